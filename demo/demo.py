@@ -1,0 +1,68 @@
+"""The main job on real documents, in a database of its own that is kept for the UI.
+
+Run by ``make demo``: ingest, summary, three searches, and how to open the UI. Exits with 0
+only if everything came out as it should: three known failures, three right first answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TVDB = str(Path(sys.executable).with_name("tvdb"))
+REFUSED = {
+    "broken/corrupt-policy.pdf": "corrupt",
+    "broken/encrypted-policy.pdf": "encrypted",
+    "scans/scanned-endorsement.pdf": "pages_without_text",
+}
+SEARCHES = {
+    "Is flood damage covered?": "policies/homeowners-policy.pdf",
+    "What is the windscreen excess?": "policies/motor-policy.pdf",
+    "How soon must I report lost luggage to the airline?": "policies/travel-policy.docx",
+}
+
+
+def main() -> int:
+    """Run the demo; returns the exit code."""
+    os.chdir(ROOT)
+    os.environ["TVDB_SOURCE"] = "demo/documents"
+    print("$ tvdb ingest demo/documents", flush=True)
+    code = subprocess.run([TVDB, "ingest"], check=False).returncode
+    failed = {f["document"]: f["code"] for f in _json("ingest")["failures"]}
+    problems = []
+    if code != 1 or failed != REFUSED:
+        problems.append(f"expected these documents to fail, and no other: {REFUSED}, not {failed}")
+    for query, document in SEARCHES.items():
+        print(f'\n$ tvdb search "{query}" -k 1', flush=True)
+        subprocess.run([TVDB, "search", query, "-k", "1"], check=True)
+        found = _json("search", query)["results"]
+        if not found or found[0]["document"] != document:
+            problems.append(f"expected {document} first for: {query}")
+    if problems:
+        print("\nThe demo did not come out right:", *problems, sep="\n- ", file=sys.stderr)
+        return 1
+    print(
+        "The three documents that failed are part of the demo: one is encrypted, one damaged,\n"
+        "one a scan. All others are in the index.\n\n"
+        "Next:\n"
+        "  TVDB_SOURCE=demo/documents .venv/bin/tvdb dev     the Dagster UI, on 127.0.0.1:3000\n"
+        '  .venv/bin/tvdb search "your question"             search\n'
+        "  .venv/bin/tvdb stop                               end the database server"
+    )
+    return 0
+
+
+def _json(*arguments: str) -> dict[str, list[dict[str, str]]]:
+    command = [TVDB, arguments[0], "--json", *arguments[1:]]
+    answer: dict[str, list[dict[str, str]]] = json.loads(
+        subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    )
+    return answer
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Documents become parsed text, chunks and embeddings in Postgres, as Dagster assets."""

@@ -1,0 +1,45 @@
+"""The ``tvdb`` command: composition and the words a person reads.
+
+What belongs here: arguments, exit codes, tables. What does not: anything that a run in
+Dagster would need too.
+
+Exit codes: 0 done, 1 some documents failed, 2 usage or configuration, 3 budget halted. With
+``--json``, stdout holds one JSON document and all else goes to stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tvdb_assets.cli.documents import forget, ingest, status
+from tvdb_assets.cli.output import print_error
+from tvdb_assets.cli.searching import search
+from tvdb_assets.cli.server import dev, stop
+from tvdb_assets.errors import TvdbError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tvdb-assets")
+def tvdb() -> None:
+    """Turn a folder or bucket of documents into a searchable index in Postgres."""
+
+
+for command in (ingest, status, search, forget, dev, stop):
+    tvdb.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; a known error becomes a message and an exit code."""
+    try:
+        # Not standalone, click returns the code that a command exits with.
+        sys.exit(tvdb(standalone_mode=False) or 0)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except TvdbError as error:
+        print_error(error, as_json="--json" in sys.argv)
+        sys.exit(2)

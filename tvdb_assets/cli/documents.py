@@ -1,0 +1,265 @@
+"""``tvdb ingest``, ``status`` and ``forget``: documents in, looked at, and out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tvdb_assets.cli.output import console, notices, print_json
+from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.settings import Settings, load_settings
+from tvdb_assets.storage.database import Database
+from tvdb_assets.storage.home import dagster_instance
+from tvdb_assets.storage.registry import FailedDocument, Registry
+from tvdb_assets.storage.source import Source
+
+if TYPE_CHECKING:
+    from tvdb_assets.ingest import Plan
+
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+@click.command()
+@click.argument("paths", nargs=-1)
+@_json
+@click.pass_context
+def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> None:
+    """Bring the index up to date with the source, or with PATHS alone.
+
+    Finds new, changed and deleted files, and makes only what is needed. Exits with 1 if any
+    document failed; all others are done all the same.
+    """
+    # Dagster is loaded only by the commands that need it: it costs a second.
+    from tvdb_assets.ingest import execute, plan
+
+    started = time.perf_counter()
+    settings = load_settings()
+    with Database.open(settings) as database, dagster_instance(settings) as instance:
+        registry = Registry(database)
+        plans: list[Plan] = []
+        run_ids: list[str] = []
+        for source, prefixes in _sources(paths, settings, registry):
+            made = plan(source, prefixes, registry, settings, settings.max_document_mib << 20)
+            plans.append(made)
+            to_do = len(made.new) + len(made.stale)
+            with _progress(registry, to_do, run_ids, is_quiet=as_json):
+                execute(made, registry, instance, settings, run_ids.append)
+        summary = _summary(plans, run_ids, registry, database)
+    summary["seconds"] = round(time.perf_counter() - started, 2)
+    if as_json:
+        print_json(summary)
+    else:
+        _show_summary(summary)
+    context.exit(1 if summary["failures"] else 0)
+
+
+def _sources(
+    paths: tuple[str, ...], settings: Settings, registry: Registry
+) -> Iterator[tuple[Source, list[str]]]:
+    """Each source with the prefixes to look at; none means all of it."""
+    if not paths:
+        yield Source.open(settings.source), []
+        return
+    roots = [settings.source, *registry.sources()]
+    grouped: dict[str, list[str]] = {}
+    for path in paths:
+        root, prefix = _root_of(path, roots)
+        prefixes = grouped.setdefault(root, [])
+        if prefix:
+            prefixes.append(prefix)
+    for root, prefixes in grouped.items():
+        yield Source.open(root), prefixes
+
+
+def _root_of(path: str, roots: list[str]) -> tuple[str, str]:
+    """The source that a path belongs to, and the path within it."""
+    if "://" in path:
+        return path, ""
+    absolute = Path(path).absolute()
+    if not absolute.exists():
+        raise ConfigurationError(
+            "path_missing", f"There is no file or folder {path}.", remedy="Check the spelling."
+        )
+    for root in roots:
+        if "://" not in root and absolute.is_relative_to(Path(root).absolute()):
+            prefix = absolute.relative_to(Path(root).absolute()).as_posix()
+            return str(Path(root).absolute()), "" if prefix == "." else prefix
+    if absolute.is_file():
+        return str(absolute.parent), absolute.name
+    return str(absolute), ""
+
+
+def _summary(
+    plans: list[Plan], run_ids: list[str], registry: Registry, database: Database
+) -> dict[str, Any]:
+    outcomes = registry.outcomes(run_ids)
+    looked_at = [d.path for p in plans for d in (*p.unchanged, *p.stale)]
+    looked_at += [f.path for p in plans for f in p.new]
+    failures = registry.failures(looked_at)
+    unchanged = sum(d.status == "published" for p in plans for d in p.unchanged)
+    texts = registry.texts_of(run_ids)
+    return {
+        "run_ids": run_ids,
+        "documents": {
+            "total": len(looked_at),
+            "published": outcomes.get("published", 0),
+            "unchanged": unchanged,
+            "failed": len(failures),
+            "deferred": outcomes.get("deferred", 0),
+            "deleted": sum(len(p.gone) for p in plans),
+        },
+        "failures": [asdict(failure) for failure in failures],
+        "embedded_texts": texts["embedded"],
+        "cached_texts": texts["cached"],
+        "cost_usd": "0.00",
+    }
+
+
+def _show_summary(summary: dict[str, Any]) -> None:
+    table = Table("Documents", "", show_header=False, box=None, padding=(0, 2, 0, 0))
+    colours = {"published": "green", "failed": "red", "deferred": "yellow"}
+    for name, count in summary["documents"].items():
+        style = colours.get(name, "") if count else "dim"
+        table.add_row(name, f"{count:,}", style=style)
+    table.add_row("texts embedded", f"{summary['embedded_texts']:,}")
+    table.add_row("texts known before", f"{summary['cached_texts']:,}")
+    table.add_row("cost", f"${summary['cost_usd']}")
+    table.add_row("seconds", f"{summary['seconds']}")
+    console.print(table)
+    _show_failures([FailedDocument(**failure) for failure in summary["failures"]])
+
+
+def _show_failures(failures: list[FailedDocument]) -> None:
+    for failure in failures:
+        console.print(f"\n{failure.document}", style="bold red", markup=False)
+        console.print(f"  {failure.message} [{failure.code}]", markup=False)
+        console.print(f"  {failure.remedy}", style="dim", markup=False)
+
+
+@contextmanager
+def _progress(
+    registry: Registry, total: int, run_ids: list[str], *, is_quiet: bool
+) -> Iterator[None]:
+    """A bar on a terminal, a line every ten seconds elsewhere, nothing where it is quiet."""
+    if is_quiet or not total:
+        yield
+        return
+    before = registry.finished(run_ids) if run_ids else 0
+    done = threading.Event()
+    bar = Progress(
+        TextColumn("[bold]Documents"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=notices,
+        transient=True,
+        disable=not notices.is_terminal,
+    )
+    task = bar.add_task("", total=total)
+
+    def watch() -> None:
+        interval = 0.3 if notices.is_terminal else 10.0
+        while not done.wait(interval):
+            count = registry.finished(list(run_ids)) - before if run_ids else 0
+            bar.update(task, completed=count)
+            if not notices.is_terminal:
+                notices.print(f"{count:,} of {total:,} documents done.")
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    with bar:
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+
+
+@click.command()
+@click.argument("document", required=False)
+@_json
+def status(document: str | None, as_json: bool) -> None:
+    """Counts by stage and outcome; or one DOCUMENT's row, failures and runs."""
+    settings = load_settings()
+    with Database.open(settings) as database:
+        registry = Registry(database)
+        if document is None:
+            counts = registry.counts()
+            if as_json:
+                print_json(counts)
+            else:
+                _show_counts(counts, registry.failures())
+            return
+        found = _find(registry, document)
+        histories = [registry.history(known.document_id) for known in found]
+    if as_json:
+        print_json(histories[0])
+    else:
+        for history in histories:
+            _show_history(history)
+
+
+def _find(registry: Registry, name: str) -> list[Any]:
+    if found := registry.find(name):
+        return found
+    raise ConfigurationError(
+        "document_unknown",
+        f"There is no document {name}.",
+        remedy="Use the path as tvdb search or the Dagster UI shows it.",
+    )
+
+
+def _show_counts(counts: dict[str, Any], failures: list[FailedDocument]) -> None:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, count in counts["documents"].items():
+        table.add_row(name, f"{count:,}", style="" if count else "dim")
+    table.add_row("chunks", f"{counts['chunks']:,}")
+    table.add_row("embeddings", f"{counts['embeddings']:,}")
+    for space in counts["vector_spaces"]:
+        note = "searched" if space["is_current"] else "kept out of search"
+        table.add_row("vector space", f"{space['label']} ({note})")
+    console.print(table)
+    _show_failures(failures)
+
+
+def _show_history(history: dict[str, Any]) -> None:
+    row, made = history["row"], history["made"] or {}
+    console.print(f"{row['path']}", style="bold", markup=False)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("status", row["status"])
+    for name in ("error_code", "error_message", "error_remedy"):
+        if row[name]:
+            table.add_row(name.removeprefix("error_"), row[name])
+    for name in ("title", "media_type", "pages", "chunk_count", "token_count"):
+        if made.get(name) is not None:
+            table.add_row(name.replace("_", " "), str(made[name]))
+    for event in history["events"]:
+        table.add_row(event["happened_at"][:19], f"{event['outcome']} in run {event['run_id']}")
+    console.print(table)
+
+
+@click.command()
+@click.argument("document")
+@_json
+def forget(document: str, as_json: bool) -> None:
+    """Delete DOCUMENT and all that came from it; its file stays where it is."""
+    settings = load_settings()
+    with Database.open(settings) as database, dagster_instance(settings) as instance:
+        registry = Registry(database)
+        found = _find(registry, document)
+        registry.forget([known.document_id for known in found])
+        for known in found:
+            instance.delete_dynamic_partition("documents", known.partition_key)
+    if as_json:
+        print_json({"forgotten": [known.path for known in found]})
+    else:
+        console.print(f"Forgotten: {document}", markup=False)

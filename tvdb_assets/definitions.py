@@ -1,0 +1,29 @@
+"""The code location: what Dagster loads.
+
+What belongs here: composition. Settings are read when Dagster asks for the definitions;
+nothing is opened until a run needs it.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from tvdb_assets.assets.documents import walk_assets
+from tvdb_assets.assets.resources import ServiceRouterResource
+from tvdb_assets.settings import load_settings
+from tvdb_assets.storage.io_manager import PostgresIOManager
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """All assets, with the resources that they are given."""
+    settings = load_settings()
+    return dg.Definitions(
+        assets=[walk_assets(settings.run_partitions)],
+        resources={
+            "service_router": ServiceRouterResource(
+                mode=None, parser_mode=None, embedder_mode=None
+            ),
+            "io_manager": PostgresIOManager(),
+        },
+    )

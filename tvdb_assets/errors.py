@@ -1,0 +1,115 @@
+"""The one error tree: what can go wrong, whose fault it is, and what to do about it.
+
+::
+
+    TvdbError
+    ├── ConfigurationError     a setting or an argument is wrong; nothing was started
+    ├── StorageError           the database can't be reached, is too old, or lacks pgvector
+    ├── DocumentError          one document's own fault; its neighbours go on
+    │   ├── SourceError        the file can't or must not be read
+    │   ├── ParseError         its bytes give no usable text
+    │   ├── ChunkError         its text can't be cut into chunks
+    │   └── EmbeddingError     a vector of its text is not one that may be stored
+    └── ServiceError           a service as a whole; says nothing about the document
+
+Every error carries a ``code`` (stable, for programs), a message (for people), a
+``remedy`` (what to do), a ``disposition`` (see `Disposition`), and, where there is one,
+the ``document``. Messages never hold document text or secrets. Errors pickle, because
+they cross from worker processes to their parent.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Self
+
+
+class Disposition(StrEnum):
+    """What may be done with failed work."""
+
+    TRANSIENT = "transient"
+    """The same work may succeed later, unchanged."""
+    TERMINAL = "terminal"
+    """The same work will fail again until someone changes the document or a setting."""
+    DEFERRED = "deferred"
+    """Nothing is wrong with the work; it waits for a budget, a rate or a breaker."""
+
+
+class TvdbError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+    default_disposition = Disposition.TERMINAL
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        remedy: str,
+        document: str | None = None,
+        disposition: Disposition | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+        self.document = document
+        self.disposition = disposition or self.default_disposition
+
+    def __reduce__(self) -> tuple[object, ...]:
+        state = {"__cause__": self.__cause__} if self.__cause__ is not None else {}
+        rest = (self.code, self.message, self.remedy, self.document, self.disposition)
+        return _rebuild, (type(self), rest), state
+
+    def __setstate__(self, state: dict[str, Any] | None) -> None:
+        self.__cause__ = (state or {}).get("__cause__")
+
+    def about(self, document: str) -> Self:
+        """Name the document that this error is about, and return the error."""
+        self.document = document
+        return self
+
+    def __str__(self) -> str:
+        where = f"{self.document}: " if self.document else ""
+        return f"{where}[{self.code}] {self.message} {self.remedy}"
+
+
+def _rebuild(
+    kind: type[TvdbError], rest: tuple[str, str, str, str | None, Disposition]
+) -> TvdbError:
+    code, message, remedy, document, disposition = rest
+    return kind(code, message, remedy=remedy, document=document, disposition=disposition)
+
+
+class ConfigurationError(TvdbError):
+    """A setting or an argument is wrong."""
+
+
+class StorageError(TvdbError):
+    """The database can't be used as it is."""
+
+
+class DocumentError(TvdbError):
+    """One document's own fault."""
+
+
+class SourceError(DocumentError):
+    """The file can't, or must not, be read."""
+
+
+class ParseError(DocumentError):
+    """The document's bytes give no usable text."""
+
+
+class ChunkError(DocumentError):
+    """The document's text can't be cut into chunks."""
+
+
+class EmbeddingError(DocumentError):
+    """A vector of the document's text is not one that may be stored."""
+
+
+class ServiceError(TvdbError):
+    """A service as a whole; says nothing about the document that met it."""
+
+    default_disposition = Disposition.TRANSIENT

@@ -1,0 +1,188 @@
+"""What an ingest does: compare the source with what is known, and run what that calls for.
+
+What belongs here: which documents need a run, and the runs. What does not: the walk itself,
+or how the outcome is shown (`cli`). Works without a daemon: runs execute in this process, as
+runs of the same assets that the UI and schedules run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from uuid import uuid4
+
+import dagster as dg
+
+from tvdb_assets.definitions import defs
+from tvdb_assets.errors import ConfigurationError, Disposition, SourceError
+from tvdb_assets.models import SourceFile, Stage
+from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.services.router import ServiceRouter
+from tvdb_assets.settings import Settings
+from tvdb_assets.storage.registry import Known, Registry
+from tvdb_assets.storage.source import Source
+
+PARTITIONS = "documents"
+_RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+_REGISTERED_BY_HAND = ""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a comparison of source and index found; nothing is changed by making it."""
+
+    source: Source
+    new: list[SourceFile] = field(default_factory=list)
+    stale: list[Known] = field(default_factory=list)
+    """Changed, unfinished, or made by another parser, chunker or model."""
+    touched: list[tuple[int, SourceFile]] = field(default_factory=list)
+    """New etag, same bytes."""
+    unchanged: list[Known] = field(default_factory=list)
+    gone: list[Known] = field(default_factory=list)
+
+
+def plan(
+    source: Source, prefixes: Sequence[str], registry: Registry, settings: Settings, max_bytes: int
+) -> Plan:
+    """Compare a source, or what lies under ``prefixes`` of it, with the registered documents.
+
+    Raises:
+        ConfigurationError: everything that is known is gone, as of a folder not mounted.
+    """
+    known = registry.known(source.root)
+    with ServiceRouter(settings) as router:
+        recipe = router.recipe(Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens))
+    made = Plan(source)
+    seen: set[str] = set()
+    for listed in source.list(prefixes):
+        file = _as_file(listed)
+        seen.add(file.path)
+        document = known.get(file.path)
+        if document is None:
+            made.new.append(file)
+        elif document.etag == file.etag and _is_settled(document, recipe):
+            made.unchanged.append(document)
+        elif _is_settled(document, recipe) and _has_same_bytes(source, document, max_bytes):
+            made.touched.append((document.document_id, file))
+            made.unchanged.append(document)
+        else:
+            made.stale.append(document)
+    made.gone = [
+        document
+        for path, document in known.items()
+        if path not in seen and _is_under(path, prefixes)
+    ]
+    if made.gone and not seen and not prefixes:
+        raise ConfigurationError(
+            "source_empty",
+            f"The source {source.root} holds no documents, and {len(made.gone)} are known of it.",
+            remedy="Check that it is mounted and that TVDB_SOURCE is right. If they are to go, "
+            "use tvdb forget.",
+        )
+    return made
+
+
+def execute(
+    made: Plan,
+    registry: Registry,
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    on_run: Callable[[str], None],
+) -> list[str]:
+    """Carry out a plan: register, run, delete; returns the run ids.
+
+    Args:
+        made: the plan.
+        registry: of the same database.
+        instance: Dagster's.
+        settings: of this process.
+        on_run: called with each run's id before it starts.
+    """
+    registry.touch(made.touched)
+    new_keys = registry.register(made.source.root, made.new, run_id=_REGISTERED_BY_HAND)
+    wanted = {*new_keys, *(document.partition_key for document in made.stale)}
+    present = set(instance.get_dynamic_partitions(PARTITIONS))
+    instance.add_dynamic_partitions(PARTITIONS, [k for k in new_keys if k not in present])
+    missing = [d.partition_key for d in made.stale if d.partition_key not in present]
+    instance.add_dynamic_partitions(PARTITIONS, missing)
+    run_ids = []
+    if wanted:
+        ordered = instance.get_dynamic_partitions(PARTITIONS)
+        for first, last in _ranges(ordered, wanted, settings.run_partitions):
+            run_ids.append(_run(instance, first, last, on_run))
+    # Last, so that a file that was moved finds its text and vectors under the old name.
+    registry.forget([document.document_id for document in made.gone])
+    for document in made.gone:
+        instance.delete_dynamic_partition(PARTITIONS, document.partition_key)
+    return run_ids
+
+
+def _run(instance: dg.DagsterInstance, first: str, last: str, on_run: Callable[[str], None]) -> str:
+    tags = (
+        {"dagster/partition": first}
+        if first == last
+        else dict(zip(_RANGE_TAGS, (first, last), strict=True))
+    )
+    run_id = str(uuid4())
+    on_run(run_id)
+    job = defs().resolve_implicit_global_asset_job_def()
+    job.execute_in_process(
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        instance=instance,
+        tags=tags,
+        run_id=run_id,
+        raise_on_error=False,
+        asset_selection=[dg.AssetKey(stage.value) for stage in Stage],
+    )
+    return run_id
+
+
+def _ranges(ordered: Sequence[str], wanted: set[str], most: int) -> list[tuple[str, str]]:
+    """Neighbours in Dagster's order of partitions that are all wanted: first and last of each.
+
+    A run takes a range of partitions, so this makes as few runs as ranges allow.
+    """
+    ranges: list[tuple[str, str]] = []
+    length = 0
+    for before, key in zip(("", *ordered), ordered, strict=False):
+        if key not in wanted:
+            length = 0
+        elif length in (0, most) or before not in wanted:
+            ranges.append((key, key))
+            length = 1
+        else:
+            ranges[-1] = (ranges[-1][0], key)
+            length += 1
+    return ranges
+
+
+def _as_file(listed: SourceFile | SourceError) -> SourceFile:
+    """A refused file is registered too: its walk then fails with the reason, where all look."""
+    if isinstance(listed, SourceFile):
+        return listed
+    return SourceFile(path=listed.document or "", size=0, etag=f"refused:{listed.code}")
+
+
+def _is_settled(document: Known, recipe: str) -> bool:
+    """Whether another walk of the same bytes would end as the last one did."""
+    ended = document.status == "published" or (
+        document.status == "failed" and document.disposition == Disposition.TERMINAL
+    )
+    return ended and document.recipe == recipe
+
+
+def _has_same_bytes(source: Source, document: Known, max_bytes: int) -> bool:
+    if document.sha256 is None:
+        return False
+    try:
+        data = source.read(document.path, max_bytes=max_bytes)
+    except SourceError:
+        return False
+    return sha256(data).digest() == document.sha256
+
+
+def _is_under(path: str, prefixes: Sequence[str]) -> bool:
+    return not prefixes or any(
+        path == prefix or path.startswith(prefix.rstrip("/") + "/") for prefix in prefixes
+    )

@@ -1,0 +1,174 @@
+"""Parse validation: is this text what a reader of the document would call its text?
+
+What belongs here: pure judgement of a parsed document. What does not: parsing, cleaning
+(`normalize`), storage. The asset check and the stage's own gate both call this.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import pairwise
+
+from tvdb_assets.errors import ParseError
+from tvdb_assets.models import ParsedDocument
+
+_REPLACEMENT = "\ufffd"
+_MOST_REPLACED = 0.1  # of the letters
+_FEWEST_REPLACED = 10
+_LONG_LINE = 40  # characters: shorter lines repeat in every table and log
+_MOST_REPEATED = 0.5  # of the text, that repetitions of one line may make up
+_FEWEST_REPEATS = 10
+_FEWEST_REPEATED = 2_000  # characters
+_MOST_PER_BYTE = 400.0  # characters: compressed formats expand, but not by more
+_MOST_PER_PAGE = 200_000  # characters on one page, on average
+_LEAST_PAGES_WITH_TEXT = 0.5
+_PAGES_JUDGED = 2
+_ERROR_LENGTH = 600  # characters: a longer text says more than an error does
+# Each must match the whole text, so that a document about errors is not taken for one.
+_ERRORS = re.compile(
+    r"(?:"
+    r"traceback \(most recent call last\):.*"
+    r"|(?:#* ?)?(?:http(?:/[\d.]+)? ?)?(?:error ?)?(?:[45]\d\d)[ :-]{1,3}(?:bad request"
+    r"|unauthorized|forbidden|(?:page |file )?not found|internal server error|bad gateway"
+    r"|service unavailable|gateway time-?out|too many requests)\b.{0,160}"
+    r"|(?:\[?error\]?[: ]|failed to |could not |unable to |cannot )(?:\S+ ){0,6}?(?:pars(?:e|ing)"
+    r"|extract|convert|decod|open|read|load)\w*\b.{0,160}"
+    r"|(?:parsing|conversion|extraction)(?: error|error| failed)\b.{0,160}"
+    r")",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def validate(parsed: ParsedDocument, size: int) -> None:
+    """Refuse a text that must not be published.
+
+    Args:
+        parsed: What the parser made.
+        size: Bytes of the source file.
+
+    Raises:
+        ParseError: ``pages_without_text``, ``empty``, ``nul_in_text``, ``garbled``,
+            ``error_as_content``, ``repeated_text`` or ``implausible_length``.
+    """
+    found = checks(parsed, size)
+    _check_pages(found)
+    if not found["letters"]:
+        raise ParseError(
+            "empty",
+            "The document holds no text.",
+            remedy="If it should, save or export it again; else remove it from the source.",
+        )
+    if found["has_nul"]:
+        raise ParseError(
+            "nul_in_text",
+            "The parsed text holds NUL characters, which a database can't store.",
+            remedy="Report this: every parser has to remove them.",
+        )
+    replaced = int(found["replacement_characters"])
+    if replaced >= _FEWEST_REPLACED and found["replacement_share"] > _MOST_REPLACED:
+        raise ParseError(
+            "garbled",
+            f"{replaced} characters could not be read; most of the text would be question marks.",
+            remedy="Save the document as UTF-8, or export it again with its fonts embedded.",
+        )
+    if found["is_error_message"]:
+        raise ParseError(
+            "error_as_content",
+            "The whole text is an error message of a program or a web server.",
+            remedy="Open the file: if that is all it holds, fetch the document again.",
+        )
+    if (
+        found["most_repeats"] >= _FEWEST_REPEATS
+        and found["repeated_characters"] >= _FEWEST_REPEATED
+        and found["repeated_share"] > _MOST_REPEATED
+    ):
+        raise ParseError(
+            "repeated_text",
+            f"One line is repeated {found['most_repeats']} times and makes up most of the text.",
+            remedy="Open the file: if it reads well there, export it again or to another format.",
+        )
+    if found["characters_per_byte"] > _MOST_PER_BYTE or (
+        found["pages"] and found["characters"] / found["pages"] > _MOST_PER_PAGE
+    ):
+        raise ParseError(
+            "implausible_length",
+            f"{found['characters']} characters are more than a file of {size} bytes"
+            + (f" and {found['pages']} pages" if found["pages"] else "")
+            + " can hold.",
+            remedy="Open the file and save it again; if the text is real, split it.",
+        )
+
+
+def checks(parsed: ParsedDocument, size: int) -> dict[str, float | int | bool]:
+    """Measurements behind `validate`, by name, for an asset check's metadata.
+
+    Characters are code points, ``size`` and ``…_per_byte`` bytes of the source,
+    shares lie between 0 and 1.
+    """
+    text = parsed.text
+    letters = sum(map(len, text.split()))
+    replaced = text.count(_REPLACEMENT)
+    repeats, repeated = _repetition(text)
+    pages = len(parsed.page_starts)
+    with_text = _pages_with_text(parsed)
+    return {
+        "characters": len(text),
+        "letters": letters,
+        "has_nul": "\x00" in text,
+        "replacement_characters": replaced,
+        "replacement_share": replaced / letters if letters else 0.0,
+        "is_error_message": _is_error(text),
+        "most_repeats": repeats,
+        "repeated_characters": repeated,
+        "repeated_share": repeated / letters if letters else 0.0,
+        "characters_per_byte": len(text) / size if size else 0.0,
+        "pages": pages,
+        "pages_with_text": with_text,
+        "pages_with_text_share": with_text / pages if pages else 1.0,
+    }
+
+
+def _check_pages(found: dict[str, float | int | bool]) -> None:
+    pages, with_text = int(found["pages"]), int(found["pages_with_text"])
+    if not pages or (pages < _PAGES_JUDGED and with_text):
+        return
+    if found["pages_with_text_share"] < _LEAST_PAGES_WITH_TEXT:
+        raise ParseError(
+            "pages_without_text",
+            f"Only {with_text} of {pages} pages hold text: it looks like a scan, and reading "
+            "text from pictures (OCR) isn't part of local parsing yet.",
+            remedy="Run OCR on it with another program and put the searchable copy there.",
+        )
+
+
+def _pages_with_text(parsed: ParsedDocument) -> int:
+    scanned = parsed.facts.get("pages_scanned", 0)
+    bounds = (*parsed.page_starts, len(parsed.text))
+    filled = sum(1 for start, end in pairwise(bounds) if parsed.text[start:end].strip())
+    # The few letters that a scanner stamps on a picture are not the page's text.
+    return min(filled, len(parsed.page_starts) - scanned)
+
+
+def _is_error(text: str) -> bool:
+    stripped = text[: _ERROR_LENGTH + 200].strip()
+    return len(stripped) <= _ERROR_LENGTH and _ERRORS.fullmatch(stripped) is not None
+
+
+def _repetition(text: str) -> tuple[int, int]:
+    """How often the commonest long line or sentence stands, and its letters beyond the first."""
+    best_count, best_letters = 0, 0
+    for pieces in (text.split("\n"), re.split(r"[.!?]\s", text)):
+        counts = Counter(
+            " ".join(piece.split())
+            for piece in pieces
+            # A row of a table repeats for good reasons: equal records.
+            if len(piece) >= _LONG_LINE and not piece.lstrip().startswith("|")
+        )
+        if not counts:
+            continue
+        piece, count = max(counts.items(), key=lambda item: (item[1] - 1) * len(item[0]))
+        letters = (count - 1) * sum(map(len, piece.split()))
+        if letters > best_letters and any(char.isalpha() for char in piece):
+            best_count, best_letters = count, letters
+    return best_count, best_letters

@@ -1,0 +1,1 @@
+"""The embedders: one file per client, behind one small protocol."""

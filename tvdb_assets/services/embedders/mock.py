@@ -1,0 +1,34 @@
+"""Vectors without meaning, the same on every machine; for tests and dry runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import md5
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tvdb_assets.models import Provenance, VectorSpace
+
+DIMENSIONS = 1_536
+
+
+class MockEmbedder:
+    """The text's md5 seeds a Mersenne Twister; its first values in [-1, 1) are the vector.
+
+    The generator is the vector's own: a global one would tie it to call order.
+    """
+
+    space = VectorSpace(provider="mock", model="md5-uniform", dimensions=DIMENSIONS, version="1")
+    max_tokens: int | None = None
+    made_by = Provenance(service="mock", mode="mock", model="md5-uniform", version="1")
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Shape (len(texts), 1536); see `Embedder.embed`."""
+        vectors = np.empty((len(texts), DIMENSIONS), np.float32)
+        for row, text in enumerate(texts):
+            digest = md5(text.encode("utf-8"), usedforsecurity=False).hexdigest()
+            # A list as seed takes the initialization that random.Random uses: same stream.
+            generator = np.random.RandomState([int(digest[:8], 16)])
+            vectors[row] = generator.uniform(-1, 1, DIMENSIONS)
+        return vectors

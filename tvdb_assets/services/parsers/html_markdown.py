@@ -1,0 +1,320 @@
+"""A tree of HTML elements to Markdown, each element once, without recursion.
+
+What belongs here: rendering. What does not: choosing what to render (`html`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from lxml import etree
+
+Element: TypeAlias = Any  # lxml's elements have no usable static type in its stubs
+
+_INVISIBLE_TAGS = (
+    "script", "style", "template", "noscript", "iframe", "object", "embed", "select", "button",
+    "textarea", "svg", "canvas", "audio", "video", "map", "datalist",
+)  # fmt: skip
+_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_BLOCKS = frozenset(
+    {
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "caption",
+        "center",
+        "dd",
+        "details",
+        "dialog",
+        "dir",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "header",
+        "hr",
+        "html",
+        "legend",
+        "main",
+        "menu",
+        "nav",
+        "ol",
+        "p",
+        "pre",
+        "section",
+        "summary",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+        "li",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "title",
+        "head",
+    }
+)
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_CELL_LETTERS = 1_500  # a longer cell is layout, not data
+_MOST_SPAN = 50
+_MOST_COLUMNS = 200
+_SPACE = re.compile(r"[ \t\r\n\f]+")
+_RULE = re.compile(r"=+|-+")
+_TICKS = re.compile(r"`+")
+_BREAK = "\x00"  # no source holds one any more, so it can stand for a line break
+_REFERENCE = re.compile(r"&#(x[0-9a-f]{1,8}|[0-9]{1,8});?", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Rendered:
+    """Markdown, and how many tables it holds."""
+
+    text: str
+    tables: int
+
+
+@dataclass(slots=True)
+class _State:
+    blocks: list[str] = field(default_factory=list)
+    inline: list[str] = field(default_factory=list)
+    prefix: str = ""
+    lists: list[tuple[str, int]] = field(default_factory=list)
+    in_pre: int = 0
+    tables: int = 0
+    tight: bool = False
+
+    def flush(self) -> None:
+        if self.in_pre:
+            self._flush_verbatim()
+            return
+        raw = "".join(self.inline)
+        self.inline.clear()
+        prefix, self.prefix = self.prefix, ""
+        lines = [_SPACE.sub(" ", line).strip() for line in raw.split(_BREAK)]
+        # A row of dashes under a line would make a heading of it.
+        lines = ["\\" + line if _RULE.fullmatch(line) else line for line in lines]
+        text = "\n".join(line for line in lines if line)
+        if not text:
+            self.prefix = prefix
+            return
+        if not prefix and not self.lists and text.startswith(("#", ">")):
+            text = "\\" + text  # text of the page must not become structure
+        is_item = prefix.lstrip()[:1] in {"-", "*"} or prefix.lstrip()[:1].isdigit()
+        if is_item and self.tight and self.blocks:
+            self.blocks[-1] += "\n" + prefix + text
+        else:
+            self.blocks.append(prefix + text)
+        self.tight = is_item
+
+    def _flush_verbatim(self) -> None:
+        text = "".join(self.inline).replace(_BREAK, "\n").strip("\n")
+        self.inline.clear()
+        if text.strip():
+            fence = "`" * max(3, 1 + max(map(len, _TICKS.findall(text)), default=0))
+            self.blocks.append(f"{fence}\n{text}\n{fence}")
+            self.tight = False
+
+
+def parse_tree(source: str) -> tuple[Element | None, bool]:
+    """The tree, and whether it holds the whole page; nothing is fetched, no DTD is read."""
+    parser = etree.HTMLParser(
+        encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=False
+    )
+    clean = _no_impossible(source).encode("utf-8", errors="replace")
+    if not clean.strip():
+        return None, True
+    try:
+        tree = etree.fromstring(clean, parser)
+    except (etree.XMLSyntaxError, ValueError):
+        return None, False
+    too_deep = any("depth" in entry.message.lower() for entry in parser.error_log)
+    return tree, not too_deep
+
+
+def _no_impossible(source: str) -> str:
+    """Without NUL and without references to NUL or surrogates, which stand for nothing."""
+
+    def keep(match: re.Match[str]) -> str:
+        digits = match[1]
+        code = int(digits[1:], 16) if digits[0] in "xX" else int(digits)
+        return "" if code == 0 or 0xD800 <= code <= 0xDFFF else match[0]
+
+    source = source.replace("\x00", "")
+    return _REFERENCE.sub(keep, source) if "&#" in source else source
+
+
+def drop_invisible(tree: Element) -> None:
+    """Remove what a reader of the page would not see; the text after it stays."""
+    hidden = [
+        element
+        for element in tree.iter(etree.Element)
+        if element.get("hidden") is not None or _HIDDEN_STYLE.search(element.get("style") or "")
+    ]
+    for element in [*tree.iter(*_INVISIBLE_TAGS), *hidden]:
+        parent = element.getparent()
+        if parent is None:
+            continue
+        tail, previous = element.tail, element.getprevious()
+        if tail:
+            if previous is not None:
+                previous.tail = (previous.tail or "") + tail
+            else:
+                parent.text = (parent.text or "") + tail
+        parent.remove(element)
+
+
+def visible_length(element: Element) -> int:
+    """Characters other than white space, in code points."""
+    return sum(len("".join(text.split())) for text in element.itertext(etree.Element))
+
+
+def render(root: Element, skipped: Set[Element]) -> Rendered:
+    """Markdown of ``root`` without the ``skipped`` elements."""
+    state = _State()
+    walk = etree.iterwalk(root, events=("start", "end"))
+    for event, element in walk:
+        tag = element.tag if isinstance(element.tag, str) else ""
+        if event == "end":
+            if element not in skipped:
+                _end(state, tag)
+            if element is not root and element.tail:
+                _text(state, element.tail)
+            continue
+        if element in skipped:
+            state.inline.append(" ")
+            walk.skip_subtree()
+            continue
+        if tag == "table" and (grid := _grid(element, skipped)) is not None:
+            state.flush()
+            state.blocks.append(grid)
+            state.tight = False
+            state.tables += 1
+            walk.skip_subtree()
+            continue
+        _start(state, tag)
+        if element.text:
+            _text(state, element.text)
+    state.flush()
+    return Rendered("\n\n".join(state.blocks), state.tables)
+
+
+def _text(state: _State, text: str) -> None:
+    state.inline.append(text)
+
+
+def _start(state: _State, tag: str) -> None:
+    if tag in _BLOCKS:
+        state.flush()
+        if tag in _HEADINGS:
+            state.prefix = "#" * _HEADINGS[tag] + " "
+        elif tag in {"ul", "ol", "menu", "dir"}:
+            state.lists.append((tag, 0))
+        elif tag == "li":
+            kind, count = state.lists[-1] if state.lists else ("ul", 0)
+            indent = "  " * min(10, max(0, len(state.lists) - 1))
+            if state.lists:
+                state.lists[-1] = (kind, count + 1)
+            state.prefix = indent + (f"{count + 1}. " if kind == "ol" else "- ")
+        elif tag == "pre":
+            state.in_pre += 1
+    elif tag == "br":
+        state.inline.append(_BREAK)
+    elif tag == "img":
+        state.inline.append(" ")
+
+
+def _end(state: _State, tag: str) -> None:
+    if tag not in _BLOCKS:
+        return
+    if tag in _HEADINGS and state.inline:
+        state.inline[:] = ["".join(state.inline).replace(_BREAK, " ")]
+    state.flush()
+    if tag in _HEADINGS or tag == "li":
+        state.prefix = ""
+    if tag in {"ul", "ol", "menu", "dir"} and state.lists:
+        state.lists.pop()
+        if not state.lists:
+            state.tight = False
+    if tag == "pre":
+        state.in_pre = max(0, state.in_pre - 1)
+
+
+def _grid(table: Element, skipped: Set[Element]) -> str | None:
+    """A pipe table, or None for a table that only lays out the page."""
+    if next(table.iterdescendants("table", *_HEADINGS), None) is not None:
+        return None
+    rows: list[list[str]] = []
+    carried: dict[int, tuple[int, str]] = {}
+    for row in table.iter("tr"):
+        cells: list[str] = []
+        for cell in row.iterchildren("td", "th"):
+            _carry(cells, carried)
+            text = _cell(cell, skipped)
+            if len(text) > _CELL_LETTERS:
+                return None
+            span = _span(cell.get("colspan"))
+            down = _span(cell.get("rowspan"))
+            for column in range(span):
+                if down > 1:
+                    carried[len(cells)] = (down - 1, "")
+                cells.append(text if column == 0 else "")
+        _carry(cells, carried)
+        if any(cells):
+            rows.append(cells[:_MOST_COLUMNS])
+    width = max(map(len, rows), default=0)
+    if len(rows) < 2 or width < 2:
+        return None
+    lines = ["| " + " | ".join(cells + [""] * (width - len(cells))) + " |" for cells in rows]
+    lines.insert(1, "|" + " --- |" * width)
+    caption = table.find("caption")
+    title = _cell(caption, skipped) if caption is not None else ""
+    return (f"{title}\n\n" if title else "") + "\n".join(lines)
+
+
+def _carry(cells: list[str], carried: dict[int, tuple[int, str]]) -> None:
+    """Fill the places that cells of earlier rows reach down into."""
+    while (place := carried.pop(len(cells), None)) is not None:
+        if place[0] > 1:
+            carried[len(cells)] = (place[0] - 1, place[1])
+        cells.append(place[1])
+
+
+def _span(value: str | None) -> int:
+    return min(_MOST_SPAN, max(1, int(value))) if value and value.isdecimal() else 1
+
+
+def _cell(cell: Element, skipped: Set[Element]) -> str:
+    parts: list[str] = []
+    walk = etree.iterwalk(cell, events=("start", "end"))
+    for event, element in walk:
+        tag = element.tag
+        if event == "end":
+            if tag in _BLOCKS or tag == "br":
+                parts.append(" ")
+            if element is not cell and element.tail:
+                parts.append(element.tail)
+        elif element in skipped:
+            walk.skip_subtree()
+        else:
+            if tag in _BLOCKS:
+                parts.append(" ")
+            if element.text:
+                parts.append(element.text)
+    return " ".join("".join(parts).split()).replace("|", "\\|")

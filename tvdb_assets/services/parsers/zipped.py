@@ -1,0 +1,110 @@
+"""Documents that are ZIP archives: which one, whether locked, how large inside.
+
+What belongs here: the container, bounded. What does not: the formats inside.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+
+from tvdb_assets.services.parsers.refusals import corrupt, expands_too_far
+
+EXPANDED_MIB = 512
+_MIB = 1024 * 1024
+_MEMBERS = 20_000
+_SMALL = 256 * 1024  # bytes of a member that only names the format
+
+_OOXML = "application/vnd.openxmlformats-officedocument."
+_ODF = "application/vnd.oasis.opendocument."
+EXTENSIONS = {
+    "docx": _OOXML + "wordprocessingml.document",
+    "docm": _OOXML + "wordprocessingml.document",
+    "dotx": _OOXML + "wordprocessingml.document",
+    "xlsx": _OOXML + "spreadsheetml.sheet",
+    "xlsm": _OOXML + "spreadsheetml.sheet",
+    "pptx": _OOXML + "presentationml.presentation",
+    "odt": _ODF + "text",
+    "ods": _ODF + "spreadsheet",
+    "odp": _ODF + "presentation",
+    "epub": "application/epub+zip",
+    "zip": "application/zip",
+    "vsdx": "application/vnd.ms-visio.drawing",
+}
+NAMES = {
+    EXTENSIONS["docx"]: "a Word document (DOCX)",
+    EXTENSIONS["xlsx"]: "an Excel workbook (XLSX)",
+    EXTENSIONS["pptx"]: "a PowerPoint presentation (PPTX)",
+    EXTENSIONS["odt"]: "an OpenDocument text (ODT)",
+    EXTENSIONS["ods"]: "an OpenDocument spreadsheet (ODS)",
+    EXTENSIONS["odp"]: "an OpenDocument presentation (ODP)",
+    EXTENSIONS["epub"]: "an e-book (EPUB)",
+    EXTENSIONS["zip"]: "a ZIP archive",
+    EXTENSIONS["vsdx"]: "a Visio drawing (VSDX)",
+}
+_FOLDERS = {"word/": "docx", "xl/": "xlsx", "ppt/": "pptx", "visio/": "vsdx"}
+
+
+def identify(data: bytes) -> tuple[str | None, bool, str | None]:
+    """Media type or None for any other archive, whether it is encrypted, what is broken."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()[:_MEMBERS]
+            if any(member.flag_bits & 1 for member in members):
+                return _kind(archive, members), True, None
+            kind = _kind(archive, members)
+            locked = kind is not None and b"encryption-data" in _read(
+                archive, "META-INF/manifest.xml"
+            )
+            return kind, locked, None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError):
+        return None, False, "its ZIP directory can't be read"
+
+
+def _kind(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> str | None:
+    names = {member.filename for member in members}
+    if "mimetype" in names:
+        declared = _read(archive, "mimetype").strip().decode("ascii", errors="replace")
+        if declared in NAMES:
+            return declared
+    if "[Content_Types].xml" in names or "_rels/.rels" in names:
+        for folder, extension in _FOLDERS.items():
+            if any(name.startswith(folder) for name in names):
+                return EXTENSIONS[extension]
+    return None
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        with archive.open(name) as member:
+            return member.read(_SMALL)
+    except (KeyError, RuntimeError):  # absent, or locked
+        return b""
+
+
+def check_expansion(data: bytes, what: str) -> dict[str, bytes]:
+    """Every XML member, unpacked; all members are unpacked once, within `EXPANDED_MIB`.
+
+    A directory can lie about sizes, so what counts is what comes out.
+
+    Raises:
+        ParseError: ``expands_too_far`` or ``corrupt``.
+    """
+    left = EXPANDED_MIB * _MIB
+    found: dict[str, bytes] = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for member in archive.infolist():
+                is_xml = member.filename.lower().endswith((".xml", ".rels"))
+                if not is_xml:
+                    continue
+                with archive.open(member) as stream:
+                    content = stream.read(left + 1)
+                left -= len(content)
+                if left < 0:
+                    raise expands_too_far(what, EXPANDED_MIB)
+                found[member.filename] = content
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
+        raise corrupt(what, f"its ZIP archive can't be unpacked ({type(error).__name__})") from None
+    return found

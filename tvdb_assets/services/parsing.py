@@ -1,0 +1,110 @@
+"""One document from bytes to text: sniff, choose the parser, parse, note what was odd.
+
+What belongs here: the task that a worker process is sent, and the fingerprint by which
+stale parses are found. What does not: any format (`parsers`), processes (`workers`),
+judgement of the text (`pipeline.validation`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from functools import cache
+
+from tvdb_assets.errors import ParseError
+from tvdb_assets.models import ParsedDocument
+from tvdb_assets.services.parsers import Parser, all_parsers, parser_for, supported_names
+from tvdb_assets.services.parsers.refusals import (
+    corrupt,
+    empty,
+    encrypted,
+    mislabelled,
+    unsupported,
+)
+from tvdb_assets.services.parsers.sniff import Sniffed, describe, promised_by, sniff
+
+# Changes whenever sniffing, decoding, normalization or assembly give another text.
+_REVISION = 1
+
+
+def parse_document(data: bytes, path: str) -> ParsedDocument:
+    """Parse a document by its content.
+
+    Args:
+        data: The whole file.
+        path: Its name; settles only what content leaves open, such as Markdown or text.
+
+    Raises:
+        ParseError: ``empty``, ``encrypted``, ``corrupt``, ``unsupported``, ``mislabelled``,
+            or a code of the parser.
+    """
+    if not data.strip(b"\x00\t\n\x0b\x0c\r "):
+        raise empty()
+    sniffed = sniff(data, path)
+    promised = promised_by(path)
+    parser = _parser(sniffed)
+    what = describe(sniffed.media_type)
+    if sniffed.is_encrypted:
+        raise encrypted(
+            "file" if sniffed.media_type == "application/x-ole-storage" else _without_article(what)
+        )
+    if sniffed.damage is not None:
+        raise corrupt(_without_article(what), sniffed.damage)
+    if parser is None:
+        raise _refusal(sniffed, promised)
+    try:
+        parsed = parser.parse(data, sniffed.media_type, path)
+    except (ParseError, MemoryError):
+        raise
+    except RecursionError:
+        raise corrupt(_without_article(what), "it is nested too deeply") from None
+    except Exception as error:
+        # A library's message may quote the document; its type does not.
+        raise corrupt(
+            _without_article(what), f"its parser stopped with {type(error).__name__}"
+        ) from None
+    if promised is not None and not _agree(promised, sniffed):
+        note = f"the name says {describe(promised)}, the content is {what}"
+        parsed = replace(parsed, notes=(*parsed.notes, note))
+    return parsed
+
+
+@cache
+def parser_fingerprint(media_type: str | None = None) -> str:
+    """Changes whenever the same bytes may give another text; imports no parsing library.
+
+    Args:
+        media_type: Of one kind of document; None covers all parsers.
+    """
+    chosen = parser_for(media_type) if media_type is not None else None
+    parsers = all_parsers() if chosen is None else (chosen,)
+    parts = [str(_REVISION), *(parser.fingerprint for parser in parsers)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _parser(sniffed: Sniffed) -> Parser | None:
+    parser = parser_for(sniffed.media_type)
+    if parser is None and sniffed.is_text:
+        return parser_for("text/plain")
+    return parser
+
+
+def _refusal(sniffed: Sniffed, promised: str | None) -> ParseError:
+    what = describe(sniffed.media_type)
+    if promised is None or promised == sniffed.media_type:
+        return unsupported(what, supported_names())
+    if sniffed.media_type == "application/octet-stream":
+        name = _without_article(describe(promised))
+        return corrupt(f"file, by its name {name},", "its content is of no known kind")
+    return mislabelled(describe(promised), what, supported_names())
+
+
+def _agree(promised: str, sniffed: Sniffed) -> bool:
+    return promised == sniffed.media_type
+
+
+def _without_article(what: str) -> str:
+    return what.removeprefix("a ").removeprefix("an ")
+
+
+__all__ = ["parse_document", "parser_fingerprint"]

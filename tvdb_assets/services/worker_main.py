@@ -1,0 +1,97 @@
+"""The child's side of `workers`: set limits, then answer tasks until the pipe closes.
+
+What belongs here: what must be true of a process that reads hostile files. What does not:
+any import that every start would pay for; parsers are imported by the task that needs them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import sys
+from importlib import import_module
+from multiprocessing.connection import Connection
+from typing import Any
+
+from tvdb_assets.errors import TvdbError
+
+_MIB = 1024 * 1024
+_PR_SET_PDEATHSIG = 1
+_SIGKILL = 9
+_CLONE_NEWNET = 0x40000000
+_FILE_MIB = 64
+
+
+def _confine(parent: int, memory_mib: int) -> None:
+    """Die with the parent, dump no core, reach no network, allocate nothing absurd."""
+    if sys.platform == "linux":
+        import ctypes
+
+        system = ctypes.CDLL(None)
+        system.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+        # Refused to ordinary users; the audit hook below holds for Python code anyway.
+        system.unshare(_CLONE_NEWNET)
+    if os.getppid() != parent:
+        os._exit(1)
+    with contextlib.suppress(ImportError):
+        import resource
+
+        limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, _FILE_MIB * _MIB)]
+        if sys.platform == "linux":
+            # The parent watches resident memory; this only stops a single absurd request.
+            # Address space is reserved far beyond use by mapped libraries and arenas.
+            limits.append((resource.RLIMIT_AS, (2 * memory_mib + 1_024) * _MIB))
+        for limit, value in limits:
+            hard = resource.getrlimit(limit)[1]
+            most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(limit, (most, most))
+    sys.addaudithook(_refuse)
+
+
+def _refuse(event: str, args: tuple[Any, ...]) -> None:
+    if event in {"socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system"}:
+        raise PermissionError(f"a parser may not use {event}")
+
+
+def _answer(message: bytes) -> tuple[str, object]:
+    try:
+        module, name, args = pickle.loads(message)
+        return "result", getattr(import_module(module), name)(*args)
+    except TvdbError as error:
+        # A library's own exception may quote the document, or not pickle.
+        error.__cause__ = error.__context__ = None
+        return "error", error
+    except MemoryError:
+        return "memory", None
+    except Exception as error:
+        return "exception", type(error).__name__
+
+
+def main() -> None:
+    """Serve tasks from the inherited connection until the parent closes it."""
+    descriptor, parent, memory_mib = map(int, sys.argv[1:4])
+    connection: Connection[Any, Any] = Connection(descriptor)
+    _confine(parent, memory_mib)
+    connection.send_bytes(b"ready")
+    while True:
+        try:
+            message = connection.recv_bytes()
+        except (EOFError, OSError):
+            return
+        kind, value = _answer(message)
+        del message
+        try:
+            packed = pickle.dumps((kind, value), protocol=pickle.HIGHEST_PROTOCOL)
+        except MemoryError:
+            packed = pickle.dumps(("memory", None))
+        except Exception as error:
+            packed = pickle.dumps(("exception", type(error).__name__))
+        del value
+        with contextlib.suppress(OSError):
+            connection.send_bytes(packed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,301 @@
+"""Killable, reused, recycled worker processes with a time and a memory limit per task.
+
+What belongs here: the parent's side: queue, limits, what a death means. What does not:
+what a task does (`parsing`), one process (`worker_process`),
+or the child's own set-up (`worker_main`).
+
+Each worker has one thread in the parent that hands it one task at a time, so a death takes
+one task. One more thread watches clock and resident memory of the busy ones. Children are
+started with `subprocess` (never fork alone, never the parent's ``__main__``), so threads
+and gRPC in the parent don't matter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, ParamSpec, Self, TypeVar
+
+import psutil
+
+from tvdb_assets.errors import ParseError, ServiceError, TvdbError
+from tvdb_assets.services.worker_process import WorkerProcess
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_WATCH_SECONDS = 0.025
+_MIB = 1024 * 1024
+
+_Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
+
+
+class WorkerPool:
+    """Run module-level functions in worker processes; `close` it, or use it in a ``with``.
+
+    Nothing is started before the first task, and no process before it is needed. Leaving
+    the context waits for what was submitted; leaving it by an exception cancels what has
+    not begun and kills the rest. Bounding what is submitted is the caller's job.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int = 2,
+        timeout_seconds: float = 60.0,
+        memory_mib: int = 1_024,
+        tasks_per_worker: int = 500,
+    ) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._memory_mib = memory_mib
+        self._tasks_per_worker = tasks_per_worker
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._slots = [_Slot() for _ in range(workers)]
+        self._threads: list[threading.Thread] = []
+        self._submit_lock = threading.Lock()
+        self._closed = False
+        self._stopped = threading.Event()
+        self._busy = threading.Semaphore(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close(cancel=kind is not None)
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """Queue ``fn(*args)`` for the next free worker.
+
+        The future ends with the result, with the `TvdbError` that ``fn`` raised, or with a
+        `ParseError`: ``parse_timeout``, ``parse_memory``, ``parser_crashed``, or
+        ``corrupt`` for any other exception.
+
+        Raises:
+            ValueError: ``fn`` can't be found by name from another process.
+            RuntimeError: the pool is closed.
+        """
+        if kwargs:
+            raise ValueError("tasks take positional arguments only")
+        name = getattr(fn, "__qualname__", "")
+        if fn.__module__ == "__main__" or not name.isidentifier():
+            raise ValueError("a task must be a function at the top of an importable module")
+        future: Future[_T] = Future()
+        with self._submit_lock:
+            if self._closed:
+                raise RuntimeError("the worker pool is closed")
+            if not self._threads:
+                self._start_threads()
+            self._tasks.put((future, fn, args))
+        return future
+
+    def process_ids(self) -> tuple[int, ...]:
+        """Of the workers that live now."""
+        workers = [slot.worker for slot in self._slots]
+        return tuple(worker.process.pid for worker in workers if worker is not None)
+
+    def close(self, *, cancel: bool = False) -> None:
+        """Finish, or with ``cancel`` drop, what was submitted, and end the workers."""
+        with self._submit_lock:
+            first, self._closed = not self._closed, True
+        if not first:
+            return
+        if cancel:
+            self._drop_queue()
+            for slot in self._slots:
+                slot.kill_if_busy("closed")
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._stopped.set()
+        self._busy.release()
+        if self._threads:
+            self._watcher.join()
+
+    def _start_threads(self) -> None:
+        for slot in self._slots:
+            thread = threading.Thread(
+                target=self._serve, args=(slot,), name="tvdb-worker", daemon=True
+            )
+            self._threads.append(thread)
+        self._watcher = threading.Thread(target=self._watch, name="tvdb-watcher", daemon=True)
+        for thread in (*self._threads, self._watcher):
+            thread.start()
+
+    def _drop_queue(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                task = self._tasks.get_nowait()
+                if task is not None:
+                    task[0].cancel()
+
+    def _serve(self, slot: _Slot) -> None:
+        while (task := self._tasks.get()) is not None:
+            future, fn, args = task
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                result = self._run(slot, fn, args)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+            # A finished task's bytes must not live until the next one comes.
+            del task, future, fn, args
+        slot.retire()
+
+    def _run(self, slot: _Slot, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        message = pickle.dumps(
+            (fn.__module__, fn.__qualname__, args), protocol=pickle.HIGHEST_PROTOCOL
+        )
+        worker = self._ready_worker(slot)
+        slot.begin(self._timeout_seconds)
+        self._busy.release()
+        try:
+            worker.connection.send_bytes(message)
+            answer = worker.connection.recv_bytes()
+        except (EOFError, OSError):
+            answer = None
+        finally:
+            reason = slot.end()
+        if answer is None or reason is not None:
+            slot.retire(kill=True)
+            raise self._death(reason, worker.process.returncode)
+        worker.tasks += 1
+        if worker.tasks >= self._tasks_per_worker:
+            slot.retire()
+        return self._open(answer)
+
+    def _ready_worker(self, slot: _Slot) -> WorkerProcess:
+        if slot.worker is not None and slot.worker.process.poll() is not None:
+            slot.retire()
+        if slot.worker is None:
+            slot.worker = WorkerProcess.start(self._memory_mib)
+        return slot.worker
+
+    def _open(self, answer: bytes) -> Any:
+        kind, value = pickle.loads(answer)
+        if kind == "result":
+            return value
+        if kind == "error" and isinstance(value, TvdbError):
+            raise value
+        if kind == "memory":
+            raise self._death("memory", None)
+        raise ParseError(
+            "corrupt",
+            f"The document can't be read: its parser stopped with {value}.",
+            remedy="Open it in the program that made it, save it again, or fetch a fresh copy.",
+        )
+
+    def _death(self, reason: str | None, returncode: int | None) -> TvdbError:
+        if reason == "timeout":
+            return ParseError(
+                "parse_timeout",
+                f"Parsing took longer than the limit of {self._timeout_seconds:g} seconds.",
+                remedy="Split the document, or raise TVDB_PARSE_TIMEOUT_SECONDS.",
+            )
+        if reason == "memory":
+            return ParseError(
+                "parse_memory",
+                f"Parsing needed more memory than the limit of {self._memory_mib} MiB.",
+                remedy="Split the document, or raise TVDB_PARSE_MEMORY_MIB.",
+            )
+        if reason == "closed":
+            return ServiceError(
+                "parsing_stopped",
+                "Parsing was stopped before this document was done.",
+                remedy="Start it again.",
+            )
+        return ParseError(
+            "parser_crashed",
+            f"The parser's process died ({_describe_exit(returncode)}).",
+            remedy="Save the document again in the program that made it; if it was killed "
+            "from outside or the machine ran out of memory, just try again.",
+        )
+
+    def _watch(self) -> None:
+        while not self._stopped.is_set():
+            # Asleep until a task begins, so an idle pool costs nothing.
+            self._busy.acquire()
+            while not self._stopped.wait(_WATCH_SECONDS):
+                busy = [slot.check(self._memory_mib * _MIB) for slot in self._slots]
+                if not any(busy):
+                    break
+            while self._busy.acquire(blocking=False):
+                pass
+            if any(slot.is_busy for slot in self._slots):
+                self._busy.release()
+
+
+class _Slot:
+    """One place for a worker; its lock keeps a late kill from hitting the next task."""
+
+    def __init__(self) -> None:
+        self.worker: WorkerProcess | None = None
+        self._lock = threading.Lock()
+        self._deadline: float | None = None
+        self._reason: str | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        return self._deadline is not None
+
+    def begin(self, seconds: float) -> None:
+        with self._lock:
+            self._reason = None
+            self._deadline = time.monotonic() + seconds
+
+    def end(self) -> str | None:
+        """The task is over; why it was killed, if it was."""
+        with self._lock:
+            self._deadline = None
+            return self._reason
+
+    def check(self, memory_bytes: int) -> bool:
+        """Kill the worker if its task is past a limit; whether there is a task."""
+        with self._lock:
+            if self._deadline is None or self.worker is None:
+                return False
+            if time.monotonic() > self._deadline:
+                self._kill("timeout")
+                return True
+            try:
+                resident = self.worker.statistics.memory_info().rss
+            except psutil.Error:
+                return True
+            if resident > memory_bytes:
+                self._kill("memory")
+            return True
+
+    def kill_if_busy(self, reason: str) -> None:
+        with self._lock:
+            if self._deadline is not None and self.worker is not None:
+                self._kill(reason)
+
+    def retire(self, *, kill: bool = False) -> None:
+        with self._lock:
+            worker, self.worker = self.worker, None
+        if worker is not None:
+            worker.end(kill=kill and worker.process.poll() is None)
+
+    def _kill(self, reason: str) -> None:
+        assert self.worker is not None
+        self._reason = self._reason or reason
+        self.worker.process.kill()
+
+
+def _describe_exit(returncode: int | None) -> str:
+    if returncode is None:
+        return "no exit status"
+    if returncode < 0:
+        try:
+            return f"signal {signal.Signals(-returncode).name}"
+        except ValueError:
+            return f"signal {-returncode}"
+    return f"exit status {returncode}"

@@ -1,0 +1,141 @@
+"""Typed settings, read once where the program starts and handed down.
+
+What belongs here: every ``TVDB_`` name with its type, unit, bounds and the one place of
+its default. What does not: reading the environment anywhere else, or at import.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tvdb_assets.errors import ConfigurationError
+
+PREFIX = "TVDB_"
+
+
+class ServiceMode(StrEnum):
+    """Which client stands behind a service."""
+
+    MOCK = "mock"
+    LOCAL = "local"
+    REAL = "real"
+    HYBRID = "hybrid"
+
+
+class Settings(BaseSettings):
+    """Every setting, validated. Make it with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
+    )
+
+    database_url: SecretStr | None = None
+    """Any Postgres 14 or newer with pgvector 0.8 or newer; unset, an embedded one is started."""
+    source: str = "./documents"
+    """Folder, or ``s3://``, ``gs://``, ``az://`` URL, that holds the documents."""
+
+    service_mode: ServiceMode = ServiceMode.LOCAL
+    parser_mode: ServiceMode | None = None
+    embedder_mode: ServiceMode | None = None
+
+    chunk_tokens: int = Field(512, ge=16, le=8_191)
+    """Most cl100k_base tokens in a chunk."""
+    chunk_overlap_tokens: int = Field(64, ge=0)
+    """Most tokens that a chunk repeats from the one before."""
+
+    parse_timeout_seconds: float = Field(60.0, gt=0)
+    """A parse that takes longer is killed and its document fails."""
+    parse_memory_mib: int = Field(1_024, ge=64)
+    """A parser process that needs more is killed and its document fails."""
+    parse_workers: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=1, le=64)
+    parse_worker_documents: int = Field(500, ge=1)
+    """A parser process is replaced after this many documents, so leaks stay bounded."""
+    max_document_mib: int = Field(100, ge=1)
+    """A larger file is refused before it is read."""
+
+    daily_cost_limit: Decimal = Field(Decimal("5.00"), ge=0)
+    """US dollars per UTC day over all paid services."""
+    hourly_rate_limit: int = Field(100, ge=0)
+    """Paid requests per hour and service."""
+    embedding_model: str = "text-embedding-3-small"
+    run_partitions: int = Field(1_000, ge=1)
+    """Most documents in one run of a backfill."""
+
+    dagster_home: Path | None = Field(None, validation_alias="DAGSTER_HOME")
+    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    llama_cloud_api_key: SecretStr | None = Field(None, validation_alias="LLAMA_CLOUD_API_KEY")
+    llama_cloud_base_url: str | None = Field(None, validation_alias="LLAMA_CLOUD_BASE_URL")
+
+    @field_validator("chunk_overlap_tokens")
+    @classmethod
+    def _overlap_leaves_room(cls, value: int, info: object) -> int:
+        tokens = getattr(info, "data", {}).get("chunk_tokens")
+        if tokens is not None and value * 2 > tokens:
+            raise ValueError(f"must be at most half of TVDB_CHUNK_TOKENS ({tokens})")
+        return value
+
+    @property
+    def resolved_parser_mode(self) -> ServiceMode:
+        """The parser's own mode, or the mode of all services."""
+        return self.parser_mode or self.service_mode
+
+    @property
+    def resolved_embedder_mode(self) -> ServiceMode:
+        """The embedder's own mode, or the mode of all services."""
+        return self.embedder_mode or self.service_mode
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment and the ``.env`` of the working folder; the environment wins.
+
+    Raises:
+        ConfigurationError: a ``TVDB_`` name is unknown, or a value is bad; names all of them.
+    """
+    environment = {
+        k: v for k, v in {**dotenv_values(".env"), **os.environ}.items() if v is not None
+    }
+    known = {_environment_name(name) for name in Settings.model_fields}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name.upper() not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {close[0]}?" if close else "Unset it."
+            raise ConfigurationError(
+                "unknown_setting", f"There is no setting {name}.", remedy=f"{hint}"
+            )
+    # An empty value means "not set", as shells and CI systems write it.
+    values = {
+        field.validation_alias or name: environment[_environment_name(name)]
+        for name, field in Settings.model_fields.items()
+        if environment.get(_environment_name(name))
+    }
+    try:
+        return Settings.model_validate({**values, **overrides})
+    except ValidationError as error:
+        raise ConfigurationError(
+            "bad_setting", _describe(error), remedy="Correct it in the environment or in .env."
+        ) from None  # the cause would repeat the value, which may be a secret
+
+
+def _environment_name(field_name: str) -> str:
+    alias = Settings.model_fields[field_name].validation_alias
+    return alias if isinstance(alias, str) else PREFIX + field_name.upper()
+
+
+def _describe(error: ValidationError) -> str:
+    problems = []
+    for detail in error.errors(include_url=False, include_input=False, include_context=False):
+        field_name = str(detail["loc"][0]) if detail["loc"] else ""
+        known = field_name in Settings.model_fields
+        problems.append(
+            f"{_environment_name(field_name) if known else field_name}: {detail['msg']}."
+        )
+    return " ".join(problems)

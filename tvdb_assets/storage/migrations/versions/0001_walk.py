@@ -1,0 +1,15 @@
+"""The walk of a document: documents, parsed text, chunks, embeddings, publications."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    # The driver takes one statement at a time; no statement of the file holds a semicolon.
+    for statement in Path(__file__).with_suffix(".sql").read_text("utf-8").split(";"):
+        if statement.strip():
+            op.execute(statement.replace(":", "\\:"))

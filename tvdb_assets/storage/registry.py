@@ -1,0 +1,245 @@
+"""Which documents there are: registered, counted, shown and forgotten.
+
+What belongs here: statements on documents outside of a run. What does not: the walk
+(`documents`), or search (`search`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import class_row, dict_row
+
+from tvdb_assets.models import SourceFile
+from tvdb_assets.pipeline.partition_keys import partition_key
+from tvdb_assets.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the last walk left of a document."""
+
+    document_id: int
+    partition_key: str
+    path: str
+    etag: str
+    sha256: bytes | None
+    status: str
+    disposition: str | None
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedDocument:
+    """A failure as people are told of it."""
+
+    document: str
+    code: str
+    message: str
+    remedy: str
+
+
+class Registry:
+    """The documents of a database."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing is read yet."""
+        self._database = database
+
+    def sources(self) -> list[str]:
+        """The roots that documents were registered from."""
+        with self._database.transaction() as tx:
+            rows = tx.execute("SELECT DISTINCT source FROM tvdb.documents ORDER BY 1").fetchall()
+        return [row[0] for row in rows]
+
+    def known(self, source: str) -> dict[str, Known]:
+        """The documents of a source, by path."""
+        with self._database.transaction() as tx, tx.cursor(row_factory=class_row(Known)) as c:
+            c.execute(
+                "SELECT document_id, partition_key, path, etag, sha256, status, disposition,"
+                " recipe FROM tvdb.documents WHERE source = %s",
+                (source,),
+            )
+            return {row.path: row for row in c}
+
+    def register(self, source: str, files: Sequence[SourceFile], run_id: str) -> list[str]:
+        """Add documents; returns their partition keys, in the order of ``files``.
+
+        A key that another source's document has is preceded by this source's last part.
+        """
+        if not files:
+            return []
+        wanted = {file.path: partition_key(file.path) for file in files}
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT partition_key FROM tvdb.documents WHERE partition_key = ANY(%s)"
+                " AND source <> %s",
+                (list(wanted.values()), source),
+            ).fetchall()
+            taken = {row[0] for row in rows}
+            name = source.rstrip("/").rpartition("/")[2]
+            keys = [
+                key if (key := wanted[f.path]) not in taken else partition_key(f"{name}/{f.path}")
+                for f in files
+            ]
+            with tx.cursor() as cursor:
+                cursor.executemany(
+                    "INSERT INTO tvdb.documents (partition_key, source, path, size, etag, run_id)"
+                    " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (source, path) DO NOTHING",
+                    [
+                        (key, source, f.path, f.size, f.etag, run_id)
+                        for key, f in zip(keys, files, strict=True)
+                    ],
+                )
+        return keys
+
+    def touch(self, files: Sequence[tuple[int, SourceFile]]) -> None:
+        """Note new etags of documents whose bytes are as they were: (document id, file)."""
+        with self._database.transaction() as tx, tx.cursor() as cursor:
+            cursor.executemany(
+                "UPDATE tvdb.documents SET etag = %s, size = %s WHERE document_id = %s",
+                [(file.etag, file.size, document_id) for document_id, file in files],
+            )
+
+    def find(self, name: str) -> list[Known]:
+        """Documents by partition key or path; of two sources, both."""
+        with self._database.transaction() as tx, tx.cursor(row_factory=class_row(Known)) as c:
+            c.execute(
+                "SELECT document_id, partition_key, path, etag, sha256, status, disposition,"
+                " recipe FROM tvdb.documents WHERE partition_key = %s OR path = %s",
+                (name, name),
+            )
+            return c.fetchall()
+
+    def forget(self, document_ids: Sequence[int]) -> None:
+        """Delete documents with all that came from them, and vectors that no other text uses."""
+        ids = list(document_ids)
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT DISTINCT text_sha256 FROM tvdb.chunks WHERE document_id = ANY(%s)", (ids,)
+            ).fetchall()
+            tx.execute("DELETE FROM tvdb.documents WHERE document_id = ANY(%s)", (ids,))
+            tx.execute(
+                "DELETE FROM tvdb.embeddings e WHERE text_sha256 = ANY(%s)"
+                " AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = e.text_sha256)",
+                ([row[0] for row in rows],),
+            )
+
+    def finished(self, run_ids: Sequence[str]) -> int:
+        """How many documents the runs have published or failed so far."""
+        with self._database.transaction() as tx:
+            row = tx.execute(
+                "SELECT count(DISTINCT document_id) FROM tvdb.document_events"
+                " WHERE run_id = ANY(%s)",
+                (list(run_ids),),
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def outcomes(self, run_ids: Sequence[str]) -> dict[str, int]:
+        """How many documents these runs left in each status."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT status, count(*) FROM tvdb.documents WHERE run_id = ANY(%s) GROUP BY 1",
+                (list(run_ids),),
+            ).fetchall()
+        return dict(rows)
+
+    def texts_of(self, run_ids: Sequence[str]) -> dict[str, int]:
+        """Texts that these runs embedded, and chunks they published whose text was known."""
+        with self._database.transaction() as tx:
+            row = tx.execute(
+                "SELECT (SELECT count(*) FROM tvdb.embeddings WHERE run_id = ANY(%(runs)s)),"
+                " (SELECT count(*) FROM tvdb.publications u JOIN tvdb.chunks c USING (chunk_set_id)"
+                "   WHERE u.run_id = ANY(%(runs)s))",
+                {"runs": list(run_ids)},
+            ).fetchone()
+        embedded, published = row or (0, 0)
+        return {"embedded": embedded, "cached": max(0, published - embedded)}
+
+    def failures(self, paths: Sequence[str] | None = None) -> list[FailedDocument]:
+        """Documents that failed, all or those of ``paths``, by name."""
+        with (
+            self._database.transaction() as tx,
+            tx.cursor(row_factory=class_row(FailedDocument)) as c,
+        ):
+            c.execute(
+                "SELECT path AS document, error_code AS code, error_message AS message,"
+                " error_remedy AS remedy FROM tvdb.documents WHERE status = 'failed'"
+                " AND (%(paths)s::text[] IS NULL OR path = ANY(%(paths)s)) ORDER BY path",
+                {"paths": None if paths is None else list(paths)},
+            )
+            return c.fetchall()
+
+    def counts(self) -> dict[str, Any]:
+        """The contract's ``status`` shape."""
+        with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
+            c.execute(
+                "SELECT count(*) AS total,"
+                " count(*) FILTER (WHERE status = 'published') AS published,"
+                " count(*) FILTER (WHERE status = 'failed') AS failed,"
+                " count(*) FILTER (WHERE status = 'deferred') AS deferred,"
+                " count(*) FILTER (WHERE status = 'quarantined') AS quarantined,"
+                " count(*) FILTER (WHERE status = 'registered') AS registered"
+                " FROM tvdb.documents"
+            )
+            documents = c.fetchone() or {}
+            c.execute(
+                "SELECT s.label, s.is_current, s.is_mock, count(DISTINCT u.document_id)"
+                " AS documents, count(c.chunk_id) AS chunks, count(e.space_id) AS embeddings,"
+                " count(DISTINCT u.document_id) FILTER (WHERE e.is_degraded) AS degraded"
+                " FROM tvdb.vector_spaces s"
+                " LEFT JOIN tvdb.publications u USING (space_id)"
+                " LEFT JOIN tvdb.chunks c USING (chunk_set_id)"
+                " LEFT JOIN tvdb.embeddings e"
+                "   ON e.space_id = s.space_id AND e.text_sha256 = c.text_sha256"
+                " GROUP BY s.space_id ORDER BY s.is_current DESC, s.space_id"
+            )
+            spaces = c.fetchall()
+            c.execute(
+                "SELECT count(*) AS chunks FROM tvdb.chunks JOIN tvdb.publications"
+                " USING (chunk_set_id)"
+            )
+        documents["degraded"] = sum(space.pop("degraded") for space in spaces)
+        return {
+            "documents": documents,
+            "chunks": max((space["chunks"] for space in spaces), default=0),
+            "embeddings": sum(space["embeddings"] for space in spaces),
+            "vector_spaces": spaces,
+        }
+
+    def history(self, document_id: int) -> dict[str, Any]:
+        """One document: its row, its failures and its runs; times as ISO 8601 text."""
+        with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
+            c.execute("SELECT * FROM tvdb.documents WHERE document_id = %s", (document_id,))
+            row = c.fetchone() or {}
+            c.execute(
+                "SELECT happened_at, run_id, outcome, stage, code, message"
+                " FROM tvdb.document_events WHERE document_id = %s ORDER BY event_id",
+                (document_id,),
+            )
+            events = c.fetchall()
+            c.execute(
+                "SELECT p.title, p.media_type, p.encoding, cardinality(p.page_starts) AS pages,"
+                " p.notes, p.service, p.mode, p.model, p.version, k.chunk_count, k.token_count"
+                " FROM tvdb.parsed_documents p LEFT JOIN tvdb.chunk_sets k USING (parsed_id)"
+                " WHERE p.document_id = %s ORDER BY p.parsed_id DESC, k.chunk_set_id DESC LIMIT 1",
+                (document_id,),
+            )
+            made = c.fetchone()
+        for record in (row, *events):
+            for name, value in record.items():
+                if isinstance(value, datetime):
+                    record[name] = value.isoformat()
+                elif isinstance(value, bytes):
+                    record[name] = value.hex()
+        return {
+            "document": row.get("path"),
+            "row": row,
+            "made": made,
+            "failures": [event for event in events if event["outcome"] == "failed"],
+            "runs": list(dict.fromkeys(event["run_id"] for event in events)),
+            "events": events,
+        }

@@ -1,0 +1,358 @@
+"""One document in, its rows out: the walk on a real database, with real workers.
+
+What belongs here: what a walk leaves in the tables, and what it does not do again. What does
+not: formats (`services`), cutting (`pipeline`), Dagster (`integration`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tvdb_assets.errors import Disposition
+from tvdb_assets.models import Stage
+from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.services.preparing import chunk_document, prepare_document
+from tvdb_assets.services.router import ServiceRouter
+from tvdb_assets.settings import ServiceMode, load_settings
+from tvdb_assets.storage.database import Database
+from tvdb_assets.storage.documents import DocumentStore
+from tvdb_assets.storage.registry import Registry
+from tvdb_assets.storage.search import Hit, search, unsearchable
+from tvdb_assets.storage.source import Source
+from tvdb_assets.walk import Result, Walk
+
+HANDBOOK = """\
+# Handbook
+
+## Travel
+
+Employees book trains in second class. A hotel may cost at most ninety euros a night, and
+receipts are handed in within two weeks of the journey.
+
+## Leave
+
+Every employee has thirty days of vacation a year. Days that are left over expire at the end
+of March of the year after.
+"""
+CORRUPT_PDF = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\ntruncated"
+Routers = Callable[[ServiceMode], ServiceRouter]
+
+
+class Index:
+    """A folder of documents and the index that walks make of it."""
+
+    def __init__(self, database: Database, folder: Path, routers: Routers) -> None:
+        self.database = database
+        self.folder = folder
+        self.routers = routers
+        self.chunker = Chunker(64, 0)
+        self.walks = 0
+        self.embedded_texts = self.cached_texts = 0
+
+    def write(self, name: str, content: str | bytes) -> None:
+        data = content.encode() if isinstance(content, str) else content
+        (self.folder / name).write_bytes(data)
+
+    def walk(
+        self,
+        mode: ServiceMode = ServiceMode.LOCAL,
+        stages: frozenset[Stage] = frozenset(Stage),
+    ) -> dict[tuple[str, Stage], Result]:
+        """Walk every document of the folder; results by path and stage."""
+        source = Source.open(str(self.folder))
+        registry = Registry(self.database)
+        files = [file for file in source.list() if not isinstance(file, Exception)]
+        known = registry.known(source.root)
+        registry.register(source.root, [f for f in files if f.path not in known], "by hand")
+        router = self.routers(mode)
+        self.walks += 1
+        walk = Walk(
+            store=DocumentStore(self.database, f"run-{self.walks}", router.recipe(self.chunker)),
+            sources=Source.open,
+            router=router,
+            chunker=self.chunker,
+            max_document_bytes=1 << 20,
+        )
+        keys = [document.partition_key for document in registry.known(source.root).values()]
+        results = [result for batch in walk.run(keys, stages) for result in batch]
+        self.embedded_texts, self.cached_texts = walk.embedded_texts, walk.cached_texts
+        by_stage = {(result.path, result.stage): result for result in results}
+        assert len(by_stage) == len(results) == len(keys) * len(stages)
+        return by_stage
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self.database.transaction() as tx:
+            return tx.execute(query).fetchall()
+
+    def everything(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All that was made, with when and by which run."""
+        tables = ("parsed_documents", "chunk_sets", "chunks", "embeddings", "publications")
+        return {
+            table: self.rows(f"SELECT t::text FROM tvdb.{table} t ORDER BY 1") for table in tables
+        }
+
+    def shown(self, document: str) -> list[str]:
+        """What search sees of a document: its passages in order."""
+        rows = self.rows("SELECT document, text FROM tvdb.search_index ORDER BY document, ordinal")
+        return [text for name, text in rows if name == document]
+
+    def search(self, query: str, k: int = 5) -> list[Hit]:
+        embedder = self.routers(ServiceMode.LOCAL).embedder
+        vector = asyncio.run(embedder.embed([query]))[0]
+        return search(self.database, query, vector, embedder.space.label, k)
+
+
+@pytest.fixture(scope="module")
+def routers() -> Iterator[Routers]:
+    """A router for each mode; worker processes are started once for all of these tests."""
+    made: dict[ServiceMode, ServiceRouter] = {}
+    with ExitStack() as stack:
+
+        def router(mode: ServiceMode) -> ServiceRouter:
+            if mode not in made:
+                settings = load_settings(service_mode=mode, parse_workers=1)
+                made[mode] = stack.enter_context(ServiceRouter(settings))
+            return made[mode]
+
+        yield router
+
+
+@pytest.fixture
+def index(database: Database, tmp_path: Path, routers: Routers) -> Index:
+    return Index(database, tmp_path, routers)
+
+
+def test_one_document_becomes_text_chunks_vectors_and_a_publication(index: Index) -> None:
+    index.write("handbook.md", HANDBOOK)
+
+    results = index.walk()
+
+    assert [results["handbook.md", stage].error for stage in Stage] == [None] * 3
+    assert not any(result.is_unchanged for result in results.values())
+    [(text, content, title, media_type, mode, parsed_run)] = index.rows(
+        "SELECT text, content_sha256, title, media_type, mode, run_id FROM tvdb.parsed_documents"
+    )
+    assert text.strip() == HANDBOOK.strip()
+    assert content == sha256(HANDBOOK.encode()).digest()
+    assert (title, media_type, mode) == ("Handbook", "text/markdown", "local")
+    chunks = index.rows(
+        "SELECT ordinal, start_offset, end_offset, text, text_sha256, token_count, heading_path"
+        " FROM tvdb.chunks ORDER BY ordinal"
+    )
+    assert [chunk[0] for chunk in chunks] == list(range(len(chunks)))
+    assert len(chunks) > 1
+    for _, start, end, piece, digest, tokens, _ in chunks:
+        assert text[start:end] == piece
+        assert sha256(piece.encode()).digest() == digest
+        assert 0 < tokens <= 64
+    assert "".join(" ".join(c[3] for c in chunks).split()) == "".join(text.split())
+    assert chunks[-1][6] == ["Handbook", "Leave"]
+    vectors = index.rows("SELECT text_sha256, embedding, service, mode FROM tvdb.embeddings")
+    assert {row[0] for row in vectors} == {chunk[4] for chunk in chunks}
+    for _, stored, service, mode in vectors:
+        vector = stored.to_numpy()
+        assert (vector.shape, service, mode) == ((256,), "wordllama", "local")
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+    assert index.rows(
+        "SELECT d.status, d.failed_stage, d.attempts, u.run_id, k.chunk_count FROM tvdb.documents d"
+        " JOIN tvdb.publications u USING (document_id) JOIN tvdb.chunk_sets k USING (chunk_set_id)"
+    ) == [("published", None, 0, "run-1", len(chunks))]
+    assert parsed_run == "run-1"
+    assert index.embedded_texts == len(chunks)
+    assert index.shown("handbook.md") == [chunk[3] for chunk in chunks]
+    metadata = results["handbook.md", Stage.CHUNKS].metadata
+    assert metadata["chunks"] == len(chunks)
+    assert metadata["tokens"] == sum(chunk[5] for chunk in chunks)
+
+
+def test_a_second_walk_makes_nothing(index: Index) -> None:
+    index.write("handbook.md", HANDBOOK)
+    index.walk()
+    before = index.everything()
+
+    results = index.walk()
+
+    assert all(before.values())
+    assert index.everything() == before
+    assert all(result.is_unchanged and result.error is None for result in results.values())
+    assert (index.embedded_texts, index.cached_texts) == (0, len(before["chunks"]))
+
+
+def test_an_edited_document_shows_its_old_chunks_until_the_new_ones_are_whole(
+    index: Index,
+) -> None:
+    index.write("handbook.md", HANDBOOK)
+    index.walk()
+    old = index.shown("handbook.md")
+    [(old_set,)] = index.rows("SELECT chunk_set_id FROM tvdb.publications")
+    index.write("handbook.md", HANDBOOK.replace("thirty days", "twenty days"))
+
+    index.walk(stages=frozenset({Stage.PARSED_DOCUMENTS, Stage.CHUNKS}))
+
+    assert index.shown("handbook.md") == old
+    assert index.rows("SELECT status FROM tvdb.documents") == [("registered",)]
+
+    index.walk()
+
+    new = index.shown("handbook.md")
+    assert [piece.replace("thirty days", "twenty days") for piece in old] == new
+    assert new != old
+    [(new_set, count)] = index.rows("SELECT max(chunk_set_id), count(*) FROM tvdb.publications")
+    assert new_set != old_set
+    assert count == 1
+    assert index.rows("SELECT chunk_set_id FROM tvdb.chunk_sets") == [(new_set,)]
+    assert index.rows("SELECT count(*) FROM tvdb.parsed_documents") == [(1,)]
+    # What the edit left as it was is not embedded again.
+    assert index.embedded_texts == len(set(new) - set(old)) < len(new)
+
+
+def test_a_bad_document_fails_alone_with_a_code_and_a_remedy(index: Index) -> None:
+    index.write("a.md", HANDBOOK)
+    index.write("b.pdf", CORRUPT_PDF)
+    index.write("c.md", "# Notes\n\nThe boiler is serviced each autumn by the same company.\n")
+
+    results = index.walk()
+
+    errors = [error for stage in Stage if (error := results["b.pdf", stage].error) is not None]
+    assert [(error.code, error.document) for error in errors] == [("corrupt", "b.pdf")] * 3
+    assert all(error.remedy for error in errors)
+    assert index.rows(
+        "SELECT path, status, failed_stage, error_code, disposition, attempts"
+        " FROM tvdb.documents ORDER BY path"
+    ) == [
+        ("a.md", "published", None, None, None, 0),
+        ("b.pdf", "failed", "parsed_documents", "corrupt", Disposition.TERMINAL.value, 1),
+        ("c.md", "published", None, None, None, 0),
+    ]
+    assert index.rows("SELECT DISTINCT document FROM tvdb.search_index ORDER BY 1") == [
+        ("a.md",),
+        ("c.md",),
+    ]
+    [failure] = Registry(index.database).failures()
+    assert (failure.document, failure.code, failure.remedy) == (
+        "b.pdf",
+        "corrupt",
+        errors[0].remedy,
+    )
+
+
+def test_a_mended_document_is_published_and_its_failure_forgotten(index: Index) -> None:
+    index.write("plan.md", b"\x00\x00 \n")
+    assert index.walk()["plan.md", Stage.EMBEDDINGS].error is not None
+    index.write("plan.md", HANDBOOK)
+
+    results = index.walk()
+
+    assert results["plan.md", Stage.EMBEDDINGS].error is None
+    assert index.rows("SELECT status, error_code, error_remedy, attempts FROM tvdb.documents") == [
+        ("published", None, None, 0)
+    ]
+    assert index.rows("SELECT outcome FROM tvdb.document_events ORDER BY event_id") == [
+        ("failed",),
+        ("published",),
+    ]
+
+
+def test_an_edit_that_breaks_a_document_keeps_what_was_published(index: Index) -> None:
+    index.write("plan.md", HANDBOOK)
+    index.walk()
+    before = index.shown("plan.md")
+    index.write("plan.md", b"")
+
+    results = index.walk()
+
+    assert results["plan.md", Stage.PARSED_DOCUMENTS].error is not None
+    assert before
+    assert index.shown("plan.md") == before
+
+
+def test_the_same_bytes_under_another_name_are_not_parsed_or_embedded_again(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.write("handbook.md", HANDBOOK)
+    index.walk()
+    index.write("copy.md", HANDBOOK)
+    workers = index.routers(ServiceMode.LOCAL).workers
+    submit, tasks = workers.submit, []
+
+    def recorded(task: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        tasks.append(task)
+        return submit(task, *arguments)
+
+    monkeypatch.setattr(workers, "submit", recorded)
+    index.walk()
+
+    assert prepare_document not in tasks
+    assert tasks == [chunk_document]
+    assert index.embedded_texts == 0
+    assert index.shown("copy.md") == index.shown("handbook.md") != []
+    assert index.rows("SELECT count(DISTINCT document_id) FROM tvdb.parsed_documents") == [(2,)]
+
+
+def test_what_a_mock_made_is_kept_out_of_search_until_the_real_thing_is_there(
+    index: Index,
+) -> None:
+    index.write("handbook.md", HANDBOOK)
+
+    index.walk(ServiceMode.MOCK)
+
+    [(count, modes)] = index.rows("SELECT count(*), array_agg(DISTINCT mode) FROM tvdb.embeddings")
+    assert count > 1
+    assert modes == ["mock"]
+    assert index.rows("SELECT count(*) FROM tvdb.search_index") == [(0,)]
+    assert index.search("vacation") == []
+    assert unsearchable(index.database) == count
+
+    index.walk(ServiceMode.LOCAL)
+
+    assert len(index.shown("handbook.md")) == count
+    assert index.rows("SELECT DISTINCT mode FROM tvdb.search_index") == [("local",)]
+    assert unsearchable(index.database) == 0
+
+
+def test_a_mock_walk_leaves_what_search_shows_alone(index: Index) -> None:
+    index.write("handbook.md", HANDBOOK)
+    index.walk(ServiceMode.LOCAL)
+    before = index.shown("handbook.md")
+
+    index.walk(ServiceMode.MOCK)
+
+    assert before
+    assert index.shown("handbook.md") == before
+    assert [hit.document for hit in index.search("vacation", k=1)] == ["handbook.md"]
+
+
+@pytest.mark.parametrize(
+    ("question", "document", "words"),
+    [
+        ("How many days of vacation do I get?", "handbook.md", "thirty days of vacation"),
+        ("What may a hotel cost?", "handbook.md", "ninety euros"),
+        ("When is the heating maintained?", "house.md", "boiler"),
+        ("Who is told when a password leaks?", "security.md", "security office"),
+    ],
+)
+def test_search_finds_the_right_passage_first(
+    index: Index, question: str, document: str, words: str
+) -> None:
+    index.write("handbook.md", HANDBOOK)
+    index.write("house.md", "# House\n\nThe boiler and the heating are serviced each autumn.\n")
+    index.write(
+        "security.md",
+        "# Security\n\nWhoever sees a leaked password calls the security office at once.\n",
+    )
+    index.walk()
+
+    hits = index.search(question)
+
+    assert hits[0].document == document
+    assert words in " ".join(hits[0].text.split())
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
