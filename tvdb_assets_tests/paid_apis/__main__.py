@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--latency-ms", type=float, default=0.0)
     parser.add_argument("--per-input-ms", type=float, default=0.0)
     parser.add_argument("--job-seconds", type=float, default=0.0)
+    parser.add_argument("--rough-tokens", action="store_true", help="bill bytes / 4, not tokens")
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
     behaviour = Behaviour(
@@ -36,6 +37,7 @@ def main() -> None:
         latency_seconds=given.latency_ms / 1000,
         per_input_seconds=given.per_input_ms / 1000,
         job_seconds=given.job_seconds,
+        exact_tokens=not given.rough_tokens,
     )
     for model in FULL_DIMENSIONS:  # the first request must not wait for the pools
         expected_vector("", model)

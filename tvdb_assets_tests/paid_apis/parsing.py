@@ -155,8 +155,6 @@ def _configuration(content: bytes) -> tuple[str, str]:
 def describe_job(job: Job, now: float) -> dict[str, Any]:
     """The job object that submitting, polling and cancelling all give."""
     status = job.status(now)
-    billed = now >= job.billed and job.fault is not FaultKind.JOB_NEVER_BILLED
-    known = status not in ("PENDING", "RUNNING") and billed
     return {
         "id": job.id,
         "project_id": PROJECT,
@@ -164,7 +162,7 @@ def describe_job(job: Job, now: float) -> dict[str, Any]:
         "status": status,
         "tier": job.submission.tier,
         "error_message": "The document could not be parsed" if status == "FAILED" else None,
-        "usage": {"credits": float(job.credits)} if known else None,
+        "usage": None,
         "user_metadata": None,
         "created_at": _instant(job.created),
         "updated_at": _instant(now),
@@ -175,6 +173,10 @@ def describe_result(job: Job, now: float, expand: set[str]) -> dict[str, Any]:
     """``GET /api/v2/parse/{id}``: the job, and what of its result was asked for."""
     result: dict[str, Any] = {"job": describe_job(job, now)}
     done = result["job"]["status"] == "COMPLETED"
+    if "usage" in expand:
+        billed = now >= job.billed and job.fault is not FaultKind.JOB_NEVER_BILLED
+        known = billed and result["job"]["status"] in FINAL
+        result["job"]["usage"] = {"credits": float(job.credits) if known else None}
     failed = job.failed_pages()
     if "markdown" in expand:
         # The fast tier lays text out; it makes no markdown.
