@@ -37,6 +37,7 @@ from tvdb_assets_tests.paid_apis.replies import (
     llamaparse_refusal,
     openai_refusal,
 )
+from tvdb_assets_tests.paid_apis.vectors import FULL_DIMENSIONS
 
 _JOBS = "/api/v2/parse"
 _REMEMBERED_COUNTS = 100_000
@@ -52,6 +53,8 @@ class Behaviour:
         per_input_seconds: More, for each embedded text.
         job_seconds: From a submission to its result.
         billed_after_seconds: From the result until ``usage`` shows what it cost.
+        requests_per_minute: Of embeddings, as ``tokens_per_minute``; 0 is no limit.
+        parsing_requests_per_minute: Of submissions, polls and all else at LlamaParse together.
         exact_tokens: False bills bytes / 4 instead, for a server that must not be what a
             benchmark measures: counting costs three quarters of an answer.
         canary: Put into every error's message, to see where those end up.
@@ -65,6 +68,7 @@ class Behaviour:
     billed_after_seconds: float = 0.0
     requests_per_minute: int = 0
     tokens_per_minute: int = 0
+    parsing_requests_per_minute: int = 0
     exact_tokens: bool = True
     canary: str = ""
 
@@ -107,6 +111,7 @@ class PaidApis:
         self.faults = FaultPlan(kept.seed)
         self.books = Books()
         self._limit = RateLimit(kept.requests_per_minute, kept.tokens_per_minute)
+        self._parsing_limit = RateLimit(kept.parsing_requests_per_minute)
         self._files: dict[str, parsing.File] = {}
         self._jobs: dict[str, parsing.Job] = {}
 
@@ -280,7 +285,7 @@ class PaidApis:
             return cut
         models = [
             {"id": model, "object": "model", "created": 1705948997, "owned_by": "system"}
-            for model in embeddings.FULL_DIMENSIONS
+            for model in FULL_DIMENSIONS
         ]
         return self._finish(call, _json({"object": "list", "data": models}))
 
@@ -302,14 +307,25 @@ class PaidApis:
     def _meet_fault(self, call: _Call, texts: list[str], model: str = "") -> Reply | None:
         """Choose this request's fault, and break off if it comes before the work."""
         call.fault = fault = self.faults.choose(call.operation, texts)
+        is_parsing = call.service == "llamaparse"
         if fault is None or fault.kind not in BEFORE_WORK:
+            if is_parsing:
+                self._take_parsing_turn(call)
             return None
         if fault.kind is FaultKind.RESET_BEFORE_WORK:
             return self._reply(call, 200, b"", (), cut=Cut.BEFORE_ANSWER)
         canary = self.behaviour.canary
-        if call.service == "llamaparse":
+        if is_parsing:
             raise refusals.llamaparse_fault(fault, texts, call.now, canary)
         raise refusals.openai_fault(fault, texts, model, call.key, call.now, canary)
+
+    def _take_parsing_turn(self, call: _Call) -> None:
+        try:
+            self._parsing_limit.take(0, "", call.now)
+        except RefusedError as full:
+            wait = tuple(pair for pair in full.headers if pair[0] == "retry-after")
+            message = f"Rate limit exceeded{self.behaviour.canary}"
+            raise llamaparse_refusal(429, message, headers=wait) from None
 
     def _finish(self, call: _Call, content: bytes, late: float = 0.0, more: Headers = ()) -> Reply:
         """The answer to work that was done, spoilt if its fault says so."""

@@ -73,6 +73,9 @@ OF_EMBEDDINGS = frozenset(
 )
 OF_JOBS = frozenset(_KINDS[_KINDS.index(FaultKind.JOB_FAILED) :])
 
+_SECONDS = {FaultKind.SLOW: 60.0}
+"""Longer than any client waits; everything else asks to come back in a second."""
+
 OPERATIONS = ("embeddings", "upload", "submit", "poll", "cancel", "probe")
 
 
@@ -85,13 +88,14 @@ class Fault:
     """
 
     kind: FaultKind
-    seconds: float = 1.0
+    seconds: float
 
 
 @dataclass(slots=True)
 class _Scripted:
     fault: Fault
     operation: str
+    skip: int
     left: int | None
     marker: str | None
 
@@ -110,33 +114,39 @@ class FaultPlan:
         *,
         operation: str = "embeddings",
         times: int | None = 1,
+        after: int = 0,
         marker: str | None = None,
-        seconds: float = 1.0,
+        seconds: float | None = None,
     ) -> None:
         """Give the next ``times`` requests of this operation a fault; None means all of them.
 
-        With a ``marker``, only requests with a text (or a file) that contains it. ``seconds``
-        is what a rate limit asks to wait, or how late a slow answer is.
+        With a ``marker``, only requests with a text (or a file) that contains it. The first
+        ``after`` of those requests are spared. ``seconds`` is what a rate limit asks to wait,
+        or how late a slow answer is.
         """
         _check_operation(operation)
         if times is not None and times < 1:
             raise ValueError(f"a fault happens at least once, not {times} times")
-        fault = Fault(_fits(FaultKind(kind), operation), seconds)
-        self._scripted.append(_Scripted(fault, operation, times, marker))
+        fault = _fault(kind, operation, seconds)
+        self._scripted.append(_Scripted(fault, operation, after, times, marker))
 
     def set_rates(
         self,
-        rates: Mapping[FaultKind | str, float] | Mapping[FaultKind, float] | Mapping[str, float],
+        rates: Mapping[FaultKind, float] | Mapping[str, float],
         *,
         operation: str = "embeddings",
-        seconds: float = 1.0,
+        seconds: float | None = None,
     ) -> None:
-        """Give each request of this operation a fault with these probabilities."""
+        """Give each request of this operation a fault with these probabilities.
+
+        They replace the operation's earlier ones. ``seconds`` is as in `script`.
+        """
         _check_operation(operation)
         if sum(rates.values()) > 1 or any(rate < 0 for rate in rates.values()):
             raise ValueError("rates are probabilities and add up to at most 1")
-        kinds = [(rate, _fits(FaultKind(kind), operation)) for kind, rate in rates.items()]
-        self._rates[operation] = [(rate, Fault(kind, seconds)) for rate, kind in kinds]
+        self._rates[operation] = [
+            (rate, _fault(kind, operation, seconds)) for kind, rate in rates.items()
+        ]
 
     def clear(self) -> None:
         self._scripted.clear()
@@ -147,6 +157,9 @@ class FaultPlan:
             if entry.operation != operation:
                 continue
             if entry.marker is not None and not any(entry.marker in text for text in texts):
+                continue
+            if entry.skip:
+                entry.skip -= 1
                 continue
             if entry.left is not None:
                 entry.left -= 1
@@ -169,9 +182,10 @@ def _check_operation(operation: str) -> None:
         raise ValueError(f"no operation {operation!r}; there are {', '.join(OPERATIONS)}")
 
 
-def _fits(kind: FaultKind, operation: str) -> FaultKind:
+def _fault(name: FaultKind | str, operation: str, seconds: float | None) -> Fault:
+    kind = FaultKind(name)
     if (kind in OF_EMBEDDINGS and operation != "embeddings") or (
         kind in OF_JOBS and operation != "submit"
     ):
         raise ValueError(f"{kind} can't happen to {operation!r}")
-    return kind
+    return Fault(kind, _SECONDS.get(kind, 1.0) if seconds is None else seconds)

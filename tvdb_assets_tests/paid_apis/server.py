@@ -12,10 +12,11 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from tvdb_assets_tests.paid_apis.control import control
 from tvdb_assets_tests.paid_apis.core import Behaviour, PaidApis
@@ -79,10 +80,10 @@ async def serve(
         await asyncio.sleep(0)  # lets the transports close their sockets
 
 
-def _run(loop: asyncio.AbstractEventLoop, serving: object) -> None:
+def _run(loop: asyncio.AbstractEventLoop, serving: Coroutine[Any, Any, None]) -> None:
     asyncio.set_event_loop(loop)
     try:
-        loop.run_until_complete(serving)  # type: ignore[arg-type]
+        loop.run_until_complete(serving)
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

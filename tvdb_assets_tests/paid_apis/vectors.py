@@ -40,13 +40,14 @@ def expected_vectors(
     pool = _pool(model)
     places = [_places(text) for text in texts]
     wanted = dimensions or FULL_DIMENSIONS[model]
-    rows = np.empty((len(places), FULL_DIMENSIONS[model]), np.float32)
+    rows: Vectors = np.empty((len(places), FULL_DIMENSIONS[model]), np.float32)
     rows[:, :_HEAD] = pool.heads[[head for head, _ in places]]
     rows[:, _HEAD:] = pool.tails[[tail for _, tail in places]]
     if wanted == rows.shape[1]:
         return rows
     short = rows[:, :wanted].astype(np.float64)
-    return (short / np.linalg.norm(short, axis=1, keepdims=True)).astype(np.float32)
+    stretched: Vectors = (short / np.linalg.norm(short, axis=1, keepdims=True)).astype(np.float32)
+    return stretched
 
 
 def encode(texts: Sequence[str], model: str, dimensions: int, encoding: str) -> list[bytes]:

@@ -280,6 +280,20 @@ def test_a_marked_text_is_refused_as_often_as_it_comes_and_is_repeated(paid: Sta
             embed(paid, ["good", "some POISON here"])
 
 
+def test_a_fault_can_come_in_the_middle_and_stay(paid: StandIn) -> None:
+    paid.apis.faults.script("insufficient_quota", after=2, times=None)
+    assert embed(paid, "a").data
+    assert embed(paid, "a").data
+    for _ in range(2):
+        with pytest.raises(openai.RateLimitError):
+            embed(paid, "a")
+
+
+def test_rough_tokens_are_a_quarter_of_the_bytes() -> None:
+    with stand_in("in process", Behaviour(exact_tokens=False)) as paid:
+        assert embed(paid, ["word " * 8]).usage.prompt_tokens == 11
+
+
 def test_errors_carry_the_canary() -> None:
     with stand_in("in process", Behaviour(canary=" canary-4711")) as paid:
         for kind in REFUSALS:

@@ -288,6 +288,20 @@ def test_a_marked_file_is_refused_each_time(parser: Parser) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", ["socket", "in process"])
+def test_submissions_and_polls_share_one_rate(kind: str) -> None:
+    clock = [1_000_000.0]
+    behaviour = Behaviour(parsing_requests_per_minute=3)
+    with stand_in(kind, behaviour, lambda: clock[0]) as made:
+        parser = Parser(made, clock)
+        job = f"/api/v2/parse/{parser.submit().json()['id']}"
+        assert [parser.call("GET", job).status_code for _ in range(3)] == [200, 200, 429]
+        refused = parser.submit()
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "20")
+        clock[0] += 20
+        assert parser.call("GET", job).status_code == 200
+
+
 def test_what_is_not_there(parser: Parser) -> None:
     paths: list[Callable[[], httpx2.Response]] = [
         lambda: parser.call("GET", "/api/v2/parse/pjb-none"),
