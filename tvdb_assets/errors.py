@@ -9,8 +9,14 @@
     │   ├── SourceError        the file can't or must not be read
     │   ├── ParseError         its bytes give no usable text
     │   ├── ChunkError         its text can't be cut into chunks
-    │   └── EmbeddingError     a vector of its text is not one that may be stored
+    │   └── EmbeddingError     a text of it has no vector that may be stored
     └── ServiceError           a service as a whole; says nothing about the document
+        ├── UnavailableError   no answer, or none that can be used; a breaker counts these
+        ├── RefusedError       key, quota or model: it answers nobody until someone acts
+        └── HaltedError        nothing was sent, because of a limit of our own
+            ├── BudgetError    the reservation does not fit the budget
+            ├── RateError      the requests of this hour or minute are used up
+            └── BreakerError   the service failed too often just now
 
 Every error carries a ``code`` (stable, for programs), a message (for people), a
 ``remedy`` (what to do), a ``disposition`` (see `Disposition`), and, where there is one,
@@ -106,10 +112,38 @@ class ChunkError(DocumentError):
 
 
 class EmbeddingError(DocumentError):
-    """A vector of the document's text is not one that may be stored."""
+    """A text of the document has no vector that may be stored."""
 
 
 class ServiceError(TvdbError):
     """A service as a whole; says nothing about the document that met it."""
 
     default_disposition = Disposition.TRANSIENT
+
+
+class UnavailableError(ServiceError):
+    """The service gave no answer, or none that can be used."""
+
+
+class RefusedError(ServiceError):
+    """The service answers nobody with this key, account or model, until someone acts."""
+
+    default_disposition = Disposition.DEFERRED
+
+
+class HaltedError(ServiceError):
+    """Nothing was sent and nothing paid: a limit of our own stands before the service."""
+
+    default_disposition = Disposition.DEFERRED
+
+
+class BudgetError(HaltedError):
+    """The reservation of a paid call does not fit the budget."""
+
+
+class RateError(HaltedError):
+    """The paid requests of this hour are used up, or the wait for a free place is too long."""
+
+
+class BreakerError(HaltedError):
+    """The service failed so often that it is left alone for a while."""

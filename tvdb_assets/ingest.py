@@ -169,7 +169,8 @@ def _is_settled(document: Known, recipe: str) -> bool:
     ended = document.status == "published" or (
         document.status == "failed" and document.disposition == Disposition.TERMINAL
     )
-    return ended and document.recipe == recipe
+    # What a stand-in made is made again, by the real service if it is back.
+    return ended and document.recipe == recipe and not document.is_degraded
 
 
 def _has_same_bytes(source: Source, document: Known, max_bytes: int) -> bool:

@@ -63,9 +63,31 @@ class Settings(BaseSettings):
 
     daily_cost_limit: Decimal = Field(Decimal("5.00"), ge=0)
     """US dollars per UTC day over all paid services."""
+    openai_daily_cost_limit: Decimal | None = Field(None, ge=0)
+    """US dollars per UTC day for embeddings alone; unset, only the limit of all holds."""
+    llamaparse_daily_cost_limit: Decimal | None = Field(None, ge=0)
+    """US dollars per UTC day for paid parsing alone; unset, only the limit of all holds."""
     hourly_rate_limit: int = Field(100, ge=0)
     """Paid requests per hour and service."""
     embedding_model: str = "text-embedding-3-small"
+    embedding_dimensions: int | None = Field(None, ge=1)
+    """Shortened vectors, where the model can; unset, its own."""
+    embedding_usd_per_million: Decimal | None = Field(None, ge=0)
+    """US dollars for a million tokens, for a model whose price is not known here."""
+    llamaparse_tier: str = "cost_effective"
+    llamaparse_version: str | None = None
+    """Of the tier, as a date; unset, the newest that this code knows. Part of what a stored text
+    is found by."""
+    llamaparse_timeout_seconds: float = Field(900.0, gt=0)
+    """A job that takes longer is given up; its document fails, and may be tried again."""
+    paid_concurrency: int = Field(8, ge=1, le=64)
+    """Paid requests in flight at once, in one process."""
+    paid_attempts: int = Field(6, ge=1, le=20)
+    """Attempts of one paid call, the first included."""
+    paid_timeout_seconds: float = Field(60.0, gt=0)
+    """A paid request that takes longer is given up; what it may have cost is recorded."""
+    paid_patience_seconds: float = Field(120.0, ge=0)
+    """The longest single wait for a limit, a breaker or a service before work is deferred."""
     run_partitions: int = Field(1_000, ge=1)
     """Most documents in one run of a backfill."""
 

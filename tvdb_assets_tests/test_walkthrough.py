@@ -25,6 +25,7 @@ from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore
+from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.registry import Registry
 from tvdb_assets.storage.search import Hit, search, unsearchable
 from tvdb_assets.storage.source import Source
@@ -75,8 +76,10 @@ class Index:
         registry.register(source.root, [f for f in files if f.path not in known], "by hand")
         router = self.routers(mode)
         self.walks += 1
+        run_id, recipe = f"run-{self.walks}", router.recipe(self.chunker)
         walk = Walk(
-            store=DocumentStore(self.database, f"run-{self.walks}", router.recipe(self.chunker)),
+            store=DocumentStore(self.database, run_id, recipe),
+            index=IndexStore(self.database, run_id, recipe),
             sources=Source.open,
             router=router,
             chunker=self.chunker,
@@ -106,9 +109,8 @@ class Index:
         return [text for name, text in rows if name == document]
 
     def search(self, query: str, k: int = 5) -> list[Hit]:
-        embedder = self.routers(ServiceMode.LOCAL).embedder
-        vector = asyncio.run(embedder.embed([query]))[0]
-        return search(self.database, query, vector, embedder.space.label, k)
+        embedded = asyncio.run(self.routers(ServiceMode.LOCAL).embed([query]))
+        return search(self.database, query, embedded[0], embedded.space.label, k)
 
 
 @pytest.fixture(scope="module")

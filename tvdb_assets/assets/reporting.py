@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 from dagster._core.events import StepMaterializationData
 
+from tvdb_assets.errors import HaltedError, TvdbError
 from tvdb_assets.models import Stage
 from tvdb_assets.walk import Result
 
@@ -33,6 +34,7 @@ class RunReport:
         self._context = context
         self._is_single = context.has_partition_key
         self._failed: dict[str, Result] = {}
+        self._deferred: dict[str, Result] = {}
         self._single: list[Result] = []
         self._parses: Counter[str] = Counter()
         self._documents: set[str] = set()
@@ -44,9 +46,8 @@ class RunReport:
             self._documents.add(result.partition_key)
             if result.stage is Stage.PARSED_DOCUMENTS:
                 self._parses["failed" if result.error else "passed"] += 1
-            if result.error is not None and result.partition_key not in self._failed:
-                self._failed[result.partition_key] = result
-                self._context.log.error(str(result.error))
+            if result.error is not None:
+                self._note(result, result.error)
         if self._is_single:
             self._single.extend(done)
         else:
@@ -55,6 +56,16 @@ class RunReport:
                 {r.partition_key for r in results if r.error is not None}
             )
             self._context.log.info(f"{len(self._documents)} documents done, {good} in this batch.")
+
+    def _note(self, result: Result, error: TvdbError) -> None:
+        """Once a document: a failure, or work that waits for a budget, a rate or a breaker."""
+        if isinstance(error, HaltedError):
+            if result.partition_key not in self._deferred:
+                self._deferred[result.partition_key] = result
+                self._context.log.warning(str(error))
+        elif result.partition_key not in self._failed:
+            self._failed[result.partition_key] = result
+            self._context.log.error(str(error))
 
     def finish(self) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """What the step yields, and then its error if any document failed.
@@ -76,23 +87,30 @@ class RunReport:
                 "no usable text.",
             )
         if self._failed:
-            raise self._failure()
+            raise self._failure("failed", self._failed)
+        if self._deferred:
+            # Nothing is wrong, so a run of many ends well; its deferred partitions are simply
+            # not materialized. A run of one has nothing else to show for itself.
+            if self._is_single:
+                raise self._failure("deferred", self._deferred)
+            return
         if not self._is_single and self._feeds_other_steps():
             # A step that yields no output keeps the steps after it from running. Materialized
             # twice, by the same run and with the same outcome, is the lesser evil.
             for key in sorted(self._context.selected_asset_keys):
                 yield dg.MaterializeResult(asset_key=key)
 
-    def _failure(self) -> dg.Failure:
-        failures = sorted(self._failed.values(), key=lambda result: result.path)
+    def _failure(self, outcome: str, documents: dict[str, Result]) -> dg.Failure:
+        failures = sorted(documents.values(), key=lambda result: result.path)
         lines = [f"- {result.error}" for result in failures[:SHOWN_FAILURES]]
         if len(failures) > SHOWN_FAILURES:
             lines.append(f"- and {len(failures) - SHOWN_FAILURES} more: see tvdb status.")
         return dg.Failure(
-            f"{len(failures)} of {len(self._documents)} documents failed; all others are done.\n"
+            f"{len(failures)} of {len(self._documents)} documents {outcome}; "
+            + ("all others are done.\n" if not self._deferred else "others are done or deferred.\n")
             + "\n".join(lines),
             metadata={
-                "failed_documents": len(failures),
+                f"{outcome}_documents": len(failures),
                 "codes": dict(Counter(r.error.code for r in failures if r.error is not None)),
             },
             # Each failure is recorded, and a retry of the step would only meet it again.

@@ -18,6 +18,7 @@ from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, Settings, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore
+from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.source import Source
 from tvdb_assets.walk import Walk
 
@@ -51,10 +52,15 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             StorageError: the database can't be used.
         """
         settings = self.settings()
-        with Database.open(settings) as database, ServiceRouter(settings) as router:
+        with (
+            Database.open(settings) as database,
+            ServiceRouter(settings, database=database, run_id=run_id) as router,
+        ):
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
+            recipe = router.recipe(chunker)
             yield Walk(
-                store=DocumentStore(database, run_id, router.recipe(chunker)),
+                store=DocumentStore(database, run_id, recipe),
+                index=IndexStore(database, run_id, recipe),
                 sources=lru_cache(Source.open),
                 router=router,
                 chunker=chunker,

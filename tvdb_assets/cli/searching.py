@@ -7,11 +7,13 @@ import re
 from dataclasses import asdict
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 from rich.text import Text
 
 from tvdb_assets.cli.output import console, notices, print_json
 from tvdb_assets.services.router import ServiceRouter
-from tvdb_assets.settings import load_settings
+from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.search import Hit, unsearchable
 from tvdb_assets.storage.search import search as find
@@ -27,9 +29,9 @@ _EXCERPT = 420
 def search(query: str, k: int, as_json: bool) -> None:
     """Show the passages that fit QUERY best, by meaning and by words."""
     settings = load_settings()
-    with Database.open(settings) as database, ServiceRouter(settings) as router:
-        vector = asyncio.run(router.embedder.embed([query]))[0]
-        hits = find(database, query, vector, router.embedder.space.label, k)
+    with Database.open(settings) as database:
+        vector, space = asyncio.run(_vector_of(query, settings, database))
+        hits = find(database, query, vector, space, k)
         kept_out = 0 if hits else unsearchable(database)
     if as_json:
         print_json({"query": query, "results": [asdict(hit) for hit in hits]})
@@ -43,6 +45,16 @@ def search(query: str, k: int, as_json: bool) -> None:
             )
     for number, hit in enumerate(hits, 1):
         _show(number, hit, query)
+
+
+async def _vector_of(
+    query: str, settings: Settings, database: Database
+) -> tuple[NDArray[np.float32], str]:
+    """The query's vector and the label of its space."""
+    async with ServiceRouter(settings, database=database) as router:
+        # Never by a stand-in, whose vectors nothing that is searched can be compared with.
+        embedded = await router.embed_by(router.embedder, [query])
+        return embedded[0], embedded.space.label
 
 
 def _show(number: int, hit: Hit, query: str) -> None:

@@ -38,18 +38,10 @@ def parse_document(data: bytes, path: str) -> ParsedDocument:
         ParseError: ``empty``, ``encrypted``, ``corrupt``, ``unsupported``, ``mislabelled``,
             or a code of the parser.
     """
-    if not data.strip(b"\x00\t\n\x0b\x0c\r "):
-        raise empty()
-    sniffed = sniff(data, path)
+    sniffed = look_at(data, path)
     promised = promised_by(path)
     parser = _parser(sniffed)
     what = describe(sniffed.media_type)
-    if sniffed.is_encrypted:
-        raise encrypted(
-            "file" if sniffed.media_type == "application/x-ole-storage" else _without_article(what)
-        )
-    if sniffed.damage is not None:
-        raise corrupt(_without_article(what), sniffed.damage)
     if parser is None:
         raise _refusal(sniffed, promised)
     try:
@@ -67,6 +59,23 @@ def parse_document(data: bytes, path: str) -> ParsedDocument:
         note = f"the name says {describe(promised)}, the content is {what}"
         parsed = replace(parsed, notes=(*parsed.notes, note))
     return parsed
+
+
+def look_at(data: bytes, path: str) -> Sniffed:
+    """What a document is, by its content.
+
+    Raises:
+        ParseError: ``empty``, ``encrypted`` or ``corrupt``, whoever would parse it.
+    """
+    if not data.strip(b"\x00\t\n\x0b\x0c\r "):
+        raise empty()
+    sniffed = sniff(data, path)
+    what = _without_article(describe(sniffed.media_type))
+    if sniffed.is_encrypted:
+        raise encrypted("file" if sniffed.media_type == "application/x-ole-storage" else what)
+    if sniffed.damage is not None:
+        raise corrupt(what, sniffed.damage)
+    return sniffed
 
 
 @cache
@@ -107,4 +116,4 @@ def _without_article(what: str) -> str:
     return what.removeprefix("a ").removeprefix("an ")
 
 
-__all__ = ["parse_document", "parser_fingerprint"]
+__all__ = ["look_at", "parse_document", "parser_fingerprint"]

@@ -10,11 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from tvdb_assets.errors import ChunkError, TvdbError
+from tvdb_assets.errors import ChunkError, ParseError, TvdbError
 from tvdb_assets.models import Chunk, ParsedDocument
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.pipeline.validation import validate
-from tvdb_assets.services.parsing import parse_document
+from tvdb_assets.services.parsing import look_at, parse_document
+
+_SPARE_PAGES = 2
+_CHARACTERS_OF_A_PAGE = 1_000
+"""A third of a full page, so that a bound from the text's length is rarely reached."""
+_BYTES_OF_A_PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,22 @@ class Prepared:
     chunk_seconds: float = 0.0
 
 
-def prepare_document(data: bytes, path: str, mode: str, chunker: Chunker | None) -> Prepared:
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A document that a paid service is to parse: what it may cost."""
+
+    media_type: str
+    most_pages: int
+    """What is reserved for, and the most that the service is allowed."""
+
+
+def prepare_document(
+    data: bytes,
+    path: str,
+    mode: str,
+    chunker: Chunker | None,
+    is_degraded: bool = False,
+) -> Prepared:
     """Parse and validate a document, and chunk it if there is a chunker.
 
     Args:
@@ -37,6 +57,7 @@ def prepare_document(data: bytes, path: str, mode: str, chunker: Chunker | None)
         path: its name, which settles what content leaves open.
         mode: the parser's resolved mode, recorded with the text.
         chunker: or None, to stop after parsing.
+        is_degraded: whether this parser stands in for another, recorded with the text.
 
     Raises:
         ParseError: the bytes give no usable text.
@@ -44,11 +65,47 @@ def prepare_document(data: bytes, path: str, mode: str, chunker: Chunker | None)
     started = perf_counter()
     parsed = parse_document(data, path)
     validate(parsed, len(data))
-    parsed = replace(parsed, made_by=replace(parsed.made_by, mode=mode))
+    parsed = replace(parsed, made_by=replace(parsed.made_by, mode=mode, is_degraded=is_degraded))
     seconds = perf_counter() - started
     if chunker is None:
         return Prepared(parsed, parse_seconds=seconds)
     return replace(chunk_document(parsed, chunker), parse_seconds=seconds)
+
+
+def prepare_or_inspect(
+    data: bytes, path: str, mode: str, chunker: Chunker | None, paid_types: frozenset[str]
+) -> Prepared | Inspected:
+    """As `prepare_document`, unless a paid service is to parse this kind of document.
+
+    Args:
+        data: the file's bytes.
+        path: its name.
+        mode: of the parsers on this machine.
+        chunker: or None, to stop after parsing.
+        paid_types: media types that the paid service is to parse.
+
+    Raises:
+        ParseError: the bytes give no usable text, or are not worth sending: empty, encrypted,
+            damaged.
+    """
+    seen = look_at(data, path)
+    if seen.media_type not in paid_types:
+        return prepare_document(data, path, mode, chunker)
+    return Inspected(seen.media_type, _most_pages(data, path, seen.media_type))
+
+
+def _most_pages(data: bytes, path: str, media_type: str) -> int:
+    """A bound on the pages of a document: exact for a PDF, generous for what has none."""
+    if media_type.startswith("image/"):
+        return 1
+    try:
+        parsed = parse_document(data, path)
+    except ParseError:
+        # What can't be read here may be readable there; its size alone says how long it is.
+        return _SPARE_PAGES + len(data) // _BYTES_OF_A_PAGE
+    if parsed.page_starts:
+        return len(parsed.page_starts)
+    return _SPARE_PAGES + len(parsed.text) // _CHARACTERS_OF_A_PAGE
 
 
 def chunk_document(parsed: ParsedDocument, chunker: Chunker) -> Prepared:

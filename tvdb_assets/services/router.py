@@ -1,44 +1,172 @@
 """`ServiceRouter`: which client stands behind parsing and embedding, by mode.
 
-What belongs here: turning a mode into a client, once, and refusing modes that don't exist.
-What does not: the clients, health, errors, money.
+What belongs here: turning a mode into a client, putting texts into requests that pass the
+guard, and the one rule of falling back. What does not: the clients, money, limits, retries
+(`guard`), and what is stored of a result (the caller's ``keep``).
+
+Modes, for each service by itself:
+
+- ``local`` and ``mock`` make everything on this machine, free.
+- ``real`` uses the paid service and nothing else, whatever happens.
+- ``hybrid`` uses the paid service, and while it is unavailable a stand-in, marked degraded.
+  A document's own fault, a refused key and a used-up budget are no reason to fall back.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from functools import cached_property
+from typing import cast
+from uuid import uuid4
 
-from tvdb_assets.errors import ConfigurationError
+import httpx2
+
+from tvdb_assets.errors import BreakerError, TvdbError, UnavailableError
+from tvdb_assets.guard.budget import Limits
+from tvdb_assets.guard.calls import Guard, Observer
+from tvdb_assets.guard.ledger import Clock, Ledger
+from tvdb_assets.guard.states import ServiceStates
+from tvdb_assets.models import ParsedDocument
 from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.pipeline.tokens import count_tokens
+from tvdb_assets.pipeline.validation import validate
 from tvdb_assets.services.embedders.local import LocalEmbedder
 from tvdb_assets.services.embedders.mock import MockEmbedder
-from tvdb_assets.services.embedders.protocol import Embedder
+from tvdb_assets.services.embedders.openai import OpenAIEmbedder
+from tvdb_assets.services.embedders.protocol import Embedder, PaidEmbedder
+from tvdb_assets.services.embedders.stand_in import StandIn
+from tvdb_assets.services.embedding import Embedded, KeepVectors, PaidEmbedding, Text, embed_free
+from tvdb_assets.services.llamaparse import LlamaParse
+from tvdb_assets.services.paid_parsing import KeepText, PaidParsing
 from tvdb_assets.services.parsing import parser_fingerprint
+from tvdb_assets.services.preparing import Prepared, prepare_document, prepare_or_inspect
 from tvdb_assets.services.workers import WorkerPool
 from tvdb_assets.settings import ServiceMode, Settings
+from tvdb_assets.storage.database import Database
+from tvdb_assets.storage.jobs import ParseJobs
 
 
 class ServiceRouter:
     """The services behind one run, chosen by mode; a plain class that works without Dagster.
 
-    Both parsing modes parse on this machine: a parse is free and the same every time. They
-    differ in what is recorded: what was asked for as a mock stays out of search.
+    ::
+
+        async with ServiceRouter(load_settings()) as router:
+            vectors = await router.embed(["Is flood damage covered?"])
+
+    Nothing is loaded, opened or started before it is needed.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Choose the clients; none is loaded or started yet.
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        database: Database | None = None,
+        run_id: str | None = None,
+        clock: Clock | None = None,
+        observer: Observer | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Choose the clients.
+
+        Args:
+            settings: modes, keys and limits.
+            database: of ledger and limits; None opens that of the settings when a paid call
+                is to be made.
+            run_id: on every ledger entry; None makes one.
+            clock: of budgets, limits and breakers; None is the database's own.
+            observer: told of each point that a paid call reaches.
+            transport: under the HTTP clients, for tests.
 
         Raises:
-            ConfigurationError: a mode that this version has no client for.
+            ConfigurationError: a paid mode without a key, or a model without a price.
         """
         self._settings = settings
-        self.parser_mode = _supported("parser", settings.resolved_parser_mode)
-        self.embedder_mode = _supported("embedder", settings.resolved_embedder_mode)
+        self._database = database
+        self._owns_database = False
+        self._clock = clock
+        self._observer = observer
+        self._transport = transport
+        self.run_id = run_id or f"router-{uuid4()}"
+        self.parser_mode = settings.resolved_parser_mode
+        self.embedder_mode = settings.resolved_embedder_mode
+        # A paid mode that can't work says so before any document is touched.
+        if isinstance(self.embedder, OpenAIEmbedder):
+            _ = self.embedder.price
+        self.paid_parser = LlamaParse(settings, transport) if _is_paid(self.parser_mode) else None
+
+    # --- embedding
 
     @cached_property
-    def embedder(self) -> Embedder:
-        """The embedder of this run's mode; its weights are loaded when first used."""
-        return MockEmbedder() if self.embedder_mode is ServiceMode.MOCK else LocalEmbedder()
+    def embedder(self) -> Embedder | PaidEmbedder:
+        """The embedder of this run's mode; its weights or connections come when first used."""
+        if self.embedder_mode is ServiceMode.MOCK:
+            return MockEmbedder()
+        if self.embedder_mode is ServiceMode.LOCAL:
+            return LocalEmbedder()
+        return OpenAIEmbedder(self._settings, self._transport)
+
+    @cached_property
+    def stand_in(self) -> StandIn:
+        """What embeds in ``hybrid`` while the paid service is unavailable."""
+        return StandIn(LocalEmbedder())
+
+    @property
+    def pays_texts(self) -> bool:
+        """Whether an embedding costs money in this run's mode."""
+        return _is_paid(self.embedder_mode)
+
+    @staticmethod
+    def may_stand_in(error: TvdbError, mode: ServiceMode) -> bool:
+        """Whether this error is a reason to fall back, in this mode of its service."""
+        return mode is ServiceMode.HYBRID and isinstance(error, (UnavailableError, BreakerError))
+
+    async def embed(
+        self, texts: Sequence[str] | Sequence[Text], *, keep: KeepVectors | None = None
+    ) -> Embedded:
+        """Vectors of texts, by the mode of this run.
+
+        In ``hybrid``, if the service is unavailable, all of them are made by the stand-in and
+        marked degraded: vectors of two services are never mixed in one answer.
+
+        Args:
+            texts: any number; equal texts are sent once.
+            keep: stores vectors as they arrive, in the transaction that posts their cost.
+
+        Raises:
+            HaltedError: budget, rate or breaker; what arrived before is kept.
+            RefusedError: the service refused key, quota or model.
+            UnavailableError: no usable answer, in the mode ``real``.
+            StorageError: the ledger can't be reached, so nothing was paid.
+        """
+        try:
+            return await self.embed_by(self.embedder, texts, keep)
+        except TvdbError as error:
+            if not self.may_stand_in(error, self.embedder_mode):
+                raise
+        return await self.embed_by(self.stand_in, texts, keep)
+
+    async def embed_by(
+        self,
+        embedder: Embedder | PaidEmbedder,
+        texts: Sequence[str] | Sequence[Text],
+        keep: KeepVectors | None = None,
+    ) -> Embedded:
+        """As `embed`, by one embedder and no other."""
+        wanted = [t if isinstance(t, Text) else Text(t, count_tokens(t)) for t in texts]
+        if not isinstance(embedder, OpenAIEmbedder):
+            return await embed_free(cast(Embedder, embedder), wanted, keep)
+        load = PaidEmbedding(
+            self.guard,
+            embedder,
+            self.places,
+            waits_for_breaker=self.embedder_mode is not ServiceMode.HYBRID,
+            keep=keep,
+        )
+        return await load.embed(wanted)
+
+    # --- parsing
 
     @cached_property
     def workers(self) -> WorkerPool:
@@ -51,19 +179,150 @@ class ServiceRouter:
             tasks_per_worker=s.parse_worker_documents,
         )
 
+    @property
+    def free_parser_mode(self) -> ServiceMode:
+        """What is recorded of a text that was parsed on this machine, in this run's mode."""
+        return ServiceMode.MOCK if self.parser_mode is ServiceMode.MOCK else ServiceMode.LOCAL
+
+    @cached_property
+    def parser_fingerprint(self) -> str:
+        """What a stored text must carry to be used again for the same bytes."""
+        paid = f"{self.paid_parser.fingerprint} " if self.paid_parser is not None else ""
+        return f"{paid}{self.free_parser_mode}/{parser_fingerprint()}"
+
     def recipe(self, chunker: Chunker) -> str:
         """All that a document's outcome depends on besides its bytes, in one string."""
-        space = self.embedder.space.label
-        return f"{self.parser_mode}/{parser_fingerprint()} {chunker.fingerprint} {space}"
+        return f"{self.parser_fingerprint} {chunker.fingerprint} {self.embedder.space.label}"
 
-    def parser_fingerprint(self, data: bytes, path: str) -> str:
-        """What a stored parse must carry to be used again for these bytes under this name."""
-        return f"{self.parser_mode}/{parser_fingerprint()}"
+    async def parse(self, data: bytes, path: str) -> ParsedDocument:
+        """The text of a document, by the mode of this run, checked before it counts.
+
+        In ``hybrid``, if the service is unavailable, the stand-in is the parser on this
+        machine, and the text's ``made_by`` is marked degraded.
+
+        Args:
+            data: the whole file.
+            path: its name.
+
+        Raises:
+            ParseError: the bytes give no usable text.
+            ServiceError: as of `embed`.
+        """
+        free_mode, paid_parser = self.free_parser_mode.value, self.paid_parser
+        if paid_parser is not None:
+            seen = await asyncio.wrap_future(
+                self.workers.submit(
+                    prepare_or_inspect, data, path, free_mode, None, paid_parser.media_types
+                )
+            )
+            if isinstance(seen, Prepared):
+                return seen.parsed
+            try:
+                parsed = await self.parse_paid(data, path, seen.media_type, seen.most_pages)
+            except TvdbError as error:
+                if not self.may_stand_in(error, self.parser_mode):
+                    raise
+            else:
+                validate(parsed, len(data))
+                return parsed
+        is_degraded = paid_parser is not None
+        prepared = await asyncio.wrap_future(
+            self.workers.submit(prepare_document, data, path, free_mode, None, is_degraded)
+        )
+        return prepared.parsed
+
+    async def parse_paid(
+        self,
+        data: bytes,
+        path: str,
+        media_type: str,
+        most_pages: int,
+        *,
+        keep: KeepText | None = None,
+    ) -> ParsedDocument:
+        """As `parse`, by the paid service and no other; see `PaidParsing.parse`."""
+        assert self.paid_parser is not None
+        guard, database = self.guard, self._database
+        assert database is not None
+        parsing = PaidParsing(
+            guard,
+            self.paid_parser,
+            ParseJobs(database, self.run_id),
+            deadline_seconds=self._settings.llamaparse_timeout_seconds,
+        )
+        async with self.places:
+            return await parsing.parse(
+                data,
+                path,
+                media_type,
+                most_pages,
+                keep=keep,
+                waits_for_breaker=self.parser_mode is not ServiceMode.HYBRID,
+            )
+
+    # --- the guard
+
+    @cached_property
+    def guard(self) -> Guard:
+        """What every paid call passes; opens the database if none was given.
+
+        Raises:
+            StorageError: the database can't be used, so nothing may be paid.
+        """
+        s = self._settings
+        if self._database is None:
+            self._database = Database.open(s)
+            self._owns_database = True
+        services = {
+            "openai": s.openai_daily_cost_limit,
+            "llamaparse": s.llamaparse_daily_cost_limit,
+        }
+        limits = Limits(
+            daily_usd=s.daily_cost_limit,
+            hourly_requests=s.hourly_rate_limit,
+            service_daily_usd={k: v for k, v in services.items() if v is not None},
+        )
+        return Guard(
+            self._database,
+            Ledger(self._database, limits, self._clock),
+            ServiceStates(self._database, self._clock),
+            run_id=self.run_id,
+            attempts=s.paid_attempts,
+            patience_seconds=s.paid_patience_seconds,
+            request_seconds=s.paid_timeout_seconds,
+            observer=self._observer,
+        )
+
+    @cached_property
+    def places(self) -> asyncio.Semaphore:
+        """One for each paid request that may be in flight."""
+        return asyncio.Semaphore(self._settings.paid_concurrency)
+
+    # --- its end
+
+    async def disconnect(self) -> None:
+        """Close the connections to paid services; they belong to the loop that opened them."""
+        for client in (self.__dict__.get("embedder"), self.paid_parser):
+            if isinstance(client, OpenAIEmbedder | LlamaParse):
+                await client.close()
+
+    async def aclose(self) -> None:
+        """Close connections, worker processes, and a database that it opened itself."""
+        await self.disconnect()
+        self.close()
 
     def close(self) -> None:
-        """End the worker processes, if any were started."""
+        """As `aclose`, where no connection was opened."""
         if "workers" in self.__dict__:
             self.workers.close()
+        if self._owns_database and self._database is not None:
+            self._database.close()
+
+    async def __aenter__(self) -> ServiceRouter:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
 
     def __enter__(self) -> ServiceRouter:
         return self
@@ -72,11 +331,5 @@ class ServiceRouter:
         self.close()
 
 
-def _supported(service: str, mode: ServiceMode) -> ServiceMode:
-    if mode in (ServiceMode.LOCAL, ServiceMode.MOCK):
-        return mode
-    raise ConfigurationError(
-        "mode_unsupported",
-        f"The {service} mode is {mode.value}, and this version has no paid clients.",
-        remedy="Set TVDB_SERVICE_MODE to local or mock.",
-    )
+def _is_paid(mode: ServiceMode) -> bool:
+    return mode in (ServiceMode.REAL, ServiceMode.HYBRID)

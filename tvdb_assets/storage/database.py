@@ -75,7 +75,7 @@ class Database:
     back as `pgvector.Vector`.
     """
 
-    def __init__(self, url: str, *, max_connections: int = 4) -> None:
+    def __init__(self, url: str, *, max_connections: int = 12) -> None:
         """Nothing is opened yet."""
         self.url = url
         self._pool = ConnectionPool(

@@ -10,18 +10,16 @@ COPY without a round trip each.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
 import psycopg
-from numpy.typing import NDArray
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
-from tvdb_assets.errors import TvdbError
-from tvdb_assets.models import Chunk, Heading, ParsedDocument, Provenance, Stage, VectorSpace
+from tvdb_assets.errors import Disposition, TvdbError
+from tvdb_assets.models import Chunk, Heading, ParsedDocument, Provenance, Stage
 from tvdb_assets.storage.database import Database
 
 Connection: TypeAlias = psycopg.Connection[Any]
@@ -50,6 +48,7 @@ class StoredParse:
     document_id: int
     content_sha256: bytes
     fingerprint: str
+    is_degraded: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +85,16 @@ class NewChunkSet:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A document that failed, at which stage, and why."""
+    """A document that failed or was deferred, at which stage, and why."""
 
     document_id: int
     stage: Stage
     error: TvdbError
+
+    @property
+    def outcome(self) -> str:
+        """``deferred`` where nothing is wrong with the document, which only has to wait."""
+        return "deferred" if self.error.disposition is Disposition.DEFERRED else "failed"
 
 
 class DocumentStore:
@@ -148,7 +152,8 @@ class DocumentStore:
         )
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
             c.execute(
-                f"SELECT p.parsed_id, p.document_id, p.content_sha256, p.fingerprint FROM {asked}"
+                "SELECT p.parsed_id, p.document_id, p.content_sha256, p.fingerprint, p.is_degraded"
+                f" FROM {asked}"
                 " JOIN tvdb.parsed_documents p ON p.document_id = w.id"
                 " AND p.content_sha256 = w.content AND p.fingerprint = w.print",
                 (ids, hashes, prints, suffixes),
@@ -168,7 +173,7 @@ class DocumentStore:
         with self._database.transaction() as tx, tx.cursor(row_factory=class_row(StoredParse)) as c:
             c.execute(
                 "SELECT DISTINCT ON (document_id) parsed_id, document_id, content_sha256,"
-                " fingerprint FROM tvdb.parsed_documents WHERE document_id = ANY(%s)"
+                " fingerprint, is_degraded FROM tvdb.parsed_documents WHERE document_id = ANY(%s)"
                 " ORDER BY document_id, parsed_id DESC",
                 (list(document_ids),),
             )
@@ -199,11 +204,18 @@ class DocumentStore:
             )
             return {row.parsed_id: row for row in c}
 
-    def store_parses(self, parses: Sequence[NewParse]) -> dict[int, int]:
-        """Store parsed texts; returns the parsed id by document id."""
+    def store_parses(
+        self, parses: Sequence[NewParse], tx: Connection | None = None
+    ) -> dict[int, int]:
+        """Store parsed texts; returns the parsed id by document id.
+
+        Args:
+            parses: the texts.
+            tx: the transaction to store them in; None makes one of its own.
+        """
         if not parses:
             return {}
-        with self._database.transaction() as tx:
+        with self._database.transaction() if tx is None else nullcontext(tx) as tx:
             ids = _draw_ids(tx, "tvdb.parsed_documents", "parsed_id", len(parses))
             with tx.cursor().copy(
                 "COPY tvdb.parsed_documents (parsed_id, document_id, content_sha256, fingerprint,"
@@ -223,7 +235,7 @@ class DocumentStore:
                         (parsed_id, new.document_id, new.content_sha256, new.fingerprint)
                         + (new.suffix, p.text, p.title, p.media_type, p.is_markdown, p.encoding)
                         + (list(p.page_starts), Jsonb([asdict(h) for h in p.headings]))
-                        + (list(p.notes), Jsonb(p.facts), *_made_by(p.made_by), self.run_id)
+                        + (list(p.notes), Jsonb(p.facts), *provenance_row(p.made_by), self.run_id)
                     )
         return {new.document_id: i for i, new in zip(ids, parses, strict=True)}
 
@@ -234,7 +246,7 @@ class DocumentStore:
         if not sets:
             return {}
         stored: dict[int, StoredChunkSet] = {}
-        provenance = (*_made_by(made_by), self.run_id)
+        provenance = (*provenance_row(made_by), self.run_id)
         with self._database.transaction() as tx:
             ids = _draw_ids(tx, "tvdb.chunk_sets", "chunk_set_id", len(sets))
             with tx.cursor().copy(
@@ -271,186 +283,10 @@ class DocumentStore:
                         )
         return stored
 
-    def space_id(self, space: VectorSpace, *, is_mock: bool) -> int:
-        """The row of a vector space, made when it is new."""
-        with self._database.transaction() as tx:
-            tx.execute(
-                "INSERT INTO tvdb.vector_spaces"
-                " (label, provider, model, dimensions, version, is_mock, run_id)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (label) DO NOTHING",
-                (space.label, space.provider, space.model, space.dimensions, space.version)
-                + (is_mock, self.run_id),
-            )
-            row = tx.execute(
-                "SELECT space_id FROM tvdb.vector_spaces WHERE label = %s", (space.label,)
-            ).fetchone()
-        assert row is not None
-        return int(row[0])
-
-    def texts_without_vector(
-        self, space_id: int, chunk_set_ids: Sequence[int], refused: Sequence[bytes], limit: int
-    ) -> list[tuple[bytes, str, int]]:
-        """Distinct texts of these sets that the space has no vector for, at most ``limit``.
-
-        Args:
-            space_id: the space.
-            chunk_set_ids: whose chunks.
-            refused: hashes of texts that were tried and have no vector.
-            limit: the most to return; ask again for the rest.
-
-        Returns:
-            (sha256, text, cl100k tokens), each text once.
-        """
-        with self._database.transaction() as tx:
-            return tx.execute(
-                "SELECT DISTINCT ON (c.text_sha256) c.text_sha256, c.text, c.token_count"
-                " FROM tvdb.chunks c WHERE c.chunk_set_id = ANY(%s)"
-                " AND c.text_sha256 <> ALL(%s::bytea[])"
-                " AND NOT EXISTS (SELECT FROM tvdb.embeddings e"
-                "   WHERE e.space_id = %s AND e.text_sha256 = c.text_sha256)"
-                " ORDER BY c.text_sha256 LIMIT %s",
-                (list(chunk_set_ids), list(refused), space_id, limit),
-            ).fetchall()
-
-    def store_vectors(
-        self,
-        space_id: int,
-        texts: Sequence[tuple[bytes, int]],
-        vectors: NDArray[np.float32],
-        made_by: Provenance,
-    ) -> None:
-        """Store vectors, one a text, committed when this returns.
-
-        Args:
-            space_id: the space that the vectors belong to.
-            texts: (sha256, tokens) of each text.
-            vectors: shape (len(texts), dimensions), checked by the caller.
-            made_by: who made them.
-        """
-        try:
-            self._copy_vectors(space_id, texts, vectors, made_by, "tvdb.embeddings")
-        except psycopg.errors.UniqueViolation:
-            # Another run embedded one of these texts meanwhile; its vector is as good.
-            self._copy_vectors(space_id, texts, vectors, made_by, "pg_temp.new_embeddings")
-
-    def _copy_vectors(
-        self,
-        space_id: int,
-        texts: Sequence[tuple[bytes, int]],
-        vectors: NDArray[np.float32],
-        made_by: Provenance,
-        table: str,
-    ) -> None:
-        columns = (
-            "space_id, text_sha256, embedding, token_count,"
-            " service, mode, model, version, is_degraded, run_id"
-        )
-        rest = (*_made_by(made_by), self.run_id)
-        with self._database.transaction() as tx:
-            staged = table != "tvdb.embeddings"
-            if staged:
-                tx.execute(
-                    "CREATE TEMP TABLE new_embeddings (LIKE tvdb.embeddings INCLUDING DEFAULTS)"
-                    " ON COMMIT DROP"
-                )
-            with tx.cursor().copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy:
-                copy.set_types(_types("int2 bytea vector int4 text text text text bool text"))
-                for (sha256, tokens), vector in zip(texts, vectors, strict=True):
-                    copy.write_row((space_id, sha256, vector, tokens, *rest))
-            if staged:
-                tx.execute(
-                    f"INSERT INTO tvdb.embeddings ({columns}) SELECT {columns}"
-                    " FROM pg_temp.new_embeddings ON CONFLICT DO NOTHING"
-                )
-
-    def documents_with_text(
-        self, chunk_set_ids: Sequence[int], hashes: Sequence[bytes]
-    ) -> list[tuple[int, bytes]]:
-        """Which documents of these sets hold which of these texts: (document id, sha256)."""
-        with self._database.transaction() as tx:
-            return tx.execute(
-                "SELECT DISTINCT document_id, text_sha256 FROM tvdb.chunks"
-                " WHERE chunk_set_id = ANY(%s) AND text_sha256 = ANY(%s)",
-                (list(chunk_set_ids), list(hashes)),
-            ).fetchall()
-
-    def publish(self, space_id: int, sets: Sequence[StoredChunkSet]) -> set[int]:
-        """Show these sets in a space and drop what they replace, in one transaction.
-
-        Returns:
-            The ids of the documents whose published set changed.
-        """
-        if not sets:
-            return set()
-        documents = [s.document_id for s in sets]
-        chunk_sets = [s.chunk_set_id for s in sets]
-        with self._database.transaction() as tx:
-            changed = tx.execute(
-                "INSERT INTO tvdb.publications (document_id, space_id, chunk_set_id, run_id)"
-                " SELECT d, %s, s, %s FROM unnest(%s::bigint[], %s::bigint[]) AS n(d, s)"
-                " ON CONFLICT (document_id, space_id) DO UPDATE SET"
-                "   chunk_set_id = excluded.chunk_set_id, run_id = excluded.run_id,"
-                "   published_at = now()"
-                " WHERE publications.chunk_set_id <> excluded.chunk_set_id"
-                " RETURNING document_id",
-                (space_id, self.run_id, documents, chunk_sets),
-            ).fetchall()
-            # What a mock made goes as soon as the real thing is there.
-            tx.execute(
-                "DELETE FROM tvdb.publications p USING tvdb.vector_spaces s, tvdb.vector_spaces n"
-                " WHERE p.space_id = s.space_id AND s.is_mock AND n.space_id = %s"
-                " AND NOT n.is_mock AND p.document_id = ANY(%s)",
-                (space_id, documents),
-            )
-            tx.execute(
-                "DELETE FROM tvdb.chunk_sets k WHERE document_id = ANY(%s) AND NOT EXISTS"
-                " (SELECT FROM tvdb.publications u WHERE u.chunk_set_id = k.chunk_set_id)",
-                (documents,),
-            )
-            tx.execute(
-                "DELETE FROM tvdb.parsed_documents p WHERE document_id = ANY(%s) AND NOT EXISTS"
-                " (SELECT FROM tvdb.chunk_sets k WHERE k.parsed_id = p.parsed_id)",
-                (documents,),
-            )
-            tx.execute(
-                "UPDATE tvdb.vector_spaces SET is_current = true WHERE space_id = %s"
-                " AND NOT is_mock AND NOT EXISTS"
-                "   (SELECT FROM tvdb.vector_spaces WHERE is_current)",
-                (space_id,),
-            )
-            self._mark(tx, documents, "published", Stage.EMBEDDINGS)
-        return {row[0] for row in changed}
-
     def mark_advanced(self, document_ids: Sequence[int], stage: Stage) -> None:
         """Note that a stage before the last went well; what is published stays so."""
         with self._database.transaction() as tx:
-            self._mark(tx, list(document_ids), "advanced", stage)
-
-    def _mark(self, tx: Connection, documents: list[int], outcome: str, stage: Stage) -> None:
-        # A document that reached an early stage counts as published only while what is
-        # published was made of the text that is stored last.
-        status = (
-            "'published'"
-            if outcome == "published"
-            else (
-                "CASE WHEN EXISTS (SELECT FROM tvdb.publications u JOIN tvdb.chunk_sets k"
-                " USING (chunk_set_id) WHERE u.document_id = d.document_id AND k.parsed_id ="
-                " (SELECT max(parsed_id) FROM tvdb.parsed_documents p"
-                "  WHERE p.document_id = d.document_id)) THEN 'published' ELSE 'registered' END"
-            )
-        )
-        tx.execute(
-            f"UPDATE tvdb.documents d SET status = {status}, failed_stage = NULL,"
-            " error_code = NULL, error_message = NULL, error_remedy = NULL, disposition = NULL,"
-            " attempts = 0, recipe = %s, run_id = %s, updated_at = now()"
-            " WHERE document_id = ANY(%s)",
-            (self._recipe, self.run_id, documents),
-        )
-        tx.execute(
-            "INSERT INTO tvdb.document_events (document_id, run_id, outcome, stage)"
-            " SELECT unnest(%s::bigint[]), %s, %s, %s",
-            (documents, self.run_id, outcome, stage.value),
-        )
+            mark(tx, list(document_ids), "advanced", stage, run_id=self.run_id, recipe=self._recipe)
 
     def record_contents(self, contents: Mapping[int, tuple[int, str, bytes]]) -> None:
         """Note what was read of each document: its size in bytes, etag and sha256."""
@@ -463,53 +299,69 @@ class DocumentStore:
             )
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
-        """Note why documents failed; what is published of them stays."""
+        """Note why documents failed, or wait; what is published of them stays."""
         with self._database.transaction() as tx, tx.cursor() as cursor:
             cursor.executemany(
-                "UPDATE tvdb.documents SET status = 'failed', failed_stage = %s, error_code = %s,"
+                "UPDATE tvdb.documents SET status = %s, failed_stage = %s, error_code = %s,"
                 " error_message = %s, error_remedy = %s, disposition = %s,"
-                " attempts = attempts + 1, recipe = %s, run_id = %s, updated_at = now()"
+                " attempts = attempts + %s, recipe = %s, run_id = %s, updated_at = now()"
                 " WHERE document_id = %s",
                 [
-                    (f.stage.value, f.error.code, f.error.message, f.error.remedy)
-                    + (f.error.disposition.value, self._recipe, self.run_id, f.document_id)
+                    (f.outcome, f.stage.value, f.error.code, f.error.message, f.error.remedy)
+                    + (f.error.disposition.value, int(f.outcome == "failed"), self._recipe)
+                    + (self.run_id, f.document_id)
                     for f in failures
                 ],
             )
             cursor.executemany(
                 "INSERT INTO tvdb.document_events"
                 " (document_id, run_id, outcome, stage, code, message)"
-                " VALUES (%s, %s, 'failed', %s, %s, %s)",
+                " VALUES (%s, %s, %s, %s, %s, %s)",
                 [
-                    (f.document_id, self.run_id, f.stage.value, f.error.code, f.error.message)
+                    (f.document_id, self.run_id, f.outcome, f.stage.value, f.error.code)
+                    + (f.error.message,)
                     for f in failures
                 ],
             )
 
-    def promote_space(self, space_id: int) -> bool:
-        """Let search read this space, if it is real and shows every published document.
 
-        Returns:
-            Whether search reads it now.
-        """
-        with self._database.transaction() as tx:
-            row = tx.execute(
-                "SELECT is_current, is_mock, EXISTS (SELECT FROM tvdb.publications p"
-                "   JOIN tvdb.vector_spaces c ON c.space_id = p.space_id AND c.is_current"
-                "   WHERE NOT EXISTS (SELECT FROM tvdb.publications n"
-                "     WHERE n.document_id = p.document_id AND n.space_id = s.space_id))"
-                " FROM tvdb.vector_spaces s WHERE space_id = %s FOR UPDATE",
-                (space_id,),
-            ).fetchone()
-            assert row is not None
-            is_current, is_mock, has_holes = row
-            if is_current or is_mock or has_holes:
-                return bool(is_current)
-            tx.execute("UPDATE tvdb.vector_spaces SET is_current = false WHERE is_current")
-            tx.execute(
-                "UPDATE tvdb.vector_spaces SET is_current = true WHERE space_id = %s", (space_id,)
-            )
-            return True
+def mark(
+    tx: Connection,
+    documents: list[int],
+    outcome: str,
+    stage: Stage,
+    *,
+    run_id: str,
+    recipe: str,
+    is_degraded: bool = False,
+) -> None:
+    """Note that documents reached a stage, and how: ``advanced``, ``published``, ``degraded``.
+
+    A document that reached an early stage counts as published only while what is published
+    was made of the text that is stored last.
+    """
+    status = (
+        "CASE WHEN EXISTS (SELECT FROM tvdb.publications u JOIN tvdb.chunk_sets k"
+        " USING (chunk_set_id) WHERE u.document_id = d.document_id AND k.parsed_id ="
+        " (SELECT max(parsed_id) FROM tvdb.parsed_documents p"
+        "  WHERE p.document_id = d.document_id)) THEN 'published' ELSE 'registered' END"
+        if outcome == "advanced"
+        else "'published'"
+    )
+    # What an early stage did says nothing about who made what is published.
+    degraded = "is_degraded" if outcome == "advanced" else "%(is_degraded)s"
+    tx.execute(
+        f"UPDATE tvdb.documents d SET status = {status}, is_degraded = {degraded},"
+        " failed_stage = NULL, error_code = NULL, error_message = NULL, error_remedy = NULL,"
+        " disposition = NULL, attempts = 0, recipe = %(recipe)s, run_id = %(run)s,"
+        " updated_at = now() WHERE document_id = ANY(%(documents)s)",
+        {"is_degraded": is_degraded, "recipe": recipe, "run": run_id, "documents": documents},
+    )
+    tx.execute(
+        "INSERT INTO tvdb.document_events (document_id, run_id, outcome, stage)"
+        " SELECT unnest(%s::bigint[]), %s, %s, %s",
+        (documents, run_id, outcome, stage.value),
+    )
 
 
 def _draw_ids(tx: Connection, table: str, column: str, count: int) -> list[int]:
@@ -524,7 +376,7 @@ def _types(names: str) -> list[str]:
     return names.split()
 
 
-def _made_by(made_by: Provenance) -> tuple[str, str, str, str, bool]:
+def provenance_row(made_by: Provenance) -> tuple[str, str, str, str, bool]:
     return made_by.service, made_by.mode, made_by.model, made_by.version, made_by.is_degraded
 
 

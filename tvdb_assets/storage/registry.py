@@ -30,6 +30,7 @@ class Known:
     status: str
     disposition: str | None
     recipe: str
+    is_degraded: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Registry:
         with self._database.transaction() as tx, tx.cursor(row_factory=class_row(Known)) as c:
             c.execute(
                 "SELECT document_id, partition_key, path, etag, sha256, status, disposition,"
-                " recipe FROM tvdb.documents WHERE source = %s",
+                " recipe, is_degraded FROM tvdb.documents WHERE source = %s",
                 (source,),
             )
             return {row.path: row for row in c}
@@ -109,7 +110,7 @@ class Registry:
         with self._database.transaction() as tx, tx.cursor(row_factory=class_row(Known)) as c:
             c.execute(
                 "SELECT document_id, partition_key, path, etag, sha256, status, disposition,"
-                " recipe FROM tvdb.documents WHERE partition_key = %s OR path = %s",
+                " recipe, is_degraded FROM tvdb.documents WHERE partition_key = %s OR path = %s",
                 (name, name),
             )
             return c.fetchall()
@@ -139,10 +140,11 @@ class Registry:
         return int(row[0]) if row else 0
 
     def outcomes(self, run_ids: Sequence[str]) -> dict[str, int]:
-        """How many documents these runs left in each status."""
+        """How many documents these runs left in each status; ``degraded`` is one of them."""
         with self._database.transaction() as tx:
             rows = tx.execute(
-                "SELECT status, count(*) FROM tvdb.documents WHERE run_id = ANY(%s) GROUP BY 1",
+                "SELECT CASE WHEN is_degraded AND status = 'published' THEN 'degraded'"
+                " ELSE status END, count(*) FROM tvdb.documents WHERE run_id = ANY(%s) GROUP BY 1",
                 (list(run_ids),),
             ).fetchall()
         return dict(rows)
@@ -178,7 +180,8 @@ class Registry:
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
             c.execute(
                 "SELECT count(*) AS total,"
-                " count(*) FILTER (WHERE status = 'published') AS published,"
+                " count(*) FILTER (WHERE status = 'published' AND NOT is_degraded) AS published,"
+                " count(*) FILTER (WHERE status = 'published' AND is_degraded) AS degraded,"
                 " count(*) FILTER (WHERE status = 'failed') AS failed,"
                 " count(*) FILTER (WHERE status = 'deferred') AS deferred,"
                 " count(*) FILTER (WHERE status = 'quarantined') AS quarantined,"
@@ -188,8 +191,7 @@ class Registry:
             documents = c.fetchone() or {}
             c.execute(
                 "SELECT s.label, s.is_current, s.is_mock, count(DISTINCT u.document_id)"
-                " AS documents, count(c.chunk_id) AS chunks, count(e.space_id) AS embeddings,"
-                " count(DISTINCT u.document_id) FILTER (WHERE e.is_degraded) AS degraded"
+                " AS documents, count(c.chunk_id) AS chunks, count(e.space_id) AS embeddings"
                 " FROM tvdb.vector_spaces s"
                 " LEFT JOIN tvdb.publications u USING (space_id)"
                 " LEFT JOIN tvdb.chunks c USING (chunk_set_id)"
@@ -198,11 +200,6 @@ class Registry:
                 " GROUP BY s.space_id ORDER BY s.is_current DESC, s.space_id"
             )
             spaces = c.fetchall()
-            c.execute(
-                "SELECT count(*) AS chunks FROM tvdb.chunks JOIN tvdb.publications"
-                " USING (chunk_set_id)"
-            )
-        documents["degraded"] = sum(space.pop("degraded") for space in spaces)
         return {
             "documents": documents,
             "chunks": max((space["chunks"] for space in spaces), default=0),

@@ -37,8 +37,9 @@ def make(
     *,
     media_type: str,
     is_markdown: bool,
-    service: str,
-    model: str,
+    service: str = "",
+    model: str = "",
+    made_by: Provenance | None = None,
     has_pages: bool = False,
     title: str | None = None,
     encoding: str | None = None,
@@ -53,6 +54,7 @@ def make(
         is_markdown: Whether headings are to be read from the text.
         service: The library; its installed version is recorded.
         model: What was asked of the library.
+        made_by: Stands for both where no library of this machine did it.
         has_pages: Whether ``pages`` are pages.
         title: The document's own title; the first top heading stands in.
         encoding: Of a text format.
@@ -76,7 +78,8 @@ def make(
         text=joined,
         media_type=media_type,
         is_markdown=is_markdown,
-        made_by=Provenance(service=service, mode=MODE, model=model, version=_version(service)),
+        made_by=made_by
+        or Provenance(service=service, mode=MODE, model=model, version=_version(service)),
         title=_clean_title(title) or _first_title(headings),
         page_starts=tuple(starts) if has_pages else (),
         headings=headings,

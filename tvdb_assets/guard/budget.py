@@ -1,0 +1,80 @@
+"""Whether an amount fits the budget: pure arithmetic on what has been committed.
+
+What belongs here: the decision. What does not: the lock under which it is taken and the
+counters it is taken on (`ledger`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from tvdb_assets.errors import BudgetError, RateError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be spent."""
+
+    daily_usd: Decimal
+    """US dollars a UTC day over all services."""
+    hourly_requests: int
+    """Paid requests an hour of each service."""
+    service_daily_usd: Mapping[str, Decimal] = field(default_factory=dict)
+    """US dollars a UTC day of single services; what is not named has no limit of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What the current windows hold already: holds at their bound, and what was posted."""
+
+    day: datetime
+    """When the day began, in UTC."""
+    hour: datetime
+    """When the hour began, in UTC."""
+    day_usd: Decimal = Decimal(0)
+    service_day_usd: Decimal = Decimal(0)
+    service_hour_requests: int = 0
+
+
+def check_fits(service: str, amount: Decimal, limits: Limits, committed: Committed) -> None:
+    """Refuse an amount that does not fit.
+
+    Raises:
+        BudgetError: it would exceed the day's dollars, of all services or of this one.
+        RateError: this hour's requests of the service are used up.
+    """
+    tomorrow = committed.day + timedelta(days=1)
+    for whose, name, limit, spent in (
+        ("all paid services", "TVDB_DAILY_COST_LIMIT", limits.daily_usd, committed.day_usd),
+        (
+            service,
+            f"TVDB_{service.upper()}_DAILY_COST_LIMIT",
+            limits.service_daily_usd.get(service),
+            committed.service_day_usd,
+        ),
+    ):
+        if limit is not None and spent + amount > limit:
+            raise BudgetError(
+                "budget_exhausted",
+                f"${usd(amount)} more would exceed today's budget of ${usd(limit)} for {whose}; "
+                f"${usd(spent)} are spent or reserved.",
+                remedy=f"It goes on after {tomorrow:%Y-%m-%d %H:%M} UTC, or when {name} is raised.",
+            )
+    if committed.service_hour_requests + 1 > limits.hourly_requests:
+        following = committed.hour + timedelta(hours=1)
+        raise RateError(
+            "hourly_requests_exhausted",
+            f"{service} has had its {limits.hourly_requests} paid requests of this hour.",
+            remedy=f"It goes on after {following:%H:%M} UTC, or when TVDB_HOURLY_RATE_LIMIT "
+            "is raised.",
+        )
+
+
+def usd(amount: Decimal) -> str:
+    """US dollars for people: at least two decimals, and as many as the amount has."""
+    text = f"{amount.normalize():f}"
+    whole, _, decimals = text.partition(".")
+    return f"{whole}.{decimals.ljust(2, '0')}"

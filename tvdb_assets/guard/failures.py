@@ -1,0 +1,84 @@
+"""How a paid call fails, in the words that the guard acts on.
+
+What belongs here: what a failed attempt says of money, retry and the service's health. What
+does not: any service's statuses and codes; each client maps its own to these.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from tvdb_assets.errors import TvdbError
+
+
+class Kind(StrEnum):
+    """What a failed attempt means."""
+
+    UNAVAILABLE = "unavailable"
+    """No answer, or none that can be used: tried again, and counted by the breaker."""
+    THROTTLED = "throttled"
+    """Too many requests: tried again when the service says; its health is not in doubt."""
+    UNKNOWN = "unknown"
+    """An error that nobody has met before: tried again once, then held against the input."""
+    CONTENT = "content"
+    """This input is refused: another input would be taken."""
+    REFUSED = "refused"
+    """Key, quota or model: no input would be taken. The service is left alone."""
+
+
+class Charge(StrEnum):
+    """What a failed attempt cost."""
+
+    NONE = "none"
+    """Surely nothing: the service said no, or was never reached."""
+    BOUND = "bound"
+    """It may have worked and billed: the answer was lost, or can't be used."""
+
+
+class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is within
+    """One attempt failed; `error` is what becomes of it if none follows.
+
+    Never leaves the guard: it raises ``error``, with this as its cause.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        error: TvdbError,
+        *,
+        charge: Charge = Charge.NONE,
+        was_sent: bool = True,
+        retry_after: float | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(f"{kind}: {error.code}")
+        self.kind = kind
+        self.error = error
+        self.charge = charge
+        self.was_sent = was_sent
+        self.retry_after = retry_after
+        """Seconds, where the service asked for it."""
+        self.status = status
+        self.request_id = request_id
+
+    def __reduce__(self) -> tuple[object, ...]:
+        rest = (self.charge, self.was_sent, self.retry_after, self.status, self.request_id)
+        return _rebuild, (self.kind, self.error, rest)
+
+
+def _rebuild(
+    kind: Kind,
+    error: TvdbError,
+    rest: tuple[Charge, bool, float | None, int | None, str | None],
+) -> CallFailed:
+    charge, was_sent, retry_after, status, request_id = rest
+    return CallFailed(
+        kind,
+        error,
+        charge=charge,
+        was_sent=was_sent,
+        retry_after=retry_after,
+        status=status,
+        request_id=request_id,
+    )

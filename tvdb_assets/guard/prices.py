@@ -1,0 +1,85 @@
+"""What a unit of a paid service costs: dated data, in Decimal.
+
+What belongs here: the price of a token and of a page, each with where it comes from. What
+does not: how many units a call needs, or whether they fit the budget.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+
+from tvdb_assets.errors import ConfigurationError
+
+_SMALLEST = Decimal(1).scaleb(-10)
+"""US dollars: the ledger's last decimal; amounts are rounded up to it."""
+_MILLION = 1_000_000
+
+LLAMAPARSE_PRICES = "2026-11-25"
+"""When the two numbers below were last compared with LlamaIndex's price list."""
+USD_PER_CREDIT = Decimal("1.25") / 1_000
+"""US dollars; https://www.llamaindex.ai/pricing: $1.25 for 1,000 credits."""
+CREDITS_PER_PAGE = {"cost_effective": 3, "agentic": 10, "agentic_plus": 45}
+"""By tier that gives Markdown; https://developers.llamaindex.ai/llamaparse/general/pricing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Of one unit of one model, valid for calls that are made now."""
+
+    unit: str
+    """``token`` or ``page``."""
+    unit_usd: Decimal
+    version: str
+    """Where and when the number was taken; stored with each ledger entry."""
+
+    def of(self, quantity: int) -> Decimal:
+        """US dollars for ``quantity`` units, rounded up to the ledger's last decimal."""
+        return (self.unit_usd * quantity).quantize(_SMALLEST, ROUND_CEILING)
+
+
+def embedding_price(model: str, usd_per_million: Decimal | None = None) -> Price:
+    """The price of an input token of an OpenAI embedding model.
+
+    Args:
+        model: as OpenAI names it.
+        usd_per_million: US dollars for a million tokens; None looks the model up.
+
+    Raises:
+        ConfigurationError: the model's price is not known, so that no budget could hold.
+    """
+    if usd_per_million is not None:
+        version = f"setting {usd_per_million.normalize():f}"
+        return Price("token", usd_per_million / _MILLION, version)
+    # Loaded here, because it costs 0.1 s and only paid modes ask.
+    from importlib.metadata import version as version_of
+
+    from genai_prices import Usage, calc_price
+
+    try:
+        found = calc_price(Usage(input_tokens=_MILLION), model, provider_id="openai")
+    except LookupError:
+        raise ConfigurationError(
+            "price_unknown",
+            f"The price of the embedding model {model} is not known, so no budget could hold.",
+            remedy="Set TVDB_EMBEDDING_USD_PER_MILLION to US dollars for a million tokens "
+            "(0 for a server of your own), or correct TVDB_EMBEDDING_MODEL.",
+        ) from None
+    return Price(
+        "token", found.total_price / _MILLION, f"genai-prices {version_of('genai-prices')}"
+    )
+
+
+def parsing_price(tier: str) -> Price:
+    """The price of a page of LlamaParse.
+
+    Raises:
+        ConfigurationError: there is no such tier.
+    """
+    if tier not in CREDITS_PER_PAGE:
+        raise ConfigurationError(
+            "price_unknown",
+            f"The price of LlamaParse's tier {tier} is not known, so no budget could hold.",
+            remedy=f"Set TVDB_LLAMAPARSE_TIER to one of {', '.join(CREDITS_PER_PAGE)}.",
+        )
+    return Price("page", USD_PER_CREDIT * CREDITS_PER_PAGE[tier], f"llamaparse {LLAMAPARSE_PRICES}")

@@ -1,0 +1,126 @@
+"""What is known of a paid service, and what each outcome of a call changes in it: pure.
+
+What belongs here: the state, composed of breaker, limiter and refusal, and its transitions.
+What does not: where it is kept so that all processes share it (`states`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from tvdb_assets.errors import RateError, RefusedError
+from tvdb_assets.guard import breaker, limiter
+from tvdb_assets.guard.breaker import Breaker
+from tvdb_assets.guard.failures import CallFailed, Kind
+from tvdb_assets.guard.limiter import Limiter, RateLimits
+
+REFUSED_SECONDS = 900.0
+"""How long a service that refused key, quota or model is left alone, with the same account."""
+_REFUSAL_PROBE_SECONDS = 120.0
+_RESTED_SECONDS = 5.0
+"""A success is noted no more often than this, so that a healthy service costs no writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The service answers nobody with this account until someone acts."""
+
+    code: str
+    message: str
+    remedy: str
+    account: str
+    """Fingerprint of key, server and model: another account is not refused."""
+    until: float
+    """Then one caller may ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """One paid service as all processes see it; times are seconds since the epoch."""
+
+    breaker: Breaker = field(default_factory=Breaker)
+    limiter: Limiter = field(default_factory=Limiter)
+    refusal: Refusal | None = None
+    answered_at: float = 0.0
+    failed_at: float = 0.0
+    failed_code: str = ""
+    failed_message: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+Change: TypeAlias = Callable[[ServiceState, float, str], ServiceState]
+"""Of a service's state, the time in seconds since the epoch, and the caller's name."""
+
+
+def take_place(
+    service: str, account: str, tokens: int, patience: float
+) -> Callable[[ServiceState, float], tuple[ServiceState, float]]:
+    def transition(state: ServiceState, now: float) -> tuple[ServiceState, float]:
+        refusal = state.refusal
+        if refusal is not None and refusal.account == account:
+            if now < refusal.until:
+                raise RefusedError(refusal.code, refusal.message, remedy=refusal.remedy)
+            # One asks again; the others wait for what it finds.
+            later = replace(refusal, until=now + _REFUSAL_PROBE_SECONDS)
+            state = replace(state, refusal=later)
+        changed, wait, is_taken = limiter.admit(state.limiter, now, tokens, patience)
+        if not is_taken:
+            raise RateError(
+                "rate_limited",
+                f"{service} takes no request for another {wait:.0f} seconds.",
+                remedy="It goes on by itself with the next ingest; nothing was sent.",
+            )
+        return replace(state, limiter=changed), wait
+
+    return transition
+
+
+def pass_breaker(caller: str) -> Callable[[ServiceState, float], tuple[ServiceState, float]]:
+    def transition(state: ServiceState, now: float) -> tuple[ServiceState, float]:
+        changed, wait = breaker.admit(state.breaker, now, caller)
+        return replace(state, breaker=changed), wait
+
+    return transition
+
+
+def answered(limits: RateLimits) -> Change:
+    def change(state: ServiceState, now: float, caller: str) -> ServiceState:
+        is_news = now - state.answered_at > _RESTED_SECONDS or state.refusal is not None
+        return replace(
+            state,
+            breaker=breaker.answered(state.breaker, caller),
+            limiter=limiter.learned(state.limiter, limits),
+            refusal=None,
+            answered_at=now if is_news else state.answered_at,
+        )
+
+    return change
+
+
+def abandoned(state: ServiceState, now: float, caller: str) -> ServiceState:
+    return replace(state, breaker=breaker.released(state.breaker, caller))
+
+
+def failed(account: str, failure: CallFailed) -> Change:
+    error = failure.error
+
+    def change(state: ServiceState, now: float, caller: str) -> ServiceState:
+        if failure.kind is Kind.CONTENT or failure.kind is Kind.UNKNOWN:
+            return replace(state, breaker=breaker.answered(state.breaker, caller))
+        state = replace(state, failed_at=now, failed_code=error.code, failed_message=error.message)
+        if failure.kind is Kind.UNAVAILABLE:
+            state = replace(state, breaker=breaker.failed(state.breaker, now, caller))
+        else:
+            state = replace(state, breaker=breaker.released(state.breaker, caller))
+        if failure.kind is Kind.REFUSED:
+            until = now + REFUSED_SECONDS
+            refusal = Refusal(error.code, error.message, error.remedy, account, until)
+            state = replace(state, refusal=refusal)
+        if failure.retry_after is not None:
+            waiting = limiter.blocked(state.limiter, now, failure.retry_after)
+            state = replace(state, limiter=waiting)
+        return state
+
+    return change

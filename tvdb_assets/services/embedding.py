@@ -1,0 +1,276 @@
+"""Many texts to vectors: equal texts once, few requests, a refused text found by halving.
+
+What belongs here: how a list of texts becomes requests and their answers become one result.
+What does not: which embedder (`router`), what one request is (`embedders`), money and
+retries (`guard`), where vectors are stored (the caller's ``keep``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tvdb_assets.errors import EmbeddingError, RefusedError, TvdbError
+from tvdb_assets.guard.calls import Answer, Guard, PaidCall, Transaction
+from tvdb_assets.guard.ledger import Hold
+from tvdb_assets.models import Provenance, VectorSpace
+from tvdb_assets.pipeline.batching import batches, halves
+from tvdb_assets.pipeline.vectors import check_vectors
+from tvdb_assets.services.embedders.protocol import Embedder, PaidEmbedder
+
+_SAME_REFUSAL = 4
+"""So many parts of a load that are refused for an unknown reason, and none that is taken,
+show that the reason is not in the texts."""
+
+Vectors: TypeAlias = NDArray[np.float32]
+KeepVectors: TypeAlias = Callable[[Transaction | None, Sequence[int], Vectors, Provenance], None]
+"""Stores vectors as they arrive: (transaction, positions in ``texts``, vectors of shape
+(len(positions), dimensions), who made them). The transaction is None where nothing was paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text to embed, with what is counted by."""
+
+    text: str
+    tokens: int
+    """Exact cl100k tokens."""
+    document: str = ""
+    """Whose cost it is; empty for a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What an embedder made of texts: a sequence of their vectors, in their order."""
+
+    vectors: Vectors
+    """Shape (len(texts), space.dimensions); NaN where there is an error."""
+    space: VectorSpace
+    made_by: Provenance
+    """With the mode that was resolved for the call."""
+    errors: Mapping[int, EmbeddingError] = field(default_factory=dict)
+    """By position, the texts that have no vector."""
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __getitem__(self, position: int) -> Vectors:
+        vector: Vectors = self.vectors[position]
+        return vector
+
+    def __iter__(self) -> Iterator[Vectors]:
+        return iter(self.vectors)
+
+
+async def embed_free(
+    embedder: Embedder, texts: Sequence[Text], keep: KeepVectors | None
+) -> Embedded:
+    """Embed on this machine.
+
+    Args:
+        embedder: free of charge.
+        texts: any number.
+        keep: is given the good vectors at once, without a transaction.
+    """
+    distinct = _distinct(texts)
+    result = _Result(texts, embedder)
+    if distinct:
+        made = await embedder.embed([texts[i].text for i in distinct])
+        good = result.take(distinct, made)
+        if keep is not None and good:
+            await asyncio.to_thread(keep, None, good, result.vectors[good], embedder.made_by)
+    return result.finished()
+
+
+class PaidEmbedding:
+    """One load of texts on its way through a paid embedder."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        embedder: PaidEmbedder,
+        places: asyncio.Semaphore,
+        *,
+        waits_for_breaker: bool,
+        keep: KeepVectors | None,
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            guard: passed by each request.
+            embedder: paid by request.
+            places: one for each request that may be in flight.
+            waits_for_breaker: False halts at once where the breaker is open.
+            keep: stores each answer's good vectors in the transaction that posts its cost.
+        """
+        self._guard = guard
+        self._embedder = embedder
+        self._places = places
+        self._waits = waits_for_breaker
+        self._keep = keep
+        self._accepted = 0
+        self._unknown = 0
+        self._halted: TvdbError | None = None
+
+    async def embed(self, texts: Sequence[Text]) -> Embedded:
+        """Pay for what these texts need.
+
+        Requests that are in flight when one of them is halted are still awaited and kept.
+
+        Raises:
+            ServiceError: what halted it.
+        """
+        most = self._embedder.max_tokens
+        result = _Result(texts, self._embedder)
+        order = []
+        for position in _distinct(texts):
+            if not texts[position].text or (most is not None and texts[position].tokens > most):
+                result.refuse(position, _cannot_be_sent(texts[position]))
+            else:
+                order.append(position)
+        tokens = [texts[position].tokens for position in order]
+        state, _ = await asyncio.to_thread(self._guard.states.read, self._embedder.service)
+        allowed = int(state.limiter.limits.tokens_per_minute) or self._embedder.max_request_tokens
+        loads = batches(
+            tokens,
+            max_inputs=self._embedder.max_inputs,
+            # What exceeds a minute's allowance would never be taken.
+            max_tokens=min(self._embedder.max_request_tokens, allowed),
+        )
+        await asyncio.gather(
+            *(self._batch(texts, order[start:end], result) for start, end in loads)
+        )
+        if self._halted is not None:
+            raise self._halted
+        return result.finished()
+
+    async def _batch(
+        self, texts: Sequence[Text], order: list[int], result: _Result, is_split: bool = False
+    ) -> None:
+        """One request; halved if it is refused, until the text is found that it is for."""
+        async with self._places:
+            if self._halted is not None:
+                return
+            try:
+                await self._request(texts, order, result, is_split)
+            except EmbeddingError as error:
+                refused = error
+            except TvdbError as error:
+                self._halted = self._halted or error
+                return
+            else:
+                self._accepted += 1
+                return
+        if refused.code == "request_refused":
+            self._unknown += 1
+            if not self._accepted and self._unknown >= _SAME_REFUSAL:
+                self._halted = self._halted or _refuses_all(refused)
+                return
+        if len(order) == 1:
+            result.refuse(order[0], refused)
+            return
+        for start, end in halves(0, len(order)):
+            await self._batch(texts, order[start:end], result, is_split=True)
+
+    async def _request(
+        self, texts: Sequence[Text], order: list[int], result: _Result, is_split: bool
+    ) -> None:
+        embedder, keep = self._embedder, self._keep
+        units: Counter[str] = Counter()
+        for position in order:
+            units[texts[position].document] += texts[position].tokens
+        call = PaidCall(
+            service=embedder.service,
+            operation="embed",
+            model=embedder.space.model,
+            account=embedder.account,
+            price=embedder.price,
+            quantity=units.total(),
+            inputs=len(order),
+            documents=list(units),
+            quantities=list(units.values()),
+            is_split=is_split,
+        )
+
+        async def send(request_id: UUID) -> Answer[Vectors]:
+            return await embedder.request([texts[i].text for i in order], request_id)
+
+        def store(tx: Transaction, hold: Hold, vectors: Vectors) -> None:
+            good = result.take(order, vectors)
+            if keep is not None and good:
+                keep(tx, good, result.vectors[good], embedder.made_by)
+
+        await self._guard.call(call, send, store, waits_for_breaker=self._waits)
+
+
+class _Result:
+    """Collects the vectors and refusals of a load's distinct texts."""
+
+    def __init__(self, texts: Sequence[Text], embedder: Embedder | PaidEmbedder) -> None:
+        self._texts = texts
+        self._space = embedder.space
+        self._made_by = embedder.made_by
+        self._errors: dict[int, EmbeddingError] = {}
+        self.vectors = np.full((len(texts), self._space.dimensions), np.nan, np.float32)
+
+    def take(self, positions: Sequence[int], vectors: Vectors) -> list[int]:
+        """Check vectors and note them; returns the positions of those that may be stored."""
+        bad = dict(check_vectors(vectors, len(positions), self._space.dimensions))
+        for row, error in bad.items():
+            self.refuse(positions[row], error)
+        good = [row for row in range(len(positions)) if row not in bad]
+        kept = [positions[row] for row in good]
+        self.vectors[kept] = vectors[good]
+        return kept
+
+    def refuse(self, position: int, error: EmbeddingError) -> None:
+        self._errors[position] = error
+
+    def finished(self) -> Embedded:
+        """With what is known of a text noted for all texts that equal it."""
+        first: dict[str, int] = {}
+        for position, text in enumerate(self._texts):
+            source = first.setdefault(text.text, position)
+            if source != position:
+                self.vectors[position] = self.vectors[source]
+                if source in self._errors:
+                    self._errors[position] = self._errors[source]
+        return Embedded(self.vectors, self._space, self._made_by, self._errors)
+
+
+def _distinct(texts: Sequence[Text]) -> list[int]:
+    """Positions of the first of each text, in order."""
+    first: dict[str, int] = {}
+    for position, text in enumerate(texts):
+        first.setdefault(text.text, position)
+    return list(first.values())
+
+
+def _cannot_be_sent(text: Text) -> EmbeddingError:
+    if not text.text:
+        return EmbeddingError(
+            "text_empty", "An empty text has no vector.", remedy="Give it a text that says more."
+        )
+    return EmbeddingError(
+        "text_too_long",
+        f"A part of this document has {text.tokens} tokens, more than the embedding model takes.",
+        remedy="Lower TVDB_CHUNK_TOKENS.",
+    )
+
+
+def _refuses_all(cause: EmbeddingError) -> RefusedError:
+    error = RefusedError(
+        "request_refused",
+        f"The embedding service refused {_SAME_REFUSAL} requests with different texts, for a "
+        "reason that is not known here.",
+        remedy="Check TVDB_EMBEDDING_MODEL, TVDB_EMBEDDING_DIMENSIONS and OPENAI_BASE_URL.",
+    )
+    error.__cause__ = cause
+    return error

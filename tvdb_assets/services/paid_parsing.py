@@ -1,0 +1,172 @@
+"""A document through a paid parser: submitted once, awaited, paid when it is done.
+
+What belongs here: that a job which was submitted is awaited again after a crash, and never
+submitted twice. What does not: a single request (`llamaparse`), money and limits (`guard`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from hashlib import sha256
+from typing import TypeAlias
+from uuid import UUID
+
+from tvdb_assets.errors import Disposition, ParseError
+from tvdb_assets.guard.calls import Answer, Guard, PaidCall, Transaction
+from tvdb_assets.guard.ledger import Hold
+from tvdb_assets.guard.prices import USD_PER_CREDIT
+from tvdb_assets.models import ParsedDocument
+from tvdb_assets.services.llamaparse import Finished, LlamaParse
+from tvdb_assets.storage.jobs import ParseJobs
+
+KeepText: TypeAlias = Callable[[Transaction, ParsedDocument], None]
+"""Stores a text in the transaction that posts its cost."""
+_FIRST_POLL_SECONDS = 0.5
+_LONGEST_POLL_SECONDS = 5.0
+_LEASE = timedelta(hours=48)
+"""So long the service keeps a job's result, and a hold waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A submission that is on record."""
+
+    job_id: str
+    hold: Hold
+
+
+class PaidParsing:
+    """Takes documents through a paid parser."""
+
+    def __init__(
+        self, guard: Guard, parser: LlamaParse, jobs: ParseJobs, *, deadline_seconds: float
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            guard: passed by each request.
+            parser: the paid service.
+            jobs: the record of what was submitted.
+            deadline_seconds: the longest wait for one job.
+        """
+        self._guard = guard
+        self._parser = parser
+        self._jobs = jobs
+        self._deadline = deadline_seconds
+
+    async def parse(
+        self,
+        data: bytes,
+        path: str,
+        media_type: str,
+        most_pages: int,
+        *,
+        keep: KeepText | None,
+        waits_for_breaker: bool,
+    ) -> ParsedDocument:
+        """Submit, or find what was submitted, and wait for the text.
+
+        Args:
+            data: the file.
+            path: its name.
+            media_type: as sniffed.
+            most_pages: what is reserved, and the most that the service may parse.
+            keep: stores the text in the transaction that posts its cost.
+            waits_for_breaker: False halts at once where the breaker is open.
+
+        Raises:
+            ParseError: the service gave no usable text of it, or not in time.
+            ServiceError: as of `Guard.call`.
+        """
+        parser, digest = self._parser, sha256(data).digest()
+        known = await asyncio.to_thread(self._jobs.find, parser.service, digest, parser.fingerprint)
+        if known is not None:
+            job = Job(known[0], Hold(known[1], known[2]))
+        else:
+            job = await self._submit(data, path, most_pages, digest, waits_for_breaker)
+        finished = await self._await(job, media_type, waits_for_breaker)
+        await asyncio.to_thread(self._settle, job, finished, keep)
+        if finished.error is not None:
+            raise finished.error
+        assert finished.parsed is not None
+        if len(finished.parsed.page_starts) >= most_pages and media_type != "application/pdf":
+            raise _too_many_pages(most_pages)
+        return finished.parsed
+
+    async def _submit(
+        self, data: bytes, path: str, pages: int, digest: bytes, waits_for_breaker: bool
+    ) -> Job:
+        parser = self._parser
+        submitted: list[Job] = []
+
+        async def send(request_id: UUID) -> Answer[str]:
+            return await parser.submit(data, path, pages, request_id)
+
+        def keep(tx: Transaction, hold: Hold, job_id: str) -> None:
+            # The hold stays: the job bills when it is done, whoever waits for it then.
+            job = Job(job_id, hold)
+            self._jobs.add(tx, parser.service, job_id, hold.entry_id, digest, parser.fingerprint)
+            self._guard.ledger.extend(tx, hold, job_id, _LEASE)
+            submitted.append(job)
+
+        call = PaidCall(
+            service=parser.service,
+            operation="parse",
+            model=parser.model,
+            account=parser.account,
+            price=parser.price,
+            quantity=pages,
+            inputs=1,
+            documents=[path],
+            quantities=[pages],
+        )
+        await self._guard.call(call, send, keep, waits_for_breaker=waits_for_breaker)
+        return submitted[-1]
+
+    async def _await(self, job: Job, media_type: str, waits_for_breaker: bool) -> Finished:
+        parser, loop = self._parser, asyncio.get_running_loop()
+        deadline = loop.time() + self._deadline
+        pause = _FIRST_POLL_SECONDS
+
+        async def send(request_id: UUID) -> Finished | None:
+            return await parser.fetch(job.job_id, media_type, request_id)
+
+        while True:
+            finished = await self._guard.ask(
+                parser.service, parser.account, send, waits_for_breaker=waits_for_breaker
+            )
+            if finished is not None:
+                return finished
+            if loop.time() + pause > deadline:
+                raise ParseError(
+                    "parse_job_late",
+                    f"Its parsing was not done within {self._deadline:g} seconds.",
+                    remedy="Run it again later: the same job is awaited, and paid once; or raise "
+                    "TVDB_LLAMAPARSE_TIMEOUT_SECONDS.",
+                    disposition=Disposition.TRANSIENT,
+                )
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST_POLL_SECONDS, pause * 1.5)
+
+    def _settle(self, job: Job, finished: Finished, keep: KeepText | None) -> None:
+        cost = None if finished.credits is None else Decimal(str(finished.credits)) * USD_PER_CREDIT
+        with self._guard.transaction() as tx:
+            if finished.parsed is not None and keep is not None:
+                keep(tx, finished.parsed)
+            # Where the service has not said yet what it billed, the bound stands for it.
+            self._guard.ledger.post(tx, job.hold, quantity=None, cost=cost, status=200)
+            state = "done" if finished.parsed is not None else "failed"
+            self._jobs.close(tx, self._parser.service, job.job_id, state)
+
+
+def _too_many_pages(most: int) -> ParseError:
+    return ParseError(
+        "pages_cut",
+        f"The service made {most} pages of this document, the most it was allowed, so that the "
+        "rest may be missing.",
+        remedy="Split the document, or convert it to PDF, whose pages are counted beforehand.",
+    )

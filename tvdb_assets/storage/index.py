@@ -1,0 +1,338 @@
+"""What search is made of: vector spaces, the vectors in them, and what each space shows.
+
+What belongs here: storing vectors once for each text and space, and publishing documents.
+What does not: documents and their chunks (`documents`), asking questions (`search`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg.rows import class_row
+
+from tvdb_assets.models import Provenance, Stage, VectorSpace
+from tvdb_assets.storage.database import Database
+from tvdb_assets.storage.documents import Connection, StoredChunkSet, mark, provenance_row
+
+_TYPES = ("int2", "bytea", "vector", "int4", *("text",) * 4, "bool", "text")
+_HOLDER_NAMESPACE = 0x7478 << 48  # "tx": keeps these advisory locks apart from documents'
+
+
+@dataclass(frozen=True, slots=True)
+class MissingText:
+    """A text that a space has no vector for."""
+
+    sha256: bytes
+    text: str
+    tokens: int
+    document: str
+    """Path of the first document that has it."""
+
+
+class IndexStore:
+    """Reads and writes of vectors and publications, under one run's id."""
+
+    def __init__(self, database: Database, run_id: str, recipe: str = "") -> None:
+        """Rows that are written carry ``run_id``, and documents' rows ``recipe`` too."""
+        self._database = database
+        self.run_id = run_id
+        self._recipe = recipe
+
+    def space_id(
+        self, space: VectorSpace, *, is_mock: bool = False, is_stand_in: bool = False
+    ) -> int:
+        """The row of a vector space, made when it is new."""
+        with self._database.transaction() as tx:
+            tx.execute(
+                "INSERT INTO tvdb.vector_spaces"
+                " (label, provider, model, dimensions, version, is_mock, is_stand_in, run_id)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (label) DO NOTHING",
+                (space.label, space.provider, space.model, space.dimensions, space.version)
+                + (is_mock, is_stand_in, self.run_id),
+            )
+            row = tx.execute(
+                "SELECT space_id FROM tvdb.vector_spaces WHERE label = %s", (space.label,)
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    @contextmanager
+    def holder(self) -> Iterator[int]:
+        """A name under which this process claims texts; its claims end with the block.
+
+        They end with the process too, however it ends: they count only while the process
+        holds an advisory lock of that name.
+        """
+        name = _HOLDER_NAMESPACE | secrets.randbits(47)
+        with self._database.session() as session:
+            session.execute("SELECT pg_advisory_lock(%s)", (name,))
+            try:
+                yield name
+            finally:
+                session.execute("DELETE FROM tvdb.text_claims WHERE holder = %s", (name,))
+                session.execute("SELECT pg_advisory_unlock(%s)", (name,))
+
+    def claim_missing(
+        self,
+        space_id: int,
+        chunk_set_ids: Sequence[int],
+        holder: int | None,
+        refused: Sequence[bytes],
+        limit: int,
+    ) -> list[MissingText]:
+        """Distinct texts of these sets that the space has no vector for, at most ``limit``.
+
+        Args:
+            space_id: the space.
+            chunk_set_ids: whose chunks.
+            holder: claims the texts, and leaves out those that others have claimed; None
+                claims nothing, for vectors that cost nothing.
+            refused: hashes of texts that were tried and have no vector.
+            limit: the most to return; ask again for the rest.
+        """
+        asked = {
+            "space": space_id,
+            "sets": list(chunk_set_ids),
+            "refused": list(refused),
+            "limit": limit,
+            "holder": holder,
+        }
+        with (
+            self._database.transaction() as tx,
+            tx.cursor(row_factory=class_row(MissingText)) as cursor,
+        ):
+            if holder is None:
+                return cursor.execute(_MISSING.format(unclaimed=""), asked).fetchall()
+            texts = cursor.execute(_MISSING.format(unclaimed=_UNCLAIMED), asked).fetchall()
+            if not texts:
+                return []
+            hashes = [text.sha256 for text in texts]
+            claimed = tx.execute(_CLAIM, {**asked, "hashes": hashes}).fetchall()
+            mine = {row[0] for row in claimed}
+            # Whoever had claimed a text before has stored its vector meanwhile: look again.
+            known = tx.execute(
+                "SELECT text_sha256 FROM tvdb.embeddings"
+                " WHERE space_id = %s AND text_sha256 = ANY(%s)",
+                (space_id, hashes),
+            ).fetchall()
+            mine -= {row[0] for row in known}
+        return [text for text in texts if text.sha256 in mine]
+
+    def release(self, holder: int) -> None:
+        """Give up all claims, of texts that got no vector."""
+        with self._database.transaction() as tx:
+            tx.execute("DELETE FROM tvdb.text_claims WHERE holder = %s", (holder,))
+
+    def incomplete(self, space_id: int, chunk_set_ids: Sequence[int]) -> set[int]:
+        """Ids of the documents of these sets that have a text without a vector in the space."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT DISTINCT c.document_id FROM tvdb.chunks c"
+                " WHERE c.chunk_set_id = ANY(%s) AND NOT EXISTS (SELECT FROM tvdb.embeddings e"
+                "   WHERE e.space_id = %s AND e.text_sha256 = c.text_sha256)",
+                (list(chunk_set_ids), space_id),
+            ).fetchall()
+        return {row[0] for row in rows}
+
+    def documents_with_text(
+        self, chunk_set_ids: Sequence[int], hashes: Sequence[bytes]
+    ) -> list[tuple[int, bytes]]:
+        """Which documents of these sets hold which of these texts: (document id, sha256)."""
+        with self._database.transaction() as tx:
+            return tx.execute(
+                "SELECT DISTINCT document_id, text_sha256 FROM tvdb.chunks"
+                " WHERE chunk_set_id = ANY(%s) AND text_sha256 = ANY(%s)",
+                (list(chunk_set_ids), list(hashes)),
+            ).fetchall()
+
+    def store_vectors(
+        self,
+        space_id: int,
+        texts: Sequence[tuple[bytes, int]],
+        vectors: NDArray[np.float32],
+        made_by: Provenance,
+        *,
+        tx: Connection | None = None,
+    ) -> None:
+        """Store vectors, one a text; without ``tx``, committed when this returns.
+
+        Args:
+            space_id: the space that the vectors belong to.
+            texts: (sha256, tokens) of each text.
+            vectors: shape (len(texts), dimensions), checked by the caller.
+            made_by: who made them.
+            tx: the transaction that posts what they cost.
+        """
+        with self._database.transaction() if tx is None else nullcontext(tx) as outer:
+            try:
+                with outer.transaction():
+                    self._copy_vectors(outer, space_id, texts, vectors, made_by)
+            except psycopg.errors.UniqueViolation:
+                # Another run embedded one of these texts meanwhile; its vector is as good.
+                self._copy_vectors(outer, space_id, texts, vectors, made_by, is_staged=True)
+            if tx is not None:
+                tx.execute(
+                    "DELETE FROM tvdb.text_claims WHERE space_id = %s AND text_sha256 = ANY(%s)",
+                    (space_id, [sha256 for sha256, _ in texts]),
+                )
+
+    def _copy_vectors(
+        self,
+        tx: Connection,
+        space_id: int,
+        texts: Sequence[tuple[bytes, int]],
+        vectors: NDArray[np.float32],
+        made_by: Provenance,
+        *,
+        is_staged: bool = False,
+    ) -> None:
+        columns = (
+            "space_id, text_sha256, embedding, token_count,"
+            " service, mode, model, version, is_degraded, run_id"
+        )
+        rest = (*provenance_row(made_by), self.run_id)
+        table = "pg_temp.new_embeddings" if is_staged else "tvdb.embeddings"
+        if is_staged:
+            tx.execute(
+                "CREATE TEMP TABLE new_embeddings (LIKE tvdb.embeddings INCLUDING DEFAULTS)"
+                " ON COMMIT DROP"
+            )
+        with tx.cursor().copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(_TYPES)
+            for (sha256, tokens), vector in zip(texts, vectors, strict=True):
+                copy.write_row((space_id, sha256, vector, tokens, *rest))
+        if is_staged:
+            tx.execute(
+                f"INSERT INTO tvdb.embeddings ({columns}) SELECT {columns}"
+                " FROM pg_temp.new_embeddings ON CONFLICT DO NOTHING"
+            )
+
+    def publish(
+        self, space_id: int, sets: Sequence[StoredChunkSet], *, is_degraded: bool = False
+    ) -> set[int]:
+        """Show these sets in a space and drop what they replace, in one transaction.
+
+        Args:
+            space_id: the space.
+            sets: each with all its vectors in the space.
+            is_degraded: a stand-in made something of them; then nothing real is replaced.
+
+        Returns:
+            The ids of the documents whose published set changed.
+        """
+        if not sets:
+            return set()
+        documents = [s.document_id for s in sets]
+        chunk_sets = [s.chunk_set_id for s in sets]
+        with self._database.transaction() as tx:
+            changed = tx.execute(
+                "INSERT INTO tvdb.publications (document_id, space_id, chunk_set_id, run_id)"
+                " SELECT d, %s, s, %s FROM unnest(%s::bigint[], %s::bigint[]) AS n(d, s)"
+                " ON CONFLICT (document_id, space_id) DO UPDATE SET"
+                "   chunk_set_id = excluded.chunk_set_id, run_id = excluded.run_id,"
+                "   published_at = now()"
+                " WHERE publications.chunk_set_id <> excluded.chunk_set_id"
+                " RETURNING document_id",
+                (space_id, self.run_id, documents, chunk_sets),
+            ).fetchall()
+            self._drop_replaced(tx, space_id, documents)
+            tx.execute(
+                "UPDATE tvdb.vector_spaces SET is_current = true WHERE space_id = %s"
+                " AND NOT (is_mock OR is_stand_in) AND NOT EXISTS"
+                "   (SELECT FROM tvdb.vector_spaces WHERE is_current)",
+                (space_id,),
+            )
+            mark(
+                tx,
+                documents,
+                "degraded" if is_degraded else "published",
+                Stage.EMBEDDINGS,
+                run_id=self.run_id,
+                recipe=self._recipe,
+                is_degraded=is_degraded,
+            )
+        return {row[0] for row in changed}
+
+    def _drop_replaced(self, tx: Connection, space_id: int, documents: list[int]) -> None:
+        # What a mock or a stand-in made goes as soon as the real thing is there.
+        tx.execute(
+            "WITH dropped AS ("
+            "   DELETE FROM tvdb.publications p USING tvdb.vector_spaces s, tvdb.vector_spaces n"
+            "   WHERE p.space_id = s.space_id AND (s.is_mock OR s.is_stand_in)"
+            "   AND n.space_id = %(space)s AND NOT (n.is_mock OR n.is_stand_in)"
+            "   AND p.document_id = ANY(%(documents)s)"
+            "   RETURNING p.space_id, p.chunk_set_id, p.document_id)"
+            " DELETE FROM tvdb.embeddings e USING dropped d, tvdb.chunks c, tvdb.vector_spaces s"
+            " WHERE s.space_id = d.space_id AND s.is_stand_in AND c.chunk_set_id = d.chunk_set_id"
+            " AND e.space_id = d.space_id AND e.text_sha256 = c.text_sha256"
+            # Another document that is still degraded may share the text.
+            " AND NOT EXISTS (SELECT FROM tvdb.publications o JOIN tvdb.chunks oc"
+            "   ON oc.chunk_set_id = o.chunk_set_id WHERE o.space_id = d.space_id"
+            "   AND oc.text_sha256 = c.text_sha256 AND o.document_id <> ALL(%(documents)s))",
+            {"space": space_id, "documents": documents},
+        )
+        tx.execute(
+            "DELETE FROM tvdb.chunk_sets k WHERE document_id = ANY(%s) AND NOT EXISTS"
+            " (SELECT FROM tvdb.publications u WHERE u.chunk_set_id = k.chunk_set_id)",
+            (documents,),
+        )
+        tx.execute(
+            "DELETE FROM tvdb.parsed_documents p WHERE document_id = ANY(%s) AND NOT EXISTS"
+            " (SELECT FROM tvdb.chunk_sets k WHERE k.parsed_id = p.parsed_id)",
+            (documents,),
+        )
+
+    def promote_space(self, space_id: int) -> bool:
+        """Let search read this space, if it is real and shows every published document.
+
+        Returns:
+            Whether search reads it now.
+        """
+        with self._database.transaction() as tx:
+            row = tx.execute(
+                "SELECT is_current, is_mock OR is_stand_in, EXISTS (SELECT FROM tvdb.publications p"
+                "   JOIN tvdb.vector_spaces c ON c.space_id = p.space_id AND c.is_current"
+                "   WHERE NOT EXISTS (SELECT FROM tvdb.publications n"
+                "     WHERE n.document_id = p.document_id AND n.space_id = s.space_id))"
+                " FROM tvdb.vector_spaces s WHERE space_id = %s FOR UPDATE",
+                (space_id,),
+            ).fetchone()
+            assert row is not None
+            is_current, is_kept_out, has_holes = row
+            if is_current or is_kept_out or has_holes:
+                return bool(is_current)
+            tx.execute("UPDATE tvdb.vector_spaces SET is_current = false WHERE is_current")
+            tx.execute(
+                "UPDATE tvdb.vector_spaces SET is_current = true WHERE space_id = %s", (space_id,)
+            )
+            return True
+
+
+_MISSING = """
+SELECT DISTINCT ON (c.text_sha256) c.text_sha256 AS sha256, c.text, c.token_count AS tokens,
+       d.path AS document
+FROM tvdb.chunks c JOIN tvdb.documents d USING (document_id)
+WHERE c.chunk_set_id = ANY(%(sets)s) AND c.text_sha256 <> ALL(%(refused)s::bytea[])
+  AND NOT EXISTS (SELECT FROM tvdb.embeddings e
+    WHERE e.space_id = %(space)s AND e.text_sha256 = c.text_sha256){unclaimed}
+ORDER BY c.text_sha256, c.document_id LIMIT %(limit)s
+"""
+_IS_ALIVE = """EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory'
+    AND (l.classid::bigint << 32 | l.objid::bigint) = t.holder)"""
+_UNCLAIMED = f"""
+  AND NOT EXISTS (SELECT FROM tvdb.text_claims t
+    WHERE t.space_id = %(space)s AND t.text_sha256 = c.text_sha256
+      AND t.holder <> %(holder)s AND {_IS_ALIVE})"""
+_CLAIM = f"""
+INSERT INTO tvdb.text_claims AS t (space_id, text_sha256, holder)
+SELECT %(space)s, h, %(holder)s FROM unnest(%(hashes)s::bytea[]) AS n(h) ORDER BY h
+ON CONFLICT (space_id, text_sha256) DO UPDATE SET holder = excluded.holder
+    WHERE t.holder = excluded.holder OR NOT {_IS_ALIVE}
+RETURNING text_sha256
+"""

@@ -1,0 +1,67 @@
+"""The record of paid parses that were submitted, so that none is submitted twice.
+
+What belongs here: statements on `tvdb.parse_jobs`. What does not: waiting for a job, or what
+it costs.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from tvdb_assets.storage.database import Database
+
+KEPT = timedelta(hours=24)
+"""So long a job is asked for again instead of submitting its document anew; the service keeps
+results for 48 hours."""
+
+
+class ParseJobs:
+    """The submissions of one database."""
+
+    def __init__(self, database: Database, run_id: str) -> None:
+        """Rows that are written carry ``run_id``."""
+        self._database = database
+        self._run_id = run_id
+
+    def find(
+        self, service: str, content_sha256: bytes, fingerprint: str
+    ) -> tuple[str, UUID, Decimal] | None:
+        """A job for the same bytes that has not failed: its id, ledger entry and hold in USD."""
+        with self._database.transaction() as tx:
+            return tx.execute(
+                "SELECT j.job_id, j.entry_id, l.reserved_usd FROM tvdb.parse_jobs j"
+                " JOIN tvdb.cost_ledger l USING (entry_id)"
+                " WHERE j.service = %s AND j.content_sha256 = %s AND j.fingerprint = %s"
+                " AND j.state <> 'failed' AND j.submitted_at > now() - %s::interval"
+                " ORDER BY j.submitted_at DESC LIMIT 1",
+                (service, content_sha256, fingerprint, KEPT),
+            ).fetchone()
+
+    def add(
+        self,
+        tx: psycopg.Connection[Any],
+        service: str,
+        job_id: str,
+        entry_id: UUID,
+        content_sha256: bytes,
+        fingerprint: str,
+    ) -> None:
+        """Note a submission in the transaction that settles its request."""
+        tx.execute(
+            "INSERT INTO tvdb.parse_jobs"
+            " (service, job_id, entry_id, content_sha256, fingerprint, run_id)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            (service, job_id, entry_id, content_sha256, fingerprint, self._run_id),
+        )
+
+    def close(self, tx: psycopg.Connection[Any], service: str, job_id: str, state: str) -> None:
+        """Note how a job ended: ``done`` or ``failed``."""
+        tx.execute(
+            "UPDATE tvdb.parse_jobs SET state = %s WHERE service = %s AND job_id = %s",
+            (state, service, job_id),
+        )

@@ -1,0 +1,192 @@
+"""From chunks to search: vectors for the texts that have none, then publication.
+
+What belongs here: which documents are complete, and what becomes of those that are not.
+What does not: requests and their cost (`services`, `guard`), statements (`storage.index`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from time import perf_counter
+
+from tvdb_assets.errors import EmbeddingError, ServiceError, TvdbError
+from tvdb_assets.guard.calls import Transaction
+from tvdb_assets.models import Provenance, Stage
+from tvdb_assets.services.embedders.protocol import Embedder, PaidEmbedder
+from tvdb_assets.services.embedding import Text, Vectors
+from tvdb_assets.services.router import ServiceRouter
+from tvdb_assets.storage.documents import StoredChunkSet
+from tvdb_assets.storage.index import IndexStore, MissingText
+from tvdb_assets.walk.traveller import Traveller
+
+FREE_TEXTS = 1_024
+"""Texts embedded and stored in one go: 6 MB of vectors of 1,536 dimensions."""
+PAID_TEXTS = 8_192
+"""Texts claimed in one go: enough to keep many requests in flight."""
+_CLAIMED_ELSEWHERE_SECONDS = 0.25
+
+
+class Indexing:
+    """Makes the vectors of one run, in the space of its embedder, and publishes documents."""
+
+    def __init__(self, index: IndexStore, router: ServiceRouter, holder: int | None) -> None:
+        """The run's space is made if it is new.
+
+        Args:
+            index: where vectors and publications are stored.
+            router: chooses the embedder.
+            holder: claims texts, so that no two processes pay for one; None for free modes.
+        """
+        self._index = index
+        self._router = router
+        self._holder = holder
+        embedder = router.embedder
+        self.space_id = index.space_id(embedder.space, is_mock=embedder.made_by.mode == "mock")
+        self._stand_in_id: int | None = None
+        self.embedded_texts = 0
+        self.cached_texts = 0
+
+    async def embed(self, batch: Sequence[Traveller]) -> None:
+        """Make what vectors these documents lack; who still lacks one fails, waits or degrades."""
+        # A text that a stand-in made is not worth paying for: it goes when the real one comes.
+        degraded = [t for t in batch if t.is_walking and t.is_parse_degraded]
+        real = [t for t in batch if t.is_walking and not t.is_parse_degraded]
+        error = await self._make(self._router.embedder, self.space_id, real)
+        if error is not None:
+            lacking = self._index.incomplete(self.space_id, [s.chunk_set_id for s in _sets(real)])
+            halted = [t for t in real if t.row.document_id in lacking and t.error is None]
+            if self._router.may_stand_in(error, self._router.embedder_mode):
+                degraded += halted
+            else:
+                for t in halted:
+                    t.fail(Stage.EMBEDDINGS, _for_one(error))
+        if degraded:
+            stand_in = self._router.stand_in
+            if self._stand_in_id is None:
+                self._stand_in_id = self._index.space_id(stand_in.space, is_stand_in=True)
+            await self._make(stand_in, self._stand_in_id, degraded)
+            for t in degraded:
+                t.is_degraded = t.error is None
+
+    async def _make(
+        self, embedder: Embedder | PaidEmbedder, space_id: int, walking: list[Traveller]
+    ) -> ServiceError | None:
+        """Embed each text that the space does not know, and store it as it arrives.
+
+        Returns:
+            Why some texts have no vector, where it is no fault of theirs.
+        """
+        sets = [chunk_set.chunk_set_id for chunk_set in _sets(walking)]
+        if not sets:
+            return None
+        is_paid = self._holder is not None and embedder is self._router.embedder
+        holder = self._holder if is_paid else None
+        refused: dict[bytes, EmbeddingError] = {}
+        embedded = 0
+        halted: ServiceError | None = None
+        started = perf_counter()
+        while halted is None:
+            texts = self._index.claim_missing(
+                space_id, sets, holder, list(refused), PAID_TEXTS if is_paid else FREE_TEXTS
+            )
+            if not texts:
+                others = holder and self._index.claim_missing(
+                    space_id, sets, None, list(refused), limit=1
+                )
+                if not others:
+                    break
+                # Another process is having them embedded right now.
+                await asyncio.sleep(_CLAIMED_ELSEWHERE_SECONDS)
+                continue
+            load = _Load(self._index, space_id, texts)
+            try:
+                made = await self._router.embed_by(
+                    embedder, [Text(t.text, t.tokens, t.document) for t in texts], load.keep
+                )
+                refused.update({texts[i].sha256: error for i, error in made.errors.items()})
+            except ServiceError as error:
+                halted = error
+            embedded += load.stored
+            if holder is not None:
+                self._index.release(holder)
+        seconds = perf_counter() - started
+        by_id = {t.row.document_id: t for t in walking}
+        for document_id, text in self._index.documents_with_text(sets, list(refused)):
+            by_id[document_id].fail(Stage.EMBEDDINGS, _for_one(refused[text]))
+        self._count(embedder, walking, embedded, len(refused), seconds)
+        return halted
+
+    def _count(
+        self,
+        embedder: Embedder | PaidEmbedder,
+        walking: list[Traveller],
+        embedded: int,
+        refused: int,
+        seconds: float,
+    ) -> None:
+        chunks = sum(chunk_set.chunk_count for chunk_set in _sets(walking))
+        self.embedded_texts += embedded
+        self.cached_texts += max(0, chunks - embedded - refused)
+        for t in walking:
+            if t.chunk_set is not None:
+                share = t.chunk_set.chunk_count / max(1, chunks)
+                t.note(
+                    Stage.EMBEDDINGS,
+                    chunks=t.chunk_set.chunk_count,
+                    tokens=t.chunk_set.token_count,
+                    dimensions=embedder.space.dimensions,
+                    vector_space=embedder.space.label,
+                    mode=embedder.made_by.mode,
+                    is_degraded=embedder.made_by.is_degraded or t.is_parse_degraded,
+                    seconds=round(seconds * share, 4),
+                )
+
+    def publish(self, batch: Sequence[Traveller]) -> None:
+        """Show the documents that are complete, each in the space that its vectors are in."""
+        ready = [t for t in batch if t.is_walking]
+        real = [t for t in ready if not t.is_degraded]
+        changed = self._index.publish(self.space_id, _sets(real))
+        degraded = [t for t in ready if t.is_degraded]
+        if degraded and self._stand_in_id is not None:
+            changed |= self._index.publish(self._stand_in_id, _sets(degraded), is_degraded=True)
+        for t in ready:
+            t.note(Stage.EMBEDDINGS, unchanged=t.row.document_id not in changed)
+
+    def finish(self) -> None:
+        """Let search read the run's space, if it shows all that search shows now."""
+        self._index.promote_space(self.space_id)
+
+
+class _Load:
+    """Stores the vectors of one load as they arrive."""
+
+    def __init__(self, index: IndexStore, space_id: int, texts: Sequence[MissingText]) -> None:
+        self._index = index
+        self._space_id = space_id
+        self._texts = texts
+        self.stored = 0
+
+    def keep(
+        self,
+        tx: Transaction | None,
+        positions: Sequence[int],
+        vectors: Vectors,
+        made_by: Provenance,
+    ) -> None:
+        texts = [(self._texts[i].sha256, self._texts[i].tokens) for i in positions]
+        self._index.store_vectors(self._space_id, texts, vectors, made_by, tx=tx)
+        self.stored += len(texts)
+
+
+def _sets(travellers: Sequence[Traveller]) -> list[StoredChunkSet]:
+    return [t.chunk_set for t in travellers if t.chunk_set is not None]
+
+
+def _for_one(error: TvdbError) -> TvdbError:
+    """A copy that can name one document, where many meet the same error."""
+    copy = type(error)(
+        error.code, error.message, remedy=error.remedy, disposition=error.disposition
+    )
+    copy.__cause__ = error.__cause__ or error
+    return copy

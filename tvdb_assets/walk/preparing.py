@@ -1,0 +1,278 @@
+"""From bytes to chunks: what is stored already is found, what is not is made and stored.
+
+What belongs here: which documents are read, parsed, chunked, and by whom. What does not: how
+(`services`), or statements (`storage.documents`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from hashlib import sha256
+from time import perf_counter
+from typing import TypeVar
+
+from tvdb_assets.errors import ChunkError, DocumentError, ParseError, ServiceError, SourceError
+from tvdb_assets.guard.calls import Transaction
+from tvdb_assets.models import ParsedDocument, Stage
+from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.pipeline.validation import validate
+from tvdb_assets.services.preparing import (
+    Inspected,
+    Prepared,
+    chunk_document,
+    prepare_document,
+    prepare_or_inspect,
+)
+from tvdb_assets.services.router import ServiceRouter
+from tvdb_assets.storage.documents import DocumentStore, NewChunkSet, NewParse
+from tvdb_assets.storage.source import Source
+from tvdb_assets.walk.traveller import Traveller, Value
+
+_T = TypeVar("_T")
+
+
+class Preparing:
+    """Makes text and chunks for the documents of one run."""
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        sources: Callable[[str], Source],
+        router: ServiceRouter,
+        chunker: Chunker,
+        max_bytes: int,
+    ) -> None:
+        self._store = store
+        self._sources = sources
+        self._router = router
+        self._chunker = chunker
+        self._max_bytes = max_bytes
+
+    def begin(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
+        """Find what is stored, and hand the rest to the worker processes; waits for nothing."""
+        self._find_stored(batch, stages)
+        self._submit(batch, stages)
+
+    async def finish(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
+        """Wait for what `begin` started, have parsed what is paid for, and store it all."""
+        prepared: list[tuple[Traveller, Prepared]] = []
+        paid: list[tuple[Traveller, Inspected]] = []
+        for t in batch:
+            if t.future is None:
+                if t.borrowed is not None and t.error is None:
+                    prepared.append((t, Prepared(t.borrowed)))
+                continue
+            made = await _result_of(t, t.future)
+            t.future = None
+            if isinstance(made, Inspected):
+                paid.append((t, made))
+            elif made is not None:
+                prepared.append((t, made))
+        if paid:
+            prepared += await self._parse_paid(paid, stages)
+        self._store_prepared(prepared)
+
+    def _find_stored(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
+        """Look up what each document has already, reading its bytes only if it is to be parsed."""
+        if Stage.PARSED_DOCUMENTS in stages:
+            for t in batch:
+                self._read(t)
+            wanted = [
+                (t.row.document_id, t.content_sha256, t.fingerprint, t.suffix)
+                for t in batch
+                if t.content_sha256 is not None
+            ]
+            own, borrowed = self._store.parses(wanted)
+            for t in batch:
+                if (mine := own.get(t.row.document_id)) is not None:
+                    t.parsed_id = mine.parsed_id
+                elif (other := borrowed.get(t.row.document_id)) is not None:
+                    t.borrowed = other[1]
+        else:
+            latest = self._store.latest_parses([t.row.document_id for t in batch])
+            for t in batch:
+                if (mine := latest.get(t.row.document_id)) is not None:
+                    t.parsed_id, t.is_parse_degraded = mine.parsed_id, mine.is_degraded
+                else:
+                    t.fail(min(stages, key=list(Stage).index), _not_made("parsed_documents"))
+        parsed_ids = [t.parsed_id for t in batch if t.parsed_id is not None]
+        is_chunking = Stage.CHUNKS in stages
+        if not is_chunking and Stage.EMBEDDINGS not in stages:
+            return
+        sets = self._store.chunk_sets(
+            parsed_ids, self._chunker.fingerprint if is_chunking else None
+        )
+        for t in batch:
+            if t.parsed_id is not None:
+                t.chunk_set = sets.get(t.parsed_id)
+            if t.error is None and t.chunk_set is None and not is_chunking:
+                t.fail(Stage.EMBEDDINGS, _not_made("chunks"))
+
+    def _read(self, t: Traveller) -> None:
+        try:
+            source = self._sources(t.row.source)
+            t.source = source.stat(t.row.path)
+            data = source.read(t.row.path, max_bytes=self._max_bytes)
+        except SourceError as error:
+            t.fail(Stage.PARSED_DOCUMENTS, error)
+            return
+        t.content_sha256 = sha256(data).digest()
+        t.fingerprint = self._router.parser_fingerprint
+        t.data = data
+
+    def _submit(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
+        """Hand to the worker processes what is to be parsed or chunked."""
+        chunker = self._chunker if Stage.CHUNKS in stages else None
+        workers, mode = self._router.workers, self._router.free_parser_mode.value
+        for t in batch:
+            if t.error is not None:
+                continue
+            if t.parsed_id is None and t.borrowed is None:
+                assert t.data is not None
+                if self._router.paid_parser is not None:
+                    # Its bytes are kept: they may be what is sent.
+                    paid_types = self._router.paid_parser.media_types
+                    t.future = workers.submit(
+                        prepare_or_inspect, t.data, t.row.path, mode, chunker, paid_types
+                    )
+                    continue
+                t.future = workers.submit(prepare_document, t.data, t.row.path, mode, chunker)
+            elif chunker is not None and t.chunk_set is None:
+                parsed = t.borrowed or self._store.parsed(t.parsed_id or 0)
+                t.future = workers.submit(chunk_document, parsed, chunker)
+            t.data = None  # the workers have it; holding it here would double the memory
+
+    async def _parse_paid(
+        self, paid: Sequence[tuple[Traveller, Inspected]], stages: frozenset[Stage]
+    ) -> list[tuple[Traveller, Prepared]]:
+        """Have documents parsed by the paid service, side by side, and chunk what it made."""
+        await asyncio.gather(*(self._parse_one(t, seen) for t, seen in paid))
+        chunker = self._chunker if Stage.CHUNKS in stages else None
+        prepared = []
+        for t, _ in paid:
+            t.data = None
+            if t.borrowed is None or t.error is not None:
+                continue
+            if chunker is None:
+                prepared.append((t, Prepared(t.borrowed)))
+                continue
+            future = self._router.workers.submit(chunk_document, t.borrowed, chunker)
+            made = await _result_of(t, future)
+            if made is not None:
+                prepared.append((t, made))
+        return prepared
+
+    async def _parse_one(self, t: Traveller, seen: Inspected) -> None:
+        assert t.data is not None
+        assert t.content_sha256 is not None
+        size = len(t.data)
+        started = perf_counter()
+        unusable: list[ParseError] = []
+
+        def keep(tx: Transaction, parsed: ParsedDocument) -> None:
+            try:
+                validate(parsed, size)
+            except ParseError as error:
+                unusable.append(error)
+            else:
+                t.parsed_id = self._store_parse(t, parsed, tx)
+
+        try:
+            t.borrowed = await self._router.parse_paid(
+                t.data, t.row.path, seen.media_type, seen.most_pages, keep=keep
+            )
+        except DocumentError as error:
+            t.fail(Stage.PARSED_DOCUMENTS, error)
+            return
+        except ServiceError as error:
+            if not self._router.may_stand_in(error, self._router.parser_mode):
+                t.fail(Stage.PARSED_DOCUMENTS, error)
+                return
+            await self._parse_by_stand_in(t)
+        if unusable:
+            t.fail(Stage.PARSED_DOCUMENTS, unusable[0])
+        if t.error is None and t.borrowed is not None:
+            t.is_parse_new = True
+            seconds = perf_counter() - started
+            t.note(Stage.PARSED_DOCUMENTS, **_told(Prepared(t.borrowed, parse_seconds=seconds)))
+
+    async def _parse_by_stand_in(self, t: Traveller) -> None:
+        """Parse on this machine, marked degraded, while the service is unavailable."""
+        assert t.data is not None
+        future = self._router.workers.submit(
+            prepare_document, t.data, t.row.path, "local", None, True
+        )
+        made = await _result_of(t, future)
+        if made is not None:
+            t.borrowed, t.is_parse_degraded = made.parsed, True
+            t.fingerprint += "+stand-in"
+            t.parsed_id = self._store_parse(t, made.parsed, None)
+
+    def _store_parse(self, t: Traveller, parsed: ParsedDocument, tx: Transaction | None) -> int:
+        assert t.content_sha256 is not None
+        new = NewParse(t.row.document_id, t.content_sha256, t.fingerprint, t.suffix, parsed)
+        return self._store.store_parses([new], tx)[t.row.document_id]
+
+    def _store_prepared(self, prepared: Sequence[tuple[Traveller, Prepared]]) -> None:
+        parses = []
+        for t, made in prepared:
+            if t.parsed_id is None:
+                assert t.content_sha256 is not None
+                t.is_parse_new = True
+                parses.append(
+                    NewParse(
+                        t.row.document_id, t.content_sha256, t.fingerprint, t.suffix, made.parsed
+                    )
+                )
+                t.note(Stage.PARSED_DOCUMENTS, **_told(made))
+        parsed_ids = self._store.store_parses(parses)
+        sets = []
+        for t, made in prepared:
+            t.parsed_id = t.parsed_id or parsed_ids[t.row.document_id]
+            if made.error is not None:
+                t.fail(Stage.CHUNKS, made.error)
+            elif made.chunks is not None:
+                t.is_chunk_set_new = True
+                sets.append(
+                    NewChunkSet(
+                        t.parsed_id, t.row.document_id, self._chunker.fingerprint, made.chunks
+                    )
+                )
+                t.note(Stage.CHUNKS, seconds=round(made.chunk_seconds, 4))
+        stored = self._store.store_chunk_sets(sets, self._chunker.made_by)
+        for t, _ in prepared:
+            t.chunk_set = stored.get(t.row.document_id, t.chunk_set)
+
+
+async def _result_of(t: Traveller, future: Future[_T]) -> _T | None:
+    """What a worker made; a document that it could not prepare fails alone."""
+    try:
+        return await asyncio.wrap_future(future)
+    except DocumentError as error:
+        t.fail(Stage.CHUNKS if isinstance(error, ChunkError) else Stage.PARSED_DOCUMENTS, error)
+        return None
+
+
+def _told(made: Prepared) -> dict[str, Value]:
+    parsed = made.parsed
+    return {
+        "characters": len(parsed.text),
+        "pages": len(parsed.page_starts),
+        "headings": len(parsed.headings),
+        "media_type": parsed.media_type,
+        "service": parsed.made_by.service,
+        "is_degraded": parsed.made_by.is_degraded,
+        "seconds": round(made.parse_seconds, 4),
+        **parsed.facts,
+    }
+
+
+def _not_made(what: str) -> DocumentError:
+    kind = ParseError if what == "parsed_documents" else ChunkError
+    return kind(
+        f"{what}_missing",
+        f"There are no {what} of this document yet.",
+        remedy=f"Materialize {what} for it first.",
+    )
