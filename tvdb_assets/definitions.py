@@ -9,6 +9,7 @@ from __future__ import annotations
 import dagster as dg
 
 from tvdb_assets.assets.documents import walk_assets
+from tvdb_assets.assets.operations import service_health
 from tvdb_assets.assets.resources import ServiceRouterResource
 from tvdb_assets.settings import load_settings
 from tvdb_assets.storage.io_manager import PostgresIOManager
@@ -19,7 +20,7 @@ def defs() -> dg.Definitions:
     """All assets, with the resources that they are given."""
     settings = load_settings()
     return dg.Definitions(
-        assets=[walk_assets(settings.run_partitions)],
+        assets=[walk_assets(settings.run_partitions), service_health],
         resources={
             "service_router": ServiceRouterResource(
                 mode=None, parser_mode=None, embedder_mode=None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from tvdb_assets.assets.reporting import PARSE_CHECK, RunReport
+from tvdb_assets.assets.reporting import PARSE_CHECK, STAND_IN_CHECK, RunReport
 from tvdb_assets.assets.resources import ServiceRouterResource
 from tvdb_assets.models import Stage
 
@@ -113,7 +113,14 @@ def walk_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
                 asset=Stage.PARSED_DOCUMENTS.value,
                 description="Text that is there, is the document's own and is of plausible "
                 "length; no error message, no repetition, no garbage.",
-            )
+            ),
+            dg.AssetCheckSpec(
+                STAND_IN_CHECK,
+                asset=Stage.EMBEDDINGS.value,
+                description="No document of the run was made by a stand-in for a paid service "
+                "that was unavailable. Such documents are kept out of search until the service "
+                "has made them again.",
+            ),
         ],
     )
     def document_walk(

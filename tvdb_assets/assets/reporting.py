@@ -23,6 +23,7 @@ from tvdb_assets.walk import Result
 SHOWN_FAILURES = 20
 """Failures spelled out in a run's error; the rest are counted, and all are in `tvdb status`."""
 PARSE_CHECK = "parse_validation"
+STAND_IN_CHECK = "made_by_real_services"
 _KEYS = {stage: dg.AssetKey(stage.value) for stage in Stage}
 
 
@@ -38,6 +39,7 @@ class RunReport:
         self._single: list[Result] = []
         self._parses: Counter[str] = Counter()
         self._documents: set[str] = set()
+        self._degraded: set[str] = set()
 
     def take(self, results: Sequence[Result]) -> None:
         """Count a batch's results; in a run of many partitions, store its materializations."""
@@ -46,6 +48,8 @@ class RunReport:
             self._documents.add(result.partition_key)
             if result.stage is Stage.PARSED_DOCUMENTS:
                 self._parses["failed" if result.error else "passed"] += 1
+            if result.stage is Stage.EMBEDDINGS and result.metadata.get("is_degraded"):
+                self._degraded.add(result.partition_key)
             if result.error is not None:
                 self._note(result, result.error)
         if self._is_single:
@@ -75,9 +79,18 @@ class RunReport:
         """
         for result in self._single:
             yield dg.MaterializeResult(asset_key=_KEYS[result.stage], metadata=_metadata(result))
-        if dg.AssetCheckKey(_KEYS[Stage.PARSED_DOCUMENTS], PARSE_CHECK) in (
-            self._context.selected_asset_check_keys
-        ):
+        checks = self._context.selected_asset_check_keys
+        if dg.AssetCheckKey(_KEYS[Stage.EMBEDDINGS], STAND_IN_CHECK) in checks:
+            yield dg.AssetCheckResult(
+                asset_key=_KEYS[Stage.EMBEDDINGS],
+                check_name=STAND_IN_CHECK,
+                passed=not self._degraded,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"degraded": len(self._degraded)},
+                description=f"{len(self._degraded)} of {len(self._documents)} documents were made "
+                "by a stand-in.",
+            )
+        if dg.AssetCheckKey(_KEYS[Stage.PARSED_DOCUMENTS], PARSE_CHECK) in checks:
             yield dg.AssetCheckResult(
                 asset_key=_KEYS[Stage.PARSED_DOCUMENTS],
                 check_name=PARSE_CHECK,

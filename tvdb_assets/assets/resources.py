@@ -14,6 +14,7 @@ import dagster as dg
 from pydantic import Field
 
 from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.services.health import ServiceHealth
 from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, Settings, load_settings
 from tvdb_assets.storage.database import Database
@@ -56,6 +57,9 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             Database.open(settings) as database,
             ServiceRouter(settings, database=database, run_id=run_id) as router,
         ):
+            if router.pays:
+                # What a process that died left open is settled, at the most it can have cost.
+                router.ledger.reconcile()
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
             recipe = router.recipe(chunker)
             yield Walk(
@@ -66,3 +70,14 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 chunker=chunker,
                 max_document_bytes=settings.max_document_mib << 20,
             )
+
+    async def health(self, run_id: str) -> list[ServiceHealth]:
+        """How each service is.
+
+        Raises:
+            StorageError: the database can't be used.
+        """
+        settings = self.settings()
+        with Database.open(settings) as database:
+            async with ServiceRouter(settings, database=database, run_id=run_id) as router:
+                return await router.health()

@@ -17,6 +17,7 @@ from tvdb_assets.cli.documents import forget, ingest, status
 from tvdb_assets.cli.output import print_error
 from tvdb_assets.cli.searching import search
 from tvdb_assets.cli.server import dev, stop
+from tvdb_assets.cli.spending import estimate, health, show_costs
 from tvdb_assets.errors import TvdbError
 
 
@@ -26,7 +27,7 @@ def tvdb() -> None:
     """Turn a folder or bucket of documents into a searchable index in Postgres."""
 
 
-for command in (ingest, status, search, forget, dev, stop):
+for command in (ingest, status, search, estimate, show_costs, health, forget, dev, stop):
     tvdb.add_command(command)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from rich.table import Table
 
 from tvdb_assets.cli.output import console, notices, print_json
 from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.guard.budget import usd
+from tvdb_assets.guard.costs import spent_by
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.home import dagster_instance
@@ -36,7 +39,8 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
     """Bring the index up to date with the source, or with PATHS alone.
 
     Finds new, changed and deleted files, and makes only what is needed. Exits with 1 if any
-    document failed; all others are done all the same.
+    document failed, and with 3 if some wait for a budget or a paid service; all others are
+    done all the same.
     """
     # Dagster is loaded only by the commands that need it: it costs a second.
     from tvdb_assets.ingest import execute, plan
@@ -47,7 +51,7 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
         registry = Registry(database)
         plans: list[Plan] = []
         run_ids: list[str] = []
-        for source, prefixes in _sources(paths, settings, registry):
+        for source, prefixes in sources_of(paths, settings, registry):
             made = plan(source, prefixes, registry, settings, settings.max_document_mib << 20)
             plans.append(made)
             to_do = len(made.new) + len(made.stale)
@@ -59,10 +63,12 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
         print_json(summary)
     else:
         _show_summary(summary)
-    context.exit(1 if summary["failures"] else 0)
+    if summary["failures"]:
+        context.exit(1)
+    context.exit(3 if summary["documents"]["deferred"] else 0)
 
 
-def _sources(
+def sources_of(
     paths: tuple[str, ...], settings: Settings, registry: Registry
 ) -> Iterator[tuple[Source, list[str]]]:
     """Each source with the prefixes to look at; none means all of it."""
@@ -105,6 +111,7 @@ def _summary(
     looked_at = [d.path for p in plans for d in (*p.unchanged, *p.stale)]
     looked_at += [f.path for p in plans for f in p.new]
     failures = registry.failures(looked_at)
+    deferred = registry.failures(looked_at, status="deferred")
     unchanged = sum(d.status == "published" for p in plans for d in p.unchanged)
     texts = registry.texts_of(run_ids)
     return {
@@ -114,13 +121,15 @@ def _summary(
             "published": outcomes.get("published", 0),
             "unchanged": unchanged,
             "failed": len(failures),
+            "degraded": outcomes.get("degraded", 0),
             "deferred": outcomes.get("deferred", 0),
             "deleted": sum(len(p.gone) for p in plans),
         },
         "failures": [asdict(failure) for failure in failures],
+        "deferred": [asdict(document) for document in deferred],
         "embedded_texts": texts["embedded"],
         "cached_texts": texts["cached"],
-        "cost_usd": "0.00",
+        "cost_usd": usd(spent_by(database, run_ids)),
     }
 
 
@@ -132,10 +141,11 @@ def _show_summary(summary: dict[str, Any]) -> None:
         table.add_row(name, f"{count:,}", style=style)
     table.add_row("texts embedded", f"{summary['embedded_texts']:,}")
     table.add_row("texts known before", f"{summary['cached_texts']:,}")
-    table.add_row("cost", f"${summary['cost_usd']}")
+    table.add_row("cost", f"${Decimal(summary['cost_usd']):,.4f}")
     table.add_row("seconds", f"{summary['seconds']}")
     console.print(table)
     _show_failures([FailedDocument(**failure) for failure in summary["failures"]])
+    _show_deferred([FailedDocument(**document) for document in summary["deferred"]])
 
 
 def _show_failures(failures: list[FailedDocument]) -> None:
@@ -143,6 +153,15 @@ def _show_failures(failures: list[FailedDocument]) -> None:
         console.print(f"\n{failure.document}", style="bold red", markup=False)
         console.print(f"  {failure.message} [{failure.code}]", markup=False)
         console.print(f"  {failure.remedy}", style="dim", markup=False)
+
+
+def _show_deferred(documents: list[FailedDocument]) -> None:
+    """Why documents wait: once a reason, as a limit stops many for the same one."""
+    for code in dict.fromkeys(document.code for document in documents):
+        same = [document for document in documents if document.code == code]
+        console.print(f"\n{len(same):,} documents wait", style="bold yellow")
+        console.print(f"  {same[0].message} [{code}]", markup=False)
+        console.print(f"  {same[0].remedy}", style="dim", markup=False)
 
 
 @contextmanager
@@ -198,6 +217,7 @@ def status(document: str | None, as_json: bool) -> None:
                 print_json(counts)
             else:
                 _show_counts(counts, registry.failures())
+                _show_deferred(registry.failures(status="deferred"))
             return
         found = _find(registry, document)
         histories = [registry.history(known.document_id) for known in found]

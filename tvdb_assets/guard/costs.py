@@ -5,11 +5,72 @@ What belongs here: reading the ledger. What does not: writing it (`ledger`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from psycopg.rows import dict_row
 
+from tvdb_assets.guard.ledger import Ledger
 from tvdb_assets.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Today's budget of all paid services, and what is left of it."""
+
+    day: datetime
+    """When the window began, in UTC."""
+    limit_usd: Decimal
+    reserved_usd: Decimal
+    """Held for calls whose outcome is not known."""
+    posted_usd: Decimal
+    remaining_usd: Decimal
+    """Never below 0."""
+    requests_this_hour: dict[str, int]
+    """By service."""
+
+
+def budget(database: Database, ledger: Ledger, services: Sequence[str]) -> Budget:
+    """Where today's budget stands.
+
+    Args:
+        database: where the ledger is.
+        ledger: with the limits and the clock.
+        services: whose requests are counted.
+    """
+    committed = {service: ledger.committed(service) for service in services}
+    now = next(iter(committed.values()))
+    with database.transaction() as tx:
+        row = tx.execute(
+            "SELECT coalesce(sum(reserved_usd) FILTER (WHERE state = 'pending'), 0),"
+            " coalesce(sum(posted_usd), 0) FROM tvdb.cost_ledger WHERE day = %s",
+            (now.day,),
+        ).fetchone()
+    reserved, posted = row or (Decimal(0), Decimal(0))
+    limit = ledger.limits.daily_usd
+    return Budget(
+        day=now.day,
+        limit_usd=limit,
+        reserved_usd=reserved,
+        posted_usd=posted,
+        remaining_usd=max(Decimal(0), limit - reserved - posted),
+        requests_this_hour={s: c.service_hour_requests for s, c in committed.items()},
+    )
+
+
+def spent_by(database: Database, run_ids: Sequence[str]) -> Decimal:
+    """US dollars that runs have spent: what was posted, and what is still held."""
+    with database.transaction() as tx:
+        row = tx.execute(
+            "SELECT coalesce(sum(CASE state WHEN 'voided' THEN 0 ELSE"
+            " coalesce(posted_usd, reserved_usd) END), 0) FROM tvdb.cost_ledger"
+            " WHERE run_id = ANY(%s)",
+            (list(run_ids),),
+        ).fetchone()
+    return Decimal(row[0]) if row else Decimal(0)
 
 
 def costs(database: Database, by: str = "day", limit: int = 50) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from tvdb_assets.errors import EmbeddingError, RefusedError, TvdbError
+from tvdb_assets.errors import BudgetError, EmbeddingError, RefusedError, TvdbError
 from tvdb_assets.guard.calls import Answer, Guard, PaidCall, Transaction
 from tvdb_assets.guard.ledger import Hold
 from tvdb_assets.models import Provenance, VectorSpace
@@ -154,30 +154,37 @@ class PaidEmbedding:
     async def _batch(
         self, texts: Sequence[Text], order: list[int], result: _Result, is_split: bool = False
     ) -> None:
-        """One request; halved if it is refused, until the text is found that it is for."""
+        """One request; halved where it is refused or too dear, down to the text that is so."""
         async with self._places:
             if self._halted is not None:
                 return
             try:
                 await self._request(texts, order, result, is_split)
-            except EmbeddingError as error:
-                refused = error
+            except (EmbeddingError, BudgetError) as error:
+                stopped: EmbeddingError | BudgetError = error
             except TvdbError as error:
-                self._halted = self._halted or error
+                self._halt(error)
                 return
             else:
                 self._accepted += 1
                 return
-        if refused.code == "request_refused":
-            self._unknown += 1
+        if isinstance(stopped, EmbeddingError):
+            is_split = True
+            self._unknown += stopped.code == "request_refused"
             if not self._accepted and self._unknown >= _SAME_REFUSAL:
-                self._halted = self._halted or _refuses_all(refused)
-                return
-        if len(order) == 1:
-            result.refuse(order[0], refused)
-            return
-        for start, end in halves(0, len(order)):
-            await self._batch(texts, order[start:end], result, is_split=True)
+                self._halt(_refuses_all(stopped))
+            elif len(order) == 1:
+                result.refuse(order[0], stopped)
+        elif len(order) == 1:
+            self._halt(stopped)
+        if len(order) > 1:
+            # A part may be taken where the whole was refused; and may fit where it was too dear,
+            # so that what is left of a budget is used to the last text.
+            for start, end in halves(0, len(order)):
+                await self._batch(texts, order[start:end], result, is_split)
+
+    def _halt(self, error: TvdbError) -> None:
+        self._halted = self._halted or error
 
     async def _request(
         self, texts: Sequence[Text], order: list[int], result: _Result, is_split: bool

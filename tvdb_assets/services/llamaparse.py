@@ -239,6 +239,14 @@ class LlamaParse:
             )
         return answer, response.headers
 
+    async def probe(self, request_id: UUID) -> None:
+        """Ask for the versions that there are, which is free.
+
+        Raises:
+            CallFailed: with what it means.
+        """
+        await self._send("GET", "/api/v2/parse/versions", request_id)
+
     async def close(self) -> None:
         """Close the connections, if any were opened."""
         if "_client" in self.__dict__:

@@ -20,6 +20,8 @@ _SPARE_PAGES = 2
 _CHARACTERS_OF_A_PAGE = 1_000
 """A third of a full page, so that a bound from the text's length is rarely reached."""
 _BYTES_OF_A_PAGE = 10_000
+_NOT_WORTH_SENDING = frozenset({"empty", "encrypted", "corrupt", "expands_too_far"})
+"""Nobody can read these, and asking costs money."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +93,33 @@ def prepare_or_inspect(
     seen = look_at(data, path)
     if seen.media_type not in paid_types:
         return prepare_document(data, path, mode, chunker)
-    return Inspected(seen.media_type, _most_pages(data, path, seen.media_type))
+    return Inspected(seen.media_type, _bound(data, path, seen.media_type))
 
 
-def _most_pages(data: bytes, path: str, media_type: str) -> int:
-    """A bound on the pages of a document: exact for a PDF, generous for what has none."""
+def most_pages(data: bytes, path: str, paid_types: frozenset[str]) -> int:
+    """A bound on the pages that a paid service would parse: 0 where it would not be asked.
+
+    Args:
+        data: the file's bytes.
+        path: its name.
+        paid_types: media types that the paid service is to parse.
+
+    Raises:
+        ParseError: as of `look_at`.
+    """
+    media_type = look_at(data, path).media_type
+    return _bound(data, path, media_type) if media_type in paid_types else 0
+
+
+def _bound(data: bytes, path: str, media_type: str) -> int:
+    """Exact for a PDF, generous for what has no pages of its own."""
     if media_type.startswith("image/"):
         return 1
     try:
         parsed = parse_document(data, path)
-    except ParseError:
+    except ParseError as error:
+        if error.code in _NOT_WORTH_SENDING:
+            raise
         # What can't be read here may be readable there; its size alone says how long it is.
         return _SPARE_PAGES + len(data) // _BYTES_OF_A_PAGE
     if parsed.page_starts:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import cast
 from uuid import uuid4
@@ -33,10 +34,13 @@ from tvdb_assets.pipeline.tokens import count_tokens
 from tvdb_assets.pipeline.validation import validate
 from tvdb_assets.services.embedders.local import LocalEmbedder
 from tvdb_assets.services.embedders.mock import MockEmbedder
+from tvdb_assets.services.embedders.openai import SERVICE as OPENAI
 from tvdb_assets.services.embedders.openai import OpenAIEmbedder
 from tvdb_assets.services.embedders.protocol import Embedder, PaidEmbedder
 from tvdb_assets.services.embedders.stand_in import StandIn
 from tvdb_assets.services.embedding import Embedded, KeepVectors, PaidEmbedding, Text, embed_free
+from tvdb_assets.services.health import ServiceHealth, paid_health
+from tvdb_assets.services.llamaparse import SERVICE as LLAMAPARSE
 from tvdb_assets.services.llamaparse import LlamaParse
 from tvdb_assets.services.paid_parsing import KeepText, PaidParsing
 from tvdb_assets.services.parsing import parser_fingerprint
@@ -45,6 +49,9 @@ from tvdb_assets.services.workers import WorkerPool
 from tvdb_assets.settings import ServiceMode, Settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.jobs import ParseJobs
+
+PAID_SERVICES = (OPENAI, LLAMAPARSE)
+"""As the ledger names them."""
 
 
 class ServiceRouter:
@@ -111,6 +118,11 @@ class ServiceRouter:
     def stand_in(self) -> StandIn:
         """What embeds in ``hybrid`` while the paid service is unavailable."""
         return StandIn(LocalEmbedder())
+
+    @property
+    def pays(self) -> bool:
+        """Whether anything costs money in this run's modes."""
+        return self.pays_texts or _is_paid(self.parser_mode)
 
     @property
     def pays_texts(self) -> bool:
@@ -242,12 +254,10 @@ class ServiceRouter:
     ) -> ParsedDocument:
         """As `parse`, by the paid service and no other; see `PaidParsing.parse`."""
         assert self.paid_parser is not None
-        guard, database = self.guard, self._database
-        assert database is not None
         parsing = PaidParsing(
-            guard,
+            self.guard,
             self.paid_parser,
-            ParseJobs(database, self.run_id),
+            ParseJobs(self.database, self.run_id),
             deadline_seconds=self._settings.llamaparse_timeout_seconds,
         )
         async with self.places:
@@ -260,32 +270,73 @@ class ServiceRouter:
                 waits_for_breaker=self.parser_mode is not ServiceMode.HYBRID,
             )
 
+    # --- health
+
+    async def health(self, *, probe: bool = False) -> list[ServiceHealth]:
+        """How each service of this run is, from what its last calls said; costs nothing.
+
+        Args:
+            probe: ask the paid services too, by requests that are free.
+
+        Raises:
+            StorageError: the database can't be used.
+        """
+        checked = []
+        for role, mode, client in (
+            ("parser", self.parser_mode, self.paid_parser),
+            ("embedder", self.embedder_mode, self.embedder),
+        ):
+            if not isinstance(client, OpenAIEmbedder | LlamaParse):
+                checked.append(ServiceHealth.free(role, mode.value))
+                continue
+            if probe:
+                # What it finds is noted with the service's state, as any call's outcome is.
+                with suppress(TvdbError):
+                    await self.guard.ask(
+                        client.service, client.account, client.probe, waits_for_breaker=False
+                    )
+            checked.append(
+                await asyncio.to_thread(paid_health, self.guard, role, mode.value, client.service)
+            )
+        return checked
+
     # --- the guard
 
     @cached_property
-    def guard(self) -> Guard:
-        """What every paid call passes; opens the database if none was given.
+    def database(self) -> Database:
+        """Of ledger and limits; that of the settings if none was given.
 
         Raises:
-            StorageError: the database can't be used, so nothing may be paid.
+            StorageError: it can't be used, so nothing may be paid.
         """
-        s = self._settings
         if self._database is None:
-            self._database = Database.open(s)
+            self._database = Database.open(self._settings)
             self._owns_database = True
+        return self._database
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """With the limits of the settings."""
+        s = self._settings
         services = {
-            "openai": s.openai_daily_cost_limit,
-            "llamaparse": s.llamaparse_daily_cost_limit,
+            OPENAI: s.openai_daily_cost_limit,
+            LLAMAPARSE: s.llamaparse_daily_cost_limit,
         }
         limits = Limits(
             daily_usd=s.daily_cost_limit,
             hourly_requests=s.hourly_rate_limit,
             service_daily_usd={k: v for k, v in services.items() if v is not None},
         )
+        return Ledger(self.database, limits, self._clock)
+
+    @cached_property
+    def guard(self) -> Guard:
+        """What every paid call passes."""
+        s = self._settings
         return Guard(
-            self._database,
-            Ledger(self._database, limits, self._clock),
-            ServiceStates(self._database, self._clock),
+            self.database,
+            self.ledger,
+            ServiceStates(self.database, self._clock),
             run_id=self.run_id,
             attempts=s.paid_attempts,
             patience_seconds=s.paid_patience_seconds,

@@ -179,6 +179,16 @@ class DocumentStore:
             )
             return {row.document_id: row for row in c}
 
+    def text_of(self, content: bytes, fingerprint: str, suffix: str) -> ParsedDocument | None:
+        """The stored text of any document with these bytes, by sha256, made by this parser."""
+        with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
+            row = c.execute(
+                "SELECT * FROM tvdb.parsed_documents WHERE content_sha256 = %s"
+                " AND fingerprint = %s AND suffix = %s LIMIT 1",
+                (content, fingerprint, suffix),
+            ).fetchone()
+        return _parsed(row) if row else None
+
     def parsed(self, parsed_id: int) -> ParsedDocument:
         """One stored text with its structure."""
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:

@@ -33,6 +33,7 @@ class MissingText:
     tokens: int
     document: str
     """Path of the first document that has it."""
+    chunk_id: int
 
 
 class IndexStore:
@@ -128,6 +129,17 @@ class IndexStore:
         """Give up all claims, of texts that got no vector."""
         with self._database.transaction() as tx:
             tx.execute("DELETE FROM tvdb.text_claims WHERE holder = %s", (holder,))
+
+    def known_texts(self, space: VectorSpace, hashes: Sequence[bytes]) -> set[bytes]:
+        """Which of these texts have a vector in the space; none where there is no such space."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT e.text_sha256 FROM tvdb.embeddings e"
+                " JOIN tvdb.vector_spaces s USING (space_id)"
+                " WHERE s.label = %s AND e.text_sha256 = ANY(%s)",
+                (space.label, list(hashes)),
+            ).fetchall()
+        return {row[0] for row in rows}
 
     def incomplete(self, space_id: int, chunk_set_ids: Sequence[int]) -> set[int]:
         """Ids of the documents of these sets that have a text without a vector in the space."""
@@ -314,14 +326,17 @@ class IndexStore:
             return True
 
 
+# In the order of the documents, so that money which is running out completes some of them.
 _MISSING = """
-SELECT DISTINCT ON (c.text_sha256) c.text_sha256 AS sha256, c.text, c.token_count AS tokens,
-       d.path AS document
-FROM tvdb.chunks c JOIN tvdb.documents d USING (document_id)
-WHERE c.chunk_set_id = ANY(%(sets)s) AND c.text_sha256 <> ALL(%(refused)s::bytea[])
-  AND NOT EXISTS (SELECT FROM tvdb.embeddings e
-    WHERE e.space_id = %(space)s AND e.text_sha256 = c.text_sha256){unclaimed}
-ORDER BY c.text_sha256, c.document_id LIMIT %(limit)s
+SELECT * FROM (
+    SELECT DISTINCT ON (c.text_sha256) c.text_sha256 AS sha256, c.text,
+           c.token_count AS tokens, d.path AS document, c.chunk_id
+    FROM tvdb.chunks c JOIN tvdb.documents d USING (document_id)
+    WHERE c.chunk_set_id = ANY(%(sets)s) AND c.text_sha256 <> ALL(%(refused)s::bytea[])
+      AND NOT EXISTS (SELECT FROM tvdb.embeddings e
+        WHERE e.space_id = %(space)s AND e.text_sha256 = c.text_sha256){unclaimed}
+    ORDER BY c.text_sha256, c.chunk_id
+) missing ORDER BY chunk_id LIMIT %(limit)s
 """
 _IS_ALIVE = """EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory'
     AND (l.classid::bigint << 32 | l.objid::bigint) = t.holder)"""

@@ -161,17 +161,19 @@ class Registry:
         embedded, published = row or (0, 0)
         return {"embedded": embedded, "cached": max(0, published - embedded)}
 
-    def failures(self, paths: Sequence[str] | None = None) -> list[FailedDocument]:
-        """Documents that failed, all or those of ``paths``, by name."""
+    def failures(
+        self, paths: Sequence[str] | None = None, status: str = "failed"
+    ) -> list[FailedDocument]:
+        """Documents that failed, or wait (``deferred``): all or those of ``paths``, by name."""
         with (
             self._database.transaction() as tx,
             tx.cursor(row_factory=class_row(FailedDocument)) as c,
         ):
             c.execute(
                 "SELECT path AS document, error_code AS code, error_message AS message,"
-                " error_remedy AS remedy FROM tvdb.documents WHERE status = 'failed'"
+                " error_remedy AS remedy FROM tvdb.documents WHERE status = %(status)s"
                 " AND (%(paths)s::text[] IS NULL OR path = ANY(%(paths)s)) ORDER BY path",
-                {"paths": None if paths is None else list(paths)},
+                {"paths": None if paths is None else list(paths), "status": status},
             )
             return c.fetchall()
 

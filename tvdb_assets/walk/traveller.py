@@ -62,7 +62,7 @@ class Traveller:
     @property
     def suffix(self) -> str:
         """Of its name, which settles what content leaves open."""
-        return PurePosixPath(self.row.path).suffix.lower()
+        return suffix_of(self.row.path)
 
     def fail(self, stage: Stage, error: TvdbError) -> None:
         """It goes no further; the error is told of this document alone."""
@@ -96,3 +96,8 @@ class Traveller:
                 }[stage],
                 metadata=metadata,
             )
+
+
+def suffix_of(path: str) -> str:
+    """The suffix of a document's name: ``.pdf``."""
+    return PurePosixPath(path).suffix.lower()

@@ -149,13 +149,14 @@ def test_an_ingest_with_a_failure_ends_with_1_and_says_all_as_json(first: Finish
     said = first.json
     assert said.keys() == {
         *("run_ids", "documents", "failures", "embedded_texts", "cached_texts"),
-        *("cost_usd", "seconds"),
+        *("cost_usd", "seconds", "deferred"),
     }
     assert said["documents"] == {
         "total": 6,
         "published": 5,
         "unchanged": 0,
         "failed": 1,
+        "degraded": 0,
         "deferred": 0,
         "deleted": 0,
     }
@@ -219,6 +220,7 @@ def test_a_second_ingest_starts_no_run_and_embeds_nothing(
         "published": 0,
         "unchanged": 5,
         "failed": 1,
+        "degraded": 0,
         "deferred": 0,
         "deleted": 0,
     }
@@ -243,6 +245,7 @@ def test_only_what_was_edited_or_deleted_changes(
         "published": 1,
         "unchanged": 3,
         "failed": 1,
+        "degraded": 0,
         "deferred": 0,
         "deleted": 1,
     }

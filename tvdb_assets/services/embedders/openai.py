@@ -170,6 +170,23 @@ class OpenAIEmbedder:
             limits=_limits(headers),
         )
 
+    async def probe(self, request_id: UUID) -> None:
+        """Ask for the model by name, which is free.
+
+        Raises:
+            CallFailed: with what it means.
+        """
+        import openai
+
+        try:
+            await self._client.models.with_raw_response.retrieve(
+                self._model, extra_headers={"X-Client-Request-Id": str(request_id)}
+            )
+        except openai.APIStatusError as error:
+            raise _status_failure(error) from _Silent.of(error)
+        except openai.APIConnectionError as error:
+            raise connection_failure(NAME, error.__cause__) from _Silent.of(error)
+
     async def close(self) -> None:
         """Close the connections, if any were opened."""
         if "_client" in self.__dict__:

@@ -1,0 +1,138 @@
+"""What a walk would cost, without making or paying for anything.
+
+What belongs here: the same reading, parsing and chunking as of a walk, kept only as counts.
+What does not: which documents an ingest would take (`ingest`), or storing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+
+from tvdb_assets.errors import SourceError, TvdbError
+from tvdb_assets.guard.prices import Price
+from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.services.embedders.openai import OpenAIEmbedder
+from tvdb_assets.services.preparing import (
+    Prepared,
+    chunk_document,
+    most_pages,
+    prepare_document,
+)
+from tvdb_assets.services.router import ServiceRouter
+from tvdb_assets.storage.documents import DocumentStore
+from tvdb_assets.storage.index import IndexStore
+from tvdb_assets.storage.source import Source
+from tvdb_assets.walk.traveller import suffix_of
+
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentCost:
+    """What one document would cost."""
+
+    document: str
+    chunks: int = 0
+    cached_chunks: int = 0
+    """Chunks whose text has a vector already, or that another document pays for."""
+    tokens: int = 0
+    """To be embedded: exact cl100k tokens."""
+    pages: int = 0
+    """To be parsed by a paid service, at most."""
+    cost_usd: Decimal = Decimal(0)
+    error: TvdbError | None = None
+    """Why it would fail, and cost nothing."""
+
+
+class Estimating:
+    """Estimates documents one by one; equal texts are counted once over all of them."""
+
+    def __init__(
+        self,
+        *,
+        store: DocumentStore,
+        index: IndexStore,
+        router: ServiceRouter,
+        chunker: Chunker,
+        max_document_bytes: int,
+    ) -> None:
+        """Nothing is read yet."""
+        self._store = store
+        self._router = router
+        self._chunker = chunker
+        self._max_bytes = max_document_bytes
+        embedder = router.embedder
+        self._token_price: Price | None = None
+        if isinstance(embedder, OpenAIEmbedder):
+            self._token_price = embedder.price
+        self._index, self._space = index, embedder.space
+        self._seen: set[bytes] = set()
+
+    def run(self, source: Source, paths: Sequence[str]) -> Iterator[DocumentCost]:
+        """What each document would cost, in order.
+
+        Args:
+            source: where they are.
+            paths: of the documents, relative to it.
+        """
+        for start in range(0, len(paths), _BATCH):
+            begun = [self._begin(source, path) for path in paths[start : start + _BATCH]]
+            for finish in begun:
+                yield finish()
+
+    def _begin(self, source: Source, path: str) -> Callable[[], DocumentCost]:
+        """Read a document and hand it to the workers; returns what waits for them."""
+        try:
+            data = source.read(path, max_bytes=self._max_bytes)
+        except SourceError as error:
+            failed = DocumentCost(path, error=error)
+            return lambda: failed
+        router, workers = self._router, self._router.workers
+        stored = self._store.text_of(
+            sha256(data).digest(), router.parser_fingerprint, suffix_of(path)
+        )
+        if stored is not None:
+            chunked = workers.submit(chunk_document, stored, self._chunker)
+            return lambda: self._finish(path, chunked, None)
+        prepared = workers.submit(
+            prepare_document, data, path, router.free_parser_mode.value, self._chunker
+        )
+        paid = router.paid_parser
+        pages = (
+            workers.submit(most_pages, data, path, paid.media_types) if paid is not None else None
+        )
+        return lambda: self._finish(path, prepared, pages)
+
+    def _finish(
+        self, path: str, prepared: Future[Prepared], pages: Future[int] | None
+    ) -> DocumentCost:
+        try:
+            page_count = pages.result() if pages is not None else 0
+            made = prepared.result()
+        except TvdbError as error:
+            return DocumentCost(path, error=error)
+        if made.error is not None:
+            return DocumentCost(path, error=made.error)
+        chunks = made.chunks or ()
+        fresh = {c.sha256: c.token_count for c in chunks if c.sha256 not in self._seen}
+        for known in self._index.known_texts(self._space, list(fresh)):
+            del fresh[known]
+        self._seen.update(fresh)
+        tokens = sum(fresh.values())
+        cost = Decimal(0)
+        if self._token_price is not None:
+            cost += self._token_price.of(tokens)
+        if page_count and self._router.paid_parser is not None:
+            cost += self._router.paid_parser.price.of(page_count)
+        return DocumentCost(
+            path,
+            chunks=len(chunks),
+            cached_chunks=len(chunks) - len(fresh),
+            tokens=tokens,
+            pages=page_count,
+            cost_usd=cost,
+        )
