@@ -36,6 +36,7 @@ format: install
 
 bench: install
 	$(CLEAN) $(BIN)/python benchmarks/walk.py
+	$(CLEAN) $(BIN)/python benchmarks/paid.py
 
 # Names and hashes only: which registry they come from is the machine's own setting.
 lock:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 
+from tvdb_assets import errors
 from tvdb_assets.definitions import defs
-from tvdb_assets.errors import ConfigurationError, Disposition, SourceError
+from tvdb_assets.errors import ConfigurationError, Disposition, SourceError, TvdbError
 from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.services.router import ServiceRouter
@@ -127,7 +129,7 @@ def _run(instance: dg.DagsterInstance, first: str, last: str, on_run: Callable[[
     run_id = str(uuid4())
     on_run(run_id)
     job = defs().resolve_implicit_global_asset_job_def()
-    job.execute_in_process(
+    result = job.execute_in_process(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         instance=instance,
         tags=tags,
@@ -135,7 +137,27 @@ def _run(instance: dg.DagsterInstance, first: str, last: str, on_run: Callable[[
         raise_on_error=False,
         asset_selection=[dg.AssetKey(stage.value) for stage in Stage],
     )
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        # Documents' own failures are on record; anything else must not look like success.
+        if event.step_failure_data.user_failure_data is None:
+            raise _run_failed(run_id, event.step_failure_data.error)
     return run_id
+
+
+def _run_failed(run_id: str, error: Any) -> TvdbError:
+    """What ended a run, if it is no document's fault, in words that hold no document text."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    name = error.cls_name if error is not None else "an unknown error"
+    known = getattr(errors, name or "", None)
+    # Only messages of our own are known to be free of document text.
+    why = error.message.strip() if known is not None else f"{name}."
+    return TvdbError(
+        "run_failed",
+        f"The run {run_id} was ended by an error that is no document's fault: {why}",
+        remedy="What was done before is kept. Mend the cause and ingest again; the run's page in "
+        "the UI has the whole trace.",
+    )
 
 
 def _ranges(ordered: Sequence[str], wanted: set[str], most: int) -> list[tuple[str, str]]:

@@ -107,17 +107,20 @@ class DocumentStore:
         self._recipe = recipe
 
     @contextmanager
-    def claim(self, document_ids: Sequence[int]) -> Iterator[None]:
+    def claim(self, document_ids: Sequence[int]) -> Iterator[int]:
         """Hold these documents against every other process; waits for whoever holds one.
 
         The claim ends with the block, or with the process, however it ends.
+
+        Yields:
+            A name of the claim: the number of an advisory lock that it holds.
         """
         keys = sorted(_LOCK_NAMESPACE | document_id for document_id in document_ids)
         with self._database.session() as session:
             for key in keys:
                 session.execute("SELECT pg_advisory_lock(%s)", (key,))
             try:
-                yield
+                yield keys[0]
             finally:
                 session.execute("SELECT pg_advisory_unlock(k) FROM unnest(%s::bigint[]) k", (keys,))
 

@@ -6,9 +6,8 @@ What does not: documents and their chunks (`documents`), asking questions (`sear
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +20,6 @@ from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import Connection, StoredChunkSet, mark, provenance_row
 
 _TYPES = ("int2", "bytea", "vector", "int4", *("text",) * 4, "bool", "text")
-_HOLDER_NAMESPACE = 0x7478 << 48  # "tx": keeps these advisory locks apart from documents'
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +61,6 @@ class IndexStore:
         assert row is not None
         return int(row[0])
 
-    @contextmanager
-    def holder(self) -> Iterator[int]:
-        """A name under which this process claims texts; its claims end with the block.
-
-        They end with the process too, however it ends: they count only while the process
-        holds an advisory lock of that name.
-        """
-        name = _HOLDER_NAMESPACE | secrets.randbits(47)
-        with self._database.session() as session:
-            session.execute("SELECT pg_advisory_lock(%s)", (name,))
-            try:
-                yield name
-            finally:
-                session.execute("DELETE FROM tvdb.text_claims WHERE holder = %s", (name,))
-                session.execute("SELECT pg_advisory_unlock(%s)", (name,))
-
     def claim_missing(
         self,
         space_id: int,
@@ -92,7 +74,8 @@ class IndexStore:
         Args:
             space_id: the space.
             chunk_set_ids: whose chunks.
-            holder: claims the texts, and leaves out those that others have claimed; None
+            holder: claims the texts, and leaves out those that others have claimed: the number
+                of an advisory lock that is held meanwhile, and with which the claims end. None
                 claims nothing, for vectors that cost nothing.
             refused: hashes of texts that were tried and have no vector.
             limit: the most to return; ask again for the rest.
@@ -126,7 +109,7 @@ class IndexStore:
         return [text for text in texts if text.sha256 in mine]
 
     def release(self, holder: int) -> None:
-        """Give up all claims, of texts that got no vector."""
+        """Give up all claims of this holder, on texts that got no vector."""
         with self._database.transaction() as tx:
             tx.execute("DELETE FROM tvdb.text_claims WHERE holder = %s", (holder,))
 

@@ -13,6 +13,7 @@ from time import perf_counter
 from tvdb_assets.errors import EmbeddingError, ServiceError, TvdbError
 from tvdb_assets.guard.calls import Transaction
 from tvdb_assets.models import Provenance, Stage
+from tvdb_assets.services.embedders.openai import OpenAIEmbedder
 from tvdb_assets.services.embedders.protocol import Embedder, PaidEmbedder
 from tvdb_assets.services.embedding import Text, Vectors
 from tvdb_assets.services.router import ServiceRouter
@@ -30,29 +31,32 @@ _CLAIMED_ELSEWHERE_SECONDS = 0.25
 class Indexing:
     """Makes the vectors of one run, in the space of its embedder, and publishes documents."""
 
-    def __init__(self, index: IndexStore, router: ServiceRouter, holder: int | None) -> None:
+    def __init__(self, index: IndexStore, router: ServiceRouter) -> None:
         """The run's space is made if it is new.
 
         Args:
             index: where vectors and publications are stored.
             router: chooses the embedder.
-            holder: claims texts, so that no two processes pay for one; None for free modes.
         """
         self._index = index
         self._router = router
-        self._holder = holder
         embedder = router.embedder
         self.space_id = index.space_id(embedder.space, is_mock=embedder.made_by.mode == "mock")
         self._stand_in_id: int | None = None
         self.embedded_texts = 0
         self.cached_texts = 0
 
-    async def embed(self, batch: Sequence[Traveller]) -> None:
-        """Make what vectors these documents lack; who still lacks one fails, waits or degrades."""
+    async def embed(self, batch: Sequence[Traveller], claim: int) -> None:
+        """Make what vectors these documents lack; who still lacks one fails, waits or degrades.
+
+        Args:
+            batch: documents with their chunks stored.
+            claim: of the batch; texts are claimed under it, so that none is paid for twice.
+        """
         # A text that a stand-in made is not worth paying for: it goes when the real one comes.
         degraded = [t for t in batch if t.is_walking and t.is_parse_degraded]
         real = [t for t in batch if t.is_walking and not t.is_parse_degraded]
-        error = await self._make(self._router.embedder, self.space_id, real)
+        error = await self._make(self._router.embedder, self.space_id, real, claim)
         if error is not None:
             lacking = self._index.incomplete(self.space_id, [s.chunk_set_id for s in _sets(real)])
             halted = [t for t in real if t.row.document_id in lacking and t.error is None]
@@ -65,12 +69,16 @@ class Indexing:
             stand_in = self._router.stand_in
             if self._stand_in_id is None:
                 self._stand_in_id = self._index.space_id(stand_in.space, is_stand_in=True)
-            await self._make(stand_in, self._stand_in_id, degraded)
+            await self._make(stand_in, self._stand_in_id, degraded, claim)
             for t in degraded:
                 t.is_degraded = t.error is None
 
     async def _make(
-        self, embedder: Embedder | PaidEmbedder, space_id: int, walking: list[Traveller]
+        self,
+        embedder: Embedder | PaidEmbedder,
+        space_id: int,
+        walking: list[Traveller],
+        claim: int,
     ) -> ServiceError | None:
         """Embed each text that the space does not know, and store it as it arrives.
 
@@ -80,23 +88,22 @@ class Indexing:
         sets = [chunk_set.chunk_set_id for chunk_set in _sets(walking)]
         if not sets:
             return None
-        is_paid = self._holder is not None and embedder is self._router.embedder
-        holder = self._holder if is_paid else None
+        holder = claim if isinstance(embedder, OpenAIEmbedder) else None
         refused: dict[bytes, EmbeddingError] = {}
         embedded = 0
         halted: ServiceError | None = None
         started = perf_counter()
         while halted is None:
-            texts = self._index.claim_missing(
-                space_id, sets, holder, list(refused), PAID_TEXTS if is_paid else FREE_TEXTS
+            limit = FREE_TEXTS if holder is None else PAID_TEXTS
+            texts = await asyncio.to_thread(
+                self._index.claim_missing, space_id, sets, holder, list(refused), limit
             )
             if not texts:
-                others = holder and self._index.claim_missing(
-                    space_id, sets, None, list(refused), limit=1
-                )
-                if not others:
+                if holder is None or not await asyncio.to_thread(
+                    self._index.claim_missing, space_id, sets, None, list(refused), 1
+                ):
                     break
-                # Another process is having them embedded right now.
+                # Others are having them embedded right now.
                 await asyncio.sleep(_CLAIMED_ELSEWHERE_SECONDS)
                 continue
             load = _Load(self._index, space_id, texts)
@@ -108,12 +115,13 @@ class Indexing:
             except ServiceError as error:
                 halted = error
             embedded += load.stored
-            if holder is not None:
-                self._index.release(holder)
+            if holder is not None and (halted is not None or refused):
+                await asyncio.to_thread(self._index.release, holder)
         seconds = perf_counter() - started
-        by_id = {t.row.document_id: t for t in walking}
-        for document_id, text in self._index.documents_with_text(sets, list(refused)):
-            by_id[document_id].fail(Stage.EMBEDDINGS, _for_one(refused[text]))
+        if refused:
+            by_id = {t.row.document_id: t for t in walking}
+            for document_id, text in self._index.documents_with_text(sets, list(refused)):
+                by_id[document_id].fail(Stage.EMBEDDINGS, _for_one(refused[text]))
         self._count(embedder, walking, embedded, len(refused), seconds)
         return halted
 

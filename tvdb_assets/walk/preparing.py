@@ -72,7 +72,7 @@ class Preparing:
                 prepared.append((t, made))
         if paid:
             prepared += await self._parse_paid(paid, stages)
-        self._store_prepared(prepared)
+        await asyncio.to_thread(self._store_prepared, prepared)
 
     def _find_stored(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
         """Look up what each document has already, reading its bytes only if it is to be parsed."""
@@ -208,7 +208,7 @@ class Preparing:
         if made is not None:
             t.borrowed, t.is_parse_degraded = made.parsed, True
             t.fingerprint += "+stand-in"
-            t.parsed_id = self._store_parse(t, made.parsed, None)
+            t.parsed_id = await asyncio.to_thread(self._store_parse, t, made.parsed, None)
 
     def _store_parse(self, t: Traveller, parsed: ParsedDocument, tx: Transaction | None) -> int:
         assert t.content_sha256 is not None

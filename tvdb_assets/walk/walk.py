@@ -7,9 +7,10 @@ end. What does not: each stage (`preparing`, `indexing`).
 from __future__ import annotations
 
 import asyncio
+import queue
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TypeAlias
 
 from tvdb_assets.models import Stage
 from tvdb_assets.pipeline.chunking import Chunker
@@ -25,8 +26,8 @@ BATCH_DOCUMENTS = 64
 """Documents stored in one go: a round trip's cost is spread, a crash repeats little."""
 BATCH_BYTES = 16 << 20
 """Source bytes held at once; bounds memory whatever the number of documents."""
-
-_Claimed: TypeAlias = tuple[list[Traveller], ExitStack]
+BATCHES = 4
+"""Under way at once: enough that processor, database and paid services all have work."""
 
 
 class Walk:
@@ -52,70 +53,102 @@ class Walk:
         self._preparing = Preparing(store, sources, router, chunker, max_document_bytes)
         self.embedded_texts = 0
         self.cached_texts = 0
+        self._is_stopped = False
 
     def run(
         self, partition_keys: Sequence[str], stages: frozenset[Stage] = frozenset(Stage)
     ) -> Iterator[list[Result]]:
         """Walk these documents; yields the results of each batch once it is stored.
 
-        Raises:
-            StorageError: the database is lost.
-        """
-        # One loop for all batches, so that connections to paid services are used again.
-        with asyncio.Runner() as runner, ExitStack() as stack:
-            stack.callback(lambda: runner.run(self._router.disconnect()))
-            indexing = None
-            if Stage.EMBEDDINGS in stages:
-                holder = (
-                    stack.enter_context(self._index.holder()) if self._router.pays_texts else None
-                )
-                indexing = Indexing(self._index, self._router, holder)
-            # While one batch is stored and embedded, the workers parse and chunk the next.
-            ahead: _Claimed | None = None
-            for batch in self._batches(partition_keys):
-                claim = stack.enter_context(ExitStack())
-                claim.enter_context(self._store.claim([t.row.document_id for t in batch]))
-                self._preparing.begin(batch, stages)
-                if ahead is not None:
-                    yield self._finish(ahead, stages, indexing, runner)
-                ahead = (batch, claim)
-            if ahead is not None:
-                yield self._finish(ahead, stages, indexing, runner)
-            if indexing is not None:
-                indexing.finish()
+        A few batches are under way at once, each in its own stage: while one waits for the
+        database or a paid service, the workers parse and chunk the next. The walk goes on in
+        a thread of its own while the caller handles results.
 
-    def _finish(
+        Raises:
+            StorageError: the database is lost; batches that were under way are ended first.
+        """
+        finished: queue.SimpleQueue[list[Result] | None] = queue.SimpleQueue()
+        with ThreadPoolExecutor(1, thread_name_prefix="tvdb-walk") as thread:
+            walking = thread.submit(asyncio.run, self._walk(partition_keys, stages, finished.put))
+            walking.add_done_callback(lambda _: finished.put(None))
+            try:
+                while (results := finished.get()) is not None:
+                    yield results
+            finally:
+                self._is_stopped = True
+            walking.result()
+
+    async def _walk(
         self,
-        claimed: _Claimed,
+        partition_keys: Sequence[str],
+        stages: frozenset[Stage],
+        done: Callable[[list[Result]], None],
+    ) -> None:
+        indexing = None
+        if Stage.EMBEDDINGS in stages:
+            indexing = await asyncio.to_thread(Indexing, self._index, self._router)
+        places = asyncio.Semaphore(BATCHES)
+        under_way: list[asyncio.Task[None]] = []
+        try:
+            for batch in await asyncio.to_thread(self._batches, partition_keys):
+                await places.acquire()
+                # One that failed ends the walk; those that are under way are not torn.
+                if self._is_stopped or any(t.done() and t.exception() for t in under_way):
+                    break
+                claim = ExitStack()
+                ids = [t.row.document_id for t in batch]
+                # In order, and one after the other, so that no two walks wait for each other.
+                name = await asyncio.to_thread(claim.enter_context, self._store.claim(ids))
+                task = asyncio.create_task(
+                    self._take_through(batch, stages, indexing, claim, name, done)
+                )
+                task.add_done_callback(lambda _: places.release())
+                under_way.append(task)
+            # Each error is raised, the first one first.
+            for task in under_way:
+                await task
+        finally:
+            await asyncio.gather(*under_way, return_exceptions=True)
+            await self._router.disconnect()
+        if indexing is not None:
+            await asyncio.to_thread(indexing.finish)
+
+    async def _take_through(
+        self,
+        batch: list[Traveller],
         stages: frozenset[Stage],
         indexing: Indexing | None,
-        runner: asyncio.Runner,
-    ) -> list[Result]:
-        batch, claim = claimed
-        with claim:
-            runner.run(self._preparing.finish(batch, stages))
+        claim: ExitStack,
+        name: int,
+        done: Callable[[list[Result]], None],
+    ) -> None:
+        """One batch from bytes to publication, under its claim."""
+        try:
+            await asyncio.to_thread(self._preparing.begin, batch, stages)
+            await self._preparing.finish(batch, stages)
             if indexing is not None:
-                runner.run(indexing.embed(batch))
-                indexing.publish(batch)
+                await indexing.embed(batch, name)
+                await asyncio.to_thread(indexing.publish, batch)
                 self.embedded_texts = indexing.embedded_texts
                 self.cached_texts = indexing.cached_texts
-            self._record(batch, stages)
-        return [result for t in batch for result in t.results(stages)]
+            await asyncio.to_thread(self._record, batch, stages)
+        finally:
+            await asyncio.to_thread(claim.close)
+        done([result for t in batch for result in t.results(stages)])
 
-    def _batches(self, partition_keys: Sequence[str]) -> Iterator[list[Traveller]]:
-        # All runs claim in the order of the ids, so that no two wait for each other. A document
-        # that was forgotten since the run was planned has no row: there is nothing to do.
+    def _batches(self, partition_keys: Sequence[str]) -> list[list[Traveller]]:
+        # A document that was forgotten since the run was planned has no row: there is nothing
+        # to do. All runs claim in the order of the ids.
         rows = sorted(self._store.rows(partition_keys), key=lambda row: row.document_id)
-        batch: list[Traveller] = []
+        batches: list[list[Traveller]] = []
         size = 0
         for row in rows:
-            if batch and (len(batch) == BATCH_DOCUMENTS or size + row.size > BATCH_BYTES):
-                yield batch
-                batch, size = [], 0
-            batch.append(Traveller(row))
+            if not batches or len(batches[-1]) == BATCH_DOCUMENTS or size + row.size > BATCH_BYTES:
+                batches.append([])
+                size = 0
+            batches[-1].append(Traveller(row))
             size += row.size
-        if batch:
-            yield batch
+        return batches
 
     def _record(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
         """Write how each document ended; what was published stands."""

@@ -1,0 +1,180 @@
+"""The paid walk against a bare loop over the same API, which answers in 100 ms and 0.05 a text.
+
+Prints a table; asserts nothing, as machines are noisy. All rows are of one run on one
+database server and one API server, so their ratios can be compared:
+
+- *bare loop*: one process; read, windows of 512 tokens with 64 of overlap, the SDK at its
+  best, COPY. No ledger, no limits, no checks, no Dagster; a crash pays for everything again.
+- *Dagster's start*: ``dagster asset materialize`` of an asset that does nothing.
+- *paid walk*: ``tvdb ingest`` in the mode ``real``, a single run of all documents.
+- *again*: the same with nothing changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+import numpy as np
+import openai
+import orjson
+import psycopg
+from pgvector.psycopg import register_vector
+from rich.console import Console
+from rich.table import Table
+from walk import BIN, DOCUMENTS, make_documents, run
+
+from tvdb_assets.pipeline.batching import batches
+from tvdb_assets.pipeline.tokens import tokenizer
+from tvdb_assets.storage.embedded import EmbeddedPostgres
+
+MODEL = "text-embedding-3-small"
+IN_FLIGHT = 8
+
+
+def main() -> None:
+    """Measure and print."""
+    documents = int(sys.argv[1]) if len(sys.argv) > 1 else DOCUMENTS
+    with tempfile.TemporaryDirectory(prefix="tvdb-bench-") as folder, paid_api() as url:
+        home, source = Path(folder, "home"), Path(folder, "documents")
+        make_documents(source, documents)
+        server = EmbeddedPostgres(home)
+        try:
+            measure(home, source, server.ensure_running(), url, documents)
+        finally:
+            server.stop()
+
+
+@contextmanager
+def paid_api() -> Iterator[str]:
+    """The API in a process of its own; the URL of it."""
+    command = [sys.executable, "-m", "tvdb_assets_tests.paid_apis"]
+    command += ["--port", "0", "--latency-ms", "100", "--per-input-ms", "0.05"]
+    here = str(Path(__file__).parents[1])
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": here}
+    )
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[-1]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def measure(home: Path, source: Path, database: str, api: str, documents: int) -> None:
+    """Take each row and print the table."""
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("TVDB_")},
+        "DAGSTER_HOME": str(home),
+        "TVDB_SOURCE": str(source),
+        "TVDB_SERVICE_MODE": "real",
+        "TVDB_HOURLY_RATE_LIMIT": "100000",
+        "OPENAI_API_KEY": "sk-bench",
+        "OPENAI_BASE_URL": f"{api}/v1",
+        "LLAMA_CLOUD_API_KEY": "llx-bench",
+        "LLAMA_CLOUD_BASE_URL": api,
+    }
+    tvdb = [str(BIN / "tvdb"), "ingest", "--json"]
+    here = Path(__file__).parent
+    empty = [str(BIN / "dagster"), "asset", "materialize", "--select", "empty"]
+    empty += ["-f", str(here / "empty_asset.py")]
+    (home / "dagster.yaml").write_bytes((here.parent / "dagster.yaml").read_bytes())
+    run(empty, environment)  # makes the schemas, and is no part of any row
+    bare, chunks = bare_loop(database, source, f"{api}/v1")
+    calls = counters(api)
+    start, _, _ = run(empty, environment)
+    walk, peak, output = run(tvdb, environment)
+    made = json.loads(output)
+    after = counters(api)
+    again, _, repeated = run(tvdb, environment)
+    table = Table(title=f"{documents:,} Markdown documents of 20 kB, over a paid API")
+    for column in ("", "seconds", "over Dagster's start, in bare loops", "requests", ""):
+        table.add_column(column, justify="left" if not column else "right")
+    table.add_row("bare loop", f"{bare:.2f}", "", f"{calls['requests']:,}", f"{chunks:,} chunks")
+    table.add_row("Dagster's start", f"{start:.2f}", "", "", "an empty asset")
+    table.add_row(
+        "paid walk",
+        f"{walk:.2f}",
+        f"{(walk - start) / bare:.2f}",
+        f"{after['requests'] - calls['requests']:,}",
+        f"{made['embedded_texts']:,} texts, {peak:,.0f} MiB, ${made['cost_usd']}",
+    )
+    table.add_row(
+        "again",
+        f"{again:.2f}",
+        "",
+        f"{counters(api)['requests'] - after['requests']}",
+        f"{json.loads(repeated)['embedded_texts']:,} texts",
+    )
+    table.caption = f"texts billed twice: {after['billed_twice'] - calls['billed_twice']:,}"
+    Console(width=110).print(table)
+
+
+def counters(api: str) -> dict[str, int]:
+    """What the API has seen so far."""
+    with urlopen(f"{api}/_log") as answer:
+        counted: dict[str, int] = json.load(answer)["counters"]
+    return counted
+
+
+def bare_loop(database: str, source: Path, api: str) -> tuple[float, int]:
+    """Read, cut, embed and COPY everything; returns seconds and chunks."""
+    started = time.perf_counter()
+    texts: list[str] = []
+    counts: list[int] = []
+    encoder = tokenizer()
+    for path in sorted(source.iterdir()):
+        tokens = encoder.encode(path.read_text("utf-8"))
+        for start in range(0, max(1, len(tokens) - 64), 448):
+            window = tokens[start : start + 512]
+            text = encoder.decode(window)  # type: ignore[attr-defined]
+            if text:
+                texts.append(text)
+                counts.append(len(window))
+    with psycopg.connect(database) as connection:
+        register_vector(connection)
+        connection.execute("CREATE TABLE public.bare (text text, embedding vector)")
+        connection.execute("ALTER TABLE public.bare ALTER embedding SET STORAGE EXTERNAL")
+        connection.commit()
+        asyncio.run(_embed(connection, texts, counts, api))
+    return time.perf_counter() - started, len(texts)
+
+
+async def _embed(
+    connection: psycopg.Connection, texts: list[str], counts: list[int], api: str
+) -> None:
+    client = openai.AsyncOpenAI(api_key="sk-bench", base_url=api, max_retries=0)
+    places = asyncio.Semaphore(IN_FLIGHT)
+
+    async def request(start: int, end: int) -> None:
+        async with places:
+            raw = await client.embeddings.with_raw_response.create(
+                input=texts[start:end], model=MODEL, encoding_format="base64"
+            )
+        data = orjson.loads(raw.content)["data"]
+        vectors = [np.frombuffer(binascii.a2b_base64(item["embedding"]), "<f4") for item in data]
+        statement = "COPY public.bare FROM STDIN (FORMAT BINARY)"
+        with connection.cursor().copy(statement) as copy:
+            copy.set_types(["text", "vector"])
+            for text, vector in zip(texts[start:end], vectors, strict=True):
+                copy.write_row((text, vector))
+        connection.commit()
+
+    runs = batches(counts, max_inputs=2_048, max_tokens=300_000)
+    await asyncio.gather(*(request(start, end) for start, end in runs))
+    await client.close()
+
+
+if __name__ == "__main__":
+    main()
