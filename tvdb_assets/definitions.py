@@ -9,8 +9,10 @@ from __future__ import annotations
 import dagster as dg
 
 from tvdb_assets.assets.documents import walk_assets
-from tvdb_assets.assets.operations import service_health
+from tvdb_assets.assets.operations import cost_report, service_health
 from tvdb_assets.assets.resources import ServiceRouterResource
+from tvdb_assets.automation.cost_sensor import make_cost_sensor
+from tvdb_assets.automation.schedules import cost_report_hourly
 from tvdb_assets.settings import load_settings
 from tvdb_assets.storage.io_manager import PostgresIOManager
 
@@ -20,7 +22,9 @@ def defs() -> dg.Definitions:
     """All assets, with the resources that they are given."""
     settings = load_settings()
     return dg.Definitions(
-        assets=[walk_assets(settings.run_partitions), service_health],
+        sensors=[make_cost_sensor(settings.run_partitions, settings.sensor_seconds)],
+        assets=[walk_assets(settings.run_partitions), service_health, cost_report],
+        schedules=[cost_report_hourly],
         resources={
             "service_router": ServiceRouterResource(
                 mode=None, parser_mode=None, embedder_mode=None

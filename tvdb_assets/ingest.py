@@ -20,13 +20,13 @@ from tvdb_assets.definitions import defs
 from tvdb_assets.errors import ConfigurationError, Disposition, SourceError, TvdbError
 from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.pipeline.partition_ranges import partition_ranges, range_tags
 from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.settings import Settings
 from tvdb_assets.storage.registry import Known, Registry
 from tvdb_assets.storage.source import Source
 
 PARTITIONS = "documents"
-_RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _REGISTERED_BY_HAND = ""
 
 
@@ -111,7 +111,7 @@ def execute(
     run_ids = []
     if wanted:
         ordered = instance.get_dynamic_partitions(PARTITIONS)
-        for first, last in _ranges(ordered, wanted, settings.run_partitions):
+        for first, last in partition_ranges(ordered, wanted, settings.run_partitions):
             run_ids.append(_run(instance, first, last, on_run))
     # Last, so that a file that was moved finds its text and vectors under the old name.
     registry.forget([document.document_id for document in made.gone])
@@ -121,18 +121,13 @@ def execute(
 
 
 def _run(instance: dg.DagsterInstance, first: str, last: str, on_run: Callable[[str], None]) -> str:
-    tags = (
-        {"dagster/partition": first}
-        if first == last
-        else dict(zip(_RANGE_TAGS, (first, last), strict=True))
-    )
     run_id = str(uuid4())
     on_run(run_id)
     job = defs().resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         instance=instance,
-        tags=tags,
+        tags=range_tags(first, last),
         run_id=run_id,
         raise_on_error=False,
         asset_selection=[dg.AssetKey(stage.value) for stage in Stage],
@@ -158,25 +153,6 @@ def _run_failed(run_id: str, error: Any) -> TvdbError:
         remedy="What was done before is kept. Mend the cause and ingest again; the run's page in "
         "the UI has the whole trace.",
     )
-
-
-def _ranges(ordered: Sequence[str], wanted: set[str], most: int) -> list[tuple[str, str]]:
-    """Neighbours in Dagster's order of partitions that are all wanted: first and last of each.
-
-    A run takes a range of partitions, so this makes as few runs as ranges allow.
-    """
-    ranges: list[tuple[str, str]] = []
-    length = 0
-    for before, key in zip(("", *ordered), ordered, strict=False):
-        if key not in wanted:
-            length = 0
-        elif length in (0, most) or before not in wanted:
-            ranges.append((key, key))
-            length = 1
-        else:
-            ranges[-1] = (ranges[-1][0], key)
-            length += 1
-    return ranges
 
 
 def _as_file(listed: SourceFile | SourceError) -> SourceFile:

@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     """A paid request that takes longer is given up; what it may have cost is recorded."""
     paid_patience_seconds: float = Field(120.0, ge=0)
     """The longest single wait for a limit, a breaker or a service before work is deferred."""
+    alert_webhook_url: SecretStr | None = None
+    """Told of each budget threshold by a POST of JSON; secret, as such URLs often hold a key."""
+    alert_webhook_secret: SecretStr | None = None
+    """Signs what is posted there."""
+    sensor_seconds: int = Field(30, ge=1)
+    """Between two looks of the sensors, at least."""
     run_partitions: int = Field(1_000, ge=1)
     """Most documents in one run of a backfill."""
 

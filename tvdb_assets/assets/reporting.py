@@ -100,12 +100,13 @@ class RunReport:
                 "no usable text.",
             )
         if self._failed:
-            raise self._failure("failed", self._failed)
+            raise self._failure()
         if self._deferred:
-            # Nothing is wrong, so a run of many ends well; its deferred partitions are simply
-            # not materialized. A run of one has nothing else to show for itself.
-            if self._is_single:
-                raise self._failure("deferred", self._deferred)
+            # Nothing is wrong, so the run ends well; what waits is simply not materialized.
+            self._context.log.warning(
+                f"{len(self._deferred)} of {len(self._documents)} documents wait and go on by "
+                "themselves; what was paid for them is stored."
+            )
             return
         if not self._is_single and self._feeds_other_steps():
             # A step that yields no output keeps the steps after it from running. Materialized
@@ -113,17 +114,17 @@ class RunReport:
             for key in sorted(self._context.selected_asset_keys):
                 yield dg.MaterializeResult(asset_key=key)
 
-    def _failure(self, outcome: str, documents: dict[str, Result]) -> dg.Failure:
-        failures = sorted(documents.values(), key=lambda result: result.path)
+    def _failure(self) -> dg.Failure:
+        failures = sorted(self._failed.values(), key=lambda result: result.path)
         lines = [f"- {result.error}" for result in failures[:SHOWN_FAILURES]]
         if len(failures) > SHOWN_FAILURES:
             lines.append(f"- and {len(failures) - SHOWN_FAILURES} more: see tvdb status.")
         return dg.Failure(
-            f"{len(failures)} of {len(self._documents)} documents {outcome}; "
+            f"{len(failures)} of {len(self._documents)} documents failed; "
             + ("all others are done.\n" if not self._deferred else "others are done or deferred.\n")
             + "\n".join(lines),
             metadata={
-                f"{outcome}_documents": len(failures),
+                "failed_documents": len(failures),
                 "codes": dict(Counter(r.error.code for r in failures if r.error is not None)),
             },
             # Each failure is recorded, and a retry of the step would only meet it again.

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import dagster as dg
 from pydantic import Field
 
+from tvdb_assets.guard.alerts import Alert, deliver, note_thresholds, pace
+from tvdb_assets.guard.costs import Report, report
+from tvdb_assets.guard.ledger import Ledger
+from tvdb_assets.guard.limits import changes
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.services.health import ServiceHealth
-from tvdb_assets.services.router import ServiceRouter
+from tvdb_assets.services.router import ServiceRouter, limits_of
 from tvdb_assets.settings import ServiceMode, Settings, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.index import IndexStore
+from tvdb_assets.storage.registry import Registry
 from tvdb_assets.storage.source import Source
 from tvdb_assets.walk import Walk
 
@@ -71,6 +77,17 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 max_document_bytes=settings.max_document_mib << 20,
             )
 
+    @contextmanager
+    def money(self) -> Iterator[Money]:
+        """Where the budget stands, and what waits for it.
+
+        Raises:
+            StorageError: the database can't be used.
+        """
+        settings = self.settings()
+        with Database.open(settings) as database:
+            yield Money(settings, database)
+
     async def health(self, run_id: str) -> list[ServiceHealth]:
         """How each service is.
 
@@ -81,3 +98,50 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         with Database.open(settings) as database:
             async with ServiceRouter(settings, database=database, run_id=run_id) as router:
                 return await router.health()
+
+
+class Money:
+    """What a sensor asks about the budget, as of one moment."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        """Reads where the budget stands."""
+        self._settings = settings
+        self._database = database
+        self._registry = Registry(database)
+        self._ledger = Ledger(database, limits_of(settings))
+        limits = self._ledger.limits
+        self.pace = pace(database, self._ledger)
+        self.limits = repr(limits)
+        """All limits that hold now, in one string that changes whenever one does."""
+        newest = changes(database, limit=1)
+        self.changed_at = newest[0].changed_at if newest else self.pace.day
+
+    def alerts(self) -> list[Alert]:
+        """Thresholds that are passed and were not told yet."""
+        return note_thresholds(self._database, self.pace)
+
+    def deliver(self) -> list[str]:
+        """Post to the webhook of the settings what it was not told yet; returns what failed."""
+        url, secret = self._settings.alert_webhook_url, self._settings.alert_webhook_secret
+        if url is None:
+            return []
+        key = secret.get_secret_value() if secret is not None else None
+        return deliver(self._database, self.pace, url.get_secret_value(), key)
+
+    def due(self, changed: datetime) -> list[str]:
+        """Partition keys of the documents that wait for what has come since.
+
+        Args:
+            changed: when the limits that hold now came to hold.
+        """
+        now = self.pace.now
+        hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        return self._registry.due(day=self.pace.day, hour=hour, changed=changed, now=now)
+
+    def report(self) -> Report:
+        """What was spent, summed up."""
+        return report(self._database, self.pace.day)
+
+    def waiting(self) -> int:
+        """How many documents wait."""
+        return self._registry.deferred()

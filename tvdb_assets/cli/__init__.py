@@ -14,6 +14,7 @@ import sys
 import click
 
 from tvdb_assets.cli.documents import forget, ingest, status
+from tvdb_assets.cli.limiting import limits, pause, resume
 from tvdb_assets.cli.output import print_error
 from tvdb_assets.cli.searching import search
 from tvdb_assets.cli.server import dev, stop
@@ -27,7 +28,11 @@ def tvdb() -> None:
     """Turn a folder or bucket of documents into a searchable index in Postgres."""
 
 
-for command in (ingest, status, search, estimate, show_costs, health, forget, dev, stop):
+for command in (
+    *(ingest, status, search),
+    *(estimate, show_costs, limits, pause, resume, health),
+    *(forget, dev, stop),
+):
     tvdb.add_command(command)
 
 

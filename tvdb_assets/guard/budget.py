@@ -24,6 +24,14 @@ class Limits:
     """Paid requests an hour of each service."""
     service_daily_usd: Mapping[str, Decimal] = field(default_factory=dict)
     """US dollars a UTC day of single services; what is not named has no limit of its own."""
+    service_hourly_requests: Mapping[str, int] = field(default_factory=dict)
+    """Instead of ``hourly_requests``, for single services."""
+    paused: frozenset[str] = frozenset()
+    """Services that nothing is paid to for now; the empty string stands for all."""
+
+    def requests_an_hour(self, service: str) -> int:
+        """Of one service."""
+        return self.service_hourly_requests.get(service, self.hourly_requests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +51,16 @@ def check_fits(service: str, amount: Decimal, limits: Limits, committed: Committ
     """Refuse an amount that does not fit.
 
     Raises:
-        BudgetError: it would exceed the day's dollars, of all services or of this one.
+        BudgetError: paid calls are paused, or it would exceed the day's dollars, of all
+            services or of this one.
         RateError: this hour's requests of the service are used up.
     """
+    if limits.paused & {"", service}:
+        raise BudgetError(
+            "paused",
+            f"Paid calls to {'all services' if '' in limits.paused else service} are paused.",
+            remedy="They go on after tvdb resume.",
+        )
     tomorrow = committed.day + timedelta(days=1)
     for whose, name, limit, spent in (
         ("all paid services", "TVDB_DAILY_COST_LIMIT", limits.daily_usd, committed.day_usd),
@@ -61,15 +76,17 @@ def check_fits(service: str, amount: Decimal, limits: Limits, committed: Committ
                 "budget_exhausted",
                 f"${usd(amount)} more would exceed today's budget of ${usd(limit)} for {whose}; "
                 f"${usd(spent)} are spent or reserved.",
-                remedy=f"It goes on after {tomorrow:%Y-%m-%d %H:%M} UTC, or when {name} is raised.",
+                remedy=f"It goes on after {tomorrow:%Y-%m-%d %H:%M} UTC, or when the limit is "
+                f"raised by tvdb limits or {name}.",
             )
-    if committed.service_hour_requests + 1 > limits.hourly_requests:
+    most = limits.requests_an_hour(service)
+    if committed.service_hour_requests + 1 > most:
         following = committed.hour + timedelta(hours=1)
         raise RateError(
             "hourly_requests_exhausted",
-            f"{service} has had its {limits.hourly_requests} paid requests of this hour.",
-            remedy=f"It goes on after {following:%H:%M} UTC, or when TVDB_HOURLY_RATE_LIMIT "
-            "is raised.",
+            f"{service} has had its {most} paid requests of this hour.",
+            remedy=f"It goes on after {following:%H:%M} UTC, or when the limit is raised by "
+            "tvdb limits or TVDB_HOURLY_RATE_LIMIT.",
         )
 
 

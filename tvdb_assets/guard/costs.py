@@ -61,6 +61,86 @@ def budget(database: Database, ledger: Ledger, services: Sequence[str]) -> Budge
     )
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentCosts:
+    """What one document cost, by one operation."""
+
+    usd: Decimal = Decimal(0)
+    requests: int = 0
+    """That carried something of it."""
+    units: int = 0
+    unit: str = ""
+    """``token`` or ``page``."""
+
+
+def cost_of_documents(
+    database: Database, run_id: str, documents: Sequence[str]
+) -> dict[tuple[str, str], DocumentCosts]:
+    """What documents cost in a run, by operation (``parse``, ``embed``) and path."""
+    with database.transaction() as tx:
+        rows = tx.execute(
+            "SELECT c.operation, c.document, sum(c.usd), count(DISTINCT c.entry_id),"
+            " sum(c.units) FILTER (WHERE c.state <> 'voided'), min(c.unit)"
+            " FROM tvdb.cost_entries c WHERE c.run_id = %s AND c.document = ANY(%s) GROUP BY 1, 2",
+            (run_id, list(documents)),
+        ).fetchall()
+    return {
+        (operation, document): DocumentCosts(usd, requests, int(units or 0), unit)
+        for operation, document, usd, requests, units, unit in rows
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class DayCost:
+    """What one service cost on one day."""
+
+    day: str
+    """ISO date, UTC."""
+    service: str
+    usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was spent, as a person looks at it."""
+
+    by_day: list[DayCost]
+    """Of the last 14 days."""
+    by_kind: list[tuple[str, Decimal]]
+    """US dollars by the suffix of documents' names."""
+    dearest: list[tuple[str, Decimal, int]]
+    """The ten dearest documents: path, US dollars, requests."""
+    wasted_usd: Decimal
+    """Paid for answers that were lost or could not be used."""
+
+
+def report(database: Database, today: datetime) -> Report:
+    """Sum up the ledger."""
+    with database.transaction() as tx:
+        days = tx.execute(
+            "SELECT to_char(day AT TIME ZONE 'UTC', 'YYYY-MM-DD'), service, sum(usd)"
+            " FROM tvdb.cost_by_service WHERE day > %s - interval '14 days' GROUP BY 1, 2"
+            " ORDER BY 1, 2",
+            (today,),
+        ).fetchall()
+        kinds = tx.execute(
+            "SELECT coalesce(lower(substring(document FROM '\\.[^./]+$')),"
+            "  CASE document WHEN '' THEN 'searches' ELSE 'other' END), sum(usd)"
+            " FROM tvdb.cost_by_document GROUP BY 1 ORDER BY 2 DESC LIMIT 12"
+        ).fetchall()
+        dearest = tx.execute(
+            "SELECT document, usd, requests FROM tvdb.cost_by_document WHERE document <> ''"
+            " ORDER BY usd DESC, document LIMIT 10"
+        ).fetchall()
+        wasted = tx.execute("SELECT coalesce(sum(usd), 0) FROM tvdb.cost_waste").fetchone()
+    return Report(
+        by_day=[DayCost(*row) for row in days],
+        by_kind=kinds,
+        dearest=dearest,
+        wasted_usd=wasted[0] if wasted else Decimal(0),
+    )
+
+
 def spent_by(database: Database, run_ids: Sequence[str]) -> Decimal:
     """US dollars that runs have spent: what was posted, and what is still held."""
     with database.transaction() as tx:
@@ -106,20 +186,9 @@ _COSTS = {
     " FROM tvdb.cost_ledger GROUP BY 1, 2 ORDER BY posted_usd DESC LIMIT %(limit)s",
     "service": f"SELECT service, operation, {_SUMS}"
     " FROM tvdb.cost_ledger GROUP BY 1, 2 ORDER BY 1, 2 LIMIT %(limit)s",
-    # A call is shared out by the units that each document had in it.
-    "document": """
-        SELECT d.document, count(*) AS requests, sum(d.units) AS units,
-               coalesce(sum(l.reserved_usd * d.share) FILTER (WHERE l.state = 'pending'), 0)
-                   AS reserved_usd,
-               coalesce(sum(l.posted_usd * d.share), 0) AS posted_usd,
-               coalesce(sum(l.reserved_usd * d.share) FILTER (WHERE l.state = 'voided'), 0)
-                   AS voided_usd
-        FROM tvdb.cost_ledger l
-        CROSS JOIN LATERAL (
-            SELECT document, units,
-                   units / greatest(sum(units) OVER (), 1) AS share
-            FROM unnest(l.documents, l.quantities) AS n(document, units)
-        ) d
-        GROUP BY 1 ORDER BY posted_usd DESC, 1 LIMIT %(limit)s""",
+    "document": "SELECT document, count(DISTINCT entry_id) AS requests, sum(units) AS units,"
+    " coalesce(sum(usd) FILTER (WHERE state = 'pending'), 0) AS reserved_usd,"
+    " coalesce(sum(usd) FILTER (WHERE state = 'posted'), 0) AS posted_usd, 0 AS voided_usd"
+    " FROM tvdb.cost_entries GROUP BY 1 ORDER BY posted_usd DESC, 1 LIMIT %(limit)s",
 }
 GROUPS = tuple(_COSTS)

@@ -27,6 +27,7 @@ from psycopg.rows import class_row, dict_row
 
 from tvdb_assets.errors import StorageError
 from tvdb_assets.guard.budget import Committed, Limits, check_fits
+from tvdb_assets.guard.limits import limits_now
 from tvdb_assets.guard.prices import Price
 from tvdb_assets.storage.database import Database
 
@@ -90,12 +91,18 @@ class Ledger:
 
         Args:
             database: where the ledger is.
-            limits: what may be spent.
+            limits: what may be spent by the settings; changes at run time come on top.
             clock: None for the database's own clock; tests inject theirs.
         """
         self._database = database
-        self.limits = limits
+        self.settings = limits
         self._clock = clock
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that hold now, with what was changed at run time."""
+        with self._database.transaction() as tx:
+            return limits_now(tx, self.settings)
 
     def reserve(self, attempt: Attempt) -> Hold:
         """Hold an attempt's upper bound against the budget.
@@ -110,7 +117,7 @@ class Ledger:
             with self._database.transaction() as tx:
                 now = self.now(tx)
                 committed = self._lock_windows(tx, attempt.service, now)
-                check_fits(attempt.service, amount, self.limits, committed)
+                check_fits(attempt.service, amount, limits_now(tx, self.settings), committed)
                 self._write_hold(tx, attempt, amount, now, committed)
         except psycopg.Error as error:
             raise _unreachable(error) from error
@@ -214,7 +221,7 @@ class Ledger:
         """The injected clock's time, or the database's."""
         if self._clock is not None:
             return self._clock()
-        row = tx.execute("SELECT clock_timestamp()").fetchone()
+        row = tx.execute("SELECT tvdb.clock()").fetchone()
         assert row is not None
         return row[0]  # type: ignore[no-any-return]
 

@@ -66,7 +66,7 @@ class ServiceStates:
         self, tx: psycopg.Connection[Any], service: str, *, lock: bool
     ) -> tuple[ServiceState, float]:
         query = (
-            "SELECT state, extract(epoch FROM clock_timestamp())::float8"
+            "SELECT state, extract(epoch FROM tvdb.clock())::float8"
             " FROM tvdb.service_states WHERE service = %s" + (" FOR UPDATE" if lock else "")
         )
         row = tx.execute(query, (service,)).fetchone()

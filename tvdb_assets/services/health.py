@@ -51,13 +51,13 @@ def paid_health(guard: Guard, role: str, mode: str, service: str) -> ServiceHeal
     own = limits.service_daily_usd.get(service)
     if own is not None:
         left = min(left, own - committed.service_day_usd)
-    requests_left = max(0, limits.hourly_requests - committed.service_hour_requests)
+    requests_left = max(0, limits.requests_an_hour(service) - committed.service_hour_requests)
     breaker = state.breaker.name(now)
     if state.refusal is not None:
         status = "refused"
     elif breaker != "closed" or state.failed_at > state.answered_at:
         status = "failing"
-    elif left <= 0 or not requests_left:
+    elif left <= 0 or not requests_left or limits.paused & {"", service}:
         status = "halted"
     else:
         status = "ready" if state.answered_at else "unproven"

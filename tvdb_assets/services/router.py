@@ -317,17 +317,7 @@ class ServiceRouter:
     @cached_property
     def ledger(self) -> Ledger:
         """With the limits of the settings."""
-        s = self._settings
-        services = {
-            OPENAI: s.openai_daily_cost_limit,
-            LLAMAPARSE: s.llamaparse_daily_cost_limit,
-        }
-        limits = Limits(
-            daily_usd=s.daily_cost_limit,
-            hourly_requests=s.hourly_rate_limit,
-            service_daily_usd={k: v for k, v in services.items() if v is not None},
-        )
-        return Ledger(self.database, limits, self._clock)
+        return Ledger(self.database, limits_of(self._settings), self._clock)
 
     @cached_property
     def guard(self) -> Guard:
@@ -384,3 +374,16 @@ class ServiceRouter:
 
 def _is_paid(mode: ServiceMode) -> bool:
     return mode in (ServiceMode.REAL, ServiceMode.HYBRID)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What may be spent, by the settings."""
+    services = {
+        OPENAI: settings.openai_daily_cost_limit,
+        LLAMAPARSE: settings.llamaparse_daily_cost_limit,
+    }
+    return Limits(
+        daily_usd=settings.daily_cost_limit,
+        hourly_requests=settings.hourly_rate_limit,
+        service_daily_usd={k: v for k, v in services.items() if v is not None},
+    )

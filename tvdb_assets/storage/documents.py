@@ -317,12 +317,13 @@ class DocumentStore:
             cursor.executemany(
                 "UPDATE tvdb.documents SET status = %s, failed_stage = %s, error_code = %s,"
                 " error_message = %s, error_remedy = %s, disposition = %s,"
-                " attempts = attempts + %s, recipe = %s, run_id = %s, updated_at = now()"
+                " attempts = attempts + %s, recipe = %s, run_id = %s, updated_at = now(),"
+                " deferred_at = CASE WHEN %s THEN tvdb.clock() END"
                 " WHERE document_id = %s",
                 [
                     (f.outcome, f.stage.value, f.error.code, f.error.message, f.error.remedy)
                     + (f.error.disposition.value, int(f.outcome == "failed"), self._recipe)
-                    + (self.run_id, f.document_id)
+                    + (self.run_id, f.outcome == "deferred", f.document_id)
                     for f in failures
                 ],
             )
@@ -366,8 +367,8 @@ def mark(
     tx.execute(
         f"UPDATE tvdb.documents d SET status = {status}, is_degraded = {degraded},"
         " failed_stage = NULL, error_code = NULL, error_message = NULL, error_remedy = NULL,"
-        " disposition = NULL, attempts = 0, recipe = %(recipe)s, run_id = %(run)s,"
-        " updated_at = now() WHERE document_id = ANY(%(documents)s)",
+        " disposition = NULL, deferred_at = NULL, attempts = 0, recipe = %(recipe)s,"
+        " run_id = %(run)s, updated_at = now() WHERE document_id = ANY(%(documents)s)",
         {"is_degraded": is_degraded, "recipe": recipe, "run": run_id, "documents": documents},
     )
     tx.execute(

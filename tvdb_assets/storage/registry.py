@@ -177,6 +177,41 @@ class Registry:
             )
             return c.fetchall()
 
+    def due(self, *, day: datetime, hour: datetime, changed: datetime, now: datetime) -> list[str]:
+        """Partition keys of documents that wait for what has come: in order of registration.
+
+        Args:
+            day: when the budget's window began.
+            hour: when the window of requests began.
+            changed: when limits or pauses were last changed.
+            now: by the same clock.
+        """
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT partition_key FROM tvdb.documents WHERE status = 'deferred'"
+                " AND deferred_at < CASE error_code"
+                "   WHEN 'budget_exhausted' THEN greatest(%(day)s, %(changed)s)"
+                "   WHEN 'hourly_requests_exhausted' THEN greatest(%(hour)s, %(changed)s)"
+                "   WHEN 'paused' THEN %(changed)s"
+                "   WHEN 'breaker_open' THEN %(now)s - interval '1 minute'"
+                "   WHEN 'rate_limited' THEN %(now)s - interval '1 minute'"
+                # Key or quota refused: somebody has to act, so it is asked now and then.
+                "   ELSE greatest(%(now)s - interval '15 minutes', %(changed)s) END"
+                " ORDER BY document_id",
+                {"day": day, "hour": hour, "changed": changed, "now": now},
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def deferred(self, run_id: str | None = None) -> int:
+        """How many documents wait, all or those that one run left so."""
+        with self._database.transaction() as tx:
+            row = tx.execute(
+                "SELECT count(*) FROM tvdb.documents WHERE status = 'deferred'"
+                " AND (%(run)s::text IS NULL OR run_id = %(run)s)",
+                {"run": run_id},
+            ).fetchone()
+        return int(row[0]) if row else 0
+
     def counts(self) -> dict[str, Any]:
         """The contract's ``status`` shape."""
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:

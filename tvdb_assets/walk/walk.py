@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+from tvdb_assets.guard.costs import DocumentCosts, cost_of_documents
 from tvdb_assets.models import Stage
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.services.router import ServiceRouter
@@ -26,6 +27,7 @@ BATCH_DOCUMENTS = 64
 """Documents stored in one go: a round trip's cost is spread, a crash repeats little."""
 BATCH_BYTES = 16 << 20
 """Source bytes held at once; bounds memory whatever the number of documents."""
+_PAID_STAGES = {Stage.PARSED_DOCUMENTS: "parse", Stage.EMBEDDINGS: "embed"}
 BATCHES = 4
 """Under way at once: enough that processor, database and paid services all have work."""
 
@@ -131,6 +133,8 @@ class Walk:
                 await asyncio.to_thread(indexing.publish, batch)
                 self.embedded_texts = indexing.embedded_texts
                 self.cached_texts = indexing.cached_texts
+            if self._router.pays:
+                await asyncio.to_thread(self._note_costs, batch)
             await asyncio.to_thread(self._record, batch, stages)
         finally:
             await asyncio.to_thread(claim.close)
@@ -149,6 +153,20 @@ class Walk:
             batches[-1].append(Traveller(row))
             size += row.size
         return batches
+
+    def _note_costs(self, batch: Sequence[Traveller]) -> None:
+        """What each document cost in this run: numbers that Dagster plots over time."""
+        paths = [t.row.path for t in batch]
+        spent = cost_of_documents(self._router.database, self._store.run_id, paths)
+        for t in batch:
+            for stage, operation in _PAID_STAGES.items():
+                cost = spent.get((operation, t.row.path), DocumentCosts())
+                t.note(
+                    stage,
+                    cost_usd=float(cost.usd),
+                    paid_requests=cost.requests,
+                    **{f"paid_{cost.unit}s": cost.units} if cost.unit else {},
+                )
 
     def _record(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
         """Write how each document ended; what was published stands."""

@@ -1,0 +1,82 @@
+"""Plots for an asset's metadata: pictures in Markdown, which Dagster's UI shows.
+
+What belongs here: drawing numbers that are handed in. What does not: finding them.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = ("#4f43dd", "#0f9d8a", "#f2a93b", "#d1495b", "#7a7a8c")
+_INK = "#2b2b3b"
+
+
+def spend_by_day(days: Sequence[str], services: Mapping[str, Sequence[float]], limit: float) -> str:
+    """Bars of US dollars a day, stacked by service, and the day's limit as a line.
+
+    Args:
+        days: ISO dates, oldest first.
+        services: by name, dollars of each of the days.
+        limit: US dollars a day.
+
+    Returns:
+        Markdown that holds the picture.
+    """
+    figure, axes = _figure()
+    floor = [0.0] * len(days)
+    for colour, (name, spent) in zip(_COLOURS * 9, services.items(), strict=False):
+        axes.bar(range(len(days)), spent, bottom=floor, label=name, color=colour, width=0.7)
+        floor = [low + more for low, more in zip(floor, spent, strict=True)]
+    # A limit far above all spending would press the bars flat.
+    if max(floor, default=0.0) * 20 > limit:
+        axes.axhline(limit, color=_COLOURS[3], linewidth=1.2, linestyle="--", label="limit")
+    axes.set_xticks(range(len(days)), [day[5:] for day in days])
+    axes.set_title(f"US dollars a day (UTC); the limit is ${limit:,.2f}", loc="left")
+    if services:
+        axes.legend(frameon=False, fontsize=8, ncols=4)
+    return _markdown(figure, "spend by day")
+
+
+def spend_by(title: str, amounts: Mapping[str, float]) -> str:
+    """Horizontal bars of US dollars, the largest on top.
+
+    Args:
+        title: what the bars are.
+        amounts: US dollars by name.
+
+    Returns:
+        Markdown that holds the picture.
+    """
+    ordered = sorted(amounts.items(), key=lambda item: item[1])
+    figure, axes = _figure(height=1.0 + 0.32 * max(1, len(ordered)))
+    bars = axes.barh([name for name, _ in ordered], [usd for _, usd in ordered], color=_COLOURS[0])
+    axes.bar_label(bars, [f" ${usd:,.4f}" for _, usd in ordered], fontsize=8, color=_INK)
+    axes.margins(x=0.18)
+    axes.set_title(title, loc="left")
+    return _markdown(figure, title)
+
+
+def _figure(height: float = 2.8) -> tuple[Figure, Axes]:
+    # Without pyplot, nothing global is touched and no display is looked for.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, height), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(labelsize=8, colors=_INK)
+    return figure, axes
+
+
+def _markdown(figure: Figure, alternative: str) -> str:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    encoded = base64.b64encode(picture.getvalue()).decode()
+    return f"![{alternative}](data:image/png;base64,{encoded})"

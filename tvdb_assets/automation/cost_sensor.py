@@ -1,0 +1,97 @@
+"""`cost_sensor`: warns before a budget is used up, and resumes what waited for it.
+
+What belongs here: what Dagster does about money. What does not: halting. That needs no
+sensor: a step that finds no money defers its paid part at its next reservation, does what is
+free, and ends well. So nothing is overspent while this sensor does not tick, and when it
+ticks again it asks for just what was deferred.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from tvdb_assets.assets.resources import Money, ServiceRouterResource
+from tvdb_assets.guard.alerts import Alert
+from tvdb_assets.models import Stage
+from tvdb_assets.pipeline.partition_ranges import partition_ranges, range_tags
+
+TAG = "tvdb/resumed_by"
+_MOST_RUNS = 25
+"""Asked for at one tick; the rest follows at the next ones."""
+_UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def make_cost_sensor(most_partitions: int, interval_seconds: int) -> dg.SensorDefinition:
+    """The sensor.
+
+    Args:
+        most_partitions: most documents in one run.
+        interval_seconds: between two ticks, at least.
+    """
+
+    @dg.sensor(
+        name="cost_sensor",
+        target=dg.AssetSelection.assets(*(stage.value for stage in Stage)),
+        minimum_interval_seconds=interval_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Warns at 50, 80 and 100 % of the day's budget for paid services, and resumes "
+        "the documents that waited for it: when the day turns, a limit is raised or a pause ends.",
+    )
+    def cost_sensor(
+        context: dg.SensorEvaluationContext, service_router: ServiceRouterResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        with service_router.money() as money:
+            for alert in money.alerts():
+                context.log.warning(f"{alert.threshold} % of the budget: {alert.pace.words()}")
+                context.instance.report_runless_asset_event(_as_event(alert))
+            for failure in money.deliver():
+                context.log.error(failure)
+            if _is_resuming(context.instance):
+                yield dg.SkipReason(f"{money.pace.words()} Documents are being resumed.")
+                return
+            due = money.due(changed=_limits_changed(context, money))
+            waiting = money.waiting()
+        if not due:
+            yield dg.SkipReason(f"{money.pace.words()} {waiting:,} documents wait.")
+            return
+        ordered = context.instance.get_dynamic_partitions("documents")
+        for first, last in partition_ranges(ordered, set(due), most_partitions)[:_MOST_RUNS]:
+            yield dg.RunRequest(tags={**range_tags(first, last), TAG: "cost_sensor"})
+
+    return cost_sensor
+
+
+def _as_event(alert: Alert) -> dg.AssetObservation:
+    return dg.AssetObservation(
+        "cost_report",
+        description=alert.pace.words(),
+        metadata={
+            "threshold_percent": alert.threshold,
+            "spent_usd": float(alert.pace.spent_usd),
+            "limit_usd": float(alert.pace.limit_usd),
+        },
+    )
+
+
+def _is_resuming(instance: dg.DagsterInstance) -> bool:
+    """Whether what an earlier tick asked for is still queued or under way."""
+    under_way = dg.RunsFilter(tags={TAG: "cost_sensor"}, statuses=_UNDER_WAY)
+    return bool(instance.get_run_records(under_way, limit=1))
+
+
+def _limits_changed(context: dg.SensorEvaluationContext, money: Money) -> datetime:
+    """When the limits that hold now came to hold, whether by a command or by a setting."""
+    known = json.loads(context.cursor) if context.cursor else {}
+    if known.get("limits") != money.limits:
+        changed = money.pace.now if known else datetime.fromtimestamp(0, UTC)
+        known = {"limits": money.limits, "since": changed.isoformat()}
+        context.update_cursor(json.dumps(known))
+    return max(datetime.fromisoformat(known["since"]), money.changed_at)
