@@ -6,10 +6,14 @@ carry runs of a thousand partitions. What does not: the project's own tables.
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import psycopg
 from dagster import DagsterEventType, EventLogEntry
 from dagster._config import Field, UserConfigSchema
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
@@ -54,6 +58,9 @@ class ProjectPostgresStorage(DagsterPostgresStorage):
         prepare(database_url(settings))
         # Dagster has no other switch for it, and reads this one at each event.
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENT_BATCH)
+        if _is_materialize_command():
+            # Registered before all that a run registers, and so called after it.
+            atexit.register(_Deferral.end)
         return cls(instance_url(settings), inst_data)
 
 
@@ -64,6 +71,12 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
     three assets; and of a batch that is about several assets it notes only the last asset's
     newest event, so that the others would seem to have none.
     """
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """As the parent's; the end of a run may decide how this process ends, see `_Deferral`."""
+        super().store_event(event)
+        if event.dagster_event_type is DagsterEventType.RUN_SUCCESS and _is_materialize_command():
+            _Deferral.look(self.postgres_url, event.run_id)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """As the parent's, for events of several assets at once."""
@@ -92,3 +105,41 @@ _IN_BATCHES = (
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
     DagsterEventType.ASSET_MATERIALIZATION,
 )
+
+DEFERRED = 3
+"""The exit code of a run whose documents wait for a budget, as of `tvdb ingest`."""
+
+
+class _Deferral:
+    """Gives ``dagster asset materialize`` an exit code of its own for work that has to wait.
+
+    Dagster's command knows only success and failure. A halt is neither: the run ends well, so
+    that nobody is alarmed, and yet a script must see that nothing was materialized.
+    """
+
+    message = ""
+
+    @classmethod
+    def look(cls, url: str, run_id: str) -> None:
+        """Note whether this run left documents waiting."""
+        with psycopg.connect("postgresql://" + url.partition("://")[2]) as connection:
+            row = connection.execute(
+                "SELECT count(*), min(error_message), min(error_remedy) FROM tvdb.documents"
+                " WHERE status = 'deferred' AND run_id = %s",
+                (run_id,),
+            ).fetchone()
+        if row is not None and row[0]:
+            cls.message = f"{row[0]} documents wait. {row[1]} {row[2]}"
+
+    @classmethod
+    def end(cls) -> None:
+        """End this process with the code, if there is reason to."""
+        if cls.message:
+            sys.stdout.flush()
+            sys.stderr.write(f"\n{cls.message}\n")
+            sys.stderr.flush()
+            os._exit(DEFERRED)
+
+
+def _is_materialize_command() -> bool:
+    return Path(sys.argv[0]).name == "dagster" and sys.argv[1:3] == ["asset", "materialize"]
