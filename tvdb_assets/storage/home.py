@@ -24,6 +24,9 @@ storage:
 
 telemetry:
   enabled: false
+
+nux:
+  enabled: false
 """
 
 
