@@ -129,6 +129,14 @@ def walk_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
         """Take this run's documents through the selected stages, and report each."""
         stages = frozenset(Stage(key.to_user_string()) for key in context.selected_asset_keys)
         report = RunReport(context)
+        # One that was forgotten since the run was planned is no partition any more.
+        added_by_hand = [
+            key
+            for key in service_router.unregistered(context.partition_keys)
+            if context.instance.has_dynamic_partition("documents", key)
+        ]
+        if added_by_hand:
+            service_router.adopt(added_by_hand)
         with service_router.walk(context.run_id) as walk:
             for results in walk.run(context.partition_keys, stages):
                 report.take(results)

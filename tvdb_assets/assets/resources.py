@@ -6,7 +6,7 @@ what is done with it (`documents`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,11 +14,14 @@ from functools import lru_cache
 import dagster as dg
 from pydantic import Field
 
+from tvdb_assets.errors import SourceError
 from tvdb_assets.guard.alerts import Alert, deliver, note_thresholds, pace
 from tvdb_assets.guard.costs import Report, report
 from tvdb_assets.guard.ledger import Ledger
 from tvdb_assets.guard.limits import changes
+from tvdb_assets.models import SourceFile
 from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.pipeline.partition_keys import path_from_key
 from tvdb_assets.services.health import ServiceHealth
 from tvdb_assets.services.router import ServiceRouter, limits_of
 from tvdb_assets.settings import ServiceMode, Settings, load_settings
@@ -49,6 +52,27 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             "embedder_mode": self.embedder_mode,
         }
         return load_settings(**{name: mode for name, mode in asked.items() if mode is not None})
+
+    def adopt(self, partition_keys: Sequence[str]) -> None:
+        """Register the documents of partitions that Dagster was given by another than an ingest.
+
+        Without a row, a walk would pass them over and the run succeed with nothing made. A key
+        whose file isn't there is registered too: its walk then fails with the reason.
+
+        Raises:
+            ConfigurationError: a setting is bad, or the source is not there.
+            StorageError: the database can't be used.
+        """
+        settings = self.settings()
+        with Database.open(settings) as database:
+            source = Source.open(settings.source)
+            files = [_file(source, path_from_key(key) or key) for key in partition_keys]
+            Registry(database).register(source.root, files, run_id="")
+
+    def unregistered(self, partition_keys: Sequence[str]) -> list[str]:
+        """Those of ``partition_keys`` that no document has."""
+        with Database.open(self.settings()) as database:
+            return Registry(database).unregistered(partition_keys)
 
     @contextmanager
     def walk(self, run_id: str) -> Iterator[Walk]:
@@ -145,3 +169,10 @@ class Money:
     def waiting(self) -> int:
         """How many documents wait."""
         return self._registry.deferred()
+
+
+def _file(source: Source, path: str) -> SourceFile:
+    try:
+        return source.stat(path)
+    except SourceError as error:
+        return SourceFile(path=path, size=0, etag=f"refused:{error.code}")

@@ -97,6 +97,16 @@ class Registry:
                 )
         return keys
 
+    def unregistered(self, partition_keys: Sequence[str]) -> list[str]:
+        """Those of ``partition_keys`` that no document has, in their order."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT partition_key FROM tvdb.documents WHERE partition_key = ANY(%s)",
+                (list(partition_keys),),
+            ).fetchall()
+        known = {row[0] for row in rows}
+        return [key for key in partition_keys if key not in known]
+
     def touch(self, files: Sequence[tuple[int, SourceFile]]) -> None:
         """Note new etags of documents whose bytes are as they were: (document id, file)."""
         with self._database.transaction() as tx, tx.cursor() as cursor:

@@ -290,3 +290,26 @@ def test_dagsters_own_command_fails_with_the_reason_for_a_bad_partition(
     assert f"{CORRUPT}: [corrupt]" in told
     assert "1 of 1 documents failed" in told
     assert all(CORRUPT not in made for made in project.materialized(instance).values())
+
+
+def test_a_partition_that_was_added_by_hand_is_made_from_its_file(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
+    (project.documents / "added.md").write_text("# Lift\n\nThe lift is out of order.\n", "utf-8")
+    instance.add_dynamic_partitions("documents", ["added.md"])
+
+    done = project.materialize("added.md")
+
+    assert done.code == 0, done.stdout + done.stderr
+    assert all("added.md" in made for made in project.materialized(instance).values())
+
+
+def test_a_partition_that_was_added_by_hand_and_has_no_file_fails(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
+    instance.add_dynamic_partitions("documents", ["nowhere.md"])
+
+    done = project.materialize("nowhere.md")
+
+    assert done.code == 1
+    assert "nowhere.md: [vanished]" in done.stdout + done.stderr
