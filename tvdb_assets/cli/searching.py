@@ -58,32 +58,65 @@ async def _vector_of(
 
 
 def _show(number: int, hit: Hit, query: str) -> None:
+    words = re.findall(r"\w{4,}", query.casefold())
+    # By stems, roughly, as the search itself: "covered" marks "cover" and "coverage".
+    pattern = "|".join(rf"\b{re.escape(w[:-2] if len(w) > 5 else w)}\w*" for w in words)
+    heading, excerpt = _excerpt(hit, pattern)
     where = Text(f"{number}. ", style="bold")
-    where.append(hit.document, style="bold cyan")
+    if hit.title:
+        where.append(f"{hit.title}  ", style="bold")
+    where.append(hit.document, style="cyan")
     if hit.page is not None:
         where.append(f"  page {hit.page}")
     where.append(f"  {hit.score:.4f}", style="dim")
     console.print(where)
-    if hit.heading:
-        console.print(Text(f"   {hit.heading}", style="magenta"))
-    words = re.findall(r"\w{4,}", query.casefold())
-    # By stems, roughly, as the search itself: "covered" marks "cover" and "coverage".
-    pattern = "|".join(rf"\b{re.escape(w[:-2] if len(w) > 5 else w)}\w*" for w in words)
-    text = Text(_excerpt(hit.text, pattern))
+    if heading:
+        console.print(Text(f"   {heading}", style="magenta"))
+    text = Text(excerpt)
     if pattern:
         text.highlight_regex(f"(?i){pattern}", "bold yellow")
     console.print(text)
     console.print()
 
 
-def _excerpt(text: str, pattern: str) -> str:
-    """The part of a passage where most of the words stand, on one paragraph."""
-    flat = " ".join(text.split())
-    if len(flat) <= _EXCERPT or not pattern:
-        return flat[:_EXCERPT]
-    places = [match.start() for match in re.finditer(pattern, flat, re.IGNORECASE)] or [0]
+def _excerpt(hit: Hit, pattern: str) -> tuple[str, str]:
+    """The part of a passage where most of the words stand, and the heading that it is under."""
+    # Each section of the passage by itself, so that heading and text belong together.
+    found = _HEADING.split(hit.text)
+    sections = [(hit.heading, found[0])]
+    # The passage's own path has no levels; of it only the document's title is surely above all.
+    path = [(0, hit.title)] if hit.title and hit.heading.startswith(hit.title) else []
+    for marks, title, text in zip(found[1::3], found[2::3], found[3::3], strict=True):
+        name = title.strip().strip("#").strip()
+        path = [above for above in path if above[0] < len(marks) and above[1] != name]
+        path.append((len(marks), name))
+        inner = " > ".join(above for _, above in path)
+        sections.append((hit.heading if hit.heading.endswith(name) else inner, text))
+    flat = [(heading, _plain(text)) for heading, text in sections]
+    flat = [(heading, text) for heading, text in flat if text] or [(hit.heading, "")]
+    heading, text = max(flat, key=lambda section: _matches(section[1], pattern))
+    if len(text) <= _EXCERPT:
+        return heading, text
+    places = [match.start() for match in re.finditer(pattern, text, re.IGNORECASE)] or [0]
     best = max(places, key=lambda at: sum(at <= p < at + _EXCERPT for p in places))
-    start = max(0, min(best - 60, len(flat) - _EXCERPT))
-    start = flat.find(" ", start) + 1 if start else 0
-    end = flat.rfind(" ", start, start + _EXCERPT)
-    return ("… " if start else "") + flat[start : end if end > start else None] + " …"
+    start = max(0, min(best - 60, len(text) - _EXCERPT))
+    start = text.find(" ", start) + 1 if start else 0
+    end = text.rfind(" ", start, start + _EXCERPT)
+    cut = text[start : end if end > start else None]
+    return heading, ("… " if start else "") + cut + " …"
+
+
+_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+)$", re.MULTILINE)
+_MARKS = re.compile(r"^ {0,3}(?:\|(?: ?:?-+:? ?\|)+|-{3,}|\*{3,}|={3,})[ \t]*$", re.MULTILINE)
+
+
+def _plain(text: str) -> str:
+    """Markdown as running text: no rules, no marks of tables."""
+    rows = _MARKS.sub("", text).replace("**", "").splitlines()
+    cells = [" · ".join(c.strip() for c in row.strip().strip("|").split("|")) for row in rows]
+    return " ".join(" ".join(cells).split())
+
+
+def _matches(text: str, pattern: str) -> int:
+    """How many different words of the query a text holds."""
+    return len({m.casefold() for m in re.findall(pattern, text, re.IGNORECASE)}) if pattern else 0

@@ -197,3 +197,18 @@ def test_dagster_is_given_the_same_database_and_its_own_schema(database: Databas
         engine.dispose()
 
     assert tuple(found) == (urlsplit(database.url).path.removeprefix("/"), "dagster")
+
+
+def test_a_server_whose_pgvector_is_too_old_is_told_what_to_install(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The server is as it is; that more than it has is needed makes it too old.
+    monkeypatch.setattr("tvdb_assets.storage.database.MIN_PGVECTOR", (99, 1, 0))
+
+    with pytest.raises(StorageError) as caught:
+        prepare(empty_url)
+
+    assert caught.value.code == "pgvector_too_old"
+    assert "99.1.0" in caught.value.remedy
+    with psycopg.connect(empty_url) as connection:
+        assert connection.execute("SELECT to_regnamespace('tvdb')").fetchone() == (None,)
