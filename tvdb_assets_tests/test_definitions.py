@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import dagster as dg
+import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from tvdb_assets.definitions import defs
 
 
+# Dagster itself still asks pydantic by the old name.
+@pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
 def test_the_graph_is_as_it_was_reviewed(snapshot: SnapshotAssertion) -> None:
     loaded = defs()
     graph = loaded.resolve_asset_graph()
