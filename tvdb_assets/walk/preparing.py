@@ -201,14 +201,31 @@ class Preparing:
     async def _parse_by_stand_in(self, t: Traveller) -> None:
         """Parse on this machine, marked degraded, while the service is unavailable."""
         assert t.data is not None
+        t.fingerprint += "+stand-in"
+        t.is_parse_degraded = True
+        if await asyncio.to_thread(self._find_stand_in, t):
+            return
         future = self._router.workers.submit(
             prepare_document, t.data, t.row.path, "local", None, True
         )
         made = await _result_of(t, future)
         if made is not None:
-            t.borrowed, t.is_parse_degraded = made.parsed, True
-            t.fingerprint += "+stand-in"
+            t.borrowed = made.parsed
             t.parsed_id = await asyncio.to_thread(self._store_parse, t, made.parsed, None)
+
+    def _find_stand_in(self, t: Traveller) -> bool:
+        """Whether the outage lasts, and what stood in for its first walk is stored."""
+        assert t.content_sha256 is not None
+        wanted = (t.row.document_id, t.content_sha256, t.fingerprint, t.suffix)
+        mine = self._store.parses([wanted])[0].get(t.row.document_id)
+        if mine is None:
+            return False
+        t.parsed_id = mine.parsed_id
+        sets = self._store.chunk_sets([mine.parsed_id], self._chunker.fingerprint)
+        t.chunk_set = sets.get(mine.parsed_id)
+        if t.chunk_set is None:
+            t.borrowed = self._store.parsed(mine.parsed_id)
+        return True
 
     def _store_parse(self, t: Traveller, parsed: ParsedDocument, tx: Transaction | None) -> int:
         assert t.content_sha256 is not None
