@@ -257,20 +257,23 @@ class IndexStore:
     def _drop_replaced(self, tx: Connection, space_id: int, documents: list[int]) -> None:
         # What a mock or a stand-in made goes as soon as the real thing is there.
         tx.execute(
-            "WITH dropped AS ("
-            "   DELETE FROM tvdb.publications p USING tvdb.vector_spaces s, tvdb.vector_spaces n"
-            "   WHERE p.space_id = s.space_id AND (s.is_mock OR s.is_stand_in)"
-            "   AND n.space_id = %(space)s AND NOT (n.is_mock OR n.is_stand_in)"
-            "   AND p.document_id = ANY(%(documents)s)"
-            "   RETURNING p.space_id, p.chunk_set_id, p.document_id)"
-            " DELETE FROM tvdb.embeddings e USING dropped d, tvdb.chunks c, tvdb.vector_spaces s"
-            " WHERE s.space_id = d.space_id AND s.is_stand_in AND c.chunk_set_id = d.chunk_set_id"
-            " AND e.space_id = d.space_id AND e.text_sha256 = c.text_sha256"
-            # Another document that is still degraded may share the text.
-            " AND NOT EXISTS (SELECT FROM tvdb.publications o JOIN tvdb.chunks oc"
-            "   ON oc.chunk_set_id = o.chunk_set_id WHERE o.space_id = d.space_id"
-            "   AND oc.text_sha256 = c.text_sha256 AND o.document_id <> ALL(%(documents)s))",
+            "DELETE FROM tvdb.publications p USING tvdb.vector_spaces s, tvdb.vector_spaces n"
+            " WHERE p.space_id = s.space_id AND (s.is_mock OR s.is_stand_in)"
+            " AND n.space_id = %(space)s AND NOT (n.is_mock OR n.is_stand_in)"
+            " AND p.document_id = ANY(%(documents)s)",
             {"space": space_id, "documents": documents},
+        )
+        # A stand-in's vectors go with the last publication that shows their text: when the real
+        # thing is there, and also when the document was edited while it was degraded.
+        tx.execute(
+            "DELETE FROM tvdb.embeddings e USING tvdb.vector_spaces s"
+            " WHERE s.is_stand_in AND e.space_id = s.space_id AND e.text_sha256 IN"
+            "   (SELECT c.text_sha256 FROM tvdb.chunks c JOIN tvdb.chunk_sets k"
+            "    USING (chunk_set_id) WHERE k.document_id = ANY(%s))"
+            " AND NOT EXISTS (SELECT FROM tvdb.publications o JOIN tvdb.chunks oc"
+            "   USING (chunk_set_id) WHERE o.space_id = e.space_id"
+            "   AND oc.text_sha256 = e.text_sha256)",
+            (documents,),
         )
         tx.execute(
             "DELETE FROM tvdb.chunk_sets k WHERE document_id = ANY(%s) AND NOT EXISTS"
