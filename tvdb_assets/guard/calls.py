@@ -29,6 +29,7 @@ from tvdb_assets.guard.limiter import RateLimits
 from tvdb_assets.guard.prices import Price
 from tvdb_assets.guard.service_state import (
     Change,
+    ServiceState,
     abandoned,
     answered,
     failed,
@@ -43,6 +44,8 @@ T = TypeVar("T")
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 20.0
+_PROBED_SECONDS = 0.25
+"""Between looks at what another caller's probe found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,9 +315,22 @@ class Guard:
         if wait:
             await asyncio.sleep(wait)
         # Last, so that a probe's lease is not spent on waiting.
-        closed_for = await asyncio.to_thread(self.states.change, service, pass_breaker(caller))
-        if closed_for:
-            raise _BreakerOpen(service, closed_for)
+        passing = pass_breaker(caller)
+
+        def transition(state: ServiceState, now: float) -> tuple[ServiceState, tuple[float, bool]]:
+            changed, wait = passing(state, now)
+            return changed, (wait, changed.breaker.name(now) == "half-open")
+
+        waited = 0.0
+        while True:
+            closed_for, is_probed = await asyncio.to_thread(self.states.change, service, transition)
+            if not closed_for:
+                return
+            if not is_probed or waited >= self._patience:
+                raise _BreakerOpen(service, closed_for)
+            # Another caller is finding out right now, long before its lease runs out.
+            await asyncio.sleep(_PROBED_SECONDS)
+            waited += _PROBED_SECONDS
 
     def _keep(
         self,
