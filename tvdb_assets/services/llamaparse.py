@@ -10,6 +10,7 @@ used itself: three endpoints need no client of 3 MB, and its own retries would p
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -60,6 +61,12 @@ _REVISION = 1
 _PAGE_BYTES = 64 * 1024
 """A page's text past this is dropped without a word."""
 _UTF8_SLACK = 3
+_QUOTA_WORDS = re.compile(
+    r"credit[_ ]balance|insufficient[_ ](?:quota|credit|balance)|billing hard limit"
+    r"|you(?:'ve| have) exceeded .{0,40}(?:credit|quota|spend|plan)",
+    re.IGNORECASE,
+)
+"""How a sentence begins that stands where a code should be; further on it may quote a document."""
 _WAITING = frozenset({"PENDING", "RUNNING"})
 
 
@@ -266,6 +273,8 @@ def _status_failure(response: httpx2.Response) -> CallFailed:
         body = None
     detail = body.get("detail") if isinstance(body, dict) else None
     code = detail.get("code") if isinstance(detail, dict) else None
+    if isinstance(detail, str) and _QUOTA_WORDS.match(detail):
+        code = "insufficient_quota"
     failure = service_failure(NAME, response.status_code, str(code or ""), response.headers)
     if failure is not None:
         return failure
