@@ -11,6 +11,7 @@ import os
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -109,6 +110,26 @@ class Settings(BaseSettings):
         tokens = getattr(info, "data", {}).get("chunk_tokens")
         if tokens is not None and value * 2 > tokens:
             raise ValueError(f"must be at most half of TVDB_CHUNK_TOKENS ({tokens})")
+        return value
+
+    @field_validator("openai_api_key", "llama_cloud_api_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        # A file's last line end comes along easily, and is no part of the key.
+        key = value.get_secret_value().strip()
+        if not all("!" <= character <= "~" for character in key):
+            raise ValueError("holds a character that no key has")
+        return SecretStr(key)
+
+    @field_validator("openai_base_url", "llama_cloud_base_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("must begin with http:// or https:// and a host")
         return value
 
     @property
