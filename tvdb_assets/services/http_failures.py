@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import isfinite
 
 import httpx2
 
@@ -39,6 +40,26 @@ _PASSING = frozenset({408, 409, 425})
 """Besides all of 500 and above: the same request may be answered later."""
 _GATEWAY = frozenset({408, 502, 504, 520, 522, 524})
 """Said by what stands before the service, which may have done and billed the work meanwhile."""
+_UNSENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+)
+_LONGEST_WAIT_SECONDS = 3_600.0
+"""A service that asks for more is asked again after an hour, lest one bad header stop it for ever."""
+
+
+class SilentCause(Exception):  # noqa: N818 - stands for another error, which quotes the service
+    """What a library raised, by type alone: its text and fields may hold a document or a key."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> SilentCause:
+        """Stand for ``error`` and for its own cause."""
+        cause = error.__cause__
+        return cls(type(error).__name__ + (f" from {type(cause).__name__}" if cause else ""))
 
 
 def service_failure(
@@ -79,7 +100,7 @@ def service_failure(
             remedy=f"Check the key's permissions, project and region in the account of {service}.",
         )
         kind = Kind.REFUSED
-    elif status == 404 or code in _MODEL_CODES:
+    elif status == 404 or 300 <= status < 400 or code in _MODEL_CODES:
         error = RefusedError(
             "model_not_found",
             f"{service} knows no such model or address.",
@@ -112,9 +133,7 @@ def service_failure(
 
 def connection_failure(service: str, cause: BaseException | None) -> CallFailed:
     """No answer: never sent, so surely free; or sent, so perhaps billed."""
-    was_sent = not isinstance(
-        cause, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-    )
+    was_sent = not isinstance(cause, _UNSENT)
     if isinstance(cause, httpx2.TimeoutException):
         what = "it did not answer in time"
     elif was_sent:
@@ -155,6 +174,11 @@ def unavailable(service: str, what: str) -> UnavailableError:
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Seconds to wait, from ``retry-after-ms``, or ``retry-after`` as seconds or a date."""
+    seconds = _retry_after(headers, now)
+    return None if seconds is None else min(seconds, _LONGEST_WAIT_SECONDS)
+
+
+def _retry_after(headers: Mapping[str, str], now: datetime | None) -> float | None:
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1_000
@@ -176,5 +200,5 @@ def _number(value: str | None) -> float | None:
         number = float(value) if value is not None else None
     except ValueError:
         return None
-    # A NaN is no number of seconds, and a negative one asks for no wait.
-    return None if number is None or number != number else max(0.0, number)
+    # NaN and infinity are no number of seconds, and a negative one asks for no wait.
+    return max(0.0, number) if number is not None and isfinite(number) else None

@@ -14,17 +14,22 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import UUID
 
 import httpx2
 
-from tvdb_assets.errors import ConfigurationError, ParseError
+from tvdb_assets.errors import ConfigurationError, Disposition, ParseError
 from tvdb_assets.guard.calls import Answer
 from tvdb_assets.guard.failures import CallFailed, Kind
 from tvdb_assets.guard.prices import Price, parsing_price
 from tvdb_assets.models import ParsedDocument, Provenance
-from tvdb_assets.services.http_failures import bad_answer, connection_failure, service_failure
+from tvdb_assets.services.http_failures import (
+    SilentCause,
+    bad_answer,
+    connection_failure,
+    service_failure,
+)
 from tvdb_assets.services.parsers.assemble import make
 from tvdb_assets.settings import Settings
 
@@ -58,6 +63,8 @@ MEDIA_TYPES = frozenset(
 """What it is asked to parse. What is text already, such as Markdown, text and mail, is read on
 this machine in every mode: there is nothing in it that a service could see better."""
 _REVISION = 1
+_MOST_CREDITS = 10_000_000
+"""$12,500: a larger number is no cost of one document."""
 _PAGE_BYTES = 64 * 1024
 """A page's text past this is dropped without a word."""
 _UTF8_SLACK = 3
@@ -80,6 +87,8 @@ class Finished:
     """Pages that are billed; None where the service did not say."""
     credits: float | None
     """Credits that were billed; None until the service has recorded it."""
+    is_lost: bool = False
+    """The service does not know the job any more, or not with this key."""
 
 
 class LlamaParse:
@@ -170,7 +179,9 @@ class LlamaParse:
         )
         job_id = answer.get("id")
         if not isinstance(job_id, str) or not job_id:
-            raise bad_answer(NAME, "it names no job", 200, headers.get("x-request-id"))
+            raise bad_answer(
+                NAME, "it names no job", 200, headers.get("x-request-id")
+            ) from SilentCause("no job id")
         return Answer(job_id, request_id=headers.get("x-request-id"), job_id=job_id)
 
     async def fetch(self, job_id: str, media_type: str, request_id: UUID) -> Finished | None:
@@ -179,12 +190,18 @@ class LlamaParse:
         Raises:
             CallFailed: with what it means; an unknown state is an answer that can't be used.
         """
-        answer, headers = await self._send(
-            "GET",
-            f"/api/v2/parse/{job_id}",
-            request_id,
-            params=[("expand", "markdown"), ("expand", "usage")],
-        )
+        try:
+            answer, headers = await self._send(
+                "GET",
+                f"/api/v2/parse/{job_id}",
+                request_id,
+                params=[("expand", "markdown"), ("expand", "usage")],
+            )
+        except CallFailed as failure:
+            if failure.status != 404:
+                raise
+            # The submission was taken at this address, so it is the job that is gone.
+            return Finished(None, _job_lost(), None, None, is_lost=True)
         found = answer.get("job")
         job: dict[str, Any] = found if isinstance(found, dict) else answer
         status = job.get("status")
@@ -192,7 +209,7 @@ class LlamaParse:
             return None
         usage = job.get("usage")
         credited = usage.get("credits") if isinstance(usage, dict) else None
-        billed = float(credited) if isinstance(credited, int | float) else None
+        billed = float(credited) if _is_credits(credited) else None
         if status in ("FAILED", "CANCELLED"):
             return Finished(None, _job_failed(str(status)), None, billed)
         if status != "COMPLETED":
@@ -233,17 +250,17 @@ class LlamaParse:
         try:
             response = await self._client.request(method, path, headers=headers, **rest)
         except httpx2.HTTPError as error:
-            raise connection_failure(NAME, error) from None
+            raise connection_failure(NAME, error) from SilentCause.of(error)
         if response.status_code >= 300:
-            raise _status_failure(response)
+            raise _status_failure(response) from SilentCause(f"status {response.status_code}")
         try:
             answer = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise bad_answer(
                 NAME, "it is no JSON object", response.status_code, _request_id(response)
-            )
+            ) from SilentCause("no JSON object")
         return answer, response.headers
 
     async def probe(self, request_id: UUID) -> None:
@@ -260,6 +277,11 @@ class LlamaParse:
             await self.__dict__.pop("_client").aclose()
 
 
+def _is_credits(value: object) -> TypeGuard[float]:
+    """A number that a job may have cost, and the ledger can hold; NaN is none."""
+    return type(value) in (int, float) and 0 <= value <= _MOST_CREDITS  # type: ignore[operator]
+
+
 def _request_id(response: httpx2.Response) -> str | None:
     value = response.headers.get("x-request-id")
     return str(value) if value is not None else None
@@ -269,7 +291,7 @@ def _status_failure(response: httpx2.Response) -> CallFailed:
     """What an answer with an error status means, by status and code."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     detail = body.get("detail") if isinstance(body, dict) else None
     code = detail.get("code") if isinstance(detail, dict) else None
@@ -299,6 +321,16 @@ def _job_failed(status: str) -> ParseError:
         f"{NAME} ended the job of this document as {status.lower()}.",
         remedy="Check that the document opens in the program that made it; then ingest it "
         "again with tvdb retry, or set TVDB_PARSER_MODE to local.",
+    )
+
+
+def _job_lost() -> ParseError:
+    return ParseError(
+        "parse_job_lost",
+        f"{NAME} does not know the job of this document any more.",
+        remedy="Run it again: the document is submitted anew, and what the lost job may have "
+        "cost is on the ledger. If the key was changed, this is the reason.",
+        disposition=Disposition.TRANSIENT,
     )
 
 

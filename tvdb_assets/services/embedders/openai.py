@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
+from math import isfinite
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,13 @@ from tvdb_assets.guard.failures import CallFailed, Kind
 from tvdb_assets.guard.limiter import RateLimits
 from tvdb_assets.guard.prices import Price, embedding_price
 from tvdb_assets.models import Provenance, VectorSpace
-from tvdb_assets.services.http_failures import bad_answer, connection_failure, service_failure
+from tvdb_assets.services.http_failures import (
+    QUOTA_CODES,
+    SilentCause,
+    bad_answer,
+    connection_failure,
+    service_failure,
+)
 from tvdb_assets.settings import Settings
 
 SERVICE = "openai"
@@ -41,6 +48,8 @@ _DIMENSIONS = {
     "text-embedding-ada-002": 1_536,
 }
 """https://platform.openai.com/docs/guides/embeddings"""
+_MOST_TOKENS = 2_048 * 8_192
+"""More than any request can hold: a larger number is no usage."""
 _TOO_LONG = frozenset(
     {"context_length_exceeded", "max_tokens_per_request", "array_above_max_length"}
 )
@@ -148,12 +157,12 @@ class OpenAIEmbedder:
                 **shortened,
             )
         except openai.APIStatusError as error:
-            raise _status_failure(error) from _Silent.of(error)
+            raise _status_failure(error) from SilentCause.of(error)
         except openai.APIConnectionError as error:
-            raise connection_failure(NAME, error.__cause__) from _Silent.of(error)
+            raise connection_failure(NAME, error.__cause__) from SilentCause.of(error)
         except httpx2.HTTPError as error:
             # The body is read after the SDK's own handling.
-            raise connection_failure(NAME, error) from _Silent.of(error)
+            raise connection_failure(NAME, error) from SilentCause.of(error)
         headers = raw.headers
         try:
             vectors, tokens = await asyncio.to_thread(
@@ -162,7 +171,7 @@ class OpenAIEmbedder:
         except ValueError as error:
             raise bad_answer(
                 NAME, str(error), raw.status_code, headers.get("x-request-id")
-            ) from None
+            ) from error
         return Answer(
             vectors,
             quantity=tokens,
@@ -191,16 +200,6 @@ class OpenAIEmbedder:
         """Close the connections, if any were opened."""
         if "_client" in self.__dict__:
             await self.__dict__.pop("_client").close()
-
-
-class _Silent(Exception):  # noqa: N818 - stands for the SDK's own error, which quotes the service
-    """What the SDK raised, by type and status alone: its text may hold a document or a key."""
-
-    @classmethod
-    def of(cls, error: Exception) -> _Silent:
-        cause = error.__cause__
-        name = type(error).__name__ + (f" from {type(cause).__name__}" if cause else "")
-        return cls(name)
 
 
 def decode(body: bytes, count: int, dimensions: int) -> tuple[NDArray[np.float32], int | None]:
@@ -236,7 +235,7 @@ def decode(body: bytes, count: int, dimensions: int) -> tuple[NDArray[np.float32
         vectors[index] = _vector(item.get("embedding"), dimensions)
     usage = answer.get("usage")
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return vectors, tokens if type(tokens) is int and tokens >= 0 else None
+    return vectors, tokens if type(tokens) is int and 0 <= tokens <= _MOST_TOKENS else None
 
 
 def _vector(value: object, dimensions: int) -> NDArray[np.float32]:
@@ -262,7 +261,9 @@ def _status_failure(error: Any) -> CallFailed:
     """What an answer with an error status means, by status and code."""
     headers, status = error.response.headers, error.status_code
     body = error.body if isinstance(error.body, dict) else {}
-    code = str(body.get("code") or body.get("type") or "")
+    code, kind_of_error = str(body.get("code") or ""), str(body.get("type") or "")
+    if not code or kind_of_error in QUOTA_CODES:
+        code = kind_of_error
     said = str(body.get("message") or "").lower()
     failure = service_failure(NAME, status, code, headers)
     if failure is not None:
@@ -300,8 +301,9 @@ def _refusal(code: str, what: str) -> EmbeddingError:
 def _limits(headers: Any) -> RateLimits:
     def number(name: str) -> float:
         try:
-            return max(0.0, float(headers.get(name, 0)))
+            limit = float(headers.get(name, 0))
         except ValueError:
             return 0.0
+        return max(0.0, limit) if isfinite(limit) else 0.0
 
     return RateLimits(number("x-ratelimit-limit-requests"), number("x-ratelimit-limit-tokens"))
