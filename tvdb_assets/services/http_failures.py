@@ -49,7 +49,7 @@ _UNSENT = (
     httpx2.LocalProtocolError,
 )
 _LONGEST_WAIT_SECONDS = 3_600.0
-"""A service that asks for more is asked again after an hour, lest one bad header stop it for ever."""
+"""A service that asks for more is asked again after it: no header can stop one for ever."""
 
 
 class SilentCause(Exception):  # noqa: N818 - stands for another error, which quotes the service
