@@ -26,8 +26,9 @@ they cross from worker processes to their parent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 
 class Disposition(StrEnum):
@@ -63,12 +64,11 @@ class TvdbError(Exception):
         self.disposition = disposition or self.default_disposition
 
     def __reduce__(self) -> tuple[object, ...]:
-        state = {"__cause__": self.__cause__} if self.__cause__ is not None else {}
         rest = (self.code, self.message, self.remedy, self.document, self.disposition)
-        return _rebuild, (type(self), rest), state
+        return _rebuild, (type(self), rest), causes_of(self)
 
-    def __setstate__(self, state: dict[str, Any] | None) -> None:
-        self.__cause__ = (state or {}).get("__cause__")
+    def __setstate__(self, causes: Sequence[BaseException] | None) -> None:
+        link(self, causes or ())
 
     def about(self, document: str) -> Self:
         """Name the document that this error is about, and return the error."""
@@ -85,6 +85,22 @@ def _rebuild(
 ) -> TvdbError:
     code, message, remedy, document, disposition = rest
     return kind(code, message, remedy=remedy, document=document, disposition=disposition)
+
+
+def causes_of(error: BaseException) -> list[BaseException]:
+    """All that led to an error, the nearest first: exceptions do not pickle their causes."""
+    causes = []
+    while (cause := error.__cause__) is not None:
+        causes.append(cause)
+        error = cause
+    return causes
+
+
+def link(error: BaseException, causes: Sequence[BaseException]) -> None:
+    """Give an error its causes back."""
+    for cause in causes:
+        error.__cause__ = cause
+        error = cause
 
 
 class ConfigurationError(TvdbError):

@@ -21,9 +21,8 @@ from uuid import UUID, uuid4
 import psycopg
 import stamina
 
-from tvdb_assets.errors import BreakerError, TvdbError
-from tvdb_assets.guard import breaker
-from tvdb_assets.guard.failures import CallFailed, Charge, Kind
+from tvdb_assets.errors import TvdbError
+from tvdb_assets.guard.failures import CallFailed, Charge
 from tvdb_assets.guard.ledger import Attempt, Hold, Ledger
 from tvdb_assets.guard.limiter import RateLimits
 from tvdb_assets.guard.prices import Price
@@ -37,6 +36,7 @@ from tvdb_assets.guard.service_state import (
     take_place,
 )
 from tvdb_assets.guard.states import ServiceStates
+from tvdb_assets.guard.tries import BreakerOpen, Tries
 from tvdb_assets.storage.database import Database
 
 Transaction: TypeAlias = psycopg.Connection[Any]
@@ -173,7 +173,7 @@ class Guard:
             What ``send`` made of the answer, once it is stored.
         """
         call_id = uuid4()
-        tries = _Tries(self._patience, waits_for_breaker)
+        tries = Tries(self._patience, waits_for_breaker)
         async for attempt in stamina.retry_context(
             on=tries.wait_after,
             attempts=self._attempts,
@@ -205,7 +205,7 @@ class Guard:
         Raises:
             As `call`, but for the budget.
         """
-        tries = _Tries(self._patience, waits_for_breaker)
+        tries = Tries(self._patience, waits_for_breaker)
         async for attempt in stamina.retry_context(
             on=tries.wait_after,
             attempts=self._attempts,
@@ -327,7 +327,7 @@ class Guard:
             if not closed_for:
                 return
             if not is_probed or waited >= self._patience:
-                raise _BreakerOpen(service, closed_for)
+                raise BreakerOpen(service, closed_for)
             # Another caller is finding out right now, long before its lease runs out.
             await asyncio.sleep(_PROBED_SECONDS)
             waited += _PROBED_SECONDS
@@ -381,50 +381,3 @@ class Guard:
     def _reached(self, point: str, call: PaidCall, hold: Hold | None = None) -> None:
         if self._observer is not None:
             self._observer.reached(point, call, hold)
-
-
-class _BreakerOpen(CallFailed):
-    """Nothing was sent; asked again when the breaker lets a probe through."""
-
-    def __init__(self, service: str, seconds: float) -> None:
-        error = BreakerError(
-            "breaker_open",
-            f"{service} failed {breaker.FAILURES} times in a row and is left alone for another "
-            f"{seconds:.0f} seconds.",
-            remedy="It goes on by itself with the next ingest; nothing was sent.",
-        )
-        super().__init__(Kind.THROTTLED, error, was_sent=False, retry_after=seconds)
-        self.service = service
-        self.seconds = seconds
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _BreakerOpen, (self.service, self.seconds)
-
-
-class _Tries:
-    """Whether and when a failed attempt of one call is followed by another: the only owner."""
-
-    def __init__(self, patience: float, waits_for_breaker: bool) -> None:
-        self._patience = patience
-        self._waits_for_breaker = waits_for_breaker
-        self._unknown = 0
-        self._last: tuple[BaseException, bool | float] | None = None
-
-    def wait_after(self, error: Exception) -> bool | float:
-        """False to give up, True for a wait of growing length, or seconds."""
-        if self._last is None or self._last[0] is not error:
-            self._last = error, self._decide(error)
-        return self._last[1]
-
-    def _decide(self, error: Exception) -> bool | float:
-        if isinstance(error, _BreakerOpen) and not self._waits_for_breaker:
-            return False
-        if not isinstance(error, CallFailed) or error.kind in (Kind.CONTENT, Kind.REFUSED):
-            return False
-        if error.kind is Kind.UNKNOWN:
-            self._unknown += 1
-            if self._unknown > 1:
-                return False
-        if error.retry_after is None:
-            return True
-        return error.retry_after if error.retry_after <= self._patience else False

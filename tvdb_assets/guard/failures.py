@@ -6,9 +6,10 @@ does not: any service's statuses and codes; each client maps its own to these.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
-from tvdb_assets.errors import TvdbError
+from tvdb_assets.errors import TvdbError, causes_of, link
 
 
 class Kind(StrEnum):
@@ -64,7 +65,10 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
 
     def __reduce__(self) -> tuple[object, ...]:
         rest = (self.charge, self.was_sent, self.retry_after, self.status, self.request_id)
-        return _rebuild, (self.kind, self.error, rest)
+        return _rebuild, (self.kind, self.error, rest), causes_of(self)
+
+    def __setstate__(self, causes: Sequence[BaseException] | None) -> None:
+        link(self, causes or ())
 
 
 def _rebuild(
