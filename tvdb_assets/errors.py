@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 
 class Disposition(StrEnum):
@@ -65,10 +65,10 @@ class TvdbError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         rest = (self.code, self.message, self.remedy, self.document, self.disposition)
-        return _rebuild, (type(self), rest), causes_of(self)
+        return _rebuild, (type(self), rest), {"causes": causes_of(self)}
 
-    def __setstate__(self, causes: Sequence[BaseException] | None) -> None:
-        link(self, causes or ())
+    def __setstate__(self, state: dict[str, Any] | None) -> None:
+        link(self, (state or {}).get("causes", ()))
 
     def about(self, document: str) -> Self:
         """Name the document that this error is about, and return the error."""

@@ -6,8 +6,8 @@ does not: any service's statuses and codes; each client maps its own to these.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
 from tvdb_assets.errors import TvdbError, causes_of, link
 
@@ -65,10 +65,10 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
 
     def __reduce__(self) -> tuple[object, ...]:
         rest = (self.charge, self.was_sent, self.retry_after, self.status, self.request_id)
-        return _rebuild, (self.kind, self.error, rest), causes_of(self)
+        return _rebuild, (self.kind, self.error, rest), {"causes": causes_of(self)}
 
-    def __setstate__(self, causes: Sequence[BaseException] | None) -> None:
-        link(self, causes or ())
+    def __setstate__(self, state: dict[str, Any] | None) -> None:
+        link(self, (state or {}).get("causes", ()))
 
 
 def _rebuild(

@@ -26,7 +26,7 @@ class BreakerOpen(CallFailed):
         self.seconds = seconds
 
     def __reduce__(self) -> tuple[object, ...]:
-        return BreakerOpen, (self.service, self.seconds), causes_of(self)
+        return BreakerOpen, (self.service, self.seconds), {"causes": causes_of(self)}
 
 
 class Tries:
