@@ -8,7 +8,7 @@ retries (`guard`), where vectors are stored (the caller's ``keep``).
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -22,12 +22,13 @@ from tvdb_assets.guard.calls import Answer, Guard, PaidCall, Transaction
 from tvdb_assets.guard.ledger import Hold
 from tvdb_assets.models import Provenance, VectorSpace
 from tvdb_assets.pipeline.batching import batches, halves
+from tvdb_assets.pipeline.tokens import count_tokens
 from tvdb_assets.pipeline.vectors import check_vectors
 from tvdb_assets.services.embedders.protocol import Embedder, PaidEmbedder
 
 _SAME_REFUSAL = 4
-"""So many parts of a load that are refused for an unknown reason, and none that is taken,
-show that the reason is not in the texts."""
+"""So many parts of a load without a text in common that are refused for an unknown reason, and
+none that is taken, show that the reason is not in the texts."""
 
 Vectors: TypeAlias = NDArray[np.float32]
 KeepVectors: TypeAlias = Callable[[Transaction | None, Sequence[int], Vectors, Provenance], None]
@@ -44,6 +45,11 @@ class Text:
     """Exact cl100k tokens."""
     document: str = ""
     """Whose cost it is; empty for a search."""
+
+    @classmethod
+    def of(cls, text: str) -> Text:
+        """A text by itself, counted."""
+        return cls(text, count_tokens(text) if is_unicode(text) else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,15 @@ class Embedded:
         return iter(self.vectors)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether it can be encoded: half of a surrogate pair is no character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 async def embed_free(
     embedder: Embedder, texts: Sequence[Text], keep: KeepVectors | None
 ) -> Embedded:
@@ -79,8 +94,13 @@ async def embed_free(
         texts: any number.
         keep: is given the good vectors at once, without a transaction.
     """
-    distinct = _distinct(texts)
     result = _Result(texts, embedder)
+    distinct = []
+    for position in _distinct(texts):
+        if is_unicode(texts[position].text):
+            distinct.append(position)
+        else:
+            result.refuse(position, _cannot_be_sent(texts[position]))
     if distinct:
         made = await embedder.embed([texts[i].text for i in distinct])
         good = result.take(distinct, made)
@@ -131,7 +151,9 @@ class PaidEmbedding:
         result = _Result(texts, self._embedder)
         order = []
         for position in _distinct(texts):
-            if not texts[position].text or (most is not None and texts[position].tokens > most):
+            text = texts[position]
+            is_long = most is not None and text.tokens > most
+            if not text.text or is_long or not is_unicode(text.text):
                 result.refuse(position, _cannot_be_sent(texts[position]))
             else:
                 order.append(position)
@@ -151,37 +173,55 @@ class PaidEmbedding:
             raise self._halted
         return result.finished()
 
-    async def _batch(
-        self, texts: Sequence[Text], order: list[int], result: _Result, is_split: bool = False
-    ) -> None:
-        """One request; halved where it is refused or too dear, down to the text that is so."""
+    async def _batch(self, texts: Sequence[Text], order: list[int], result: _Result) -> None:
+        """One request; halved where it is refused or too dear, down to the text that is so.
+
+        What is refused is halved level by level, so that its other half is heard before its own
+        halves: a text that is refused for an unknown reason is not taken for a reason that all
+        meet. What is too dear is halved at once, so that the budget is used to the last text.
+        """
+        parts = deque([_Part(order)])
+        while parts and self._halted is None:
+            part = parts.popleft()
+            self._unknown -= part.stands_for_unknown
+            stopped = await self._attempt(texts, part, result)
+            if stopped is None:
+                continue
+            is_refused = isinstance(stopped, EmbeddingError)
+            is_unknown = is_refused and stopped.code == "request_refused"
+            self._unknown += is_unknown
+            if isinstance(stopped, EmbeddingError):
+                if not self._accepted and self._unknown >= _SAME_REFUSAL:
+                    self._halt(_refuses_all(stopped))
+                elif len(part.order) == 1:
+                    result.refuse(part.order[0], stopped)
+            elif len(part.order) == 1:
+                self._halt(stopped)
+            if len(part.order) > 1:
+                (start, middle), (_, end) = halves(0, len(part.order))
+                first = _Part(part.order[start:middle], part.is_split or is_refused, is_unknown)
+                second = _Part(part.order[middle:end], part.is_split or is_refused)
+                if is_refused:
+                    parts.extend((first, second))
+                else:
+                    parts.extendleft((second, first))
+
+    async def _attempt(
+        self, texts: Sequence[Text], part: _Part, result: _Result
+    ) -> EmbeddingError | BudgetError | None:
+        """One request; why it was refused or not made, if a part of it may fare better."""
         async with self._places:
             if self._halted is not None:
-                return
+                return None
             try:
-                await self._request(texts, order, result, is_split)
+                await self._request(texts, part.order, result, part.is_split)
             except (EmbeddingError, BudgetError) as error:
-                stopped: EmbeddingError | BudgetError = error
+                return error
             except TvdbError as error:
                 self._halt(error)
-                return
-            else:
-                self._accepted += 1
-                return
-        if isinstance(stopped, EmbeddingError):
-            is_split = True
-            self._unknown += stopped.code == "request_refused"
-            if not self._accepted and self._unknown >= _SAME_REFUSAL:
-                self._halt(_refuses_all(stopped))
-            elif len(order) == 1:
-                result.refuse(order[0], stopped)
-        elif len(order) == 1:
-            self._halt(stopped)
-        if len(order) > 1:
-            # A part may be taken where the whole was refused; and may fit where it was too dear,
-            # so that what is left of a budget is used to the last text.
-            for start, end in halves(0, len(order)):
-                await self._batch(texts, order[start:end], result, is_split)
+                return None
+            self._accepted += 1
+            return None
 
     def _halt(self, error: TvdbError) -> None:
         self._halted = self._halted or error
@@ -215,6 +255,17 @@ class PaidEmbedding:
                 keep(tx, good, result.vectors[good], embedder.made_by)
 
         await self._guard.call(call, send, store, waits_for_breaker=self._waits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Texts of one request."""
+
+    order: list[int]
+    is_split: bool = False
+    """Of what was refused as a whole."""
+    stands_for_unknown: bool = False
+    """It and the part after it take the place of one that was refused for an unknown reason."""
 
 
 class _Result:
@@ -264,6 +315,12 @@ def _cannot_be_sent(text: Text) -> EmbeddingError:
     if not text.text:
         return EmbeddingError(
             "text_empty", "An empty text has no vector.", remedy="Give it a text that says more."
+        )
+    if not is_unicode(text.text):
+        return EmbeddingError(
+            "text_not_unicode",
+            "A text holds half of a character, which no encoding has.",
+            remedy="Decode it anew from its source.",
         )
     return EmbeddingError(
         "text_too_long",

@@ -30,7 +30,6 @@ from tvdb_assets.guard.ledger import Clock, Ledger
 from tvdb_assets.guard.states import ServiceStates
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.pipeline.chunking import Chunker
-from tvdb_assets.pipeline.tokens import count_tokens
 from tvdb_assets.pipeline.validation import validate
 from tvdb_assets.services.embedders.local import LocalEmbedder
 from tvdb_assets.services.embedders.mock import MockEmbedder
@@ -166,7 +165,7 @@ class ServiceRouter:
         keep: KeepVectors | None = None,
     ) -> Embedded:
         """As `embed`, by one embedder and no other."""
-        wanted = [t if isinstance(t, Text) else Text(t, count_tokens(t)) for t in texts]
+        wanted = [t if isinstance(t, Text) else Text.of(t) for t in texts]
         if not isinstance(embedder, OpenAIEmbedder):
             return await embed_free(cast(Embedder, embedder), wanted, keep)
         load = PaidEmbedding(
