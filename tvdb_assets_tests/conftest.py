@@ -9,14 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+import stamina
 
+from tvdb_assets.services.workers import WorkerPool
 from tvdb_assets.settings import PREFIX
 from tvdb_assets.storage.database import Database, prepare
 from tvdb_assets.storage.embedded import EmbeddedPostgres
+from tvdb_assets_tests.paid_router import Paid, Shelf
 
 _TEMPLATE = "migrated"
 _numbers = count(1)
@@ -74,3 +78,45 @@ def _new_database(server_url: str, template: str) -> Iterator[str]:
 def _named(url: str, database: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=f"/{database}"))
+
+
+@pytest.fixture(scope="session")
+def paid_workers() -> Iterator[WorkerPool]:
+    """Parser processes that tests of paid walks share, because each costs a start."""
+    pool = WorkerPool(workers=1, timeout_seconds=60, memory_mib=1_024, tasks_per_worker=1_000)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def paid(database: Database, paid_workers: WorkerPool) -> Iterator[Paid]:
+    """Routers on the stand-in for paid APIs; retries follow without a wait."""
+    with stamina.set_testing(True, attempts=20, cap=True):
+        yield Paid(database, paid_workers)
+
+
+@pytest.fixture(scope="module")
+def _shared(server_url: str, _template: str) -> Iterator[Database]:
+    for url in _new_database(server_url, _template):
+        with Database(url) as made:
+            yield made
+
+
+@pytest.fixture
+def paid_in_shared(_shared: Database) -> Iterator[Paid]:
+    """As ``paid``, on a database that the tests of a file share, and without worker processes.
+
+    What the guard keeps is emptied before each test; documents must not be stored in it.
+    """
+    with _shared.transaction() as tx:
+        tx.execute(
+            "TRUNCATE tvdb.cost_ledger, tvdb.budget_windows, tvdb.service_states, tvdb.parse_jobs"
+        )
+    with stamina.set_testing(True, attempts=20, cap=True):
+        yield Paid(_shared)
+
+
+@pytest.fixture
+def shelf(paid: Paid, tmp_path: Path) -> Shelf:
+    """An empty folder to walk with paid services."""
+    return Shelf(paid, tmp_path)

@@ -1,0 +1,198 @@
+"""What ``await router.embed(texts)`` keeps to in every mode, used as a plain class."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.guard.calls import Transaction
+from tvdb_assets.models import Provenance
+from tvdb_assets.pipeline.vectors import check_vectors
+from tvdb_assets.services.embedding import Embedded, Vectors
+from tvdb_assets.services.router import ServiceRouter
+from tvdb_assets.settings import ServiceMode, load_settings
+from tvdb_assets_tests.paid_apis import Behaviour, expected_vectors, running_server
+from tvdb_assets_tests.paid_router import Paid
+
+TEXTS = ["The insured pays.", "保险合同", "👩‍👩‍👧‍👦", "x", "a line\nand another", "word " * 700]
+SPACES = {
+    "mock": "mock/md5-uniform@1536",
+    "local": "wordllama/l2_supercat_256@256",
+    "real": "openai/text-embedding-3-small@1536",
+    "hybrid": "openai/text-embedding-3-small@1536",
+}
+RECORDED = {"mock": "mock", "local": "local", "real": "real", "hybrid": "real"}
+
+
+@pytest.fixture
+def paid(paid_in_shared: Paid) -> Paid:
+    return paid_in_shared
+
+
+@pytest.fixture(params=SPACES)
+def mode(request: pytest.FixtureRequest) -> str:
+    assert isinstance(request.param, str)
+    return request.param
+
+
+def embed(paid: Paid, mode: str, texts: Sequence[str]) -> Embedded:
+    return paid.use(lambda router: router.embed(texts), embedder_mode=mode, service_mode="local")
+
+
+def test_one_finite_vector_a_text(paid: Paid, mode: str) -> None:
+    done = embed(paid, mode, TEXTS)
+    assert done.vectors.dtype == np.float32
+    assert not done.errors
+    assert check_vectors(done.vectors, len(TEXTS), done.space.dimensions) == []
+    assert len(done) == len(list(done)) == len(TEXTS)
+    np.testing.assert_array_equal(done[2], list(done)[2])
+
+
+def test_no_texts_make_no_vectors(paid: Paid, mode: str) -> None:
+    done = embed(paid, mode, [])
+    assert done.vectors.shape == (0, done.space.dimensions)
+    assert paid.apis.requests == []
+
+
+def test_a_vector_depends_on_its_text_alone(paid: Paid, mode: str) -> None:
+    together = embed(paid, mode, TEXTS).vectors
+    for text, vector in zip(TEXTS, together, strict=True):
+        np.testing.assert_allclose(embed(paid, mode, [text])[0], vector, atol=1e-6)
+    reverse = embed(paid, mode, TEXTS[::-1]).vectors
+    np.testing.assert_allclose(reverse[::-1], together, atol=1e-6)
+
+
+def test_different_texts_have_different_vectors(paid: Paid, mode: str) -> None:
+    assert len({vector.tobytes() for vector in embed(paid, mode, TEXTS)}) == len(TEXTS)
+
+
+def test_equal_texts_have_equal_vectors(paid: Paid, mode: str) -> None:
+    done = embed(paid, mode, ["a", "b", "a"])
+    np.testing.assert_array_equal(done[0], done[2])
+
+
+def test_a_large_batch_keeps_its_order(paid: Paid, mode: str) -> None:
+    texts = [f"Clause {number} of the policy." for number in range(512)]
+    paid.apis.faults.script("shuffled")
+    vectors = embed(paid, mode, texts).vectors
+    for number in (0, 63, 64, 300, 511):
+        np.testing.assert_allclose(
+            vectors[number], embed(paid, mode, [texts[number]])[0], atol=1e-6
+        )
+
+
+def test_the_end_of_a_long_text_counts(paid: Paid, mode: str) -> None:
+    long = "The roof is made of slate. " * 1_000
+    one, other = embed(paid, mode, [long + "Whales " * 50, long + "Taxes " * 50])
+    assert not np.allclose(one, other, atol=1e-6)
+
+
+def test_a_text_without_a_vector_fails_alone(paid: Paid, mode: str) -> None:
+    done = embed(paid, mode, ["good", "half \ud83d of a face", "also good"])
+    assert list(done.errors) == [1]
+    assert done.errors[1].remedy
+    assert np.isnan(done[1]).all()
+    assert check_vectors(done.vectors[[0, 2]], 2, done.space.dimensions) == []
+
+
+def test_the_mode_that_was_resolved_is_recorded(paid: Paid, mode: str) -> None:
+    done = embed(paid, mode, TEXTS)
+    assert done.made_by.mode == RECORDED[mode]
+    assert not done.made_by.is_degraded
+    assert done.space.label.startswith(SPACES[mode])
+    assert (done.made_by.service, done.made_by.model) == (done.space.provider, done.space.model)
+
+
+def test_only_paid_modes_send_and_pay(paid: Paid, mode: str) -> None:
+    embed(paid, mode, TEXTS)
+    is_paid = mode in ("real", "hybrid")
+    assert len(paid.apis.requests) == len(paid.ledger()) == int(is_paid)
+    assert paid.spent == paid.apis.dollars
+
+
+def test_what_is_kept_is_what_is_returned(paid: Paid, mode: str) -> None:
+    kept: dict[int, Vectors] = {}
+    transactions = []
+
+    def keep(
+        tx: Transaction | None, at: Sequence[int], vectors: Vectors, made_by: Provenance
+    ) -> None:
+        transactions.append(tx)
+        assert made_by.mode == RECORDED[mode]
+        kept.update(zip(at, vectors, strict=True))
+
+    texts = [*TEXTS, TEXTS[0], "half \ud83d"]
+    done = paid.use(lambda router: router.embed(texts, keep=keep), embedder_mode=mode)
+
+    assert sorted(kept) == list(range(len(TEXTS)))
+    for at, vector in kept.items():
+        np.testing.assert_array_equal(vector, done[at])
+    assert all((tx is not None) == (mode in ("real", "hybrid")) for tx in transactions)
+
+
+def test_hybrid_degrades_all_texts_of_an_answer_or_none(paid: Paid) -> None:
+    paid.apis.faults.script("unavailable", times=None)
+    done = embed(paid, "hybrid", TEXTS)
+    assert done.made_by.is_degraded
+    assert done.made_by.mode == "local"
+    assert done.space.label != embed(paid, "local", TEXTS).space.label
+    np.testing.assert_array_equal(done.vectors, embed(paid, "local", TEXTS).vectors)
+    assert paid.spent == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "dimensions"),
+    [("text-embedding-3-small", 256), ("text-embedding-3-large", None)],
+)
+def test_models_and_shortened_dimensions(paid: Paid, model: str, dimensions: int | None) -> None:
+    done = paid.use(
+        lambda router: router.embed(TEXTS),
+        **{"embedding_model": model, "embedding_dimensions": dimensions},
+    )
+    np.testing.assert_array_equal(done.vectors, expected_vectors(TEXTS, model, dimensions))
+    assert done.space.dimensions == (dimensions or 3_072)
+
+
+@pytest.mark.parametrize("setting", ["service_mode", "parser_mode", "embedder_mode"])
+@pytest.mark.parametrize("given", ["reel", "REAL", "", " real", "mock,real", 1])
+def test_an_invalid_mode_is_an_error_and_never_a_default(setting: str, given: object) -> None:
+    with pytest.raises(ConfigurationError, match=f"TVDB_{setting.upper()}"):
+        load_settings(**{setting: given})
+
+
+@pytest.mark.parametrize("mode", ["real", "hybrid"])
+@pytest.mark.parametrize(
+    ("service", "key"), [("embedder", "OPENAI_API_KEY"), ("parser", "LLAMA_CLOUD_API_KEY")]
+)
+def test_a_paid_mode_without_a_key_says_so_at_once(
+    mode: str, service: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(key, raising=False)
+    with pytest.raises(ConfigurationError, match="key_missing") as caught:
+        ServiceRouter(load_settings(**{f"{service}_mode": mode}))
+    assert key in caught.value.remedy
+
+
+@pytest.mark.parametrize("mode", list(ServiceMode))
+def test_a_plain_class_over_a_real_connection_that_opens_its_own_database(
+    server_url: str, empty_url: str, mode: ServiceMode
+) -> None:
+    async def use(url: str) -> Embedded:
+        settings = load_settings(
+            embedder_mode=mode,
+            database_url=empty_url,
+            OPENAI_API_KEY="sk-test",
+            OPENAI_BASE_URL=f"{url}/v1",
+        )
+        async with ServiceRouter(settings) as router:
+            return await router.embed(TEXTS)
+
+    with running_server(Behaviour(keys=frozenset({"sk-test"}))) as server:
+        done = asyncio.run(use(server.url))
+        assert len(server.apis.charges) == int(mode in ("real", "hybrid"))
+    assert done.made_by.mode == RECORDED[mode]
+    assert not done.errors

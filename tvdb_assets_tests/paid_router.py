@@ -1,0 +1,235 @@
+"""A router on the stand-in for both paid APIs and a real ledger, and walks of a folder on it.
+
+What belongs here: what tests of paid calls stand on. What does not: any check, or a double of
+anything of ours: router, guard, ledger and clients are the real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx2
+
+from tvdb_assets.guard.service_state import ServiceState
+from tvdb_assets.guard.states import ServiceStates
+from tvdb_assets.models import Stage
+from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.services.router import ServiceRouter
+from tvdb_assets.services.workers import WorkerPool
+from tvdb_assets.settings import Settings, load_settings
+from tvdb_assets.storage.database import Database
+from tvdb_assets.storage.documents import DocumentStore
+from tvdb_assets.storage.index import IndexStore
+from tvdb_assets.storage.registry import Registry
+from tvdb_assets.storage.source import Source
+from tvdb_assets.walk import Result, Walk
+from tvdb_assets_tests.paid_apis import Behaviour, PaidApis, PaidApisTransport
+
+if TYPE_CHECKING:
+    from tvdb_assets.ingest import Plan
+
+T = TypeVar("T")
+DEGRADED_TABLES = ("documents", "parsed_documents", "chunks", "embeddings")
+
+
+class Clock:
+    """The time of budgets, limits and breakers, which stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass(frozen=True)
+class Said:
+    """An answer to every request, whatever is asked."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Always(httpx2.AsyncBaseTransport):
+    """Answers with what it was given, in order and the last one for ever, or raises it."""
+
+    def __init__(self, *said: Said | Exception) -> None:
+        self.said = list(said)
+        self.requests: list[httpx2.Request] = []
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        await request.aread()
+        self.requests.append(request)
+        now = self.said.pop(0) if len(self.said) > 1 else self.said[0]
+        if isinstance(now, Exception):
+            raise now
+        return httpx2.Response(now.status, headers=now.headers, content=now.body, request=request)
+
+
+class Paid:
+    """Makes routers on one stand-in and one database."""
+
+    def __init__(self, database: Database, workers: WorkerPool | None = None) -> None:
+        self.database = database
+        self.workers = workers
+        self.apis = PaidApis(Behaviour())
+        self.transport: httpx2.AsyncBaseTransport = PaidApisTransport(self.apis)
+        self.clock = Clock()
+
+    def settings(self, **given: object) -> Settings:
+        return load_settings(
+            **{
+                "service_mode": "real",
+                "OPENAI_API_KEY": "sk-test",
+                "LLAMA_CLOUD_API_KEY": "llx-test",
+                "hourly_rate_limit": 10_000,
+                "parse_workers": 1,
+                "chunk_tokens": 64,
+                "chunk_overlap_tokens": 0,
+                "paid_attempts": 3,
+                "paid_patience_seconds": 1.0,
+                **given,
+            }
+        )
+
+    def router(self, **given: object) -> ServiceRouter:
+        router = ServiceRouter(
+            self.settings(**given),
+            database=self.database,
+            clock=self.clock,
+            transport=self.transport,
+        )
+        if self.workers is not None:
+            router.workers = self.workers
+        return router
+
+    def use(self, use: Callable[[ServiceRouter], Coroutine[Any, Any, T]], **given: object) -> T:
+        """Run a use of a router of these settings to its end."""
+
+        async def used() -> T:
+            router = self.router(**given)
+            try:
+                return await use(router)
+            finally:
+                await router.disconnect()
+
+        return asyncio.run(used())
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self.database.transaction() as tx:
+            return tx.execute(query, values).fetchall()
+
+    def ledger(self) -> list[tuple[str, str | None]]:
+        """State and outcome of each attempt, in order."""
+        return self.rows(
+            "SELECT state, outcome FROM tvdb.cost_ledger ORDER BY reserved_at, attempt"
+        )
+
+    @property
+    def spent(self) -> Decimal:
+        """What the budget counts as spent."""
+        [(spent,)] = self.rows(
+            "SELECT coalesce(sum(spent_usd), 0) FROM tvdb.budget_windows"
+            " WHERE scope = '' AND period = 'day'"
+        )
+        assert isinstance(spent, Decimal)
+        return spent
+
+    def hourly(self, service: str) -> int:
+        """The requests of this hour, as the budget counts them."""
+        rows = self.rows(
+            "SELECT requests FROM tvdb.budget_windows WHERE scope = %s AND period = 'hour'",
+            service,
+        )
+        return int(rows[0][0]) if rows else 0
+
+    def state(self, service: str) -> ServiceState:
+        return ServiceStates(self.database, self.clock).read(service)[0]
+
+    def asked(self, *operations: str) -> int:
+        """How many requests of these operations the stand-in has seen."""
+        return sum(request.operation in operations for request in self.apis.requests)
+
+
+class Shelf:
+    """A folder of documents, walked in a mode."""
+
+    def __init__(self, paid: Paid, folder: Path) -> None:
+        self.paid = paid
+        self.folder = folder
+        self.registry = Registry(paid.database)
+        self.walks = 0
+
+    def write(self, name: str, content: str | bytes) -> None:
+        data = content.encode() if isinstance(content, str) else content
+        (self.folder / name).write_bytes(data)
+
+    def plan(self, **given: object) -> Plan:
+        # Loaded here, because Dagster costs seconds and most tests need none of it.
+        from tvdb_assets import ingest
+
+        source = Source.open(str(self.folder))
+        settings = self.paid.settings(**given)
+        return ingest.plan(source, (), self.registry, settings, 1 << 20)
+
+    def due(self, **given: object) -> list[str]:
+        """The documents that an ingest would walk."""
+        plan = self.plan(**given)
+        return sorted([file.path for file in plan.new] + [known.path for known in plan.stale])
+
+    def walk(self, names: Sequence[str] | None = None, **given: object) -> dict[str, Result]:
+        """Walk what an ingest would walk, or ``names``; the last stage's results by name."""
+        plan = self.plan(**given)
+        self.registry.register(plan.source.root, plan.new, "by hand")
+        due = {file.path for file in plan.new} | {known.path for known in plan.stale}
+        keys = [
+            known.partition_key
+            for path, known in self.registry.known(plan.source.root).items()
+            if path in (due if names is None else names)
+        ]
+        self.walks += 1
+        settings = self.paid.settings(**given)
+        router = self.paid.router(**given)
+        chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
+        run_id, recipe = f"run-{self.walks}", router.recipe(chunker)
+        router.run_id = run_id
+        walk = Walk(
+            store=DocumentStore(self.paid.database, run_id, recipe),
+            index=IndexStore(self.paid.database, run_id, recipe),
+            sources=Source.open,
+            router=router,
+            chunker=chunker,
+            max_document_bytes=1 << 20,
+        )
+        results = [result for batch in walk.run(keys) for result in batch]
+        return {r.path: r for r in results if r.stage is Stage.EMBEDDINGS}
+
+    def codes(self, results: Mapping[str, Result]) -> dict[str, str]:
+        return {name: r.error.code for name, r in results.items() if r.error is not None}
+
+    def shown(self) -> dict[str, list[str]]:
+        """What search shows: each document's passages in order."""
+        shown: dict[str, list[str]] = {}
+        for name, text in self.paid.rows(
+            "SELECT document, text FROM tvdb.search_index ORDER BY document, ordinal"
+        ):
+            shown.setdefault(name, []).append(text)
+        return shown
+
+    def degraded_rows(self) -> dict[str, int]:
+        """Rows that a stand-in made, by table, where there are any."""
+        counts = {
+            table: self.paid.rows(f"SELECT count(*) FROM tvdb.{table} WHERE is_degraded")[0][0]
+            for table in (*DEGRADED_TABLES, "search_index")
+        }
+        return {table: count for table, count in counts.items() if count}
