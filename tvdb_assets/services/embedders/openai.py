@@ -192,9 +192,9 @@ class OpenAIEmbedder:
                 self._model, extra_headers={"X-Client-Request-Id": str(request_id)}
             )
         except openai.APIStatusError as error:
-            raise _status_failure(error) from _Silent.of(error)
+            raise _status_failure(error) from SilentCause.of(error)
         except openai.APIConnectionError as error:
-            raise connection_failure(NAME, error.__cause__) from _Silent.of(error)
+            raise connection_failure(NAME, error.__cause__) from SilentCause.of(error)
 
     async def close(self) -> None:
         """Close the connections, if any were opened."""
