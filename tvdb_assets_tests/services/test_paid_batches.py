@@ -43,9 +43,8 @@ def requests_of(count: int) -> list[Text]:
     return [Text(f"Clause {at} of the law.", 8_000) for at in range(count * EACH)]
 
 
-TWO = sum(count_tokens(text.text) for text in requests_of(2))
-THREE = Decimal("0.02") * (TWO + 8_000 * EACH) / 1_000_000
-"""US dollars that two requests cost, and the third holds."""
+BUDGET = Decimal("0.02") * sum(map(count_tokens, HUNDRED[:60])) / 1_000_000
+"""US dollars that sixty of the hundred cost."""
 
 
 def with_poison(at: int) -> list[str]:
@@ -174,7 +173,7 @@ ODD = {
     "right to left": "\u202eabc\u202c",
     "no character": "\uffff\ufffe\ufdd0",
     "replacement": "\ufffd" * 20,
-    "astral": "\U0010ffff𝔘",
+    "astral": "\U0010ffff\U0001d518",
     "line ends": "a\r\nb\u2028c\x85d",
     "blank": " ",
     "special token": "<|endoftext|><|fim_prefix|>",
@@ -242,17 +241,8 @@ def test_at_most_what_is_in_flight_is_refused_when_many_are(paid: Paid) -> None:
     assert paid.spent == 0
 
 
-@pytest.mark.parametrize(
-    ("limit", "error"),
-    [
-        ({"daily_cost_limit": THREE}, BudgetError),
-        ({"openai_daily_cost_limit": THREE}, BudgetError),
-        ({"hourly_rate_limit": 3}, RateError),
-    ],
-)
-def test_a_limit_of_ours_halts_in_mid_load_and_keeps_what_was_paid(
-    paid: Paid, limit: dict[str, object], error: type[Exception]
-) -> None:
+@pytest.mark.parametrize("limit", ["daily_cost_limit", "openai_daily_cost_limit"])
+def test_a_budget_halts_in_mid_load_and_all_that_was_paid_is_kept(paid: Paid, limit: str) -> None:
     kept: list[int] = []
 
     def keep(
@@ -260,9 +250,28 @@ def test_a_limit_of_ours_halts_in_mid_load_and_keeps_what_was_paid(
     ) -> None:
         kept.extend(at)
 
-    texts = requests_of(8)
-    with pytest.raises(error):
-        paid.use(lambda router: router.embed(texts, keep=keep), paid_concurrency=1, **limit)
+    with pytest.raises(BudgetError):
+        paid.use(lambda router: router.embed(HUNDRED, keep=keep), **{limit: BUDGET})
+
+    assert sorted(kept) == list(range(60))
+    assert paid.spent == paid.apis.dollars == BUDGET
+    answered = [digest for charge in paid.apis.charges for digest in charge.sha256]
+    assert answered == [sha256(HUNDRED[at].encode()).hexdigest() for at in kept]
+
+
+def test_an_hourly_limit_halts_in_mid_load_and_all_that_was_paid_is_kept(paid: Paid) -> None:
+    kept: list[int] = []
+
+    def keep(
+        tx: Transaction | None, at: Sequence[int], vectors: Vectors, made_by: Provenance
+    ) -> None:
+        kept.extend(at)
+
+    with pytest.raises(RateError, match="hourly_requests_exhausted"):
+        paid.use(
+            lambda router: router.embed(requests_of(5), keep=keep),
+            **{"paid_concurrency": 1, "hourly_rate_limit": 3},
+        )
 
     assert sorted(kept) == list(range(3 * EACH))
     assert len(paid.apis.charges) == len(paid.apis.requests) == 3
@@ -272,19 +281,19 @@ def test_a_limit_of_ours_halts_in_mid_load_and_keeps_what_was_paid(
 def test_an_answer_that_can_not_be_stored_is_not_posted(paid: Paid, service: str) -> None:
     """Storing and posting are one transaction: neither without the other."""
 
-    class DiskFull(Exception):
+    class DiskFullError(Exception):
         pass
 
     def keep(tx: Transaction, *rest: object) -> None:
         tx.execute("INSERT INTO tvdb.budget_windows VALUES ('stored', 'day', now())")
-        raise DiskFull
+        raise DiskFullError
 
     file = b"<!doctype html><p>The insured pays.</p>"
     uses = {
         "openai": lambda router: router.embed(HUNDRED, keep=keep),
         "llamaparse": lambda router: router.parse_paid(file, "a.html", "text/html", 2, keep=keep),
     }
-    with pytest.raises(DiskFull):
+    with pytest.raises(DiskFullError):
         paid.use(uses[service])
 
     assert paid.ledger() == [("pending", None)]
