@@ -227,7 +227,9 @@ class LlamaParse:
         self, pages: list[dict[str, Any]], media_type: str, billed: float | None
     ) -> Finished:
         failed = sum(page.get("success") is False for page in pages)
-        texts = [str(page.get("markdown") or "") for page in pages]
+        if all(type(page.get("page_number")) is int for page in pages):
+            pages = sorted(pages, key=lambda page: int(page["page_number"]))
+        texts = [_whole(str(page.get("markdown") or "")) for page in pages]
         cut = sum(len(text.encode()) >= _PAGE_BYTES - _UTF8_SLACK for text in texts)
         if failed:
             return Finished(None, _pages_failed(failed, len(pages)), len(pages), billed)
@@ -275,6 +277,11 @@ class LlamaParse:
         """Close the connections, if any were opened."""
         if "_client" in self.__dict__:
             await self.__dict__.pop("_client").aclose()
+
+
+def _whole(text: str) -> str:
+    """Without halves of characters, which JSON can hold and no encoding can."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _is_credits(value: object) -> TypeGuard[float]:

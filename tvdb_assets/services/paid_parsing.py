@@ -93,7 +93,8 @@ class PaidParsing:
         if finished.error is not None:
             raise finished.error
         assert finished.parsed is not None
-        if len(finished.parsed.page_starts) >= most_pages and media_type != "application/pdf":
+        is_exact = media_type == "application/pdf" or most_pages == 1
+        if len(finished.parsed.page_starts) >= most_pages and not is_exact:
             raise _too_many_pages(most_pages)
         return finished.parsed
 

@@ -113,7 +113,7 @@ def most_pages(data: bytes, path: str, paid_types: frozenset[str]) -> int:
 
 def _bound(data: bytes, path: str, media_type: str) -> int:
     """Exact for a PDF, generous for what has no pages of its own."""
-    if media_type.startswith("image/"):
+    if media_type.startswith("image/") and media_type != "image/tiff":
         return 1
     try:
         parsed = parse_document(data, path)
