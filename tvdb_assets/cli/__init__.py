@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 
 import click
+from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 
 from tvdb_assets.cli.documents import forget, ingest, status
 from tvdb_assets.cli.limiting import limits, pause, resume
@@ -38,6 +39,8 @@ for command in (
 
 def main() -> None:
     """Run the command line; a known error becomes a message and an exit code."""
+    # Where structlog is installed, retries would be told on stdout, which is for results.
+    set_on_retry_hooks((LoggingOnRetryHook,))
     try:
         # Not standalone, click returns the code that a command exits with.
         sys.exit(tvdb(standalone_mode=False) or 0)
