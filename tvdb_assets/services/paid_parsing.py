@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -89,13 +89,15 @@ class PaidParsing:
         else:
             job = await self._submit(data, path, most_pages, digest, waits_for_breaker)
         finished = await self._await(job, media_type, waits_for_breaker)
+        # What may be cut is paid for, but neither stored nor given.
+        is_guess = media_type != "application/pdf" and most_pages > 1
+        pages = 0 if finished.parsed is None else len(finished.parsed.page_starts)
+        if is_guess and pages >= most_pages:
+            finished = replace(finished, parsed=None, error=_too_many_pages(most_pages))
         await asyncio.to_thread(self._settle, job, finished, keep)
         if finished.error is not None:
             raise finished.error
         assert finished.parsed is not None
-        is_exact = media_type == "application/pdf" or most_pages == 1
-        if len(finished.parsed.page_starts) >= most_pages and not is_exact:
-            raise _too_many_pages(most_pages)
         return finished.parsed
 
     async def _submit(

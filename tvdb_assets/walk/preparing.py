@@ -148,7 +148,10 @@ class Preparing:
         self, paid: Sequence[tuple[Traveller, Inspected]], stages: frozenset[Stage]
     ) -> list[tuple[Traveller, Prepared]]:
         """Have documents parsed by the paid service, side by side, and chunk what it made."""
-        await asyncio.gather(*(self._parse_one(t, seen) for t, seen in paid))
+        same: dict[bytes | None, list[tuple[Traveller, Inspected]]] = {}
+        for t, seen in paid:
+            same.setdefault(t.content_sha256, []).append((t, seen))
+        await asyncio.gather(*(self._parse_in_turn(group) for group in same.values()))
         chunker = self._chunker if Stage.CHUNKS in stages else None
         prepared = []
         for t, _ in paid:
@@ -163,6 +166,11 @@ class Preparing:
             if made is not None:
                 prepared.append((t, made))
         return prepared
+
+    async def _parse_in_turn(self, same: Sequence[tuple[Traveller, Inspected]]) -> None:
+        """Documents with the same bytes: the first is paid for, the others ask for its job."""
+        for t, seen in same:
+            await self._parse_one(t, seen)
 
     async def _parse_one(self, t: Traveller, seen: Inspected) -> None:
         assert t.data is not None
