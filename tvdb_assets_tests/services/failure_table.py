@@ -13,6 +13,7 @@ import httpx2
 
 from tvdb_assets.errors import Disposition
 from tvdb_assets.guard.failures import Charge, Kind
+from tvdb_assets.services.http_failures import QUOTA_CODES
 from tvdb_assets_tests.paid_router import Said
 
 ATTEMPTS = 3
@@ -147,16 +148,11 @@ BOTH: dict[str, Row] = {
 }
 OPENAI: dict[str, Row] = {
     **{
-        f"{status} {code}": refused(said(status, code), QUOTA)
-        for status in (400, 403, 429)
-        for code in (
-            *("insufficient_quota", "credit_balance_exhausted", "credits_exhausted"),
-            *("billing_hard_limit_reached", "billing_not_active", "spend_limit_reached"),
-            *("spend_limit_exceeded", "project_spend_limit_reached", "access_terminated"),
-            *("organization_spend_limit_reached", "account_deactivated"),
-            "user_spend_limit_of_next_year",
-        )
+        f"429 {code}": refused(said(429, code), QUOTA)
+        for code in (*sorted(QUOTA_CODES), "user_spend_limit_of_next_year")
     },
+    "400 hard limit": refused(said(400, "billing_hard_limit_reached"), QUOTA),
+    "403 deactivated": refused(said(403, "account_deactivated"), QUOTA),
     "429 quota by type": refused(said(429, None, kind="insufficient_quota"), QUOTA),
     "429 quota by type, new code": refused(said(429, "new", kind="insufficient_quota"), QUOTA),
     "401 invalid_api_key": refused(said(401, "invalid_api_key"), "key_refused"),
