@@ -198,12 +198,14 @@ class Ledger:
                 "SELECT entry_id, service, run_id, job_id, reserved_usd FROM tvdb.cost_ledger"
                 " WHERE (state = 'pending' AND lease_until < %(now)s)"
                 "    OR (%(can_ask)s AND state = 'posted' AND outcome IN ('lost', 'assumed'))"
-                " ORDER BY entry_id FOR UPDATE SKIP LOCKED",
+                # Windows are locked day by day, so that none waits in a circle.
+                " ORDER BY day, entry_id FOR UPDATE SKIP LOCKED",
                 {"now": self.now(tx), "can_ask": billed is not None},
             )
             entries = cursor.fetchall()
-            for entry in entries:
-                cost = billed(entry) if billed is not None else None
+            # All are asked for first: settling locks the windows that reservations need.
+            costs = [billed(entry) if billed is not None else None for entry in entries]
+            for entry, cost in zip(entries, costs, strict=True):
                 if cost is None:
                     self._settle(tx, entry.entry_id, "posted", None, None, "assumed")
                 elif cost:
@@ -353,16 +355,19 @@ VALUES (%(entry)s, %(call)s, %(attempt)s, %(run)s, %(service)s, %(operation)s, %
 
 # A hold that was settled already stays as it is: settling twice counts once. What the entry
 # counted before (its bound, or a cost that was only assumed) is replaced by what it costs now.
+# So is a hold that reconciliation gave back, when its process comes late with an answer.
 # The counters are locked in the order in which `_lock_windows` takes them.
 _SETTLE = """
 WITH before AS (
-    SELECT entry_id, coalesce(posted_usd, reserved_usd) AS counted, service, day,
+    SELECT entry_id, service, day,
+           CASE WHEN state = 'voided' THEN 0 ELSE coalesce(posted_usd, reserved_usd) END AS counted,
            CASE WHEN %(state)s = 'voided' THEN 0
                 ELSE coalesce(%(cost)s, ceil(%(quantity)s * unit_usd * 1e10) / 1e10, reserved_usd)
            END AS cost
     FROM tvdb.cost_ledger
     WHERE entry_id = %(entry)s
-      AND (state = 'pending' OR (state = 'posted' AND outcome IN ('lost', 'assumed')))
+      AND (state = 'pending' OR outcome = 'not_billed'
+           OR (state = 'posted' AND outcome IN ('lost', 'assumed')))
     FOR UPDATE
 ), settled AS (
     UPDATE tvdb.cost_ledger l SET
