@@ -26,6 +26,20 @@ _TEMPLATE = "migrated"
 _numbers = count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--full",
+        action="store_true",
+        help="tests that race and kill run at their full size, which takes minutes",
+    )
+
+
+@pytest.fixture(scope="session")
+def is_full(pytestconfig: pytest.Config) -> bool:
+    """Whether tests that race and kill run at their full size."""
+    return bool(pytestconfig.getoption("--full"))
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):

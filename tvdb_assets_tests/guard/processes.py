@@ -1,0 +1,94 @@
+"""Real processes for tests that race and kill: cheap to start, and nothing shared with pytest.
+
+What belongs here: starting them and seeing how they ended. What does not: what they do. They
+come from a fork server that has imported the package once, so that hundreds can be killed; it
+is an interpreter of its own, without pytest's threads.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+KILLED = -signal.SIGKILL
+_PATIENCE_SECONDS = 120
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["tvdb_assets_tests.guard.preloaded"])
+
+
+def start(target: Callable[..., Any], *arguments: Any) -> BaseProcess:
+    """Run a module-level function in a new process; what it returns is lost."""
+    process = _CONTEXT.Process(target=target, args=arguments, daemon=True)
+    process.start()
+    return process
+
+
+def ended(process: BaseProcess) -> int:
+    """Wait for a process; returns its exit code, `KILLED` for one that was killed."""
+    process.join(_PATIENCE_SECONDS)
+    assert process.exitcode is not None, "it never ended"
+    return process.exitcode
+
+
+class Crew:
+    """Processes that do one task after the other, all of them at once."""
+
+    def __init__(self, target: Callable[[Any], Any], size: int) -> None:
+        """Each process calls ``target`` with what it is told, and tells what that returns."""
+        self.members = []
+        for _ in range(size):
+            here, there = _CONTEXT.Pipe()
+            self.members.append((start(_serve, there, target), here))
+            there.close()
+
+    def tell(self, tasks: Sequence[Any]) -> list[Any]:
+        """Give the first processes a task each; returns what they made, in their order."""
+        for (_, pipe), task in zip(self.members, tasks, strict=False):
+            pipe.send(task)
+        return [self._answer(place) for place in range(len(tasks))]
+
+    def send(self, place: int, task: Any) -> None:
+        """Give one process a task, and do not wait for it."""
+        self.members[place][1].send(task)
+
+    def kill(self, place: int) -> None:
+        """SIGKILL, then wait until it is gone."""
+        process, pipe = self.members[place]
+        process.kill()
+        assert ended(process) == KILLED
+        pipe.close()
+
+    def _answer(self, place: int) -> Any:
+        process, pipe = self.members[place]
+        assert wait([pipe, process.sentinel], _PATIENCE_SECONDS), "it never answered"
+        answer = pipe.recv()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for process, pipe in self.members:
+            if process.is_alive():
+                process.kill()
+            process.join()
+            pipe.close()
+
+
+def _serve(pipe: Connection, target: Callable[[Any], Any]) -> None:
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer = target(task)
+        except Exception as error:
+            answer = error
+        pipe.send(answer)
