@@ -9,6 +9,7 @@ COPY without a round trip each.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ from tvdb_assets.storage.database import Database
 
 Connection: TypeAlias = psycopg.Connection[Any]
 _LOCK_NAMESPACE = 0x7464 << 48  # "td": keeps our advisory locks apart from other users' keys
+_NAME_NAMESPACE = 0x746E << 48  # "tn": and the names of claims apart from documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +115,16 @@ class DocumentStore:
         The claim ends with the block, or with the process, however it ends.
 
         Yields:
-            A name of the claim: the number of an advisory lock that it holds.
+            A name of the claim: the number of an advisory lock that it holds, and that no
+            other claim ever holds, whichever documents a later one shares with it.
         """
-        keys = sorted(_LOCK_NAMESPACE | document_id for document_id in document_ids)
+        name = _NAME_NAMESPACE | secrets.randbits(48)
+        keys = [name, *sorted(_LOCK_NAMESPACE | document_id for document_id in document_ids)]
         with self._database.session() as session:
             for key in keys:
                 session.execute("SELECT pg_advisory_lock(%s)", (key,))
             try:
-                yield keys[0]
+                yield name
             finally:
                 session.execute("SELECT pg_advisory_unlock(k) FROM unnest(%s::bigint[]) k", (keys,))
 
