@@ -27,6 +27,7 @@ KeepText: TypeAlias = Callable[[Transaction, ParsedDocument], None]
 """Stores a text in the transaction that posts its cost."""
 _FIRST_POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0
+_TURN_SECONDS = 0.25
 _LEASE = timedelta(hours=48)
 """So long the service keeps a job's result, and a hold waits for it."""
 
@@ -82,12 +83,10 @@ class PaidParsing:
             ParseError: the service gave no usable text of it, or not in time.
             ServiceError: as of `Guard.call`.
         """
-        parser, digest = self._parser, sha256(data).digest()
-        known = await asyncio.to_thread(self._jobs.find, parser.service, digest, parser.fingerprint)
-        if known is not None:
-            job = Job(known[0], Hold(known[1], known[2]))
-        else:
-            job = await self._submit(data, path, most_pages, digest, waits_for_breaker)
+        digest = sha256(data).digest()
+        job = await self._known(digest) or await self._submit_once(
+            data, path, most_pages, digest, waits_for_breaker
+        )
         finished = await self._await(job, media_type, waits_for_breaker)
         # What may be cut is paid for, but neither stored nor given.
         is_guess = media_type != "application/pdf" and most_pages > 1
@@ -99,6 +98,26 @@ class PaidParsing:
             raise finished.error
         assert finished.parsed is not None
         return finished.parsed
+
+    async def _known(self, digest: bytes) -> Job | None:
+        parser = self._parser
+        known = await asyncio.to_thread(self._jobs.find, parser.service, digest, parser.fingerprint)
+        return None if known is None else Job(known[0], Hold(known[1], known[2]))
+
+    async def _submit_once(
+        self, data: bytes, path: str, pages: int, digest: bytes, waits_for_breaker: bool
+    ) -> Job:
+        """Submit, unless another document or process is just submitting the same bytes."""
+        turn = self._jobs.turn(digest, self._parser.fingerprint)
+        take = await asyncio.to_thread(turn.__enter__)
+        try:
+            while not await asyncio.to_thread(take):
+                await asyncio.sleep(_TURN_SECONDS)
+            return await self._known(digest) or await self._submit(
+                data, path, pages, digest, waits_for_breaker
+            )
+        finally:
+            await asyncio.to_thread(turn.__exit__, None, None, None)
 
     async def _submit(
         self, data: bytes, path: str, pages: int, digest: bytes, waits_for_breaker: bool

@@ -6,8 +6,11 @@ it costs.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +44,25 @@ class ParseJobs:
                 " ORDER BY j.submitted_at DESC LIMIT 1",
                 (service, content_sha256, fingerprint, KEPT),
             ).fetchone()
+
+    @contextmanager
+    def turn(self, content_sha256: bytes, fingerprint: str) -> Iterator[Callable[[], bool]]:
+        """A turn to submit these bytes, which one caller of all processes has at a time.
+
+        Yields:
+            Takes the turn, and says whether it has it. It ends with the block, or with the
+            process, however that ends.
+        """
+        digest = sha256(content_sha256 + fingerprint.encode()).digest()
+        key = int.from_bytes(digest[:8], signed=True)
+        # Of its own: the pool's few connections are needed to get on while this one is held.
+        with psycopg.connect(self._database.url, autocommit=True) as session:
+
+            def take() -> bool:
+                row = session.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
+                return row is not None and bool(row[0])
+
+            yield take
 
     def add(
         self,
