@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 KILLED = -signal.SIGKILL
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 60
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tvdb_assets_tests.guard.preloaded"])
 
