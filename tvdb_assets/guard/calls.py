@@ -21,7 +21,7 @@ from uuid import UUID, uuid4
 import psycopg
 import stamina
 
-from tvdb_assets.errors import TvdbError
+from tvdb_assets.errors import StorageError, TvdbError
 from tvdb_assets.guard.failures import CallFailed, Charge
 from tvdb_assets.guard.ledger import Attempt, Hold, Ledger
 from tvdb_assets.guard.limiter import RateLimits
@@ -190,6 +190,8 @@ class Guard:
                     if tries.wait_after(failure) is False or attempt.num == self._attempts:
                         raise failure.error from failure
                     raise
+                except psycopg.Error as error:
+                    raise _ledger_lost() from error
         raise AssertionError("unreachable")
 
     async def ask(
@@ -258,7 +260,8 @@ class Guard:
             await self._admit(call.service, call.account, tokens, str(hold.entry_id))
             self._reached("admitted", call, hold)
         except BaseException as error:
-            code = error.code if isinstance(error, TvdbError) else "cancelled"
+            cause = error.error if isinstance(error, CallFailed) else error
+            code = cause.code if isinstance(cause, TvdbError) else "cancelled"
             await asyncio.to_thread(self.ledger.void, hold, outcome=code, was_sent=False)
             raise
         self._reached("before_send", call, hold)
@@ -381,3 +384,11 @@ class Guard:
     def _reached(self, point: str, call: PaidCall, hold: Hold | None = None) -> None:
         if self._observer is not None:
             self._observer.reached(point, call, hold)
+
+
+def _ledger_lost() -> StorageError:
+    return StorageError(
+        "ledger_unreachable",
+        "The cost ledger was lost during a paid call, so nothing more may be paid.",
+        remedy="Check the database and run it again; what the call may have cost stays held.",
+    )

@@ -45,11 +45,12 @@ class Crew:
             self.members.append((start(_serve, there, target), here))
             there.close()
 
-    def tell(self, tasks: Sequence[Any]) -> list[Any]:
-        """Give the first processes a task each; returns what they made, in their order."""
-        for (_, pipe), task in zip(self.members, tasks, strict=False):
-            pipe.send(task)
-        return [self._answer(place) for place in range(len(tasks))]
+    def tell(self, tasks: Sequence[Any], first: int = 0) -> list[Any]:
+        """Give processes a task each, from the ``first`` on; returns what they made, in order."""
+        places = range(first, first + len(tasks))
+        for place, task in zip(places, tasks, strict=True):
+            self.send(place, task)
+        return [self._answer(place) for place in places]
 
     def send(self, place: int, task: Any) -> None:
         """Give one process a task, and do not wait for it."""
