@@ -231,10 +231,11 @@ class Ledger:
         committed, is_whole = self._read_windows(tx, service, now, lock=True)
         if is_whole:
             return committed
-        # The first of a window; whoever comes second finds the rows, or waits for them.
+        # The first of a window; whoever comes second finds the rows, or waits for them. A row
+        # that is there meanwhile is locked too, so that here as well none waits in a circle.
         tx.cursor().executemany(
-            "INSERT INTO tvdb.budget_windows (scope, period, starts_at) VALUES (%s, %s, %s)"
-            " ON CONFLICT DO NOTHING",
+            "INSERT INTO tvdb.budget_windows AS w (scope, period, starts_at) VALUES (%s, %s, %s)"
+            " ON CONFLICT (scope, period, starts_at) DO UPDATE SET requests = w.requests",
             [
                 (_EVERYTHING, "day", committed.day),
                 (service, "day", committed.day),
