@@ -62,9 +62,7 @@ async def call_on(database: Database, given: Once, observer: Observer | None = N
     embedder = OpenAIEmbedder(settings, httpx2.AsyncHTTPTransport(verify=False))
     ledger = Ledger(database, LIMITS, given.clock)
     states = ServiceStates(database, given.clock)
-    guard = Guard(
-        database, ledger, states, run_id="of the test", attempts=1, observer=observer
-    )
+    guard = Guard(database, ledger, states, run_id="of the test", attempts=1, observer=observer)
     paid = PaidCall(
         service="openai",
         operation="embed",

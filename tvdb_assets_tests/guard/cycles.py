@@ -39,7 +39,7 @@ class Cycles:
     count: int
     kill_at: int | None
     """The step at which it dies, of ``count`` times `STEPS`; None lives."""
-    lease: timedelta = timedelta(minutes=5)
+    lease: timedelta = timedelta(hours=1)
     limits: Limits = LIMITS
 
 

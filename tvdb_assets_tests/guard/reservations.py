@@ -5,7 +5,6 @@ What belongs here: what such a process does. What does not: what is checked of i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +29,7 @@ class Rush:
     now: datetime
     reservations: int
     limits: Limits
+    service: str = "openai"
 
 
 def attempt(
@@ -78,6 +78,9 @@ def opened(url: str) -> Database:
 def rush(given: Rush) -> int:
     """How many reservations were admitted."""
     ledger = Ledger(opened(given.url), given.limits, lambda: given.now)
-    one: Callable[[int], bool] = lambda _: reserve(ledger, attempt()) is not None  # noqa: E731
+
+    def one(_: int) -> bool:
+        return reserve(ledger, attempt(service=given.service)) is not None
+
     with ThreadPoolExecutor(THREADS) as threads:
         return sum(threads.map(one, range(given.reservations)))

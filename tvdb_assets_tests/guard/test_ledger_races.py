@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -41,6 +42,17 @@ def test_eight_processes_admit_exactly_what_fits(database: Database, is_full: bo
             assert spent == [("", Decimal(5)), ("openai", Decimal(5))]
     check_counters(database)
     assert ledger_usd(database) == 5 * len(days)
+
+
+def test_the_first_reservations_of_a_day_do_not_wait_in_a_circle(database: Database) -> None:
+    """The rows of a window are made by whoever comes first, of either service."""
+    with Crew(rush, 8) as crew:
+        for number in range(25):
+            day = NOON + timedelta(days=number)
+            rushes = [Rush(database.url, day, 4, LIMITS, name) for name in ("openai", "llamaparse")]
+
+            assert sum(crew.tell(rushes * 4)) == 32
+    check_counters(database)
 
 
 def test_two_services_at_once_share_the_budget_of_the_day(database: Database) -> None:
@@ -96,15 +108,12 @@ def test_no_order_of_events_admits_beyond_the_limit(
         elif step == "move":
             now[0] += timedelta(minutes=value or 0)
         elif step == "reconcile":
-            cost = None if value is None else Decimal(value) / 10
-            ledger.reconcile(None if value is None else lambda entry: cost)
+            ledger.reconcile(None if value is None else partial(_cost, Decimal(value) / 10))
         elif holds:
             hold = late.choice(holds)
             if step == "void":
                 holds.remove(hold)
-                ledger.void(
-                    hold, outcome="x", status=429 if value else None, was_sent=bool(value)
-                )
+                ledger.void(hold, outcome="x", status=429 if value else None, was_sent=bool(value))
             else:
                 with database.transaction() as tx:
                     if step == "lose":
@@ -187,6 +196,10 @@ def test_asking_the_service_holds_up_no_reservation(database: Database) -> None:
 
     assert ledger_usd(database) == Decimal("0.45")
     check_counters(database)
+
+
+def _cost(cost: Decimal, entry: Entry) -> Decimal:
+    return cost
 
 
 def _spent(database: Database, now: datetime) -> Decimal:

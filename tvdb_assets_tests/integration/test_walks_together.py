@@ -146,7 +146,9 @@ def test_the_same_bytes_under_three_names_are_parsed_for_money_once(
     names = ("a.html", "b.html", "copy/c.html")
     for name in names:
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text("<html><body><p>The same page, wherever it is.</p></body></html>")
+        (folder / name).write_text(
+            "<html><body><p>The same page, wherever it is.</p></body></html>"
+        )
     register(database, folder)
     with running_server(Behaviour(latency_seconds=0.1)) as server:
         trips = [
@@ -171,9 +173,7 @@ def test_a_job_that_was_submitted_is_awaited_by_the_next_walk(
     with running_server() as server:
         killed = Trip(database.url, str(folder), server.url, "before_poll")
         assert ended(start(go, killed)) == KILLED
-        ((state, held),) = rows(
-            database, "SELECT state, job_id IS NOT NULL FROM tvdb.cost_ledger"
-        )
+        ((state, held),) = rows(database, "SELECT state, job_id IS NOT NULL FROM tvdb.cost_ledger")
         assert (state, held) == ("pending", True)
 
         assert ended(start(go, Trip(database.url, str(folder), server.url))) == 0
