@@ -34,6 +34,8 @@ class Refusal:
     """Fingerprint of key, server and model: another account is not refused."""
     until: float
     """Then one caller may ask again."""
+    probe: str = ""
+    """Who asks again right now; the others wait for what it finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,18 @@ Change: TypeAlias = Callable[[ServiceState, float, str], ServiceState]
 
 
 def take_place(
-    service: str, account: str, tokens: int, patience: float
-) -> Callable[[ServiceState, float], tuple[ServiceState, float]]:
-    def transition(state: ServiceState, now: float) -> tuple[ServiceState, float]:
+    service: str, account: str, tokens: int, patience: float, caller: str
+) -> Callable[[ServiceState, float], tuple[ServiceState, float | None]]:
+    """Returns the seconds to wait; None where another asks a service that refused: try again."""
+
+    def transition(state: ServiceState, now: float) -> tuple[ServiceState, float | None]:
         refusal = state.refusal
         if refusal is not None and refusal.account == account:
             if now < refusal.until:
+                if refusal.probe:
+                    return state, None
                 raise RefusedError(refusal.code, refusal.message, remedy=refusal.remedy)
-            # One asks again; the others wait for what it finds.
-            later = replace(refusal, until=now + _REFUSAL_PROBE_SECONDS)
+            later = replace(refusal, until=now + _REFUSAL_PROBE_SECONDS, probe=caller)
             state = replace(state, refusal=later)
         changed, wait, is_taken = limiter.admit(state.limiter, now, tokens, patience)
         if not is_taken:
@@ -80,6 +85,8 @@ def take_place(
 def pass_breaker(caller: str) -> Callable[[ServiceState, float], tuple[ServiceState, float]]:
     def transition(state: ServiceState, now: float) -> tuple[ServiceState, float]:
         changed, wait = breaker.admit(state.breaker, now, caller)
+        if wait:
+            state = _unprobed(state, now, caller)
         return replace(state, breaker=changed), wait
 
     return transition
@@ -100,13 +107,23 @@ def answered(limits: RateLimits) -> Change:
 
 
 def abandoned(state: ServiceState, now: float, caller: str) -> ServiceState:
+    state = _unprobed(state, now, caller)
     return replace(state, breaker=breaker.released(state.breaker, caller))
+
+
+def _unprobed(state: ServiceState, now: float, caller: str) -> ServiceState:
+    """Whoever asked a service that had refused did not find out: let another ask."""
+    refusal = state.refusal
+    if refusal is None or refusal.probe != caller:
+        return state
+    return replace(state, refusal=replace(refusal, until=now, probe=""))
 
 
 def failed(account: str, failure: CallFailed) -> Change:
     error = failure.error
 
     def change(state: ServiceState, now: float, caller: str) -> ServiceState:
+        state = _unprobed(state, now, caller)
         if failure.kind is Kind.CONTENT or failure.kind is Kind.UNKNOWN:
             return replace(state, breaker=breaker.answered(state.breaker, caller))
         state = replace(state, failed_at=now, failed_code=error.code, failed_message=error.message)
