@@ -18,6 +18,8 @@ from tvdb_assets.guard.limiter import Limiter, RateLimits
 
 REFUSED_SECONDS = 900.0
 """How long a service that refused key, quota or model is left alone, with the same account."""
+TOO_LARGE = "request_exceeds_rate"
+"""The code of a request that no wait would let through; parts of it may pass."""
 _REFUSAL_PROBE_SECONDS = 120.0
 _RESTED_SECONDS = 5.0
 """A success is noted no more often than this, so that a healthy service costs no writes."""
@@ -70,6 +72,13 @@ def take_place(
                 raise RefusedError(refusal.code, refusal.message, remedy=refusal.remedy)
             later = replace(refusal, until=now + _REFUSAL_PROBE_SECONDS, probe=caller)
             state = replace(state, refusal=later)
+        most = state.limiter.limits.tokens_per_minute
+        if most and tokens > most:
+            raise RateError(
+                TOO_LARGE,
+                f"A request of {tokens} tokens is more than {service} takes in a minute, {most:g}.",
+                remedy="Lower TVDB_CHUNK_TOKENS, or have the rate limit of the account raised.",
+            )
         changed, wait, is_taken = limiter.admit(state.limiter, now, tokens, patience)
         if not is_taken:
             raise RateError(
@@ -135,9 +144,9 @@ def failed(account: str, failure: CallFailed) -> Change:
             until = now + REFUSED_SECONDS
             refusal = Refusal(error.code, error.message, error.remedy, account, until)
             state = replace(state, refusal=refusal)
+        known = limiter.learned(state.limiter, failure.limits)
         if failure.retry_after is not None:
-            waiting = limiter.blocked(state.limiter, now, failure.retry_after)
-            state = replace(state, limiter=waiting)
-        return state
+            known = limiter.blocked(known, now, failure.retry_after)
+        return replace(state, limiter=known)
 
     return change

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tvdb_assets.errors import BudgetError, EmbeddingError, RateError, RefusedError, TvdbError
 from tvdb_assets.guard.calls import Answer, Guard, PaidCall, Transaction
 from tvdb_assets.guard.ledger import Hold
+from tvdb_assets.guard.service_state import TOO_LARGE
 from tvdb_assets.models import Provenance, VectorSpace
 from tvdb_assets.pipeline.batching import batches, halves
 from tvdb_assets.pipeline.tokens import count_tokens
@@ -211,7 +212,7 @@ class PaidEmbedding:
 
     async def _attempt(
         self, texts: Sequence[Text], part: _Part, result: _Result
-    ) -> EmbeddingError | BudgetError | None:
+    ) -> EmbeddingError | BudgetError | RateError | None:
         """One request; why it was refused or not made, if a part of it may fare better."""
         async with self._places:
             if self._halted is not None:
@@ -221,6 +222,8 @@ class PaidEmbedding:
             except (EmbeddingError, BudgetError) as error:
                 return error
             except TvdbError as error:
+                if isinstance(error, RateError) and error.code == TOO_LARGE:
+                    return error
                 self._halt(error)
                 return None
             self._accepted += 1
