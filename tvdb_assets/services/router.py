@@ -18,8 +18,10 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
+from hashlib import sha256
 from typing import cast
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import httpx2
 
@@ -94,6 +96,7 @@ class ServiceRouter:
         self._clock = clock
         self._observer = observer
         self._transport = transport
+        self._being_parsed: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
         self.run_id = run_id or f"router-{uuid4()}"
         self.parser_mode = settings.resolved_parser_mode
         self.embedder_mode = settings.resolved_embedder_mode
@@ -259,7 +262,9 @@ class ServiceRouter:
             ParseJobs(self.database, self.run_id, self._clock),
             deadline_seconds=self._settings.llamaparse_timeout_seconds,
         )
-        async with self.places:
+        # Equal files one after the other, so that the first one's job serves all of them.
+        digest = sha256(data).digest()
+        async with self._being_parsed.setdefault(digest, asyncio.Lock()), self.places:
             return await parsing.parse(
                 data,
                 path,
