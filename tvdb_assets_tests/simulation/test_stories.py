@@ -8,14 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from io import BytesIO
 from typing import Any
 
 import pytest
-from PIL import Image
 
-from tvdb_assets.services.llamaparse import MEDIA_TYPES
-from tvdb_assets.services.preparing import most_pages
 from tvdb_assets.storage.database import Database
 from tvdb_assets_tests.paid_apis import Behaviour, FaultKind
 from tvdb_assets_tests.simulation.corpus import make_corpus
@@ -52,7 +48,7 @@ def states(world: World) -> dict[str, tuple[str, str | None]]:
 
 def test_a_job_that_is_not_found_fails_its_document_and_nothing_else(shared: Shared) -> None:
     world = fine(shared, ["page1.html", "policy3.md"])
-    world.apis.faults.script(FaultKind.NOT_FOUND, operation="poll", times=2)
+    world.apis.faults.script(FaultKind.NOT_FOUND, operation="poll")
 
     check_walk(world, world.walk())
 
@@ -108,9 +104,3 @@ def test_a_request_that_is_larger_than_a_minutes_allowance_is_cut(shared: Shared
     check_walk(world, world.walk())
     assert shown(world) == set(documents)
     assert [request.status for request in world.apis.requests].count(429) <= 2
-
-
-def test_a_picture_is_one_page_and_so_not_cut() -> None:
-    file = BytesIO()
-    Image.new("RGB", (8, 8)).save(file, "PNG")
-    assert most_pages(file.getvalue(), "scan.png", MEDIA_TYPES) > 1
