@@ -71,6 +71,14 @@ def database(server_url: str, _template: str) -> Iterator[Database]:
             yield made
 
 
+@pytest.fixture(scope="module")
+def shared_database(server_url: str, _template: str) -> Iterator[Database]:
+    """As `database`, but one for all tests of a module, which keep apart by themselves."""
+    for url in _new_database(server_url, _template):
+        with Database(url) as made:
+            yield made
+
+
 @pytest.fixture(scope="session")
 def _template(server_url: str) -> str:
     with psycopg.connect(server_url, autocommit=True) as connection:

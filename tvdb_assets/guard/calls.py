@@ -45,7 +45,7 @@ T = TypeVar("T")
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 20.0
 _PROBED_SECONDS = 0.25
-"""Between looks at what another caller's probe found."""
+"""Between looks at what another found, who asks a service that had refused or failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,9 +312,9 @@ class Guard:
             RateError: the wait would be too long.
             BreakerError: the breaker is open.
         """
-        wait = await asyncio.to_thread(
-            self.states.change, service, take_place(service, account, tokens, self._patience)
-        )
+        place = take_place(service, account, tokens, self._patience, caller)
+        while (wait := await asyncio.to_thread(self.states.change, service, place)) is None:
+            await asyncio.sleep(_PROBED_SECONDS)
         if wait:
             await asyncio.sleep(wait)
         # Last, so that a probe's lease is not spent on waiting.

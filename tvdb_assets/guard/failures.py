@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from tvdb_assets.errors import TvdbError, causes_of, link
+from tvdb_assets.guard.limiter import RateLimits
 
 
 class Kind(StrEnum):
@@ -52,6 +53,7 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
         retry_after: float | None = None,
         status: int | None = None,
         request_id: str | None = None,
+        limits: RateLimits | None = None,
     ) -> None:
         super().__init__(f"{kind}: {error.code}")
         self.kind = kind
@@ -62,10 +64,12 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
         """Seconds, where the service asked for it."""
         self.status = status
         self.request_id = request_id
+        self.limits = limits or RateLimits()
+        """As told in the answer's headers."""
 
     def __reduce__(self) -> tuple[object, ...]:
         rest = (self.charge, self.was_sent, self.retry_after, self.status, self.request_id)
-        return _rebuild, (self.kind, self.error, rest), {"causes": causes_of(self)}
+        return _rebuild, (self.kind, self.error, (*rest, self.limits)), {"causes": causes_of(self)}
 
     def __setstate__(self, state: dict[str, Any] | None) -> None:
         link(self, (state or {}).get("causes", ()))
@@ -74,9 +78,9 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
 def _rebuild(
     kind: Kind,
     error: TvdbError,
-    rest: tuple[Charge, bool, float | None, int | None, str | None],
+    rest: tuple[Charge, bool, float | None, int | None, str | None, RateLimits],
 ) -> CallFailed:
-    charge, was_sent, retry_after, status, request_id = rest
+    charge, was_sent, retry_after, status, request_id, limits = rest
     return CallFailed(
         kind,
         error,
@@ -85,4 +89,5 @@ def _rebuild(
         retry_after=retry_after,
         status=status,
         request_id=request_id,
+        limits=limits,
     )

@@ -35,6 +35,8 @@ Connection: TypeAlias = psycopg.Connection[Any]
 Clock: TypeAlias = Callable[[], datetime]
 _EVERYTHING = ""
 """The scope of the windows that all services share."""
+_UNSURE = ("lost", "bad_answer", "assumed")
+"""Outcomes that are posted at a bound, because what was billed is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,8 @@ class Ledger:
 
         Args:
             billed: asks the service what an entry cost, in US dollars; None, or an answer of
-                None, leaves it at its bound. Asked for answers that were lost, too.
+                None, leaves it at its bound. Asked for answers that were lost or
+                could not be used, too.
 
         Returns:
             How many entries were settled or corrected.
@@ -197,10 +200,10 @@ class Ledger:
             cursor.execute(
                 "SELECT entry_id, service, run_id, job_id, reserved_usd FROM tvdb.cost_ledger"
                 " WHERE (state = 'pending' AND lease_until < %(now)s)"
-                "    OR (%(can_ask)s AND state = 'posted' AND outcome IN ('lost', 'assumed'))"
+                "    OR (%(can_ask)s AND state = 'posted' AND outcome = ANY(%(unsure)s))"
                 # Windows are locked day by day, so that none waits in a circle.
                 " ORDER BY day, entry_id FOR UPDATE SKIP LOCKED",
-                {"now": self.now(tx), "can_ask": billed is not None},
+                {"now": self.now(tx), "can_ask": billed is not None, "unsure": list(_UNSURE)},
             )
             entries = cursor.fetchall()
             # All are asked for first: settling locks the windows that reservations need.
@@ -323,6 +326,7 @@ class Ledger:
                 "outcome": outcome,
                 "status": status,
                 "request_id": request_id,
+                "unsure": list(_UNSURE),
                 "now": self.now(tx),
             },
         )
@@ -368,7 +372,7 @@ WITH before AS (
     FROM tvdb.cost_ledger
     WHERE entry_id = %(entry)s
       AND (state = 'pending' OR outcome = 'not_billed'
-           OR (state = 'posted' AND outcome IN ('lost', 'assumed')))
+           OR (state = 'posted' AND outcome = ANY(%(unsure)s)))
     FOR UPDATE
 ), settled AS (
     UPDATE tvdb.cost_ledger l SET

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from functools import cache
 
 from tvdb_assets.errors import ConfigurationError
 
@@ -38,6 +39,7 @@ class Price:
         return (self.unit_usd * quantity).quantize(_SMALLEST, ROUND_CEILING)
 
 
+@cache
 def embedding_price(model: str, usd_per_million: Decimal | None = None) -> Price:
     """The price of an input token of an OpenAI embedding model.
 

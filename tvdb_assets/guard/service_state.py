@@ -18,6 +18,8 @@ from tvdb_assets.guard.limiter import Limiter, RateLimits
 
 REFUSED_SECONDS = 900.0
 """How long a service that refused key, quota or model is left alone, with the same account."""
+TOO_LARGE = "request_exceeds_rate"
+"""The code of a request that no wait would let through; parts of it may pass."""
 _REFUSAL_PROBE_SECONDS = 120.0
 _RESTED_SECONDS = 5.0
 """A success is noted no more often than this, so that a healthy service costs no writes."""
@@ -34,6 +36,8 @@ class Refusal:
     """Fingerprint of key, server and model: another account is not refused."""
     until: float
     """Then one caller may ask again."""
+    probe: str = ""
+    """Who asks again right now; the others wait for what it finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +59,26 @@ Change: TypeAlias = Callable[[ServiceState, float, str], ServiceState]
 
 
 def take_place(
-    service: str, account: str, tokens: int, patience: float
-) -> Callable[[ServiceState, float], tuple[ServiceState, float]]:
-    def transition(state: ServiceState, now: float) -> tuple[ServiceState, float]:
+    service: str, account: str, tokens: int, patience: float, caller: str
+) -> Callable[[ServiceState, float], tuple[ServiceState, float | None]]:
+    """Returns the seconds to wait; None where another asks a service that refused: try again."""
+
+    def transition(state: ServiceState, now: float) -> tuple[ServiceState, float | None]:
         refusal = state.refusal
         if refusal is not None and refusal.account == account:
             if now < refusal.until:
+                if refusal.probe:
+                    return state, None
                 raise RefusedError(refusal.code, refusal.message, remedy=refusal.remedy)
-            # One asks again; the others wait for what it finds.
-            later = replace(refusal, until=now + _REFUSAL_PROBE_SECONDS)
+            later = replace(refusal, until=now + _REFUSAL_PROBE_SECONDS, probe=caller)
             state = replace(state, refusal=later)
+        most = state.limiter.limits.tokens_per_minute
+        if most and tokens > most:
+            raise RateError(
+                TOO_LARGE,
+                f"A request of {tokens} tokens is more than {service} takes in a minute, {most:g}.",
+                remedy="Lower TVDB_CHUNK_TOKENS, or have the rate limit of the account raised.",
+            )
         changed, wait, is_taken = limiter.admit(state.limiter, now, tokens, patience)
         if not is_taken:
             raise RateError(
@@ -80,6 +94,8 @@ def take_place(
 def pass_breaker(caller: str) -> Callable[[ServiceState, float], tuple[ServiceState, float]]:
     def transition(state: ServiceState, now: float) -> tuple[ServiceState, float]:
         changed, wait = breaker.admit(state.breaker, now, caller)
+        if wait:
+            state = _unprobed(state, now, caller)
         return replace(state, breaker=changed), wait
 
     return transition
@@ -100,13 +116,23 @@ def answered(limits: RateLimits) -> Change:
 
 
 def abandoned(state: ServiceState, now: float, caller: str) -> ServiceState:
+    state = _unprobed(state, now, caller)
     return replace(state, breaker=breaker.released(state.breaker, caller))
+
+
+def _unprobed(state: ServiceState, now: float, caller: str) -> ServiceState:
+    """Whoever asked a service that had refused did not find out: let another ask."""
+    refusal = state.refusal
+    if refusal is None or refusal.probe != caller:
+        return state
+    return replace(state, refusal=replace(refusal, until=now, probe=""))
 
 
 def failed(account: str, failure: CallFailed) -> Change:
     error = failure.error
 
     def change(state: ServiceState, now: float, caller: str) -> ServiceState:
+        state = _unprobed(state, now, caller)
         if failure.kind is Kind.CONTENT or failure.kind is Kind.UNKNOWN:
             return replace(state, breaker=breaker.answered(state.breaker, caller))
         state = replace(state, failed_at=now, failed_code=error.code, failed_message=error.message)
@@ -118,9 +144,9 @@ def failed(account: str, failure: CallFailed) -> Change:
             until = now + REFUSED_SECONDS
             refusal = Refusal(error.code, error.message, error.remedy, account, until)
             state = replace(state, refusal=refusal)
+        known = limiter.learned(state.limiter, failure.limits)
         if failure.retry_after is not None:
-            waiting = limiter.blocked(state.limiter, now, failure.retry_after)
-            state = replace(state, limiter=waiting)
-        return state
+            known = limiter.blocked(known, now, failure.retry_after)
+        return replace(state, limiter=known)
 
     return change

@@ -17,9 +17,10 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from tvdb_assets.errors import BudgetError, EmbeddingError, RefusedError, TvdbError
+from tvdb_assets.errors import BudgetError, EmbeddingError, RateError, RefusedError, TvdbError
 from tvdb_assets.guard.calls import Answer, Guard, PaidCall, Transaction
 from tvdb_assets.guard.ledger import Hold
+from tvdb_assets.guard.service_state import TOO_LARGE
 from tvdb_assets.models import Provenance, VectorSpace
 from tvdb_assets.pipeline.batching import batches, halves
 from tvdb_assets.pipeline.tokens import count_tokens
@@ -138,6 +139,9 @@ class PaidEmbedding:
         self._accepted = 0
         self._unknown = 0
         self._halted: TvdbError | None = None
+        self._in_line = 0
+        self._left = asyncio.Event()
+        """Set, and replaced, whenever a request leaves the line."""
 
     async def embed(self, texts: Sequence[Text]) -> Embedded:
         """Pay for what these texts need.
@@ -208,20 +212,43 @@ class PaidEmbedding:
 
     async def _attempt(
         self, texts: Sequence[Text], part: _Part, result: _Result
-    ) -> EmbeddingError | BudgetError | None:
+    ) -> EmbeddingError | BudgetError | RateError | None:
         """One request; why it was refused or not made, if a part of it may fare better."""
         async with self._places:
             if self._halted is not None:
                 return None
             try:
-                await self._request(texts, part.order, result, part.is_split)
+                await self._stand_in_line(texts, part, result)
             except (EmbeddingError, BudgetError) as error:
                 return error
             except TvdbError as error:
+                if isinstance(error, RateError) and error.code == TOO_LARGE:
+                    return error
                 self._halt(error)
                 return None
             self._accepted += 1
             return None
+
+    async def _stand_in_line(self, texts: Sequence[Text], part: _Part, result: _Result) -> None:
+        """As `_request`, but where the line is too long it waits for another to leave it."""
+        while self._halted is None:
+            self._in_line += 1
+            is_too_long = False
+            try:
+                return await self._request(texts, part.order, result, part.is_split)
+            except RateError as error:
+                was_sent = error.__cause__ is not None
+                is_too_long = error.code == "rate_limited" and not was_sent and self._in_line > 1
+                if not is_too_long:
+                    raise
+                left = self._left
+            finally:
+                self._in_line -= 1
+                if not is_too_long:
+                    self._left.set()
+                    self._left = asyncio.Event()
+            await left.wait()
+        raise self._halted
 
     def _halt(self, error: TvdbError) -> None:
         self._halted = self._halted or error

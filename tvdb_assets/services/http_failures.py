@@ -184,15 +184,24 @@ def _retry_after(headers: Mapping[str, str], now: datetime | None) -> float | No
         return milliseconds / 1_000
     value = headers.get("retry-after")
     seconds = _number(value)
-    if seconds is not None or value is None:
+    if seconds is not None:
         return seconds
+    date = _date(value)
+    if date is None:
+        return None
+    # By the service's own clock, where it tells the time: ours may be wrong.
+    now = now or _date(headers.get("date")) or datetime.now(UTC)
+    return max(0.0, (date - now).total_seconds())
+
+
+def _date(value: str | None) -> datetime | None:
+    if value is None:
+        return None
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+        return date.astimezone(UTC) if date.tzinfo is not None else date.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
 
 
 def _number(value: str | None) -> float | None:

@@ -180,7 +180,8 @@ class PaidParsing:
             if finished.parsed is not None and keep is not None:
                 keep(tx, finished.parsed)
             # Where the service has not said yet what it billed, the bound stands for it.
-            outcome, status = ("lost", 404) if finished.is_lost else ("answered", 200)
+            outcome = "lost" if finished.is_lost else "assumed" if cost is None else "answered"
+            status = 404 if finished.is_lost else 200
             self._guard.ledger.post(tx, job.hold, cost=cost, outcome=outcome, status=status)
             state = "done" if finished.parsed is not None else "failed"
             self._jobs.close(tx, self._parser.service, job.job_id, state)

@@ -256,7 +256,7 @@ class ServiceRouter:
         parsing = PaidParsing(
             self.guard,
             self.paid_parser,
-            ParseJobs(self.database, self.run_id),
+            ParseJobs(self.database, self.run_id, self._clock),
             deadline_seconds=self._settings.llamaparse_timeout_seconds,
         )
         async with self.places:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
@@ -26,10 +26,13 @@ results for 48 hours."""
 class ParseJobs:
     """The submissions of one database."""
 
-    def __init__(self, database: Database, run_id: str) -> None:
-        """Rows that are written carry ``run_id``."""
+    def __init__(
+        self, database: Database, run_id: str, clock: Callable[[], datetime] | None = None
+    ) -> None:
+        """Rows that are written carry ``run_id``; ``clock`` None means the database's own."""
         self._database = database
         self._run_id = run_id
+        self._clock = clock
 
     def find(
         self, service: str, content_sha256: bytes, fingerprint: str
@@ -40,9 +43,9 @@ class ParseJobs:
                 "SELECT j.job_id, j.entry_id, l.reserved_usd FROM tvdb.parse_jobs j"
                 " JOIN tvdb.cost_ledger l USING (entry_id)"
                 " WHERE j.service = %s AND j.content_sha256 = %s AND j.fingerprint = %s"
-                " AND j.state <> 'failed' AND j.submitted_at > now() - %s::interval"
+                " AND j.state <> 'failed' AND j.submitted_at > coalesce(%s, now()) - %s::interval"
                 " ORDER BY j.submitted_at DESC LIMIT 1",
-                (service, content_sha256, fingerprint, KEPT),
+                (service, content_sha256, fingerprint, self._now(), KEPT),
             ).fetchone()
 
     @contextmanager
@@ -76,9 +79,9 @@ class ParseJobs:
         """Note a submission in the transaction that settles its request."""
         tx.execute(
             "INSERT INTO tvdb.parse_jobs"
-            " (service, job_id, entry_id, content_sha256, fingerprint, run_id)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            (service, job_id, entry_id, content_sha256, fingerprint, self._run_id),
+            " (service, job_id, entry_id, content_sha256, fingerprint, run_id, submitted_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, coalesce(%s, now()))",
+            (service, job_id, entry_id, content_sha256, fingerprint, self._run_id, self._now()),
         )
 
     def close(self, tx: psycopg.Connection[Any], service: str, job_id: str, state: str) -> None:
@@ -87,3 +90,6 @@ class ParseJobs:
             "UPDATE tvdb.parse_jobs SET state = %s WHERE service = %s AND job_id = %s",
             (state, service, job_id),
         )
+
+    def _now(self) -> datetime | None:
+        return self._clock() if self._clock is not None else None

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import Any
 
 from tvdb_assets.guard.costs import DocumentCosts, cost_of_documents
 from tvdb_assets.models import Stage
@@ -47,11 +48,13 @@ class Walk:
         router: ServiceRouter,
         chunker: Chunker,
         max_document_bytes: int,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
-        """Nothing is opened or started yet."""
+        """Nothing is opened or started yet; ``loop_factory`` None is asyncio's own."""
         self._store = store
         self._index = index
         self._router = router
+        self._loop_factory = loop_factory
         self._preparing = Preparing(store, sources, router, chunker, max_document_bytes)
         self.embedded_texts = 0
         self.cached_texts = 0
@@ -71,7 +74,7 @@ class Walk:
         """
         finished: queue.SimpleQueue[list[Result] | None] = queue.SimpleQueue()
         with ThreadPoolExecutor(1, thread_name_prefix="tvdb-walk") as thread:
-            walking = thread.submit(asyncio.run, self._walk(partition_keys, stages, finished.put))
+            walking = thread.submit(self._run, self._walk(partition_keys, stages, finished.put))
             walking.add_done_callback(lambda _: finished.put(None))
             try:
                 while (results := finished.get()) is not None:
@@ -79,6 +82,10 @@ class Walk:
             finally:
                 self._is_stopped = True
             walking.result()
+
+    def _run(self, walk: Coroutine[Any, Any, None]) -> None:
+        with asyncio.Runner(loop_factory=self._loop_factory) as runner:
+            runner.run(walk)
 
     async def _walk(
         self,

@@ -15,6 +15,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from email.utils import formatdate
 from hashlib import sha256
 from urllib.parse import parse_qs, urlsplit
 
@@ -358,7 +359,8 @@ class PaidApis:
         late: float = 0.0,
         cut: Cut = Cut.NONE,
     ) -> Reply:
-        named = (("x-request-id", call.id), *call.rate_headers)
+        told = formatdate(call.now, usegmt=True)
+        named = (("date", told), ("x-request-id", call.id), *call.rate_headers)
         delay = self.behaviour.latency_seconds + late
         return Reply(status, headers + named, (content,), delay, cut, call.id)
 

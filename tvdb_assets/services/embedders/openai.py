@@ -267,6 +267,7 @@ def _status_failure(error: Any) -> CallFailed:
     said = str(body.get("message") or "").lower()
     failure = service_failure(NAME, status, code, headers)
     if failure is not None:
+        failure.limits = _limits(headers)
         return failure
     if status == 413 or code in _TOO_LONG or _TOO_LONG_WORDS.search(said):
         kind, refusal = Kind.CONTENT, text_too_long()

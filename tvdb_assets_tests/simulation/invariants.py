@@ -1,0 +1,234 @@
+"""What must hold, whatever happened.
+
+What belongs here: checks on a world's database and on the service's own logs. What does not:
+running it (`world`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+
+import numpy as np
+
+from tvdb_assets.errors import TvdbError
+from tvdb_assets.guard.calls import PaidCall
+from tvdb_assets.guard.ledger import Hold
+from tvdb_assets.walk import Result
+from tvdb_assets_tests.paid_apis import Charge, FaultKind, expected_vectors
+from tvdb_assets_tests.simulation.world import DIMENSIONS, World
+
+_UNUSABLE = frozenset(
+    {
+        FaultKind.TRUNCATED_JSON,
+        FaultKind.EMPTY_BODY,
+        FaultKind.HTML_200,
+        FaultKind.ONE_TOO_FEW,
+        FaultKind.ONE_TOO_MANY,
+        FaultKind.DUPLICATED_INDEX,
+        FaultKind.MISSING_INDEX,
+        FaultKind.WRONG_DIMENSIONS,
+        FaultKind.JOB_FAILED,
+        FaultKind.JOB_CANCELLED,
+        FaultKind.JOB_UNKNOWN_STATUS,
+        FaultKind.JOB_PARTIAL,
+        FaultKind.JOB_NEVER_FINISHES,
+    }
+)
+_ONE_UNUSABLE = frozenset({FaultKind.NOT_A_NUMBER, FaultKind.ZERO_VECTOR})
+_LEDGER = "coalesce(sum(CASE state WHEN 'pending' THEN reserved_usd ELSE posted_usd END), 0)"
+
+
+def check_walk(world: World, results: Sequence[Result]) -> None:
+    """After any walk, in any weather."""
+    _check_results(results)
+    _check_documents(world)
+    check_published(world)
+    check_windows(world)
+    ledger = ledger_dollars(world)
+    assert ledger >= world.apis.dollars, f"ledger {ledger} < billed {world.apis.dollars}"
+    pending = world.rows(
+        "SELECT operation, count(*) FROM tvdb.cost_ledger WHERE state = 'pending' GROUP BY 1"
+    )
+    assert {operation for operation, _ in pending} <= {"parse"}, pending
+    assert world.rows("SELECT count(*) FROM tvdb.text_claims") == [(0,)]
+
+
+def _check_results(results: Sequence[Result]) -> None:
+    for result in results:
+        error = result.error
+        if error is not None:
+            assert isinstance(error, TvdbError), repr(error)
+            assert error.code and error.message and error.remedy, repr(error)
+            assert error.document == result.path
+
+
+def _check_documents(world: World) -> None:
+    for path, status, code, message, remedy, is_degraded, complete, degraded in world.rows(
+        """
+        SELECT d.path, d.status, d.error_code, d.error_message, d.error_remedy, d.is_degraded,
+               count(*) FILTER (WHERE NOT s.is_stand_in), count(*) FILTER (WHERE s.is_stand_in)
+        FROM tvdb.documents d LEFT JOIN tvdb.publications u USING (document_id)
+        LEFT JOIN tvdb.vector_spaces s USING (space_id) GROUP BY d.document_id
+        """
+    ):
+        if status == "published":
+            assert code is None, path
+            assert (complete, degraded) == ((0, 1) if is_degraded else (1, 0)), path
+        else:
+            assert status in ("failed", "deferred"), f"{path} is {status}"
+            assert code and message and remedy, path
+
+
+def check_published(world: World) -> None:
+    """Search shows whole documents, with the right vectors, made by the real service."""
+    incomplete = world.rows(
+        "SELECT u.document_id, count(*) FROM tvdb.publications u"
+        " JOIN tvdb.chunks c USING (chunk_set_id) LEFT JOIN tvdb.embeddings e"
+        " ON e.space_id = u.space_id AND e.text_sha256 = c.text_sha256"
+        " WHERE e.space_id IS NULL GROUP BY 1"
+    )
+    assert not incomplete, f"published without all vectors: {incomplete}"
+    whole = world.rows(
+        "SELECT i.document, i.service, i.mode, i.is_degraded, p.is_degraded, count(*),"
+        " max(k.chunk_count) FROM tvdb.search_index i"
+        " JOIN tvdb.publications u ON (u.document_id, u.space_id) = (i.document_id, i.space_id)"
+        " JOIN tvdb.chunk_sets k ON k.chunk_set_id = u.chunk_set_id"
+        " JOIN tvdb.parsed_documents p USING (parsed_id) GROUP BY 1, 2, 3, 4, 5"
+    )
+    for document, service, mode, is_degraded, is_parse_degraded, rows, chunks in whole:
+        assert (service, mode, is_degraded, is_parse_degraded) == ("openai", "real", False, False)
+        assert rows == chunks, f"{document} shows {rows} of {chunks} chunks"
+    stored = world.rows(
+        "SELECT DISTINCT ON (e.text_sha256) c.text, e.embedding FROM tvdb.embeddings e"
+        " JOIN tvdb.vector_spaces s USING (space_id) JOIN tvdb.chunks c USING (text_sha256)"
+        " WHERE NOT s.is_stand_in"
+    )
+    if stored:
+        wanted = expected_vectors([text for text, _ in stored], dimensions=DIMENSIONS)
+        made = np.stack([vector.to_numpy() for _, vector in stored])
+        np.testing.assert_allclose(made, wanted, atol=1e-6)
+
+
+def check_windows(world: World) -> None:
+    """The counters are the sums of the ledger, and within the limits."""
+    sums = world.rows(
+        """
+        SELECT scope, period, starts_at, sum(usd), sum(requests) FROM (
+            SELECT g.scope, g.period, g.starts_at,
+                   CASE WHEN g.period = 'hour' OR state = 'voided' THEN 0
+                        WHEN state = 'posted' THEN posted_usd ELSE reserved_usd END AS usd,
+                   CASE WHEN g.period = 'hour' AND state = 'voided' AND http_status IS NULL
+                        AND outcome <> 'not_billed' THEN 0 ELSE 1 END AS requests
+            FROM tvdb.cost_ledger l, LATERAL (VALUES ('', 'day', l.day),
+                (l.service, 'day', l.day), (l.service, 'hour', l.hour))
+                AS g(scope, period, starts_at)
+        ) entries GROUP BY 1, 2, 3
+        """
+    )
+    counted = world.rows(
+        "SELECT scope, period, starts_at, spent_usd, requests FROM tvdb.budget_windows"
+        " WHERE spent_usd <> 0 OR requests <> 0"
+    )
+    # Requests are limited, and so counted exactly, by the hour alone.
+    expected = {(*s[:3], s[3], s[4] if s[1] == "hour" else None) for s in sums if s[3] or s[4]}
+    found = {(*c[:3], c[3], c[4] if c[1] == "hour" else None) for c in counted}
+    assert found == expected
+    for scope, period, _, spent, requests in counted:
+        limit = world.weather.daily_usd if not world.is_generous else Decimal(5)
+        assert spent <= limit, f"{scope} {period}: {spent} > {limit}"
+        if period == "hour" and not world.is_generous:
+            assert requests <= world.weather.hourly_requests, f"{scope}: {requests}"
+
+
+class NeverBelow:
+    """At every point of every paid call, the ledger holds at least what was billed."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.points: set[str] = set()
+
+    def reached(self, point: str, call: PaidCall, hold: Hold | None) -> None:
+        self.points.add(point)
+        # Within the transaction that posts, what it posts is seen by nobody yet.
+        if point != "before_commit":
+            ledger, billed = ledger_dollars(self._world), self._world.apis.dollars
+            assert ledger >= billed, f"at {point}: ledger {ledger} < billed {billed}"
+
+
+def shown(world: World) -> set[str]:
+    """The documents that search shows."""
+    return {path for (path,) in world.rows("SELECT DISTINCT document FROM tvdb.search_index")}
+
+
+def ledger_dollars(world: World) -> Decimal:
+    [(dollars,)] = world.rows(f"SELECT {_LEDGER} FROM tvdb.cost_ledger WHERE state <> 'voided'")
+    return Decimal(dollars)
+
+
+def check_reconciled(world: World) -> None:
+    """Once every open entry was asked for, the ledger is the service's own log."""
+    ledger = world.rows(
+        "SELECT entry_id::text, posted_usd, outcome, operation FROM tvdb.cost_ledger"
+        " WHERE state <> 'voided'"
+    )
+    assert all(posted is not None for _, posted, _, _ in ledger)
+    billed: Counter[str] = Counter()
+    for charge in world.apis.charges:
+        billed[charge.client_request_id or ""] += charge.dollars
+    wrong = [
+        (operation, outcome, posted, billed[entry])
+        for entry, posted, outcome, operation in ledger
+        if posted != billed[entry]
+    ]
+    assert not wrong, f"(operation, outcome, ledger, billed): {wrong}"
+    assert ledger_dollars(world) == world.apis.dollars
+    check_windows(world)
+
+
+def check_nothing_paid_twice(world: World) -> None:
+    """A text or file is paid once, but where its answer was lost or could not be used."""
+    faults = {request.request_id: request.fault for request in world.apis.requests}
+    never_read = {
+        job
+        for (job,) in world.rows(
+            "SELECT j.job_id FROM tvdb.parse_jobs j JOIN tvdb.cost_ledger l USING (entry_id)"
+            " WHERE j.state = 'submitted' OR l.outcome = 'lost'"
+        )
+    }
+    good: Counter[tuple[str, str]] = Counter()
+    excused = 0
+    for charge in world.apis.charges:
+        fault = faults[charge.request_id]
+        if not _is_usable(charge, fault) or charge.job_id in never_read:
+            continue
+        excused += fault in _ONE_UNUSABLE
+        good.update({(charge.operation, digest) for digest in charge.sha256})
+    again = {key: times for key, times in good.items() if times > 1}
+    twice = sum(times - 1 for times in again.values())
+    assert twice <= excused, f"paid again: {again}"
+
+
+def _is_usable(charge: Charge, fault: str | None) -> bool:
+    return charge.answered and fault not in _UNUSABLE
+
+
+def check_healed(world: World) -> None:
+    """In fine weather everything is published that any service will ever take."""
+    states = world.rows("SELECT path, status, error_code, is_degraded FROM tvdb.documents")
+    wrong = [
+        row
+        for row in states
+        if row[1:] != ("published", None, False) and row[0] not in world.shared.corpus.poison
+    ]
+    assert not wrong, f"not healed: {wrong}"
+    for path, status, code, _ in states:
+        if path in world.shared.corpus.poison:
+            assert (status, code) in (("failed", "text_refused"), ("failed", "document_refused"))
+    degraded = world.rows(
+        "SELECT path FROM tvdb.publications JOIN tvdb.vector_spaces USING (space_id)"
+        " JOIN tvdb.documents USING (document_id) WHERE is_stand_in"
+    )
+    assert {path for (path,) in degraded} <= set(world.shared.corpus.poison)
+    assert shown(world) == set(world.weather.documents) - set(world.shared.corpus.poison)
