@@ -269,11 +269,16 @@ class IndexStore:
             "DELETE FROM tvdb.embeddings e USING tvdb.vector_spaces s"
             " WHERE s.is_stand_in AND e.space_id = s.space_id AND e.text_sha256 IN"
             "   (SELECT c.text_sha256 FROM tvdb.chunks c JOIN tvdb.chunk_sets k"
-            "    USING (chunk_set_id) WHERE k.document_id = ANY(%s))"
+            "    USING (chunk_set_id) WHERE k.document_id = ANY(%(documents)s))"
             " AND NOT EXISTS (SELECT FROM tvdb.publications o JOIN tvdb.chunks oc"
             "   USING (chunk_set_id) WHERE o.space_id = e.space_id"
-            "   AND oc.text_sha256 = e.text_sha256)",
-            (documents,),
+            "   AND oc.text_sha256 = e.text_sha256)"
+            # Another document may be about to be shown with it.
+            " AND NOT EXISTS (SELECT FROM tvdb.chunks oc WHERE oc.text_sha256 = e.text_sha256"
+            "   AND oc.document_id <> ALL(%(documents)s) AND NOT EXISTS"
+            "     (SELECT FROM tvdb.publications r WHERE r.document_id = oc.document_id"
+            "      AND r.space_id = %(space)s))",
+            {"space": space_id, "documents": documents},
         )
         tx.execute(
             "DELETE FROM tvdb.chunk_sets k WHERE document_id = ANY(%s) AND NOT EXISTS"
