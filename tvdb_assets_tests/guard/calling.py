@@ -62,7 +62,16 @@ async def call_on(database: Database, given: Once, observer: Observer | None = N
     embedder = OpenAIEmbedder(settings, httpx2.AsyncHTTPTransport(verify=False))
     ledger = Ledger(database, LIMITS, given.clock)
     states = ServiceStates(database, given.clock)
-    guard = Guard(database, ledger, states, run_id="of the test", attempts=1, observer=observer)
+    # Without patience: who meets a closed door says so instead of waiting before it.
+    guard = Guard(
+        database,
+        ledger,
+        states,
+        run_id="of the test",
+        attempts=1,
+        patience_seconds=0,
+        observer=observer,
+    )
     paid = PaidCall(
         service="openai",
         operation="embed",

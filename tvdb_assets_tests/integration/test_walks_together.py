@@ -43,7 +43,7 @@ def test_a_limit_in_the_middle_of_the_load_is_kept_and_the_rest_goes_on_later(
     database: Database, tmp_path: Path, is_full: bool
 ) -> None:
     folder = tmp_path / "documents"
-    names = write_clauses(folder, 500 if is_full else 240)
+    names = write_clauses(folder, 500 if is_full else 160)
     register(database, folder)
     with running_server() as server:
         share = [tuple(names[place::PROCESSES]) for place in range(PROCESSES)]
