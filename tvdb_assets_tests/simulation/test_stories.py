@@ -12,17 +12,10 @@ from typing import Any
 
 import pytest
 
-from tvdb_assets.storage.database import Database
 from tvdb_assets_tests.paid_apis import Behaviour, FaultKind
-from tvdb_assets_tests.simulation.corpus import make_corpus
 from tvdb_assets_tests.simulation.invariants import check_reconciled, check_walk, shown
 from tvdb_assets_tests.simulation.weather import weather
 from tvdb_assets_tests.simulation.world import Shared, World
-
-
-@pytest.fixture(scope="module")
-def shared(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Shared:
-    return Shared(shared_database, make_corpus(tmp_path_factory.mktemp("corpus")))
 
 
 def fine(shared: Shared, documents: Sequence[str], **changes: Any) -> World:

@@ -1,0 +1,16 @@
+"""The second half of the seeds, in a file of its own so that it runs beside the first.
+
+What a seed lives through is in `seeds`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tvdb_assets_tests.simulation.seeds import blocks, run
+from tvdb_assets_tests.simulation.world import Shared
+
+
+@pytest.mark.parametrize("seeds", blocks(1, of=2), ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")
+def test_any_weather_passes(shared: Shared, seeds: range, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(shared, seeds, monkeypatch)
