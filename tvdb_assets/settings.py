@@ -85,8 +85,9 @@ class Settings(BaseSettings):
     """Paid requests in flight at once, in one process."""
     paid_attempts: int = Field(6, ge=1, le=20)
     """Attempts of one paid call, the first included."""
-    paid_timeout_seconds: float = Field(60.0, gt=0)
-    """A paid request that takes longer is given up; what it may have cost is recorded."""
+    paid_timeout_seconds: float = Field(60.0, gt=0, le=100)
+    """A paid request that takes longer is given up; what it may have cost is recorded. Less than
+    the lease of a breaker's probe, so that no second probe joins a slow one."""
     paid_patience_seconds: float = Field(120.0, ge=0)
     """The longest single wait for a limit, a breaker or a service before work is deferred."""
     alert_webhook_url: SecretStr | None = None

@@ -15,6 +15,8 @@ from tvdb_assets.cli.output import console, print_json
 from tvdb_assets.guard.budget import Limits, usd
 from tvdb_assets.guard.ledger import Ledger
 from tvdb_assets.guard.limits import ALL, Kind, change, changes
+from tvdb_assets.guard.service_state import forgiven
+from tvdb_assets.guard.states import ServiceStates
 from tvdb_assets.services.router import PAID_SERVICES, limits_of
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.storage.database import Database
@@ -76,7 +78,15 @@ def pause(service: str | None, as_json: bool) -> None:
 @_service
 @_json
 def resume(service: str | None, as_json: bool) -> None:
-    """End a pause; what waited for it goes on by itself while tvdb dev or a daemon runs."""
+    """End a pause, and ask services again that refused key or quota.
+
+    What waited goes on by itself while tvdb dev or a daemon runs, or with the next ingest.
+    """
+    settings = load_settings()
+    with Database.open(settings) as database:
+        states = ServiceStates(database)
+        for name in [service] if service else PAID_SERVICES:
+            states.change(name, forgiven)
     _set_pause(None, service, as_json)
 
 

@@ -150,3 +150,8 @@ def failed(account: str, failure: CallFailed) -> Change:
         return replace(state, limiter=known)
 
     return change
+
+
+def forgiven(state: ServiceState, now: float) -> tuple[ServiceState, None]:
+    """Somebody acted: what the service refused, or how often it failed, counts no more."""
+    return replace(state, refusal=None, breaker=Breaker()), None

@@ -83,7 +83,8 @@ def service_failure(
         error = RefusedError(
             "quota_exhausted",
             f"{service} says that this account's credit or spending limit is used up.",
-            remedy=f"Add credit or raise the limit in the account of {service}, then run it again.",
+            remedy=f"Add credit or raise the limit in the account of {service}, then run "
+            "tvdb resume.",
         )
         kind = Kind.REFUSED
     elif status == 401 or code in _KEY_CODES:
@@ -97,7 +98,8 @@ def service_failure(
         error = RefusedError(
             "permission_refused",
             f"{service} does not let this API key do that.",
-            remedy=f"Check the key's permissions, project and region in the account of {service}.",
+            remedy=f"Check the key's permissions, project and region in the account of {service}, "
+            "then run tvdb resume.",
         )
         kind = Kind.REFUSED
     elif status == 404 or 300 <= status < 400 or code in _MODEL_CODES:

@@ -12,91 +12,27 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 import psycopg
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
-from tvdb_assets.errors import Disposition, TvdbError
-from tvdb_assets.models import Chunk, Heading, ParsedDocument, Provenance, Stage
+from tvdb_assets.models import Heading, ParsedDocument, Provenance, Stage
 from tvdb_assets.storage.database import Database
+from tvdb_assets.storage.rows import (
+    DocumentRow,
+    Failure,
+    NewChunkSet,
+    NewParse,
+    StoredChunkSet,
+    StoredParse,
+)
 
 Connection: TypeAlias = psycopg.Connection[Any]
 _LOCK_NAMESPACE = 0x7464 << 48  # "td": keeps our advisory locks apart from other users' keys
 _NAME_NAMESPACE = 0x746E << 48  # "tn": and the names of claims apart from documents
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentRow:
-    """A registered document, as the walk needs it."""
-
-    document_id: int
-    partition_key: str
-    source: str
-    path: str
-    size: int
-    etag: str
-    sha256: bytes | None
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredParse:
-    """A parsed text that is stored already."""
-
-    parsed_id: int
-    document_id: int
-    content_sha256: bytes
-    fingerprint: str
-    is_degraded: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StoredChunkSet:
-    """A chunk set that is stored already."""
-
-    chunk_set_id: int
-    parsed_id: int
-    document_id: int
-    chunk_count: int
-    token_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class NewParse:
-    """A parsed text to store."""
-
-    document_id: int
-    content_sha256: bytes
-    fingerprint: str
-    suffix: str
-    parsed: ParsedDocument
-
-
-@dataclass(frozen=True, slots=True)
-class NewChunkSet:
-    """A chunk set to store."""
-
-    parsed_id: int
-    document_id: int
-    fingerprint: str
-    chunks: Sequence[Chunk]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A document that failed or was deferred, at which stage, and why."""
-
-    document_id: int
-    stage: Stage
-    error: TvdbError
-
-    @property
-    def outcome(self) -> str:
-        """``deferred`` where nothing is wrong with the document, which only has to wait."""
-        return "deferred" if self.error.disposition is Disposition.DEFERRED else "failed"
 
 
 class DocumentStore:

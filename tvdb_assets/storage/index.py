@@ -17,7 +17,8 @@ from psycopg.rows import class_row
 
 from tvdb_assets.models import Provenance, Stage, VectorSpace
 from tvdb_assets.storage.database import Database
-from tvdb_assets.storage.documents import Connection, StoredChunkSet, mark, provenance_row
+from tvdb_assets.storage.documents import Connection, mark, provenance_row
+from tvdb_assets.storage.rows import StoredChunkSet
 
 _TYPES = ("int2", "bytea", "vector", "int4", *("text",) * 4, "bool", "text")
 

@@ -17,8 +17,8 @@ from tvdb_assets.services.embedders.openai import OpenAIEmbedder
 from tvdb_assets.services.embedders.protocol import Embedder, PaidEmbedder
 from tvdb_assets.services.embedding import Text, Vectors
 from tvdb_assets.services.router import ServiceRouter
-from tvdb_assets.storage.documents import StoredChunkSet
 from tvdb_assets.storage.index import IndexStore, MissingText
+from tvdb_assets.storage.rows import StoredChunkSet
 from tvdb_assets.walk.traveller import Traveller
 
 FREE_TEXTS = 1_024

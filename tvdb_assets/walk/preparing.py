@@ -26,7 +26,8 @@ from tvdb_assets.services.preparing import (
     prepare_or_inspect,
 )
 from tvdb_assets.services.router import ServiceRouter
-from tvdb_assets.storage.documents import DocumentStore, NewChunkSet, NewParse
+from tvdb_assets.storage.documents import DocumentStore
+from tvdb_assets.storage.rows import NewChunkSet, NewParse
 from tvdb_assets.storage.source import Source
 from tvdb_assets.walk.traveller import Traveller, Value
 

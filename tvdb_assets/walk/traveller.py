@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.models import ParsedDocument, SourceFile, Stage
-from tvdb_assets.storage.documents import DocumentRow, StoredChunkSet
+from tvdb_assets.storage.rows import DocumentRow, StoredChunkSet
 
 Value: TypeAlias = int | float | str | bool
 Metadata = Mapping[str, Value]

@@ -17,8 +17,9 @@ from tvdb_assets.guard.costs import DocumentCosts, cost_of_documents
 from tvdb_assets.models import Stage
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.services.router import ServiceRouter
-from tvdb_assets.storage.documents import DocumentStore, Failure
+from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.index import IndexStore
+from tvdb_assets.storage.rows import Failure
 from tvdb_assets.storage.source import Source
 from tvdb_assets.walk.indexing import Indexing
 from tvdb_assets.walk.preparing import Preparing

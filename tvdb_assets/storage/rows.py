@@ -1,0 +1,84 @@
+"""The values that pass between the walk and what is stored of documents.
+
+What belongs here: rows as they are read, and what is to be written. What does not: the
+statements (`documents`, `index`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tvdb_assets.errors import Disposition, TvdbError
+from tvdb_assets.models import Chunk, ParsedDocument, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """A registered document, as the walk needs it."""
+
+    document_id: int
+    partition_key: str
+    source: str
+    path: str
+    size: int
+    etag: str
+    sha256: bytes | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredParse:
+    """A parsed text that is stored already."""
+
+    parsed_id: int
+    document_id: int
+    content_sha256: bytes
+    fingerprint: str
+    is_degraded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunkSet:
+    """A chunk set that is stored already."""
+
+    chunk_set_id: int
+    parsed_id: int
+    document_id: int
+    chunk_count: int
+    token_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewParse:
+    """A parsed text to store."""
+
+    document_id: int
+    content_sha256: bytes
+    fingerprint: str
+    suffix: str
+    parsed: ParsedDocument
+
+
+@dataclass(frozen=True, slots=True)
+class NewChunkSet:
+    """A chunk set to store."""
+
+    parsed_id: int
+    document_id: int
+    fingerprint: str
+    chunks: Sequence[Chunk]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A document that failed or was deferred, at which stage, and why."""
+
+    document_id: int
+    stage: Stage
+    error: TvdbError
+
+    @property
+    def outcome(self) -> str:
+        """``deferred`` where nothing is wrong with the document, which only has to wait."""
+        return "deferred" if self.error.disposition is Disposition.DEFERRED else "failed"
