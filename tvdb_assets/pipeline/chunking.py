@@ -27,7 +27,7 @@ from tvdb_assets.pipeline.tokens import (
     tokenizer_fingerprint,
 )
 
-ALGORITHM = 3
+ALGORITHM = 4
 """Raised when the same text would be cut elsewhere."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。\uff01\uff1f])\s*|\n\s*")
 _LINE_START = re.compile(r"\n\s*")
@@ -44,7 +44,7 @@ _LONGEST_CHARACTER = 32
 
 # With the blank lines that follow, which the group then holds: no line is white space alone,
 # also not what ends a text. A line may end in a stray \r.
-_LINE = re.compile(r"[^\n]*+\n(\s*[\r\n]|\s+\Z)?|[^\n]+\Z")
+_LINE = re.compile(r"[^\n]*+\n(\s++\Z|\s*[\r\n])?|[^\n]+\Z")
 _HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]|$)", re.MULTILINE)
 _UNDERLINE = re.compile(r" {0,3}(?:=+|-+)[ \t]*(?:\n|\Z)")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")

@@ -69,6 +69,7 @@ TEXTS = st.lists(PARTS | st.text(max_size=20), max_size=60).map("".join)
 @given(TEXTS, st.booleans(), st.sampled_from([(16, 0), (16, 8), (32, 8), (128, 64)]))
 @example("\x81" * 4 + "\U00010000" * 8 + "\n ", False, (16, 0))  # white space alone at the end
 @example("A word. " * 20 + "\n\n ", True, (16, 8))
+@example("0:\x810:0000\x81Å%%^\n\n\u2028", False, (16, 0))  # the same after a full chunk
 def test_chunks_cover_the_text_within_their_limits(
     text: str, is_markdown: bool, limits: tuple[int, int]
 ) -> None:
