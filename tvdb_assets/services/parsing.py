@@ -13,7 +13,7 @@ from functools import cache
 
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.services.parsers import Parser, all_parsers, parser_for, supported_names
+from tvdb_assets.services.parsers import Parser, all_parsers, ole, parser_for, supported_names
 from tvdb_assets.services.parsers.refusals import (
     corrupt,
     empty,
@@ -72,7 +72,7 @@ def look_at(data: bytes, path: str) -> Sniffed:
     sniffed = sniff(data, path)
     what = _without_article(describe(sniffed.media_type))
     if sniffed.is_encrypted:
-        raise encrypted("file" if sniffed.media_type == "application/x-ole-storage" else what)
+        raise encrypted("file" if sniffed.media_type == ole.UNKNOWN else what)
     if sniffed.damage is not None:
         raise corrupt(what, sniffed.damage)
     return sniffed
@@ -102,6 +102,8 @@ def _refusal(sniffed: Sniffed, promised: str | None) -> ParseError:
     what = describe(sniffed.media_type)
     if promised is None or promised == sniffed.media_type:
         return unsupported(what, supported_names())
+    if sniffed.media_type == ole.UNKNOWN and promised in ole.EXTENSIONS.values():
+        return corrupt(_without_article(describe(promised)), "its OLE2 directory is incomplete")
     if sniffed.media_type == "application/octet-stream":
         name = _without_article(describe(promised))
         return corrupt(f"file, by its name {name},", "its content is of no known kind")

@@ -36,6 +36,8 @@ class DocxParser:
 
     media_types = frozenset({zipped.EXTENSIONS["docx"]})
     name = "Word (DOCX)"
+    kept = "headings, lists, tables, notes, text boxes, headers and footers once"
+    lost = "pictures, comments, deleted text, page numbers"
     service = "mammoth"
 
     @property

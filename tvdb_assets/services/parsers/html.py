@@ -47,6 +47,8 @@ class HtmlParser:
 
     media_types = frozenset({"text/html"})
     name = "HTML"
+    kept = "the main text with its headings, lists, tables, code"
+    lost = "navigation, footers, forms, scripts, hidden text, pictures"
     service = "lxml"
 
     @property

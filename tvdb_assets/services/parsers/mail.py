@@ -28,6 +28,8 @@ class MailParser:
 
     media_types = frozenset({"message/rfc822"})
     name = "mail (EML)"
+    kept = "sender, recipients, subject, date, body, names of attachments"
+    lost = "attachments' content, HTML where there is plain text, other headers"
     # Headers and bodies are decoded by the charset detector; the rest is Python's own.
     service = "charset-normalizer"
 

@@ -6,10 +6,15 @@ What belongs here: which one, and whether it is locked. What does not: their tex
 from __future__ import annotations
 
 MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+UNKNOWN = "application/x-ole-storage"
 EXTENSIONS = {
     "doc": "application/msword",
+    "dot": "application/msword",
     "xls": "application/vnd.ms-excel",
+    "xlt": "application/vnd.ms-excel",
     "ppt": "application/vnd.ms-powerpoint",
+    "pps": "application/vnd.ms-powerpoint",
+    "pot": "application/vnd.ms-powerpoint",
     "msg": "application/vnd.ms-outlook",
 }
 NAMES = {
@@ -17,7 +22,7 @@ NAMES = {
     "application/vnd.ms-excel": "an old Excel workbook (XLS)",
     "application/vnd.ms-powerpoint": "an old PowerPoint presentation (PPT)",
     "application/vnd.ms-outlook": "an Outlook message (MSG)",
-    "application/x-ole-storage": "an OLE2 file of another program",
+    UNKNOWN: "an OLE2 file of another program",
 }
 # Directory entries hold stream names as UTF-16.
 _STREAMS = (
@@ -38,10 +43,8 @@ def identify(data: bytes) -> tuple[str, bool]:
     """Media type, and whether a password is needed."""
     # OOXML with a password is OLE2 around an encrypted package.
     if _holds(data, "EncryptedPackage") or _holds(data, "EncryptionInfo"):
-        return "application/x-ole-storage", True
-    kind = next(
-        (kind for name, kind in _STREAMS if _holds(data, name)), "application/x-ole-storage"
-    )
+        return UNKNOWN, True
+    kind = next((kind for name, kind in _STREAMS if _holds(data, name)), UNKNOWN)
     if kind == "application/msword":
         return kind, _is_word_locked(data)
     if kind == "application/vnd.ms-excel":

@@ -29,6 +29,16 @@ class Parser(Protocol):
         ...
 
     @property
+    def kept(self) -> str:
+        """What of a document reaches the text, for the table of formats in ``docs/``."""
+        ...
+
+    @property
+    def lost(self) -> str:
+        """What does not."""
+        ...
+
+    @property
     def service(self) -> str:
         """The library that does the work."""
         ...

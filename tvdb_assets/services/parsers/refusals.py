@@ -59,5 +59,6 @@ def expands_too_far(what: str, limit_mib: int) -> ParseError:
     return ParseError(
         "expands_too_far",
         f"The {what} unpacks to more than {limit_mib} MiB.",
-        remedy="Split it into smaller documents, or remove the media that is embedded in it.",
+        remedy="Split it into smaller documents, or raise `expanded_mib` in "
+        "tvdb_assets/services/parsers/limits.py.",
     )

@@ -31,13 +31,21 @@ TEXT_KINDS = {
     "yaml": "application/yaml",
     "yml": "application/yaml",
     "xml": "application/xml",
+    "docbook": "application/xml",
+    "dbk": "application/xml",
+    "jats": "application/xml",
+    "nxml": "application/xml",
     "rst": "text/x-rst",
+    "rest": "text/x-rst",
     "adoc": "text/asciidoc",
     "asciidoc": "text/asciidoc",
+    "asc": "text/asciidoc",
     "org": "text/x-org",
     "tex": "application/x-tex",
+    "latex": "application/x-tex",
     "typ": "text/x-typst",
     "mediawiki": "text/x-mediawiki",
+    "wiki": "text/x-mediawiki",
     "textile": "text/x-textile",
     "vtt": "text/vtt",
     "srt": "application/x-subrip",
@@ -50,6 +58,14 @@ _OTHER_KINDS = {
     "eml": "message/rfc822",
     "mbox": "application/mbox",
     "rtf": "application/rtf",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "tif": "image/tiff",
+    "tiff": "image/tiff",
+    "bmp": "image/bmp",
+    "gif": "image/gif",
+    "webp": "image/webp",
     **zipped.EXTENSIONS,
     **ole.EXTENSIONS,
 }
@@ -104,6 +120,7 @@ _HEADERS = frozenset(
     }
 )
 _HEADER_LINE = re.compile(r"^([!-9;-~]{1,80}):")
+_MBOX_START = re.compile(r"From \S{1,300} .{0,200}\d\d:\d\d.{0,100}\r?\n[!-9;-~]{1,80}:")
 _HTML_START = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _HTML_TAG = re.compile(r"<(?:p|div|table|h[1-6]|ul|ol|a|br|span|title|meta)\b", re.IGNORECASE)
 _LEADING = re.compile(r"\A\s*(?:<\?xml.{0,500}?\?>\s*)?(?:<!--.{0,2000}?-->\s*)*", re.DOTALL)
@@ -210,10 +227,10 @@ def _text_kind(head: bytes, promised: str | None) -> str:
         return "text/html"
     if sample.lstrip().startswith("<?xml"):
         return "application/xml"
+    if not is_source and promised != "message/rfc822" and _MBOX_START.match(sample):
+        return "application/mbox"
     if not is_source and _is_mail(sample, promised):
         return "message/rfc822"
-    if sample.startswith("From ") and promised == "application/mbox":
-        return "application/mbox"
     if promised in TEXT_KINDS.values():
         return str(promised)
     marks = {match[0][:2] for match in _MARKDOWN.finditer(sample)}

@@ -27,6 +27,8 @@ class TextParser:
 
     media_types = frozenset({"text/plain", "text/markdown"})
     name = "Markdown, plain text"
+    kept = "everything; front matter gives the title"
+    lost = "front matter itself"
     service = "charset-normalizer"
 
     @property

@@ -9,9 +9,10 @@ import io
 import zipfile
 import zlib
 
+from tvdb_assets.services.parsers.limits import LIMITS
 from tvdb_assets.services.parsers.refusals import corrupt, expands_too_far
 
-EXPANDED_MIB = 512
+EXPANDED_MIB = LIMITS.expanded_mib
 _MIB = 1024 * 1024
 _MEMBERS = 20_000
 _SMALL = 256 * 1024  # bytes of a member that only names the format
@@ -24,10 +25,17 @@ EXTENSIONS = {
     "dotx": _OOXML + "wordprocessingml.document",
     "xlsx": _OOXML + "spreadsheetml.sheet",
     "xlsm": _OOXML + "spreadsheetml.sheet",
+    "xltx": _OOXML + "spreadsheetml.sheet",
     "pptx": _OOXML + "presentationml.presentation",
+    "pptm": _OOXML + "presentationml.presentation",
+    "ppsx": _OOXML + "presentationml.presentation",
+    "potx": _OOXML + "presentationml.presentation",
     "odt": _ODF + "text",
     "ods": _ODF + "spreadsheet",
     "odp": _ODF + "presentation",
+    "ott": _ODF + "text",
+    "ots": _ODF + "spreadsheet",
+    "otp": _ODF + "presentation",
     "epub": "application/epub+zip",
     "zip": "application/zip",
     "vsdx": "application/vnd.ms-visio.drawing",
@@ -66,6 +74,7 @@ def _kind(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> str | Non
     names = {member.filename for member in members}
     if "mimetype" in names:
         declared = _read(archive, "mimetype").strip().decode("ascii", errors="replace")
+        declared = declared.removesuffix("-template")
         if declared in NAMES:
             return declared
     if "[Content_Types].xml" in names or "_rels/.rels" in names:
@@ -84,7 +93,12 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def check_expansion(data: bytes, what: str) -> dict[str, bytes]:
-    """Every XML member, unpacked; all members are unpacked once, within `EXPANDED_MIB`.
+    """Every XML member, unpacked within `EXPANDED_MIB`; see `read_members`."""
+    return read_members(data, what, (".xml", ".rels"))
+
+
+def read_members(data: bytes, what: str, endings: tuple[str, ...]) -> dict[str, bytes]:
+    """The members whose names end so, unpacked within `EXPANDED_MIB`.
 
     A directory can lie about sizes, so what counts is what comes out.
 
@@ -96,8 +110,7 @@ def check_expansion(data: bytes, what: str) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for member in archive.infolist():
-                is_xml = member.filename.lower().endswith((".xml", ".rels"))
-                if not is_xml:
+                if not member.filename.lower().endswith(endings):
                     continue
                 with archive.open(member) as stream:
                     content = stream.read(left + 1)
