@@ -174,19 +174,35 @@ def test_text_in_unicode(encoding: str, mark: bytes) -> None:
     assert (parsed.text, parsed.encoding) == (text, encoding)
 
 
+_OLDER = {
+    "Die Gebäudeversicherung gilt für Schäden durch Überschwemmung, ausgenommen am Haus.":
+        "cp1252 mac_roman cp850",
+    "Die Prämie beträgt 500 € für jedes größere Gebäude.": "cp1252 iso8859-15",
+    "L'assurance couvre les dégâts causés par l'incendie, à Noël.": "cp1252 mac_roman cp850",
+    "O seguro cobre os danos causados pelo incêndio. Não há exceção.": "cp1252",
+    "Försäkringen gäller för skador på huset. Ägaren måste betala.": "cp1252 mac_roman",
+    "Pojištění se vztahuje na škody způsobené požárem. Příliš kůň.": "cp1250 iso8859-2",
+    "Ubezpieczenie obejmuje szkody spowodowane pożarem. Zażółć gęślą.": "cp1250 iso8859-2",
+    "Страховщик возмещает ущерб, причинённый пожаром.": "cp1251 koi8-r iso8859-5 cp866",
+    "Καλύπτει ζημιές από πυρκαγιά η ασφάλεια.": "cp1253 iso8859-7",
+    "Sigorta, yangının neden olduğu zararları karşılar.": "cp1254",  # noqa: RUF001
+    "הביטוח מכסה נזקים שנגרמו מאש.": "cp1255 iso8859-8",
+    "يغطي التأمين الأضرار الناجمة عن الحريق.": "cp1256 iso8859-6",
+    "保険契約者は、保険料を支払わなければなりません。": "shift_jis euc_jp iso2022_jp",
+    "保险合同是投保人与保险人约定保险权利义务关系的协议。": "gbk gb18030",
+    "보험계약자는 보험료를 지급하여야 합니다.": "euc_kr",
+    "ผู้เอาประกันภัยต้องชำระเบี้ยประกันภัย": "cp874",
+}  # fmt: skip
+_ENGLISH = "An English sentence comes first here, as in a long report. " * 40
+
+
 @pytest.mark.parametrize(
     ("encoding", "text"),
-    [
-        (
-            "cp1252",
-            "Die Gebäudeversicherung gilt für Schäden durch Überschwemmung, ausgenommen „Öl“. ",
-        ),
-        ("shift_jis", "保険契約者は、保険料を支払わなければなりません。火災と盗難が補償されます。"),
-        ("cp1251", "Страховщик возмещает ущерб, причинённый пожаром, в пределах страховой суммы. "),
-    ],
+    [(name, text) for text, names in _OLDER.items() for name in names.split()],
 )
 def test_text_in_older_encodings(encoding: str, text: str) -> None:
-    assert parse_document((text * 5).encode(encoding), "a.txt").text == text * 5
+    for whole in (text, text * 5, _ENGLISH + text):
+        assert parse_document(whole.encode(encoding), "a.txt").text == whole
 
 
 def test_damaged_utf8_is_replaced_and_noted() -> None:

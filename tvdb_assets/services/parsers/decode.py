@@ -7,6 +7,7 @@ of the text (`pipeline.normalize`).
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import dataclass
 
 _MARKS = (
@@ -16,6 +17,21 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_NAMES = {
+    "shift_jis": "cp932", "euc-kr": "cp949", "gbk": "gb18030", "big5": "big5hkscs",
+    "windows-874": "cp874", "iso-8859-8-i": "iso8859-8", "iso-2022-jp": "iso2022_jp",
+    "ibm866": "cp866", "utf-8": "cp1252",
+}  # fmt: skip
+_WESTERN = frozenset(
+    {"cp1252", "cp1250", "cp1254", "cp1257", "cp1258", "iso8859-2", "iso8859-4", "cp874", "cp1253"}
+)
+_OLD = ("mac_roman", "cp850")
+_ACCENTED = "äöüßéèêëàâçîïôûùáíóúñãõåøæ"
+_HIGH = re.compile(rb"[\x80-\xff]")
+_C1 = re.compile(rb"[\x80-\x9f]")
+# But for the apostrophe, and the few letters that cp1252 has there.
+_INSIDE_WORD = re.compile(rb"(?<=[A-Za-z])[\x80-\x91\x93-\x99\x9b\x9d](?=[a-z])")
+_JAPANESE = re.compile(rb"\x1b(?:\$[@AB]|\([BIJ])")
 _SAMPLE = 65_536  # bytes; detection costs milliseconds per 10 kB and settles early
 
 
@@ -42,6 +58,8 @@ def decode(data: bytes, declared: str | None = None) -> Decoded:
     wide = _wide_encoding(data)
     if wide is not None:
         return _decode_as(data, wide)
+    if data.isascii() and _JAPANESE.search(data, 0, _SAMPLE):
+        return _decode_as(data, "iso2022_jp_ext")
     try:
         return Decoded(data.decode("utf-8"), "utf-8" if not data.isascii() else "ascii")
     except UnicodeDecodeError:
@@ -105,11 +123,38 @@ def _mostly_utf8(data: bytes) -> bool:
 
 
 def _guess(data: bytes) -> str:
-    from charset_normalizer import from_bytes
+    import chardetng_py  # the detector of a browser, which meets every encoding of the web
 
     # The bytes that tell encodings apart are rare in Western text: sample where they are.
-    start = next((i for i, byte in enumerate(data) if byte > 127), 0)
-    start = max(0, start - 1_024)
-    best = from_bytes(data[start : start + _SAMPLE]).best()
-    # cp1252 reads any Western text of the last decades; what it can't, is not text.
-    return best.encoding if best is not None else "cp1252"
+    start = max(0, _first_high(data) - 1_024)
+    sample = data[start : start + _SAMPLE]
+    label = str(chardetng_py.detect(sample))
+    name = _NAMES.get(label.lower()) or _known(label) or "cp1252"
+    if name in _WESTERN:
+        name = _of_old_computers(sample) or name
+    if name == "cp1252" and b"\xa4" in sample and not _C1.search(sample):
+        return "iso8859-15"  # nobody writes the sign for any currency; there it is the euro's
+    return name
+
+
+def _first_high(data: bytes) -> int:
+    found = _HIGH.search(data)
+    return found.start() if found else 0
+
+
+def _of_old_computers(sample: bytes) -> str | None:
+    """The encoding of DOS or of old Macs, which the web has not and browsers don't know.
+
+    They have accented letters where later encodings have quotes and dashes, which don't
+    stand inside words.
+    """
+    inside = len(_INSIDE_WORD.findall(sample))
+    if inside * 4 < len(_HIGH.findall(sample)):
+        return None
+    best, most = None, 0
+    for name in _OLD:
+        text = sample.decode(name, errors="replace")
+        letters = sum(text.count(letter) for letter in _ACCENTED)
+        if letters > most:
+            best, most = name, letters
+    return best

@@ -30,7 +30,7 @@ class DelimitedParser(BaseParser):
 
     media_types = frozenset({"text/csv", "text/tab-separated-values"})
     name = "CSV, TSV"
-    service = "charset-normalizer"
+    service = "chardetng-py"
     kept = "every cell, as one table under its first row"
     lost = "line breaks inside cells"
 

@@ -31,7 +31,7 @@ class MailParser:
     kept = "sender, recipients, subject, date, body, names of attachments"
     lost = "attachments' content, HTML where there is plain text, other headers"
     # Headers and bodies are decoded by the charset detector; the rest is Python's own.
-    service = "charset-normalizer"
+    service = "chardetng-py"
 
     @property
     def version(self) -> str:

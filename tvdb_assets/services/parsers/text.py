@@ -29,7 +29,7 @@ class TextParser:
     name = "Markdown, plain text"
     kept = "everything; front matter gives the title"
     lost = "front matter itself"
-    service = "charset-normalizer"
+    service = "chardetng-py"
 
     @property
     def version(self) -> str:
