@@ -1,25 +1,30 @@
 """PDF, by liteparse (PDFium): Markdown per page.
 
-What belongs here: PDF. What does not: OCR; a page that is only a picture has no text.
+What belongs here: PDF, and which of its pages are read by OCR. What does not: OCR (`ocr`).
 """
 
 from __future__ import annotations
 
 import re
 from importlib.metadata import version
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tvdb_assets.models import ParsedDocument
+from tvdb_assets.services.parsers import ocr
 from tvdb_assets.services.parsers.assemble import make
+from tvdb_assets.services.parsers.limits import LIMITS, over_limit
 from tvdb_assets.services.parsers.refusals import corrupt, encrypted
 
 if TYPE_CHECKING:
-    from liteparse import ParsedPage
+    from liteparse import PageComplexityStats, ParsedPage
 
-_REVISION = 1
+_REVISION = 2
 _BATCH_PAGES = 200  # bounds memory; layout is compared within a batch
 _LEAST_KEPT = 0.5
 _SPARSE_LETTERS = 50  # a scan may carry a stamp or a page number as text
+_PICTURE_SHARE = 0.4  # of a page that pictures cover
+_STRUCTURE = re.compile(r"^(?=[#>|])", re.MULTILINE)
 _TABLE_RULE = re.compile(r"^\|(?: ?:?-+:? ?\|)+[ \t]*$", re.MULTILINE)
 # Page-top headings vanish without the first; pictures and links would only add noise.
 _OPTIONS: dict[str, Any] = {
@@ -30,7 +35,8 @@ _OPTIONS: dict[str, Any] = {
     "extract_links": False,
     "extract_form_fields": True,
     "continue_on_page_error": True,
-    "max_pages": 1_000_000,
+    "include_complexity": True,
+    "max_pages": LIMITS.pages + 1,
     "num_workers": 1,
     "quiet": True,
 }
@@ -41,6 +47,8 @@ class PdfParser:
 
     media_types = frozenset({"application/pdf"})
     name = "PDF"
+    kept = "pages, headings, lists, tables, form values, the text of scanned pages"
+    lost = "pictures, comments, reading order of unusual layouts"
     service = "liteparse"
 
     @property
@@ -49,7 +57,9 @@ class PdfParser:
 
     @property
     def fingerprint(self) -> str:
-        return f"pdf{_REVISION}:{self.service}{self.version}:{sorted(_OPTIONS.items())}"
+        return f"pdf{_REVISION}:{self.service}{self.version}:{sorted(_OPTIONS.items())}" + (
+            f":{ocr.fingerprint()}"
+        )
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a PDF; a page that fails leaves a note, a file that fails a code."""
@@ -59,7 +69,8 @@ class PdfParser:
         start = max(0, data.find(b"%PDF-", 0, 1_024))
         source = data[start:]
         pages: list[str] = []
-        failed = as_lines = scanned = 0
+        failed = as_lines = 0
+        pictures: dict[int, float] = {}
         try:
             parser = LiteParse(**_OPTIONS)
             for batch in parser.parse_batches(source, _BATCH_PAGES):
@@ -67,13 +78,14 @@ class PdfParser:
                     text, is_whole = _page_text(page)
                     as_lines += not is_whole
                     _place(pages, page.page_num, text)
+                    if page.complexity is not None and _needs_ocr(page.complexity, text):
+                        pictures[page.page_num] = page.complexity.page_area
                 for error in batch.result.page_errors:
                     failed += 1
                     _place(pages, error.page_num, "")
-            sparse = [n for n, text in enumerate(pages, 1) if _letters(text) < _SPARSE_LETTERS]
-            if sparse:
-                only = LiteParse(**_OPTIONS, target_pages=",".join(map(str, sparse)))
-                scanned = sum(page.full_page_image for page in only.is_complex(source))
+            if len(pages) > LIMITS.pages:
+                raise over_limit("PDF", "pages", "pages")
+            read = ocr.read_pages(source, dict(islice(pictures.items(), LIMITS.ocr_pages)))
         except ParseError as error:
             # The library tells a missing password only by its words.
             if "password" in str(error).lower():
@@ -81,11 +93,29 @@ class PdfParser:
             raise corrupt("PDF", "its pages can't be found or read") from None
         if failed == len(pages):
             raise corrupt("PDF", "it has no readable page")
+        by_ocr: list[int] = []
+        for number, found in read.items():
+            # A stamp or page number that the scan has as text is in the picture too.
+            if _letters(found.text) > _letters(pages[number - 1]):
+                pages[number - 1] = _STRUCTURE.sub(r"\\", found.text)
+                by_ocr.append(found.confidence)
+        scanned = len(pictures) - len(by_ocr)
+        sure = round(sum(by_ocr) / len(by_ocr)) if by_ocr else 0
         notes = []
         if failed:
             notes.append(f"{failed} of {len(pages)} pages could not be read")
+        if by_ocr:
+            notes.append(
+                f"{len(by_ocr)} of {len(pages)} pages are scans, "
+                f"read by OCR with {sure} % confidence"
+            )
+        if len(pictures) > LIMITS.ocr_pages:
+            notes.append(
+                f"only the first {LIMITS.ocr_pages} scans are read (`ocr_pages` in "
+                "tvdb_assets/services/parsers/limits.py)"
+            )
         if scanned:
-            notes.append(f"{scanned} of {len(pages)} pages are scans; their text is not read")
+            notes.append(f"{scanned} of {len(pages)} pages are pictures without legible text")
         if as_lines:
             notes.append(f"{as_lines} pages are mostly figures; their text is kept as lines")
         return make(
@@ -102,6 +132,7 @@ class PdfParser:
                 "pages_scanned": scanned,
                 "tables": sum(len(_TABLE_RULE.findall(page)) for page in pages),
                 **({"pages_failed": failed} if failed else {}),
+                **({"pages_ocr": len(by_ocr), "ocr_confidence": sure} if by_ocr else {}),
             },
         )
 
@@ -122,6 +153,12 @@ def _page_text(page: ParsedPage) -> tuple[str, bool]:
         if value not in text
     ]
     return "\n\n".join(part for part in (text, "\n".join(values)) if part), is_whole
+
+
+def _needs_ocr(looks: PageComplexityStats, text: str) -> bool:
+    """Whether the page is a picture, or its fonts don't say which letters they draw."""
+    is_picture = looks.full_page_image or looks.image_coverage >= _PICTURE_SHARE
+    return looks.is_garbled or (is_picture and _letters(text) < _SPARSE_LETTERS)
 
 
 def _place(pages: list[str], number: int, text: str) -> None:
