@@ -24,7 +24,10 @@ from tvdb_assets.services.parsers.refusals import (
 from tvdb_assets.services.parsers.sniff import Sniffed, describe, promised_by, sniff
 
 # Changes whenever sniffing, decoding, normalization or assembly give another text.
-_REVISION = 1
+_REVISION = 2
+_READABLE = frozenset(
+    {"text/x-rst", "text/x-textile", "text/x-mediawiki", "application/x-tex", "text/asciidoc"}
+)
 
 
 def parse_document(data: bytes, path: str) -> ParsedDocument:
@@ -48,9 +51,11 @@ def parse_document(data: bytes, path: str) -> ParsedDocument:
         parsed = parser.parse(data, sniffed.media_type, path)
     except (ParseError, MemoryError):
         raise
-    except RecursionError:
-        raise corrupt(_without_article(what), "it is nested too deeply") from None
     except Exception as error:
+        if sniffed.media_type in _READABLE:
+            return _as_written(data, path, parser)
+        if isinstance(error, RecursionError):
+            raise corrupt(_without_article(what), "it is nested too deeply") from None
         # A library's message may quote the document; its type does not.
         raise corrupt(
             _without_article(what), f"its parser stopped with {type(error).__name__}"
@@ -59,6 +64,15 @@ def parse_document(data: bytes, path: str) -> ParsedDocument:
         note = f"the name says {describe(promised)}, the content is {what}"
         parsed = replace(parsed, notes=(*parsed.notes, note))
     return parsed
+
+
+def _as_written(data: bytes, path: str, failed: Parser) -> ParsedDocument:
+    """The source itself: people write these formats by hand, so it reads well enough."""
+    plain = parser_for("text/plain")
+    assert plain is not None
+    parsed = plain.parse(data, "text/plain", path)
+    note = f"{failed.service} could not read its {failed.name}; the source is kept as it is written"
+    return replace(parsed, notes=(*parsed.notes, note))
 
 
 def look_at(data: bytes, path: str) -> Sniffed:

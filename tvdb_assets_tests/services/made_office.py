@@ -345,3 +345,11 @@ def make_epub(*chapters: str, manifest: str = "") -> bytes:
             },
         }
     )
+
+
+RTF = rb"""{\rtf1\ansi\ansicpg1252\deff0{\fonttbl{\f0\fcharset0 A;}{\f1\fcharset238 B;}}
+{\stylesheet{\s1 heading 1;}}{\*\generator x}{\info{\title no}}
+\pard\s1 Cover\par\pard\f1 \'c8l\'e1nek\f0  {\b costs} \u8364 ?5\'85 {\v hidden}\par
+{\pntext\'b7\tab}one\par{\pntext\'b7\tab}two\par
+\trowd\intbl Item\cell Limit\cell\row\intbl Roof\cell 500\cell\row\pard
+{\field{\*\fldinst HYPERLINK "x"}{\fldrslt a link}}{\pict 0102}\par}"""

@@ -300,6 +300,16 @@ def test_subtitles() -> None:
     assert _error(b"WEBVTT\n\nNOTE nothing\n", "a.vtt").code == "empty"
 
 
+def test_a_source_that_its_library_fails_on_is_kept_as_it_is_written() -> None:
+    parsed = parse_document(b'"a link":http://[1] and text', "a.textile")
+    assert parsed.text == '"a link":http://[1] and text'
+    assert parsed.notes == (
+        "textile could not read its Textile; the source is kept as it is written",
+    )
+    deep = parse_document(b"{" * 20_000 + b"deep", "a.tex")
+    assert deep.text.endswith("deep")
+
+
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("suffix", ["adoc", "org", "tex", "mediawiki", "csv", "vtt", "rst", "json"])
 @pytest.mark.parametrize("piece", ["[", "*a", "{", "|", "\\begin{tabular}", "[[", "`", '"', "=="])

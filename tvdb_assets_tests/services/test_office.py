@@ -14,6 +14,7 @@ from tvdb_assets.services.parsers.xlsx import format_kind, show_number
 from tvdb_assets.services.parsing import parse_document
 from tvdb_assets_tests.services.made_files import make_zip, rewritten
 from tvdb_assets_tests.services.made_office import (
+    RTF,
     make_doc,
     make_epub,
     make_msg,
@@ -231,16 +232,8 @@ def test_epub_reading_order_and_nothing_from_outside() -> None:
     assert _error(make_zip(mimetype="application/epub+zip"), "a.epub").code == "corrupt"
 
 
-_RTF = rb"""{\rtf1\ansi\ansicpg1252\deff0{\fonttbl{\f0\fcharset0 A;}{\f1\fcharset238 B;}}
-{\stylesheet{\s1 heading 1;}}{\*\generator x}{\info{\title no}}
-\pard\s1 Cover\par\pard\f1 \'c8l\'e1nek\f0  {\b costs} \u8364 ?5\'85 {\v hidden}\par
-{\pntext\'b7\tab}one\par{\pntext\'b7\tab}two\par
-\trowd\intbl Item\cell Limit\cell\row\intbl Roof\cell 500\cell\row\pard
-{\field{\*\fldinst HYPERLINK "x"}{\fldrslt a link}}{\pict 0102}\par}"""
-
-
 def test_rtf_encodings_headings_lists_tables() -> None:
-    parsed = parse_document(_RTF, "a.rtf")
+    parsed = parse_document(RTF, "a.rtf")
     assert parsed.text == (
         "# Cover\n\nČlánek costs €5…\n\n- one\n- two\n\n"
         "| Item | Limit |\n| --- | --- |\n| Roof | 500 |\n\na link"

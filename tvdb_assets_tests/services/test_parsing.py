@@ -17,6 +17,14 @@ from tvdb_assets_tests.services.made_files import (
     make_pdf,
     make_zip,
 )
+from tvdb_assets_tests.services.made_office import (
+    RTF,
+    make_doc,
+    make_msg,
+    make_ppt,
+    make_pptx,
+    make_xls,
+)
 
 
 def _error(data: bytes, path: str) -> ParseError:
@@ -78,12 +86,16 @@ def test_content_decides(data: bytes, path: str, media_type: str) -> None:
     assert len([note for note in parsed.notes if note.startswith("the name says")]) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_damage_ends_as_text_or_a_coded_error(data: st.DataObject) -> None:
     name, good = data.draw(
         st.sampled_from(
-            [("a.docx", _DOCX), ("a.html", PAGE.encode()), ("a.eml", MAIL), ("a.pdf", _PDF)]
+            [
+                *(("a.docx", _DOCX), ("a.html", PAGE.encode()), ("a.eml", MAIL), ("a.pdf", _PDF)),
+                *(("a.doc", make_doc()), ("a.ppt", make_ppt()), ("a.msg", make_msg())),
+                *(("a.xls", make_xls()), ("a.pptx", make_pptx()), ("a.rtf", RTF)),
+            ]
         )
     )
     start = data.draw(st.integers(0, len(good)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email
 import platform
+from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message
 from importlib.metadata import version
@@ -124,7 +125,7 @@ def _decode_header(raw: str) -> str:
         raw = decode(raw.encode("ascii", errors="surrogateescape")).text
     try:
         pieces = decode_header(raw)
-    except ValueError:  # also binascii's and the header parser's own
+    except (ValueError, MessageError):
         return " ".join(raw.split())
     parts = [
         piece if isinstance(piece, str) else decode(piece, charset).text

@@ -150,8 +150,8 @@ def _from_rtf(packed: bytes) -> str:
         return ""
     try:
         return to_markdown(decompress(packed))[0]
-    except (ValueError, IndexError):
-        return ""
+    except Exception:
+        return ""  # its library raises bare exceptions; the header block stays
 
 
 def _attachments(compound: Compound, encoding: str) -> list[str]:

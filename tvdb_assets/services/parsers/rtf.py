@@ -6,6 +6,7 @@ does not: pictures and objects inside, which are left out.
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass, field, replace
 
@@ -182,7 +183,7 @@ def to_markdown(data: bytes) -> tuple[str, int]:
 
 def _character(value: int) -> str:
     code = value + 65_536 if value < 0 else value
-    if code == 0 or code > 0x10FFFF:
+    if not 0 < code <= 0x10FFFF:
         return ""
     # Outlook and Word write private codes for symbol fonts' bullets.
     return "\u2022" if code == 0xF0B7 else chr(code)
@@ -284,10 +285,10 @@ def _word(
 def _codepage(number: int) -> str:
     name = {65001: "utf-8", 10000: "mac_roman"}.get(number, f"cp{number}")
     try:
-        b"".decode(name)
+        # Codecs that make bytes of bytes live in the same registry.
+        return name if getattr(codecs.lookup(name), "_is_text_encoding", False) else "cp1252"
     except LookupError:
         return "cp1252"
-    return name
 
 
 def _list_mark(mark: str) -> list[str]:

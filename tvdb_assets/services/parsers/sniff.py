@@ -39,7 +39,6 @@ TEXT_KINDS = {
     "rest": "text/x-rst",
     "adoc": "text/asciidoc",
     "asciidoc": "text/asciidoc",
-    "asc": "text/asciidoc",
     "org": "text/x-org",
     "tex": "application/x-tex",
     "latex": "application/x-tex",
@@ -251,3 +250,9 @@ def _is_mail(sample: str, promised: str | None) -> bool:
             continue
         known.update({match[1].lower()} & _HEADERS)
     return len(known) >= (1 if promised == "message/rfc822" else 3)
+
+
+def extensions_of(media_type: str) -> tuple[str, ...]:
+    """The endings of names that promise a media type."""
+    kinds = {**TEXT_KINDS, **_OTHER_KINDS}
+    return tuple(sorted(ending for ending, kind in kinds.items() if kind == media_type))
