@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 # A developer's settings must not steer the demo, the tests or the benchmarks.
 CLEAN := env -u DAGSTER_HOME $(foreach name,$(filter TVDB_%,$(.VARIABLES)),-u $(name))
 
-.PHONY: install demo dev test lint format bench lock clean
+.PHONY: install demo dev test lint format formats bench lock clean
 
 install: $(STAMP)
 
@@ -33,6 +33,9 @@ lint: install
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+formats: install
+	$(BIN)/python -m tvdb_assets.services.formats_page > docs/formats.md
 
 bench: install
 	$(CLEAN) $(BIN)/python benchmarks/walk.py
