@@ -40,6 +40,7 @@ formats: install
 bench: install
 	$(CLEAN) $(BIN)/python benchmarks/walk.py
 	$(CLEAN) $(BIN)/python benchmarks/paid.py
+	$(CLEAN) PYTHONPATH=. $(BIN)/python benchmarks/parsing.py
 
 # Names and hashes only: which registry they come from is the machine's own setting.
 lock:
