@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from itertools import pairwise
 
+import pikepdf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,6 +62,29 @@ def test_pdf_pages_headings_and_offsets() -> None:
 
 def test_pdf_with_junk_before_it() -> None:
     assert "Hello" in parse_document(b"\r\n\r\njunk\n" + make_pdf(["Hello"]), "a.pdf").text
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_pdf_pages_that_lie_turned_read_upright(degrees: int) -> None:
+    body = [f"A sentence of ordinary text, number {number}." for number in range(12)]
+    with pikepdf.open(io.BytesIO(make_pdf(["Upright", *body], ["Turned", *body]))) as document:
+        document.pages[1].rotate(degrees, relative=True)
+        buffer = io.BytesIO()
+        document.save(buffer)
+    parsed = parse_document(buffer.getvalue(), "a.pdf")
+    assert [heading.title for heading in parsed.headings] == ["Upright", "Turned"]
+    first, second = parsed.text[: parsed.page_starts[1]], parsed.text[parsed.page_starts[1] :]
+    assert second.replace("Turned", "Upright").split() == first.split()
+
+
+def test_pdf_names_its_attachments() -> None:
+    with pikepdf.open(io.BytesIO(make_pdf(["A page"]))) as document:
+        document.attachments["bill.xml"] = b"<a/>"
+        buffer = io.BytesIO()
+        document.save(buffer, object_stream_mode=pikepdf.ObjectStreamMode.generate)
+    parsed = parse_document(buffer.getvalue(), "a.pdf")
+    assert parsed.notes == ("attachments, not parsed: bill.xml",)
+    assert parsed.facts["attachments"] == 1
 
 
 def test_pdf_refusals() -> None:
@@ -146,6 +171,8 @@ def test_html_is_never_empty_where_it_has_text(source: str) -> None:
 def test_html_impossible_characters_and_encodings() -> None:
     parsed = parse_document(b"<html><p>be\x00fore &#0; &#xD800; after</p></html>", "a.html")
     assert parsed.text == "before after"
+    hidden = b"<html><b>in</b>\x01<i hidden>x</i>to\x0b &#2;&#xFFFF;it</html>"
+    assert parse_document(hidden, "a.html").text == "into it"
     page = '<html><meta charset="windows-1251"><p>Полис страхования</p></html>'
     parsed = parse_document(page.encode("cp1251"), "a.html")
     assert (parsed.text, parsed.encoding) == ("Полис страхования", "cp1251")

@@ -79,6 +79,7 @@ _SPACE = re.compile(r"[ \t\r\n\f]+")
 _RULE = re.compile(r"=+|-+")
 _TICKS = re.compile(r"`+")
 _BREAK = "\x00"  # no source holds one any more, so it can stand for a line break
+_IMPOSSIBLE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF])
 _REFERENCE = re.compile(r"&#(x[0-9a-f]{1,8}|[0-9]{1,8});?", re.IGNORECASE)
 
 
@@ -149,14 +150,14 @@ def parse_tree(source: str) -> tuple[Element | None, bool]:
 
 
 def _no_impossible(source: str) -> str:
-    """Without NUL and without references to NUL or surrogates, which stand for nothing."""
+    """Without control characters and what else no tree may hold, nor references to them."""
 
     def keep(match: re.Match[str]) -> str:
         digits = match[1]
         code = int(digits[1:], 16) if digits[0] in "xX" else int(digits)
-        return "" if code == 0 or 0xD800 <= code <= 0xDFFF else match[0]
+        return "" if code in _IMPOSSIBLE or 0xD800 <= code <= 0xDFFF else match[0]
 
-    source = source.replace("\x00", "")
+    source = source.translate(_IMPOSSIBLE)
     return _REFERENCE.sub(keep, source) if "&#" in source else source
 
 

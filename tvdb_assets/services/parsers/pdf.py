@@ -5,6 +5,7 @@ What belongs here: PDF, and which of its pages are read by OCR. What does not: O
 
 from __future__ import annotations
 
+import io
 import re
 from importlib.metadata import version
 from itertools import islice
@@ -24,6 +25,8 @@ _BATCH_PAGES = 200  # bounds memory; layout is compared within a batch
 _LEAST_KEPT = 0.5
 _SPARSE_LETTERS = 50  # a scan may carry a stamp or a page number as text
 _PICTURE_SHARE = 0.4  # of a page that pictures cover
+_MOSTLY = 0.8
+_MOST_NAMES = 20
 _STRUCTURE = re.compile(r"^(?=[#>|])", re.MULTILINE)
 _TABLE_RULE = re.compile(r"^\|(?: ?:?-+:? ?\|)+[ \t]*$", re.MULTILINE)
 # Page-top headings vanish without the first; pictures and links would only add noise.
@@ -47,8 +50,11 @@ class PdfParser:
 
     media_types = frozenset({"application/pdf"})
     name = "PDF"
-    kept = "pages, headings, lists, tables, form values, the text of scanned pages"
-    lost = "pictures, comments, reading order of unusual layouts"
+    kept = (
+        "pages, headings, lists, tables, form values, turned pages, the text of scanned pages, "
+        "names of attachments"
+    )
+    lost = "pictures, comments, attachments' content, reading order of unusual layouts"
     service = "liteparse"
 
     @property
@@ -58,7 +64,7 @@ class PdfParser:
     @property
     def fingerprint(self) -> str:
         return f"pdf{_REVISION}:{self.service}{self.version}:{sorted(_OPTIONS.items())}" + (
-            f":{ocr.fingerprint()}"
+            f":{ocr.fingerprint()}:pikepdf{version('pikepdf')}"
         )
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
@@ -71,6 +77,7 @@ class PdfParser:
         pages: list[str] = []
         failed = as_lines = 0
         pictures: dict[int, float] = {}
+        turned: dict[int, int] = {}
         try:
             parser = LiteParse(**_OPTIONS)
             for batch in parser.parse_batches(source, _BATCH_PAGES):
@@ -78,6 +85,8 @@ class PdfParser:
                     text, is_whole = _page_text(page)
                     as_lines += not is_whole
                     _place(pages, page.page_num, text)
+                    if angle := _angle(page):
+                        turned[page.page_num] = angle
                     if page.complexity is not None and _needs_ocr(page.complexity, text):
                         pictures[page.page_num] = page.complexity.page_area
                 for error in batch.result.page_errors:
@@ -85,6 +94,14 @@ class PdfParser:
                     _place(pages, error.page_num, "")
             if len(pages) > LIMITS.pages:
                 raise over_limit("PDF", "pages", "pages")
+            if turned:
+                upright = LiteParse(
+                    **_OPTIONS,
+                    target_pages=",".join(map(str, turned)),
+                    page_orientation_corrections=list(turned.items()),
+                )
+                for page in upright.parse(source).pages:
+                    pages[page.page_num - 1] = _page_text(page)[0]
             read = ocr.read_pages(source, dict(islice(pictures.items(), LIMITS.ocr_pages)))
         except ParseError as error:
             # The library tells a missing password only by its words.
@@ -118,6 +135,10 @@ class PdfParser:
             notes.append(f"{scanned} of {len(pages)} pages are pictures without legible text")
         if as_lines:
             notes.append(f"{as_lines} pages are mostly figures; their text is kept as lines")
+        names = _attachments(source)
+        if names:
+            more = " and more" if len(names) > _MOST_NAMES else ""
+            notes.append(f"attachments, not parsed: {', '.join(names[:_MOST_NAMES])}{more}")
         return make(
             pages,
             media_type=media_type,
@@ -131,6 +152,7 @@ class PdfParser:
                 "pages_with_text": sum(1 for page in pages if page.strip()),
                 "pages_scanned": scanned,
                 "tables": sum(len(_TABLE_RULE.findall(page)) for page in pages),
+                **({"attachments": len(names)} if names else {}),
                 **({"pages_failed": failed} if failed else {}),
                 **({"pages_ocr": len(by_ocr), "ocr_confidence": sure} if by_ocr else {}),
             },
@@ -153,6 +175,31 @@ def _page_text(page: ParsedPage) -> tuple[str, bool]:
         if value not in text
     ]
     return "\n\n".join(part for part in (text, "\n".join(values)) if part), is_whole
+
+
+def _angle(page: ParsedPage) -> int:
+    """The right angle by which most of the page's text lies turned; 0 for an upright page."""
+    letters: dict[int, int] = {}
+    for item in page.text_items:
+        angle = round(item.rotation / 90) * 90 % 360
+        letters[angle] = letters.get(angle, 0) + len(item.text)
+    angle = max(letters, key=letters.__getitem__, default=0)
+    return angle if letters and letters[angle] >= _MOSTLY * sum(letters.values()) else 0
+
+
+def _attachments(source: bytes) -> list[str]:
+    """Names of files inside the PDF, without their content."""
+    if not any(mark in source for mark in (b"/EmbeddedFile", b"/Filespec", b"/ObjStm")):
+        return []
+    import pikepdf
+
+    try:
+        with pikepdf.open(io.BytesIO(source)) as document:
+            found = document.attachments
+            names = [found[key].filename or key for key in islice(found, _MOST_NAMES + 1)]
+    except Exception:
+        return []  # whatever it can't read, liteparse could; names are an extra
+    return [" ".join(str(name).split())[:120] for name in names]
 
 
 def _needs_ocr(looks: PageComplexityStats, text: str) -> bool:
