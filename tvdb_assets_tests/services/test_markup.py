@@ -225,6 +225,8 @@ def test_other_xml_is_an_outline_and_entities_stay_shut(secret: str) -> None:
     assert (parsed.text, parsed.encoding) == ("a: Полис", "cp1251")
     assert "still" in parse_document(b"<?xml version='1.0'?><a><b>still</b>", "a.xml").text
     assert _error(b"<?xml version='1.0'?><a><b/></a>", "a.xml").code == "empty"
+    error = _error(b"<?xml version='1.0'?>" + b"<a>" * 1_000 + b"deep" + b"</a>" * 1_000, "a.xml")
+    assert (error.code, "too deeply" in error.message) == ("corrupt", True)
 
 
 def test_notebook() -> None:
@@ -278,6 +280,7 @@ def test_csv_delimiters_quotes_and_encodings() -> None:
     parsed = parse_document("Größe;Übermaß\nfünf;zwölf\n".encode("cp1252"), "a.csv")
     assert parsed.text.startswith("| Größe | Übermaß |")
     assert _error(b",,,\n,,\n", "a.csv").code == "empty"
+    assert "10,000,000" in _error(b"a" * 10_000_001 + b",b", "a.csv").message
 
 
 def test_csv_limit(monkeypatch: pytest.MonkeyPatch) -> None:

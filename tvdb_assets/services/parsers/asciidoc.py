@@ -13,7 +13,7 @@ from tvdb_assets.services.parsers.assemble import make
 from tvdb_assets.services.parsers.base import OURS, BaseParser
 from tvdb_assets.services.parsers.decode import decode
 from tvdb_assets.services.parsers.grid import pipe_table
-from tvdb_assets.services.parsers.lines import join_lines
+from tvdb_assets.services.parsers.lines import LONGEST_LINE, join_lines
 from tvdb_assets.services.parsers.refusals import empty
 
 _HEADING = re.compile(r"(={1,6}|#{1,6})[ \t]+(.{1,2000}?)(?:[ \t]+=+)?[ \t]*\Z")
@@ -187,6 +187,8 @@ class _Reader:
         self._columns = 0
 
     def _inline(self, text: str) -> str:
+        if len(text) > LONGEST_LINE:
+            return text
         text = _ANCHOR.sub("", text)
         text = _IMAGE.sub("", text)
         text = _INLINE_MACRO.sub(lambda found: found[1], text)

@@ -16,7 +16,7 @@ from tvdb_assets.services.parsers.assemble import make
 from tvdb_assets.services.parsers.base import BaseParser
 from tvdb_assets.services.parsers.decode import decode
 from tvdb_assets.services.parsers.grid import CellBudget, pipe_table
-from tvdb_assets.services.parsers.refusals import empty
+from tvdb_assets.services.parsers.refusals import corrupt, empty
 
 _WHAT = "table"
 _DELIMITERS = ",;\t|"
@@ -82,13 +82,16 @@ def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
     quoting: Literal[0, 3] = (
         csv.QUOTE_NONE if _has_open_quote(text, delimiter) else csv.QUOTE_MINIMAL
     )
-    for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting):
-        cells = row[:_MOST_COLUMNS]
-        while cells and not cells[-1].strip():
-            cells.pop()
-        if cells:
-            budget.spend(len(cells))
-            yield cells
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting):
+            cells = row[:_MOST_COLUMNS]
+            while cells and not cells[-1].strip():
+                cells.pop()
+            if cells:
+                budget.spend(len(cells))
+                yield cells
+    except csv.Error:
+        raise corrupt(_WHAT, f"a cell has more than {_LONGEST_CELL:,} characters") from None
 
 
 def _has_open_quote(text: str, delimiter: str) -> bool:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+LONGEST_LINE = 20_000
+"""Characters: nobody writes markup into a longer one, and looking for it would take long."""
+
 
 def join_lines(lines: Iterable[str]) -> str:
     """One blank line at most between two others, but inside code fences as they are."""

@@ -13,7 +13,7 @@ from tvdb_assets.services.parsers.assemble import make
 from tvdb_assets.services.parsers.base import OURS, BaseParser
 from tvdb_assets.services.parsers.decode import decode
 from tvdb_assets.services.parsers.grid import pipe_table
-from tvdb_assets.services.parsers.lines import join_lines
+from tvdb_assets.services.parsers.lines import LONGEST_LINE, join_lines
 from tvdb_assets.services.parsers.refusals import empty
 
 _HEADING = re.compile(r"(\*{1,20})[ \t]+(.{1,2000}?)(?:[ \t]+:[\w@#%:]{1,200}:)?[ \t]*\Z")
@@ -123,6 +123,8 @@ def to_markdown(source: str) -> tuple[str, str | None, int]:
 
 
 def _inline(text: str) -> str:
+    if len(text) > LONGEST_LINE:
+        return text
     text = _LINK.sub(lambda found: found[2] or found[1].removeprefix("file:"), text)
     return _MARKS.sub(lambda found: found[2], text)
 

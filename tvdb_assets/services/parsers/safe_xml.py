@@ -49,6 +49,8 @@ def read(data: bytes | str, what: str) -> Element:
         try:
             root = etree.fromstring(content, parser)
         except (etree.XMLSyntaxError, ValueError):
+            if any("depth" in entry.message.lower() for entry in parser.error_log):
+                raise corrupt(what, "it is nested too deeply") from None
             continue
         if root is not None:
             break
