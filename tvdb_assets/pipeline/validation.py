@@ -22,7 +22,7 @@ _FEWEST_REPEATS = 10
 _FEWEST_REPEATED = 2_000  # characters
 _MOST_PER_BYTE = 400.0  # characters: compressed formats expand, but not by more
 _MOST_PER_PAGE = 200_000  # characters on one page, on average
-_PAGED = frozenset({"application/pdf"})  # sheets and slides may well be empty
+_MAY_BE_EMPTY = frozenset({"sheets", "slides"})  # facts of what has these instead of pages
 _LEAST_PAGES_WITH_TEXT = 0.5
 _PAGES_JUDGED = 2
 _ERROR_LENGTH = 600  # characters: a longer text says more than an error does
@@ -53,7 +53,7 @@ def validate(parsed: ParsedDocument, size: int) -> None:
             ``error_as_content``, ``repeated_text`` or ``implausible_length``.
     """
     found = checks(parsed, size)
-    if parsed.media_type in _PAGED:
+    if not _MAY_BE_EMPTY & parsed.facts.keys():
         _check_pages(found)
     if not found["letters"]:
         raise ParseError(

@@ -13,10 +13,10 @@ from tvdb_assets.pipeline.validation import checks, validate
 _MADE_BY = Provenance(service="s", mode="local", model="m", version="1")
 
 
-def _parsed(
-    text: str, pages: tuple[int, ...] = (), media_type: str = "application/pdf", **facts: int
-) -> ParsedDocument:
-    return ParsedDocument(text, media_type, False, _MADE_BY, page_starts=pages, facts=facts)
+def _parsed(text: str, pages: tuple[int, ...] = (), **facts: int) -> ParsedDocument:
+    return ParsedDocument(
+        text, "text/plain", False, made_by=_MADE_BY, page_starts=pages, facts=facts
+    )
 
 
 def _code(parsed: ParsedDocument, size: int | None = None) -> str | None:
@@ -84,7 +84,7 @@ def test_a_scan_is_told_from_a_document_with_pictures() -> None:
     assert _code(_parsed("", (0,))) == "pages_without_text"
     assert _code(_parsed("stamp", (0,), pages_scanned=1)) == "pages_without_text"
     # A workbook's sheets may well be empty.
-    assert _code(_parsed("a\n\n\n\n\n\n", (0, 3, 5, 6), "application/x-sheets")) is None
+    assert _code(_parsed("a\n\n\n\n\n\n", (0, 3, 5, 6), sheets=4)) is None
 
 
 @given(st.text(), st.integers(0, 10_000))
