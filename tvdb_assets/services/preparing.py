@@ -14,6 +14,7 @@ from tvdb_assets.errors import ChunkError, ParseError, TvdbError
 from tvdb_assets.models import Chunk, ParsedDocument
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.pipeline.validation import validate
+from tvdb_assets.services.parsers import ocr
 from tvdb_assets.services.parsing import look_at, parse_document
 
 _SPARE_PAGES = 2
@@ -116,7 +117,8 @@ def _bound(data: bytes, path: str, media_type: str) -> int:
     if media_type.startswith("image/") and media_type != "image/tiff":
         return 1
     try:
-        parsed = parse_document(data, path)
+        with ocr.left_out():
+            parsed = parse_document(data, path)
     except ParseError as error:
         if error.code in _NOT_WORTH_SENDING:
             raise

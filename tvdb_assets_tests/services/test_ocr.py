@@ -15,7 +15,7 @@ from tvdb_assets.pipeline.validation import validate
 from tvdb_assets.services.parsers import image, limits, ocr, pdf
 from tvdb_assets.services.parsers.limits import Limits
 from tvdb_assets.services.parsing import parse_document
-from tvdb_assets.services.preparing import prepare_document
+from tvdb_assets.services.preparing import most_pages, prepare_document
 from tvdb_assets.services.workers import WorkerPool
 
 _WORDS = "The policy covers fire and theft."
@@ -141,6 +141,17 @@ def test_without_data_of_a_language(monkeypatch: pytest.MonkeyPatch) -> None:
     # Installing a language makes stale what was read without it.
     assert image.PARSER.fingerprint != before[0]
     assert pdf.PARSER.fingerprint != before[1]
+
+
+def test_counting_pages_reads_no_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*args: object) -> None:
+        raise AssertionError("a scan was read")
+
+    scan = _pdf(_drawn(_WORDS, (1_240, 1_604)), "Text")
+    monkeypatch.setattr(ocr, "read", read)
+    assert most_pages(scan, "a.pdf", frozenset({"application/pdf"})) == 2
+    with pytest.raises(AssertionError):
+        ocr.read_pages(scan, {1: 1.0})
 
 
 def test_a_worker_can_read_pictures() -> None:

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -63,9 +64,22 @@ def languages() -> str:
     return "+".join(sorted(names, key=lambda name: (name != "eng", name)))
 
 
+_is_wanted: ContextVar[bool] = ContextVar("is_wanted", default=True)
+
+
+@contextmanager
+def left_out() -> Iterator[None]:
+    """Read no pictures meanwhile: for whoever only counts pages."""
+    token = _is_wanted.set(False)
+    try:
+        yield
+    finally:
+        _is_wanted.reset(token)
+
+
 def is_available() -> bool:
     """Whether pictures can be read here."""
-    return bool(languages()) and find_spec("tesserocr") is not None
+    return _is_wanted.get() and bool(languages()) and find_spec("tesserocr") is not None
 
 
 def fingerprint() -> str:
