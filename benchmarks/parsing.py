@@ -124,7 +124,7 @@ def make_samples() -> list[Sample]:
         Sample("a.docx", make_docx(), bare_docx),
         Sample("a.xlsx", make_xlsx(rows), bare_zip_xml),
         Sample("a.pptx", make_pptx(), bare_zip_xml),
-        Sample("a.xls", make_xls(), bare_xls),
+        Sample("a.xls", make_xls(is_far=False), bare_xls),
         Sample("a.html", PAGE.replace("<ul>", f"<p>{words}</p><ul>").encode(), bare_html),
         Sample("a.eml", MAIL, bare_mail),
         Sample("a.csv", table.encode(), lambda data: list(csv.reader(io.StringIO(data.decode())))),

@@ -190,8 +190,8 @@ def make_msg(*, body: str | None = "The body.\r\nÜber \u20ac.", html: bytes | N
     return make_ole(streams)
 
 
-def make_xls() -> bytes:
-    """Excel 97: a sheet of two rows, and a number far away."""
+def make_xls(*, is_far: bool = True) -> bytes:
+    """Excel 97: a sheet of two rows, and perhaps a number far away."""
 
     def record(kind: int, body: bytes) -> bytes:
         return struct.pack("<HH", kind, len(body)) + body
@@ -203,7 +203,9 @@ def make_xls() -> bytes:
     sheet = record(0x0809, struct.pack("<HHHHII", 0x0600, 0x10, 0, 0, 0, 6))
     sheet += label(0, 0, "Item") + label(0, 1, "Price \u20ac") + label(1, 0, "Roof")
     sheet += record(0x0203, struct.pack("<HHHd", 1, 1, 0, 12.5))
-    sheet += record(0x0203, struct.pack("<HHHd", 65_535, 255, 0, 7.0)) + record(0x000A, b"")
+    if is_far:
+        sheet += record(0x0203, struct.pack("<HHHd", 65_535, 255, 0, 7.0))
+    sheet += record(0x000A, b"")
     name = b"Prices"
     start = record(0x0809, struct.pack("<HHHHII", 0x0600, 5, 0, 0, 0, 6))
     start += record(0x0042, struct.pack("<H", 1_200))
