@@ -152,15 +152,20 @@ class Money:
         key = secret.get_secret_value() if secret is not None else None
         return deliver(self._database, self.pace, url.get_secret_value(), key)
 
-    def due(self, changed: datetime) -> list[str]:
-        """Partition keys of the documents that wait for what has come since.
+    def due(self, changed: datetime) -> dict[str, str]:
+        """Documents that wait for what has come since: partition key, and the run that left it so.
 
         Args:
             changed: when the limits that hold now came to hold.
         """
-        now = self.pace.now
-        hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        return self._registry.due(day=self.pace.day, hour=hour, changed=changed, now=now)
+        return self._registry.due(
+            day=self.pace.day, hour=self.hour, changed=changed, now=self.pace.now
+        )
+
+    @property
+    def hour(self) -> datetime:
+        """When the window of requests began."""
+        return self.pace.now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
     def report(self) -> Report:
         """What was spent, summed up."""

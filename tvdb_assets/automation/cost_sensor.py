@@ -7,10 +7,12 @@ ticks again it asks for just what was deferred.
 """
 
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from dagster._core.execution.backfill import BulkActionStatus
+from dagster._core.storage.tags import BACKFILL_ID_TAG
 
 from tvdb_assets.assets.resources import Money, ServiceRouterResource
 from tvdb_assets.guard.alerts import Alert
@@ -27,6 +29,8 @@ _UNDER_WAY = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+
+_CANCELLED = (BulkActionStatus.CANCELING, BulkActionStatus.CANCELED)
 
 
 def make_cost_sensor(most_partitions: int, interval_seconds: int) -> dg.SensorDefinition:
@@ -54,17 +58,24 @@ def make_cost_sensor(most_partitions: int, interval_seconds: int) -> dg.SensorDe
                 context.instance.report_runless_asset_event(_as_event(alert))
             for failure in money.deliver():
                 context.log.error(failure)
-            if _is_resuming(context.instance):
+            changed = _limits_changed(context, money)
+            if _is_resuming(context.instance, money.pace.now - max(changed, money.hour)):
                 yield dg.SkipReason(f"{money.pace.words()} Documents are being resumed.")
                 return
-            due = money.due(changed=_limits_changed(context, money))
+            due = money.due(changed=changed)
             waiting = money.waiting()
         if not due:
             yield dg.SkipReason(f"{money.pace.words()} {waiting:,} documents wait.")
             return
         ordered = context.instance.get_dynamic_partitions("documents")
-        for first, last in partition_ranges(ordered, set(due), most_partitions)[:_MOST_RUNS]:
-            yield dg.RunRequest(tags={**range_tags(first, last), TAG: "cost_sensor"})
+        requests = [
+            dg.RunRequest(tags={**range_tags(first, last), **tags, TAG: "cost_sensor"})
+            for tags, keys in _by_backfill(context.instance, due)
+            for first, last in partition_ranges(ordered, keys, most_partitions)
+        ]
+        if not requests:
+            yield dg.SkipReason(f"{money.pace.words()} {waiting:,} documents wait.")
+        yield from requests[:_MOST_RUNS]
 
     return cost_sensor
 
@@ -81,10 +92,39 @@ def _as_event(alert: Alert) -> dg.AssetObservation:
     )
 
 
-def _is_resuming(instance: dg.DagsterInstance) -> bool:
-    """Whether what an earlier tick asked for is still queued or under way."""
-    under_way = dg.RunsFilter(tags={TAG: "cost_sensor"}, statuses=_UNDER_WAY)
+def _is_resuming(instance: dg.DagsterInstance, since: timedelta) -> bool:
+    """Whether what an earlier tick asked for is still queued or under way.
+
+    Args:
+        instance: Dagster's.
+        since: how long ago the newest window or limit began. A run from before that may be one
+            whose machine died, which Dagster takes to be under way for ever; if it does live,
+            its documents are claimed, and a second run finds them done.
+    """
+    under_way = dg.RunsFilter(
+        tags={TAG: "cost_sensor"}, statuses=_UNDER_WAY, created_after=datetime.now(UTC) - since
+    )
     return bool(instance.get_run_records(under_way, limit=1))
+
+
+def _by_backfill(
+    instance: dg.DagsterInstance, due: Mapping[str, str]
+) -> list[tuple[dict[str, str], set[str]]]:
+    """Documents by the backfill that they waited in, whose runs' tag the new runs carry on.
+
+    So the backfill is completed by them. What waited in one that was cancelled stays as it is.
+    """
+    runs = instance.get_runs(dg.RunsFilter(run_ids=sorted(set(due.values()))))
+    backfills = {run.run_id: run.tags.get(BACKFILL_ID_TAG) for run in runs}
+    grouped: dict[str | None, set[str]] = {}
+    for key, run_id in due.items():
+        grouped.setdefault(backfills.get(run_id), set()).add(key)
+    made: list[tuple[dict[str, str], set[str]]] = []
+    for backfill_id, keys in grouped.items():
+        backfill = instance.get_backfill(backfill_id) if backfill_id else None
+        if backfill is None or backfill.status not in _CANCELLED:
+            made.append(({BACKFILL_ID_TAG: backfill_id} if backfill_id else {}, keys))
+    return made
 
 
 def _limits_changed(context: dg.SensorEvaluationContext, money: Money) -> datetime:

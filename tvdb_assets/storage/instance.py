@@ -16,9 +16,17 @@ from typing import Any
 import psycopg
 from dagster import DagsterEventType, EventLogEntry
 from dagster._config import Field, UserConfigSchema
+from dagster._core.execution.backfill import BulkActionStatus
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES, RunsFilter
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.tags import BACKFILL_ID_TAG
 from dagster._serdes import ConfigurableClassData
-from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
+from dagster_postgres import (
+    DagsterPostgresStorage,
+    PostgresEventLogStorage,
+    PostgresRunStorage,
+)
+from sqlalchemy import text
 
 from tvdb_assets.settings import load_settings
 from tvdb_assets.storage.database import database_url, instance_url, prepare
@@ -42,6 +50,7 @@ class ProjectPostgresStorage(DagsterPostgresStorage):
         """As `DagsterPostgresStorage`, with materializations stored in batches."""
         super().__init__(postgres_url, should_autocreate_tables=True, inst_data=inst_data)
         self._event_log_storage = BatchingEventLogStorage(postgres_url)
+        self._run_storage = HaltAwareRunStorage(postgres_url)
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
@@ -99,6 +108,41 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
             self._store_asset_event_tags(connection, batch, ids)
             for event, event_id in newest.values():
                 self._store_asset_event(connection, event, event_id)
+
+
+class HaltAwareRunStorage(PostgresRunStorage):
+    """Knows that a backfill goes on while documents of it wait for a budget.
+
+    Dagster asks whether a backfill has runs that are not finished; where it has none and some
+    of its partitions are not materialized, it takes the backfill for failed. A halt is no
+    failure, so the run that left documents waiting is told to it as one that is not finished.
+    """
+
+    def get_run_ids(
+        self,
+        filters: RunsFilter | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[str]:
+        """As the parent's; and runs of a backfill whose documents wait, if none is under way."""
+        found: Sequence[str] = super().get_run_ids(filters, cursor, limit)
+        if found or filters is None or list(filters.statuses) != NOT_FINISHED_STATUSES:
+            return found
+        backfill_id = filters.tags.get(BACKFILL_ID_TAG)
+        backfill = self.get_backfill(backfill_id) if isinstance(backfill_id, str) else None
+        # One that is being cancelled waits for nothing any more.
+        if backfill is None or backfill.status is not BulkActionStatus.REQUESTED:
+            return found
+        with self.connect() as connection:
+            rows = connection.execute(
+                text(
+                    "SELECT DISTINCT d.run_id FROM tvdb.documents d"
+                    " JOIN run_tags t ON t.run_id = d.run_id AND t.key = :key AND t.value = :id"
+                    " WHERE d.status = 'deferred' LIMIT 1"
+                ),
+                {"key": BACKFILL_ID_TAG, "id": backfill_id},
+            )
+            return [row[0] for row in rows]
 
 
 _IN_BATCHES = (

@@ -187,8 +187,10 @@ class Registry:
             )
             return c.fetchall()
 
-    def due(self, *, day: datetime, hour: datetime, changed: datetime, now: datetime) -> list[str]:
-        """Partition keys of documents that wait for what has come: in order of registration.
+    def due(
+        self, *, day: datetime, hour: datetime, changed: datetime, now: datetime
+    ) -> dict[str, str]:
+        """Documents that wait for what has come: partition key, and the run that left it waiting.
 
         Args:
             day: when the budget's window began.
@@ -198,7 +200,7 @@ class Registry:
         """
         with self._database.transaction() as tx:
             rows = tx.execute(
-                "SELECT partition_key FROM tvdb.documents WHERE status = 'deferred'"
+                "SELECT partition_key, run_id FROM tvdb.documents WHERE status = 'deferred'"
                 " AND deferred_at < CASE error_code"
                 "   WHEN 'budget_exhausted' THEN greatest(%(day)s, %(changed)s)"
                 "   WHEN 'hourly_requests_exhausted' THEN greatest(%(hour)s, %(changed)s)"
@@ -210,7 +212,7 @@ class Registry:
                 " ORDER BY document_id",
                 {"day": day, "hour": hour, "changed": changed, "now": now},
             ).fetchall()
-        return [row[0] for row in rows]
+        return dict(rows)
 
     def deferred(self, run_id: str | None = None) -> int:
         """How many documents wait, all or those that one run left so."""
