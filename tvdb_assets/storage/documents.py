@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import psycopg
@@ -251,19 +252,32 @@ class DocumentStore:
                 rows,
             )
 
-    def record_failures(self, failures: Sequence[Failure]) -> None:
-        """Note why documents failed, or wait; what is published of them stays."""
+    def clock(self) -> datetime:
+        """Now, by the clock of the budget's windows."""
+        with self._database.transaction() as tx:
+            row: tuple[datetime] | None = tx.execute("SELECT tvdb.clock()").fetchone()
+        assert row is not None
+        return row[0]
+
+    def record_failures(self, failures: Sequence[Failure], began_at: datetime) -> None:
+        """Note why documents failed, or wait; what is published of them stays.
+
+        Args:
+            failures: one for each document.
+            began_at: by the budget's clock, when work on them began. What comes after it may be
+                what they wait for: a refusal is noted later than it was made.
+        """
         with self._database.transaction() as tx, tx.cursor() as cursor:
             cursor.executemany(
                 "UPDATE tvdb.documents SET status = %s, failed_stage = %s, error_code = %s,"
                 " error_message = %s, error_remedy = %s, disposition = %s,"
                 " attempts = attempts + %s, recipe = %s, run_id = %s, updated_at = now(),"
-                " deferred_at = CASE WHEN %s THEN tvdb.clock() END"
+                " deferred_at = CASE WHEN %s THEN %s::timestamptz END"
                 " WHERE document_id = %s",
                 [
                     (f.outcome, f.stage.value, f.error.code, f.error.message, f.error.remedy)
                     + (f.error.disposition.value, int(f.outcome == "failed"), self._recipe)
-                    + (self.run_id, f.outcome == "deferred", f.document_id)
+                    + (self.run_id, f.outcome == "deferred", began_at, f.document_id)
                     for f in failures
                 ],
             )

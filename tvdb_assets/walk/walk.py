@@ -11,6 +11,7 @@ import queue
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import datetime
 from typing import Any
 
 from tvdb_assets.guard.costs import DocumentCosts, cost_of_documents
@@ -134,6 +135,7 @@ class Walk:
     ) -> None:
         """One batch from bytes to publication, under its claim."""
         try:
+            began_at = await asyncio.to_thread(self._store.clock)
             await asyncio.to_thread(self._preparing.begin, batch, stages)
             await self._preparing.finish(batch, stages)
             if indexing is not None:
@@ -143,7 +145,7 @@ class Walk:
                 self.cached_texts = indexing.cached_texts
             if self._router.pays:
                 await asyncio.to_thread(self._note_costs, batch)
-            await asyncio.to_thread(self._record, batch, stages)
+            await asyncio.to_thread(self._record, batch, stages, began_at)
         finally:
             await asyncio.to_thread(claim.close)
         done([result for t in batch for result in t.results(stages)])
@@ -176,7 +178,9 @@ class Walk:
                     **{f"paid_{cost.unit}s": cost.units} if cost.unit else {},
                 )
 
-    def _record(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
+    def _record(
+        self, batch: Sequence[Traveller], stages: frozenset[Stage], began_at: datetime
+    ) -> None:
         """Write how each document ended; what was published stands."""
         self._store.record_contents(
             {
@@ -190,7 +194,8 @@ class Walk:
                 Failure(t.row.document_id, t.failed_at, t.error)
                 for t in batch
                 if t.error is not None and t.failed_at is not None
-            ]
+            ],
+            began_at,
         )
         if Stage.EMBEDDINGS not in stages:
             last = max(stages, key=list(Stage).index)
