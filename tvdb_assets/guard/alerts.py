@@ -130,24 +130,26 @@ def deliver(
     Returns:
         Why deliveries failed, in words without the URL, which may hold a key.
     """
+    failures = []
+    # The rows stay locked meanwhile, so that of two sensors only one posts.
     with database.transaction() as tx:
         rows = tx.execute(
-            "UPDATE tvdb.budget_alerts SET attempts = attempts + 1"
-            " WHERE delivered_at IS NULL AND day = %s AND attempts < %s RETURNING threshold",
+            "SELECT threshold FROM tvdb.budget_alerts WHERE delivered_at IS NULL AND day = %s"
+            " AND attempts < %s ORDER BY threshold FOR UPDATE SKIP LOCKED",
             (at.day, most_attempts),
         ).fetchall()
-    failures = []
-    for (threshold,) in sorted(rows):
-        try:
-            _post(url, Alert(at.day, threshold, at).body(), secret, at.now)
-        except httpx2.HTTPError as error:
-            failures.append(f"the alert of {threshold} % was not delivered: {_why(error)}")
-            continue
-        with database.transaction() as tx:
+        for (threshold,) in rows:
+            is_delivered = True
+            try:
+                _post(url, Alert(at.day, threshold, at).body(), secret, at.now)
+            except httpx2.HTTPError as error:
+                is_delivered = False
+                failures.append(f"the alert of {threshold} % was not delivered: {_why(error)}")
             tx.execute(
-                "UPDATE tvdb.budget_alerts SET delivered_at = tvdb.clock()"
+                "UPDATE tvdb.budget_alerts SET attempts = attempts + 1,"
+                " delivered_at = CASE WHEN %s THEN tvdb.clock() END"
                 " WHERE day = %s AND threshold = %s",
-                (at.day, threshold),
+                (is_delivered, at.day, threshold),
             )
     return failures
 
