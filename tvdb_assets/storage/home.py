@@ -22,6 +22,13 @@ storage:
     class: ProjectPostgresStorage
     config: {}
 
+# A run whose process was killed is started again, and goes on where it was. What fails in a step
+# is not: each document's failure is on record, and each paid call has had its retries.
+run_retries:
+  enabled: true
+  max_retries: 3
+  retry_on_asset_or_op_failure: false
+
 telemetry:
   enabled: false
 
