@@ -9,7 +9,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -154,7 +157,6 @@ def deliver(
     return failures
 
 
-@stamina.retry(on=httpx2.HTTPError, attempts=_ATTEMPTS, timeout=None, wait_max=2.0)
 def _post(url: str, body: bytes, secret: str | None, now: datetime) -> None:
     headers = {"Content-Type": "application/json"}
     if secret is not None:
@@ -162,7 +164,28 @@ def _post(url: str, body: bytes, secret: str | None, now: datetime) -> None:
         signed = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256)
         headers["X-Tvdb-Timestamp"] = timestamp
         headers["X-Tvdb-Signature"] = f"sha256={signed.hexdigest()}"
-    httpx2.post(url, content=body, headers=headers, timeout=_SECONDS).raise_for_status()
+    # A context rather than a decorator: that would log the arguments with each retry.
+    for attempt in stamina.retry_context(
+        on=httpx2.HTTPError, attempts=_ATTEMPTS, timeout=None, wait_max=2.0
+    ):
+        with attempt, _unlogged():
+            httpx2.post(url, content=body, headers=headers, timeout=_SECONDS).raise_for_status()
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep the client from logging the URL, as it does for each request."""
+    thread = threading.get_ident()
+    logger = logging.getLogger("httpx2")
+
+    def is_of_another(record: logging.LogRecord) -> bool:
+        return record.thread != thread
+
+    logger.addFilter(is_of_another)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_of_another)
 
 
 def _why(error: httpx2.HTTPError) -> str:
