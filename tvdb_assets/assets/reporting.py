@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
-from dagster._core.events import StepMaterializationData
+from dagster._core.events import AssetObservationData, StepMaterializationData
 
 from tvdb_assets.errors import HaltedError, TvdbError
 from tvdb_assets.models import Stage
@@ -77,6 +77,7 @@ class RunReport:
         Raises:
             dagster.Failure: names each failed document with its cause and remedy.
         """
+        self._tell_deferred()
         for result in self._single:
             yield dg.MaterializeResult(asset_key=_KEYS[result.stage], metadata=_metadata(result))
         checks = self._context.selected_asset_check_keys
@@ -114,6 +115,26 @@ class RunReport:
             for key in sorted(self._context.selected_asset_keys):
                 yield dg.MaterializeResult(asset_key=key)
 
+    def _tell_deferred(self) -> None:
+        """Observations of the partitions that wait: a partition's page shows its newest one."""
+        self._store(
+            [
+                dg.AssetObservation(
+                    asset_key=_KEYS[result.stage],
+                    partition=result.partition_key,
+                    description=f"Waits: {result.error.message}",
+                    metadata={
+                        "document": result.path,
+                        "deferred": result.error.code,
+                        "why": result.error.message,
+                        "goes_on": result.error.remedy,
+                    },
+                )
+                for result in self._deferred.values()
+                if result.error is not None
+            ]
+        )
+
     def _failure(self) -> dg.Failure:
         failures = sorted(self._failed.values(), key=lambda result: result.path)
         lines = [f"- {result.error}" for result in failures[:SHOWN_FAILURES]]
@@ -131,23 +152,31 @@ class RunReport:
             allow_retries=False,
         )
 
-    def _store(self, materializations: Sequence[dg.AssetMaterialization]) -> None:
-        """Store materializations now, in one statement, so that a crash keeps what is done."""
-        if not materializations:
+    def _store(
+        self, told: Sequence[dg.AssetMaterialization] | Sequence[dg.AssetObservation]
+    ) -> None:
+        """Store asset events now, in one statement, so that a crash keeps what is done."""
+        if not told:
             return
         step = self._context.get_step_execution_context()
         now = time.time()
         entries = []
-        for materialization in materializations:
+        for made in told:
+            is_made = isinstance(made, dg.AssetMaterialization)
+            kind = "ASSET_MATERIALIZATION" if is_made else "ASSET_OBSERVATION"
             event = dg.DagsterEvent(
-                event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+                event_type_value=dg.DagsterEventType[kind].value,
                 job_name=step.job_name,
                 step_handle=step.step.handle,
                 node_handle=step.step.node_handle,
                 step_kind_value=step.step.kind.value,
                 logging_tags=step.event_tags,
-                event_specific_data=StepMaterializationData(materialization),
-                message="Materialized value.",
+                event_specific_data=(
+                    StepMaterializationData(made)
+                    if isinstance(made, dg.AssetMaterialization)
+                    else AssetObservationData(made)
+                ),
+                message="Materialized value." if is_made else made.description or "",
             )
             entries.append(
                 dg.EventLogEntry(  # type: ignore[no-untyped-call]

@@ -148,6 +148,7 @@ class HaltAwareRunStorage(PostgresRunStorage):
 _IN_BATCHES = (
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
     DagsterEventType.ASSET_MATERIALIZATION,
+    DagsterEventType.ASSET_OBSERVATION,
 )
 
 DEFERRED = 3
