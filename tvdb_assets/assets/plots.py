@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _COLOURS = ("#4f43dd", "#0f9d8a", "#f2a93b", "#d1495b", "#7a7a8c")
 _INK = "#2b2b3b"
+_LINES = "#e6e6ee"
+_TITLE: dict[str, Any] = {"loc": "left", "fontsize": 10, "color": _INK}
 
 
 def spend_by_day(days: Sequence[str], services: Mapping[str, Sequence[float]], limit: float) -> str:
@@ -38,9 +40,16 @@ def spend_by_day(days: Sequence[str], services: Mapping[str, Sequence[float]], l
     if max(floor, default=0.0) * 20 > limit:
         axes.axhline(limit, color=_COLOURS[3], linewidth=1.2, linestyle="--", label="limit")
     axes.set_xticks(range(len(days)), [day[5:] for day in days])
-    axes.set_title(f"US dollars a day (UTC); the limit is ${limit:,.2f}", loc="left")
+    axes.set_title(f"US dollars a day (UTC); the limit is ${limit:,.2f}", **_TITLE)
+    axes.yaxis.set_major_formatter("${x:,.4g}")
+    axes.grid(axis="y", color=_LINES, linewidth=0.6)
     if services:
-        axes.legend(frameon=False, fontsize=8, ncols=4)
+        # Beside the title, where neither a bar nor the limit can be.
+        axes.legend(
+            frameon=False, fontsize=8, ncols=4, loc="lower right", bbox_to_anchor=(1.01, 0.98)
+        )
+    else:
+        _say_nothing_was_paid(axes)
     return _markdown(figure, "spend by day")
 
 
@@ -59,8 +68,25 @@ def spend_by(title: str, amounts: Mapping[str, float]) -> str:
     bars = axes.barh([name for name, _ in ordered], [usd for _, usd in ordered], color=_COLOURS[0])
     axes.bar_label(bars, [f" ${usd:,.4f}" for _, usd in ordered], fontsize=8, color=_INK)
     axes.margins(x=0.18)
-    axes.set_title(title, loc="left")
+    # The bars carry their numbers.
+    axes.spines["bottom"].set_visible(False)
+    axes.xaxis.set_visible(False)
+    axes.set_title(title, **_TITLE)
+    if not ordered:
+        _say_nothing_was_paid(axes)
     return _markdown(figure, title)
+
+
+def _say_nothing_was_paid(axes: Axes) -> None:
+    axes.yaxis.set_visible(False)
+    axes.text(
+        0.5,
+        0.5,
+        "Nothing has been paid for yet.",
+        transform=axes.transAxes,
+        ha="center",
+        color=_INK,
+    )
 
 
 def _figure(height: float = 2.8) -> tuple[Figure, Axes]:
@@ -71,7 +97,8 @@ def _figure(height: float = 2.8) -> tuple[Figure, Axes]:
     axes = figure.subplots()
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.tick_params(labelsize=8, colors=_INK)
+    axes.tick_params(labelsize=8, colors=_INK, length=0)
+    axes.set_axisbelow(True)
     return figure, axes
 
 

@@ -116,7 +116,7 @@ class RunReport:
                 yield dg.MaterializeResult(asset_key=key)
 
     def _tell_deferred(self) -> None:
-        """Observations of the partitions that wait: a partition's page shows its newest one."""
+        """Observations of the partitions that wait: their events in the UI say why."""
         self._store(
             [
                 dg.AssetObservation(
