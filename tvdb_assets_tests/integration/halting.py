@@ -242,6 +242,18 @@ class Halting:
             ).fetchall()
         return dict(rows)
 
+    def settled_in_this_window(self) -> int:
+        """How many documents are published, or were refused since the window turned."""
+        with psycopg.connect(self.database_url) as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM tvdb.documents WHERE status = 'published' OR"
+                " (status = 'deferred' AND"
+                "  deferred_at >= date_trunc('day', tvdb.clock() AT TIME ZONE 'UTC')"
+                "    AT TIME ZONE 'UTC')"
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
     def spent_by_day(self) -> list[Decimal]:
         """What the ledger says of each window, oldest first."""
         with psycopg.connect(self.database_url) as connection:
