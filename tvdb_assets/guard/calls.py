@@ -67,6 +67,11 @@ class PaidCall:
     is_split: bool = False
     """A part of a batch that was refused as a whole."""
 
+    @property
+    def counted(self) -> int:
+        """Units as they were counted here; at least 1."""
+        return max(1, sum(self.quantities))
+
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
@@ -280,7 +285,10 @@ class Guard:
         await asyncio.to_thread(self._keep, call, hold, answer, keep)
         self._reached("committed", call, hold)
         await asyncio.to_thread(
-            self._record, call.service, str(hold.entry_id), answered(answer.limits)
+            self._record,
+            call.service,
+            str(hold.entry_id),
+            answered(answer.limits, call.account, (answer.quantity or 0) / call.counted),
         )
         self._reached("recorded", call, hold)
         return answer.value

@@ -21,6 +21,8 @@ REFUSED_SECONDS = 900.0
 TOO_LARGE = "request_exceeds_rate"
 """The code of a request that no wait would let through; parts of it may pass."""
 _REFUSAL_PROBE_SECONDS = 120.0
+_HIGHEST_RATIO = 4.0
+"""No tokenizer differs more; a bill beyond it is an error of the service, no rule."""
 _RESTED_SECONDS = 5.0
 """A success is noted no more often than this, so that a healthy service costs no writes."""
 
@@ -51,7 +53,13 @@ class ServiceState:
     failed_at: float = 0.0
     failed_code: str = ""
     failed_message: str = ""
-    facts: dict[str, str] = field(default_factory=dict)
+    ratios: dict[str, float] = field(default_factory=dict)
+    """By account: units that it billed for one that was counted here, at most. Above 1 for a
+    server with another tokenizer, whose bounds must then be higher."""
+
+    def ratio(self, account: str) -> float:
+        """By which a count made here becomes an upper bound; at least 1."""
+        return max(1.0, self.ratios.get(account, 1.0))
 
 
 Change: TypeAlias = Callable[[ServiceState, float, str], ServiceState]
@@ -101,8 +109,10 @@ def pass_breaker(caller: str) -> Callable[[ServiceState, float], tuple[ServiceSt
     return transition
 
 
-def answered(limits: RateLimits) -> Change:
+def answered(limits: RateLimits, account: str = "", ratio: float = 1.0) -> Change:
     def change(state: ServiceState, now: float, caller: str) -> ServiceState:
+        if ratio > state.ratio(account):
+            state = replace(state, ratios={**state.ratios, account: min(ratio, _HIGHEST_RATIO)})
         is_news = now - state.answered_at > _RESTED_SECONDS or state.refusal is not None
         return replace(
             state,

@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TypeAlias
 from uuid import UUID
 
@@ -138,6 +139,7 @@ class PaidEmbedding:
         self._keep = keep
         self._accepted = 0
         self._unknown = 0
+        self._ratio = 1.0
         self._halted: TvdbError | None = None
         self._in_line = 0
         self._left = asyncio.Event()
@@ -163,6 +165,7 @@ class PaidEmbedding:
                 order.append(position)
         tokens = [texts[position].tokens for position in order]
         state, _ = await asyncio.to_thread(self._guard.states.read, self._embedder.service)
+        self._ratio = state.ratio(self._embedder.account)
         allowed = int(state.limiter.limits.tokens_per_minute) or self._embedder.max_request_tokens
         loads = batches(
             tokens,
@@ -266,7 +269,7 @@ class PaidEmbedding:
             model=embedder.space.model,
             account=embedder.account,
             price=embedder.price,
-            quantity=units.total(),
+            quantity=ceil(units.total() * self._ratio),
             inputs=len(order),
             documents=list(units),
             quantities=list(units.values()),

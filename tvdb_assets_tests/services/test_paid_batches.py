@@ -21,7 +21,7 @@ from tvdb_assets.models import Provenance
 from tvdb_assets.pipeline.tokens import count_tokens
 from tvdb_assets.services.embedding import Embedded, Text, Vectors
 from tvdb_assets.services.router import ServiceRouter
-from tvdb_assets_tests.paid_apis import expected_vectors
+from tvdb_assets_tests.paid_apis import Behaviour, expected_vectors
 from tvdb_assets_tests.paid_router import Paid
 
 POISON = "this-text-is-poison"
@@ -330,3 +330,20 @@ def test_the_money_is_exact(paid: Paid) -> None:
     tokens = sum(map(count_tokens, HUNDRED))
     assert not done.errors
     assert paid.spent == Decimal("0.02") * tokens / 1_000_000
+
+
+def test_the_bound_holds_for_a_server_that_counts_more_tokens(paid: Paid) -> None:
+    """It counts bytes, so words that are one token each are dearer than they look."""
+    paid.apis.behaviour = Behaviour(exact_tokens=False)
+    texts = [f"{number} responsibility" + " responsibility" * 20 for number in range(20)]
+    embed(paid, texts[:10])
+    # What it billed for the first load is known; the answer to the second is lost.
+    paid.apis.faults.script("reset_after_work", times=1)
+
+    embed(paid, texts[10:])
+
+    [(lost,)] = paid.rows("SELECT posted_usd FROM tvdb.cost_ledger WHERE outcome = 'lost'")
+    counted = sum(map(count_tokens, texts[10:]))
+    assert paid.apis.charges[1].dollars > Decimal("0.02") * counted / 1_000_000
+    assert lost >= paid.apis.charges[1].dollars
+    assert paid.spent >= paid.apis.dollars
