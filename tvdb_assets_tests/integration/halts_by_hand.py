@@ -45,6 +45,8 @@ def main() -> None:
     parser.add_argument("documents", type=int)
     parser.add_argument("--seeds", type=int, nargs=2, metavar=("FIRST", "LAST"))
     given = parser.parse_args()
+    # Ended early, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     seeds = [None] if given.seeds is None else list(range(*given.seeds))
     held = [_one(given.documents, seed) for seed in seeds]
     sys.exit(not all(held))

@@ -31,7 +31,11 @@ from tvdb_assets_tests.integration.halting import (
 from tvdb_assets_tests.paid_apis import Behaviour, running_server
 
 # Dagster itself still asks pydantic by the old name.
-pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated"),
+    # A minute on a machine of one's own; conditions are awaited longer on one that is shared.
+    pytest.mark.timeout(600),
+]
 
 DOCUMENTS = 60
 PAGES = 12
