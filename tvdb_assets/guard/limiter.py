@@ -32,6 +32,8 @@ class Limiter:
     requests_due: float = 0.0
     """When all requests that were admitted would be through at an even pace."""
     tokens_due: float = 0.0
+    last: float = 0.0
+    """When the newest request that was admitted goes out."""
     blocked_until: float = 0.0
     """The service said so: Retry-After, or nothing remaining."""
 
@@ -51,18 +53,25 @@ def admit(
         The new state, seconds to wait before sending, and whether the place was taken; it
         is not where the wait would be longer than ``patience``.
     """
-    requests_due = max(limiter.requests_due, now) + _seconds(1, limiter.limits.requests_per_minute)
-    tokens_due = max(limiter.tokens_due, now) + _seconds(tokens, limiter.limits.tokens_per_minute)
-    wait = max(
-        0.0,
-        limiter.blocked_until - now,
+    at = max(
+        now,
+        limiter.blocked_until,
+        # One line: whoever waits for one limit holds up those behind, or two would go together.
+        limiter.last,
         # A place is due when those before it are through, less what may burst.
-        max(limiter.requests_due, now) - BURST_SECONDS - now,
-        max(limiter.tokens_due, now) - BURST_SECONDS - now,
+        limiter.requests_due - BURST_SECONDS,
+        limiter.tokens_due - BURST_SECONDS,
     )
-    if wait > patience:
-        return limiter, wait, False
-    return replace(limiter, requests_due=requests_due, tokens_due=tokens_due), wait, True
+    if at - now > patience:
+        return limiter, at - now, False
+    limits = limiter.limits
+    changed = replace(
+        limiter,
+        last=at,
+        requests_due=max(limiter.requests_due, at) + _seconds(1, limits.requests_per_minute),
+        tokens_due=max(limiter.tokens_due, at) + _seconds(tokens, limits.tokens_per_minute),
+    )
+    return changed, at - now, True
 
 
 def blocked(limiter: Limiter, now: float, seconds: float) -> Limiter:

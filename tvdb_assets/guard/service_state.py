@@ -21,6 +21,8 @@ REFUSED_SECONDS = 900.0
 TOO_LARGE = "request_exceeds_rate"
 """The code of a request that no wait would let through; parts of it may pass."""
 _REFUSAL_PROBE_SECONDS = 120.0
+_FARTHEST_SECONDS = 3_700.0
+"""No wish of a service, opening or lease reaches farther ahead: an hour is the longest."""
 _HIGHEST_RATIO = 4.0
 """No tokenizer differs more; a bill beyond it is an error of the service, no rule."""
 _RESTED_SECONDS = 5.0
@@ -165,3 +167,19 @@ def failed(account: str, failure: CallFailed) -> Change:
 def forgiven(state: ServiceState, now: float) -> tuple[ServiceState, None]:
     """Somebody acted: what the service refused, or how often it failed, counts no more."""
     return replace(state, refusal=None, breaker=Breaker()), None
+
+
+def on_this_clock(state: ServiceState, now: float) -> ServiceState:
+    """The state, less what lies so far ahead that the clock must have been set back since.
+
+    Else a service would be left alone for as long as the clock was ahead.
+    """
+    line, circuit = state.limiter, state.breaker
+    ahead = now + _FARTHEST_SECONDS
+    if max(line.last, line.requests_due, line.tokens_due, line.blocked_until) > ahead:
+        state = replace(state, limiter=Limiter(limits=line.limits))
+    if max(circuit.open_until, circuit.probe_until) > ahead:
+        state = replace(state, breaker=replace(circuit, open_until=now, probe="", probe_until=0.0))
+    if state.refusal is not None and state.refusal.until > ahead:
+        state = replace(state, refusal=replace(state.refusal, until=now))
+    return state

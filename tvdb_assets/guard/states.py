@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from tvdb_assets.errors import StorageError
 from tvdb_assets.guard.breaker import Breaker
 from tvdb_assets.guard.limiter import Limiter, RateLimits
-from tvdb_assets.guard.service_state import Refusal, ServiceState
+from tvdb_assets.guard.service_state import Refusal, ServiceState, on_this_clock
 from tvdb_assets.storage.database import Database
 
 _T = TypeVar("_T")
@@ -77,7 +77,7 @@ class ServiceStates:
             )
             row = tx.execute(query, (service,)).fetchone()
         now = self._clock().timestamp() if self._clock is not None else row[1] if row else 0.0
-        return _state(row[0] if row else {}), now
+        return on_this_clock(_state(row[0] if row else {}), now), now
 
 
 def _state(stored: dict[str, Any]) -> ServiceState:
