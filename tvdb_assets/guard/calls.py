@@ -11,7 +11,7 @@ posts its cost, before anything else happens to it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -179,13 +179,7 @@ class Guard:
         """
         call_id = uuid4()
         tries = Tries(self._patience, waits_for_breaker)
-        async for attempt in stamina.retry_context(
-            on=tries.wait_after,
-            attempts=self._attempts,
-            timeout=None,
-            wait_initial=_FIRST_WAIT_SECONDS,
-            wait_max=_LONGEST_WAIT_SECONDS,
-        ):
+        async for attempt in self._retrying(tries):
             with attempt:
                 if attempt.num > 1:
                     self._reached("before_retry", call)
@@ -213,13 +207,7 @@ class Guard:
             As `call`, but for the budget.
         """
         tries = Tries(self._patience, waits_for_breaker)
-        async for attempt in stamina.retry_context(
-            on=tries.wait_after,
-            attempts=self._attempts,
-            timeout=None,
-            wait_initial=_FIRST_WAIT_SECONDS,
-            wait_max=_LONGEST_WAIT_SECONDS,
-        ):
+        async for attempt in self._retrying(tries):
             with attempt:
                 caller = uuid4()
                 try:
@@ -240,6 +228,15 @@ class Guard:
                     raise
                 return answer
         raise AssertionError("unreachable")
+
+    def _retrying(self, tries: Tries) -> AsyncIterable[stamina.Attempt]:
+        return stamina.retry_context(
+            on=tries.wait_after,
+            attempts=self._attempts,
+            timeout=None,
+            wait_initial=_FIRST_WAIT_SECONDS,
+            wait_max=_LONGEST_WAIT_SECONDS,
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
