@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 
 import click
-from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
+from stamina.instrumentation import set_on_retry_hooks
 
 from tvdb_assets.cli.documents import forget, ingest, status
 from tvdb_assets.cli.limiting import limits, pause, resume
@@ -20,7 +20,7 @@ from tvdb_assets.cli.output import print_error
 from tvdb_assets.cli.searching import search
 from tvdb_assets.cli.server import dev, stop
 from tvdb_assets.cli.spending import estimate, health, show_costs
-from tvdb_assets.errors import TvdbError
+from tvdb_assets.errors import HaltedError, TvdbError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,8 +39,8 @@ for command in (
 
 def main() -> None:
     """Run the command line; a known error becomes a message and an exit code."""
-    # Where structlog is installed, retries would be told on stdout, which is for results.
-    set_on_retry_hooks((LoggingOnRetryHook,))
+    # Each retry is a row of the ledger; told here too, it would stand between the results.
+    set_on_retry_hooks(())
     try:
         # Not standalone, click returns the code that a command exits with.
         sys.exit(tvdb(standalone_mode=False) or 0)
@@ -51,4 +51,4 @@ def main() -> None:
         sys.exit(2)
     except TvdbError as error:
         print_error(error, as_json="--json" in sys.argv)
-        sys.exit(2)
+        sys.exit(3 if isinstance(error, HaltedError) else 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
@@ -105,9 +106,17 @@ def _record(
         kind,
         value,
         scope=service or ALL,
-        changed_by=getpass.getuser(),
+        changed_by=_who(),
         run_ids=_runs_under_way(settings),
     )
+
+
+def _who() -> str:
+    """The account that runs this; a container's may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _runs_under_way(settings: Settings) -> Sequence[str]:

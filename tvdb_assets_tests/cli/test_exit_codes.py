@@ -1,0 +1,43 @@
+"""What a script sees of the command line: its exit code, and one JSON document."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import pytest
+
+from tvdb_assets.cli import main
+from tvdb_assets.cli.limiting import _who
+from tvdb_assets.storage.database import Database
+
+
+def test_a_search_that_finds_no_money_ends_with_3_and_says_when_it_goes_on(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TVDB_DATABASE_URL", database.url)
+    monkeypatch.setenv("TVDB_EMBEDDER_MODE", "real")
+    monkeypatch.setenv("TVDB_DAILY_COST_LIMIT", "0")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    # Nothing listens there: a request would end as another error.
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setattr(sys, "argv", ["tvdb", "search", "flood", "--json"])
+
+    with pytest.raises(SystemExit) as caught:
+        main()
+
+    assert caught.value.code == 3
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "budget_exhausted"
+    assert "UTC" in error["remedy"]
+
+
+def test_who_changes_a_limit_has_a_name_even_where_the_account_has_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_242_424)
+
+    assert _who() == "uid 4242424"
