@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tvdb_assets.errors import ParseError
+
 
 class Stage(StrEnum):
     """The stages of the walk, in order; each is the asset of the same name."""
@@ -44,6 +46,24 @@ class SourceFile:
     """Bytes."""
     etag: str
     """Changes whenever the bytes may have changed; equal etags mean equal bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A document inside of another one, as its container lists it."""
+
+    position: int
+    """0-based place in the container, by which its bytes are found."""
+    name: str
+    """Within the container, each once; see `pipeline.member_paths`."""
+    size: int
+    """Bytes, unpacked."""
+    sha256: bytes
+    """Of its bytes; 32 bytes."""
+    media_type: str | None = None
+    """As the container has it; None where content and name say it, as of any file."""
+    error: ParseError | None = None
+    """Why it can't be taken out; it then fails alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,7 +278,8 @@ def forget(document: str, as_json: bool) -> None:
         found = _find(registry, document)
         registry.forget([known.document_id for known in found])
         for known in found:
-            instance.delete_dynamic_partition("documents", known.partition_key)
+            if not known.is_member:
+                instance.delete_dynamic_partition("documents", known.partition_key)
     if as_json:
         print_json({"forgotten": [known.path for known in found]})
     else:

@@ -23,6 +23,7 @@ from psycopg.types.json import Jsonb
 from tvdb_assets.models import Heading, ParsedDocument, Provenance, Stage
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.rows import (
+    ROW,
     DocumentRow,
     Failure,
     NewChunkSet,
@@ -66,11 +67,11 @@ class DocumentStore:
                 session.execute("SELECT pg_advisory_unlock(k) FROM unnest(%s::bigint[]) k", (keys,))
 
     def rows(self, partition_keys: Sequence[str]) -> list[DocumentRow]:
-        """The registered documents among ``partition_keys``."""
+        """The registered files among ``partition_keys``; not what is inside of them."""
         with self._database.transaction() as tx, tx.cursor(row_factory=class_row(DocumentRow)) as c:
             c.execute(
-                "SELECT document_id, partition_key, source, path, size, etag, sha256, status"
-                " FROM tvdb.documents WHERE partition_key = ANY(%s)",
+                f"SELECT {ROW} FROM tvdb.documents"
+                " WHERE partition_key = ANY(%s) AND container_id IS NULL",
                 (list(partition_keys),),
             )
             return c.fetchall()

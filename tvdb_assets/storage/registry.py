@@ -16,6 +16,7 @@ from psycopg.rows import class_row, dict_row
 from tvdb_assets.models import SourceFile
 from tvdb_assets.pipeline.partition_keys import partition_key
 from tvdb_assets.storage.database import Database
+from tvdb_assets.storage.members import forget
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Known:
     disposition: str | None
     recipe: str
     is_degraded: bool
+    is_member: bool
+    """Inside of another document, whose partition it shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,12 @@ class FailedDocument:
     code: str
     message: str
     remedy: str
+
+
+_KNOWN = (
+    "document_id, partition_key, path, etag, sha256, status, disposition, recipe, is_degraded,"
+    " container_id IS NOT NULL AS is_member FROM tvdb.documents"
+)
 
 
 class Registry:
@@ -57,11 +66,10 @@ class Registry:
         return [row[0] for row in rows]
 
     def known(self, source: str) -> dict[str, Known]:
-        """The documents of a source, by path."""
+        """The files of a source, by path; not what is inside of them."""
         with self._database.transaction() as tx, tx.cursor(row_factory=class_row(Known)) as c:
             c.execute(
-                "SELECT document_id, partition_key, path, etag, sha256, status, disposition,"
-                " recipe, is_degraded FROM tvdb.documents WHERE source = %s",
+                f"SELECT {_KNOWN} WHERE source = %s AND container_id IS NULL",
                 (source,),
             )
             return {row.path: row for row in c}
@@ -89,7 +97,8 @@ class Registry:
             with tx.cursor() as cursor:
                 cursor.executemany(
                     "INSERT INTO tvdb.documents (partition_key, source, path, size, etag, run_id)"
-                    " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (source, path) DO NOTHING",
+                    " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (source, path)"
+                    " WHERE container_id IS NULL DO NOTHING",
                     [
                         (key, source, f.path, f.size, f.etag, run_id)
                         for key, f in zip(keys, files, strict=True)
@@ -119,32 +128,33 @@ class Registry:
         """Documents by partition key or path; of two sources, both."""
         with self._database.transaction() as tx, tx.cursor(row_factory=class_row(Known)) as c:
             c.execute(
-                "SELECT document_id, partition_key, path, etag, sha256, status, disposition,"
-                " recipe, is_degraded FROM tvdb.documents WHERE partition_key = %s OR path = %s",
+                f"SELECT {_KNOWN} WHERE path = %s OR (partition_key = %s AND container_id IS NULL)",
                 (name, name),
             )
             return c.fetchall()
 
     def forget(self, document_ids: Sequence[int]) -> None:
-        """Delete documents with all that came from them, and vectors that no other text uses."""
-        ids = list(document_ids)
+        """Delete documents, what is inside of them, and all that came from them.
+
+        What held one of them is taken in again by the next ingest, as its file is unless it is
+        gone.
+        """
         with self._database.transaction() as tx:
-            rows = tx.execute(
-                "SELECT DISTINCT text_sha256 FROM tvdb.chunks WHERE document_id = ANY(%s)", (ids,)
-            ).fetchall()
-            tx.execute("DELETE FROM tvdb.documents WHERE document_id = ANY(%s)", (ids,))
             tx.execute(
-                "DELETE FROM tvdb.embeddings e WHERE text_sha256 = ANY(%s)"
-                " AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = e.text_sha256)",
-                ([row[0] for row in rows],),
+                "UPDATE tvdb.documents SET status = 'registered', etag = '' WHERE"
+                " container_id IS NULL AND partition_key IN (SELECT partition_key FROM"
+                "   tvdb.documents WHERE document_id = ANY(%s) AND container_id IS NOT NULL)",
+                (list(document_ids),),
             )
+            forget(tx, document_ids)
 
     def finished(self, run_ids: Sequence[str]) -> int:
-        """How many documents the runs have published or failed so far."""
+        """How many files the runs have published or failed so far."""
         with self._database.transaction() as tx:
             row = tx.execute(
                 "SELECT count(DISTINCT document_id) FROM tvdb.document_events"
-                " WHERE run_id = ANY(%s)",
+                " JOIN tvdb.documents d USING (document_id)"
+                " WHERE document_events.run_id = ANY(%s) AND d.container_id IS NULL",
                 (list(run_ids),),
             ).fetchone()
         return int(row[0]) if row else 0
@@ -174,7 +184,9 @@ class Registry:
     def failures(
         self, paths: Sequence[str] | None = None, status: str = "failed"
     ) -> list[FailedDocument]:
-        """Documents that failed, or wait (``deferred``): all or those of ``paths``, by name."""
+        """Documents that failed, or wait (``deferred``): all, or the files at ``paths`` and what
+        is inside of them, by name.
+        """
         with (
             self._database.transaction() as tx,
             tx.cursor(row_factory=class_row(FailedDocument)) as c,
@@ -182,7 +194,9 @@ class Registry:
             c.execute(
                 "SELECT path AS document, error_code AS code, error_message AS message,"
                 " error_remedy AS remedy FROM tvdb.documents WHERE status = %(status)s"
-                " AND (%(paths)s::text[] IS NULL OR path = ANY(%(paths)s)) ORDER BY path",
+                " AND (%(paths)s::text[] IS NULL OR partition_key IN (SELECT partition_key"
+                "   FROM tvdb.documents WHERE path = ANY(%(paths)s) AND container_id IS NULL))"
+                " ORDER BY path",
                 {"paths": None if paths is None else list(paths), "status": status},
             )
             return c.fetchall()

@@ -25,6 +25,22 @@ class DocumentRow:
     etag: str
     sha256: bytes | None
     status: str
+    recipe: str = ""
+    disposition: str | None = None
+    failed_stage: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    error_remedy: str | None = None
+    container_id: int | None = None
+    member: str | None = None
+    """Its name within its container."""
+
+
+ROW = (
+    "document_id, partition_key, source, path, size, etag, sha256, status, recipe, disposition,"
+    " failed_stage, error_code, error_message, error_remedy, container_id, member"
+)
+"""The columns of a `DocumentRow`."""
 
 
 @dataclass(frozen=True, slots=True)
