@@ -6,7 +6,7 @@ what is done with it (`documents`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,7 +15,7 @@ import dagster as dg
 from pydantic import Field
 
 from tvdb_assets.errors import SourceError
-from tvdb_assets.guard.alerts import Alert, deliver, note_thresholds, pace
+from tvdb_assets.guard.alerts import Alert, deliver, note_thresholds, pace, tell
 from tvdb_assets.guard.costs import Report, report
 from tvdb_assets.guard.ledger import Ledger
 from tvdb_assets.guard.limits import changes
@@ -140,9 +140,10 @@ class Money:
         newest = changes(database, limit=1)
         self.changed_at = newest[0].changed_at if newest else self.pace.day
 
-    def alerts(self) -> list[Alert]:
-        """Thresholds that are passed and were not told yet."""
-        return note_thresholds(self._database, self.pace)
+    def alert(self, told: Callable[[Alert], None]) -> None:
+        """Hand over each threshold that was passed and not told yet."""
+        note_thresholds(self._database, self._ledger)
+        tell(self._database, self._ledger, told)
 
     def deliver(self) -> list[str]:
         """Post to the webhook of the settings what it was not told yet; returns what failed."""
@@ -150,7 +151,7 @@ class Money:
         if url is None:
             return []
         key = secret.get_secret_value() if secret is not None else None
-        return deliver(self._database, self.pace, url.get_secret_value(), key)
+        return deliver(self._database, self._ledger, url.get_secret_value(), key)
 
     def due(self, changed: datetime) -> dict[str, str]:
         """Documents that wait for what has come since: partition key, and the run that left it so.

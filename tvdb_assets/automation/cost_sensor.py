@@ -9,6 +9,7 @@ ticks again it asks for just what was deferred.
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionStatus
@@ -53,9 +54,7 @@ def make_cost_sensor(most_partitions: int, interval_seconds: int) -> dg.SensorDe
         context: dg.SensorEvaluationContext, service_router: ServiceRouterResource
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         with service_router.money() as money:
-            for alert in money.alerts():
-                context.log.warning(f"{alert.threshold} % of the budget: {alert.pace.words()}")
-                context.instance.report_runless_asset_event(_as_event(alert))
+            money.alert(partial(_tell, context))
             for failure in money.deliver():
                 context.log.error(failure)
             changed = _limits_changed(context, money)
@@ -80,12 +79,18 @@ def make_cost_sensor(most_partitions: int, interval_seconds: int) -> dg.SensorDe
     return cost_sensor
 
 
+def _tell(context: dg.SensorEvaluationContext, alert: Alert) -> None:
+    context.log.warning(f"{alert.threshold} % of the budget: {alert.pace.words()}")
+    context.instance.report_runless_asset_event(_as_event(alert))
+
+
 def _as_event(alert: Alert) -> dg.AssetObservation:
     return dg.AssetObservation(
         "cost_report",
         description=alert.pace.words(),
         metadata={
             "threshold_percent": alert.threshold,
+            "service": alert.pace.service or "all",
             "spent_usd": float(alert.pace.spent_usd),
             "limit_usd": float(alert.pace.limit_usd),
         },

@@ -36,11 +36,26 @@ class Change:
     run_ids: list[str]
 
 
-def limits_now(tx: psycopg.Connection[Any], settings: Limits) -> Limits:
-    """The limits that hold now: those of the settings, with what was changed since."""
-    rows = tx.execute("SELECT scope, kind, value FROM tvdb.limit_overrides").fetchall()
+def limits_now(
+    tx: psycopg.Connection[Any], settings: Limits, until: datetime | None = None
+) -> Limits:
+    """The limits that hold now: those of the settings, with what was changed since.
+
+    Args:
+        tx: reads the changes.
+        settings: what holds without a change.
+        until: only what was changed before; None for all of it.
+    """
+    rows = tx.execute(
+        "SELECT DISTINCT ON (scope, kind) scope, kind, value FROM tvdb.limit_changes"
+        " WHERE %(until)s::timestamptz IS NULL OR changed_at < %(until)s"
+        " ORDER BY scope, kind, change_id DESC",
+        {"until": until},
+    ).fetchall()
     now = settings
     for scope, kind, value in rows:
+        if value is None:
+            continue
         if kind == "is_paused":
             if value:
                 now = replace(now, paused=now.paused | {scope})

@@ -12,12 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import stamina
 
-from tvdb_assets.guard.alerts import Pace, deliver, note_thresholds, pace
+from tvdb_assets.guard.alerts import Alert, Pace, deliver, note_thresholds, pace, tell
+from tvdb_assets.guard.limits import change
 from tvdb_assets.storage.database import Database
 from tvdb_assets_tests.guard.ledger_rows import DAY, Paying
 
@@ -77,8 +79,26 @@ def now(paying: Paying) -> Pace:
     return pace(paying.database, paying.ledger)
 
 
+def alerts(paying: Paying) -> list[Alert]:
+    """What one look tells."""
+    seen: list[Alert] = []
+    note_thresholds(paying.database, paying.ledger)
+    tell(paying.database, paying.ledger, seen.append)
+    return seen
+
+
 def told(paying: Paying) -> list[int]:
-    return [alert.threshold for alert in note_thresholds(paying.database, now(paying))]
+    return [alert.threshold for alert in alerts(paying)]
+
+
+def post(paying: Paying, hook: Hook | str, secret: str | None = SECRET) -> list[str]:
+    note_thresholds(paying.database, paying.ledger)
+    url = hook if isinstance(hook, str) else hook.url
+    return deliver(paying.database, paying.ledger, url, secret)
+
+
+def posted(hook: Hook) -> list[int]:
+    return [json.loads(body)["threshold_percent"] for _, body in hook.received]
 
 
 def test_each_threshold_is_told_once_in_a_window(paying: Paying) -> None:
@@ -142,12 +162,65 @@ def test_without_spending_there_is_no_forecast_and_a_limit_of_nothing_is_used_up
     assert now(Paying(database, "0")).percent == 100
 
 
+def test_a_service_with_a_limit_of_its_own_has_alerts_of_its_own(
+    paying: Paying, hook: Hook
+) -> None:
+    change(paying.database, "daily_usd", Decimal("2.00"), scope="openai", changed_by="ada")
+    paying.pay(400, service="llamaparse")
+    paying.pay(160)
+    # $1.60 of openai's $2.00, and $5.60 of all $10.00; llamaparse has no limit of its own.
+    seen = {(alert.pace.service, alert.threshold) for alert in alerts(paying)}
+    assert seen == {("", 50), ("openai", 50), ("openai", 80)}
+    assert post(paying, hook) == []
+    bodies = [json.loads(body) for _, body in hook.received]
+    assert [(b["service"], b["spent_usd"], b["limit_usd"]) for b in bodies] == [
+        (None, "5.60", "10.00"),
+        ("openai", "1.60", "2.00"),
+        ("openai", "1.60", "2.00"),
+    ]
+    assert "today's $2.00 for openai" in bodies[1]["message"]
+    assert alerts(paying) == []
+
+
+def test_what_is_passed_just_before_midnight_is_told_after_it(paying: Paying, hook: Hook) -> None:
+    paying.now = DAY + timedelta(hours=23, minutes=59, seconds=59)
+    paying.pay(800)
+    paying.now += timedelta(seconds=20)
+    # Today's limit says nothing of yesterday.
+    with paying.database.transaction() as tx:
+        tx.execute(
+            "INSERT INTO tvdb.limit_changes (scope, kind, value, changed_by, changed_at, run_ids)"
+            " VALUES ('', 'daily_usd', 1, 'ada', %s, '{}')",
+            (DAY + timedelta(days=1, seconds=5),),
+        )
+    seen = alerts(paying)
+    assert [(alert.threshold, alert.pace.day) for alert in seen] == [(50, DAY), (80, DAY)]
+    assert seen[0].pace.words() == "$8.00 of the $10.00 of 2026-03-01 were spent or reserved."
+    assert post(paying, hook) == []
+    assert posted(hook) == [50, 80]
+    # What is older is history.
+    paying.now += timedelta(days=2)
+    paying.pay(1)
+    assert told(paying) == []
+
+
+def test_an_alert_that_a_sensor_died_on_is_told_by_the_next(paying: Paying) -> None:
+    paying.pay(500)
+    note_thresholds(paying.database, paying.ledger)
+
+    def dies(alert: Alert) -> None:
+        raise KeyboardInterrupt(alert.threshold)
+
+    with pytest.raises(KeyboardInterrupt):
+        tell(paying.database, paying.ledger, dies)
+    assert told(paying) == [50]
+    assert told(paying) == []
+
+
 def test_the_webhook_gets_each_threshold_signed(paying: Paying, hook: Hook) -> None:
     paying.pay(800)
-    note_thresholds(paying.database, now(paying))
-
-    assert deliver(paying.database, now(paying), hook.url, SECRET) == []
-    assert deliver(paying.database, now(paying), hook.url, SECRET) == []
+    assert post(paying, hook) == []
+    assert post(paying, hook) == []
 
     bodies = [json.loads(body) for _, body in hook.received]
     assert [body["threshold_percent"] for body in bodies] == [50, 80]
@@ -162,36 +235,44 @@ def test_the_webhook_gets_each_threshold_signed(paying: Paying, hook: Hook) -> N
 
 def test_without_a_secret_nothing_is_signed(paying: Paying, hook: Hook) -> None:
     paying.pay(500)
-    note_thresholds(paying.database, now(paying))
-    assert deliver(paying.database, now(paying), hook.url, None) == []
+    assert post(paying, hook, None) == []
     [(headers, _)] = hook.received
     assert not any(name.startswith("x-tvdb") for name in headers)
 
 
 def test_a_hook_that_answers_500_is_asked_again(paying: Paying, hook: Hook) -> None:
     paying.pay(500)
-    note_thresholds(paying.database, now(paying))
     hook.statuses = [500, 503]
-    assert deliver(paying.database, now(paying), hook.url, SECRET) == []
+    assert post(paying, hook) == []
     assert len(hook.received) == 3
 
 
-def test_what_was_not_delivered_is_delivered_by_a_later_tick(
+def test_what_was_not_delivered_is_delivered_later_with_what_held_then(
     paying: Paying, hook: Hook, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     paying.pay(500)
-    note_thresholds(paying.database, now(paying))
     hook.statuses = [500] * 3
-    failures = deliver(paying.database, now(paying), hook.url, SECRET)
-    assert failures == ["the alert of 50 % was not delivered: status 500"]
-    down = "http://127.0.0.1:9/hook?key=of-the-hook"
-    [failure] = deliver(paying.database, now(paying), down, SECRET)
-    assert failure.startswith("the alert of 50 % was not delivered: Connect")
+    failures = post(paying, hook)
+    assert failures == ["the alert of 50 % for all services was not delivered: status 500"]
+    # Not at once.
+    assert post(paying, hook) == []
+    paying.now += timedelta(seconds=30)
+    [failure] = post(paying, "http://127.0.0.1:9/hook?key=of-the-hook")
+    assert failure.startswith("the alert of 50 % for all services was not delivered: Connect")
     assert len(hook.received) == 3
 
-    assert deliver(paying.database, now(paying), hook.url, SECRET) == []
-    assert len(hook.received) == 4
+    # The window has turned, and that of the next day has its own.
+    paying.now += timedelta(days=1)
+    paying.pay(800)
+    assert post(paying, hook) == []
+    bodies = [json.loads(body) for _, body in hook.received[3:]]
+    assert [(body["day"][:10], body["threshold_percent"]) for body in bodies] == [
+        ("2026-03-01", 50),
+        ("2026-03-02", 50),
+        ("2026-03-02", 80),
+    ]
+    assert bodies[0]["spent_usd"] == "5.00"
     logged = "".join(str(vars(record)) for record in caplog.records) + caplog.text
     assert "of-the-hook" not in logged + "".join(failures) + failure
     assert SECRET not in logged
@@ -199,24 +280,29 @@ def test_what_was_not_delivered_is_delivered_by_a_later_tick(
 
 def test_two_sensors_at_once_deliver_once(paying: Paying, hook: Hook) -> None:
     paying.pay(1_000)
-    note_thresholds(paying.database, now(paying))
+    note_thresholds(paying.database, paying.ledger)
     start = threading.Barrier(2)
 
     def tick() -> list[str]:
         start.wait()
-        return deliver(paying.database, now(paying), hook.url, SECRET)
+        return deliver(paying.database, paying.ledger, hook.url, SECRET)
 
     with ThreadPoolExecutor(2) as sensors:
         both = [future.result() for future in [sensors.submit(tick) for _ in range(2)]]
     assert both == [[], []]
-    sent = [json.loads(body)["threshold_percent"] for _, body in hook.received]
-    assert sorted(sent) == [50, 80, 100]
+    assert sorted(posted(hook)) == [50, 80, 100]
 
 
-def test_an_alert_is_given_up_in_the_end(paying: Paying, hook: Hook) -> None:
+def test_an_alert_is_asked_for_ever_less_often_and_given_up_after_three_days(
+    paying: Paying, hook: Hook
+) -> None:
     paying.pay(500)
-    note_thresholds(paying.database, now(paying))
-    hook.statuses = [500] * 100
-    told = [deliver(paying.database, now(paying), hook.url, None, most_attempts=2) for _ in "123"]
-    assert [len(failures) for failures in told] == [1, 1, 0]
-    assert now(paying).spent_usd == Decimal(5)
+    hook.statuses = [500] * 1_000
+    began, tried = paying.now, []
+    while paying.now < began + timedelta(days=4):
+        if post(paying, hook):
+            tried.append(paying.now - began)
+        paying.now += timedelta(minutes=1)
+    waits = [int((b - a).total_seconds() / 60) for a, b in pairwise(tried)]
+    assert waits[:9] == [1, 1, 2, 4, 8, 16, 32, 60, 60]
+    assert timedelta(days=2, hours=23) < tried[-1] < timedelta(days=3)
