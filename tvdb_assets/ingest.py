@@ -14,8 +14,10 @@ from typing import Any
 from uuid import uuid4
 
 import dagster as dg
+from dagster._core.execution.backfill import BulkActionStatus
 
 from tvdb_assets import errors
+from tvdb_assets.automation.resuming import by_backfill, tags_of
 from tvdb_assets.definitions import defs
 from tvdb_assets.errors import ConfigurationError, Disposition, SourceError, TvdbError
 from tvdb_assets.models import SourceFile, Stage
@@ -111,8 +113,9 @@ def execute(
     run_ids = []
     if wanted:
         ordered = instance.get_dynamic_partitions(PARTITIONS)
-        for first, last in partition_ranges(ordered, wanted, settings.run_partitions):
-            run_ids.append(_run(instance, first, last, on_run))
+        for tags, keys in _by_backfill(instance, registry, wanted):
+            for first, last in partition_ranges(ordered, keys, settings.run_partitions):
+                run_ids.append(_run(instance, {**range_tags(first, last), **tags}, on_run))
     # Last, so that a file that was moved finds its text and vectors under the old name.
     registry.forget([document.document_id for document in made.gone])
     for document in made.gone:
@@ -120,14 +123,26 @@ def execute(
     return run_ids
 
 
-def _run(instance: dg.DagsterInstance, first: str, last: str, on_run: Callable[[str], None]) -> str:
+def _by_backfill(
+    instance: dg.DagsterInstance, registry: Registry, wanted: set[str]
+) -> list[tuple[dict[str, str], set[str]]]:
+    """Documents with their run's tags: what waits in a backfill under way counts for it."""
+    grouped = [
+        (tags_of(backfill), keys)
+        for backfill, keys in by_backfill(instance, registry.waiting(wanted))
+        if backfill is not None and backfill.status is BulkActionStatus.REQUESTED
+    ]
+    return [({}, wanted.difference(*(keys for _, keys in grouped))), *grouped]
+
+
+def _run(instance: dg.DagsterInstance, tags: dict[str, str], on_run: Callable[[str], None]) -> str:
     run_id = str(uuid4())
     on_run(run_id)
     job = defs().resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         instance=instance,
-        tags=range_tags(first, last),
+        tags=tags,
         run_id=run_id,
         raise_on_error=False,
         asset_selection=[dg.AssetKey(stage.value) for stage in Stage],

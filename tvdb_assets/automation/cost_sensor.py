@@ -7,15 +7,15 @@ ticks again it asks for just what was deferred.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionStatus
-from dagster._core.storage.tags import BACKFILL_ID_TAG
 
 from tvdb_assets.assets.resources import Money, ServiceRouterResource
+from tvdb_assets.automation.resuming import by_backfill, tags_of
 from tvdb_assets.guard.alerts import Alert
 from tvdb_assets.models import Stage
 from tvdb_assets.pipeline.partition_ranges import partition_ranges, range_tags
@@ -68,8 +68,10 @@ def make_cost_sensor(most_partitions: int, interval_seconds: int) -> dg.SensorDe
             return
         ordered = context.instance.get_dynamic_partitions("documents")
         requests = [
-            dg.RunRequest(tags={**range_tags(first, last), **tags, TAG: "cost_sensor"})
-            for tags, keys in _by_backfill(context.instance, due)
+            dg.RunRequest(tags={**range_tags(first, last), **tags_of(backfill), TAG: "cost_sensor"})
+            for backfill, keys in by_backfill(context.instance, due)
+            # What waits in one that was cancelled stays as it is.
+            if backfill is None or backfill.status not in _CANCELLED
             for first, last in partition_ranges(ordered, keys, most_partitions)
         ]
         if not requests:
@@ -110,26 +112,6 @@ def _is_resuming(instance: dg.DagsterInstance, since: timedelta) -> bool:
         tags={TAG: "cost_sensor"}, statuses=_UNDER_WAY, created_after=datetime.now(UTC) - since
     )
     return bool(instance.get_run_records(under_way, limit=1))
-
-
-def _by_backfill(
-    instance: dg.DagsterInstance, due: Mapping[str, str]
-) -> list[tuple[dict[str, str], set[str]]]:
-    """Documents by the backfill that they waited in, whose runs' tag the new runs carry on.
-
-    So the backfill is completed by them. What waited in one that was cancelled stays as it is.
-    """
-    runs = instance.get_runs(dg.RunsFilter(run_ids=sorted(set(due.values()))))
-    backfills = {run.run_id: run.tags.get(BACKFILL_ID_TAG) for run in runs}
-    grouped: dict[str | None, set[str]] = {}
-    for key, run_id in due.items():
-        grouped.setdefault(backfills.get(run_id), set()).add(key)
-    made: list[tuple[dict[str, str], set[str]]] = []
-    for backfill_id, keys in grouped.items():
-        backfill = instance.get_backfill(backfill_id) if backfill_id else None
-        if backfill is None or backfill.status not in _CANCELLED:
-            made.append(({BACKFILL_ID_TAG: backfill_id} if backfill_id else {}, keys))
-    return made
 
 
 def _limits_changed(context: dg.SensorEvaluationContext, money: Money) -> datetime:

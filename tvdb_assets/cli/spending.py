@@ -13,11 +13,13 @@ from rich.table import Table
 
 from tvdb_assets.cli.documents import sources_of
 from tvdb_assets.cli.output import console, print_json
+from tvdb_assets.cli.plots import plots
 from tvdb_assets.guard.budget import usd
-from tvdb_assets.guard.costs import GROUPS, budget, costs
+from tvdb_assets.guard.costs import GROUPS, budget, costs, report
+from tvdb_assets.guard.ledger import Ledger
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.services.health import ServiceHealth
-from tvdb_assets.services.router import PAID_SERVICES, ServiceRouter
+from tvdb_assets.services.router import PAID_SERVICES, ServiceRouter, limits_of
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore
@@ -121,16 +123,20 @@ def _show_estimate(summary: dict[str, Any], documents: list[DocumentCost]) -> No
 
 
 @click.command(name="costs")
-@click.option("--by", type=click.Choice(GROUPS), default="day", show_default=True)
+@click.option("--by", type=click.Choice(GROUPS), help="A table instead of plots.")
 @click.option("-n", "limit", default=20, show_default=True, help="Rows at most.")
 @_json
-def show_costs(by: str, limit: int, as_json: bool) -> None:
-    """What paid services cost: today's budget, and the ledger by day, run, document or model."""
+def show_costs(by: str | None, limit: int, as_json: bool) -> None:
+    """What paid services cost: today's budget, and plots of the ledger, or a table of it.
+
+    With --json it is the table, by day where nothing else is asked for.
+    """
     settings = load_settings()
     with Database.open(settings) as database:
-        router = ServiceRouter(_free(settings), database=database)
-        now = budget(database, router.ledger, PAID_SERVICES)
-        rows = costs(database, by, limit)
+        # Without a router: a report must not fail for want of a key.
+        now = budget(database, Ledger(database, limits_of(settings)), PAID_SERVICES)
+        rows = costs(database, by or "day", limit)
+        drawn = report(database, now.day) if by is None else None
     if as_json:
         print_json(
             {
@@ -157,6 +163,11 @@ def show_costs(by: str, limit: int, as_json: bool) -> None:
     if not rows:
         console.print("Nothing has been paid for yet.")
         return
+    if drawn is not None:
+        console.print()
+        for plot in plots(drawn, now.limit_usd):
+            console.print(plot)
+        return
     names = [name for name in rows[0] if not name.endswith(("_usd", "requests", "units"))]
     table = Table(
         *names, "requests", "units", "spent", "reserved", "voided", box=None, padding=(0, 2, 0, 0)
@@ -173,13 +184,6 @@ def show_costs(by: str, limit: int, as_json: bool) -> None:
 
 def _cell(value: object) -> str:
     return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)
-
-
-def _free(settings: Settings) -> Settings:
-    """The same limits in a mode that needs no key: a report must not fail for want of one."""
-    return settings.model_copy(
-        update={"service_mode": "local", "parser_mode": None, "embedder_mode": None}
-    )
 
 
 @click.command()

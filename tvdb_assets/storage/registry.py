@@ -6,7 +6,7 @@ What belongs here: statements on documents outside of a run. What does not: the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -225,6 +225,16 @@ class Registry:
                 "   ELSE greatest(%(now)s - interval '15 minutes', %(changed)s) END"
                 " ORDER BY document_id",
                 {"day": day, "hour": hour, "changed": changed, "now": now},
+            ).fetchall()
+        return dict(rows)
+
+    def waiting(self, partition_keys: Iterable[str]) -> dict[str, str]:
+        """Those of ``partition_keys`` that wait, and the run that left each waiting."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT partition_key, run_id FROM tvdb.documents WHERE status = 'deferred'"
+                " AND partition_key = ANY(%s)",
+                (list(partition_keys),),
             ).fetchall()
         return dict(rows)
 

@@ -111,6 +111,14 @@ class Halting:
     def limit(self) -> Decimal:
         return Decimal(self.environment["TVDB_DAILY_COST_LIMIT"])
 
+    def add_texts(self, instance: dg.DagsterInstance, count: int) -> list[str]:
+        """Add documents like the first ones, as partitions; returns their keys."""
+        names = [f"{self.documents + number:03}.md" for number in range(count)]
+        for number, name in enumerate(names, self.documents):
+            (self.source / name).write_text(_text(number), "utf-8")
+        self.documents += count
+        return self.register(instance, names)
+
     def add_paid_parses(self, count: int) -> None:
         """Add documents that a paid service parses, one call each."""
         for number in range(count):
@@ -134,11 +142,12 @@ class Halting:
         )
         return Finished(done.returncode, done.stdout + done.stderr)
 
-    def register(self, instance: dg.DagsterInstance) -> list[str]:
-        """Make every file a partition, as an ingest does before its runs."""
+    def register(self, instance: dg.DagsterInstance, names: Sequence[str] = ()) -> list[str]:
+        """Make every file a partition, or those of ``names``, as an ingest does before its runs."""
+        all_names = [f"{number:03}.md" for number in range(self.documents)]
         with Database.open(load_settings()) as database:
             source = Source.open(str(self.source))
-            files = [source.stat(f"{number:03}.md") for number in range(self.documents)]
+            files = [source.stat(name) for name in names or all_names]
             keys = Registry(database).register(source.root, files, run_id="")
         instance.add_dynamic_partitions("documents", keys)
         return keys

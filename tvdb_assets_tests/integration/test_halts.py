@@ -229,3 +229,25 @@ def test_a_raised_limit_resumes_and_a_pause_stops_what_is_under_way(
     ]
     # The pause names the run that it met.
     assert len(paused.json["changes"][0]["run_ids"]) == 1
+
+
+def test_an_ingest_completes_the_backfill_whose_documents_it_makes(
+    project: Halting, instance: dg.DagsterInstance
+) -> None:
+    assert project.run("tvdb", "pause").code == 0
+    backfill_id = project.backfill(instance, project.add_texts(instance, 2))
+    project.until(lambda: project.waiting() == 2)
+    project.until(lambda: is_idle(instance))
+    # Without a daemon nobody resumes them but the ingest.
+    project.kill_daemon()
+    assert project.run("tvdb", "resume").code == 0
+
+    done = project.run("tvdb", "ingest", "--json", str(project.source))
+
+    assert done.code == 0, done.output
+    assert done.json["documents"]["published"] == 2
+    project.start_daemon()
+    project.until(
+        lambda: backfill_status(instance, backfill_id) is BulkActionStatus.COMPLETED_SUCCESS
+    )
+    assert no_run_failed(instance)

@@ -1,0 +1,41 @@
+"""Which backfill a document waits in, so that the run which makes it completes the backfill.
+
+Dagster counts for a backfill what runs with the backfill's tag have materialized, and nothing
+else. So whoever makes a document that a backfill left waiting gives its run that tag.
+
+What belongs here: finding the backfill. What does not: which documents are due (`cost_sensor`,
+`ingest`).
+"""
+
+from collections.abc import Mapping
+
+import dagster as dg
+from dagster._core.execution.backfill import PartitionBackfill
+from dagster._core.storage.tags import BACKFILL_ID_TAG
+
+
+def by_backfill(
+    instance: dg.DagsterInstance, waiting: Mapping[str, str]
+) -> list[tuple[PartitionBackfill | None, set[str]]]:
+    """Documents by the backfill that they wait in; None where it was no backfill's run.
+
+    Args:
+        instance: Dagster's.
+        waiting: partition key, and the run that left the document waiting.
+    """
+    if not waiting:
+        return []
+    runs = instance.get_runs(dg.RunsFilter(run_ids=sorted(set(waiting.values()))))
+    backfills = {run.run_id: run.tags.get(BACKFILL_ID_TAG) for run in runs}
+    grouped: dict[str | None, set[str]] = {}
+    for key, run_id in waiting.items():
+        grouped.setdefault(backfills.get(run_id), set()).add(key)
+    return [
+        (instance.get_backfill(backfill_id) if backfill_id else None, keys)
+        for backfill_id, keys in grouped.items()
+    ]
+
+
+def tags_of(backfill: PartitionBackfill | None) -> dict[str, str]:
+    """What a run carries to count for this backfill."""
+    return {BACKFILL_ID_TAG: backfill.backfill_id} if backfill is not None else {}
