@@ -31,6 +31,13 @@ class ServiceMode(StrEnum):
     HYBRID = "hybrid"
 
 
+class SwitchMode(StrEnum):
+    """Who lets search read a new index."""
+
+    MANUAL = "manual"
+    AUTO = "auto"
+
+
 class Settings(BaseSettings):
     """Every setting, validated. Make it with `load_settings`."""
 
@@ -51,6 +58,9 @@ class Settings(BaseSettings):
     """Most cl100k_base tokens in a chunk."""
     chunk_overlap_tokens: int = Field(64, ge=0)
     """Most tokens that a chunk repeats from the one before."""
+
+    switch: SwitchMode = SwitchMode.MANUAL
+    """Whether search reads a new index once it is complete, or when ``tvdb switch`` is run."""
 
     parse_timeout_seconds: float = Field(60.0, gt=0)
     """A parse that takes longer is killed and its document fails."""

@@ -24,7 +24,7 @@ from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.pipeline.partition_keys import path_from_key
 from tvdb_assets.services.health import ServiceHealth
 from tvdb_assets.services.router import ServiceRouter, limits_of
-from tvdb_assets.settings import ServiceMode, Settings, load_settings
+from tvdb_assets.settings import ServiceMode, Settings, SwitchMode, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.index import IndexStore
@@ -99,6 +99,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 router=router,
                 chunker=chunker,
                 max_document_bytes=settings.max_document_mib << 20,
+                switches=settings.switch is SwitchMode.AUTO,
             )
 
     @contextmanager

@@ -20,6 +20,7 @@ from tvdb_assets.cli.output import print_error
 from tvdb_assets.cli.searching import search
 from tvdb_assets.cli.server import dev, stop
 from tvdb_assets.cli.spending import estimate, health, show_costs
+from tvdb_assets.cli.switching import switch
 from tvdb_assets.errors import HaltedError, TvdbError
 
 
@@ -30,7 +31,7 @@ def tvdb() -> None:
 
 
 for command in (
-    *(ingest, status, search),
+    *(ingest, status, search, switch),
     *(estimate, show_costs, limits, pause, resume, health),
     *(forget, dev, stop),
 ):

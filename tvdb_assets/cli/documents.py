@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tvdb_assets.cli.output import console, notices, print_json
+from tvdb_assets.cli.switching import as_row, show_waiting
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.guard.budget import usd
 from tvdb_assets.guard.costs import spent_by
@@ -24,6 +25,7 @@ from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.home import dagster_instance
 from tvdb_assets.storage.registry import FailedDocument, Registry
 from tvdb_assets.storage.source import Source
+from tvdb_assets.storage.switching import Indexes
 
 if TYPE_CHECKING:
     from tvdb_assets.ingest import Plan
@@ -58,11 +60,15 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
             with _progress(registry, to_do, run_ids, is_quiet=as_json):
                 execute(made, registry, instance, settings, run_ids.append)
         summary = _summary(plans, run_ids, registry, database)
-    summary["seconds"] = round(time.perf_counter() - started, 2)
-    if as_json:
-        print_json(summary)
-    else:
-        _show_summary(summary)
+        indexes = Indexes(database)
+        states = indexes.states()
+        summary["indexes"] = [as_row(state) for state in states]
+        summary["seconds"] = round(time.perf_counter() - started, 2)
+        if as_json:
+            print_json(summary)
+        else:
+            _show_summary(summary)
+            show_waiting(indexes, states)
     if summary["failures"]:
         context.exit(1)
     context.exit(3 if summary["documents"]["deferred"] else 0)
@@ -212,12 +218,15 @@ def status(document: str | None, as_json: bool) -> None:
     with Database.open(settings) as database:
         registry = Registry(database)
         if document is None:
-            counts = registry.counts()
+            indexes = Indexes(database)
+            states = indexes.states()
+            counts = registry.counts() | {"indexes": [as_row(state) for state in states]}
             if as_json:
                 print_json(counts)
             else:
                 _show_counts(counts, registry.failures())
                 _show_deferred(registry.failures(status="deferred"))
+                show_waiting(indexes, states)
             return
         found = _find(registry, document)
         histories = [registry.history(known.document_id) for known in found]

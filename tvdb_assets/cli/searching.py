@@ -7,16 +7,16 @@ import re
 from dataclasses import asdict
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 from rich.text import Text
 
 from tvdb_assets.cli.output import console, notices, print_json
+from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.storage.database import Database
-from tvdb_assets.storage.search import Hit, unsearchable
+from tvdb_assets.storage.search import Hit, other_space, unsearchable
 from tvdb_assets.storage.search import search as find
+from tvdb_assets.storage.switching import Indexes
 
 _EXCERPT = 420
 """Characters of a passage that are shown; ``--json`` gives all."""
@@ -30,8 +30,7 @@ def search(query: str, k: int, as_json: bool) -> None:
     """Show the passages that fit QUERY best, by meaning and by words."""
     settings = load_settings()
     with Database.open(settings) as database:
-        vector, space = asyncio.run(_vector_of(query, settings, database))
-        hits = find(database, query, vector, space, k)
+        hits = asyncio.run(_hits_of(query, k, settings, database))
         kept_out = 0 if hits else unsearchable(database)
     if as_json:
         print_json({"query": query, "results": [asdict(hit) for hit in hits]})
@@ -47,14 +46,25 @@ def search(query: str, k: int, as_json: bool) -> None:
         _show(number, hit, query)
 
 
-async def _vector_of(
-    query: str, settings: Settings, database: Database
-) -> tuple[NDArray[np.float32], str]:
-    """The query's vector and the label of its space."""
+async def _hits_of(query: str, k: int, settings: Settings, database: Database) -> list[Hit]:
+    """What the index finds that search reads, by a vector of its own space."""
+    indexes = Indexes(database)
     async with ServiceRouter(settings, database=database) as router:
-        # Never by a stand-in, whose vectors nothing that is searched can be compared with.
-        embedded = await router.embed_by(router.embedder, [query])
-        return embedded[0], embedded.space.label
+        current = indexes.current()
+        while True:
+            # Never by a stand-in, whose vectors nothing that is searched can be compared with.
+            embedder = router.embedder_in(current.space) if current else router.embedder
+            if embedder is None:
+                assert current is not None
+                raise other_space(current.space.label, router.embedder.space.label)
+            made = await router.embed_by(embedder, [query])
+            try:
+                return find(database, query, made[0], made.space.label, k)
+            except ConfigurationError:
+                asked, current = current, indexes.current()
+                # Unless a switch came in between, it would end the same way again.
+                if current == asked:
+                    raise
 
 
 def _show(number: int, hit: Hit, query: str) -> None:

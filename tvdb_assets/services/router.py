@@ -23,12 +23,12 @@ from uuid import uuid4
 
 import httpx2
 
-from tvdb_assets.errors import BreakerError, TvdbError, UnavailableError
+from tvdb_assets.errors import BreakerError, ConfigurationError, TvdbError, UnavailableError
 from tvdb_assets.guard.budget import Limits
 from tvdb_assets.guard.calls import Guard, Observer
 from tvdb_assets.guard.ledger import Clock, Ledger
 from tvdb_assets.guard.states import ServiceStates
-from tvdb_assets.models import ParsedDocument
+from tvdb_assets.models import ParsedDocument, VectorSpace
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.pipeline.validation import validate
 from tvdb_assets.services.embedders.local import LocalEmbedder
@@ -95,6 +95,7 @@ class ServiceRouter:
         self._observer = observer
         self._transport = transport
         self.run_id = run_id or f"router-{uuid4()}"
+        self._embedders: dict[VectorSpace, Embedder | PaidEmbedder | None] = {}
         self.parser_mode = settings.resolved_parser_mode
         self.embedder_mode = settings.resolved_embedder_mode
         # A paid mode that can't work says so before any document is touched.
@@ -117,6 +118,31 @@ class ServiceRouter:
     def stand_in(self) -> StandIn:
         """What embeds in ``hybrid`` while the paid service is unavailable."""
         return StandIn(LocalEmbedder())
+
+    def embedder_in(self, space: VectorSpace) -> Embedder | PaidEmbedder | None:
+        """The embedder whose vectors are in ``space``, whatever the settings name.
+
+        Returns:
+            None if it can't be made here, or would pay where this run's mode pays nothing.
+        """
+        if space not in self._embedders:
+            self._embedders[space] = self._made_for(space)
+        return self._embedders[space]
+
+    def _made_for(self, space: VectorSpace) -> Embedder | PaidEmbedder | None:
+        if space == self.embedder.space:
+            return self.embedder
+        local = LocalEmbedder()
+        if space == local.space:
+            return local
+        if space.provider != OPENAI or not self.pays_texts:
+            return None
+        try:
+            made = OpenAIEmbedder.for_space(space, self._settings, self._transport)
+            _ = made.price
+        except ConfigurationError:
+            return None
+        return made if made.space == space else None
 
     @property
     def pays(self) -> bool:
@@ -342,7 +368,8 @@ class ServiceRouter:
 
     async def disconnect(self) -> None:
         """Close the connections to paid services; they belong to the loop that opened them."""
-        for client in (self.__dict__.get("embedder"), self.paid_parser):
+        clients = (self.__dict__.get("embedder"), self.paid_parser, *self._embedders.values())
+        for client in clients:
             if isinstance(client, OpenAIEmbedder | LlamaParse):
                 await client.close()
 

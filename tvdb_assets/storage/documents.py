@@ -143,19 +143,16 @@ class DocumentStore:
             raise LookupError(f"no parsed document {parsed_id}")
         return _parsed(row)
 
-    def chunk_sets(
-        self, parsed_ids: Sequence[int], fingerprint: str | None
-    ) -> dict[int, StoredChunkSet]:
-        """By parsed id: the set that a chunker made, or with None the newest of any chunker."""
+    def chunk_sets(self, parsed_ids: Sequence[int], fingerprint: str) -> dict[int, StoredChunkSet]:
+        """By parsed id: the set that a chunker made."""
         with (
             self._database.transaction() as tx,
             tx.cursor(row_factory=class_row(StoredChunkSet)) as c,
         ):
             c.execute(
-                "SELECT DISTINCT ON (parsed_id) chunk_set_id, parsed_id, document_id,"
-                " chunk_count, token_count FROM tvdb.chunk_sets WHERE parsed_id = ANY(%s)"
-                " AND (%s::text IS NULL OR fingerprint = %s) ORDER BY parsed_id, chunk_set_id DESC",
-                (list(parsed_ids), fingerprint, fingerprint),
+                "SELECT chunk_set_id, parsed_id, document_id, chunk_count, token_count"
+                " FROM tvdb.chunk_sets WHERE parsed_id = ANY(%s) AND fingerprint = %s",
+                (list(parsed_ids), fingerprint),
             )
             return {row.parsed_id: row for row in c}
 
@@ -277,7 +274,8 @@ class DocumentStore:
                 " WHERE document_id = %s",
                 [
                     (f.outcome, f.stage.value, f.error.code, f.error.message, f.error.remedy)
-                    + (f.error.disposition.value, int(f.outcome == "failed"), self._recipe)
+                    + (f.error.disposition.value, int(f.outcome == "failed"))
+                    + ("" if f.is_behind else self._recipe,)
                     + (self.run_id, f.outcome == "deferred", began_at, f.document_id)
                     for f in failures
                 ],
@@ -317,12 +315,13 @@ def mark(
         if outcome == "advanced"
         else "'published'"
     )
-    # What an early stage did says nothing about who made what is published.
+    # What an early stage did says nothing about what is published, and who made it.
     degraded = "is_degraded" if outcome == "advanced" else "%(is_degraded)s"
+    made_by = "recipe" if outcome == "advanced" else "%(recipe)s"
     tx.execute(
         f"UPDATE tvdb.documents d SET status = {status}, is_degraded = {degraded},"
         " failed_stage = NULL, error_code = NULL, error_message = NULL, error_remedy = NULL,"
-        " disposition = NULL, deferred_at = NULL, attempts = 0, recipe = %(recipe)s,"
+        f" disposition = NULL, deferred_at = NULL, attempts = 0, recipe = {made_by},"
         " run_id = %(run)s, updated_at = now() WHERE document_id = ANY(%(documents)s)",
         {"is_degraded": is_degraded, "recipe": recipe, "run": run_id, "documents": documents},
     )

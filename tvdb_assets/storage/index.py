@@ -1,7 +1,8 @@
-"""What search is made of: vector spaces, the vectors in them, and what each space shows.
+"""What search is made of: vector spaces, the vectors in them, and what each index shows.
 
 What belongs here: storing vectors once for each text and space, and publishing documents.
-What does not: documents and their chunks (`documents`), asking questions (`search`).
+What does not: documents and their chunks (`documents`), asking questions (`search`), and
+which index search reads (`switching`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 from psycopg.rows import class_row
 
 from tvdb_assets.models import Provenance, Stage, VectorSpace
+from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import Connection, mark, provenance_row
 from tvdb_assets.storage.rows import StoredChunkSet
+from tvdb_assets.storage.switching import Indexes
 
 _TYPES = ("int2", "bytea", "vector", "int4", *("text",) * 4, "bool", "text")
 
@@ -43,6 +46,7 @@ class IndexStore:
         self._database = database
         self.run_id = run_id
         self._recipe = recipe
+        self.indexes = Indexes(database)
 
     def space_id(
         self, space: VectorSpace, *, is_mock: bool = False, is_stand_in: bool = False
@@ -58,6 +62,31 @@ class IndexStore:
             )
             row = tx.execute(
                 "SELECT space_id FROM tvdb.vector_spaces WHERE label = %s", (space.label,)
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def index_id(self, space_id: int, chunker: Chunker) -> int:
+        """The row of the index that a chunker and a space make, made when it is new."""
+        with self._database.transaction() as tx:
+            tx.execute(
+                "INSERT INTO tvdb.indexes"
+                " (space_id, chunker, chunk_tokens, chunk_overlap_tokens, run_id)"
+                " SELECT %(space)s, %(chunker)s, %(tokens)s, %(overlap)s, %(run)s WHERE NOT EXISTS"
+                # Not by conflict alone, which would draw a number for each run.
+                " (SELECT FROM tvdb.indexes WHERE space_id = %(space)s AND chunker = %(chunker)s)"
+                " ON CONFLICT (space_id, chunker) DO NOTHING",
+                {
+                    "space": space_id,
+                    "chunker": chunker.fingerprint,
+                    "tokens": chunker.max_tokens,
+                    "overlap": chunker.overlap_tokens,
+                    "run": self.run_id,
+                },
+            )
+            row = tx.execute(
+                "SELECT index_id FROM tvdb.indexes WHERE space_id = %s AND chunker = %s",
+                (space_id, chunker.fingerprint),
             ).fetchone()
         assert row is not None
         return int(row[0])
@@ -210,14 +239,21 @@ class IndexStore:
             )
 
     def publish(
-        self, space_id: int, sets: Sequence[StoredChunkSet], *, is_degraded: bool = False
+        self,
+        index_id: int,
+        sets: Sequence[StoredChunkSet],
+        *,
+        is_degraded: bool = False,
+        is_aside: bool = False,
     ) -> set[int]:
-        """Show these sets in a space and drop what they replace, in one transaction.
+        """Show these sets in an index and drop what they replace, in one transaction.
 
         Args:
-            space_id: the space.
-            sets: each with all its vectors in the space.
+            index_id: the index.
+            sets: each made by its chunker, with all its vectors in its space.
             is_degraded: a stand-in made something of them; then nothing real is replaced.
+            is_aside: it is not the index that the run is about, and so says nothing about how
+                the walk of the documents ended.
 
         Returns:
             The ids of the documents whose published set changed.
@@ -227,42 +263,63 @@ class IndexStore:
         documents = [s.document_id for s in sets]
         chunk_sets = [s.chunk_set_id for s in sets]
         with self._database.transaction() as tx:
+            # Held against a switch, which thus sees all of this transaction or nothing.
+            tx.execute("SELECT FROM tvdb.indexes WHERE index_id = %s FOR KEY SHARE", (index_id,))
             changed = tx.execute(
-                "INSERT INTO tvdb.publications (document_id, space_id, chunk_set_id, run_id)"
+                "INSERT INTO tvdb.publications (document_id, index_id, chunk_set_id, run_id)"
                 " SELECT d, %s, s, %s FROM unnest(%s::bigint[], %s::bigint[]) AS n(d, s)"
-                " ON CONFLICT (document_id, space_id) DO UPDATE SET"
+                " ON CONFLICT (document_id, index_id) DO UPDATE SET"
                 "   chunk_set_id = excluded.chunk_set_id, run_id = excluded.run_id,"
                 "   published_at = now()"
                 " WHERE publications.chunk_set_id <> excluded.chunk_set_id"
                 " RETURNING document_id",
-                (space_id, self.run_id, documents, chunk_sets),
+                (index_id, self.run_id, documents, chunk_sets),
             ).fetchall()
-            self._drop_replaced(tx, space_id, documents)
-            tx.execute(
-                "UPDATE tvdb.vector_spaces SET is_current = true WHERE space_id = %s"
-                " AND NOT (is_mock OR is_stand_in) AND NOT EXISTS"
-                "   (SELECT FROM tvdb.vector_spaces WHERE is_current)",
-                (space_id,),
-            )
-            mark(
-                tx,
-                documents,
-                "degraded" if is_degraded else "published",
-                Stage.EMBEDDINGS,
-                run_id=self.run_id,
-                recipe=self._recipe,
-                is_degraded=is_degraded,
-            )
+            self._drop_replaced(tx, index_id, sets)
+            self._make_first(tx, index_id)
+            if not is_aside:
+                mark(
+                    tx,
+                    documents,
+                    "degraded" if is_degraded else "published",
+                    Stage.EMBEDDINGS,
+                    run_id=self.run_id,
+                    recipe=self._recipe,
+                    is_degraded=is_degraded,
+                )
         return {row[0] for row in changed}
 
-    def _drop_replaced(self, tx: Connection, space_id: int, documents: list[int]) -> None:
+    def _make_first(self, tx: Connection, index_id: int) -> None:
+        """Let search read this index if it is real and there is no other to read."""
+        is_wanted = (
+            "SELECT FROM tvdb.indexes i JOIN tvdb.vector_spaces s USING (space_id)"
+            " WHERE i.index_id = %s AND NOT (s.is_mock OR s.is_stand_in)"
+            " AND NOT EXISTS (SELECT FROM tvdb.indexes WHERE is_current)"
+        )
+        if tx.execute(is_wanted, (index_id,)).fetchone() is None:
+            return
+        # One at a time; the second one finds the first one's.
+        tx.execute("SELECT pg_advisory_xact_lock(%s)", (_FIRST_INDEX,))
+        tx.execute(
+            "UPDATE tvdb.indexes SET is_current = true, switched_at = now()"
+            f" WHERE index_id = %s AND EXISTS ({is_wanted})",
+            (index_id, index_id),
+        )
+
+    def _drop_replaced(self, tx: Connection, index_id: int, sets: Sequence[StoredChunkSet]) -> None:
+        asked = {
+            "index": index_id,
+            "documents": [s.document_id for s in sets],
+            "parsed": [s.parsed_id for s in sets],
+        }
         # What a mock or a stand-in made goes as soon as the real thing is there.
         tx.execute(
-            "DELETE FROM tvdb.publications p USING tvdb.vector_spaces s, tvdb.vector_spaces n"
-            " WHERE p.space_id = s.space_id AND (s.is_mock OR s.is_stand_in)"
-            " AND n.space_id = %(space)s AND NOT (n.is_mock OR n.is_stand_in)"
-            " AND p.document_id = ANY(%(documents)s)",
-            {"space": space_id, "documents": documents},
+            "DELETE FROM tvdb.publications p USING tvdb.indexes i, tvdb.vector_spaces s"
+            " WHERE p.index_id = i.index_id AND i.space_id = s.space_id"
+            " AND (s.is_mock OR s.is_stand_in) AND p.document_id = ANY(%(documents)s)"
+            " AND EXISTS (SELECT FROM tvdb.indexes JOIN tvdb.vector_spaces n USING (space_id)"
+            "   WHERE index_id = %(index)s AND NOT (n.is_mock OR n.is_stand_in))",
+            asked,
         )
         # A stand-in's vectors go with the last publication that shows their text: when the real
         # thing is there, and also when the document was edited while it was degraded.
@@ -271,53 +328,34 @@ class IndexStore:
             " WHERE s.is_stand_in AND e.space_id = s.space_id AND e.text_sha256 IN"
             "   (SELECT c.text_sha256 FROM tvdb.chunks c JOIN tvdb.chunk_sets k"
             "    USING (chunk_set_id) WHERE k.document_id = ANY(%(documents)s))"
-            " AND NOT EXISTS (SELECT FROM tvdb.publications o JOIN tvdb.chunks oc"
-            "   USING (chunk_set_id) WHERE o.space_id = e.space_id"
+            " AND NOT EXISTS (SELECT FROM tvdb.publications o JOIN tvdb.indexes USING (index_id)"
+            "   JOIN tvdb.chunks oc USING (chunk_set_id) WHERE space_id = e.space_id"
             "   AND oc.text_sha256 = e.text_sha256)"
             # Another document may be about to be shown with it.
             " AND NOT EXISTS (SELECT FROM tvdb.chunks oc WHERE oc.text_sha256 = e.text_sha256"
             "   AND oc.document_id <> ALL(%(documents)s) AND NOT EXISTS"
             "     (SELECT FROM tvdb.publications r WHERE r.document_id = oc.document_id"
-            "      AND r.space_id = %(space)s))",
-            {"space": space_id, "documents": documents},
+            "      AND r.index_id = %(index)s))",
+            asked,
+        )
+        # Of the same text, another index may be about to show what its chunker made.
+        tx.execute(
+            "DELETE FROM tvdb.chunk_sets k"
+            " USING unnest(%(documents)s::bigint[], %(parsed)s::bigint[]) AS n(document, parsed)"
+            " WHERE k.document_id = n.document AND (k.parsed_id <> n.parsed OR NOT EXISTS"
+            "   (SELECT FROM tvdb.indexes i WHERE i.chunker = k.fingerprint))"
+            " AND NOT EXISTS"
+            "   (SELECT FROM tvdb.publications u WHERE u.chunk_set_id = k.chunk_set_id)",
+            asked,
         )
         tx.execute(
-            "DELETE FROM tvdb.chunk_sets k WHERE document_id = ANY(%s) AND NOT EXISTS"
-            " (SELECT FROM tvdb.publications u WHERE u.chunk_set_id = k.chunk_set_id)",
-            (documents,),
-        )
-        tx.execute(
-            "DELETE FROM tvdb.parsed_documents p WHERE document_id = ANY(%s) AND NOT EXISTS"
-            " (SELECT FROM tvdb.chunk_sets k WHERE k.parsed_id = p.parsed_id)",
-            (documents,),
+            "DELETE FROM tvdb.parsed_documents p WHERE document_id = ANY(%(documents)s)"
+            " AND NOT EXISTS (SELECT FROM tvdb.chunk_sets k WHERE k.parsed_id = p.parsed_id)",
+            asked,
         )
 
-    def promote_space(self, space_id: int) -> bool:
-        """Let search read this space, if it is real and shows every published document.
 
-        Returns:
-            Whether search reads it now.
-        """
-        with self._database.transaction() as tx:
-            row = tx.execute(
-                "SELECT is_current, is_mock OR is_stand_in, EXISTS (SELECT FROM tvdb.publications p"
-                "   JOIN tvdb.vector_spaces c ON c.space_id = p.space_id AND c.is_current"
-                "   WHERE NOT EXISTS (SELECT FROM tvdb.publications n"
-                "     WHERE n.document_id = p.document_id AND n.space_id = s.space_id))"
-                " FROM tvdb.vector_spaces s WHERE space_id = %s FOR UPDATE",
-                (space_id,),
-            ).fetchone()
-            assert row is not None
-            is_current, is_kept_out, has_holes = row
-            if is_current or is_kept_out or has_holes:
-                return bool(is_current)
-            tx.execute("UPDATE tvdb.vector_spaces SET is_current = false WHERE is_current")
-            tx.execute(
-                "UPDATE tvdb.vector_spaces SET is_current = true WHERE space_id = %s", (space_id,)
-            )
-            return True
-
-
+_FIRST_INDEX = 0x7469 << 48  # "ti"
 # In the order of the documents, so that money which is running out completes some of them.
 _MISSING = """
 SELECT * FROM (

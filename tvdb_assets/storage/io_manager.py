@@ -25,7 +25,10 @@ _TABLES = {
         SELECT d.partition_key, d.path AS document, c.*
         FROM tvdb.documents d JOIN tvdb.chunks c USING (document_id)
         WHERE d.partition_key = ANY(%(keys)s) AND c.chunk_set_id =
-          (SELECT max(chunk_set_id) FROM tvdb.chunk_sets n WHERE n.document_id = d.document_id)
+          (SELECT chunk_set_id FROM tvdb.chunk_sets n
+           LEFT JOIN tvdb.indexes i ON i.is_current AND i.chunker = n.fingerprint
+           WHERE n.document_id = d.document_id
+           ORDER BY parsed_id DESC, i.index_id, chunk_set_id DESC LIMIT 1)
         ORDER BY d.path, c.ordinal""",
     "embeddings": """
         SELECT d.partition_key, d.path AS document, c.chunk_id, c.ordinal, s.label AS vector_space,
@@ -33,11 +36,13 @@ _TABLES = {
                e.service, e.mode, e.model, e.version, e.is_degraded, e.run_id
         FROM tvdb.documents d
         JOIN tvdb.publications u USING (document_id)
+        JOIN tvdb.indexes i USING (index_id)
         JOIN tvdb.vector_spaces s USING (space_id)
         JOIN tvdb.chunks c ON c.chunk_set_id = u.chunk_set_id
         JOIN tvdb.embeddings e ON e.space_id = s.space_id AND e.text_sha256 = c.text_sha256
         WHERE d.partition_key = ANY(%(keys)s)
-          AND (s.is_current OR NOT EXISTS (SELECT FROM tvdb.vector_spaces WHERE is_current))
+          AND i.index_id = (SELECT index_id FROM tvdb.indexes
+                            ORDER BY is_current DESC, index_id DESC LIMIT 1)
         ORDER BY d.path, c.ordinal""",
 }
 

@@ -263,19 +263,30 @@ class Registry:
             )
             documents = c.fetchone() or {}
             c.execute(
-                "SELECT s.label, s.is_current, s.is_mock, count(DISTINCT u.document_id)"
+                "SELECT s.label, coalesce(bool_or(i.is_current), false) AS is_current, s.is_mock,"
+                " count(DISTINCT u.document_id)"
                 " AS documents, count(c.chunk_id) AS chunks, count(e.space_id) AS embeddings"
                 " FROM tvdb.vector_spaces s"
-                " LEFT JOIN tvdb.publications u USING (space_id)"
+                " LEFT JOIN tvdb.indexes i USING (space_id)"
+                " LEFT JOIN tvdb.publications u USING (index_id)"
                 " LEFT JOIN tvdb.chunks c USING (chunk_set_id)"
                 " LEFT JOIN tvdb.embeddings e"
                 "   ON e.space_id = s.space_id AND e.text_sha256 = c.text_sha256"
-                " GROUP BY s.space_id ORDER BY s.is_current DESC, s.space_id"
+                " GROUP BY s.space_id ORDER BY 2 DESC, s.space_id"
             )
             spaces = c.fetchall()
+            c.execute(
+                "SELECT coalesce(max(chunks), 0)::bigint AS chunks FROM"
+                " (SELECT sum(k.chunk_count) AS chunks FROM tvdb.indexes i"
+                "  JOIN tvdb.publications u USING (index_id)"
+                "  JOIN tvdb.chunk_sets k USING (chunk_set_id) WHERE i.is_current"
+                "  OR NOT EXISTS (SELECT FROM tvdb.indexes WHERE is_current)"
+                "  GROUP BY i.index_id) shown"
+            )
+            chunks = (c.fetchone() or {})["chunks"]
         return {
             "documents": documents,
-            "chunks": max((space["chunks"] for space in spaces), default=0),
+            "chunks": chunks,
             "embeddings": sum(space["embeddings"] for space in spaces),
             "vector_spaces": spaces,
         }

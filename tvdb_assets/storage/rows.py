@@ -93,6 +93,9 @@ class Failure:
     document_id: int
     stage: Stage
     error: TvdbError
+    is_behind: bool = False
+    """It is published in another index than the one that search reads, and is tried again until
+    search shows it."""
 
     @property
     def outcome(self) -> str:

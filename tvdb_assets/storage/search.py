@@ -54,16 +54,16 @@ def search(
         ConfigurationError: the index shows another space, so the vector can't be compared.
     """
     with database.transaction() as tx, tx.cursor(row_factory=class_row(Hit)) as cursor:
-        current = tx.execute("SELECT label FROM tvdb.vector_spaces WHERE is_current").fetchone()
+        # A switch between the two looks must not be seen.
+        tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        current = tx.execute(
+            "SELECT label FROM tvdb.indexes JOIN tvdb.vector_spaces USING (space_id)"
+            " WHERE is_current"
+        ).fetchone()
         if current is None:
             return []
         if current[0] != space:
-            raise ConfigurationError(
-                "other_vector_space",
-                f"The index holds vectors of {current[0]}, and the query's is of {space}.",
-                remedy="Search with the TVDB_EMBEDDER_MODE and model that made the index, or "
-                "ingest again with this one.",
-            )
+            raise other_space(current[0], space)
         cursor.execute(
             _SEARCH,
             {"query": query, "vector": vector, "k": k, "fusion": FUSION_K, "most": CANDIDATES},
@@ -71,12 +71,23 @@ def search(
         return cursor.fetchall()
 
 
+def other_space(current: str, space: str) -> ConfigurationError:
+    """The index shows one space, and the query's vector is, or could only be, of another."""
+    return ConfigurationError(
+        "other_vector_space",
+        f"The index holds vectors of {current}, and the query's is of {space}.",
+        remedy="Search with the TVDB_EMBEDDER_MODE and key that made the index, or ingest again "
+        "with this one and run tvdb switch.",
+    )
+
+
 def unsearchable(database: Database) -> int:
     """Chunks that are published and yet kept out of search, because a mock made them."""
     with database.transaction() as tx:
         row: tuple[Any, ...] | None = tx.execute(
-            "SELECT count(*) FROM tvdb.publications u JOIN tvdb.vector_spaces s USING (space_id)"
-            " JOIN tvdb.chunks c USING (chunk_set_id) WHERE s.is_mock"
+            "SELECT count(*) FROM tvdb.publications u JOIN tvdb.indexes USING (index_id)"
+            " JOIN tvdb.vector_spaces s USING (space_id) JOIN tvdb.chunks c USING (chunk_set_id)"
+            " WHERE s.is_mock"
         ).fetchone()
     return int(row[0]) if row else 0
 

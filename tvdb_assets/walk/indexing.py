@@ -13,6 +13,7 @@ from time import perf_counter
 from tvdb_assets.errors import EmbeddingError, ServiceError, TvdbError
 from tvdb_assets.guard.calls import Transaction
 from tvdb_assets.models import Provenance, Stage
+from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.services.embedders.openai import OpenAIEmbedder
 from tvdb_assets.services.embedders.protocol import Embedder, PaidEmbedder
 from tvdb_assets.services.embedding import Text, Vectors
@@ -31,18 +32,22 @@ _CLAIMED_ELSEWHERE_SECONDS = 0.25
 class Indexing:
     """Makes the vectors of one run, in the space of its embedder, and publishes documents."""
 
-    def __init__(self, index: IndexStore, router: ServiceRouter) -> None:
-        """The run's space is made if it is new.
+    def __init__(self, index: IndexStore, router: ServiceRouter, chunker: Chunker) -> None:
+        """The run's space and index are made if they are new.
 
         Args:
             index: where vectors and publications are stored.
             router: chooses the embedder.
+            chunker: of all chunks that are published.
         """
         self._index = index
         self._router = router
+        self._chunker = chunker
         embedder = router.embedder
-        self.space_id = index.space_id(embedder.space, is_mock=embedder.made_by.mode == "mock")
-        self._stand_in_id: int | None = None
+        self._space_id = index.space_id(embedder.space, is_mock=embedder.made_by.mode == "mock")
+        self.index_id = index.index_id(self._space_id, chunker)
+        self._stand_in_ids: tuple[int, int] | None = None
+        """Of the stand-in's space and index."""
         self.embedded_texts = 0
         self.cached_texts = 0
 
@@ -56,22 +61,44 @@ class Indexing:
         # A text that a stand-in made is not worth paying for: it goes when the real one comes.
         degraded = [t for t in batch if t.is_walking and t.is_parse_degraded]
         real = [t for t in batch if t.is_walking and not t.is_parse_degraded]
-        error = await self._make(self._router.embedder, self.space_id, real, claim)
+        error = await self._make(self._router.embedder, self._space_id, real, claim)
         if error is not None:
-            lacking = self._index.incomplete(self.space_id, [s.chunk_set_id for s in _sets(real)])
-            halted = [t for t in real if t.row.document_id in lacking and t.error is None]
+            halted = self._incomplete(real, self._space_id)
             if self._router.may_stand_in(error, self._router.embedder_mode):
                 degraded += halted
             else:
                 for t in halted:
-                    t.fail(Stage.EMBEDDINGS, _for_one(error))
+                    t.fail(Stage.EMBEDDINGS, for_one(error))
         if degraded:
             stand_in = self._router.stand_in
-            if self._stand_in_id is None:
-                self._stand_in_id = self._index.space_id(stand_in.space, is_stand_in=True)
-            await self._make(stand_in, self._stand_in_id, degraded, claim)
+            if self._stand_in_ids is None:
+                space_id = self._index.space_id(stand_in.space, is_stand_in=True)
+                self._stand_in_ids = space_id, self._index.index_id(space_id, self._chunker)
+            await self._make(stand_in, self._stand_in_ids[0], degraded, claim)
             for t in degraded:
                 t.is_degraded = t.error is None
+
+    async def embed_aside(
+        self,
+        embedder: Embedder | PaidEmbedder,
+        space_id: int,
+        batch: Sequence[Traveller],
+        claim: int,
+    ) -> None:
+        """As `embed`, in another space than the run's, where nothing ever stands in.
+
+        What was published there of a document that fails or waits stays.
+        """
+        walking = [t for t in batch if t.is_walking]
+        error = await self._make(embedder, space_id, walking, claim)
+        if error is not None:
+            for t in self._incomplete(walking, space_id):
+                t.fail(Stage.EMBEDDINGS, for_one(error))
+
+    def _incomplete(self, batch: Sequence[Traveller], space_id: int) -> list[Traveller]:
+        """Who lacks a vector, for no fault of its own."""
+        lacking = self._index.incomplete(space_id, [s.chunk_set_id for s in sets_of(batch)])
+        return [t for t in batch if t.row.document_id in lacking and t.error is None]
 
     async def _make(
         self,
@@ -85,7 +112,7 @@ class Indexing:
         Returns:
             Why some texts have no vector, where it is no fault of theirs.
         """
-        sets = [chunk_set.chunk_set_id for chunk_set in _sets(walking)]
+        sets = [chunk_set.chunk_set_id for chunk_set in sets_of(walking)]
         if not sets:
             return None
         holder = claim if isinstance(embedder, OpenAIEmbedder) else None
@@ -121,7 +148,7 @@ class Indexing:
         if refused:
             by_id = {t.row.document_id: t for t in walking}
             for document_id, text in self._index.documents_with_text(sets, list(refused)):
-                by_id[document_id].fail(Stage.EMBEDDINGS, _for_one(refused[text]))
+                by_id[document_id].fail(Stage.EMBEDDINGS, for_one(refused[text]))
         self._count(embedder, walking, embedded, len(refused), seconds)
         return halted
 
@@ -133,7 +160,7 @@ class Indexing:
         refused: int,
         seconds: float,
     ) -> None:
-        chunks = sum(chunk_set.chunk_count for chunk_set in _sets(walking))
+        chunks = sum(chunk_set.chunk_count for chunk_set in sets_of(walking))
         self.embedded_texts += embedded
         self.cached_texts += max(0, chunks - embedded - refused)
         for t in walking:
@@ -154,16 +181,19 @@ class Indexing:
         """Show the documents that are complete, each in the space that its vectors are in."""
         ready = [t for t in batch if t.is_walking]
         real = [t for t in ready if not t.is_degraded]
-        changed = self._index.publish(self.space_id, _sets(real))
+        changed = self._index.publish(self.index_id, sets_of(real))
         degraded = [t for t in ready if t.is_degraded]
-        if degraded and self._stand_in_id is not None:
-            changed |= self._index.publish(self._stand_in_id, _sets(degraded), is_degraded=True)
+        if degraded and self._stand_in_ids is not None:
+            changed |= self._index.publish(
+                self._stand_in_ids[1], sets_of(degraded), is_degraded=True
+            )
         for t in ready:
             t.note(Stage.EMBEDDINGS, unchanged=t.row.document_id not in changed)
 
-    def finish(self) -> None:
-        """Let search read the run's space, if it shows all that search shows now."""
-        self._index.promote_space(self.space_id)
+    def finish(self, *, switches: bool) -> None:
+        """With ``switches``, let search read the run's index, if it lacks nothing."""
+        if switches:
+            self._index.indexes.switch_if_complete(self.index_id)
 
 
 class _Load:
@@ -187,14 +217,15 @@ class _Load:
         self.stored += len(texts)
 
 
-def _sets(travellers: Sequence[Traveller]) -> list[StoredChunkSet]:
+def sets_of(travellers: Sequence[Traveller]) -> list[StoredChunkSet]:
+    """The chunk sets of those that have one."""
     return [t.chunk_set for t in travellers if t.chunk_set is not None]
 
 
-def _for_one(error: TvdbError) -> TvdbError:
+def for_one(error: TvdbError, where: str = "") -> TvdbError:
     """A copy that can name one document, where many meet the same error."""
     copy = type(error)(
-        error.code, error.message, remedy=error.remedy, disposition=error.disposition
+        error.code, where + error.message, remedy=error.remedy, disposition=error.disposition
     )
     copy.__cause__ = error.__cause__ or error
     return copy

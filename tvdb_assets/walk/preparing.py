@@ -92,19 +92,19 @@ class Preparing:
                 elif (other := borrowed.get(t.row.document_id)) is not None:
                     t.borrowed = other[1]
         else:
-            latest = self._store.latest_parses([t.row.document_id for t in batch])
-            for t in batch:
+            unknown = [t for t in batch if t.parsed_id is None]
+            latest = self._store.latest_parses([t.row.document_id for t in unknown])
+            for t in unknown:
                 if (mine := latest.get(t.row.document_id)) is not None:
                     t.parsed_id, t.is_parse_degraded = mine.parsed_id, mine.is_degraded
+                    t.fingerprint = mine.fingerprint
                 else:
                     t.fail(min(stages, key=list(Stage).index), _not_made("parsed_documents"))
         parsed_ids = [t.parsed_id for t in batch if t.parsed_id is not None]
         is_chunking = Stage.CHUNKS in stages
         if not is_chunking and Stage.EMBEDDINGS not in stages:
             return
-        sets = self._store.chunk_sets(
-            parsed_ids, self._chunker.fingerprint if is_chunking else None
-        )
+        sets = self._store.chunk_sets(parsed_ids, self._chunker.fingerprint)
         for t in batch:
             if t.parsed_id is not None:
                 t.chunk_set = sets.get(t.parsed_id)

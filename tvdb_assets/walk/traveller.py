@@ -50,6 +50,8 @@ class Traveller:
     is_chunk_set_new: bool = False
     is_degraded: bool = False
     """What is published of it now was made by a stand-in."""
+    is_behind: bool = False
+    """Its error is of the index that search reads; in the run's own it is published."""
     error: TvdbError | None = None
     failed_at: Stage | None = None
     metadata: dict[Stage, dict[str, Value]] = field(default_factory=dict)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import queue
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
+from tvdb_assets.errors import TvdbError
 from tvdb_assets.guard.costs import DocumentCosts, cost_of_documents
 from tvdb_assets.models import Stage
 from tvdb_assets.pipeline.chunking import Chunker
@@ -22,6 +23,7 @@ from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.rows import Failure
 from tvdb_assets.storage.source import Source
+from tvdb_assets.walk.beside import Beside
 from tvdb_assets.walk.indexing import Indexing
 from tvdb_assets.walk.preparing import Preparing
 from tvdb_assets.walk.traveller import Result, Traveller
@@ -50,14 +52,22 @@ class Walk:
         router: ServiceRouter,
         chunker: Chunker,
         max_document_bytes: int,
+        switches: bool = False,
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
-        """Nothing is opened or started yet; ``loop_factory`` None is asyncio's own."""
+        """Nothing is opened or started yet.
+
+        ``switches`` lets search read the walk's index at the end, if it is complete.
+        ``loop_factory`` None is asyncio's own.
+        """
         self._store = store
         self._index = index
         self._router = router
         self._loop_factory = loop_factory
+        self._chunker = chunker
+        self._switches = switches
         self._preparing = Preparing(store, sources, router, chunker, max_document_bytes)
+        self._beside = Beside(store, index, sources, router, max_document_bytes)
         self.embedded_texts = 0
         self.cached_texts = 0
         self._is_stopped = False
@@ -97,7 +107,7 @@ class Walk:
     ) -> None:
         indexing = None
         if Stage.EMBEDDINGS in stages:
-            indexing = await asyncio.to_thread(Indexing, self._index, self._router)
+            indexing = await asyncio.to_thread(Indexing, self._index, self._router, self._chunker)
         places = asyncio.Semaphore(BATCHES)
         under_way: list[asyncio.Task[None]] = []
         try:
@@ -122,7 +132,7 @@ class Walk:
             await asyncio.gather(*under_way, return_exceptions=True)
             await self._router.disconnect()
         if indexing is not None:
-            await asyncio.to_thread(indexing.finish)
+            await asyncio.to_thread(indexing.finish, switches=self._switches)
 
     async def _take_through(
         self,
@@ -139,8 +149,11 @@ class Walk:
             await asyncio.to_thread(self._preparing.begin, batch, stages)
             await self._preparing.finish(batch, stages)
             if indexing is not None:
+                # What search reads comes first, also where money runs out.
+                behind = await self._beside.take_along(batch, indexing, name)
                 await indexing.embed(batch, name)
                 await asyncio.to_thread(indexing.publish, batch)
+                _fail_behind(batch, behind)
                 self.embedded_texts = indexing.embedded_texts
                 self.cached_texts = indexing.cached_texts
             if self._router.pays:
@@ -191,7 +204,7 @@ class Walk:
         )
         self._store.record_failures(
             [
-                Failure(t.row.document_id, t.failed_at, t.error)
+                Failure(t.row.document_id, t.failed_at, t.error, t.is_behind)
                 for t in batch
                 if t.error is not None and t.failed_at is not None
             ],
@@ -201,3 +214,13 @@ class Walk:
             last = max(stages, key=list(Stage).index)
             advanced = [t.row.document_id for t in batch if t.error is None]
             self._store.mark_advanced(advanced, last)
+
+
+def _fail_behind(batch: Sequence[Traveller], behind: Mapping[int, TvdbError]) -> None:
+    """A document that search can't show in its new version is not done, wherever else it is."""
+    for t in batch:
+        error = behind.get(t.row.document_id)
+        # What a stand-in made is made again anyway.
+        if error is not None and t.error is None and not t.is_degraded:
+            t.fail(Stage.EMBEDDINGS, error)
+            t.is_behind = True

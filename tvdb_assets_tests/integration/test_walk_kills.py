@@ -69,7 +69,7 @@ def check_nothing_is_half_shown(database: Database) -> None:
     half = rows(
         database,
         "SELECT u.document_id, k.chunk_count, count(i.chunk_id) FROM tvdb.publications u"
-        " JOIN tvdb.vector_spaces s ON s.space_id = u.space_id AND s.is_current"
+        " JOIN tvdb.indexes x ON x.index_id = u.index_id AND x.is_current"
         " JOIN tvdb.chunk_sets k USING (chunk_set_id)"
         " LEFT JOIN tvdb.search_index i ON i.document_id = u.document_id"
         " GROUP BY 1, 2 HAVING count(DISTINCT i.ordinal) <> k.chunk_count"

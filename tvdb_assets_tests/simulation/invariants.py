@@ -70,6 +70,7 @@ def _check_documents(world: World) -> None:
         SELECT d.path, d.status, d.error_code, d.error_message, d.error_remedy, d.is_degraded,
                count(*) FILTER (WHERE NOT s.is_stand_in), count(*) FILTER (WHERE s.is_stand_in)
         FROM tvdb.documents d LEFT JOIN tvdb.publications u USING (document_id)
+        LEFT JOIN tvdb.indexes USING (index_id)
         LEFT JOIN tvdb.vector_spaces s USING (space_id) GROUP BY d.document_id
         """
     ):
@@ -84,16 +85,17 @@ def _check_documents(world: World) -> None:
 def check_published(world: World) -> None:
     """Search shows whole documents, with the right vectors, made by the real service."""
     incomplete = world.rows(
-        "SELECT u.document_id, count(*) FROM tvdb.publications u"
+        "SELECT u.document_id, count(*)"
+        " FROM tvdb.publications u JOIN tvdb.indexes x USING (index_id)"
         " JOIN tvdb.chunks c USING (chunk_set_id) LEFT JOIN tvdb.embeddings e"
-        " ON e.space_id = u.space_id AND e.text_sha256 = c.text_sha256"
+        " ON e.space_id = x.space_id AND e.text_sha256 = c.text_sha256"
         " WHERE e.space_id IS NULL GROUP BY 1"
     )
     assert not incomplete, f"published without all vectors: {incomplete}"
     whole = world.rows(
         "SELECT i.document, i.service, i.mode, i.is_degraded, p.is_degraded, count(*),"
         " max(k.chunk_count) FROM tvdb.search_index i"
-        " JOIN tvdb.publications u ON (u.document_id, u.space_id) = (i.document_id, i.space_id)"
+        " JOIN tvdb.publications u ON (u.document_id, u.index_id) = (i.document_id, i.index_id)"
         " JOIN tvdb.chunk_sets k ON k.chunk_set_id = u.chunk_set_id"
         " JOIN tvdb.parsed_documents p USING (parsed_id) GROUP BY 1, 2, 3, 4, 5"
     )
@@ -227,7 +229,8 @@ def check_healed(world: World) -> None:
         if path in world.shared.corpus.poison:
             assert (status, code) in (("failed", "text_refused"), ("failed", "document_refused"))
     degraded = world.rows(
-        "SELECT path FROM tvdb.publications JOIN tvdb.vector_spaces USING (space_id)"
+        "SELECT path FROM tvdb.publications JOIN tvdb.indexes USING (index_id)"
+        " JOIN tvdb.vector_spaces USING (space_id)"
         " JOIN tvdb.documents USING (document_id) WHERE is_stand_in"
     )
     assert {path for (path,) in degraded} <= set(world.shared.corpus.poison)

@@ -44,7 +44,7 @@ _CHUNKER = Chunker(96, 0)
 _EMPTY = "; ".join(
     f"DELETE FROM tvdb.{table}"
     for table in ("parse_jobs", "cost_ledger", "budget_windows", "service_states")
-    + ("text_claims", "documents", "embeddings", "vector_spaces")
+    + ("text_claims", "documents", "embeddings", "indexes", "vector_spaces")
 )
 """What hangs on documents goes with them. At this size deleting is faster than truncating."""
 

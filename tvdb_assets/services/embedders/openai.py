@@ -97,6 +97,32 @@ class OpenAIEmbedder:
                 remedy="Set TVDB_EMBEDDING_DIMENSIONS, or correct TVDB_EMBEDDING_MODEL.",
             )
 
+    @classmethod
+    def for_space(
+        cls,
+        space: VectorSpace,
+        settings: Settings,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> OpenAIEmbedder:
+        """The embedder of another model than that of the settings, with their key and server.
+
+        Raises:
+            ConfigurationError: as of the constructor.
+        """
+        is_same_model = space.model == settings.embedding_model
+        other: dict[str, object] = {
+            "embedding_model": space.model,
+            # The model's own number is not asked for: not every model takes it.
+            "embedding_dimensions": (
+                None if space.dimensions == _DIMENSIONS.get(space.model) else space.dimensions
+            ),
+            # The setting is the price of the settings' model.
+            "embedding_usd_per_million": (
+                settings.embedding_usd_per_million if is_same_model else None
+            ),
+        }
+        return cls(settings.model_copy(update=other), transport)
+
     @cached_property
     def space(self) -> VectorSpace:
         """Named after model and dimensions: vectors of two lengths are never compared."""
