@@ -17,6 +17,8 @@ import dagster as dg
 from dagster._core.execution.backfill import BulkActionStatus
 
 from tvdb_assets import errors
+from tvdb_assets.assets.launching import TOLD_TAG, observe
+from tvdb_assets.assets.resources import ServiceRouterResource
 from tvdb_assets.automation.resuming import by_backfill, tags_of
 from tvdb_assets.definitions import defs
 from tvdb_assets.errors import ConfigurationError, Disposition, SourceError, TvdbError
@@ -27,6 +29,7 @@ from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.settings import Settings
 from tvdb_assets.storage.registry import Known, Registry
 from tvdb_assets.storage.source import Source
+from tvdb_assets.walk.outlook import Outlook
 
 PARTITIONS = "documents"
 _REGISTERED_BY_HAND = ""
@@ -93,6 +96,7 @@ def execute(
     instance: dg.DagsterInstance,
     settings: Settings,
     on_run: Callable[[str], None],
+    on_outlook: Callable[[Outlook], None] = lambda _: None,
 ) -> list[str]:
     """Carry out a plan: register, run, delete; returns the run ids.
 
@@ -102,6 +106,7 @@ def execute(
         instance: Dagster's.
         settings: of this process.
         on_run: called with each run's id before it starts.
+        on_outlook: called before all runs if they cost more than is left of the budget.
     """
     registry.touch(made.touched)
     new_keys = registry.register(made.source.root, made.new, run_id=_REGISTERED_BY_HAND)
@@ -113,9 +118,14 @@ def execute(
     run_ids = []
     if wanted:
         ordered = instance.get_dynamic_partitions(PARTITIONS)
+        services = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
+        if (outlook := services.outlook(sorted(wanted))) is not None:
+            observe(instance, outlook)
+            on_outlook(outlook)
+        told = {TOLD_TAG: outlook.words() if outlook is not None else ""}
         for tags, keys in _by_backfill(instance, registry, wanted):
             for first, last in partition_ranges(ordered, keys, settings.run_partitions):
-                run_ids.append(_run(instance, {**range_tags(first, last), **tags}, on_run))
+                run_ids.append(_run(instance, {**range_tags(first, last), **tags, **told}, on_run))
     # Last, so that a file that was moved finds its text and vectors under the old name.
     registry.forget([document.document_id for document in made.gone])
     for document in made.gone:

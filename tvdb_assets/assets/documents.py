@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from tvdb_assets.assets.launching import announce
 from tvdb_assets.assets.reporting import PARSE_CHECK, STAND_IN_CHECK, RunReport
 from tvdb_assets.assets.resources import ServiceRouterResource
 from tvdb_assets.models import Stage
@@ -137,6 +138,7 @@ def walk_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
         ]
         if added_by_hand:
             service_router.adopt(added_by_hand)
+        announce(context, service_router)
         with service_router.walk(context.run_id) as walk:
             for results in walk.run(context.partition_keys, stages):
                 report.take(results)

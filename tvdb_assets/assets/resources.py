@@ -31,6 +31,8 @@ from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.registry import Registry
 from tvdb_assets.storage.source import Source
 from tvdb_assets.walk import Walk
+from tvdb_assets.walk.estimating import Estimating
+from tvdb_assets.walk.outlook import Outlook, outlook
 
 
 class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -101,6 +103,31 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 max_document_bytes=settings.max_document_mib << 20,
                 switches=settings.switch is SwitchMode.AUTO,
             )
+
+    def outlook(self, partition_keys: Sequence[str]) -> Outlook | None:
+        """What documents would cost if it does not fit what is left of the budget, or None.
+
+        Raises:
+            ConfigurationError: a setting is bad.
+            StorageError: the database can't be used.
+        """
+        settings = self.settings()
+        with (
+            Database.open(settings) as database,
+            ServiceRouter(settings, database=database) as router,
+        ):
+            if not router.pays:
+                return None
+            chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
+            estimating = Estimating(
+                store=DocumentStore(database, "outlook"),
+                index=IndexStore(database, "outlook"),
+                router=router,
+                chunker=chunker,
+                max_document_bytes=settings.max_document_mib << 20,
+            )
+            recipe, sources = router.recipe(chunker), lru_cache(Source.open)
+            return outlook(router, estimating, partition_keys, recipe, sources)
 
     @contextmanager
     def money(self) -> Iterator[Money]:

@@ -29,6 +29,7 @@ from tvdb_assets.storage.switching import Indexes
 
 if TYPE_CHECKING:
     from tvdb_assets.ingest import Plan
+    from tvdb_assets.walk.outlook import Outlook
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
@@ -53,16 +54,27 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
         registry = Registry(database)
         plans: list[Plan] = []
         run_ids: list[str] = []
+        outlooks: list[Outlook] = []
+
+        def announce(outlook: Outlook) -> None:
+            outlooks.append(outlook)
+            notices.print(outlook.words(), style="yellow", markup=False)
+
         for source, prefixes in sources_of(paths, settings, registry):
             made = plan(source, prefixes, registry, settings, settings.max_document_mib << 20)
             plans.append(made)
             to_do = len(made.new) + len(made.stale)
             with _progress(registry, to_do, run_ids, is_quiet=as_json):
-                execute(made, registry, instance, settings, run_ids.append)
+                execute(made, registry, instance, settings, run_ids.append, announce)
         summary = _summary(plans, run_ids, registry, database)
         indexes = Indexes(database)
         states = indexes.states()
         summary["indexes"] = [as_row(state) for state in states]
+        summary["outlooks"] = [
+            {"documents": o.documents, "documents_that_fit": o.fitting}
+            | {"estimated_usd": usd(o.cost_usd), "left_usd": usd(o.left_usd)}
+            for o in outlooks
+        ]
         summary["seconds"] = round(time.perf_counter() - started, 2)
         if as_json:
             print_json(summary)

@@ -85,8 +85,9 @@ def _that_fit(documents: list[DocumentCost], left: Decimal) -> int:
 
 
 def _as_json(document: DocumentCost) -> dict[str, Any]:
-    row = asdict(document) | {"cost_usd": usd(document.cost_usd)}
+    row = asdict(document)
     error = row.pop("error")
+    row |= {name: usd(row[name]) for name in ("cost_usd", "parse_usd")}
     return row | {"error": error.code if error is not None else None}
 
 

@@ -44,6 +44,8 @@ class DocumentCost:
     pages: int = 0
     """To be parsed by a paid service, at most."""
     cost_usd: Decimal = Decimal(0)
+    parse_usd: Decimal = Decimal(0)
+    """What of it is for parsing."""
     error: TvdbError | None = None
     """Why it would fail, and cost nothing."""
 
@@ -123,16 +125,17 @@ class Estimating:
             del fresh[known]
         self._seen.update(fresh)
         tokens = sum(fresh.values())
-        cost = Decimal(0)
-        if self._token_price is not None:
-            cost += self._token_price.of(tokens)
+        cost = parse = Decimal(0)
         if page_count and self._router.paid_parser is not None:
-            cost += self._router.paid_parser.price.of(page_count)
+            parse = self._router.paid_parser.price.of(page_count)
+        if self._token_price is not None:
+            cost = self._token_price.of(tokens)
         return DocumentCost(
             path,
             chunks=len(chunks),
             cached_chunks=len(chunks) - len(fresh),
             tokens=tokens,
             pages=page_count,
-            cost_usd=cost,
+            cost_usd=cost + parse,
+            parse_usd=parse,
         )

@@ -129,6 +129,17 @@ def test_a_backfill_over_three_windows_completes_by_itself(
     project.until(is_complete, 60)
     assert no_run_failed(instance)
     assert resumed(instance) >= 2
+    # The backfill takes two runs, and the first one told of all of it before it paid.
+    [first] = instance.get_run_records(
+        dg.RunsFilter(tags={"dagster/backfill": backfill_id}), limit=1, ascending=True
+    )
+    assert f"About {DOCUMENTS // 3 - 1} of {DOCUMENTS - 2} documents fit" in log(
+        instance, first.dagster_run.run_id
+    )
+
+
+def log(instance: dg.DagsterInstance, run_id: str) -> str:
+    return "\n".join(entry.user_message for entry in instance.all_logs(run_id))
 
 
 def test_a_halt_is_told_by_the_sensor_and_by_observations(
@@ -142,9 +153,13 @@ def test_a_halt_is_told_by_the_sensor_and_by_observations(
 
 def thresholds(instance: dg.DagsterInstance) -> list[object]:
     """Those that were told, as observations of the cost report."""
-    seen = instance.fetch_observations(dg.AssetKey("cost_report"), limit=20).records
+    seen = instance.fetch_observations(dg.AssetKey("cost_report"), limit=50).records
     told = [record.asset_observation for record in seen]
-    return [made.metadata["threshold_percent"].value for made in told if made is not None]
+    return [
+        made.metadata["threshold_percent"].value
+        for made in told
+        if made is not None and "threshold_percent" in made.metadata
+    ]
 
 
 def test_a_partition_that_waits_says_so(instance: dg.DagsterInstance) -> None:
@@ -190,6 +205,8 @@ def test_a_raised_limit_resumes_and_a_pause_stops_what_is_under_way(
     project.add_paid_parses(PAGES)
     done = project.run("tvdb", "ingest", "--json", str(project.source))
     assert done.code == 3, done.output
+    assert f"About 0 of {PAGES} documents fit" in done.output
+    assert done.json["outlooks"][0]["documents_that_fit"] == 0
     assert project.waiting() == PAGES
     before = resumed(instance)
     behaviour = project.server.apis.behaviour
