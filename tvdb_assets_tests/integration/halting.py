@@ -60,7 +60,8 @@ class Finished:
 
     @property
     def json(self) -> dict[str, Any]:
-        value = json.loads(self.output[self.output.index("{") :])
+        # What was told on stderr follows it.
+        value, _ = json.JSONDecoder().raw_decode(self.output, self.output.index("{"))
         assert isinstance(value, dict)
         return value
 
