@@ -1,7 +1,8 @@
 """What Dagster's own means do to paid work when it is to halt: seen, not read.
 
-``python benchmarks/halting_means.py`` takes about three minutes and prints a line for each thing
-that was looked at. docs/architecture.md, "Halting", draws the conclusions.
+``python benchmarks/halting_means.py`` takes some minutes and prints a line for each thing that
+was looked at; names of functions of this file as arguments choose. docs/architecture.md,
+"Halting", draws the conclusions.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from tvdb_assets.storage.home import INSTANCE_YAML, dagster_instance
 
 JOBS = str(Path(__file__).parent / "halting_jobs.py")
 BIN = Path(sys.executable).parent
+ALL = ("pools", "queue", "cancelling", "skipping")
 LONG = 10.0
 """Seconds after which what has not happened is taken never to happen."""
 _TAG = {"kind": "paid"}
@@ -78,11 +80,14 @@ class Place:
 
     def launch(self, job: str, tags: dict[str, str]) -> str:
         """Put a run into the queue, which the daemon reads."""
-        before = set(self.instance.get_run_ids())
         launching = self.start("job", "launch", "-f", JOBS, "-j", job, "--tags", json.dumps(tags))
         assert launching.wait() == 0
-        [run_id] = set(self.instance.get_run_ids()) - before
-        return run_id
+        return self.newest().run_id
+
+    def newest(self) -> dg.DagsterRun:
+        """The run that was made last."""
+        [run] = self.instance.get_runs(limit=1)
+        return run
 
     @contextmanager
     def daemon(self) -> Iterator[subprocess.Popen[str]]:
@@ -144,7 +149,8 @@ def main() -> None:
             (home / "dagster.yaml").write_text(INSTANCE_YAML)
             with dagster_instance(load_settings()) as instance:
                 place = Place(home, instance)
-                for look in (pools, queue, cancelling, skipping):
+                looks = (pools, queue, cancelling, skipping)
+                for look in [each for each in looks if each.__name__ in (sys.argv[1:] or ALL)]:
                     console.rule(look.__name__)
                     look(place)
         finally:
@@ -199,9 +205,9 @@ def queue(place: Place) -> None:
         run_id = place.launch("multi", _TAG)
         time.sleep(LONG)
         say("limit 0, queued", f"{place.status(run_id)}; {dict(place.noted())}")
-        straight = place.start("asset", "materialize", "-f", JOBS, "--select", "paid_asset")
-        straight.wait()
-        say("limit 0, asset materialize", f"paid {place.noted()['stored']} times")
+        command = ("job", "execute", "-f", JOBS, "-j", "single", "--tags", json.dumps(_TAG))
+        place.start(*command).wait()
+        say("limit 0, job execute", f"paid {place.noted()['stored']} times")
         place.forget()
         place.limit_queue(1)
         time.sleep(LONG)
@@ -249,7 +255,7 @@ def cancelling(place: Place) -> None:
     place.forget()
     shell = place.start("asset", "materialize", "-f", JOBS, "--select", "paid_asset")
     wait_for(lambda: place.noted()["sent"] > 2)
-    [newest] = place.instance.get_runs(limit=1)
+    newest = place.newest()
     answer = place.instance.run_launcher.terminate(newest.run_id)
     shell.wait()
     seen = f"{answer}, {place.status(newest.run_id)}; paid {place.noted()['stored']} times"

@@ -109,6 +109,20 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
             for event, event_id in newest.values():
                 self._store_asset_event(connection, event, event_id)
 
+    def add_dynamic_partitions(
+        self, partitions_def_name: str, partition_keys: Sequence[str]
+    ) -> None:
+        """As the parent's, which compiles a statement as long as all keys together."""
+        with self.index_connection() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO dynamic_partitions (partitions_def_name, partition)"
+                    " SELECT :name, key FROM unnest(CAST(:keys AS text[])) WITH ORDINALITY"
+                    " AS k(key, place) ORDER BY place ON CONFLICT DO NOTHING"
+                ),
+                {"name": partitions_def_name, "keys": list(partition_keys)},
+            )
+
 
 class HaltAwareRunStorage(PostgresRunStorage):
     """Knows that a backfill goes on while documents of it wait for a budget.

@@ -7,12 +7,16 @@ stores its own rows, and what other assets return is theirs to keep.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
-import pandas as pd
 from psycopg.rows import dict_row
 
 from tvdb_assets.settings import load_settings
 from tvdb_assets.storage.database import Database
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TABLES = {
     "parsed_documents": """
@@ -59,6 +63,9 @@ class PostgresIOManager(dg.ConfigurableIOManager):
         Raises:
             DagsterInvariantViolationError: the asset is none of the three.
         """
+        # Loaded here, because it costs 0.5 s and only other teams' assets need it.
+        import pandas as pd
+
         name = context.asset_key.to_user_string()
         if name not in _TABLES:
             raise dg.DagsterInvariantViolationError(

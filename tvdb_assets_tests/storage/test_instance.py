@@ -149,3 +149,13 @@ def test_events_of_a_batch_are_what_dagster_stores_one_by_one(
         )
     stored = [entry for entry in instance.all_logs(run_id) if entry.is_dagster_event]
     assert [entry.asset_materialization for entry in stored] == made
+
+
+def test_partitions_keep_their_order_and_are_added_once(instance: dg.DagsterInstance) -> None:
+    instance.add_dynamic_partitions("documents", ["b.md", "a'\"{}%s:x.md", "c.md"])
+    instance.add_dynamic_partitions("documents", ["c.md", "a.md"])
+    instance.add_dynamic_partitions("documents", [])
+    assert instance.get_dynamic_partitions("documents") == [
+        *("b.md", "a'\"{}%s:x.md", "c.md", "a.md")
+    ]
+    assert instance.get_dynamic_partitions("others") == []
