@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
-from uuid import uuid4
 
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionStatus
@@ -20,6 +19,7 @@ from tvdb_assets import errors
 from tvdb_assets.assets.launching import TOLD_TAG, observe
 from tvdb_assets.assets.resources import ServiceRouterResource
 from tvdb_assets.automation.resuming import by_backfill, tags_of
+from tvdb_assets.correlation import new_run_id
 from tvdb_assets.definitions import defs
 from tvdb_assets.errors import ConfigurationError, Disposition, SourceError, TvdbError
 from tvdb_assets.models import SourceFile, Stage
@@ -146,7 +146,7 @@ def _by_backfill(
 
 
 def _run(instance: dg.DagsterInstance, tags: dict[str, str], on_run: Callable[[str], None]) -> str:
-    run_id = str(uuid4())
+    run_id = new_run_id()
     on_run(run_id)
     job = defs().resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(

@@ -12,6 +12,7 @@ from tvdb_assets.assets.launching import announce
 from tvdb_assets.assets.reporting import PARSE_CHECK, STAND_IN_CHECK, RunReport
 from tvdb_assets.assets.resources import ServiceRouterResource
 from tvdb_assets.models import Stage
+from tvdb_assets.storage.runs import Run
 
 documents = dg.DynamicPartitionsDefinition(name="documents")
 """One partition per source file; the key is its path, see `pipeline.partition_keys`."""
@@ -139,7 +140,14 @@ def walk_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
         if added_by_hand:
             service_router.adopt(added_by_hand)
         announce(context, service_router)
-        with service_router.walk(context.run_id) as walk:
+        dagster_run = context.run
+        run = Run(
+            context.run_id,
+            dagster_run.root_run_id,
+            dagster_run.parent_run_id,
+            dagster_run.tags.get("dagster/backfill"),
+        )
+        with service_router.walk(run) as walk:
             for results in walk.run(context.partition_keys, stages):
                 report.take(results)
         yield from report.finish()

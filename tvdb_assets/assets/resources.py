@@ -29,6 +29,7 @@ from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.registry import Registry
+from tvdb_assets.storage.runs import Run, recorded
 from tvdb_assets.storage.source import Source
 from tvdb_assets.walk import Walk
 from tvdb_assets.walk.estimating import Estimating
@@ -77,16 +78,17 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             return Registry(database).unregistered(partition_keys)
 
     @contextmanager
-    def walk(self, run_id: str) -> Iterator[Walk]:
+    def walk(self, run: Run) -> Iterator[Walk]:
         """Everything that a run needs to walk documents, closed at the end of the block.
 
         Raises:
             ConfigurationError: a setting is bad, or the source is not there.
             StorageError: the database can't be used.
         """
-        settings = self.settings()
+        settings, run_id = self.settings(), run.run_id
         with (
             Database.open(settings) as database,
+            recorded(database, run),
             ServiceRouter(settings, database=database, run_id=run_id) as router,
         ):
             if router.pays:

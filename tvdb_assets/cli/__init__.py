@@ -21,6 +21,7 @@ from tvdb_assets.cli.searching import search
 from tvdb_assets.cli.server import dev, stop
 from tvdb_assets.cli.spending import estimate, health, show_costs
 from tvdb_assets.cli.switching import switch
+from tvdb_assets.cli.tracing import trace
 from tvdb_assets.errors import HaltedError, TvdbError
 
 
@@ -31,7 +32,7 @@ def tvdb() -> None:
 
 
 for command in (
-    *(ingest, status, search, switch),
+    *(ingest, status, search, switch, trace),
     *(estimate, show_costs, limits, pause, resume, health),
     *(forget, dev, stop),
 ):

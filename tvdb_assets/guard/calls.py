@@ -15,28 +15,24 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from time import perf_counter
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 import stamina
 
-from tvdb_assets.errors import StorageError, TvdbError
+from tvdb_assets.correlation import new_part, request_id
+from tvdb_assets.errors import HaltedError, StorageError, TvdbError
+from tvdb_assets.guard.door import Door
 from tvdb_assets.guard.failures import CallFailed, Charge
+from tvdb_assets.guard.journal import Happening, Journal
 from tvdb_assets.guard.ledger import Attempt, Hold, Ledger
 from tvdb_assets.guard.limiter import RateLimits
 from tvdb_assets.guard.prices import Price
-from tvdb_assets.guard.service_state import (
-    Change,
-    ServiceState,
-    abandoned,
-    answered,
-    failed,
-    pass_breaker,
-    take_place,
-)
+from tvdb_assets.guard.service_state import abandoned, answered, failed
 from tvdb_assets.guard.states import ServiceStates
-from tvdb_assets.guard.tries import BreakerOpen, Tries
+from tvdb_assets.guard.tries import Tries
 from tvdb_assets.storage.database import Database
 
 Transaction: TypeAlias = psycopg.Connection[Any]
@@ -44,8 +40,6 @@ T = TypeVar("T")
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 20.0
-_PROBED_SECONDS = 0.25
-"""Between looks at what another found, who asks a service that had refused or failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +65,17 @@ class PaidCall:
     def counted(self) -> int:
         """Units as they were counted here; at least 1."""
         return max(1, sum(self.quantities))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for nothing."""
+
+    service: str
+    operation: str
+    """``poll``, ``probe``."""
+    account: str
+    document: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +161,13 @@ class Guard:
         self._patience = patience_seconds
         self._lease = timedelta(seconds=2 * request_seconds + patience_seconds + 60)
         self._observer = observer
+        self.journal = Journal(database, run_id, ledger.now)
+        self._door = Door(states, self.journal, patience_seconds)
 
     async def call(
         self,
         call: PaidCall,
-        send: Callable[[UUID], Awaitable[Answer[T]]],
+        send: Callable[[str], Awaitable[Answer[T]]],
         keep: Callable[[Transaction, Hold, T], None],
         *,
         waits_for_breaker: bool = True,
@@ -177,7 +184,7 @@ class Guard:
         Returns:
             What ``send`` made of the answer, once it is stored.
         """
-        call_id = uuid4()
+        call_id = new_part()
         tries = Tries(self._patience, waits_for_breaker)
         async for attempt in self._retrying(tries):
             with attempt:
@@ -187,7 +194,11 @@ class Guard:
                     return await self._attempt(call, call_id, attempt.num, send, keep)
                 except CallFailed as failure:
                     if tries.wait_after(failure) is False or attempt.num == self._attempts:
+                        await self._note_halt(call.service, failure.error)
                         raise failure.error from failure
+                    raise
+                except HaltedError as error:
+                    await self._note_halt(call.service, error)
                     raise
                 except psycopg.Error as error:
                     raise _ledger_lost() from error
@@ -195,9 +206,8 @@ class Guard:
 
     async def ask(
         self,
-        service: str,
-        account: str,
-        send: Callable[[UUID], Awaitable[T]],
+        question: Question,
+        send: Callable[[str], Awaitable[Answer[T]]],
         *,
         waits_for_breaker: bool = True,
     ) -> T:
@@ -209,25 +219,45 @@ class Guard:
         tries = Tries(self._patience, waits_for_breaker)
         async for attempt in self._retrying(tries):
             with attempt:
-                caller = uuid4()
                 try:
-                    await self._admit(service, account, 0, str(caller))
-                    try:
-                        answer = await send(caller)
-                    except CallFailed as failure:
-                        await asyncio.to_thread(
-                            self._record, service, str(caller), failed(account, failure)
-                        )
-                        raise
-                    await asyncio.to_thread(
-                        self._record, service, str(caller), answered(RateLimits())
-                    )
+                    return await self._ask(question, send)
                 except CallFailed as failure:
                     if tries.wait_after(failure) is False or attempt.num == self._attempts:
+                        await self._note_halt(question.service, failure.error)
                         raise failure.error from failure
                     raise
-                return answer
+                except HaltedError as error:
+                    await self._note_halt(question.service, error)
+                    raise
         raise AssertionError("unreachable")
+
+    async def _ask(self, question: Question, send: Callable[[str], Awaitable[Answer[T]]]) -> T:
+        part = new_part()
+        caller, began = str(part), perf_counter()
+        await self._door.admit(question.service, question.account, 0, caller)
+
+        async def note(status: int | None, name: str | None, code: str | None = None) -> None:
+            await self.journal.note(
+                Happening.REQUEST,
+                question.service,
+                f"{question.operation}: {code or 'answered'}.",
+                document=question.document,
+                part=part,
+                request_id=name,
+                code=code,
+                status=status,
+                seconds=perf_counter() - began,
+            )
+
+        try:
+            answer = await send(request_id(self.run_id, part))
+        except CallFailed as failure:
+            await note(failure.status, failure.request_id, failure.error.code)
+            await self._door.record(question.service, caller, failed(question.account, failure))
+            raise
+        await note(200, answer.request_id)
+        await self._door.record(question.service, caller, answered(RateLimits()))
+        return answer.value
 
     def _retrying(self, tries: Tries) -> AsyncIterable[stamina.Attempt]:
         return stamina.retry_context(
@@ -249,7 +279,7 @@ class Guard:
         call: PaidCall,
         call_id: UUID,
         number: int,
-        send: Callable[[UUID], Awaitable[Answer[T]]],
+        send: Callable[[str], Awaitable[Answer[T]]],
         keep: Callable[[Transaction, Hold, T], None],
     ) -> T:
         self._reached("before_reservation", call)
@@ -259,7 +289,7 @@ class Guard:
         self._reached("reserved", call, hold)
         try:
             tokens = call.quantity if call.price.unit == "token" else 0
-            await self._admit(call.service, call.account, tokens, str(hold.entry_id))
+            await self._door.admit(call.service, call.account, tokens, str(hold.entry_id))
             self._reached("admitted", call, hold)
         except BaseException as error:
             cause = error.error if isinstance(error, CallFailed) else error
@@ -268,7 +298,7 @@ class Guard:
             raise
         self._reached("before_send", call, hold)
         try:
-            answer = await send(hold.entry_id)
+            answer = await send(request_id(self.run_id, hold.entry_id))
         except CallFailed as failure:
             self._reached("failed", call, hold)
             await self._settle_failure(call, hold, failure)
@@ -276,13 +306,12 @@ class Guard:
         except BaseException:
             # Cancelled, or a bug, while the request was out: it may have been billed.
             await asyncio.to_thread(self._post_loss, hold, "lost", None, None)
-            await asyncio.to_thread(self._record, call.service, str(hold.entry_id), abandoned)
+            await self._door.record(call.service, str(hold.entry_id), abandoned)
             raise
         self._reached("answered", call, hold)
         await asyncio.to_thread(self._keep, call, hold, answer, keep)
         self._reached("committed", call, hold)
-        await asyncio.to_thread(
-            self._record,
+        await self._door.record(
             call.service,
             str(hold.entry_id),
             answered(answer.limits, call.account, (answer.quantity or 0) / call.counted),
@@ -293,7 +322,7 @@ class Guard:
     def _reservation(self, call: PaidCall, call_id: UUID, number: int) -> Attempt:
         purpose = "retry" if number > 1 else "split" if call.is_split else "first"
         return Attempt(
-            entry_id=uuid4(),
+            entry_id=new_part(),
             call_id=call_id,
             number=number,
             run_id=self.run_id,
@@ -309,37 +338,6 @@ class Guard:
             lease=self._lease,
         )
 
-    async def _admit(self, service: str, account: str, tokens: int, caller: str) -> None:
-        """Wait for a place within the rate, and pass the breaker.
-
-        Raises:
-            RefusedError: the account was refused a short while ago.
-            RateError: the wait would be too long.
-            BreakerError: the breaker is open.
-        """
-        place = take_place(service, account, tokens, self._patience, caller)
-        while (wait := await asyncio.to_thread(self.states.change, service, place)) is None:
-            await asyncio.sleep(_PROBED_SECONDS)
-        if wait:
-            await asyncio.sleep(wait)
-        # Last, so that a probe's lease is not spent on waiting.
-        passing = pass_breaker(caller)
-
-        def transition(state: ServiceState, now: float) -> tuple[ServiceState, tuple[float, bool]]:
-            changed, wait = passing(state, now)
-            return changed, (wait, changed.breaker.name(now) == "half-open")
-
-        waited = 0.0
-        while True:
-            closed_for, is_probed = await asyncio.to_thread(self.states.change, service, transition)
-            if not closed_for:
-                return
-            if not is_probed or waited >= self._patience:
-                raise BreakerOpen(service, closed_for)
-            # Another caller is finding out right now, long before its lease runs out.
-            await asyncio.sleep(_PROBED_SECONDS)
-            waited += _PROBED_SECONDS
-
     def _keep(
         self,
         call: PaidCall,
@@ -354,13 +352,15 @@ class Guard:
                 self.ledger.post(
                     tx, hold, quantity=answer.quantity, status=200, request_id=answer.request_id
                 )
+            else:
+                self.ledger.extend(tx, hold, answer.job_id, answer.request_id)
 
     async def _settle_failure(self, call: PaidCall, hold: Hold, failure: CallFailed) -> None:
-        code, status, request_id = failure.error.code, failure.status, failure.request_id
+        code, status, name = failure.error.code, failure.status, failure.request_id
         if failure.charge is Charge.BOUND:
             self._reached("before_loss", call, hold)
             outcome = code if status == 200 else "lost"
-            await asyncio.to_thread(self._post_loss, hold, outcome, status, request_id)
+            await asyncio.to_thread(self._post_loss, hold, outcome, status, name)
             self._reached("loss_posted", call, hold)
         else:
             self._reached("before_void", call, hold)
@@ -369,22 +369,20 @@ class Guard:
                 hold,
                 outcome=code,
                 status=status,
-                request_id=request_id,
+                request_id=name,
                 was_sent=failure.was_sent,
             )
             self._reached("voided", call, hold)
-        await asyncio.to_thread(
-            self._record, call.service, str(hold.entry_id), failed(call.account, failure)
-        )
+        await self._door.record(call.service, str(hold.entry_id), failed(call.account, failure))
 
-    def _post_loss(
-        self, hold: Hold, outcome: str, status: int | None, request_id: str | None
-    ) -> None:
+    def _post_loss(self, hold: Hold, outcome: str, status: int | None, name: str | None) -> None:
         with self._database.transaction() as tx:
-            self.ledger.post(tx, hold, outcome=outcome, status=status, request_id=request_id)
+            self.ledger.post(tx, hold, outcome=outcome, status=status, request_id=name)
 
-    def _record(self, service: str, caller: str, change: Change) -> None:
-        self.states.change(service, lambda state, now: (change(state, now, caller), None))
+    async def _note_halt(self, service: str, error: TvdbError) -> None:
+        if isinstance(error, HaltedError):
+            message = f"{error.message} {error.remedy}"
+            await self.journal.note(Happening.HALTED, service, message, code=error.code)
 
     def _reached(self, point: str, call: PaidCall, hold: Hold | None = None) -> None:
         if self._observer is not None:

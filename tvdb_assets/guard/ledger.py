@@ -35,6 +35,7 @@ Connection: TypeAlias = psycopg.Connection[Any]
 Clock: TypeAlias = Callable[[], datetime]
 _EVERYTHING = ""
 """The scope of the windows that all services share."""
+JOB_LEASE = timedelta(hours=48)  # so long a service keeps a job's result
 _UNSURE = ("lost", "bad_answer", "assumed")
 """Outcomes that are posted at a bound, because what was billed is not known."""
 
@@ -44,7 +45,7 @@ class Hold:
     """A reservation that was granted: what may now be sent, once."""
 
     entry_id: UUID
-    """Sent to the service as ``X-Client-Request-Id``."""
+    """Sent to the service behind the run's id, as ``X-Client-Request-Id``."""
     amount: Decimal
     """US dollars at most."""
 
@@ -178,11 +179,12 @@ class Ledger:
                     (hold.entry_id,),
                 )
 
-    def extend(self, tx: Connection, hold: Hold, job_id: str, lease: timedelta) -> None:
+    def extend(self, tx: Connection, hold: Hold, job_id: str, request_id: str | None) -> None:
         """Keep a hold for a job that was submitted and bills when it is done."""
         tx.execute(
-            "UPDATE tvdb.cost_ledger SET job_id = %s, lease_until = %s WHERE entry_id = %s",
-            (job_id, self.now(tx) + lease, hold.entry_id),
+            "UPDATE tvdb.cost_ledger SET job_id = %s, lease_until = %s, http_status = 200,"
+            " request_id = %s WHERE entry_id = %s",
+            (job_id, self.now(tx) + JOB_LEASE, request_id, hold.entry_id),
         )
 
     def reconcile(self, billed: Callable[[Entry], Decimal | None] | None = None) -> int:

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import TypeAlias
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tvdb_assets.errors import BudgetError, EmbeddingError, RateError, RefusedError, TvdbError
 from tvdb_assets.guard.calls import Answer, Guard, PaidCall, Transaction
+from tvdb_assets.guard.journal import Happening
 from tvdb_assets.guard.ledger import Hold
 from tvdb_assets.guard.service_state import TOO_LARGE
 from tvdb_assets.models import Provenance, VectorSpace
@@ -208,6 +208,13 @@ class PaidEmbedding:
                 (start, middle), (_, end) = halves(0, len(part.order))
                 first = _Part(part.order[start:middle], part.is_split or is_refused, is_unknown)
                 second = _Part(part.order[middle:end], part.is_split or is_refused)
+                await self._guard.journal.note(
+                    Happening.BATCH_HALVED,
+                    self._embedder.service,
+                    f"{len(part.order)} texts are tried as {len(first.order)} and "
+                    f"{len(second.order)}.",
+                    code=stopped.code,
+                )
                 if is_refused:
                     parts.extend((first, second))
                 else:
@@ -276,7 +283,7 @@ class PaidEmbedding:
             is_split=is_split,
         )
 
-        async def send(request_id: UUID) -> Answer[Vectors]:
+        async def send(request_id: str) -> Answer[Vectors]:
             return await embedder.request([texts[i].text for i in order], request_id)
 
         def store(tx: Transaction, hold: Hold, vectors: Vectors) -> None:

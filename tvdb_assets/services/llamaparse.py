@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, TypeGuard
-from uuid import UUID
 
 import httpx2
 
@@ -149,7 +148,7 @@ class LlamaParse:
             transport=self._transport,
         )
 
-    async def submit(self, data: bytes, path: str, pages: int, request_id: UUID) -> Answer[str]:
+    async def submit(self, data: bytes, path: str, pages: int, request_id: str) -> Answer[str]:
         """Submit a document; the answer is the job's id.
 
         Args:
@@ -184,8 +183,8 @@ class LlamaParse:
             ) from SilentCause("no job id")
         return Answer(job_id, request_id=headers.get("x-request-id"), job_id=job_id)
 
-    async def fetch(self, job_id: str, media_type: str, request_id: UUID) -> Finished | None:
-        """Ask for a job; None while it is waiting or running.
+    async def fetch(self, job_id: str, media_type: str, request_id: str) -> Answer[Finished | None]:
+        """Ask for a job; the answer is None while it is waiting or running.
 
         Raises:
             CallFailed: with what it means; an unknown state is an answer that can't be used.
@@ -201,7 +200,14 @@ class LlamaParse:
             if failure.status != 404:
                 raise
             # The submission was taken at this address, so it is the job that is gone.
-            return Finished(None, _job_lost(), None, None, is_lost=True)
+            gone = Finished(None, _job_lost(), None, None, is_lost=True)
+            return Answer(gone, request_id=failure.request_id)
+        name = headers.get("x-request-id")
+        return Answer(self._read(answer, media_type, name), request_id=name)
+
+    def _read(
+        self, answer: dict[str, Any], media_type: str, request_id: str | None
+    ) -> Finished | None:
         found = answer.get("job")
         job: dict[str, Any] = found if isinstance(found, dict) else answer
         status = job.get("status")
@@ -214,13 +220,11 @@ class LlamaParse:
             return Finished(None, _job_failed(str(status)), None, billed)
         if status != "COMPLETED":
             # Its name is the service's word for a state, and may be anything: not repeated.
-            raise bad_answer(
-                NAME, "its job is in a state that is not known", 200, headers.get("x-request-id")
-            )
+            raise bad_answer(NAME, "its job is in a state that is not known", 200, request_id)
         markdown = answer.get("markdown")
         pages = markdown.get("pages") if isinstance(markdown, dict) else None
         if not isinstance(pages, list) or not all(isinstance(page, dict) for page in pages):
-            raise bad_answer(NAME, "its job holds no pages", 200, headers.get("x-request-id"))
+            raise bad_answer(NAME, "its job holds no pages", 200, request_id)
         return self._finished(pages, media_type, billed)
 
     def _finished(
@@ -246,9 +250,9 @@ class LlamaParse:
         return Finished(parsed, None, len(pages), billed)
 
     async def _send(
-        self, method: str, path: str, request_id: UUID, **rest: Any
+        self, method: str, path: str, request_id: str, **rest: Any
     ) -> tuple[dict[str, Any], httpx2.Headers]:
-        headers = {"X-Client-Request-Id": str(request_id)}
+        headers = {"X-Client-Request-Id": request_id}
         try:
             response = await self._client.request(method, path, headers=headers, **rest)
         except httpx2.HTTPError as error:
@@ -265,13 +269,14 @@ class LlamaParse:
             ) from SilentCause("no JSON object")
         return answer, response.headers
 
-    async def probe(self, request_id: UUID) -> None:
+    async def probe(self, request_id: str) -> Answer[None]:
         """Ask for the versions that there are, which is free.
 
         Raises:
             CallFailed: with what it means.
         """
-        await self._send("GET", "/api/v2/parse/versions", request_id)
+        _, headers = await self._send("GET", "/api/v2/parse/versions", request_id)
+        return Answer(None, request_id=headers.get("x-request-id"))
 
     async def close(self) -> None:
         """Close the connections, if any were opened."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import TypeAlias
-from uuid import UUID
 
 from tvdb_assets.errors import Disposition, ParseError
-from tvdb_assets.guard.calls import Answer, Guard, PaidCall, Transaction
+from tvdb_assets.guard.calls import Answer, Guard, PaidCall, Question, Transaction
+from tvdb_assets.guard.journal import Happening
 from tvdb_assets.guard.ledger import Hold
 from tvdb_assets.guard.prices import USD_PER_CREDIT
 from tvdb_assets.models import ParsedDocument
@@ -28,8 +27,6 @@ KeepText: TypeAlias = Callable[[Transaction, ParsedDocument], None]
 _FIRST_POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0
 _TURN_SECONDS = 0.25
-_LEASE = timedelta(hours=48)
-"""So long the service keeps a job's result, and a hold waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +81,10 @@ class PaidParsing:
             ServiceError: as of `Guard.call`.
         """
         digest = sha256(data).digest()
-        job = await self._known(digest) or await self._submit_once(
+        job = await self._known(digest, path) or await self._submit_once(
             data, path, most_pages, digest, waits_for_breaker
         )
-        finished = await self._await(job, media_type, waits_for_breaker)
+        finished = await self._await(job, path, media_type, waits_for_breaker)
         # What may be cut is paid for, but neither stored nor given.
         is_guess = media_type != "application/pdf" and most_pages > 1
         pages = 0 if finished.parsed is None else len(finished.parsed.page_starts)
@@ -99,10 +96,20 @@ class PaidParsing:
         assert finished.parsed is not None
         return finished.parsed
 
-    async def _known(self, digest: bytes) -> Job | None:
+    async def _known(self, digest: bytes, path: str) -> Job | None:
         parser = self._parser
         known = await asyncio.to_thread(self._jobs.find, parser.service, digest, parser.fingerprint)
-        return None if known is None else Job(known[0], Hold(known[1], known[2]))
+        if known is None:
+            return None
+        job_id, entry_id, amount, run_id = known
+        await self._guard.journal.note(
+            Happening.JOB_RESUMED,
+            parser.service,
+            f"Awaits the job {job_id}, which the run {run_id} submitted and pays.",
+            document=path,
+            part=entry_id,
+        )
+        return Job(job_id, Hold(entry_id, amount))
 
     async def _submit_once(
         self, data: bytes, path: str, pages: int, digest: bytes, waits_for_breaker: bool
@@ -113,7 +120,7 @@ class PaidParsing:
         try:
             while not await asyncio.to_thread(take):
                 await asyncio.sleep(_TURN_SECONDS)
-            return await self._known(digest) or await self._submit(
+            return await self._known(digest, path) or await self._submit(
                 data, path, pages, digest, waits_for_breaker
             )
         finally:
@@ -125,14 +132,13 @@ class PaidParsing:
         parser = self._parser
         submitted: list[Job] = []
 
-        async def send(request_id: UUID) -> Answer[str]:
+        async def send(request_id: str) -> Answer[str]:
             return await parser.submit(data, path, pages, request_id)
 
         def keep(tx: Transaction, hold: Hold, job_id: str) -> None:
             # The hold stays: the job bills when it is done, whoever waits for it then.
             job = Job(job_id, hold)
             self._jobs.add(tx, parser.service, job_id, hold.entry_id, digest, parser.fingerprint)
-            self._guard.ledger.extend(tx, hold, job_id, _LEASE)
             submitted.append(job)
 
         call = PaidCall(
@@ -149,18 +155,20 @@ class PaidParsing:
         await self._guard.call(call, send, keep, waits_for_breaker=waits_for_breaker)
         return submitted[-1]
 
-    async def _await(self, job: Job, media_type: str, waits_for_breaker: bool) -> Finished:
+    async def _await(
+        self, job: Job, path: str, media_type: str, waits_for_breaker: bool
+    ) -> Finished:
         parser, loop = self._parser, asyncio.get_running_loop()
         deadline = loop.time() + self._deadline
         pause = _FIRST_POLL_SECONDS
 
-        async def send(request_id: UUID) -> Finished | None:
+        question = Question(parser.service, "poll", parser.account, path)
+
+        async def send(request_id: str) -> Answer[Finished | None]:
             return await parser.fetch(job.job_id, media_type, request_id)
 
         while True:
-            finished = await self._guard.ask(
-                parser.service, parser.account, send, waits_for_breaker=waits_for_breaker
-            )
+            finished = await self._guard.ask(question, send, waits_for_breaker=waits_for_breaker)
             if finished is not None:
                 return finished
             if loop.time() + pause > deadline:

@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import cast
-from uuid import uuid4
 
 import httpx2
 
+from tvdb_assets.correlation import current, new_run_id
 from tvdb_assets.errors import BreakerError, ConfigurationError, TvdbError, UnavailableError
 from tvdb_assets.guard.budget import Limits
-from tvdb_assets.guard.calls import Guard, Observer
+from tvdb_assets.guard.calls import Guard, Observer, Question
 from tvdb_assets.guard.ledger import Clock, Ledger
 from tvdb_assets.guard.states import ServiceStates
 from tvdb_assets.models import ParsedDocument, VectorSpace
@@ -80,7 +80,7 @@ class ServiceRouter:
             settings: modes, keys and limits.
             database: of ledger and limits; None opens that of the settings when a paid call
                 is to be made.
-            run_id: on every ledger entry; None makes one.
+            run_id: on every row and request; None takes the current one or makes one.
             clock: of budgets, limits and breakers; None is the database's own.
             observer: told of each point that a paid call reaches.
             transport: under the HTTP clients, for tests.
@@ -94,7 +94,7 @@ class ServiceRouter:
         self._clock = clock
         self._observer = observer
         self._transport = transport
-        self.run_id = run_id or f"router-{uuid4()}"
+        self.run_id = run_id or current() or new_run_id()
         self._embedders: dict[VectorSpace, Embedder | PaidEmbedder | None] = {}
         self.parser_mode = settings.resolved_parser_mode
         self.embedder_mode = settings.resolved_embedder_mode
@@ -318,7 +318,9 @@ class ServiceRouter:
                 # What it finds is noted with the service's state, as any call's outcome is.
                 with suppress(TvdbError):
                     await self.guard.ask(
-                        client.service, client.account, client.probe, waits_for_breaker=False
+                        Question(client.service, "probe", client.account),
+                        client.probe,
+                        waits_for_breaker=False,
                     )
             checked.append(
                 await asyncio.to_thread(paid_health, self.guard, role, mode.value, client.service)

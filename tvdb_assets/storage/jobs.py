@@ -36,11 +36,11 @@ class ParseJobs:
 
     def find(
         self, service: str, content_sha256: bytes, fingerprint: str
-    ) -> tuple[str, UUID, Decimal] | None:
-        """A job for the same bytes that has not failed: its id, ledger entry and hold in USD."""
+    ) -> tuple[str, UUID, Decimal, str] | None:
+        """A job for the same bytes that has not failed: id, ledger entry, hold in USD, its run."""
         with self._database.transaction() as tx:
             return tx.execute(
-                "SELECT j.job_id, j.entry_id, l.reserved_usd FROM tvdb.parse_jobs j"
+                "SELECT j.job_id, j.entry_id, l.reserved_usd, l.run_id FROM tvdb.parse_jobs j"
                 " JOIN tvdb.cost_ledger l USING (entry_id)"
                 " WHERE j.service = %s AND j.content_sha256 = %s AND j.fingerprint = %s"
                 " AND j.state <> 'failed' AND j.submitted_at > coalesce(%s, now()) - %s::interval"

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from tvdb_assets.correlation import part_of
 from tvdb_assets.guard.budget import Limits
 from tvdb_assets.guard.ledger import Entry, Ledger
 from tvdb_assets.storage.database import Database
@@ -59,7 +60,7 @@ def settle_by(database: Database, charges: Iterable[Charge]) -> None:
     billed: Counter[str] = Counter()
     for charge in charges:
         assert charge.client_request_id is not None, "a request without a ledger entry"
-        billed[charge.client_request_id] += charge.dollars  # type: ignore[assignment]
+        billed[str(part_of(charge.client_request_id))] += charge.dollars  # type: ignore[assignment]
 
     def asked(entry: Entry) -> Decimal:
         return Decimal(billed[str(entry.entry_id)])

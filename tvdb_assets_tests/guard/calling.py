@@ -9,7 +9,6 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
 
 import httpx2
 
@@ -84,7 +83,7 @@ async def call_on(database: Database, given: Once, observer: Observer | None = N
         quantities=[5],
     )
 
-    async def send(request_id: UUID) -> Answer[Vectors]:
+    async def send(request_id: str) -> Answer[Vectors]:
         return await embedder.request([given.text], request_id)
 
     def keep(tx: Transaction, hold: Hold, vectors: Vectors) -> None:

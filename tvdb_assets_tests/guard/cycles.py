@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from tvdb_assets.correlation import request_id
 from tvdb_assets.guard.budget import Limits
 from tvdb_assets.guard.ledger import Hold, Ledger
 from tvdb_assets.guard.prices import embedding_price
@@ -91,7 +92,7 @@ def _send(
     headers = {
         "Authorization": "Bearer sk-of-the-test",
         "Content-Type": "application/json",
-        "X-Client-Request-Id": str(hold.entry_id),
+        "X-Client-Request-Id": request_id("cycle", hold.entry_id),
     }
     connection.request("POST", "/v1/embeddings", body, headers)
     step()

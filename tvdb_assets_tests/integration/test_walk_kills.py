@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tvdb_assets.correlation import part_of
 from tvdb_assets.storage.database import Database
 from tvdb_assets_tests.guard.books import check_counters, ledger_usd, rows, settle_by
 from tvdb_assets_tests.guard.processes import KILLED, ended, start
@@ -106,13 +107,14 @@ def check_only_what_was_in_flight_is_paid_again(
             " WHERE state = 'posted' AND outcome = 'answered'",
         )
     }
-    lost = {c.client_request_id for c in server.apis.charges if not c.answered}
+    entries = [str(part_of(c.client_request_id or "")) for c in server.apis.charges]
+    lost = {e for e, c in zip(entries, server.apis.charges, strict=True) if not c.answered}
     kept: Counter[str] = Counter()
-    for charge in server.apis.charges:
-        if charge.client_request_id in answered:
+    for entry, charge in zip(entries, server.apis.charges, strict=True):
+        if entry in answered:
             kept.update(charge.sha256)
         else:
-            assert charge.client_request_id in in_flight | lost
+            assert entry in in_flight | lost
     assert [digest for digest, times in kept.items() if times > 1] == []
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from tvdb_assets.correlation import part_of
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.guard.calls import PaidCall
 from tvdb_assets.guard.ledger import Hold
@@ -178,7 +179,7 @@ def check_reconciled(world: World) -> None:
     assert all(posted is not None for _, posted, _, _ in ledger)
     billed: Counter[str] = Counter()
     for charge in world.apis.charges:
-        billed[charge.client_request_id or ""] += charge.dollars
+        billed[str(part_of(charge.client_request_id or ""))] += charge.dollars
     wrong = [
         (operation, outcome, posted, billed[entry])
         for entry, posted, outcome, operation in ledger

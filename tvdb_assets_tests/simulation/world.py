@@ -20,6 +20,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tvdb_assets.correlation import part_of
 from tvdb_assets.errors import DocumentError
 from tvdb_assets.guard.calls import Observer
 from tvdb_assets.models import Stage
@@ -152,7 +153,7 @@ class World:
         self.clock.advance(49 * 3_600)
         billed: dict[str | None, Decimal] = {}
         for charge in self.apis.charges:
-            key = charge.client_request_id
+            key = str(part_of(charge.client_request_id or ""))
             billed[key] = billed.get(key, Decimal(0)) + charge.dollars
         ledger = self.router().ledger
         ledger.reconcile(lambda entry: billed.get(str(entry.entry_id), Decimal(0)))

@@ -18,7 +18,6 @@ from hashlib import sha256
 from importlib.metadata import version
 from math import isfinite
 from typing import Any
-from uuid import UUID
 
 import httpx2
 import numpy as np
@@ -167,7 +166,7 @@ class OpenAIEmbedder:
             http_client=http,
         )
 
-    async def request(self, texts: Sequence[str], request_id: UUID) -> Answer[NDArray[np.float32]]:
+    async def request(self, texts: Sequence[str], request_id: str) -> Answer[NDArray[np.float32]]:
         """See `PaidEmbedder.request`."""
         import openai
 
@@ -179,7 +178,7 @@ class OpenAIEmbedder:
                 input=list(texts),
                 model=self._model,
                 encoding_format="base64",
-                extra_headers={"X-Client-Request-Id": str(request_id)},
+                extra_headers={"X-Client-Request-Id": request_id},
                 **shortened,
             )
         except openai.APIStatusError as error:
@@ -205,7 +204,7 @@ class OpenAIEmbedder:
             limits=_limits(headers),
         )
 
-    async def probe(self, request_id: UUID) -> None:
+    async def probe(self, request_id: str) -> Answer[None]:
         """Ask for the model by name, which is free.
 
         Raises:
@@ -214,13 +213,14 @@ class OpenAIEmbedder:
         import openai
 
         try:
-            await self._client.models.with_raw_response.retrieve(
-                self._model, extra_headers={"X-Client-Request-Id": str(request_id)}
+            raw = await self._client.models.with_raw_response.retrieve(
+                self._model, extra_headers={"X-Client-Request-Id": request_id}
             )
         except openai.APIStatusError as error:
             raise _status_failure(error) from SilentCause.of(error)
         except openai.APIConnectionError as error:
             raise connection_failure(NAME, error.__cause__) from SilentCause.of(error)
+        return Answer(None, request_id=raw.headers.get("x-request-id"))
 
     async def close(self) -> None:
         """Close the connections, if any were opened."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +71,7 @@ class PaidEmbedder(Makes, Protocol):
         """Fingerprint of key, server and model."""
         ...
 
-    async def request(self, texts: Sequence[str], request_id: UUID) -> Answer[NDArray[np.float32]]:
+    async def request(self, texts: Sequence[str], request_id: str) -> Answer[NDArray[np.float32]]:
         """Make one request; vectors as `Embedder.embed` gives them.
 
         Args:

@@ -1,0 +1,41 @@
+-- A run that walked documents, and which runs it is a retry of.
+CREATE TABLE tvdb.runs (
+    run_id        text PRIMARY KEY,
+    root_run_id   text NOT NULL,
+    parent_run_id text,
+    backfill_id   text,
+    started_at    timestamptz NOT NULL DEFAULT tvdb.clock(),
+    ended_at      timestamptz
+);
+
+COMMENT ON COLUMN tvdb.runs.root_run_id IS 'the first of its retries, or the run itself where it is none';
+
+CREATE INDEX runs_root ON tvdb.runs (root_run_id);
+
+-- What happened to a run besides its paid calls: requests that cost nothing, a limit that stood
+-- in the way, a breaker that turned. Rows are added, never changed.
+CREATE TABLE tvdb.service_events (
+    event_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    happened_at timestamptz NOT NULL,
+    run_id      text NOT NULL,
+    service     text NOT NULL,
+    kind        text NOT NULL,
+    document    text,
+    part        uuid,
+    request_id  text,
+    code        text,
+    http_status integer,
+    seconds     double precision,
+    message     text NOT NULL
+);
+
+COMMENT ON COLUMN tvdb.service_events.part IS 'sent to the service behind the run id, as X-Client-Request-Id';
+
+CREATE INDEX service_events_run ON tvdb.service_events (run_id);
+
+CREATE INDEX service_events_request ON tvdb.service_events (request_id)
+    WHERE request_id IS NOT NULL;
+
+CREATE INDEX cost_ledger_documents ON tvdb.cost_ledger USING gin (documents);
+
+COMMENT ON COLUMN tvdb.cost_ledger.entry_id IS 'sent to the service behind the run id, as X-Client-Request-Id'

@@ -1,0 +1,174 @@
+"""One document in `real` mode with retries and a halved batch: its story, found by any id.
+
+A real ingest in a process of its own, the stand-in for both paid APIs, and `tvdb trace` as an
+operator calls it. What the stand-in logged is what the story is held against.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tvdb_assets_tests.paid_apis import Behaviour, RunningServer, running_server
+
+DOCUMENT = "handbook/leave.html"
+PAGE = "<!doctype html><h1>Leave</h1>" + "".join(
+    f"<h2>Part {n}</h2><p>{f'Employee number {n} has {n + 20} days of vacation. ' * 8}</p>"
+    for n in range(6)
+)
+
+
+@dataclass
+class Scene:
+    """A project, its server of paid APIs, and what an ingest said."""
+
+    folder: Path
+    database_url: str
+    server: RunningServer
+    run_ids: list[str] = field(default_factory=list)
+
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("TVDB_", "DAGSTER", "OTEL"))
+        }
+        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
+        return subprocess.run(
+            [str(Path(sys.executable).parent / "tvdb"), *arguments],
+            cwd=self.folder,
+            env=inherited
+            | {
+                "DAGSTER_HOME": str(self.folder / "home"),
+                "TVDB_SOURCE": str(self.folder / "documents"),
+                "TVDB_DATABASE_URL": self.database_url,
+                "TVDB_SERVICE_MODE": "real",
+                "TVDB_PARSE_WORKERS": "1",
+                "TVDB_CHUNK_TOKENS": "64",
+                "TVDB_CHUNK_OVERLAP_TOKENS": "0",
+                "OPENAI_API_KEY": "sk-of-the-test",
+                "OPENAI_BASE_URL": f"{self.server.url}/v1",
+                "LLAMA_CLOUD_API_KEY": "llx-of-the-test",
+                "LLAMA_CLOUD_BASE_URL": self.server.url,
+                **settings,
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def trace(self, name: str) -> dict[str, Any]:
+        done = self.run("trace", name, "--json")
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert isinstance(told, dict)
+        return told
+
+
+@pytest.fixture(scope="module")
+def scene(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("traced")
+    (folder / "home").mkdir()
+    (folder / "documents" / "handbook").mkdir(parents=True)
+    (folder / "documents" / DOCUMENT).write_text(PAGE)
+    url = server_url.replace("/tvdb?", "/traced?")
+    with (
+        running_server(Behaviour(job_seconds=0.6)) as server,
+        psycopg.connect(server_url, autocommit=True) as connection,
+    ):
+        faults = server.apis.faults
+        faults.script("server_error", operation="submit")
+        faults.script("server_error")
+        faults.script("refused_text")
+        connection.execute("CREATE DATABASE traced")
+        try:
+            made = Scene(folder, url, server)
+            done = made.run("ingest", "--json")
+            assert done.returncode == 0, done.stdout + done.stderr
+            made.run_ids = json.loads(done.stdout)["run_ids"]
+            yield made
+        finally:
+            connection.execute("DROP DATABASE traced WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def story(scene: Scene) -> dict[str, Any]:
+    return scene.trace(scene.run_ids[0])
+
+
+def test_the_story_has_every_request_of_the_servers_log_and_no_other(
+    scene: Scene, story: dict[str, Any]
+) -> None:
+    logged = {(r.client_request_id, r.request_id) for r in scene.server.apis.requests}
+    sent = [e for e in story["events"] if e["kind"] in ("paid_call", "request")]
+    assert {(e["client_request_id"], e["request_id"]) for e in sent} == logged
+    assert len(sent) == len(scene.server.apis.requests)
+    assert all(name.startswith(f"{scene.run_ids[0]}.") for name, _ in logged if name)
+
+
+def test_the_story_tells_retries_halving_outcome_and_cost_in_order(
+    scene: Scene, story: dict[str, Any]
+) -> None:
+    events = story["events"]
+    kinds = [event["kind"] for event in events]
+    assert story["run_id"] == scene.run_ids[0]
+    assert kinds[0] == "run_started"
+    assert kinds[-1] == "run_ended"
+    assert kinds.count("retry") == 2
+    assert kinds.count("batch_halved") == 1
+    assert {"step_started", "step_ended", "request", "document"} <= set(kinds)
+    assert [event["time"] for event in events] == sorted(event["time"] for event in events)
+    [outcome] = [event for event in events if event["kind"] == "document"]
+    assert (outcome["document"], outcome["message"]) == (DOCUMENT, "published at embeddings")
+    calls = [event for event in events if event["kind"] == "paid_call"]
+    assert [call["code"] for call in calls] == [
+        *("service_unavailable", "answered"),
+        *("service_unavailable", "text_refused", "answered", "answered"),
+    ]
+    assert all(call["seconds"] is not None for call in calls)
+    spent = sum(float(call["cost_usd"]) for call in calls)
+    assert spent == pytest.approx(float(story["cost_usd"]))
+    assert spent == pytest.approx(float(scene.server.apis.dollars))
+
+
+def test_any_id_finds_the_same_story(scene: Scene, story: dict[str, Any]) -> None:
+    call = next(e for e in story["events"] if e["kind"] == "paid_call")
+    poll = next(e for e in story["events"] if e["kind"] == "request")
+    for name in (
+        DOCUMENT,
+        call["request_id"],
+        call["client_request_id"],
+        poll["request_id"],
+        scene.run_ids[0][:8],
+    ):
+        assert scene.trace(name)["events"] == story["events"], name
+
+
+def test_a_person_reads_the_story_line_by_line(scene: Scene) -> None:
+    done = scene.run("trace", scene.run_ids[0])
+    assert done.returncode == 0, done.stderr
+    for words in ("retry", "batch_halved", DOCUMENT, "attempt 2", "$0.00"):
+        assert words in done.stdout
+
+
+def test_what_begins_several_ids_lists_them_and_what_begins_none_says_so(scene: Scene) -> None:
+    with psycopg.connect(scene.database_url) as connection:
+        connection.execute(
+            "INSERT INTO tvdb.runs (run_id, root_run_id) VALUES"
+            " ('twin-1', 'twin-1'), ('twin-2', 'twin-2')"
+        )
+    both = scene.run("trace", "twin", "--json")
+    assert both.returncode == 2
+    error = json.loads(both.stdout)["error"]
+    assert error["code"] == "id_ambiguous"
+    assert "twin-1, twin-2" in error["message"]
+    none = scene.run("trace", "nothing-of-the-kind", "--json")
+    assert json.loads(none.stdout)["error"]["code"] == "id_unknown"
