@@ -20,15 +20,19 @@
 
 Every error carries a ``code`` (stable, for programs), a message (for people), a
 ``remedy`` (what to do), a ``disposition`` (see `Disposition`), and, where there is one,
-the ``document``. Messages never hold document text or secrets. Errors pickle, because
-they cross from worker processes to their parent.
+the ``document``, and the ``run_id`` under which all about it is found. Messages never hold
+document text or secrets. Errors pickle, because they cross from worker processes to their parent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Self
+
+from tvdb_assets.correlation import current
+from tvdb_assets.redaction import SilentCause, redact, shown
 
 
 class Disposition(StrEnum):
@@ -58,17 +62,21 @@ class TvdbError(Exception):
     ) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
-        self.remedy = remedy
+        self.message = redact(message)
+        self.remedy = redact(remedy)
         self.document = document
+        self.run_id = current()
         self.disposition = disposition or self.default_disposition
 
     def __reduce__(self) -> tuple[object, ...]:
         rest = (self.code, self.message, self.remedy, self.document, self.disposition)
-        return _rebuild, (type(self), rest), {"causes": causes_of(self)}
+        more = {"causes": causes_of(self), "run_id": self.run_id}
+        return _rebuild, (type(self), rest), more
 
     def __setstate__(self, state: dict[str, Any] | None) -> None:
-        link(self, (state or {}).get("causes", ()))
+        state = state or {}
+        self.run_id = state.get("run_id")
+        link(self, state.get("causes", ()))
 
     def about(self, document: str) -> Self:
         """Name the document that this error is about, and return the error."""
@@ -76,8 +84,11 @@ class TvdbError(Exception):
         return self
 
     def __str__(self) -> str:
-        where = f"{self.document}: " if self.document else ""
-        return f"{where}[{self.code}] {self.message} {self.remedy}"
+        told = f"[{self.code}] {self.message} {self.remedy}"
+        if self.document:
+            # One of many of its run, which is named once.
+            return f"{shown(self.document)}: {told}"
+        return f"{told} (id {self.run_id})" if self.run_id else told
 
 
 def _rebuild(
@@ -101,6 +112,38 @@ def link(error: BaseException, causes: Sequence[BaseException]) -> None:
     for cause in causes:
         error.__cause__ = cause
         error = cause
+
+
+@contextmanager
+def presentable(run_id: str | None = None) -> Iterator[None]:
+    """Let errors leave the block only as their user may see them, with an id.
+
+    Those of ours go on with causes that say their kind alone; any other becomes a `TvdbError`
+    with the code ``unexpected``, whose cause says its kind and the lines of code.
+
+    Args:
+        run_id: what the errors are to be found by; None leaves the one that they have.
+    """
+    try:
+        yield
+    except TvdbError as error:
+        error.run_id = run_id or error.run_id
+        link(error, [_silent(cause) for cause in causes_of(error)])
+        error.__suppress_context__ = True
+        raise
+    except Exception as error:
+        unexpected = TvdbError(
+            "unexpected",
+            f"Something failed that is no document's fault: {type(error).__name__}.",
+            remedy="What was done before is kept. Run it again; if it stays, report the id and "
+            "the lines of code that are named as the cause.",
+        )
+        unexpected.run_id = run_id or unexpected.run_id
+        raise unexpected from SilentCause.with_lines(error)
+
+
+def _silent(cause: BaseException) -> BaseException:
+    return cause if isinstance(cause, TvdbError | SilentCause) else SilentCause.of(cause)
 
 
 class ConfigurationError(TvdbError):

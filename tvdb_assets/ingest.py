@@ -90,6 +90,14 @@ def plan(
     return made
 
 
+def keep_names(source: Source, registry: Registry, instance: dg.DagsterInstance) -> None:
+    """Bring partition keys in line with which paths are marked private now."""
+    moved = registry.rekey(source.root)
+    for old in moved:
+        instance.delete_dynamic_partition(PARTITIONS, old)
+    instance.add_dynamic_partitions(PARTITIONS, list(moved.values()))
+
+
 def execute(
     made: Plan,
     registry: Registry,
@@ -166,18 +174,20 @@ def _run(instance: dg.DagsterInstance, tags: dict[str, str], on_run: Callable[[s
 
 def _run_failed(run_id: str, error: Any) -> TvdbError:
     """What ended a run, if it is no document's fault, in words that hold no document text."""
-    while error is not None and error.cause is not None:
+    why = f"{error.cls_name if error is not None else 'an unknown error'}."
+    while error is not None:
+        # Only messages of our own are known to be free of document text.
+        if hasattr(errors, error.cls_name or ""):
+            why = error.message.strip()
         error = error.cause
-    name = error.cls_name if error is not None else "an unknown error"
-    known = getattr(errors, name or "", None)
-    # Only messages of our own are known to be free of document text.
-    why = error.message.strip() if known is not None else f"{name}."
-    return TvdbError(
+    failed = TvdbError(
         "run_failed",
         f"The run {run_id} was ended by an error that is no document's fault: {why}",
         remedy="What was done before is kept. Mend the cause and ingest again; the run's page in "
         "the UI has the whole trace.",
     )
+    failed.run_id = run_id
+    return failed
 
 
 def _as_file(listed: SourceFile | SourceError) -> SourceFile:

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.redaction import configure
 
 PREFIX = "TVDB_"
+_SECRET_NAMES = re.compile(
+    r"SECRET|TOKEN|PASSWORD|API_?KEY|ACCOUNT_?KEY|ACCESS_?KEY|OTEL_.*HEADERS"
+)
+_SHORTEST_SECRET = 12
+"""A shorter value may be a word that stands elsewhere too."""
 
 
 class ServiceMode(StrEnum):
@@ -36,6 +44,13 @@ class SwitchMode(StrEnum):
 
     MANUAL = "manual"
     AUTO = "auto"
+
+
+class LogFormat(StrEnum):
+    """How events are written to logs."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class Settings(BaseSettings):
@@ -104,6 +119,9 @@ class Settings(BaseSettings):
     """Told of each budget threshold by a POST of JSON; secret, as such URLs often hold a key."""
     alert_webhook_secret: SecretStr | None = None
     """Signs what is posted there."""
+    private_paths: str = ""
+    """Globs, separated by commas: names of such files are in the tables of documents alone."""
+    log_format: LogFormat = LogFormat.TEXT
     sensor_seconds: int = Field(30, ge=1)
     """Between two looks of the sensors, at least."""
     run_partitions: int = Field(1_000, ge=1)
@@ -178,11 +196,26 @@ def load_settings(**overrides: object) -> Settings:
         if environment.get(_environment_name(name))
     }
     try:
-        return Settings.model_validate({**values, **overrides})
+        settings = Settings.model_validate({**values, **overrides})
     except ValidationError as error:
         raise ConfigurationError(
             "bad_setting", _describe(error), remedy="Correct it in the environment or in .env."
         ) from None  # the cause would repeat the value, which may be a secret
+    configure(_secrets(settings, environment), settings.private_paths)
+    return settings
+
+
+def _secrets(settings: Settings, environment: Mapping[str, str]) -> Iterator[str]:
+    """What no log may hold: keys of ours, and what the environment calls a secret."""
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            yield value.get_secret_value()
+    if settings.database_url is not None:
+        yield unquote(urlsplit(settings.database_url.get_secret_value()).password or "")
+    for name, text in environment.items():
+        if _SECRET_NAMES.search(name) and len(text) >= _SHORTEST_SECRET:
+            yield text
 
 
 def _environment_name(field_name: str) -> str:

@@ -13,7 +13,8 @@ from tvdb_assets import errors
 from tvdb_assets.errors import Disposition, TvdbError
 from tvdb_assets.guard.failures import CallFailed, Charge, Kind
 from tvdb_assets.guard.tries import BreakerOpen
-from tvdb_assets.services.http_failures import SilentCause, bad_answer
+from tvdb_assets.redaction import SilentCause
+from tvdb_assets.services.http_failures import bad_answer
 
 CLASSES = [
     found

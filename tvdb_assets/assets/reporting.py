@@ -18,6 +18,7 @@ from dagster._core.events import AssetObservationData, StepMaterializationData
 
 from tvdb_assets.errors import HaltedError, TvdbError
 from tvdb_assets.models import Stage
+from tvdb_assets.redaction import shown
 from tvdb_assets.walk import Result
 
 SHOWN_FAILURES = 20
@@ -124,7 +125,7 @@ class RunReport:
                     partition=result.partition_key,
                     description=f"Waits: {result.error.message}",
                     metadata={
-                        "document": result.path,
+                        "document": shown(result.path),
                         "deferred": result.error.code,
                         "why": result.error.message,
                         "goes_on": result.error.remedy,
@@ -209,4 +210,4 @@ def _materialization(result: Result) -> dg.AssetMaterialization:
 
 
 def _metadata(result: Result) -> dict[str, int | float | str | bool]:
-    return {"document": result.path, "unchanged": result.is_unchanged, **result.metadata}
+    return {"document": shown(result.path), "unchanged": result.is_unchanged, **result.metadata}

@@ -14,7 +14,7 @@ from functools import lru_cache
 import dagster as dg
 from pydantic import Field
 
-from tvdb_assets.errors import SourceError
+from tvdb_assets.errors import ConfigurationError, SourceError, presentable
 from tvdb_assets.guard.alerts import Alert, deliver, note_thresholds, pace, tell
 from tvdb_assets.guard.costs import Report, report
 from tvdb_assets.guard.ledger import Ledger
@@ -22,6 +22,7 @@ from tvdb_assets.guard.limits import changes
 from tvdb_assets.models import SourceFile
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.pipeline.partition_keys import path_from_key
+from tvdb_assets.redaction import is_private
 from tvdb_assets.services.health import ServiceHealth
 from tvdb_assets.services.router import ServiceRouter, limits_of
 from tvdb_assets.settings import ServiceMode, Settings, SwitchMode, load_settings
@@ -69,7 +70,15 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         settings = self.settings()
         with Database.open(settings) as database:
             source = Source.open(settings.source)
-            files = [_file(source, path_from_key(key) or key) for key in partition_keys]
+            paths = [path_from_key(key) or key for key in partition_keys]
+            if any(is_private(path) for path in paths):
+                raise ConfigurationError(
+                    "private_partition",
+                    "A partition was added by hand under a path that is marked private.",
+                    remedy="Delete it, and register such files by tvdb ingest, which gives them "
+                    "keys that tell nothing.",
+                )
+            files = [_file(source, path) for path in paths]
             Registry(database).register(source.root, files, run_id="")
 
     def unregistered(self, partition_keys: Sequence[str]) -> list[str]:
@@ -87,6 +96,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         settings, run_id = self.settings(), run.run_id
         with (
+            presentable(run_id),
             Database.open(settings) as database,
             recorded(database, run),
             ServiceRouter(settings, database=database, run_id=run_id) as router,
@@ -139,7 +149,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             StorageError: the database can't be used.
         """
         settings = self.settings()
-        with Database.open(settings) as database:
+        with presentable(), Database.open(settings) as database:
             yield Money(settings, database)
 
     async def health(self, run_id: str) -> list[ServiceHealth]:
@@ -149,7 +159,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             StorageError: the database can't be used.
         """
         settings = self.settings()
-        with Database.open(settings) as database:
+        with presentable(run_id), Database.open(settings) as database:
             async with ServiceRouter(settings, database=database, run_id=run_id) as router:
                 return await router.health()
 

@@ -22,7 +22,8 @@ from tvdb_assets.cli.server import dev, stop
 from tvdb_assets.cli.spending import estimate, health, show_costs
 from tvdb_assets.cli.switching import switch
 from tvdb_assets.cli.tracing import trace
-from tvdb_assets.errors import HaltedError, TvdbError
+from tvdb_assets.correlation import new_run_id, under
+from tvdb_assets.errors import HaltedError, TvdbError, presentable
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,13 +45,21 @@ def main() -> None:
     # Each retry is a row of the ledger; told here too, it would stand between the results.
     set_on_retry_hooks(())
     try:
-        # Not standalone, click returns the code that a command exits with.
-        sys.exit(tvdb(standalone_mode=False) or 0)
-    except click.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        # What a command pays for or fails at is found by this id, where no run has one of its own.
+        with under(new_run_id()), presentable():
+            code = _run()
+        sys.exit(code)
     except TvdbError as error:
         print_error(error, as_json="--json" in sys.argv)
         sys.exit(3 if isinstance(error, HaltedError) else 2)
+
+
+def _run() -> int:
+    try:
+        # Not standalone, click returns the code that a command exits with.
+        return tvdb(standalone_mode=False) or 0
+    except click.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 2

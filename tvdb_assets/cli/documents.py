@@ -20,6 +20,7 @@ from tvdb_assets.cli.switching import as_row, show_waiting
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.guard.budget import usd
 from tvdb_assets.guard.costs import spent_by
+from tvdb_assets.redaction import shown
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.home import dagster_instance
@@ -46,7 +47,7 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
     done all the same.
     """
     # Dagster is loaded only by the commands that need it: it costs a second.
-    from tvdb_assets.ingest import execute, plan
+    from tvdb_assets.ingest import execute, keep_names, plan
 
     started = time.perf_counter()
     settings = load_settings()
@@ -61,6 +62,7 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
             notices.print(outlook.words(), style="yellow", markup=False)
 
         for source, prefixes in sources_of(paths, settings, registry):
+            keep_names(source, registry, instance)
             made = plan(source, prefixes, registry, settings, settings.max_document_mib << 20)
             plans.append(made)
             to_do = len(made.new) + len(made.stale)
@@ -111,7 +113,9 @@ def _root_of(path: str, roots: list[str]) -> tuple[str, str]:
     absolute = Path(path).absolute()
     if not absolute.exists():
         raise ConfigurationError(
-            "path_missing", f"There is no file or folder {path}.", remedy="Check the spelling."
+            "path_missing",
+            f"There is no file or folder {shown(path)}.",
+            remedy="Check the spelling.",
         )
     for root in roots:
         if "://" not in root and absolute.is_relative_to(Path(root).absolute()):
@@ -143,12 +147,17 @@ def _summary(
             "deferred": outcomes.get("deferred", 0),
             "deleted": sum(len(p.gone) for p in plans),
         },
-        "failures": [asdict(failure) for failure in failures],
-        "deferred": [asdict(document) for document in deferred],
+        "failures": [_without_names(failure) for failure in failures],
+        "deferred": [_without_names(document) for document in deferred],
         "embedded_texts": texts["embedded"],
         "cached_texts": texts["cached"],
         "cost_usd": usd(spent_by(database, run_ids)),
     }
+
+
+def _without_names(document: FailedDocument) -> dict[str, Any]:
+    """For all who see what an ingest prints; `tvdb status` tells who asks for it."""
+    return asdict(document) | {"document": shown(document.document)}
 
 
 def _show_summary(summary: dict[str, Any]) -> None:
@@ -302,6 +311,6 @@ def forget(document: str, as_json: bool) -> None:
             if not known.is_member:
                 instance.delete_dynamic_partition("documents", known.partition_key)
     if as_json:
-        print_json({"forgotten": [known.path for known in found]})
+        print_json({"forgotten": [shown(known.path) for known in found]})
     else:
         console.print(f"Forgotten: {document}", markup=False)

@@ -18,6 +18,7 @@ from tvdb_assets.guard.budget import usd
 from tvdb_assets.guard.costs import GROUPS, budget, costs, report
 from tvdb_assets.guard.ledger import Ledger
 from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.redaction import shown
 from tvdb_assets.services.health import ServiceHealth
 from tvdb_assets.services.router import PAID_SERVICES, ServiceRouter, limits_of
 from tvdb_assets.settings import Settings, load_settings
@@ -85,7 +86,7 @@ def _that_fit(documents: list[DocumentCost], left: Decimal) -> int:
 
 
 def _as_json(document: DocumentCost) -> dict[str, Any]:
-    row = asdict(document)
+    row = asdict(document) | {"document": shown(document.document)}
     error = row.pop("error")
     row |= {name: usd(row[name]) for name in ("cost_usd", "parse_usd")}
     return row | {"error": error.code if error is not None else None}
@@ -111,7 +112,7 @@ def _show_estimate(summary: dict[str, Any], documents: list[DocumentCost]) -> No
         rows = Table("Dearest documents", "tokens", "pages", "cost", box=None, padding=(0, 2, 0, 0))
         for document in dearest:
             rows.add_row(
-                document.document,
+                shown(document.document),
                 f"{document.tokens:,}",
                 f"{document.pages:,}",
                 f"${document.cost_usd:,.6f}",

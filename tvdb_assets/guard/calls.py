@@ -194,11 +194,11 @@ class Guard:
                     return await self._attempt(call, call_id, attempt.num, send, keep)
                 except CallFailed as failure:
                     if tries.wait_after(failure) is False or attempt.num == self._attempts:
-                        await self._note_halt(call.service, failure.error)
+                        await self._note_end(call.service, failure.error)
                         raise failure.error from failure
                     raise
-                except HaltedError as error:
-                    await self._note_halt(call.service, error)
+                except TvdbError as error:
+                    await self._note_end(call.service, error)
                     raise
                 except psycopg.Error as error:
                     raise _ledger_lost() from error
@@ -223,11 +223,11 @@ class Guard:
                     return await self._ask(question, send)
                 except CallFailed as failure:
                     if tries.wait_after(failure) is False or attempt.num == self._attempts:
-                        await self._note_halt(question.service, failure.error)
+                        await self._note_end(question.service, failure.error)
                         raise failure.error from failure
                     raise
-                except HaltedError as error:
-                    await self._note_halt(question.service, error)
+                except TvdbError as error:
+                    await self._note_end(question.service, error)
                     raise
         raise AssertionError("unreachable")
 
@@ -379,7 +379,8 @@ class Guard:
         with self._database.transaction() as tx:
             self.ledger.post(tx, hold, outcome=outcome, status=status, request_id=name)
 
-    async def _note_halt(self, service: str, error: TvdbError) -> None:
+    async def _note_end(self, service: str, error: TvdbError) -> None:
+        error.run_id = self.run_id
         if isinstance(error, HaltedError):
             message = f"{error.message} {error.remedy}"
             await self.journal.note(Happening.HALTED, service, message, code=error.code)

@@ -52,16 +52,6 @@ _LONGEST_WAIT_SECONDS = 3_600.0
 """A service that asks for more is asked again after it: no header can stop one for ever."""
 
 
-class SilentCause(Exception):  # noqa: N818 - stands for another error, which quotes the service
-    """What a library raised, by type alone: its text and fields may hold a document or a key."""
-
-    @classmethod
-    def of(cls, error: BaseException) -> SilentCause:
-        """Stand for ``error`` and for its own cause."""
-        cause = error.__cause__
-        return cls(type(error).__name__ + (f" from {type(cause).__name__}" if cause else ""))
-
-
 def service_failure(
     service: str, status: int, code: str, headers: Mapping[str, str], now: datetime | None = None
 ) -> CallFailed | None:

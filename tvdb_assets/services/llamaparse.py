@@ -23,8 +23,8 @@ from tvdb_assets.guard.calls import Answer
 from tvdb_assets.guard.failures import CallFailed, Kind
 from tvdb_assets.guard.prices import Price, parsing_price
 from tvdb_assets.models import ParsedDocument, Provenance
+from tvdb_assets.redaction import SilentCause
 from tvdb_assets.services.http_failures import (
-    SilentCause,
     bad_answer,
     connection_failure,
     service_failure,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from hashlib import sha256
+from mimetypes import guess_extension
 from typing import TypeAlias
 
 from tvdb_assets.errors import Disposition, ParseError
@@ -19,6 +20,7 @@ from tvdb_assets.guard.journal import Happening
 from tvdb_assets.guard.ledger import Hold
 from tvdb_assets.guard.prices import USD_PER_CREDIT
 from tvdb_assets.models import ParsedDocument
+from tvdb_assets.redaction import is_private, shown
 from tvdb_assets.services.llamaparse import Finished, LlamaParse
 from tvdb_assets.storage.jobs import ParseJobs
 
@@ -82,7 +84,7 @@ class PaidParsing:
         """
         digest = sha256(data).digest()
         job = await self._known(digest, path) or await self._submit_once(
-            data, path, most_pages, digest, waits_for_breaker
+            data, path, media_type, most_pages, digest, waits_for_breaker
         )
         finished = await self._await(job, path, media_type, waits_for_breaker)
         # What may be cut is paid for, but neither stored nor given.
@@ -106,13 +108,19 @@ class PaidParsing:
             Happening.JOB_RESUMED,
             parser.service,
             f"Awaits the job {job_id}, which the run {run_id} submitted and pays.",
-            document=path,
+            document=shown(path),
             part=entry_id,
         )
         return Job(job_id, Hold(entry_id, amount))
 
     async def _submit_once(
-        self, data: bytes, path: str, pages: int, digest: bytes, waits_for_breaker: bool
+        self,
+        data: bytes,
+        path: str,
+        media_type: str,
+        pages: int,
+        digest: bytes,
+        waits_for_breaker: bool,
     ) -> Job:
         """Submit, unless another document or process is just submitting the same bytes."""
         turn = self._jobs.turn(digest, self._parser.fingerprint)
@@ -121,19 +129,27 @@ class PaidParsing:
             while not await asyncio.to_thread(take):
                 await asyncio.sleep(_TURN_SECONDS)
             return await self._known(digest, path) or await self._submit(
-                data, path, pages, digest, waits_for_breaker
+                data, path, media_type, pages, digest, waits_for_breaker
             )
         finally:
             await asyncio.to_thread(turn.__exit__, None, None, None)
 
     async def _submit(
-        self, data: bytes, path: str, pages: int, digest: bytes, waits_for_breaker: bool
+        self,
+        data: bytes,
+        path: str,
+        media_type: str,
+        pages: int,
+        digest: bytes,
+        waits_for_breaker: bool,
     ) -> Job:
         parser = self._parser
+        # The name tells the service the format; what a private one tells besides, it does not get.
+        name = f"document{guess_extension(media_type) or ''}" if is_private(path) else path
         submitted: list[Job] = []
 
         async def send(request_id: str) -> Answer[str]:
-            return await parser.submit(data, path, pages, request_id)
+            return await parser.submit(data, name, pages, request_id)
 
         def keep(tx: Transaction, hold: Hold, job_id: str) -> None:
             # The hold stays: the job bills when it is done, whoever waits for it then.
@@ -149,7 +165,7 @@ class PaidParsing:
             price=parser.price,
             quantity=pages,
             inputs=1,
-            documents=[path],
+            documents=[shown(path)],
             quantities=[pages],
         )
         await self._guard.call(call, send, keep, waits_for_breaker=waits_for_breaker)
@@ -162,7 +178,7 @@ class PaidParsing:
         deadline = loop.time() + self._deadline
         pause = _FIRST_POLL_SECONDS
 
-        question = Question(parser.service, "poll", parser.account, path)
+        question = Question(parser.service, "poll", parser.account, shown(path))
 
         async def send(request_id: str) -> Answer[Finished | None]:
             return await parser.fetch(job.job_id, media_type, request_id)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from pgvector.psycopg import register_vector
 from psycopg_pool import ConnectionPool
 
 from tvdb_assets.errors import StorageError
+from tvdb_assets.redaction import keep_secret, salt_names
 from tvdb_assets.settings import Settings
 from tvdb_assets.storage.embedded import EmbeddedPostgres
 from tvdb_assets.storage.migrations import HEAD, upgrade
@@ -157,18 +158,24 @@ def prepare(url: str) -> None:
                 f"The server at {_where(url)} is Postgres {version // 10_000}.",
                 remedy=f"Postgres {MIN_SERVER // 10_000} or newer is needed.",
             )
-        if _schema_version(connection) == HEAD:
-            return
-        _check_pgvector(connection, url)
-        try:
-            upgrade(url)
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise StorageError(
-                "database_privileges",
-                f"The user of {_where(url)} may not create what is needed: {_first_line(error)}.",
-                remedy="Grant CREATE on the database, or have an administrator run "
-                "CREATE SCHEMA tvdb and CREATE SCHEMA dagster for this user.",
-            ) from error
+        if _schema_version(connection) != HEAD:
+            _check_pgvector(connection, url)
+            _migrate(url)
+        row = connection.execute("SELECT salt FROM tvdb.installation").fetchone()
+    keep_secret(unquote(urlsplit(url).password or ""))
+    salt_names(row[0] if row else b"")
+
+
+def _migrate(url: str) -> None:
+    try:
+        upgrade(url)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StorageError(
+            "database_privileges",
+            f"The user of {_where(url)} may not create what is needed: {_first_line(error)}.",
+            remedy="Grant CREATE on the database, or have an administrator run "
+            "CREATE SCHEMA tvdb and CREATE SCHEMA dagster for this user.",
+        ) from error
 
 
 def _schema_version(connection: psycopg.Connection) -> str | None:

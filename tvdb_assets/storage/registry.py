@@ -15,6 +15,7 @@ from psycopg.rows import class_row, dict_row
 
 from tvdb_assets.models import SourceFile
 from tvdb_assets.pipeline.partition_keys import partition_key
+from tvdb_assets.redaction import PRIVATE, is_private, shown
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.members import forget
 
@@ -81,7 +82,7 @@ class Registry:
         """
         if not files:
             return []
-        wanted = {file.path: partition_key(file.path) for file in files}
+        wanted = {file.path: partition_key(shown(file.path)) for file in files}
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT partition_key FROM tvdb.documents WHERE partition_key = ANY(%s)"
@@ -91,7 +92,9 @@ class Registry:
             taken = {row[0] for row in rows}
             name = source.rstrip("/").rpartition("/")[2]
             keys = [
-                key if (key := wanted[f.path]) not in taken else partition_key(f"{name}/{f.path}")
+                key
+                if (key := wanted[f.path]) not in taken
+                else partition_key(f"{name}/{shown(f.path)}")
                 for f in files
             ]
             with tx.cursor() as cursor:
@@ -105,6 +108,31 @@ class Registry:
                     ],
                 )
         return keys
+
+    def rekey(self, source: str) -> dict[str, str]:
+        """Give documents whose paths became private, or ceased to be, keys that say so.
+
+        Returns:
+            Their partition keys: the old one, and the one that takes its place.
+        """
+        moved = {}
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT path, partition_key FROM tvdb.documents"
+                " WHERE source = %s AND container_id IS NULL FOR UPDATE",
+                (source,),
+            ).fetchall()
+            for path, key in rows:
+                wanted = partition_key(shown(path))
+                if is_private(path) != (PRIVATE in key) and key != wanted:
+                    moved[key] = wanted
+            tx.cursor().executemany(
+                # Without its recipe the next ingest takes it through again, which costs nothing.
+                "UPDATE tvdb.documents SET partition_key = %s, recipe = ''"
+                " WHERE partition_key = %s",
+                [(new, old) for old, new in moved.items()],
+            )
+        return moved
 
     def unregistered(self, partition_keys: Sequence[str]) -> list[str]:
         """Those of ``partition_keys`` that no document has, in their order."""

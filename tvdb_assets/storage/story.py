@@ -7,7 +7,7 @@ does not: Dagster's own events (`dagster_story`), or how it is shown (`cli.traci
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -15,6 +15,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from tvdb_assets.correlation import part_of
+from tvdb_assets.redaction import shown
 from tvdb_assets.storage.database import Database
 
 SHOWN_CANDIDATES = 20
@@ -103,7 +104,7 @@ class Story:
             ):
                 cursor.execute(query, asked)
                 found += cursor.fetchall()
-        return found
+        return [replace(event, document=shown(event.document or "") or None) for event in found]
 
     def _document(self, name: str) -> Subject | None:
         with self._database.transaction() as tx:
@@ -114,7 +115,8 @@ class Story:
             ).fetchall()
             if not rows:
                 return None
-            names = sorted({text for row in rows for text in row[1:]})
+            # Rows outside of the documents' own tables have what stands for a private path.
+            names = sorted({text for row in rows for text in (*row[1:], shown(row[1]))})
             runs = tx.execute(
                 _RUNS_OF_DOCUMENT, {"ids": [row[0] for row in rows], "names": names}
             ).fetchall()

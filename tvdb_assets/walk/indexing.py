@@ -14,6 +14,7 @@ from tvdb_assets.errors import EmbeddingError, ServiceError, TvdbError
 from tvdb_assets.guard.calls import Transaction
 from tvdb_assets.models import Provenance, Stage
 from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.redaction import shown
 from tvdb_assets.services.embedders.openai import OpenAIEmbedder
 from tvdb_assets.services.embedders.protocol import Embedder, PaidEmbedder
 from tvdb_assets.services.embedding import Text, Vectors
@@ -136,7 +137,7 @@ class Indexing:
             load = _Load(self._index, space_id, texts)
             try:
                 made = await self._router.embed_by(
-                    embedder, [Text(t.text, t.tokens, t.document) for t in texts], load.keep
+                    embedder, [Text(t.text, t.tokens, shown(t.document)) for t in texts], load.keep
                 )
                 refused.update({texts[i].sha256: error for i, error in made.errors.items()})
             except ServiceError as error:

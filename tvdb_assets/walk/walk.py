@@ -14,10 +14,12 @@ from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
+from tvdb_assets.correlation import under
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.guard.costs import DocumentCosts, cost_of_documents
 from tvdb_assets.models import Stage
 from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.redaction import shown
 from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.index import IndexStore
@@ -96,7 +98,10 @@ class Walk:
             walking.result()
 
     def _run(self, walk: Coroutine[Any, Any, None]) -> None:
-        with asyncio.Runner(loop_factory=self._loop_factory) as runner:
+        with (
+            under(self._store.run_id),
+            asyncio.Runner(loop_factory=self._loop_factory) as runner,
+        ):
             runner.run(walk)
 
     async def _walk(
@@ -179,11 +184,11 @@ class Walk:
 
     def _note_costs(self, batch: Sequence[Traveller]) -> None:
         """What each document cost in this run: numbers that Dagster plots over time."""
-        paths = [t.row.path for t in batch]
-        spent = cost_of_documents(self._router.database, self._store.run_id, paths)
-        for t in batch:
+        names = [shown(t.row.path) for t in batch]
+        spent = cost_of_documents(self._router.database, self._store.run_id, names)
+        for t, name in zip(batch, names, strict=True):
             for stage, operation in _PAID_STAGES.items():
-                cost = spent.get((operation, t.row.path), DocumentCosts())
+                cost = spent.get((operation, name), DocumentCosts())
                 t.note(
                     stage,
                     cost_usd=float(cost.usd),

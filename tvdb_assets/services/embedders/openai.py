@@ -30,9 +30,9 @@ from tvdb_assets.guard.failures import CallFailed, Kind
 from tvdb_assets.guard.limiter import RateLimits
 from tvdb_assets.guard.prices import Price, embedding_price
 from tvdb_assets.models import Provenance, VectorSpace
+from tvdb_assets.redaction import SilentCause
 from tvdb_assets.services.http_failures import (
     QUOTA_CODES,
-    SilentCause,
     bad_answer,
     connection_failure,
     service_failure,

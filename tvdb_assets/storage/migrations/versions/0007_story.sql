@@ -36,6 +36,15 @@ CREATE INDEX service_events_run ON tvdb.service_events (run_id);
 CREATE INDEX service_events_request ON tvdb.service_events (request_id)
     WHERE request_id IS NOT NULL;
 
+-- What makes the names that stand for private paths ones that nobody can guess.
+CREATE TABLE tvdb.installation (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    salt    bytea NOT NULL
+);
+
+INSERT INTO tvdb.installation (salt)
+    VALUES (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+
 CREATE INDEX cost_ledger_documents ON tvdb.cost_ledger USING gin (documents);
 
 COMMENT ON COLUMN tvdb.cost_ledger.entry_id IS 'sent to the service behind the run id, as X-Client-Request-Id'

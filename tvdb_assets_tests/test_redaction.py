@@ -1,0 +1,160 @@
+"""What is secret or private is in nothing that is told, whoever tells it."""
+
+from __future__ import annotations
+
+import io
+import logging
+import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tvdb_assets
+from tvdb_assets import redaction
+from tvdb_assets.errors import ConfigurationError, ParseError, TvdbError, presentable
+from tvdb_assets.redaction import MARK, is_private, redact, shown
+from tvdb_assets.settings import load_settings
+
+KEY = "sk-Qz7xK-canary-9m2t"
+WORD = "canary-of-a-secret"
+PACKAGE = Path(tvdb_assets.__file__).parent
+ONE_PLACE = {
+    "makes ids": (r"\buuid[1-8]\b|import uuid\b|make_new_run_id", {"correlation.py"}),
+    "redacts": (r"(?i)\[redacted\]|setLogRecordFactory|class SilentCause", {"redaction.py"}),
+}
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    before = redaction._known.secrets
+    yield
+    redaction._known.secrets = before
+    load_settings()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Authorization: Bearer {WORD}",
+        f"{{'authorization': 'Bearer {WORD}', 'x': 1}}",
+        f'"x-api-key": "{WORD}"',
+        f"cookie={WORD}",
+        f"sent bearer {WORD}",
+        f"Incorrect API key provided: {KEY}.",
+        f"postgresql://user:{WORD}@host:5432/db",
+        f"https://b.s3.amazonaws.com/x?X-Amz-Signature={WORD}&X-Amz-Expires=60",
+        f"https://a.blob.core.windows.net/c/x?sv=2024&sig={WORD}",
+        f"https://storage.googleapis.com/x?GoogleAccessId={WORD}&Expires=1",
+        f"host=db user=me password={WORD}",
+    ],
+)
+def test_what_looks_like_a_secret_is_redacted_and_the_rest_stays(text: str) -> None:
+    clean = redact(text)
+    assert WORD not in clean
+    assert KEY not in clean
+    assert MARK in clean
+    assert redact(clean) == clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["The key is refused; set a valid key.", "tokens: 3, key facts", "https://host/a?page=2", ""],
+)
+def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_secrets_of_the_settings_are_known_whatever_form_they_have() -> None:
+    load_settings(OPENAI_API_KEY="no-known-form", database_url="postgresql://u:p%40ss-word@h/d")
+    assert redact("a no-known-form b p@ss-word c") == f"a {MARK} b {MARK} c"
+    assert str(TvdbError("x", "Says no-known-form.", remedy="no-known-form")) == (
+        f"[x] Says {MARK}. {MARK}"
+    )
+
+
+def test_a_log_holds_no_secret_and_no_text_of_an_exception_that_came_from_our_code() -> None:
+    load_settings(OPENAI_API_KEY=KEY)
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    logger = logging.getLogger("of.another.library")
+    logger.addHandler(handler)
+    try:
+        logger.warning("GET %s as %r", f"https://h/?sig={WORD}", {"Authorization": KEY})
+        logger.warning("%d of %s", 3, "plain")
+        try:
+            # As if a line of the package raised it.
+            eval(compile("int(word)", str(PACKAGE / "made_up.py"), "eval"), {"word": WORD})
+        except ValueError:
+            logger.exception("failed")
+    finally:
+        logger.removeHandler(handler)
+    said = written.getvalue()
+    assert KEY not in said
+    assert "https://h/?sig=[redacted]" in said
+    assert "3 of plain" in said
+    assert "ValueError at tvdb_assets/made_up.py:1" in said
+    assert WORD not in said
+
+
+def test_an_unexpected_error_tells_kind_lines_and_id_but_not_what_it_quotes() -> None:
+    with pytest.raises(TvdbError) as caught, presentable("run-7"):
+        int(WORD)
+    error = caught.value
+    assert (error.code, error.run_id) == ("unexpected", "run-7")
+    assert "ValueError" in error.message
+    assert str(error).endswith("(id run-7)")
+    assert "test_redaction.py:" in str(error.__cause__)
+    assert WORD not in repr((str(error), error.__cause__, pickle.dumps(error)))
+    assert pickle.loads(pickle.dumps(error)).run_id == "run-7"
+
+
+def test_an_error_of_ours_keeps_its_kind_and_loses_what_its_causes_say() -> None:
+    with pytest.raises(ParseError) as caught, presentable("run-7"):
+        try:
+            int(WORD)
+        except ValueError as cause:
+            raise ParseError("corrupt", "It is damaged.", remedy="Mend it.") from cause
+    assert caught.value.code == "corrupt"
+    assert str(caught.value.__cause__) == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("globs", "private", "public"),
+    [
+        ("hr", ["hr/a.pdf", "x/hr/b/c.pdf", "HR/a.pdf", "x/hr"], ["hrx/a.pdf", "a/hr.pdf"]),
+        ("hr/*", ["hr/a.pdf", "hr/x/y.pdf", "old/hr/a.pdf"], ["her/a.pdf"]),
+        ("*.key, board/2026/*", ["a/b.key", "board/2026/x.md"], ["board/2025/x.md", "key"]),
+        ("deals.zip", ["deals.zip", "deals.zip!/offer.pdf"], ["deals.zip.txt"]),
+        ("", [], ["hr/a.pdf"]),
+    ],
+)
+def test_globs_mark_paths_private(globs: str, private: list[str], public: list[str]) -> None:
+    load_settings(private_paths=globs)
+    assert [path for path in private if not is_private(path)] == []
+    assert [path for path in public if is_private(path)] == []
+
+
+def test_what_stands_for_a_private_path_is_stable_and_can_not_be_guessed() -> None:
+    load_settings(private_paths="hr")
+    redaction.salt_names(b"one")
+    one = shown("hr/jane.pdf")
+    assert one == shown("hr/jane.pdf") != shown("hr/john.pdf")
+    assert re.fullmatch("private-[0-9a-f]{16}", one)
+    redaction.salt_names(b"two")
+    assert shown("hr/jane.pdf") != one
+    assert shown("public.pdf") == "public.pdf"
+    error = ConfigurationError("x", "Y.", remedy="Z.", document="hr/jane.pdf")
+    assert "jane" not in str(error)
+
+
+@pytest.mark.parametrize("what", ONE_PLACE)
+def test_one_place(what: str) -> None:
+    pattern, places = ONE_PLACE[what]
+    found = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if re.search(pattern, path.read_text("utf-8"))
+    }
+    assert found == places
