@@ -10,6 +10,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -20,9 +21,11 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.limits import Limits
 from tvdb_assets.redaction import configure
 
 PREFIX = "TVDB_"
+_LIMITS = Limits()
 _SECRET_NAMES = re.compile(
     r"SECRET|TOKEN|PASSWORD|API_?KEY|ACCOUNT_?KEY|ACCESS_?KEY|OTEL_.*HEADERS"
 )
@@ -84,8 +87,17 @@ class Settings(BaseSettings):
     parse_workers: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=1, le=64)
     parse_worker_documents: int = Field(500, ge=1)
     """A parser process is replaced after this many documents, so leaks stay bounded."""
-    max_document_mib: int = Field(100, ge=1)
-    """A larger file is refused before it is read."""
+    # What each is of is said in `limits`, where the defaults are.
+    max_document_mib: int = Field(_LIMITS.max_document_mib, ge=1)
+    max_pages: int = Field(_LIMITS.max_pages, ge=1)
+    max_cells: int = Field(_LIMITS.max_cells, ge=1)
+    max_expanded_mib: int = Field(_LIMITS.max_expanded_mib, ge=1)
+    max_members: int = Field(_LIMITS.max_members, ge=1)
+    max_depth: int = Field(_LIMITS.max_depth, ge=0, le=10)
+    max_picture_megapixels: int = Field(_LIMITS.max_picture_megapixels, ge=1)
+    ocr_max_pages: int = Field(_LIMITS.ocr_max_pages, ge=0)
+    ocr_dpi: int = Field(_LIMITS.ocr_dpi, ge=72, le=600)
+    ocr_languages: str | None = Field(_LIMITS.ocr_languages, pattern=r"^\w+(?:\+\w+)*$")
 
     daily_cost_limit: Decimal = Field(Decimal("5.00"), ge=0)
     """US dollars per UTC day over all paid services."""
@@ -160,6 +172,11 @@ class Settings(BaseSettings):
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("must begin with http:// or https:// and a host")
         return value
+
+    @property
+    def limits(self) -> Limits:
+        """How much of a document is read."""
+        return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
 
     @property
     def resolved_parser_mode(self) -> ServiceMode:

@@ -7,7 +7,7 @@ anything of ours: router, guard, ledger and clients are the real ones.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ import httpx2
 
 from tvdb_assets.guard.service_state import ServiceState
 from tvdb_assets.guard.states import ServiceStates
-from tvdb_assets.models import Stage
+from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.services.workers import WorkerPool
@@ -29,6 +29,7 @@ from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.registry import Registry
 from tvdb_assets.storage.source import Source
 from tvdb_assets.walk import Result, Walk
+from tvdb_assets.walk.estimating import DocumentCost, Estimating
 from tvdb_assets_tests.paid_apis import Behaviour, PaidApis, PaidApisTransport
 
 if TYPE_CHECKING:
@@ -187,7 +188,12 @@ class Shelf:
         plan = self.plan(**given)
         return sorted([file.path for file in plan.new] + [known.path for known in plan.stale])
 
-    def walk(self, names: Sequence[str] | None = None, **given: object) -> dict[str, Result]:
+    def walk(
+        self,
+        names: Sequence[str] | None = None,
+        stages: Collection[Stage] = tuple(Stage),
+        **given: object,
+    ) -> dict[str, Result]:
         """Walk what an ingest would walk, or ``names``; the last stage's results by name."""
         plan = self.plan(**given)
         self.registry.register(plan.source.root, plan.new, "by hand")
@@ -211,8 +217,26 @@ class Shelf:
             chunker=chunker,
             max_document_bytes=1 << 20,
         )
-        results = [result for batch in walk.run(keys) for result in batch]
-        return {r.path: r for r in results if r.stage is Stage.EMBEDDINGS}
+        results = [result for batch in walk.run(keys, frozenset(stages)) for result in batch]
+        last = max(stages, key=list(Stage).index)
+        if self.paid.workers is None:
+            router.close()
+        return {r.path: r for r in results if r.stage is last and not r.is_member}
+
+    def estimate(self, **given: object) -> list[DocumentCost]:
+        """What a walk of the folder would cost."""
+        router, settings = self.paid.router(**given), self.paid.settings(**given)
+        estimating = Estimating(
+            store=DocumentStore(self.paid.database, "run-0"),
+            index=IndexStore(self.paid.database, "run-0"),
+            router=router,
+            chunker=Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens),
+            max_document_bytes=1 << 20,
+        )
+        source = Source.open(str(self.folder))
+        return list(
+            estimating.run(source, [f.path for f in source.list() if isinstance(f, SourceFile)])
+        )
 
     def codes(self, results: Mapping[str, Result]) -> dict[str, str]:
         return {name: r.error.code for name, r in results.items() if r.error is not None}

@@ -41,9 +41,17 @@ class RunReport:
         self._parses: Counter[str] = Counter()
         self._documents: set[str] = set()
         self._degraded: set[str] = set()
+        self._named: set[str] = set()
 
     def take(self, results: Sequence[Result]) -> None:
         """Count a batch's results; in a run of many partitions, store its materializations."""
+        for result in results:
+            # How the partition ended is in the result of its file.
+            if result.is_member and result.error is not None:
+                self._name_member(result, result.error)
+        results = [result for result in results if not result.is_member]
+        if not results:
+            return
         done = [result for result in results if result.error is None]
         for result in results:
             self._documents.add(result.partition_key)
@@ -61,6 +69,12 @@ class RunReport:
                 {r.partition_key for r in results if r.error is not None}
             )
             self._context.log.info(f"{len(self._documents)} documents done, {good} in this batch.")
+
+    def _name_member(self, result: Result, error: TvdbError) -> None:
+        if result.path not in self._named:
+            self._named.add(result.path)
+            level = "warning" if isinstance(error, HaltedError) else "error"
+            getattr(self._context.log, level)(str(error))
 
     def _note(self, result: Result, error: TvdbError) -> None:
         """Once a document: a failure, or work that waits for a budget, a rate or a breaker."""

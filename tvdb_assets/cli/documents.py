@@ -134,14 +134,14 @@ def _summary(
     looked_at += [f.path for p in plans for f in p.new]
     failures = registry.failures(looked_at)
     deferred = registry.failures(looked_at, status="deferred")
-    unchanged = sum(d.status == "published" for p in plans for d in p.unchanged)
+    left_alone = [d.path for p in plans for d in p.unchanged]
     texts = registry.texts_of(run_ids)
     return {
         "run_ids": run_ids,
         "documents": {
-            "total": len(looked_at),
+            "total": registry.count(looked_at),
             "published": outcomes.get("published", 0),
-            "unchanged": unchanged,
+            "unchanged": registry.count(left_alone, status="published"),
             "failed": len(failures),
             "degraded": outcomes.get("degraded", 0),
             "deferred": outcomes.get("deferred", 0),

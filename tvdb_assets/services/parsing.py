@@ -12,39 +12,55 @@ from dataclasses import replace
 from functools import cache
 
 from tvdb_assets.errors import ParseError
+from tvdb_assets.limits import Limits
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.services.parsers import Parser, all_parsers, ole, parser_for, supported_names
+from tvdb_assets.services.parsers import (
+    Parser,
+    all_containers,
+    all_parsers,
+    container_for,
+    ole,
+    parser_for,
+    supported_names,
+)
+from tvdb_assets.services.parsers.limits import using
 from tvdb_assets.services.parsers.refusals import (
     corrupt,
     empty,
     encrypted,
+    is_container,
     mislabelled,
     unsupported,
 )
 from tvdb_assets.services.parsers.sniff import Sniffed, describe, promised_by, sniff
 
 # Changes whenever sniffing, decoding, normalization or assembly give another text.
-_REVISION = 2
+_REVISION = 3
+_DEFAULTS = Limits()
 _READABLE = frozenset(
     {"text/x-rst", "text/x-textile", "text/x-mediawiki", "application/x-tex", "text/asciidoc"}
 )
 
 
-def parse_document(data: bytes, path: str) -> ParsedDocument:
+def parse_document(data: bytes, path: str, sniffed: Sniffed | None = None) -> ParsedDocument:
     """Parse a document by its content.
 
     Args:
         data: The whole file.
         path: Its name; settles only what content leaves open, such as Markdown or text.
+        sniffed: What it is, where that is known.
 
     Raises:
         ParseError: ``empty``, ``encrypted``, ``corrupt``, ``unsupported``, ``mislabelled``,
-            or a code of the parser.
+            ``container`` for what only holds other documents, or a code of the parser.
     """
-    sniffed = look_at(data, path)
+    if sniffed is None:
+        sniffed = look_at(data, path)
     promised = promised_by(path)
     parser = _parser(sniffed)
     what = describe(sniffed.media_type)
+    if is_mere_container(sniffed):
+        raise is_container(what)
     if parser is None:
         raise _refusal(sniffed, promised)
     try:
@@ -75,14 +91,27 @@ def _as_written(data: bytes, path: str, failed: Parser) -> ParsedDocument:
     return replace(parsed, notes=(*parsed.notes, note))
 
 
-def look_at(data: bytes, path: str) -> Sniffed:
+def is_mere_container(sniffed: Sniffed) -> bool:
+    """Whether it holds documents and has no text of its own."""
+    has_parser = parser_for(sniffed.media_type) is not None
+    return not has_parser and container_for(sniffed.media_type) is not None
+
+
+def look_at(data: bytes, path: str, media_type: str | None = None) -> Sniffed:
     """What a document is, by its content.
+
+    Args:
+        data: The whole file.
+        path: Its name.
+        media_type: What its container says that it is; believed.
 
     Raises:
         ParseError: ``empty``, ``encrypted`` or ``corrupt``, whoever would parse it.
     """
     if not data.strip(b"\x00\t\n\x0b\x0c\r "):
         raise empty()
+    if media_type is not None:
+        return Sniffed(media_type)
     sniffed = sniff(data, path)
     what = _without_article(describe(sniffed.media_type))
     if sniffed.is_encrypted:
@@ -93,15 +122,17 @@ def look_at(data: bytes, path: str) -> Sniffed:
 
 
 @cache
-def parser_fingerprint(media_type: str | None = None) -> str:
+def parser_fingerprint(media_type: str | None = None, limits: Limits = _DEFAULTS) -> str:
     """Changes whenever the same bytes may give another text; imports no parsing library.
 
     Args:
         media_type: Of one kind of document; None covers all parsers.
+        limits: What is asked of OCR is part of it.
     """
     chosen = parser_for(media_type) if media_type is not None else None
-    parsers = all_parsers() if chosen is None else (chosen,)
-    parts = [str(_REVISION), *(parser.fingerprint for parser in parsers)]
+    formats = (*all_parsers(), *all_containers()) if chosen is None else (chosen,)
+    with using(limits):
+        parts = [str(_REVISION), *(each.fingerprint for each in formats)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -132,4 +163,4 @@ def _without_article(what: str) -> str:
     return what.removeprefix("a ").removeprefix("an ")
 
 
-__all__ = ["look_at", "parse_document", "parser_fingerprint"]
+__all__ = ["is_mere_container", "look_at", "parse_document", "parser_fingerprint"]

@@ -14,8 +14,10 @@ from tvdb_assets.errors import ChunkError, ParseError, TvdbError
 from tvdb_assets.models import Chunk, ParsedDocument
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.pipeline.validation import validate
-from tvdb_assets.services.parsers import ocr
-from tvdb_assets.services.parsing import look_at, parse_document
+from tvdb_assets.services.parsers import container_for, ocr
+from tvdb_assets.services.parsers.refusals import is_container
+from tvdb_assets.services.parsers.sniff import describe
+from tvdb_assets.services.parsing import is_mere_container, look_at, parse_document
 
 _SPARE_PAGES = 2
 _CHARACTERS_OF_A_PAGE = 1_000
@@ -36,6 +38,18 @@ class Prepared:
     parse_seconds: float = 0.0
     chunk_seconds: float = 0.0
 
+    @property
+    def has_members(self) -> bool:
+        """Whether there are documents inside of it, to be listed."""
+        return has_members(self.parsed.media_type, self.parsed.facts.get("attachments", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A document that has no text of its own and holds others, to be listed."""
+
+    media_type: str
+
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
@@ -46,13 +60,19 @@ class Inspected:
     """What is reserved for, and the most that the service is allowed."""
 
 
+def has_members(media_type: str, attachments: int) -> bool:
+    """Whether a text that was parsed comes with documents inside of its document."""
+    return attachments > 0 and container_for(media_type) is not None
+
+
 def prepare_document(
     data: bytes,
     path: str,
     mode: str,
     chunker: Chunker | None,
     is_degraded: bool = False,
-) -> Prepared:
+    media_type: str | None = None,
+) -> Prepared | Opened:
     """Parse and validate a document, and chunk it if there is a chunker.
 
     Args:
@@ -61,12 +81,16 @@ def prepare_document(
         mode: the parser's resolved mode, recorded with the text.
         chunker: or None, to stop after parsing.
         is_degraded: whether this parser stands in for another, recorded with the text.
+        media_type: of a member, as its container says it.
 
     Raises:
         ParseError: the bytes give no usable text.
     """
     started = perf_counter()
-    parsed = parse_document(data, path)
+    sniffed = look_at(data, path, media_type)
+    if is_mere_container(sniffed):
+        return Opened(sniffed.media_type)
+    parsed = parse_document(data, path, sniffed)
     validate(parsed, len(data))
     parsed = replace(parsed, made_by=replace(parsed.made_by, mode=mode, is_degraded=is_degraded))
     seconds = perf_counter() - started
@@ -75,9 +99,25 @@ def prepare_document(
     return replace(chunk_document(parsed, chunker), parse_seconds=seconds)
 
 
+def text_of(made: Prepared | Opened) -> ParsedDocument:
+    """The text that was asked for.
+
+    Raises:
+        ParseError: it has none of its own.
+    """
+    if isinstance(made, Opened):
+        raise is_container(describe(made.media_type))
+    return made.parsed
+
+
 def prepare_or_inspect(
-    data: bytes, path: str, mode: str, chunker: Chunker | None, paid_types: frozenset[str]
-) -> Prepared | Inspected:
+    data: bytes,
+    path: str,
+    mode: str,
+    chunker: Chunker | None,
+    paid_types: frozenset[str],
+    media_type: str | None = None,
+) -> Prepared | Opened | Inspected:
     """As `prepare_document`, unless a paid service is to parse this kind of document.
 
     Args:
@@ -86,29 +126,33 @@ def prepare_or_inspect(
         mode: of the parsers on this machine.
         chunker: or None, to stop after parsing.
         paid_types: media types that the paid service is to parse.
+        media_type: of a member, as its container says it.
 
     Raises:
         ParseError: the bytes give no usable text, or are not worth sending: empty, encrypted,
             damaged.
     """
-    seen = look_at(data, path)
+    seen = look_at(data, path, media_type)
     if seen.media_type not in paid_types:
-        return prepare_document(data, path, mode, chunker)
+        return prepare_document(data, path, mode, chunker, False, media_type)
     return Inspected(seen.media_type, _bound(data, path, seen.media_type))
 
 
-def most_pages(data: bytes, path: str, paid_types: frozenset[str]) -> int:
+def most_pages(
+    data: bytes, path: str, paid_types: frozenset[str], media_type: str | None = None
+) -> int:
     """A bound on the pages that a paid service would parse: 0 where it would not be asked.
 
     Args:
         data: the file's bytes.
         path: its name.
         paid_types: media types that the paid service is to parse.
+        media_type: of a member, as its container says it.
 
     Raises:
         ParseError: as of `look_at`.
     """
-    media_type = look_at(data, path).media_type
+    media_type = look_at(data, path, media_type).media_type
     return _bound(data, path, media_type) if media_type in paid_types else 0
 
 

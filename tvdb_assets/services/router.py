@@ -42,8 +42,15 @@ from tvdb_assets.services.health import ServiceHealth, paid_health
 from tvdb_assets.services.llamaparse import SERVICE as LLAMAPARSE
 from tvdb_assets.services.llamaparse import LlamaParse
 from tvdb_assets.services.paid_parsing import KeepText, PaidParsing
+from tvdb_assets.services.parsers import ocr
+from tvdb_assets.services.parsers.limits import use
 from tvdb_assets.services.parsing import parser_fingerprint
-from tvdb_assets.services.preparing import Prepared, prepare_document, prepare_or_inspect
+from tvdb_assets.services.preparing import (
+    Inspected,
+    prepare_document,
+    prepare_or_inspect,
+    text_of,
+)
 from tvdb_assets.services.workers import WorkerPool
 from tvdb_assets.settings import ServiceMode, Settings
 from tvdb_assets.storage.database import Database
@@ -86,7 +93,8 @@ class ServiceRouter:
             transport: under the HTTP clients, for tests.
 
         Raises:
-            ConfigurationError: a paid mode without a key, or a model without a price.
+            ConfigurationError: a paid mode without a key, a model without a price, or an OCR
+                language that is not installed.
         """
         self._settings = settings
         self._database = database
@@ -98,6 +106,9 @@ class ServiceRouter:
         self._embedders: dict[VectorSpace, Embedder | PaidEmbedder | None] = {}
         self.parser_mode = settings.resolved_parser_mode
         self.embedder_mode = settings.resolved_embedder_mode
+        self.limits = settings.limits
+        """On what is read of a document."""
+        ocr.check(self.limits.ocr_languages)
         # A paid mode that can't work says so before any document is touched.
         if isinstance(self.embedder, OpenAIEmbedder):
             _ = self.embedder.price
@@ -214,6 +225,7 @@ class ServiceRouter:
             timeout_seconds=s.parse_timeout_seconds,
             memory_mib=s.parse_memory_mib,
             tasks_per_worker=s.parse_worker_documents,
+            prepare=(use, self.limits),
         )
 
     @property
@@ -225,7 +237,7 @@ class ServiceRouter:
     def parser_fingerprint(self) -> str:
         """What a stored text must carry to be used again for the same bytes."""
         paid = f"{self.paid_parser.fingerprint} " if self.paid_parser is not None else ""
-        return f"{paid}{self.free_parser_mode}/{parser_fingerprint()}"
+        return f"{paid}{self.free_parser_mode}/{parser_fingerprint(limits=self.limits)}"
 
     def recipe(self, chunker: Chunker) -> str:
         """All that a document's outcome depends on besides its bytes, in one string."""
@@ -242,7 +254,7 @@ class ServiceRouter:
             path: its name.
 
         Raises:
-            ParseError: the bytes give no usable text.
+            ParseError: the bytes give no usable text, or hold other documents and no text.
             ServiceError: as of `embed`.
         """
         free_mode, paid_parser = self.free_parser_mode.value, self.paid_parser
@@ -252,8 +264,8 @@ class ServiceRouter:
                     prepare_or_inspect, data, path, free_mode, None, paid_parser.media_types
                 )
             )
-            if isinstance(seen, Prepared):
-                return seen.parsed
+            if not isinstance(seen, Inspected):
+                return text_of(seen)
             try:
                 parsed = await self.parse_paid(data, path, seen.media_type, seen.most_pages)
             except TvdbError as error:
@@ -266,7 +278,7 @@ class ServiceRouter:
         prepared = await asyncio.wrap_future(
             self.workers.submit(prepare_document, data, path, free_mode, None, is_degraded)
         )
-        return prepared.parsed
+        return text_of(prepared)
 
     async def parse_paid(
         self,

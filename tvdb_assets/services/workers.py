@@ -51,7 +51,19 @@ class WorkerPool:
         timeout_seconds: float = 60.0,
         memory_mib: int = 1_024,
         tasks_per_worker: int = 500,
+        prepare: tuple[Callable[[Any], None], Any] | None = None,
     ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            workers: processes, at most.
+            timeout_seconds: of one task.
+            memory_mib: resident memory of one process.
+            tasks_per_worker: after which it is replaced.
+            prepare: a function at the top of a module and its argument: each process's first
+                task, which tells it what holds for all others.
+        """
+        self._prepare = prepare
         self._timeout_seconds = timeout_seconds
         self._memory_mib = memory_mib
         self._tasks_per_worker = tasks_per_worker
@@ -151,9 +163,7 @@ class WorkerPool:
         slot.retire()
 
     def _run(self, slot: _Slot, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        message = pickle.dumps(
-            (fn.__module__, fn.__qualname__, args), protocol=pickle.HIGHEST_PROTOCOL
-        )
+        message = _packed(fn, args)
         worker = self._ready_worker(slot)
         slot.begin(self._timeout_seconds)
         self._busy.release()
@@ -177,6 +187,10 @@ class WorkerPool:
             slot.retire()
         if slot.worker is None:
             slot.worker = WorkerProcess.start(self._memory_mib)
+            if self._prepare is not None:
+                fn, argument = self._prepare
+                slot.worker.connection.send_bytes(_packed(fn, (argument,)))
+                self._open(slot.worker.connection.recv_bytes())
         return slot.worker
 
     def _open(self, answer: bytes) -> Any:
@@ -288,6 +302,10 @@ class _Slot:
         assert self.worker is not None
         self._reason = self._reason or reason
         self.worker.process.kill()
+
+
+def _packed(fn: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
+    return pickle.dumps((fn.__module__, fn.__qualname__, args), protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def _describe_exit(returncode: int | None) -> str:

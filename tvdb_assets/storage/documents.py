@@ -22,6 +22,7 @@ from psycopg.types.json import Jsonb
 
 from tvdb_assets.models import Heading, ParsedDocument, Provenance, Stage
 from tvdb_assets.storage.database import Database
+from tvdb_assets.storage.members import MemberStore
 from tvdb_assets.storage.rows import (
     ROW,
     DocumentRow,
@@ -33,6 +34,10 @@ from tvdb_assets.storage.rows import (
 )
 
 Connection: TypeAlias = psycopg.Connection[Any]
+_STORED_PARSE = (
+    "p.parsed_id, p.document_id, p.content_sha256, p.fingerprint, p.is_degraded, p.media_type,"
+    " coalesce((p.facts->>'attachments')::int, 0) AS attachments"
+)
 _LOCK_NAMESPACE = 0x7464 << 48  # "td": keeps our advisory locks apart from other users' keys
 _NAME_NAMESPACE = 0x746E << 48  # "tn": and the names of claims apart from documents
 
@@ -45,6 +50,8 @@ class DocumentStore:
         self._database = database
         self.run_id = run_id
         self._recipe = recipe
+        self.members = MemberStore(database, run_id, recipe)
+        """Of what is inside of them."""
 
     @contextmanager
     def claim(self, document_ids: Sequence[int]) -> Iterator[int]:
@@ -97,8 +104,7 @@ class DocumentStore:
         )
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
             c.execute(
-                "SELECT p.parsed_id, p.document_id, p.content_sha256, p.fingerprint, p.is_degraded"
-                f" FROM {asked}"
+                f"SELECT {_STORED_PARSE} FROM {asked}"
                 " JOIN tvdb.parsed_documents p ON p.document_id = w.id"
                 " AND p.content_sha256 = w.content AND p.fingerprint = w.print",
                 (ids, hashes, prints, suffixes),
@@ -117,8 +123,8 @@ class DocumentStore:
         """Each document's newest stored text, by document id."""
         with self._database.transaction() as tx, tx.cursor(row_factory=class_row(StoredParse)) as c:
             c.execute(
-                "SELECT DISTINCT ON (document_id) parsed_id, document_id, content_sha256,"
-                " fingerprint, is_degraded FROM tvdb.parsed_documents WHERE document_id = ANY(%s)"
+                f"SELECT DISTINCT ON (document_id) {_STORED_PARSE}"
+                " FROM tvdb.parsed_documents p WHERE document_id = ANY(%s)"
                 " ORDER BY document_id, parsed_id DESC",
                 (list(document_ids),),
             )

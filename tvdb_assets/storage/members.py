@@ -27,7 +27,7 @@ class MemberStore:
         """Rows that are written carry ``run_id``, and containers' rows ``recipe`` too."""
         self._database = database
         self._run_id = run_id
-        self._recipe = recipe
+        self.recipe = recipe
 
     def sync(self, container: DocumentRow, members: Sequence[Member]) -> list[DocumentRow]:
         """Register what is new in a container; returns the rows of ``members``, in order.
@@ -124,8 +124,9 @@ class MemberStore:
                 "     AND m.status <> 'published') THEN 'registered' ELSE 'published' END,"
                 " failed_stage = NULL, error_code = NULL, error_message = NULL,"
                 " error_remedy = NULL, disposition = NULL, deferred_at = NULL, attempts = 0,"
-                " recipe = %s, run_id = %s, updated_at = now() WHERE document_id = %s",
-                (self._recipe, self._run_id, container_id),
+                " recipe = coalesce(%s, recipe), run_id = %s, updated_at = now()"
+                " WHERE document_id = %s",
+                (self.recipe if stage is Stage.EMBEDDINGS else None, self._run_id, container_id),
             )
             tx.execute(
                 "INSERT INTO tvdb.document_events (document_id, run_id, outcome, stage)"

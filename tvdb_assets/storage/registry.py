@@ -229,6 +229,17 @@ class Registry:
             )
             return c.fetchall()
 
+    def count(self, paths: Sequence[str], status: str | None = None) -> int:
+        """How many documents the files at ``paths`` are, with what is inside of them."""
+        with self._database.transaction() as tx:
+            row = tx.execute(
+                "SELECT count(*) FROM tvdb.documents WHERE partition_key IN (SELECT partition_key"
+                "   FROM tvdb.documents WHERE path = ANY(%(paths)s) AND container_id IS NULL)"
+                " AND (%(status)s::text IS NULL OR status = %(status)s)",
+                {"paths": list(paths), "status": status},
+            ).fetchone()
+        return int(row[0]) if row else 0
+
     def due(
         self, *, day: datetime, hour: datetime, changed: datetime, now: datetime
     ) -> dict[str, str]:

@@ -52,6 +52,9 @@ class StoredParse:
     content_sha256: bytes
     fingerprint: str
     is_degraded: bool
+    media_type: str
+    attachments: int
+    """Documents inside of it."""
 
 
 @dataclass(frozen=True, slots=True)

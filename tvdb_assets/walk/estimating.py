@@ -15,8 +15,11 @@ from hashlib import sha256
 from tvdb_assets.errors import SourceError, TvdbError
 from tvdb_assets.guard.prices import Price
 from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.pipeline.member_paths import member_path
 from tvdb_assets.services.embedders.openai import OpenAIEmbedder
+from tvdb_assets.services.members import Room, list_members, take_members
 from tvdb_assets.services.preparing import (
+    Opened,
     Prepared,
     chunk_document,
     most_pages,
@@ -26,9 +29,11 @@ from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.source import Source
+from tvdb_assets.walk.members import in_batches
 from tvdb_assets.walk.traveller import suffix_of
 
 _BATCH = 32
+_Finish = Callable[[], Iterator["DocumentCost"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,41 +87,85 @@ class Estimating:
             paths: of the documents, relative to it.
         """
         for start in range(0, len(paths), _BATCH):
-            begun = [self._begin(source, path) for path in paths[start : start + _BATCH]]
+            begun = [self._read(source, path) for path in paths[start : start + _BATCH]]
             for finish in begun:
-                yield finish()
+                yield from finish()
 
-    def _begin(self, source: Source, path: str) -> Callable[[], DocumentCost]:
-        """Read a document and hand it to the workers; returns what waits for them."""
+    def _read(self, source: Source, path: str) -> _Finish:
+        """Read a file and hand it to the workers; returns what waits for them."""
         try:
             data = source.read(path, max_bytes=self._max_bytes)
         except SourceError as error:
             failed = DocumentCost(path, error=error)
-            return lambda: failed
+            return lambda: iter((failed,))
+        limits = self._router.limits
+        room = Room(1, limits.max_members, limits.max_expanded_mib << 20)
+        return self._begin(data, path, None, room)
+
+    def _begin(self, data: bytes, path: str, media_type: str | None, room: Room) -> _Finish:
         router, workers = self._router, self._router.workers
         stored = self._store.text_of(
-            sha256(data).digest(), router.parser_fingerprint, suffix_of(path)
+            sha256(data).digest(), router.parser_fingerprint, media_type or suffix_of(path)
         )
+        made: Future[Prepared] | Future[Prepared | Opened]
         if stored is not None:
-            chunked = workers.submit(chunk_document, stored, self._chunker)
-            return lambda: self._finish(path, chunked, None)
-        prepared = workers.submit(
-            prepare_document, data, path, router.free_parser_mode.value, self._chunker
-        )
+            made = workers.submit(chunk_document, stored, self._chunker)
+            return lambda: self._finish(data, path, made, None, room)
+        mode = router.free_parser_mode.value
+        made = workers.submit(prepare_document, data, path, mode, self._chunker, False, media_type)
         paid = router.paid_parser
-        pages = (
-            workers.submit(most_pages, data, path, paid.media_types) if paid is not None else None
-        )
-        return lambda: self._finish(path, prepared, pages)
+        pages = None
+        if paid is not None:
+            pages = workers.submit(most_pages, data, path, paid.media_types, media_type)
+        return lambda: self._finish(data, path, made, pages, room)
 
     def _finish(
-        self, path: str, prepared: Future[Prepared], pages: Future[int] | None
-    ) -> DocumentCost:
+        self,
+        data: bytes,
+        path: str,
+        future: Future[Prepared] | Future[Prepared | Opened],
+        pages: Future[int] | None,
+        room: Room,
+    ) -> Iterator[DocumentCost]:
+        """What a document costs, and then what is inside of it."""
         try:
             page_count = pages.result() if pages is not None else 0
-            made = prepared.result()
+            made = future.result()
         except TvdbError as error:
-            return DocumentCost(path, error=error)
+            yield DocumentCost(path, error=error)
+            return
+        if isinstance(made, Opened):
+            yield from self._inside(data, path, made.media_type, room)
+            return
+        yield self._cost_of(path, made, page_count)
+        if made.has_members:
+            yield from self._inside(data, path, made.parsed.media_type, room)
+
+    def _inside(
+        self, data: bytes, path: str, media_type: str, room: Room
+    ) -> Iterator[DocumentCost]:
+        workers = self._router.workers
+        try:
+            members = workers.submit(list_members, data, media_type, room).result()
+            left = room.bytes - sum(member.size for member in members)
+            deeper = Room(room.level + 1, room.members - len(members), left)
+            for batch in in_batches(members, lambda member: member.size):
+                good = [member for member in batch if member.error is None]
+                positions = [member.position for member in good]
+                taken = workers.submit(take_members, data, media_type, positions).result()
+                begun = [
+                    self._begin(content, member_path(path, m.name), m.media_type, deeper)
+                    for m, content in zip(good, taken, strict=True)
+                ]
+                for finish in begun:
+                    yield from finish()
+                for m in batch:
+                    if m.error is not None:
+                        yield DocumentCost(member_path(path, m.name), error=m.error)
+        except TvdbError as error:
+            yield DocumentCost(path, error=error)
+
+    def _cost_of(self, path: str, made: Prepared, page_count: int) -> DocumentCost:
         if made.error is not None:
             return DocumentCost(path, error=made.error)
         chunks = made.chunks or ()

@@ -15,13 +15,16 @@ from typing import TypeVar
 
 from tvdb_assets.errors import ChunkError, DocumentError, ParseError, ServiceError, SourceError
 from tvdb_assets.guard.calls import Transaction
-from tvdb_assets.models import ParsedDocument, Stage
+from tvdb_assets.models import ParsedDocument, SourceFile, Stage
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.pipeline.validation import validate
+from tvdb_assets.services.members import take_members
 from tvdb_assets.services.preparing import (
     Inspected,
+    Opened,
     Prepared,
     chunk_document,
+    has_members,
     prepare_document,
     prepare_or_inspect,
 )
@@ -29,6 +32,7 @@ from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.rows import NewChunkSet, NewParse
 from tvdb_assets.storage.source import Source
+from tvdb_assets.walk.indexing import for_one
 from tvdb_assets.walk.traveller import Traveller, Value
 
 _T = TypeVar("_T")
@@ -51,9 +55,22 @@ class Preparing:
         self._chunker = chunker
         self._max_bytes = max_bytes
 
-    def begin(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
-        """Find what is stored, and hand the rest to the worker processes; waits for nothing."""
+    def begin(
+        self,
+        batch: Sequence[Traveller],
+        stages: frozenset[Stage],
+        container: Traveller | None = None,
+    ) -> None:
+        """Find what is stored, and hand the rest to the worker processes.
+
+        Args:
+            batch: files, or members of one container.
+            stages: of the run.
+            container: of members; they are taken out of it here.
+        """
         self._find_stored(batch, stages)
+        if container is not None and container.holds is not None:
+            self._take_out(batch, container)
         self._submit(batch, stages)
 
     async def finish(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
@@ -69,8 +86,15 @@ class Preparing:
             t.future = None
             if isinstance(made, Inspected):
                 paid.append((t, made))
+                continue
+            if isinstance(made, Opened):
+                t.holds = made.media_type
             elif made is not None:
                 prepared.append((t, made))
+                if made.has_members and Stage.PARSED_DOCUMENTS in stages:
+                    t.holds = made.parsed.media_type
+            if t.holds is None:
+                t.data = None
         if paid:
             prepared += await self._parse_paid(paid, stages)
         await asyncio.to_thread(self._store_prepared, prepared)
@@ -89,16 +113,23 @@ class Preparing:
             for t in batch:
                 if (mine := own.get(t.row.document_id)) is not None:
                     t.parsed_id = mine.parsed_id
+                    if has_members(mine.media_type, mine.attachments):
+                        t.holds = mine.media_type
                 elif (other := borrowed.get(t.row.document_id)) is not None:
                     t.borrowed = other[1]
+                    if Prepared(t.borrowed).has_members:
+                        t.holds = t.borrowed.media_type
         else:
+            containers = self._store.members.containers([t.row.document_id for t in batch])
             unknown = [t for t in batch if t.parsed_id is None]
             latest = self._store.latest_parses([t.row.document_id for t in unknown])
+            for t in batch:
+                t.is_listed = t.row.document_id in containers
             for t in unknown:
                 if (mine := latest.get(t.row.document_id)) is not None:
                     t.parsed_id, t.is_parse_degraded = mine.parsed_id, mine.is_degraded
                     t.fingerprint = mine.fingerprint
-                else:
+                elif not t.is_listed:
                     t.fail(min(stages, key=list(Stage).index), _not_made("parsed_documents"))
         parsed_ids = [t.parsed_id for t in batch if t.parsed_id is not None]
         is_chunking = Stage.CHUNKS in stages
@@ -108,10 +139,19 @@ class Preparing:
         for t in batch:
             if t.parsed_id is not None:
                 t.chunk_set = sets.get(t.parsed_id)
-            if t.error is None and t.chunk_set is None and not is_chunking:
+            is_empty = t.is_listed and t.parsed_id is None
+            if t.error is None and t.chunk_set is None and not (is_chunking or is_empty):
                 t.fail(Stage.EMBEDDINGS, _not_made("chunks"))
 
     def _read(self, t: Traveller) -> None:
+        if t.member is not None:
+            if t.member.error is not None:
+                t.fail(Stage.PARSED_DOCUMENTS, t.member.error)
+                return
+            t.content_sha256 = t.member.sha256
+            t.source = SourceFile(t.row.path, t.member.size, t.member.sha256.hex())
+            t.fingerprint = self._router.parser_fingerprint
+            return
         try:
             source = self._sources(t.row.source)
             t.source = source.stat(t.row.path)
@@ -123,6 +163,30 @@ class Preparing:
         t.fingerprint = self._router.parser_fingerprint
         t.data = data
 
+    def _take_out(self, batch: Sequence[Traveller], container: Traveller) -> None:
+        """Get the bytes of those members that are to be parsed or listed."""
+        assert container.data is not None
+        assert container.holds is not None
+        wanted = [
+            (t, t.member)
+            for t in batch
+            if t.error is None
+            and t.member is not None
+            and (t.holds is not None or (t.parsed_id is None and t.borrowed is None))
+        ]
+        if not wanted:
+            return
+        positions = [member.position for _, member in wanted]
+        taking = self._router.workers.submit(
+            take_members, container.data, container.holds, positions
+        )
+        try:
+            for (t, _), data in zip(wanted, taking.result(), strict=True):
+                t.data = data
+        except DocumentError as error:
+            for t, _ in wanted:
+                t.fail(Stage.PARSED_DOCUMENTS, for_one(error))
+
     def _submit(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
         """Hand to the worker processes what is to be parsed or chunked."""
         chunker = self._chunker if Stage.CHUNKS in stages else None
@@ -131,19 +195,30 @@ class Preparing:
             if t.error is not None:
                 continue
             if t.parsed_id is None and t.borrowed is None:
+                if t.is_listed:
+                    continue
                 assert t.data is not None
                 if self._router.paid_parser is not None:
-                    # Its bytes are kept: they may be what is sent.
                     paid_types = self._router.paid_parser.media_types
                     t.future = workers.submit(
-                        prepare_or_inspect, t.data, t.row.path, mode, chunker, paid_types
+                        prepare_or_inspect,
+                        t.data,
+                        t.row.path,
+                        mode,
+                        chunker,
+                        paid_types,
+                        t.media_type,
                     )
-                    continue
-                t.future = workers.submit(prepare_document, t.data, t.row.path, mode, chunker)
+                else:
+                    t.future = workers.submit(
+                        prepare_document, t.data, t.row.path, mode, chunker, False, t.media_type
+                    )
             elif chunker is not None and t.chunk_set is None:
                 parsed = t.borrowed or self._store.parsed(t.parsed_id or 0)
                 t.future = workers.submit(chunk_document, parsed, chunker)
-            t.data = None  # the workers have it; holding it here would double the memory
+            # Otherwise they are kept: for a paid service, or for what is inside.
+            if t.future is None and t.holds is None:
+                t.data = None
 
     async def _parse_paid(
         self, paid: Sequence[tuple[Traveller, Inspected]], stages: frozenset[Stage]
@@ -215,10 +290,10 @@ class Preparing:
         if await asyncio.to_thread(self._find_stand_in, t):
             return
         future = self._router.workers.submit(
-            prepare_document, t.data, t.row.path, "local", None, True
+            prepare_document, t.data, t.row.path, "local", None, True, t.media_type
         )
         made = await _result_of(t, future)
-        if made is not None:
+        if isinstance(made, Prepared):
             t.borrowed = made.parsed
             t.parsed_id = await asyncio.to_thread(self._store_parse, t, made.parsed, None)
 

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tvdb_assets.errors import TvdbError
-from tvdb_assets.models import ParsedDocument, SourceFile, Stage
+from tvdb_assets.models import Member, ParsedDocument, SourceFile, Stage
 from tvdb_assets.storage.rows import DocumentRow, StoredChunkSet
+
+if TYPE_CHECKING:
+    from tvdb_assets.walk.members import Tally
 
 Value: TypeAlias = int | float | str | bool
 Metadata = Mapping[str, Value]
@@ -28,6 +31,8 @@ class Result:
     """What was stored already is still right; nothing was made."""
     metadata: Metadata = field(default_factory=dict)
     """Counts, seconds and names; never document text."""
+    is_member: bool = False
+    """Inside of another document, whose own result says how the partition ended."""
 
 
 @dataclass(slots=True)
@@ -35,12 +40,20 @@ class Traveller:
     """A document on its way through the stages of one batch."""
 
     row: DocumentRow
+    member: Member | None = None
+    """Where it is a member that its container has just listed."""
     source: SourceFile | None = None
     content_sha256: bytes | None = None
     fingerprint: str = ""
     data: bytes | None = None
     future: Future[Any] | None = None
-    """Of `Prepared`, or of `Inspected` where a paid service is to parse it."""
+    """Of `Prepared` or `Opened`, or of `Inspected` where a paid service is to parse it."""
+    holds: str | None = None
+    """The media type of a container, whose members are to be listed and walked."""
+    is_listed: bool = False
+    """Its members are those that are registered: its bytes were not asked for."""
+    members: Tally | None = None
+    """How its members ended, if it has any."""
     borrowed: ParsedDocument | None = None
     """The text of another document with the same bytes."""
     parsed_id: int | None = None
@@ -63,8 +76,13 @@ class Traveller:
 
     @property
     def suffix(self) -> str:
-        """Of its name, which settles what content leaves open."""
-        return suffix_of(self.row.path)
+        """Of its name, or what its container says, which settle what content leaves open."""
+        return self.media_type or suffix_of(self.row.path)
+
+    @property
+    def media_type(self) -> str | None:
+        """As its container says it."""
+        return self.member.media_type if self.member is not None else None
 
     def fail(self, stage: Stage, error: TvdbError) -> None:
         """It goes no further; the error is told of this document alone."""
@@ -76,6 +94,7 @@ class Traveller:
 
     def results(self, stages: frozenset[Stage]) -> Iterator[Result]:
         """One result a stage: a failed stage fails those after it, for the same reason."""
+        is_member = self.row.container_id is not None
         is_failed = False
         for stage in Stage:
             is_failed = is_failed or stage is self.failed_at
@@ -86,17 +105,22 @@ class Traveller:
                 metadata.update(
                     chunks=self.chunk_set.chunk_count, tokens=self.chunk_set.token_count
                 )
+            is_unchanged = {
+                Stage.PARSED_DOCUMENTS: not self.is_parse_new,
+                Stage.CHUNKS: not self.is_chunk_set_new,
+                Stage.EMBEDDINGS: bool(metadata.pop("unchanged", self.chunk_set is None)),
+            }
+            if self.members is not None:
+                is_unchanged[stage] = is_unchanged[stage] and stage not in self.members.changed
+                metadata = self.members.told(stage, metadata)
             yield Result(
                 self.row.partition_key,
                 self.row.path,
                 stage,
                 error=self.error if is_failed else None,
-                is_unchanged={
-                    Stage.PARSED_DOCUMENTS: not self.is_parse_new,
-                    Stage.CHUNKS: not self.is_chunk_set_new,
-                    Stage.EMBEDDINGS: bool(metadata.pop("unchanged", False)),
-                }[stage],
+                is_unchanged=is_unchanged[stage],
                 metadata=metadata,
+                is_member=is_member,
             )
 
 

@@ -11,6 +11,7 @@ import queue
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from tvdb_assets.storage.rows import Failure
 from tvdb_assets.storage.source import Source
 from tvdb_assets.walk.beside import Beside
 from tvdb_assets.walk.indexing import Indexing
+from tvdb_assets.walk.members import Inside, MemberWalk
 from tvdb_assets.walk.preparing import Preparing
 from tvdb_assets.walk.traveller import Result, Traveller
 
@@ -70,6 +72,7 @@ class Walk:
         self._switches = switches
         self._preparing = Preparing(store, sources, router, chunker, max_document_bytes)
         self._beside = Beside(store, index, sources, router, max_document_bytes)
+        self._inside = MemberWalk(store.members, router)
         self.embedded_texts = 0
         self.cached_texts = 0
         self._is_stopped = False
@@ -151,22 +154,40 @@ class Walk:
         """One batch from bytes to publication, under its claim."""
         try:
             began_at = await asyncio.to_thread(self._store.clock)
-            await asyncio.to_thread(self._preparing.begin, batch, stages)
-            await self._preparing.finish(batch, stages)
-            if indexing is not None:
-                # What search reads comes first, also where money runs out.
-                behind = await self._beside.take_along(batch, indexing, name)
-                await indexing.embed(batch, name)
-                await asyncio.to_thread(indexing.publish, batch)
-                _fail_behind(batch, behind)
-                self.embedded_texts = indexing.embedded_texts
-                self.cached_texts = indexing.cached_texts
-            if self._router.pays:
-                await asyncio.to_thread(self._note_costs, batch)
-            await asyncio.to_thread(self._record, batch, stages, began_at)
+            trip = _Trip(stages, indexing, name, began_at, done)
+            await self._through(batch, trip)
         finally:
             await asyncio.to_thread(claim.close)
         done([result for t in batch for result in t.results(stages)])
+
+    async def _through(
+        self, batch: list[Traveller], trip: _Trip, inside: Inside | None = None
+    ) -> None:
+        """Files, or members of one container, and all that is inside of them."""
+        stages, indexing = trip.stages, trip.indexing
+        container = inside.container if inside is not None else None
+        await asyncio.to_thread(self._preparing.begin, batch, stages, container)
+        await self._preparing.finish(batch, stages)
+
+        async def through(members: list[Traveller], within: Inside) -> None:
+            await self._through(members, trip, within)
+            trip.done([r for m in members for r in m.results(stages) if r.error is not None])
+
+        for t in batch:
+            if t.error is None and (t.holds is not None or t.is_listed):
+                await self._inside.walk(t, inside, stages, through)
+                t.data = None
+        if indexing is not None:
+            # What search reads comes first, also where money runs out.
+            behind = await self._beside.take_along(batch, indexing, trip.claim)
+            await indexing.embed(batch, trip.claim)
+            await asyncio.to_thread(indexing.publish, batch)
+            _fail_behind(batch, behind)
+            self.embedded_texts = indexing.embedded_texts
+            self.cached_texts = indexing.cached_texts
+        if self._router.pays:
+            await asyncio.to_thread(self._note_costs, batch)
+        await asyncio.to_thread(self._record, batch, stages, trip.began_at)
 
     def _batches(self, partition_keys: Sequence[str]) -> list[list[Traveller]]:
         # A document that was forgotten since the run was planned has no row: there is nothing
@@ -200,6 +221,15 @@ class Walk:
         self, batch: Sequence[Traveller], stages: frozenset[Stage], began_at: datetime
     ) -> None:
         """Write how each document ended; what was published stands."""
+        last = max(stages, key=list(Stage).index)
+        ended = [t for t in batch if t.error is None]
+        if Stage.PARSED_DOCUMENTS in stages and last is Stage.EMBEDDINGS:
+            kept = [i for t in ended if t.members is not None for i in t.members.kept]
+            self._store.members.drop_vanished([t.row.document_id for t in ended], kept)
+        for t in ended:
+            if t.members is not None and (verdict := t.members.verdict(t.row.path)) is not None:
+                t.fail(verdict[1], verdict[0])
+                t.is_behind = t.members.is_behind
         self._store.record_contents(
             {
                 t.row.document_id: (t.source.size, t.source.etag, t.content_sha256)
@@ -215,10 +245,17 @@ class Walk:
             ],
             began_at,
         )
-        if Stage.EMBEDDINGS not in stages:
-            last = max(stages, key=list(Stage).index)
-            advanced = [t.row.document_id for t in batch if t.error is None]
+        if last is not Stage.EMBEDDINGS:
+            advanced = [
+                t.row.document_id for t in batch if t.error is None and t.parsed_id is not None
+            ]
             self._store.mark_advanced(advanced, last)
+        for t in ended:
+            if t.members is not None and t.error is None:
+                t.is_degraded = t.is_degraded or t.members.is_degraded
+                self._store.members.settle(
+                    t.row.document_id, last, has_text=t.parsed_id is not None
+                )
 
 
 def _fail_behind(batch: Sequence[Traveller], behind: Mapping[int, TvdbError]) -> None:
@@ -229,3 +266,14 @@ def _fail_behind(batch: Sequence[Traveller], behind: Mapping[int, TvdbError]) ->
         if error is not None and t.error is None and not t.is_degraded:
             t.fail(Stage.EMBEDDINGS, error)
             t.is_behind = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Trip:
+    """What holds for a batch and all that is inside of it."""
+
+    stages: frozenset[Stage]
+    indexing: Indexing | None
+    claim: int
+    began_at: datetime
+    done: Callable[[list[Result]], None]

@@ -182,6 +182,7 @@ def make_msg(*, body: str | None = "The body.\r\nÜber \u20ac.", html: bytes | N
         "__substg1.0_0C1F001F": wide("ann@example.org"),
         "__substg1.0_0E04001F": wide("Bob"),
         "__attach_version1.0_#00000000/__substg1.0_3707001F": wide("bill.pdf"),
+        "__attach_version1.0_#00000000/__substg1.0_37010102": b"%PDF",
     }
     if body is not None:
         streams["__substg1.0_1000001F"] = wide(body)

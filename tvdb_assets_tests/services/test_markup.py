@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tvdb_assets.errors import ParseError
-from tvdb_assets.services.parsers import delimited, grid, limits
-from tvdb_assets.services.parsers.limits import Limits
+from tvdb_assets.limits import Limits
+from tvdb_assets.services.parsers import delimited
+from tvdb_assets.services.parsers.limits import using
 from tvdb_assets.services.parsing import parse_document
 
 
@@ -259,13 +260,10 @@ def test_json_outline_and_tables() -> None:
         "rows:\n\n| A | B |\n| --- | --- |\n| 1 | 2 |\n| 3 \\| 4 |  |"
     )
     deep = parse_document(b"[" * 100_000 + b"]" * 100_000, "deep.json")
-    assert deep.notes == ("1 document is not valid JSON; kept as text",)
+    assert deep.notes == ("it is not valid JSON; kept as text",)
 
 
-def test_json_lines_and_yaml() -> None:
-    lines = parse_document(b'{"a": 1, "t": "x"}\n\nbroken\n{"a": 2, "t": "y"}\n', "a.jsonl")
-    assert lines.text == "a: 1\nt: x\n\nbroken\n\na: 2\nt: y"
-    assert lines.notes == ("1 lines are not valid JSON; kept as text",)
+def test_json_of_many_values_and_yaml() -> None:
     assert _text('{"a": 1}\n{"a": 2}\n', "mislabelled.json") == "a: 1\na: 2"
     bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]"
     assert _text(bomb, "a.yaml") == bomb
@@ -283,10 +281,9 @@ def test_csv_delimiters_quotes_and_encodings() -> None:
     assert "10,000,000" in _error(b"a" * 10_000_001 + b",b", "a.csv").message
 
 
-def test_csv_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (grid, limits):
-        monkeypatch.setattr(module, "LIMITS", Limits(cells=5))
-    error = _error(b"a,b\n1,2\n3,4\n", "a.csv")
+def test_csv_limit() -> None:
+    with using(Limits(max_cells=5)):
+        error = _error(b"a,b\n1,2\n3,4\n", "a.csv")
     assert (error.code, "5 filled cells" in error.message) == ("over_limit", True)
     assert delimited.find_delimiter("a|b\nc|d", ",") == "|"
 

@@ -11,9 +11,10 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from tvdb_assets.errors import ParseError
+from tvdb_assets.limits import Limits
 from tvdb_assets.pipeline.validation import validate
-from tvdb_assets.services.parsers import image, limits, ocr, pdf
-from tvdb_assets.services.parsers.limits import Limits
+from tvdb_assets.services.parsers import image, ocr, pdf
+from tvdb_assets.services.parsers.limits import using
 from tvdb_assets.services.parsing import parse_document
 from tvdb_assets.services.preparing import most_pages, prepare_document
 from tvdb_assets.services.workers import WorkerPool
@@ -107,15 +108,15 @@ def test_only_pages_that_are_pictures_are_read() -> None:
     assert "1 of 4 pages are scans, read by OCR with" in parsed.notes[0]
 
 
-def test_scans_past_the_limit_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scans_past_the_limit_are_told() -> None:
     scan = _drawn(_WORDS, (1_240, 1_604))
-    monkeypatch.setattr(pdf, "LIMITS", Limits(ocr_pages=1))
-    parsed = parse_document(_pdf(scan, scan), "a.pdf")
+    with using(Limits(ocr_max_pages=1)):
+        parsed = parse_document(_pdf(scan, scan), "a.pdf")
     assert (parsed.facts["pages_ocr"], parsed.facts["pages_scanned"]) == (1, 1)
     assert "only the first 1 scans are read" in parsed.notes[1]
 
 
-def test_pictures_without_text_or_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_without_text_or_too_large() -> None:
     assert _error(_bytes(Image.new("L", (600, 400), "grey"), "PNG"), "a.png").code == "empty"
     with pytest.raises(ParseError) as caught:
         blank = Image.new("L", (1_240, 1_604), "white")
@@ -124,10 +125,10 @@ def test_pictures_without_text_or_too_large(monkeypatch: pytest.MonkeyPatch) -> 
     assert "tessdata" in caught.value.remedy
     good = _bytes(_drawn(), "PNG")
     assert _error(good[:200], "a.png").code == "corrupt"
-    monkeypatch.setattr(image, "LIMITS", Limits(picture_megapixels=0))
-    monkeypatch.setattr(limits, "LIMITS", Limits(picture_megapixels=0))
-    error = _error(good, "a.png")
-    assert (error.code, "`picture_megapixels`" in error.remedy) == ("over_limit", True)
+    with using(Limits(max_picture_megapixels=0)):
+        error = _error(good, "a.png")
+    assert error.code == "over_limit"
+    assert "TVDB_MAX_PICTURE_MEGAPIXELS" in error.remedy
 
 
 def test_without_data_of_a_language(monkeypatch: pytest.MonkeyPatch) -> None:

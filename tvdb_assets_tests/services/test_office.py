@@ -7,9 +7,11 @@ import struct
 import pytest
 
 from tvdb_assets.errors import ParseError
+from tvdb_assets.limits import Limits
 from tvdb_assets.pipeline.validation import validate
-from tvdb_assets.services.parsers import grid, limits, pptx
-from tvdb_assets.services.parsers.limits import Limits
+from tvdb_assets.services.members import Room, list_members
+from tvdb_assets.services.parsers import grid
+from tvdb_assets.services.parsers.limits import using
 from tvdb_assets.services.parsers.xlsx import format_kind, show_number
 from tvdb_assets.services.parsing import parse_document
 from tvdb_assets_tests.services.made_files import make_zip, rewritten
@@ -69,7 +71,7 @@ def test_xlsx_far_cells_cost_nothing() -> None:
     assert "AL2: v1\n" in text
 
 
-def test_xlsx_limits_and_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_xlsx_limits_and_damage() -> None:
     rows = "".join(f'<row r="{n}">{_cell(f"A{n}", str(n))}</row>' for n in range(1, 9))
     good = make_xlsx(rows)
     torn = rewritten(
@@ -78,11 +80,10 @@ def test_xlsx_limits_and_damage(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed = parse_document(torn, "a.xlsx")
     assert "1\n2\n3" in parsed.text
     assert parsed.notes == ("1 sheets are damaged; what comes before the damage is kept",)
-    monkeypatch.setattr(grid, "LIMITS", Limits(cells=7))
-    monkeypatch.setattr(limits, "LIMITS", Limits(cells=7))
-    error = _error(good, "a.xlsx")
+    with using(Limits(max_cells=7)):
+        error = _error(good, "a.xlsx")
     assert (error.code, "7 filled cells" in error.message) == ("over_limit", True)
-    assert "`cells`" in error.remedy
+    assert "TVDB_MAX_CELLS" in error.remedy
     assert _error(make_xlsx(""), "a.xlsx").code == "empty"
 
 
@@ -143,14 +144,14 @@ def test_pptx_slides_in_their_order_with_notes() -> None:
     assert parsed.notes == ("1 slides are hidden; they are read too",)
 
 
-def test_pptx_damage_and_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pptx_damage_and_limits() -> None:
     def damage(name: str, content: bytes) -> bytes:
         return b"<broken" if name.endswith("slide1.xml") else content
 
     parsed = parse_document(rewritten(make_pptx(), damage), "a.pptx")
     assert parsed.notes == ("1 slides are damaged and left out",)
-    monkeypatch.setattr(pptx, "LIMITS", Limits(pages=1))
-    assert _error(make_pptx(), "a.pptx").code == "over_limit"
+    with using(Limits(max_pages=1)):
+        assert _error(make_pptx(), "a.pptx").code == "over_limit"
 
 
 def test_ppt_shows_the_last_save_with_notes() -> None:
@@ -254,6 +255,7 @@ def test_msg_headers_body_and_named_attachments() -> None:
         "The body.\nÜber €."
     )
     assert (parsed.title, parsed.facts) == ("Claim 7", {"attachments": 1})
-    assert parsed.notes == ("attachments, not parsed: bill.pdf",)
+    [member] = list_members(make_msg(), parsed.media_type, Room(1, 9, 1 << 20))
+    assert (member.name, member.error) == ("bill.pdf", None)
     html = make_msg(body=None, html="<p>Only <b>HTML</b> — \u20ac</p>".encode("cp1252"))
     assert parse_document(html, "a.msg").text.endswith("\n\nOnly HTML — €")

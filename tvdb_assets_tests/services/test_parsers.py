@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from email.message import EmailMessage
 from itertools import pairwise
 
 import pikepdf
@@ -12,10 +14,12 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tvdb_assets.errors import ParseError
+from tvdb_assets.limits import Limits
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.pipeline.validation import validate
-from tvdb_assets.services.parsers import zipped
+from tvdb_assets.services.members import Room, list_members, take_members
 from tvdb_assets.services.parsers.assemble import find_headings
+from tvdb_assets.services.parsers.limits import using
 from tvdb_assets.services.parsing import parse_document
 from tvdb_assets_tests.services.made_files import (
     MAIL,
@@ -132,8 +136,8 @@ def test_docx_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _error(good[: len(good) // 2], "a.docx").code == "corrupt"
     bomb = rewritten(good, lambda name, c: b" " * (8 << 20) if name == "word/document.xml" else c)
     assert len(bomb) < 1 << 20
-    monkeypatch.setattr(zipped, "EXPANDED_MIB", 4)
-    error = _error(bomb, "a.docx")
+    with using(Limits(max_expanded_mib=4)):
+        error = _error(bomb, "a.docx")
     assert (error.code, "4 MiB" in error.message) == ("expands_too_far", True)
 
 
@@ -324,7 +328,32 @@ def test_mail_headers_body_and_named_attachments() -> None:
     )
     assert parsed.title == "Schäden"
     assert parsed.facts["attachments"] == 1
-    assert parsed.notes == ("attachments, not parsed: bill.pdf",)
+    assert list(_inside(MAIL, "message/rfc822")) == [("bill.pdf", b"%PDF")]
+
+
+def test_attached_mails_are_apart_and_pictures_in_the_text_are_none() -> None:
+    inner = EmailMessage()
+    inner["Subject"] = "Inner"
+    inner.set_content("Only in the inner one.")
+    mail = EmailMessage()
+    mail["Subject"] = "Outer"
+    mail.set_content("The outer text.")
+    mail.add_attachment(inner)
+    mail.add_attachment(b"x,y", maintype="text", subtype="csv", filename="../a.csv")
+    mail.add_attachment(b"logo", maintype="image", subtype="png", filename="l.png", cid="<1>")
+    mail.add_attachment(b"signed", maintype="application", subtype="pkcs7-signature")
+    parsed = parse_document(mail.as_bytes(), "a.eml")
+    assert parsed.text == "Subject: Outer\n\nThe outer text."
+    assert parsed.facts["attachments"] == 2
+    [(_, attached), table] = _inside(mail.as_bytes(), "message/rfc822")
+    assert "Only in the inner one." in parse_document(attached, "inner.eml").text
+    assert table == ("%2E%2E/a.csv", b"x,y")
+
+
+def _inside(data: bytes, media_type: str) -> Iterator[tuple[str, bytes]]:
+    members = list_members(data, media_type, Room(1, 100, 1 << 20))
+    taken = take_members(data, media_type, [member.position for member in members])
+    return zip((member.name for member in members), taken, strict=True)
 
 
 def test_mail_with_html_only_and_broken_mail() -> None:

@@ -14,7 +14,7 @@ from tvdb_assets.services.parsers.assemble import make
 from tvdb_assets.services.parsers.base import BaseParser
 from tvdb_assets.services.parsers.decode import decode
 from tvdb_assets.services.parsers.html_markdown import Element, drop_invisible, parse_tree, render
-from tvdb_assets.services.parsers.limits import LIMITS, over_limit
+from tvdb_assets.services.parsers.limits import allowed, over_limit
 from tvdb_assets.services.parsers.ooxml import inside
 from tvdb_assets.services.parsers.refusals import corrupt, empty
 
@@ -47,8 +47,8 @@ class EpubParser(BaseParser):
         parts: list[str] = []
         tables = missing = 0
         for number, reference in enumerate(package.iterfind("{*}spine/{*}itemref")):
-            if number == LIMITS.members:
-                raise over_limit(_WHAT, "members", "chapters")
+            if number == allowed().max_members:
+                raise over_limit(_WHAT, "max_members", "chapters")
             name, item = items.get(reference.get("idref"), ("", None))
             if item is None or "nav" in (item.get("properties") or "").split():
                 continue

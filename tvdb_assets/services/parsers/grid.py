@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tvdb_assets.services.parsers.limits import LIMITS, over_limit
+from tvdb_assets.services.parsers.limits import allowed, over_limit
 
 Row = Mapping[int, str]
 """Filled cells of a row by their 0-based column."""
@@ -22,7 +22,7 @@ class CellBudget:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._left = LIMITS.cells
+        self._left = allowed().max_cells
 
     def spend(self, cells: int) -> None:
         """Count some.
@@ -32,7 +32,7 @@ class CellBudget:
         """
         self._left -= cells
         if self._left < 0:
-            raise over_limit(self._what, "cells", "filled cells")
+            raise over_limit(self._what, "max_cells", "filled cells")
 
 
 def sheet_markdown(rows: Iterable[tuple[int, Row]]) -> tuple[str, int]:

@@ -14,7 +14,7 @@ from tvdb_assets.models import ParsedDocument
 from tvdb_assets.services.parsers import ocr
 from tvdb_assets.services.parsers.assemble import make
 from tvdb_assets.services.parsers.base import BaseParser
-from tvdb_assets.services.parsers.limits import LIMITS, over_limit
+from tvdb_assets.services.parsers.limits import allowed, over_limit
 from tvdb_assets.services.parsers.refusals import corrupt, empty, unsupported
 
 if TYPE_CHECKING:
@@ -93,15 +93,15 @@ def _pictures(data: bytes) -> Iterator[tuple[Image, float]]:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
             frames = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
-            if frames > LIMITS.ocr_pages:
-                raise over_limit(_WHAT, "ocr_pages", "pages to read by OCR")
+            if frames > allowed().ocr_max_pages:
+                raise over_limit(_WHAT, "ocr_max_pages", "pages to read by OCR")
             if _RAW_PHOTOGRAPH in getattr(picture, "tag_v2", ()):
                 raise _raw()
             dpi = _resolution(picture)
             for frame in range(frames):
                 picture.seek(frame)
-                if picture.width * picture.height > LIMITS.picture_megapixels * 1_000_000:
-                    raise over_limit(_WHAT, "picture_megapixels", "megapixels")
+                if picture.width * picture.height > allowed().max_picture_megapixels * 1_000_000:
+                    raise over_limit(_WHAT, "max_picture_megapixels", "megapixels")
                 yield _ready(picture, dpi)
     except ParseError:
         raise
@@ -114,7 +114,7 @@ def _ready(picture: Image, dpi: float) -> tuple[Image, float]:
 
     upright = ocr.flat(ImageOps.exif_transpose(picture))
     if dpi < _COARSE_DPI and upright.width * upright.height <= _MOST_ENLARGED:
-        factor = LIMITS.ocr_dpi / dpi
+        factor = allowed().ocr_dpi / dpi
         factor = min(factor, 4.0)
         size = (max(1, round(upright.width * factor)), max(1, round(upright.height * factor)))
         return upright.resize(size), dpi * factor

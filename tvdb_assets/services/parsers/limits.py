@@ -1,54 +1,51 @@
-"""How much of a document is read: every bound that a parser keeps, in one place.
+"""The limits that hold for what is parsed now, and the refusal that names one.
 
-What belongs here: numbers, each with its unit, and the refusal that names it. What does
-not: time and memory, which the parent of a worker watches (`services.workers`).
+What belongs here: how limits reach a parser. What does not: the numbers
+(`tvdb_assets.limits`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from tvdb_assets.errors import ParseError
+from tvdb_assets.limits import Limits, setting_of
+
+_current: ContextVar[Limits] = ContextVar("limits", default=Limits())  # noqa: B039  it is frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Defaults that ordinary documents don't come near."""
-
-    cells: int = 1_000_000
-    """Filled cells of all sheets of a workbook, or of a CSV file."""
-    pages: int = 20_000
-    """Pages, slides or sheets."""
-    expanded_mib: int = 512
-    """What an archive may unpack to, with the archives inside it."""
-    members: int = 10_000
-    """Files of an archive, or messages of a mailbox."""
-    depth: int = 3
-    """Archives and mails inside each other."""
-    ocr_pages: int = 200
-    """Pages of one document whose text is read from their picture."""
-    ocr_dpi: int = 300
-    """Dots per inch at which a PDF page is drawn for that."""
-    picture_megapixels: int = 100
-    """A larger picture is refused before it is unpacked."""
+def allowed() -> Limits:
+    """What a parser must keep to."""
+    return _current.get()
 
 
-LIMITS = Limits()
+def use(limits: Limits) -> None:
+    """Let these hold from now on: the first thing that a worker process is told."""
+    _current.set(limits)
 
 
-def over_limit(what: str, name: str, unit: str, scale: int = 1) -> ParseError:
-    """The refusal of what passes a limit; it says the limit's value and where it stands.
+@contextmanager
+def using(limits: Limits) -> Iterator[None]:
+    """Let these hold within the block."""
+    token = _current.set(limits)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def over_limit(what: str, name: str, unit: str) -> ParseError:
+    """The refusal of what passes a limit; it says the limit's value and its setting.
 
     Args:
         what: The document, e.g. ``workbook``.
         name: The field of `Limits`.
         unit: What is counted, e.g. ``filled cells``.
-        scale: By which the field's value is divided to be read.
     """
-    value = getattr(LIMITS, name) // scale
     return ParseError(
         "over_limit",
-        f"The {what} has more than {value:,} {unit}, which is the limit.",
-        remedy=f"Split it into smaller documents, or raise `{name}` in "
-        "tvdb_assets/services/parsers/limits.py.",
+        f"The {what} has more than {getattr(allowed(), name):,} {unit}, which is the limit.",
+        remedy=f"Split it into smaller documents, or raise {setting_of(name)}.",
     )

@@ -1,20 +1,24 @@
 """Outlook messages (MSG): a header block and the body, as of any other mail.
 
-What belongs here: the properties of one message. What does not: the container
-(`compound`), attachments' own text, which are only named.
+What belongs here: the properties of one message, and its attachments. What does not: the file's
+own structure (`compound`); the attachments' own text, as they are documents of their own.
 """
 
 from __future__ import annotations
 
+import mimetypes
 import struct
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.services.parsers.assemble import make
 from tvdb_assets.services.parsers.base import BaseParser
 from tvdb_assets.services.parsers.compound import Compound
 from tvdb_assets.services.parsers.decode import decode
-from tvdb_assets.services.parsers.refusals import empty
+from tvdb_assets.services.parsers.protocol import Entry
+from tvdb_assets.services.parsers.refusals import corrupt, empty
 
 _WHAT = "Outlook message"
 _SUBJECT, _BODY, _HTML, _RTF = "0037", "1000", "1013", "1009"
@@ -22,9 +26,10 @@ _TO, _CC, _SENDER_NAME, _SENDER_MAIL, _SENDER_SMTP = "0E04", "0E03", "0C1A", "0C
 _LONG_NAME, _SHORT_NAME, _SHOWN_NAME = "3707", "3704", "3001"
 _SENT, _RECEIVED = 0x0039, 0x0E06
 _PAGES = (0x3FDE, 0x3FFD)  # code page of the body, of the message
-_HEAD = 32
+_DATA, _MIME_TYPE, _CONTENT_ID = "3701", "370E", "3712"
+_PROPERTIES, _ATTACHMENT = "__properties_version1.0", "__attach_version1.0_"
+_HEAD, _INNER_HEAD = 32, 24  # bytes before the properties
 _MOST_RTF = 64 * 1024 * 1024
-_MOST_NAMES = 20
 
 
 class MsgParser(BaseParser):
@@ -34,34 +39,20 @@ class MsgParser(BaseParser):
     name = "Outlook message (MSG)"
     service = "olefile"
     also = ("compressed-rtf", "lxml")
-    kept = "sender, recipients, subject, date, body, names of attachments"
-    lost = "attachments' content, other properties"
+    revision = 2
+    kept = "sender, recipients, subject, date, body; each attachment, as a document of its own"
+    lost = "pictures within the text, attachments of attached messages, other properties"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a message, or another Outlook item that has a text."""
         compound = Compound(data, _WHAT)
-        numbers = _numbers(compound.read("__properties_version1.0") or b"")
+        numbers = _numbers(compound.read(_PROPERTIES) or b"")
         encoding = _encoding(numbers)
         message = _Properties(compound, (), encoding)
-        sender = message.text(_SENDER_NAME)
-        address = message.text(_SENDER_SMTP) or message.text(_SENDER_MAIL)
-        if address and "@" in address and address != sender:
-            sender = f"{sender} <{address}>".strip()
-        moment = numbers.get(_SENT) or numbers.get(_RECEIVED)
-        fields = (
-            ("From", sender),
-            ("To", message.text(_TO)),
-            ("Cc", message.text(_CC)),
-            ("Subject", message.text(_SUBJECT)),
-            ("Date", _date(moment) if moment else ""),
-        )
-        header = "\n".join(f"{name}: {value}" for name, value in fields if value)
-        body = _body(message, numbers)
-        names = _attachments(compound, encoding)
+        header, body = _header(message, numbers), _body(message, numbers)
+        attached = sum(1 for _ in self.entries(data))
         if not (header or body):
             raise empty("The message")
-        listed = ", ".join(names[:_MOST_NAMES])
-        more = len(names) - _MOST_NAMES
         return make(
             ["\n\n".join(part for part in (header, body) if part)],
             media_type=media_type,
@@ -69,13 +60,24 @@ class MsgParser(BaseParser):
             service=self.service,
             model="message",
             title=message.text(_SUBJECT) or None,
-            notes=(
-                f"attachments, not parsed: {listed}" + (f" and {more} more" if more > 0 else ""),
-            )
-            if names
-            else (),
-            facts={"attachments": len(names)},
+            facts={"attachments": attached},
         )
+
+    def entries(self, data: bytes) -> Iterator[Entry]:
+        """The attachments of a message; a message that is attached gives its text."""
+        compound = Compound(data, _WHAT)
+        encoding = _encoding(_numbers(compound.read(_PROPERTIES) or b""))
+        for folder in dict.fromkeys(
+            path[0] for path in compound.names() if path[0].startswith(_ATTACHMENT)
+        ):
+            attachment = _Properties(compound, (folder,), encoding)
+            shown = map(attachment.text, (_LONG_NAME, _SHORT_NAME, _SHOWN_NAME))
+            name = next(filter(None, shown), "attached")[:120]
+            inner = (folder, f"__substg1.0_{_DATA}000D")
+            if compound.read(*inner, _PROPERTIES) is not None:
+                yield Entry(f"{name}.txt", partial(_attached_text, compound, inner), "text/plain")
+            elif not (attachment.text(_CONTENT_ID) and _is_picture(attachment, name)):
+                yield Entry(name, partial(_attached, attachment))
 
 
 class _Properties:
@@ -102,10 +104,10 @@ class _Properties:
         return " ".join(self.verbatim(number).split())[:2_000]
 
 
-def _numbers(stream: bytes) -> dict[int, int]:
+def _numbers(stream: bytes, head: int = _HEAD) -> dict[int, int]:
     """Numbers and times, by property."""
     found: dict[int, int] = {}
-    for place in range(_HEAD, len(stream) - 15, 16):
+    for place in range(head, len(stream) - 15, 16):
         tag, _, value = struct.unpack_from("<IIQ", stream, place)
         if tag & 0xFFFF in {0x0003, 0x0040}:
             found[tag >> 16] = value if tag & 0xFFFF == 0x0040 else value & 0xFFFFFFFF
@@ -154,18 +156,39 @@ def _from_rtf(packed: bytes) -> str:
         return ""  # its library raises bare exceptions; the header block stays
 
 
-def _attachments(compound: Compound, encoding: str) -> list[str]:
-    folders = dict.fromkeys(
-        path[0] for path in compound.names() if path[0].startswith("__attach_version1.0_")
+def _header(message: _Properties, numbers: dict[int, int]) -> str:
+    sender = message.text(_SENDER_NAME)
+    address = message.text(_SENDER_SMTP) or message.text(_SENDER_MAIL)
+    if address and "@" in address and address != sender:
+        sender = f"{sender} <{address}>".strip()
+    moment = numbers.get(_SENT) or numbers.get(_RECEIVED)
+    fields = (
+        ("From", sender),
+        ("To", message.text(_TO)),
+        ("Cc", message.text(_CC)),
+        ("Subject", message.text(_SUBJECT)),
+        ("Date", _date(moment) if moment else ""),
     )
-    names = []
-    for folder in folders:
-        attachment = _Properties(compound, (folder,), encoding)
-        name = next(
-            filter(None, map(attachment.text, (_LONG_NAME, _SHORT_NAME, _SHOWN_NAME))), "unnamed"
-        )
-        names.append(name[:120])
-    return names
+    return "\n".join(f"{name}: {value}" for name, value in fields if value)
 
 
-PARSER = MsgParser()
+def _attached(attachment: _Properties, most: int) -> bytes:
+    content = attachment.binary(_DATA)
+    if content is None:
+        raise corrupt("attachment", "its content is missing")
+    return content
+
+
+def _attached_text(compound: Compound, folder: tuple[str, ...], most: int) -> bytes:
+    numbers = _numbers(compound.read(*folder, _PROPERTIES) or b"", _INNER_HEAD)
+    message = _Properties(compound, folder, _encoding(numbers))
+    parts = (_header(message, numbers), _body(message, numbers))
+    return "\n\n".join(part for part in parts if part).encode()
+
+
+def _is_picture(attachment: _Properties, name: str) -> bool:
+    kind = attachment.text(_MIME_TYPE) or mimetypes.guess_type(name)[0] or ""
+    return kind.startswith("image/")
+
+
+PARSER = CONTAINER = MsgParser()

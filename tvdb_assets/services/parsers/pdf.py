@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.services.parsers import ocr
 from tvdb_assets.services.parsers.assemble import make
-from tvdb_assets.services.parsers.limits import LIMITS, over_limit
+from tvdb_assets.services.parsers.limits import allowed, over_limit
 from tvdb_assets.services.parsers.refusals import corrupt, encrypted
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ _OPTIONS: dict[str, Any] = {
     "extract_form_fields": True,
     "continue_on_page_error": True,
     "include_complexity": True,
-    "max_pages": LIMITS.pages + 1,
     "num_workers": 1,
     "quiet": True,
 }
@@ -79,7 +78,8 @@ class PdfParser:
         pictures: dict[int, float] = {}
         turned: dict[int, int] = {}
         try:
-            parser = LiteParse(**_OPTIONS)
+            most = allowed().max_pages
+            parser = LiteParse(**_OPTIONS, max_pages=most + 1)
             for batch in parser.parse_batches(source, _BATCH_PAGES):
                 for page in batch.result.pages:
                     text, is_whole = _page_text(page)
@@ -92,17 +92,18 @@ class PdfParser:
                 for error in batch.result.page_errors:
                     failed += 1
                     _place(pages, error.page_num, "")
-            if len(pages) > LIMITS.pages:
-                raise over_limit("PDF", "pages", "pages")
+            if len(pages) > most:
+                raise over_limit("PDF", "max_pages", "pages")
             if turned:
                 upright = LiteParse(
                     **_OPTIONS,
+                    max_pages=most + 1,
                     target_pages=",".join(map(str, turned)),
                     page_orientation_corrections=list(turned.items()),
                 )
                 for page in upright.parse(source).pages:
                     pages[page.page_num - 1] = _page_text(page)[0]
-            read = ocr.read_pages(source, dict(islice(pictures.items(), LIMITS.ocr_pages)))
+            read = ocr.read_pages(source, dict(islice(pictures.items(), allowed().ocr_max_pages)))
         except ParseError as error:
             # The library tells a missing password only by its words.
             if "password" in str(error).lower():
@@ -126,10 +127,9 @@ class PdfParser:
                 f"{len(by_ocr)} of {len(pages)} pages are scans, "
                 f"read by OCR with {sure} % confidence"
             )
-        if len(pictures) > LIMITS.ocr_pages:
+        if len(pictures) > allowed().ocr_max_pages:
             notes.append(
-                f"only the first {LIMITS.ocr_pages} scans are read (`ocr_pages` in "
-                "tvdb_assets/services/parsers/limits.py)"
+                f"only the first {allowed().ocr_max_pages} scans are read (TVDB_OCR_MAX_PAGES)"
             )
         if scanned:
             notes.append(f"{scanned} of {len(pages)} pages are pictures without legible text")

@@ -17,7 +17,7 @@ from tvdb_assets.models import ParsedDocument
 from tvdb_assets.services.parsers.assemble import make
 from tvdb_assets.services.parsers.base import BaseParser
 from tvdb_assets.services.parsers.compound import Compound
-from tvdb_assets.services.parsers.limits import LIMITS, over_limit
+from tvdb_assets.services.parsers.limits import allowed, over_limit
 from tvdb_assets.services.parsers.refusals import corrupt, empty, encrypted
 
 _WHAT = "old PowerPoint presentation"
@@ -144,8 +144,8 @@ def _slides(data: bytes, user: bytes) -> list[str]:
             slides = _entries(data, part)
         elif part.kind == _LIST and part.instance == _NOTES_LIST:
             notes = {entry.number: entry for entry in _entries(data, part)}
-    if len(slides) > LIMITS.pages:
-        raise over_limit(_WHAT, "pages", "slides")
+    if len(slides) > allowed().max_pages:
+        raise over_limit(_WHAT, "max_pages", "slides")
     return [_slide(data, entry, places, notes) for entry in slides]
 
 

@@ -14,7 +14,7 @@ from tvdb_assets.services.parsers.assemble import make
 from tvdb_assets.services.parsers.base import BaseParser
 from tvdb_assets.services.parsers.grid import pipe_table
 from tvdb_assets.services.parsers.html_markdown import Element
-from tvdb_assets.services.parsers.limits import LIMITS, over_limit
+from tvdb_assets.services.parsers.limits import allowed, over_limit
 from tvdb_assets.services.parsers.ooxml import core_title, relations
 from tvdb_assets.services.parsers.refusals import corrupt, empty
 
@@ -40,8 +40,8 @@ class PptxParser(BaseParser):
         pages: list[str] = []
         with_notes = hidden = missing = tables = 0
         for part in _slides(members):
-            if len(pages) == LIMITS.pages:
-                raise over_limit(_WHAT, "pages", "slides")
+            if len(pages) == allowed().max_pages:
+                raise over_limit(_WHAT, "max_pages", "slides")
             root = safe_xml.try_read(members.get(part))
             if root is None or root.find("{*}cSld/{*}spTree") is None:
                 missing += 1

@@ -1,26 +1,24 @@
-"""What a parser is, to those who call one.
+"""What a parser and a container are, to those who call one.
 
-What belongs here: the protocol alone. What does not: choosing a parser (the package's
+What belongs here: the protocols alone. What does not: choosing one (the package's
 ``__init__``) or any format.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from tvdb_assets.models import ParsedDocument
 
 
-class Parser(Protocol):
-    """Makes text of the bytes of one or several media types.
-
-    A module of this package that assigns one to ``PARSER`` is found by that name. Libraries
-    are imported inside `parse`, so that asking for a fingerprint costs nothing.
-    """
+class Format(Protocol):
+    """What is said of one or several media types, whoever reads them."""
 
     @property
     def media_types(self) -> frozenset[str]:
-        """The media types, as `sniff` names them, that it parses."""
+        """The media types, as `sniff` names them, that it reads."""
         ...
 
     @property
@@ -53,6 +51,14 @@ class Parser(Protocol):
         """Changes whenever the same bytes may give another text."""
         ...
 
+
+class Parser(Format, Protocol):
+    """Makes text of the bytes of one or several media types.
+
+    A module of this package that assigns one to ``PARSER`` is found by that name. Libraries
+    are imported inside `parse`, so that asking for a fingerprint costs nothing.
+    """
+
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse ``data``, which was sniffed as ``media_type``.
 
@@ -63,5 +69,36 @@ class Parser(Protocol):
 
         Raises:
             ParseError: the bytes give no text; any other exception means they are corrupt.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document inside of a container, not taken out yet."""
+
+    name: str
+    """As the container has it."""
+    read: Callable[[int], bytes]
+    """Its bytes, or the first of them: may stop once it has more than so many.
+
+    Raises a `ParseError` for one that can't be taken out.
+    """
+    media_type: str | None = None
+    """Where the container says it; None leaves it to content and name."""
+
+
+class Container(Format, Protocol):
+    """Lists the documents inside of a document, each to be parsed by itself.
+
+    A module of this package that assigns one to ``CONTAINER`` is found by that name. Media
+    types that have a parser too, such as mail, are documents with others inside.
+    """
+
+    def entries(self, data: bytes) -> Iterator[Entry]:
+        """The documents inside, in an order that only the bytes decide.
+
+        Raises:
+            ParseError: it can't be opened; any other exception means that it is corrupt.
         """
         ...

@@ -59,6 +59,23 @@ def expands_too_far(what: str, limit_mib: int) -> ParseError:
     return ParseError(
         "expands_too_far",
         f"The {what} unpacks to more than {limit_mib} MiB.",
-        remedy="Split it into smaller documents, or raise `expanded_mib` in "
-        "tvdb_assets/services/parsers/limits.py.",
+        remedy="Split it into smaller documents, or raise TVDB_MAX_EXPANDED_MIB.",
+    )
+
+
+def is_container(what: str) -> ParseError:
+    """It is no document but holds some, and was to be parsed as one."""
+    return ParseError(
+        "container",
+        f"This is {what}, which holds documents and has no text of its own.",
+        remedy="Ingest it, which makes a document of each that is inside, or unpack it.",
+    )
+
+
+def too_large(limit_mib: int) -> ParseError:
+    """A document inside of another one is larger than the limit."""
+    return ParseError(
+        "too_large",
+        f"It has more than {limit_mib} MiB, which is the limit.",
+        remedy="Leave it out of its container or split it, or raise TVDB_MAX_DOCUMENT_MIB.",
     )

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from tvdb_assets.services.parsers import ole, zipped
 from tvdb_assets.services.parsers.decode import decode
 
+PARQUET = "application/vnd.apache.parquet"
 _HEAD = 65_536  # bytes that are looked at to tell text from binary
 
 # Extension -> media type. The first block are kinds of text that only a name tells apart.
@@ -65,6 +66,7 @@ _OTHER_KINDS = {
     "bmp": "image/bmp",
     "gif": "image/gif",
     "webp": "image/webp",
+    "parquet": PARQUET,
     **zipped.EXTENSIONS,
     **ole.EXTENSIONS,
 }
@@ -84,6 +86,8 @@ _NAMES = {
     "application/x-tar": "an archive (TAR)",
     "application/x-7z-compressed": "an archive (7Z)",
     "application/json": "JSON",
+    "application/jsonl": "JSON Lines",
+    PARQUET: "Parquet",
     "application/xml": "XML",
     "application/octet-stream": "binary data of no known kind",
     **zipped.NAMES,
@@ -167,6 +171,8 @@ def sniff(data: bytes, path: str) -> Sniffed:
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         kind, is_encrypted, damage = zipped.identify(data)
         return Sniffed(kind or "application/zip", is_encrypted=is_encrypted, damage=damage)
+    if head.startswith(b"PAR1"):
+        return Sniffed(PARQUET)
     if head.startswith(ole.MAGIC):
         kind, is_encrypted = ole.identify(data)
         return Sniffed(kind, is_encrypted=is_encrypted)

@@ -17,7 +17,7 @@ from tvdb_assets.services.parsers.decode import decode
 from tvdb_assets.services.parsers.grid import pipe_table
 from tvdb_assets.services.parsers.refusals import empty
 
-_JSON, _LINES, _YAML = "application/json", "application/jsonl", "application/yaml"
+_JSON, _YAML = "application/json", "application/yaml"
 _MOST_DEPTH = 200
 _MOST_COLUMNS = 30
 _LONGEST_CELL = 300  # characters: a longer value reads badly in a table
@@ -26,8 +26,8 @@ _LONGEST_CELL = 300  # characters: a longer value reads badly in a table
 class StructuredParser(BaseParser):
     """An outline of JSON, in which escapes are characters again; YAML as it is written."""
 
-    media_types = frozenset({_JSON, _LINES, _YAML})
-    name = "JSON, JSON Lines, YAML"
+    media_types = frozenset({_JSON, _YAML})
+    name = "JSON, YAML"
     service = "chardetng-py"
     kept = "names and values in their order, lists of like records as tables"
     lost = "quotes, brackets, types"
@@ -39,15 +39,11 @@ class StructuredParser(BaseParser):
         writer = _Writer()
         text = decoded.text
         if media_type != _YAML:
-            records = _lines(text) if media_type == _LINES else _whole(text)
-            bad = 0
             parts: list[str] = []
-            for value, source in records:
-                bad += value is _BAD
-                parts.append(source if value is _BAD else writer.outline(value))
-            if bad:
-                where = "lines are" if media_type == _LINES else "document is"
-                notes.append(f"{bad} {where} not valid JSON; kept as text")
+            for value, source in _whole(text):
+                if value is BAD:
+                    notes.append("it is not valid JSON; kept as text")
+                parts.append(source if value is BAD else writer.outline(value))
             # Records of one line each need no space between them.
             gap = "\n" if all("\n" not in part for part in parts) else "\n\n"
             text = gap.join(part for part in parts if part.strip())
@@ -65,23 +61,25 @@ class StructuredParser(BaseParser):
         )
 
 
-_BAD = object()
+BAD = object()
+"""Stands for what is not valid JSON."""
 
 
-def _load(source: str) -> Any:
+def load(source: str) -> Any:
+    """A JSON value, or `BAD`."""
     try:
         # Numbers stay as they are written.
         return json.loads(source, parse_int=str, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError):
-        return _BAD
+        return BAD
 
 
 def _whole(text: str) -> Iterator[tuple[Any, str]]:
-    value = _load(text)
-    if value is _BAD and "\n" in text.strip():
+    value = load(text)
+    if value is BAD and "\n" in text.strip():
         records = list(_lines(text))
         # Many programs name JSON Lines .json.
-        if all(value is not _BAD and isinstance(value, dict) for value, _ in records):
+        if all(value is not BAD and isinstance(value, dict) for value, _ in records):
             yield from records
             return
     yield value, text
@@ -90,7 +88,13 @@ def _whole(text: str) -> Iterator[tuple[Any, str]]:
 def _lines(text: str) -> Iterator[tuple[Any, str]]:
     for line in text.split("\n"):
         if line.strip():
-            yield _load(line), line
+            yield load(line), line
+
+
+def outline(value: Any) -> tuple[str, int]:
+    """A value as names and values, one a line, and how many tables are in it."""
+    writer = _Writer()
+    return writer.outline(value), writer.tables
 
 
 class _Writer:

@@ -14,7 +14,7 @@ from tvdb_assets.models import ParsedDocument
 from tvdb_assets.services.parsers.assemble import make
 from tvdb_assets.services.parsers.base import BaseParser
 from tvdb_assets.services.parsers.grid import CellBudget, sheet_markdown
-from tvdb_assets.services.parsers.limits import LIMITS, over_limit
+from tvdb_assets.services.parsers.limits import allowed, over_limit
 from tvdb_assets.services.parsers.refusals import corrupt, empty, encrypted
 from tvdb_assets.services.parsers.xlsx import show_number
 
@@ -47,8 +47,8 @@ class XlsParser(BaseParser):
         tables = broken = 0
         budget = CellBudget(_WHAT)
         for number, title in enumerate(names):
-            if number == LIMITS.pages:
-                raise over_limit(_WHAT, "pages", "sheets")
+            if number == allowed().max_pages:
+                raise over_limit(_WHAT, "max_pages", "sheets")
             try:
                 text, count = sheet_markdown(_rows(book, book.sheet_by_index(number), budget))
             except (ParseError, MemoryError):

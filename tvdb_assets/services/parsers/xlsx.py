@@ -19,7 +19,7 @@ from tvdb_assets.services.parsers.assemble import make
 from tvdb_assets.services.parsers.base import BaseParser
 from tvdb_assets.services.parsers.grid import CellBudget, sheet_markdown
 from tvdb_assets.services.parsers.html_markdown import Element
-from tvdb_assets.services.parsers.limits import LIMITS, over_limit
+from tvdb_assets.services.parsers.limits import allowed, over_limit
 from tvdb_assets.services.parsers.ooxml import core_title, relations
 from tvdb_assets.services.parsers.refusals import corrupt, empty
 
@@ -50,8 +50,8 @@ class XlsxParser(BaseParser):
         tables = hidden = broken = 0
         budget = CellBudget(_WHAT)
         for title, part, is_hidden in book.sheets():
-            if len(pages) == LIMITS.pages:
-                raise over_limit(_WHAT, "pages", "sheets")
+            if len(pages) == allowed().max_pages:
+                raise over_limit(_WHAT, "max_pages", "sheets")
             content = members.get(part)
             if content is None:
                 broken += 1

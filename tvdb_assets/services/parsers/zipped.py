@@ -9,10 +9,9 @@ import io
 import zipfile
 import zlib
 
-from tvdb_assets.services.parsers.limits import LIMITS
+from tvdb_assets.services.parsers.limits import allowed
 from tvdb_assets.services.parsers.refusals import corrupt, expands_too_far
 
-EXPANDED_MIB = LIMITS.expanded_mib
 _MIB = 1024 * 1024
 _MEMBERS = 20_000
 _SMALL = 256 * 1024  # bytes of a member that only names the format
@@ -59,9 +58,12 @@ def identify(data: bytes) -> tuple[str | None, bool, str | None]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()[:_MEMBERS]
-            if any(member.flag_bits & 1 for member in members):
-                return _kind(archive, members), True, None
             kind = _kind(archive, members)
+            files = [member for member in members if not member.is_dir()]
+            is_locked = [bool(file.flag_bits & 1) for file in files]
+            # Of the files of an archive, each that is locked fails by itself.
+            if any(is_locked) if kind is not None else all(is_locked) and files:
+                return kind, True, None
             locked = kind is not None and b"encryption-data" in _read(
                 archive, "META-INF/manifest.xml"
             )
@@ -93,19 +95,20 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def check_expansion(data: bytes, what: str) -> dict[str, bytes]:
-    """Every XML member, unpacked within `EXPANDED_MIB`; see `read_members`."""
+    """Every XML member, unpacked within `Limits.max_expanded_mib`; see `read_members`."""
     return read_members(data, what, (".xml", ".rels"))
 
 
 def read_members(data: bytes, what: str, endings: tuple[str, ...]) -> dict[str, bytes]:
-    """The members whose names end so, unpacked within `EXPANDED_MIB`.
+    """The members whose names end so, unpacked within `Limits.max_expanded_mib`.
 
     A directory can lie about sizes, so what counts is what comes out.
 
     Raises:
         ParseError: ``expands_too_far`` or ``corrupt``.
     """
-    left = EXPANDED_MIB * _MIB
+    limit = allowed().max_expanded_mib
+    left = limit * _MIB
     found: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -116,7 +119,7 @@ def read_members(data: bytes, what: str, endings: tuple[str, ...]) -> dict[str, 
                     content = stream.read(left + 1)
                 left -= len(content)
                 if left < 0:
-                    raise expands_too_far(what, EXPANDED_MIB)
+                    raise expands_too_far(what, limit)
                 found[member.filename] = content
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise corrupt(what, f"its ZIP archive can't be unpacked ({type(error).__name__})") from None
