@@ -11,7 +11,10 @@ import dagster as dg
 from tvdb_assets.assets.documents import walk_assets
 from tvdb_assets.assets.operations import cost_report, service_health
 from tvdb_assets.assets.resources import ServiceRouterResource
+from tvdb_assets.automation.by_hand import catch_up, retry_documents
+from tvdb_assets.automation.catch_up import make_nightly_catch_up
 from tvdb_assets.automation.cost_sensor import make_cost_sensor
+from tvdb_assets.automation.document_intake import make_document_intake
 from tvdb_assets.automation.schedules import cost_report_hourly
 from tvdb_assets.settings import load_settings
 from tvdb_assets.storage.io_manager import PostgresIOManager
@@ -22,9 +25,13 @@ def defs() -> dg.Definitions:
     """All assets, with the resources that they are given."""
     settings = load_settings()
     return dg.Definitions(
-        sensors=[make_cost_sensor(settings.run_partitions, settings.sensor_seconds)],
+        sensors=[
+            make_cost_sensor(settings.run_partitions, settings.sensor_seconds),
+            make_document_intake(settings.intake_seconds),
+        ],
         assets=[walk_assets(settings.run_partitions), service_health, cost_report],
-        schedules=[cost_report_hourly],
+        schedules=[make_nightly_catch_up(settings.catch_up_cron), cost_report_hourly],
+        jobs=[retry_documents, catch_up],
         resources={
             "service_router": ServiceRouterResource(
                 mode=None, parser_mode=None, embedder_mode=None

@@ -7,32 +7,29 @@ runs of the same assets that the UI and schedules run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 import dagster as dg
-from dagster._core.execution.backfill import BulkActionStatus
 
 from tvdb_assets import errors
 from tvdb_assets.assets.launching import TOLD_TAG, observe
 from tvdb_assets.assets.resources import ServiceRouterResource
-from tvdb_assets.automation.resuming import by_backfill, tags_of
+from tvdb_assets.automation.upkeep import Upkeep
 from tvdb_assets.correlation import new_run_id
 from tvdb_assets.definitions import defs
-from tvdb_assets.errors import ConfigurationError, Disposition, SourceError, TvdbError
+from tvdb_assets.errors import SourceError, TvdbError
 from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.pipeline.chunking import Chunker
-from tvdb_assets.pipeline.partition_ranges import partition_ranges, range_tags
+from tvdb_assets.pipeline.intake import compare
 from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.settings import Settings
+from tvdb_assets.storage.due import Due, Reason
 from tvdb_assets.storage.registry import Known, Registry
 from tvdb_assets.storage.source import Source
 from tvdb_assets.walk.outlook import Outlook
-
-PARTITIONS = "documents"
-_REGISTERED_BY_HAND = ""
 
 
 @dataclass(slots=True)
@@ -43,6 +40,8 @@ class Plan:
     new: list[SourceFile] = field(default_factory=list)
     stale: list[Known] = field(default_factory=list)
     """Changed, unfinished, or made by another parser, chunker or model."""
+    changed: list[tuple[int, SourceFile]] = field(default_factory=list)
+    """Of the stale ones, those with another etag."""
     touched: list[tuple[int, SourceFile]] = field(default_factory=list)
     """New etag, same bytes."""
     unchanged: list[Known] = field(default_factory=list)
@@ -57,52 +56,31 @@ def plan(
     Raises:
         ConfigurationError: everything that is known is gone, as of a folder not mounted.
     """
-    known = registry.known(source.root)
+    known = {
+        path: document
+        for path, document in registry.known(source.root).items()
+        if _is_under(path, prefixes)
+    }
     with ServiceRouter(settings) as router:
         recipe = router.recipe(Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens))
-    made = Plan(source)
-    seen: set[str] = set()
-    for listed in source.list(prefixes):
-        file = _as_file(listed)
-        seen.add(file.path)
-        document = known.get(file.path)
-        if document is None:
-            made.new.append(file)
-        elif document.etag == file.etag and _is_settled(document, recipe):
-            made.unchanged.append(document)
-        elif _is_settled(document, recipe) and _has_same_bytes(source, document, max_bytes):
+    found = compare(source.list(prefixes), known, root=source.root, is_whole=not prefixes)
+    made = Plan(source, new=found.new, gone=found.gone)
+    for document in found.same:
+        (made.unchanged if _is_settled(document, recipe) else made.stale).append(document)
+    for document, file in found.changed:
+        if _is_settled(document, recipe) and _has_same_bytes(source, document, max_bytes):
             made.touched.append((document.document_id, file))
             made.unchanged.append(document)
         else:
+            made.changed.append((document.document_id, file))
             made.stale.append(document)
-    made.gone = [
-        document
-        for path, document in known.items()
-        if path not in seen and _is_under(path, prefixes)
-    ]
-    if made.gone and not seen and not prefixes:
-        raise ConfigurationError(
-            "source_empty",
-            f"The source {source.root} holds no documents, and {len(made.gone)} are known of it.",
-            remedy="Check that it is mounted and that TVDB_SOURCE is right. If they are to go, "
-            "use tvdb forget.",
-        )
     return made
-
-
-def keep_names(source: Source, registry: Registry, instance: dg.DagsterInstance) -> None:
-    """Bring partition keys in line with which paths are marked private now."""
-    moved = registry.rekey(source.root)
-    for old in moved:
-        instance.delete_dynamic_partition(PARTITIONS, old)
-    instance.add_dynamic_partitions(PARTITIONS, list(moved.values()))
 
 
 def execute(
     made: Plan,
-    registry: Registry,
+    upkeep: Upkeep,
     instance: dg.DagsterInstance,
-    settings: Settings,
     on_run: Callable[[str], None],
     on_outlook: Callable[[Outlook], None] = lambda _: None,
 ) -> list[str]:
@@ -110,57 +88,92 @@ def execute(
 
     Args:
         made: the plan.
-        registry: of the same database.
+        upkeep: of the same database.
         instance: Dagster's.
-        settings: of this process.
         on_run: called with each run's id before it starts.
         on_outlook: called before all runs if they cost more than is left of the budget.
     """
-    registry.touch(made.touched)
-    new_keys = registry.register(made.source.root, made.new, run_id=_REGISTERED_BY_HAND)
-    wanted = {*new_keys, *(document.partition_key for document in made.stale)}
-    present = set(instance.get_dynamic_partitions(PARTITIONS))
-    instance.add_dynamic_partitions(PARTITIONS, [k for k in new_keys if k not in present])
-    missing = [d.partition_key for d in made.stale if d.partition_key not in present]
-    instance.add_dynamic_partitions(PARTITIONS, missing)
-    run_ids = []
-    if wanted:
-        ordered = instance.get_dynamic_partitions(PARTITIONS)
-        services = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
-        if (outlook := services.outlook(sorted(wanted))) is not None:
-            observe(instance, outlook)
-            on_outlook(outlook)
-        told = {TOLD_TAG: outlook.words() if outlook is not None else ""}
-        for tags, keys in _by_backfill(instance, registry, wanted):
-            for first, last in partition_ranges(ordered, keys, settings.run_partitions):
-                run_ids.append(_run(instance, {**range_tags(first, last), **tags, **told}, on_run))
+    with upkeep.due.planning():
+        upkeep.registry.touch(made.touched)
+        upkeep.registry.change(made.changed)
+        keys = upkeep.add(made.source, made.new)
+        keys += [document.partition_key for document in made.stale]
+        runs = upkeep.runs(keys)
+        upkeep.due.request(keys)
+    run_ids = _run_all(instance, keys, runs, on_run, on_outlook)
     # Last, so that a file that was moved finds its text and vectors under the old name.
-    registry.forget([document.document_id for document in made.gone])
-    for document in made.gone:
-        instance.delete_dynamic_partition(PARTITIONS, document.partition_key)
+    upkeep.deletion.forget([document.document_id for document in made.gone])
+    with upkeep.due.planning():
+        upkeep.partitions.drop_removed(upkeep.deletion)
     return run_ids
 
 
-def _by_backfill(
-    instance: dg.DagsterInstance, registry: Registry, wanted: set[str]
-) -> list[tuple[dict[str, str], set[str]]]:
-    """Documents with their run's tags: what waits in a backfill under way counts for it."""
-    grouped = [
-        (tags_of(backfill), keys)
-        for backfill, keys in by_backfill(instance, registry.waiting(wanted))
-        if backfill is not None and backfill.status is BulkActionStatus.REQUESTED
-    ]
-    return [({}, wanted.difference(*(keys for _, keys in grouped))), *grouped]
+def catch_up(
+    upkeep: Upkeep,
+    instance: dg.DagsterInstance,
+    reasons: frozenset[Reason],
+    on_start: Callable[[Sequence[Due]], None],
+    on_run: Callable[[str], None],
+    on_outlook: Callable[[Outlook], None] = lambda _: None,
+) -> list[Due]:
+    """Run the documents that are due, in this process; returns what was due.
+
+    Args:
+        upkeep: of the same database.
+        instance: Dagster's.
+        reasons: for which documents are run.
+        on_start: called with what is due before the first run.
+        on_run: called with each run's id before it starts.
+        on_outlook: called before all runs if they cost more than is left of the budget.
+    """
+    with upkeep.due.planning():
+        due = upkeep.plan(reasons)
+        keys = [document.partition_key for document in due]
+        runs = upkeep.runs(keys)
+        upkeep.due.request(keys)
+    on_start(due)
+    _run_all(instance, keys, runs, on_run, on_outlook)
+    return due
 
 
-def _run(instance: dg.DagsterInstance, tags: dict[str, str], on_run: Callable[[str], None]) -> str:
+def _run_all(
+    instance: dg.DagsterInstance,
+    keys: Sequence[str],
+    runs: Sequence[Mapping[str, str]],
+    on_run: Callable[[str], None],
+    on_outlook: Callable[[Outlook], None],
+) -> list[str]:
+    """Execute runs one after the other, having said if they cost more than is left."""
+    if not runs:
+        return []
+    services = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
+    if (outlook := services.outlook(sorted(keys))) is not None:
+        observe(instance, outlook)
+        on_outlook(outlook)
+    told = {TOLD_TAG: outlook.words() if outlook is not None else ""}
+    return [run(instance, {**tags, **told}, on_run) for tags in runs]
+
+
+def run(
+    instance: dg.DagsterInstance, tags: Mapping[str, str], on_run: Callable[[str], None]
+) -> str:
+    """Execute one run in this process; returns its id.
+
+    Args:
+        instance: Dagster's.
+        tags: of the run, which name its partitions.
+        on_run: called with the run's id before it starts.
+
+    Raises:
+        TvdbError: an error that is no document's fault ended it.
+    """
     run_id = new_run_id()
     on_run(run_id)
     job = defs().resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         instance=instance,
-        tags=tags,
+        tags=dict(tags),
         run_id=run_id,
         raise_on_error=False,
         asset_selection=[dg.AssetKey(stage.value) for stage in Stage],
@@ -190,18 +203,9 @@ def _run_failed(run_id: str, error: Any) -> TvdbError:
     return failed
 
 
-def _as_file(listed: SourceFile | SourceError) -> SourceFile:
-    """A refused file is registered too: its walk then fails with the reason, where all look."""
-    if isinstance(listed, SourceFile):
-        return listed
-    return SourceFile(path=listed.document or "", size=0, etag=f"refused:{listed.code}")
-
-
 def _is_settled(document: Known, recipe: str) -> bool:
     """Whether another walk of the same bytes would end as the last one did."""
-    ended = document.status == "published" or (
-        document.status == "failed" and document.disposition == Disposition.TERMINAL
-    )
+    ended = document.status == "published" or document.quarantine is not None
     # What a stand-in made is made again, by the real service if it is back.
     return ended and document.recipe == recipe and not document.is_degraded
 

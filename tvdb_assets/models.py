@@ -46,6 +46,9 @@ class SourceFile:
     """Bytes."""
     etag: str
     """Changes whenever the bytes may have changed; equal etags mean equal bytes."""
+    written_at: float | None = None
+    """Seconds since 1970 when it was last written to or renamed; None in a bucket, where an
+    object appears whole."""
 
 
 @dataclass(frozen=True, slots=True)

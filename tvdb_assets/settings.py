@@ -136,6 +136,12 @@ class Settings(BaseSettings):
     log_format: LogFormat = LogFormat.TEXT
     sensor_seconds: int = Field(30, ge=1)
     """Between two looks of the sensors, at least."""
+    intake_seconds: int = Field(60, ge=0)
+    """Between two looks at the source by the sensor, at least; 0 leaves it off."""
+    intake_settle_seconds: float = Field(5.0, ge=0)
+    """A new or changed file that was written to since is left for the next look."""
+    catch_up_cron: str = "30 2 * * *"
+    """When all that is due is caught up with, in UTC."""
     run_partitions: int = Field(1_000, ge=1)
     """Most documents in one run of a backfill."""
 
@@ -151,6 +157,15 @@ class Settings(BaseSettings):
         tokens = getattr(info, "data", {}).get("chunk_tokens")
         if tokens is not None and value * 2 > tokens:
             raise ValueError(f"must be at most half of TVDB_CHUNK_TOKENS ({tokens})")
+        return value
+
+    @field_validator("catch_up_cron")
+    @classmethod
+    def _is_a_cron_line(cls, value: str) -> str:
+        # Five fields of the usual characters; Dagster reads the rest.
+        fields = value.split()
+        if len(fields) != 5 or not all(re.fullmatch(r"[\w*,/-]+", part) for part in fields):
+            raise ValueError("must have five fields: minute hour day month weekday")
         return value
 
     @field_validator("openai_api_key", "llama_cloud_api_key")

@@ -28,6 +28,7 @@ from tvdb_assets.services.router import ServiceRouter, limits_of
 from tvdb_assets.settings import ServiceMode, Settings, SwitchMode, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore
+from tvdb_assets.storage.due import DueDocuments
 from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.registry import Registry
 from tvdb_assets.storage.runs import Run, recorded
@@ -82,7 +83,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             Registry(database).register(source.root, files, run_id="")
 
     def unregistered(self, partition_keys: Sequence[str]) -> list[str]:
-        """Those of ``partition_keys`` that no document has."""
+        """Those of ``partition_keys`` that no document has or had."""
         with Database.open(self.settings()) as database:
             return Registry(database).unregistered(partition_keys)
 
@@ -106,15 +107,16 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 router.ledger.reconcile()
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
             recipe = router.recipe(chunker)
-            yield Walk(
-                store=DocumentStore(database, run_id, recipe),
-                index=IndexStore(database, run_id, recipe),
-                sources=lru_cache(Source.open),
-                router=router,
-                chunker=chunker,
-                max_document_bytes=settings.max_document_mib << 20,
-                switches=settings.switch is SwitchMode.AUTO,
-            )
+            with DueDocuments(database).run_lives(run_id):
+                yield Walk(
+                    store=DocumentStore(database, run_id, recipe),
+                    index=IndexStore(database, run_id, recipe),
+                    sources=lru_cache(Source.open),
+                    router=router,
+                    chunker=chunker,
+                    max_document_bytes=settings.max_document_mib << 20,
+                    switches=settings.switch is SwitchMode.AUTO,
+                )
 
     def outlook(self, partition_keys: Sequence[str]) -> Outlook | None:
         """What documents would cost if it does not fit what is left of the budget, or None.

@@ -14,7 +14,7 @@ import sys
 import click
 from stamina.instrumentation import set_on_retry_hooks
 
-from tvdb_assets.cli.documents import forget, ingest, status
+from tvdb_assets.cli.documents import ingest, status
 from tvdb_assets.cli.limiting import limits, pause, resume
 from tvdb_assets.cli.output import print_error
 from tvdb_assets.cli.searching import search
@@ -22,6 +22,7 @@ from tvdb_assets.cli.server import dev, stop
 from tvdb_assets.cli.spending import estimate, health, show_costs
 from tvdb_assets.cli.switching import switch
 from tvdb_assets.cli.tracing import trace
+from tvdb_assets.cli.upkeep import catch_up, forget, retry
 from tvdb_assets.correlation import new_run_id, under
 from tvdb_assets.errors import HaltedError, TvdbError, presentable
 
@@ -35,7 +36,7 @@ def tvdb() -> None:
 for command in (
     *(ingest, status, search, switch, trace),
     *(estimate, show_costs, limits, pause, resume, health),
-    *(forget, dev, stop),
+    *(catch_up, retry, forget, dev, stop),
 ):
     tvdb.add_command(command)
 

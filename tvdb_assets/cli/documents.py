@@ -1,10 +1,10 @@
-"""``tvdb ingest``, ``status`` and ``forget``: documents in, looked at, and out."""
+"""``tvdb ingest`` and ``status``: documents in, and looked at."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from decimal import Decimal
@@ -24,13 +24,20 @@ from tvdb_assets.redaction import shown
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.home import dagster_instance
-from tvdb_assets.storage.registry import FailedDocument, Registry
+from tvdb_assets.storage.registry import FailedDocument, Known, Registry
 from tvdb_assets.storage.source import Source
 from tvdb_assets.storage.switching import Indexes
 
 if TYPE_CHECKING:
     from tvdb_assets.ingest import Plan
     from tvdb_assets.walk.outlook import Outlook
+
+QUARANTINE = {
+    "terminal": "not tried again until it or a setting changes; tvdb retry asks for it",
+    "attempts": "given up after many attempts; tvdb retry asks for it",
+    "poison": "ended its parser's process each time; tvdb retry asks for it",
+}
+"""What a document in quarantine waits for, by the column's value."""
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
@@ -47,12 +54,13 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
     done all the same.
     """
     # Dagster is loaded only by the commands that need it: it costs a second.
-    from tvdb_assets.ingest import execute, keep_names, plan
+    from tvdb_assets.automation.upkeep import Upkeep
+    from tvdb_assets.ingest import execute, plan
 
     started = time.perf_counter()
     settings = load_settings()
-    with Database.open(settings) as database, dagster_instance(settings) as instance:
-        registry = Registry(database)
+    with dagster_instance(settings) as instance, Upkeep.open(settings, instance) as upkeep:
+        database, registry = upkeep.database, upkeep.registry
         plans: list[Plan] = []
         run_ids: list[str] = []
         outlooks: list[Outlook] = []
@@ -62,12 +70,14 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
             notices.print(outlook.words(), style="yellow", markup=False)
 
         for source, prefixes in sources_of(paths, settings, registry):
-            keep_names(source, registry, instance)
+            with upkeep.due.planning():
+                upkeep.rekey(source)
             made = plan(source, prefixes, registry, settings, settings.max_document_mib << 20)
             plans.append(made)
             to_do = len(made.new) + len(made.stale)
-            with _progress(registry, to_do, run_ids, is_quiet=as_json):
-                execute(made, registry, instance, settings, run_ids.append, announce)
+            with progress(registry, run_ids, is_quiet=as_json) as start:
+                start(to_do)
+                execute(made, upkeep, instance, run_ids.append, announce)
         summary = _summary(plans, run_ids, registry, database)
         indexes = Indexes(database)
         states = indexes.states()
@@ -81,11 +91,9 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
         if as_json:
             print_json(summary)
         else:
-            _show_summary(summary)
+            show_summary(summary)
             show_waiting(indexes, states)
-    if summary["failures"]:
-        context.exit(1)
-    context.exit(3 if summary["documents"]["deferred"] else 0)
+    context.exit(exit_code(summary))
 
 
 def sources_of(
@@ -129,26 +137,36 @@ def _root_of(path: str, roots: list[str]) -> tuple[str, str]:
 def _summary(
     plans: list[Plan], run_ids: list[str], registry: Registry, database: Database
 ) -> dict[str, Any]:
-    outcomes = registry.outcomes(run_ids)
     looked_at = [d.path for p in plans for d in (*p.unchanged, *p.stale)]
     looked_at += [f.path for p in plans for f in p.new]
-    failures = registry.failures(looked_at)
-    deferred = registry.failures(looked_at, status="deferred")
+    summary = summary_of(looked_at, run_ids, registry, database)
+    documents = summary["documents"]
     left_alone = [d.path for p in plans for d in p.unchanged]
+    documents["unchanged"] = registry.count(left_alone, status="published")
+    documents["deleted"] = sum(len(p.gone) for p in plans)
+    return summary
+
+
+def summary_of(
+    paths: list[str], run_ids: list[str], registry: Registry, database: Database
+) -> dict[str, Any]:
+    """How documents ended in these runs, what was made, and what it cost."""
+    outcomes = registry.outcomes(run_ids)
+    failures = registry.failures(paths)
     texts = registry.texts_of(run_ids)
     return {
         "run_ids": run_ids,
         "documents": {
-            "total": registry.count(looked_at),
+            "total": registry.count(paths),
             "published": outcomes.get("published", 0),
-            "unchanged": registry.count(left_alone, status="published"),
+            "unchanged": 0,
             "failed": len(failures),
             "degraded": outcomes.get("degraded", 0),
             "deferred": outcomes.get("deferred", 0),
-            "deleted": sum(len(p.gone) for p in plans),
+            "deleted": 0,
         },
         "failures": [_without_names(failure) for failure in failures],
-        "deferred": [_without_names(document) for document in deferred],
+        "deferred": [_without_names(d) for d in registry.failures(paths, status="deferred")],
         "embedded_texts": texts["embedded"],
         "cached_texts": texts["cached"],
         "cost_usd": usd(spent_by(database, run_ids)),
@@ -160,7 +178,12 @@ def _without_names(document: FailedDocument) -> dict[str, Any]:
     return asdict(document) | {"document": shown(document.document)}
 
 
-def _show_summary(summary: dict[str, Any]) -> None:
+def exit_code(summary: dict[str, Any]) -> int:
+    """Of a command that ran documents: 1 if any failed, 3 if some wait, else 0."""
+    return 1 if summary["failures"] else 3 if summary["documents"]["deferred"] else 0
+
+
+def show_summary(summary: dict[str, Any]) -> None:
     table = Table("Documents", "", show_header=False, box=None, padding=(0, 2, 0, 0))
     colours = {"published": "green", "failed": "red", "deferred": "yellow"}
     for name, count in summary["documents"].items():
@@ -192,13 +215,14 @@ def _show_deferred(documents: list[FailedDocument]) -> None:
 
 
 @contextmanager
-def _progress(
-    registry: Registry, total: int, run_ids: list[str], *, is_quiet: bool
-) -> Iterator[None]:
-    """A bar on a terminal, a line every ten seconds elsewhere, nothing where it is quiet."""
-    if is_quiet or not total:
-        yield
-        return
+def progress(
+    registry: Registry, run_ids: list[str], *, is_quiet: bool
+) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, a line every ten seconds elsewhere, nothing where it is quiet.
+
+    Yields:
+        Takes the number of documents that are to be done, and starts the telling.
+    """
     before = registry.finished(run_ids) if run_ids else 0
     done = threading.Event()
     bar = Progress(
@@ -210,7 +234,8 @@ def _progress(
         transient=True,
         disable=not notices.is_terminal,
     )
-    task = bar.add_task("", total=total)
+    task = bar.add_task("", total=None)
+    total = 0
 
     def watch() -> None:
         interval = 0.3 if notices.is_terminal else 10.0
@@ -221,13 +246,22 @@ def _progress(
                 notices.print(f"{count:,} of {total:,} documents done.")
 
     watcher = threading.Thread(target=watch, daemon=True)
-    with bar:
-        watcher.start()
-        try:
-            yield
-        finally:
-            done.set()
+
+    def start(documents: int) -> None:
+        nonlocal total
+        total = documents
+        bar.update(task, total=documents)
+        if documents and not is_quiet:
+            bar.start()
+            watcher.start()
+
+    try:
+        yield start
+    finally:
+        done.set()
+        if watcher.is_alive():
             watcher.join()
+        bar.stop()
 
 
 @click.command()
@@ -249,7 +283,7 @@ def status(document: str | None, as_json: bool) -> None:
                 _show_deferred(registry.failures(status="deferred"))
                 show_waiting(indexes, states)
             return
-        found = _find(registry, document)
+        found = find_documents(registry, document)
         histories = [registry.history(known.document_id) for known in found]
     if as_json:
         print_json(histories[0])
@@ -258,7 +292,12 @@ def status(document: str | None, as_json: bool) -> None:
             _show_history(history)
 
 
-def _find(registry: Registry, name: str) -> list[Any]:
+def find_documents(registry: Registry, name: str) -> list[Known]:
+    """Documents by path or partition key.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
     if found := registry.find(name):
         return found
     raise ConfigurationError(
@@ -286,6 +325,10 @@ def _show_history(history: dict[str, Any]) -> None:
     console.print(f"{row['path']}", style="bold", markup=False)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("status", row["status"])
+    if row["quarantine"]:
+        table.add_row("quarantine", f"{QUARANTINE[row['quarantine']]} ({row['attempts']} attempts)")
+    elif row["next_attempt_at"]:
+        table.add_row("next attempt", row["next_attempt_at"][:19])
     for name in ("error_code", "error_message", "error_remedy"):
         if row[name]:
             table.add_row(name.removeprefix("error_"), row[name])
@@ -295,22 +338,3 @@ def _show_history(history: dict[str, Any]) -> None:
     for event in history["events"]:
         table.add_row(event["happened_at"][:19], f"{event['outcome']} in run {event['run_id']}")
     console.print(table)
-
-
-@click.command()
-@click.argument("document")
-@_json
-def forget(document: str, as_json: bool) -> None:
-    """Delete DOCUMENT and all that came from it; its file stays where it is."""
-    settings = load_settings()
-    with Database.open(settings) as database, dagster_instance(settings) as instance:
-        registry = Registry(database)
-        found = _find(registry, document)
-        registry.forget([known.document_id for known in found])
-        for known in found:
-            if not known.is_member:
-                instance.delete_dynamic_partition("documents", known.partition_key)
-    if as_json:
-        print_json({"forgotten": [shown(known.path) for known in found]})
-    else:
-        console.print(f"Forgotten: {document}", markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -26,6 +27,7 @@ from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.registry import Registry
+from tvdb_assets.storage.source import Source
 from tvdb_assets.walk.estimating import DocumentCost, Estimating
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -40,9 +42,25 @@ def estimate(paths: tuple[str, ...], as_json: bool) -> None:
     from tvdb_assets.ingest import plan
 
     settings = load_settings()
-    documents: list[DocumentCost] = []
-    with Database.open(settings) as database, ServiceRouter(settings, database=database) as router:
+    with Database.open(settings) as database:
         registry = Registry(database)
+        wanted = []
+        for source, prefixes in sources_of(paths, settings, registry):
+            made = plan(source, prefixes, registry, settings, settings.max_document_mib << 20)
+            wanted.append((source, [f.path for f in made.new] + [d.path for d in made.stale]))
+        documents, summary = estimate_documents(wanted, settings, database)
+    if as_json:
+        print_json(summary)
+    else:
+        show_estimate(summary, documents)
+
+
+def estimate_documents(
+    wanted: Sequence[tuple[Source, Sequence[str]]], settings: Settings, database: Database
+) -> tuple[list[DocumentCost], dict[str, Any]]:
+    """What documents of each source would cost, one by one and summed up."""
+    documents: list[DocumentCost] = []
+    with ServiceRouter(settings, database=database) as router:
         chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
         estimating = Estimating(
             store=DocumentStore(database, "estimate"),
@@ -51,13 +69,11 @@ def estimate(paths: tuple[str, ...], as_json: bool) -> None:
             chunker=chunker,
             max_document_bytes=settings.max_document_mib << 20,
         )
-        for source, prefixes in sources_of(paths, settings, registry):
-            made = plan(source, prefixes, registry, settings, settings.max_document_mib << 20)
-            wanted = [f.path for f in made.new] + [d.path for d in made.stale]
-            documents += estimating.run(source, wanted)
+        for source, paths in wanted:
+            documents += estimating.run(source, paths)
         left = budget(database, router.ledger, PAID_SERVICES).remaining_usd
     total = sum((document.cost_usd for document in documents), Decimal(0))
-    summary = {
+    return documents, {
         "documents": len(documents),
         "chunks": sum(document.chunks for document in documents),
         "cached_chunks": sum(document.cached_chunks for document in documents),
@@ -69,10 +85,6 @@ def estimate(paths: tuple[str, ...], as_json: bool) -> None:
         "documents_that_fit": _that_fit(documents, left),
         "by_document": [_as_json(document) for document in documents],
     }
-    if as_json:
-        print_json(summary)
-    else:
-        _show_estimate(summary, documents)
 
 
 def _that_fit(documents: list[DocumentCost], left: Decimal) -> int:
@@ -92,7 +104,8 @@ def _as_json(document: DocumentCost) -> dict[str, Any]:
     return row | {"error": error.code if error is not None else None}
 
 
-def _show_estimate(summary: dict[str, Any], documents: list[DocumentCost]) -> None:
+def show_estimate(summary: dict[str, Any], documents: list[DocumentCost]) -> None:
+    """For people."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name in ("documents", "chunks", "cached_chunks", "tokens", "pages"):
         note = {"cached_chunks": "chunks known before", "pages": "pages to parse, at most"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 import psycopg
@@ -21,6 +22,8 @@ from tvdb_assets.settings import Settings
 from tvdb_assets.storage.embedded import EmbeddedPostgres
 from tvdb_assets.storage.migrations import HEAD, upgrade
 
+Connection: TypeAlias = psycopg.Connection[Any]
+"""One that statements are executed on."""
 MIN_SERVER = 140_000
 """Postgres 14, as `server_version_num`; tested on 16 and 18."""
 MIN_PGVECTOR = (0, 8, 0)

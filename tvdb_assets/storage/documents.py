@@ -14,14 +14,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
-import psycopg
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from tvdb_assets.models import Heading, ParsedDocument, Provenance, Stage
-from tvdb_assets.storage.database import Database
+from tvdb_assets.storage.database import Connection, Database
+from tvdb_assets.storage.deletion import LOCK_NAMESPACE
+from tvdb_assets.storage.due import NOTHING_DUE, schedule_attempts
 from tvdb_assets.storage.members import MemberStore
 from tvdb_assets.storage.rows import (
     ROW,
@@ -33,12 +34,10 @@ from tvdb_assets.storage.rows import (
     StoredParse,
 )
 
-Connection: TypeAlias = psycopg.Connection[Any]
 _STORED_PARSE = (
     "p.parsed_id, p.document_id, p.content_sha256, p.fingerprint, p.is_degraded, p.media_type,"
     " coalesce((p.facts->>'attachments')::int, 0) AS attachments"
 )
-_LOCK_NAMESPACE = 0x7464 << 48  # "td": keeps our advisory locks apart from other users' keys
 _NAME_NAMESPACE = 0x746E << 48  # "tn": and the names of claims apart from documents
 
 
@@ -64,7 +63,7 @@ class DocumentStore:
             other claim ever holds, whichever documents a later one shares with it.
         """
         name = _NAME_NAMESPACE | secrets.randbits(48)
-        keys = [name, *sorted(_LOCK_NAMESPACE | document_id for document_id in document_ids)]
+        keys = [name, *sorted(LOCK_NAMESPACE | document_id for document_id in document_ids)]
         with self._database.session() as session:
             for key in keys:
                 session.execute("SELECT pg_advisory_lock(%s)", (key,))
@@ -82,6 +81,15 @@ class DocumentStore:
                 (list(partition_keys),),
             )
             return c.fetchall()
+
+    def left_of(self, document_ids: Sequence[int]) -> set[int]:
+        """Those of the documents that are still registered."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT document_id FROM tvdb.documents WHERE document_id = ANY(%s)",
+                (list(document_ids),),
+            ).fetchall()
+        return {row[0] for row in rows}
 
     def parses(
         self, wanted: Sequence[tuple[int, bytes, str, str]]
@@ -276,7 +284,7 @@ class DocumentStore:
                 "UPDATE tvdb.documents SET status = %s, failed_stage = %s, error_code = %s,"
                 " error_message = %s, error_remedy = %s, disposition = %s,"
                 " attempts = attempts + %s, recipe = %s, run_id = %s, updated_at = now(),"
-                " deferred_at = CASE WHEN %s THEN %s::timestamptz END"
+                f" deferred_at = CASE WHEN %s THEN %s::timestamptz END, {NOTHING_DUE}"
                 " WHERE document_id = %s",
                 [
                     (f.outcome, f.stage.value, f.error.code, f.error.message, f.error.remedy)
@@ -286,6 +294,7 @@ class DocumentStore:
                     for f in failures
                 ],
             )
+            schedule_attempts(tx, [f.document_id for f in failures])
             cursor.executemany(
                 "INSERT INTO tvdb.document_events"
                 " (document_id, run_id, outcome, stage, code, message)"
@@ -328,6 +337,7 @@ def mark(
         f"UPDATE tvdb.documents d SET status = {status}, is_degraded = {degraded},"
         " failed_stage = NULL, error_code = NULL, error_message = NULL, error_remedy = NULL,"
         f" disposition = NULL, deferred_at = NULL, attempts = 0, recipe = {made_by},"
+        f" {NOTHING_DUE},"
         " run_id = %(run)s, updated_at = now() WHERE document_id = ANY(%(documents)s)",
         {"is_degraded": is_degraded, "recipe": recipe, "run": run_id, "documents": documents},
     )

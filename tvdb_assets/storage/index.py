@@ -18,8 +18,8 @@ from psycopg.rows import class_row
 
 from tvdb_assets.models import Provenance, Stage, VectorSpace
 from tvdb_assets.pipeline.chunking import Chunker
-from tvdb_assets.storage.database import Database
-from tvdb_assets.storage.documents import Connection, mark, provenance_row
+from tvdb_assets.storage.database import Connection, Database
+from tvdb_assets.storage.documents import mark, provenance_row
 from tvdb_assets.storage.rows import StoredChunkSet
 from tvdb_assets.storage.switching import Indexes
 

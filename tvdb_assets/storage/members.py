@@ -7,17 +7,15 @@ What belongs here: statements on members as such. What does not: what is made of
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, TypeAlias
 
-import psycopg
 from psycopg.rows import class_row
 
 from tvdb_assets.models import Member, Stage
 from tvdb_assets.pipeline.member_paths import member_path
 from tvdb_assets.storage.database import Database
+from tvdb_assets.storage.deletion import delete_documents
+from tvdb_assets.storage.due import NOTHING_DUE
 from tvdb_assets.storage.rows import ROW, DocumentRow
-
-Connection: TypeAlias = psycopg.Connection[Any]
 
 
 class MemberStore:
@@ -92,7 +90,7 @@ class MemberStore:
                 (list(container_ids), list(kept)),
             ).fetchall()
             if rows:
-                forget(tx, [row[0] for row in rows])
+                delete_documents(tx, [row[0] for row in rows])
 
     def settle(self, container_id: int, stage: Stage, *, has_text: bool) -> None:
         """Note that a container and all of its members went well, up to ``stage``.
@@ -124,6 +122,7 @@ class MemberStore:
                 "     AND m.status <> 'published') THEN 'registered' ELSE 'published' END,"
                 " failed_stage = NULL, error_code = NULL, error_message = NULL,"
                 " error_remedy = NULL, disposition = NULL, deferred_at = NULL, attempts = 0,"
+                f" {NOTHING_DUE},"
                 " recipe = coalesce(%s, recipe), run_id = %s, updated_at = now()"
                 " WHERE document_id = %s",
                 (self.recipe if stage is Stage.EMBEDDINGS else None, self._run_id, container_id),
@@ -136,21 +135,3 @@ class MemberStore:
 
 
 _OUTCOMES = {Stage.EMBEDDINGS: "published"}
-
-
-def forget(tx: Connection, document_ids: Sequence[int]) -> None:
-    """Delete documents, what is inside of them, and vectors that no other text uses."""
-    rows = tx.execute(
-        "WITH RECURSIVE gone AS (SELECT unnest(%s::bigint[]) AS document_id UNION"
-        " SELECT d.document_id FROM tvdb.documents d JOIN gone g"
-        "   ON d.container_id = g.document_id)"
-        " SELECT DISTINCT c.text_sha256 FROM gone JOIN tvdb.chunk_sets k USING (document_id)"
-        " JOIN tvdb.chunks c USING (chunk_set_id)",
-        (list(document_ids),),
-    ).fetchall()
-    tx.execute("DELETE FROM tvdb.documents WHERE document_id = ANY(%s)", (list(document_ids),))
-    tx.execute(
-        "DELETE FROM tvdb.embeddings e WHERE text_sha256 = ANY(%s)"
-        " AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = e.text_sha256)",
-        ([row[0] for row in rows],),
-    )

@@ -1,7 +1,7 @@
-"""Which documents there are: registered, counted, shown and forgotten.
+"""Which documents there are: registered, counted and shown.
 
 What belongs here: statements on documents outside of a run. What does not: the walk
-(`documents`), or search (`search`).
+(`documents`), which documents need one (`due`), or how they go (`deletion`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg.rows import class_row, dict_row
 
@@ -17,7 +17,6 @@ from tvdb_assets.models import SourceFile
 from tvdb_assets.pipeline.partition_keys import partition_key
 from tvdb_assets.redaction import PRIVATE, is_private, shown
 from tvdb_assets.storage.database import Database
-from tvdb_assets.storage.members import forget
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,16 @@ class Known:
     is_degraded: bool
     is_member: bool
     """Inside of another document, whose partition it shares."""
+    quarantine: str | None
+    is_gone: bool
+
+
+class Listed(NamedTuple):
+    """Of a document, what a comparison with its source needs: there may be a million."""
+
+    document_id: int
+    etag: str
+    is_gone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,8 @@ class FailedDocument:
 
 _KNOWN = (
     "document_id, partition_key, path, etag, sha256, status, disposition, recipe, is_degraded,"
-    " container_id IS NOT NULL AS is_member FROM tvdb.documents"
+    " container_id IS NOT NULL AS is_member, quarantine, gone_at IS NOT NULL AS is_gone"
+    " FROM tvdb.documents"
 )
 
 
@@ -74,6 +84,20 @@ class Registry:
                 (source,),
             )
             return {row.path: row for row in c}
+
+    def listed(self, source: str) -> dict[str, Listed]:
+        """As `known`, in little memory."""
+        found: dict[str, Listed] = {}
+        with self._database.transaction() as tx, tx.cursor(name="listed") as cursor:
+            cursor.itersize = 10_000
+            cursor.execute(
+                "SELECT path, document_id, etag, gone_at IS NOT NULL FROM tvdb.documents"
+                " WHERE source = %s AND container_id IS NULL",
+                (source,),
+            )
+            for path, *rest in cursor:
+                found[path] = Listed(*rest)
+        return found
 
     def register(self, source: str, files: Sequence[SourceFile], run_id: str) -> list[str]:
         """Add documents; returns their partition keys, in the order of ``files``.
@@ -107,6 +131,7 @@ class Registry:
                         for key, f in zip(keys, files, strict=True)
                     ],
                 )
+            tx.execute("DELETE FROM tvdb.removed_partitions WHERE partition_key = ANY(%s)", (keys,))
         return keys
 
     def rekey(self, source: str) -> dict[str, str]:
@@ -119,27 +144,39 @@ class Registry:
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT path, partition_key FROM tvdb.documents"
-                " WHERE source = %s AND container_id IS NULL FOR UPDATE",
+                " WHERE source = %s AND container_id IS NULL",
                 (source,),
             ).fetchall()
             for path, key in rows:
-                wanted = partition_key(shown(path))
-                if is_private(path) != (PRIVATE in key) and key != wanted:
-                    moved[key] = wanted
+                if is_private(path) != (PRIVATE in key):
+                    wanted = partition_key(shown(path))
+                    if key != wanted:
+                        moved[key] = wanted
             tx.cursor().executemany(
                 # Without its recipe the next ingest takes it through again, which costs nothing.
                 "UPDATE tvdb.documents SET partition_key = %s, recipe = ''"
                 " WHERE partition_key = %s",
                 [(new, old) for old, new in moved.items()],
             )
+            tx.execute(
+                "INSERT INTO tvdb.removed_partitions (partition_key) SELECT unnest(%s::text[])"
+                " ON CONFLICT DO NOTHING",
+                (list(moved),),
+            )
+            tx.execute(
+                "DELETE FROM tvdb.removed_partitions WHERE partition_key = ANY(%s)",
+                (list(moved.values()),),
+            )
         return moved
 
     def unregistered(self, partition_keys: Sequence[str]) -> list[str]:
-        """Those of ``partition_keys`` that no document has, in their order."""
+        """Those of ``partition_keys`` that no document has or had, in their order."""
         with self._database.transaction() as tx:
             rows = tx.execute(
-                "SELECT partition_key FROM tvdb.documents WHERE partition_key = ANY(%s)",
-                (list(partition_keys),),
+                "SELECT partition_key FROM tvdb.documents WHERE partition_key = ANY(%(keys)s)"
+                " UNION ALL SELECT partition_key FROM tvdb.removed_partitions"
+                " WHERE partition_key = ANY(%(keys)s)",
+                {"keys": list(partition_keys)},
             ).fetchall()
         known = {row[0] for row in rows}
         return [key for key in partition_keys if key not in known]
@@ -152,6 +189,24 @@ class Registry:
                 [(file.etag, file.size, document_id) for document_id, file in files],
             )
 
+    def change(self, files: Sequence[tuple[int, SourceFile]]) -> None:
+        """Note new etags of documents whose bytes may be others: (document id, file).
+
+        One that was gone is back by this, and is due in any case.
+        """
+        with self._database.transaction() as tx, tx.cursor() as cursor:
+            cursor.executemany(
+                "UPDATE tvdb.documents SET etag = %s, size = %s, is_changed = true"
+                " WHERE document_id = %s",
+                [(file.etag, file.size, document_id) for document_id, file in files],
+            )
+            tx.execute(
+                "UPDATE tvdb.documents SET gone_at = NULL WHERE gone_at IS NOT NULL"
+                " AND partition_key IN (SELECT partition_key FROM tvdb.documents"
+                "   WHERE document_id = ANY(%s))",
+                ([document_id for document_id, _ in files],),
+            )
+
     def find(self, name: str) -> list[Known]:
         """Documents by partition key or path; of two sources, both."""
         with self._database.transaction() as tx, tx.cursor(row_factory=class_row(Known)) as c:
@@ -160,21 +215,6 @@ class Registry:
                 (name, name),
             )
             return c.fetchall()
-
-    def forget(self, document_ids: Sequence[int]) -> None:
-        """Delete documents, what is inside of them, and all that came from them.
-
-        What held one of them is taken in again by the next ingest, as its file is unless it is
-        gone.
-        """
-        with self._database.transaction() as tx:
-            tx.execute(
-                "UPDATE tvdb.documents SET status = 'registered', etag = '' WHERE"
-                " container_id IS NULL AND partition_key IN (SELECT partition_key FROM"
-                "   tvdb.documents WHERE document_id = ANY(%s) AND container_id IS NOT NULL)",
-                (list(document_ids),),
-            )
-            forget(tx, document_ids)
 
     def finished(self, run_ids: Sequence[str]) -> int:
         """How many files the runs have published or failed so far."""
@@ -221,7 +261,8 @@ class Registry:
         ):
             c.execute(
                 "SELECT path AS document, error_code AS code, error_message AS message,"
-                " error_remedy AS remedy FROM tvdb.documents WHERE status = %(status)s"
+                " error_remedy AS remedy FROM tvdb.documents"
+                " WHERE status = %(status)s AND gone_at IS NULL"
                 " AND (%(paths)s::text[] IS NULL OR partition_key IN (SELECT partition_key"
                 "   FROM tvdb.documents WHERE path = ANY(%(paths)s) AND container_id IS NULL))"
                 " ORDER BY path",
@@ -296,9 +337,9 @@ class Registry:
                 " count(*) FILTER (WHERE status = 'published' AND is_degraded) AS degraded,"
                 " count(*) FILTER (WHERE status = 'failed') AS failed,"
                 " count(*) FILTER (WHERE status = 'deferred') AS deferred,"
-                " count(*) FILTER (WHERE status = 'quarantined') AS quarantined,"
+                " count(*) FILTER (WHERE quarantine IS NOT NULL) AS quarantined,"
                 " count(*) FILTER (WHERE status = 'registered') AS registered"
-                " FROM tvdb.documents"
+                " FROM tvdb.documents WHERE gone_at IS NULL"
             )
             documents = c.fetchone() or {}
             c.execute(

@@ -278,7 +278,9 @@ def _is_passed_over(name: str) -> bool:
 
 
 def _as_file(name: str, status: os.stat_result) -> SourceFile:
-    return SourceFile(name, status.st_size, _etag(status))
+    # The change time too: a copy may be given its original's modification time.
+    written_at = max(status.st_mtime, status.st_ctime)
+    return SourceFile(name, status.st_size, _etag(status), written_at)
 
 
 def _etag(status: os.stat_result) -> str:

@@ -15,8 +15,7 @@ from psycopg.rows import class_row, dict_row
 
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.models import VectorSpace
-from tvdb_assets.storage.database import Database
-from tvdb_assets.storage.documents import Connection
+from tvdb_assets.storage.database import Connection, Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,9 @@ class Walk:
         """One batch from bytes to publication, under its claim."""
         try:
             began_at = await asyncio.to_thread(self._store.clock)
+            # One that was forgotten before it was claimed has nothing to be stored under.
+            left = await asyncio.to_thread(self._store.left_of, [t.row.document_id for t in batch])
+            batch = [t for t in batch if t.row.document_id in left]
             trip = _Trip(stages, indexing, name, began_at, done)
             await self._through(batch, trip)
         finally:

@@ -1,0 +1,135 @@
+"""Dagster's partitions of documents: added, put into few ranges, removed when no run needs them.
+
+What belongs here: what stands between documents that need work and runs of Dagster. What does
+not: which documents those are (`storage.due`), or when they are looked for (sensors, schedules,
+`ingest`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
+from tvdb_assets.models import Stage
+from tvdb_assets.pipeline.partition_ranges import partition_ranges
+from tvdb_assets.storage.deletion import Deletion
+from tvdb_assets.storage.due import DueDocuments
+from tvdb_assets.storage.instance import BatchingEventLogStorage
+
+NAME = "documents"
+_WAITING = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+]
+_RUNNING = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+_STARTS_WITHIN = timedelta(minutes=5)
+"""A started run has opened its walk; one that has not lost its process before that."""
+_ADDED_AT_ONCE = 10_000
+_START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+class DocumentPartitions:
+    """The partitions ``documents`` of an instance. Change them within `DueDocuments.planning`."""
+
+    def __init__(self, instance: dg.DagsterInstance, due: DueDocuments) -> None:
+        """Nothing is read yet."""
+        self._instance = instance
+        self._due = due
+
+    def add(self, keys: Sequence[str]) -> None:
+        """Add partitions; those that are there stay where they are."""
+        for start in range(0, len(keys), _ADDED_AT_ONCE):
+            self._instance.add_dynamic_partitions(NAME, keys[start : start + _ADDED_AT_ONCE])
+
+    def missing(self) -> set[str]:
+        """Partitions that Dagster does not show as materialized in every asset of the walk."""
+        present = set(self._instance.get_dynamic_partitions(NAME))
+        made = set(present)
+        for stage in Stage:
+            made &= self._instance.get_materialized_partitions(dg.AssetKey(stage.value))
+        return present - made
+
+    def under_way(self) -> set[str]:
+        """Partitions of runs that are queued or alive, and of backfills that will ask for them.
+
+        A run whose process was killed stays "started" in Dagster for ever. It counts only while
+        a process is seen to work on it.
+        """
+        ordered = self._instance.get_dynamic_partitions(NAME)
+        place = {key: i for i, key in enumerate(ordered)}
+        keys = set(self._of_backfills())
+        for tags in self._tags_of_runs():
+            if (only := tags.get("dagster/partition")) is not None:
+                keys.add(only)
+            elif (first := place.get(tags.get(_START, ""))) is not None:
+                # Where its last partition is gone too, all that follow may be its.
+                keys.update(ordered[first : place.get(tags[_END], len(ordered)) + 1])
+        return keys
+
+    def _tags_of_runs(self) -> Iterator[Mapping[str, str]]:
+        waiting = self._instance.get_runs(dg.RunsFilter(statuses=_WAITING))
+        started = self._instance.get_run_records(dg.RunsFilter(statuses=_RUNNING))
+        alive = self._due.alive([record.dagster_run.run_id for record in started])
+        young = (datetime.now(UTC) - _STARTS_WITHIN).timestamp()
+        yield from (run.tags for run in waiting)
+        for record in started:
+            if record.dagster_run.run_id in alive or (record.start_time or 0.0) > young:
+                yield record.dagster_run.tags
+
+    def _of_backfills(self) -> Iterator[str]:
+        asked = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
+        for backfill in self._instance.get_backfills(filters=asked):
+            data = backfill.asset_backfill_data
+            if data is None:
+                continue
+            left = data.get_targeted_partitions_without_materialization_status()
+            for stage in Stage:
+                subset = left.partitions_subsets_by_asset_key.get(dg.AssetKey(stage.value))
+                if subset is not None:
+                    yield from subset.get_partition_keys()
+
+    def ranges(
+        self, wanted: Sequence[str], most: int, *, under_way: Collection[str]
+    ) -> list[tuple[str, str]]:
+        """As few ranges as hold just these partitions: first and last key of each.
+
+        Partitions that lie apart are moved behind all others, in the order of ``wanted``; not
+        those that a run needs where they are.
+
+        Args:
+            wanted: partition keys, the most urgent first.
+            most: most keys in a range.
+            under_way: what `under_way` told.
+        """
+        ordered = self._instance.get_dynamic_partitions(NAME)
+        present = set(ordered)
+        asked = [key for key in wanted if key in present]
+        free = [key for key in asked if key not in under_way]
+        found = partition_ranges(ordered, set(asked), most)
+        storage = self._instance.event_log_storage
+        if len(found) > -(-len(asked) // most) and isinstance(storage, BatchingEventLogStorage):
+            storage.move_partitions_to_end(NAME, free)
+            found = partition_ranges(self._instance.get_dynamic_partitions(NAME), set(asked), most)
+        return found
+
+    def drop_removed(self, deletion: Deletion) -> None:
+        """Delete the partitions of deleted documents that no run needs any more.
+
+        A run takes a range by its first and last key: without one of them it could not start.
+        """
+        removed = deletion.removed_partitions()
+        if not removed:
+            return
+        under_way = self.under_way()
+        free = [key for key in removed if key not in under_way]
+        storage = self._instance.event_log_storage
+        if isinstance(storage, BatchingEventLogStorage):
+            storage.delete_partitions(NAME, free)
+        else:
+            for key in free:
+                self._instance.delete_dynamic_partition(NAME, key)
+        deletion.partitions_are_removed(free)

@@ -1,0 +1,224 @@
+"""What the sensors, the schedules and the command line do for documents without being told which.
+
+What belongs here: taking in what changed in the source, planning what is due, and the ranges of
+partitions to ask runs for. What does not: when (`document_intake`, `catch_up`), the runs, or the
+statements (`storage.due`, `storage.deletion`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC
+
+import dagster as dg
+from dagster._core.execution.backfill import BulkActionStatus
+
+from tvdb_assets.automation.partitions import DocumentPartitions
+from tvdb_assets.automation.resuming import by_backfill, tags_of
+from tvdb_assets.guard.alerts import pace
+from tvdb_assets.guard.ledger import Ledger
+from tvdb_assets.guard.limits import changes
+from tvdb_assets.models import SourceFile
+from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.pipeline.intake import compare
+from tvdb_assets.pipeline.partition_ranges import range_tags
+from tvdb_assets.services.router import PAID_SERVICES, ServiceRouter, limits_of
+from tvdb_assets.settings import Settings
+from tvdb_assets.storage.database import Database
+from tvdb_assets.storage.deletion import Deletion
+from tvdb_assets.storage.due import Due, DueDocuments, Reason, Windows
+from tvdb_assets.storage.registry import Registry
+from tvdb_assets.storage.source import Source
+
+TAG = "tvdb/requested_by"
+MOST_RUNS = 25
+"""Asked for at one tick; the rest follows at the next ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What a look at the source found, and what was done about it."""
+
+    new: int
+    changed: int
+    gone: int
+    unsettled: int
+    """Left for the next look, because something may still be writing to them."""
+    left: int
+    """New or changed, and left for the next look because one look has its bounds."""
+    deleted: int
+
+    def words(self) -> str:
+        """For a tick's page."""
+        told = {
+            "new": self.new,
+            "changed": self.changed,
+            "gone": self.gone,
+            "still being written": self.unsettled,
+            "left for the next look": self.left,
+            "deleted": self.deleted,
+        }
+        found = ", ".join(f"{count:,} {name}" for name, count in told.items() if count)
+        return f"In the source: {found}." if found else "Nothing changed in the source."
+
+
+class Upkeep:
+    """What documents need, for one instance and database; hold `planning` while using it."""
+
+    def __init__(
+        self, settings: Settings, database: Database, instance: dg.DagsterInstance
+    ) -> None:
+        """Nothing is read yet."""
+        self.settings = settings
+        self.database = database
+        self.registry = Registry(database)
+        self.due = DueDocuments(database)
+        self.deletion = Deletion(database)
+        self.instance = instance
+        self.partitions = DocumentPartitions(instance, self.due)
+
+    @classmethod
+    @contextmanager
+    def open(cls, settings: Settings, instance: dg.DagsterInstance) -> Iterator[Upkeep]:
+        """On the database of the settings, closed at the end of the block.
+
+        Raises:
+            StorageError: the database can't be used.
+        """
+        with Database.open(settings) as database:
+            yield cls(settings, database, instance)
+
+    def take_in(self, source: Source, most: int) -> TakenIn:
+        """Compare the source with what is known of it, and note what is new, changed and gone.
+
+        Args:
+            source: all of it is listed, none of it is read.
+            most: new and changed documents that are noted; the rest is left for the next time.
+
+        Raises:
+            ConfigurationError: the source can't be listed, or all that is known of it is gone.
+        """
+        self.rekey(source)
+        found = compare(
+            source.list(),
+            self.registry.listed(source.root),
+            root=source.root,
+            is_whole=True,
+            written_before=time.time() - self.settings.intake_settle_seconds,
+        )
+        changed = [(known.document_id, file) for known, file in found.changed[:most]]
+        new = found.new[: max(0, most - len(changed))]
+        self.registry.change(changed)
+        self.add(source, new)
+        gone = [known.document_id for known in found.gone if not known.is_gone]
+        self.deletion.withdraw(gone)
+        deleted = self.deletion.sweep()
+        self.partitions.drop_removed(self.deletion)
+        return TakenIn(
+            new=len(new),
+            changed=len(changed),
+            gone=len(gone),
+            unsettled=found.unsettled,
+            left=len(found.new) + len(found.changed) - len(new) - len(changed),
+            deleted=deleted,
+        )
+
+    def rekey(self, source: Source) -> None:
+        """Bring partition keys in line with which paths are marked private now."""
+        moved = self.registry.rekey(source.root)
+        if moved:
+            self.partitions.add(list(moved.values()))
+            self.partitions.drop_removed(self.deletion)
+
+    def add(self, source: Source, files: Sequence[SourceFile]) -> list[str]:
+        """Register documents and add their partitions; returns the partition keys."""
+        keys = self.registry.register(source.root, files, run_id="")
+        self.partitions.add(keys)
+        return keys
+
+    def plan(self, reasons: frozenset[Reason], limit: int | None = None) -> list[Due]:
+        """Documents that are due, and that no run is under way for.
+
+        Args:
+            reasons: for which.
+            limit: the most; None is all.
+        """
+        with ServiceRouter(self.settings, database=self.database) as router:
+            recipe = router.recipe(
+                Chunker(self.settings.chunk_tokens, self.settings.chunk_overlap_tokens)
+            )
+            is_healing = not router.pays or _is_well(router)
+        found = self.due.find(
+            recipe,
+            self._windows(),
+            reasons=reasons,
+            is_healing=is_healing,
+            unseen=sorted(self.partitions.missing()) if Reason.UNSEEN in reasons else (),
+            limit=limit,
+        )
+        if not found:
+            return []
+        under_way = self.partitions.under_way()
+        return [due for due in found if due.partition_key not in under_way]
+
+    def run_requests(
+        self, due: Sequence[Due], requested_by: str, most_runs: int = MOST_RUNS
+    ) -> list[dg.RunRequest]:
+        """Runs for these documents, as few as hold them, and the note that they are asked for."""
+        keys = [document.partition_key for document in due]
+        keys = keys[: self.settings.run_partitions * most_runs]
+        requests = [
+            dg.RunRequest(tags={**tags, TAG: requested_by}) for tags in self.runs(keys)[:most_runs]
+        ]
+        self.due.request(keys)
+        return requests
+
+    def runs(self, keys: Sequence[str]) -> list[dict[str, str]]:
+        """The tags of as few runs as hold just these partitions, bounded by the settings.
+
+        A document that waits in a backfill is made by a run that counts for it.
+        """
+        if not keys:
+            return []
+        wanted = list(dict.fromkeys(keys))
+        self.partitions.add(wanted)
+        under_way = self.partitions.under_way()
+        waiting = by_backfill(self.instance, self.registry.waiting(wanted))
+        groups = [
+            (tags_of(backfill), keys)
+            for backfill, keys in waiting
+            if backfill is not None and backfill.status is BulkActionStatus.REQUESTED
+        ]
+        groups.append(({}, set(wanted).difference(*(keys for _, keys in groups))))
+        return [
+            {**range_tags(first, last), **tags}
+            for tags, group in groups
+            for first, last in self.partitions.ranges(
+                [key for key in wanted if key in group],
+                self.settings.run_partitions,
+                under_way=under_way,
+            )
+        ]
+
+    def _windows(self) -> Windows:
+        now = pace(self.database, Ledger(self.database, limits_of(self.settings)))
+        newest = changes(self.database, limit=1)
+        hour = now.now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        return Windows(now.day, hour, newest[0].changed_at if newest else now.day)
+
+
+def _is_well(router: ServiceRouter) -> bool:
+    """Whether what a stand-in made may be tried again: no paid service is known to be away."""
+    for service in PAID_SERVICES:
+        state, now = router.guard.states.read(service)
+        if state.refusal is not None or state.breaker.name(now) == "open":
+            return False
+    return True
+
+
+def counted(due: Sequence[Due]) -> Mapping[Reason, int]:
+    """How many documents are due for each reason."""
+    return {r: n for r in Reason if (n := sum(document.reason is r for document in due))}
