@@ -14,6 +14,7 @@ from email.message import EmailMessage
 import pytest
 
 from tvdb_assets.models import Stage
+from tvdb_assets.storage.deletion import Deletion
 from tvdb_assets.storage.registry import Registry
 from tvdb_assets_tests.paid_router import Paid, Shelf
 
@@ -177,10 +178,10 @@ def test_one_stage_at_a_time_takes_members_along(paid: Paid, shelf: Shelf) -> No
 def test_forgetting_a_member_and_its_file(paid: Paid, shelf: Shelf) -> None:
     shelf.write("a.zip", packed(**LETTERS))
     shelf.walk(**FREE)
-    registry = Registry(paid.database)
+    registry, deletion = Registry(paid.database), Deletion(paid.database)
     [member] = registry.find("a.zip!/one.md")
     assert member.is_member
-    registry.forget([member.document_id])
+    deletion.forget([member.document_id])
     assert sorted(shelf.shown()) == ["a.zip!/two.md"]
     # As with a file: what is still in the source is taken in again.
     assert shelf.due(**FREE) == ["a.zip"]
@@ -188,7 +189,7 @@ def test_forgetting_a_member_and_its_file(paid: Paid, shelf: Shelf) -> None:
     assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
 
     [file] = registry.find("a.zip")
-    registry.forget([file.document_id])
+    deletion.forget([file.document_id])
     for table in ("documents", "parsed_documents", "chunks", "embeddings", "publications"):
         assert paid.rows(f"SELECT count(*) FROM tvdb.{table}") == [(0,)], table
 
