@@ -22,7 +22,7 @@ from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.services.workers import WorkerPool
-from tvdb_assets.settings import Settings, load_settings
+from tvdb_assets.settings import Settings, SwitchMode, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.index import IndexStore
@@ -216,6 +216,7 @@ class Shelf:
             router=router,
             chunker=chunker,
             max_document_bytes=1 << 20,
+            switches=settings.switch is SwitchMode.AUTO,
         )
         results = [result for batch in walk.run(keys, frozenset(stages)) for result in batch]
         last = max(stages, key=list(Stage).index)
