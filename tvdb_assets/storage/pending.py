@@ -51,6 +51,7 @@ WITH wanted AS (
     SELECT DISTINCT ON (k.document_id) k.document_id, k.chunk_set_id
     FROM wanted w JOIN tvdb.chunk_sets k USING (document_id)
     WHERE w.recipe = %(recipe)s AND NOT w.is_degraded
+      AND position(' ' || k.fingerprint || ' ' IN w.recipe) > 0
     ORDER BY k.document_id, k.chunk_set_id DESC
 ), lacking AS (
     SELECT DISTINCT ON (c.text_sha256) m.document_id, c.token_count

@@ -15,6 +15,7 @@ from psycopg.rows import class_row, dict_row
 
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.models import VectorSpace
+from tvdb_assets.redaction import shown
 from tvdb_assets.storage.database import Connection, Database
 
 
@@ -202,7 +203,7 @@ def _newest(states: Sequence[IndexState]) -> IndexState:
 
 def _incomplete(tx: Connection, index: IndexState) -> ConfigurationError:
     rows = tx.execute(_MISSING + " ORDER BY path LIMIT 3", {"index": index.index_id}).fetchall()
-    named = ", ".join(row[0] for row in rows) + (", …" if index.missing > len(rows) else "")
+    named = ", ".join(shown(row[0]) for row in rows) + (", …" if index.missing > len(rows) else "")
     return ConfigurationError(
         "index_incomplete",
         f"Index {index.name} lacks {index.missing:,} of the documents that search shows, or "
@@ -284,9 +285,13 @@ _DROP = (
     """,
     """DELETE FROM tvdb.embeddings e USING (SELECT DISTINCT space_id FROM dropped) x
        WHERE e.space_id = x.space_id
-         AND (NOT EXISTS (SELECT FROM tvdb.indexes i WHERE i.space_id = e.space_id)
-           OR (e.text_sha256 IN (SELECT text_sha256 FROM dropped_texts)
-             AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = e.text_sha256)))
+         AND NOT EXISTS (SELECT FROM tvdb.indexes i WHERE i.space_id = e.space_id)
+    """,
+    # A text that a document once had in another index may come back there.
+    """DELETE FROM tvdb.embeddings e USING dropped_texts x
+       WHERE e.text_sha256 = x.text_sha256
+         AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = e.text_sha256)
+         AND NOT EXISTS (SELECT FROM tvdb.former_texts f WHERE f.text_sha256 = e.text_sha256)
     """,
     """DELETE FROM tvdb.vector_spaces s USING (SELECT DISTINCT space_id FROM dropped) x
        WHERE s.space_id = x.space_id

@@ -9,21 +9,52 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.models import Stage
 from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.services.embedders.protocol import Embedder, PaidEmbedder
 from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.settings import ServiceMode
 from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.source import Source
-from tvdb_assets.storage.switching import CurrentIndex
+from tvdb_assets.storage.switching import CurrentIndex, Indexes
 from tvdb_assets.walk.indexing import Indexing, for_one, sets_of
 from tvdb_assets.walk.preparing import Preparing
 from tvdb_assets.walk.traveller import Traveller
 
 _STAGES = frozenset({Stage.CHUNKS, Stage.EMBEDDINGS})
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedRecipe:
+    """What makes chunks and vectors of the index that search reads."""
+
+    index: CurrentIndex
+    chunker: Chunker
+    embedder: Embedder | PaidEmbedder
+
+
+def searched_recipe(
+    indexes: Indexes, router: ServiceRouter, chunker: Chunker
+) -> SearchedRecipe | None:
+    """The recipe of the index that search reads, for a run with this router and chunker.
+
+    Returns:
+        None if it is the run's own, or if the run may not, or can't, add to that index: a mock
+        or what would pay in a free mode, or an index that another version of this code cut.
+    """
+    current = indexes.current()
+    if current is None or ServiceMode.MOCK in (router.parser_mode, router.embedder_mode):
+        return None
+    if current.space == router.embedder.space and current.chunker == chunker.fingerprint:
+        return None
+    theirs, embedder = _chunker_of(current), router.embedder_in(current.space)
+    if theirs is None or embedder is None:
+        return None
+    return SearchedRecipe(current, theirs, embedder)
 
 
 class Beside:
@@ -35,12 +66,14 @@ class Beside:
         index: IndexStore,
         sources: Callable[[str], Source],
         router: ServiceRouter,
+        chunker: Chunker,
         max_bytes: int,
     ) -> None:
         self._store = store
         self._index = index
         self._sources = sources
         self._router = router
+        self._chunker = chunker
         self._max_bytes = max_bytes
 
     async def take_along(
@@ -56,15 +89,11 @@ class Beside:
         Returns:
             By document id: why search goes on showing what it showed of a document.
         """
-        if ServiceMode.MOCK in (self._router.parser_mode, self._router.embedder_mode):
-            return {}
         # Looked up for each batch, because a switch may come at any time.
-        current = await asyncio.to_thread(self._index.indexes.current)
-        if current is None or current.index_id == indexing.index_id:
-            return {}
-        chunker = _chunker_of(current)
-        embedder = self._router.embedder_in(current.space)
-        if chunker is None or embedder is None:
+        recipe = await asyncio.to_thread(
+            searched_recipe, self._index.indexes, self._router, self._chunker
+        )
+        if recipe is None:
             return {}
         aside = [
             Traveller(t.row, parsed_id=t.parsed_id)
@@ -72,12 +101,14 @@ class Beside:
             # Not what a stand-in, or another mode's parser, made of it.
             if t.parsed_id is not None and t.fingerprint == self._router.parser_fingerprint
         ]
-        preparing = Preparing(self._store, self._sources, self._router, chunker, self._max_bytes)
+        preparing = Preparing(
+            self._store, self._sources, self._router, recipe.chunker, self._max_bytes
+        )
         await asyncio.to_thread(preparing.begin, aside, _STAGES)
         await preparing.finish(aside, _STAGES)
-        await indexing.embed_aside(embedder, current.space_id, aside, claim)
+        await indexing.embed_aside(recipe.embedder, recipe.index.space_id, aside, claim)
         ready = sets_of([t for t in aside if t.is_walking])
-        await asyncio.to_thread(self._index.publish, current.index_id, ready, is_aside=True)
+        await asyncio.to_thread(self._index.publish, recipe.index.index_id, ready, is_aside=True)
         return {
             t.row.document_id: for_one(t.error, "In the index that search reads: ")
             for t in aside

@@ -13,7 +13,7 @@ from decimal import Decimal
 from hashlib import sha256
 
 from tvdb_assets.errors import SourceError, TvdbError
-from tvdb_assets.guard.prices import Price
+from tvdb_assets.models import Chunk, VectorSpace
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.pipeline.member_paths import member_path
 from tvdb_assets.services.embedders.openai import OpenAIEmbedder
@@ -29,6 +29,7 @@ from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.source import Source
+from tvdb_assets.walk.beside import searched_recipe
 from tvdb_assets.walk.members import in_batches
 from tvdb_assets.walk.traveller import suffix_of
 
@@ -72,12 +73,9 @@ class Estimating:
         self._router = router
         self._chunker = chunker
         self._max_bytes = max_document_bytes
-        embedder = router.embedder
-        self._token_price: Price | None = None
-        if isinstance(embedder, OpenAIEmbedder):
-            self._token_price = embedder.price
-        self._index, self._space = index, embedder.space
-        self._seen: set[bytes] = set()
+        self._index = index
+        self._searched = searched_recipe(index.indexes, router, chunker)
+        self._seen: set[tuple[VectorSpace, bytes]] = set()
 
     def run(self, source: Source, paths: Sequence[str]) -> Iterator[DocumentCost]:
         """What each document would cost, in order.
@@ -169,22 +167,39 @@ class Estimating:
         if made.error is not None:
             return DocumentCost(path, error=made.error)
         chunks = made.chunks or ()
-        fresh = {c.sha256: c.token_count for c in chunks if c.sha256 not in self._seen}
-        for known in self._index.known_texts(self._space, list(fresh)):
-            del fresh[known]
-        self._seen.update(fresh)
-        tokens = sum(fresh.values())
         cost = parse = Decimal(0)
+        also = 0
+        searched = self._searched
+        # Kept fresh for search while the run's own is built beside it.
+        if searched is not None and isinstance(searched.embedder, OpenAIEmbedder):
+            try:
+                cut = self._router.workers.submit(chunk_document, made.parsed, searched.chunker)
+                theirs = cut.result().chunks or ()
+            except TvdbError as error:
+                return DocumentCost(path, error=error)
+            also = sum(self._fresh(searched.embedder.space, theirs).values())
+            cost += searched.embedder.price.of(also)
+        embedder = self._router.embedder
+        fresh = self._fresh(embedder.space, chunks)
+        tokens = sum(fresh.values())
         if page_count and self._router.paid_parser is not None:
             parse = self._router.paid_parser.price.of(page_count)
-        if self._token_price is not None:
-            cost = self._token_price.of(tokens)
+        if isinstance(embedder, OpenAIEmbedder):
+            cost += embedder.price.of(tokens)
         return DocumentCost(
             path,
             chunks=len(chunks),
             cached_chunks=len(chunks) - len(fresh),
-            tokens=tokens,
+            tokens=tokens + also,
             pages=page_count,
             cost_usd=cost + parse,
             parse_usd=parse,
         )
+
+    def _fresh(self, space: VectorSpace, chunks: Sequence[Chunk]) -> dict[bytes, int]:
+        """Texts of these chunks that no one has a vector for or pays for, with their tokens."""
+        fresh = {c.sha256: c.token_count for c in chunks if (space, c.sha256) not in self._seen}
+        for known in self._index.known_texts(space, list(fresh)):
+            del fresh[known]
+        self._seen.update((space, sha256) for sha256 in fresh)
+        return fresh

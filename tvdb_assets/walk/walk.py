@@ -71,7 +71,7 @@ class Walk:
         self._chunker = chunker
         self._switches = switches
         self._preparing = Preparing(store, sources, router, chunker, max_document_bytes)
-        self._beside = Beside(store, index, sources, router, max_document_bytes)
+        self._beside = Beside(store, index, sources, router, chunker, max_document_bytes)
         self._inside = MemberWalk(store.members, router)
         self.embedded_texts = 0
         self.cached_texts = 0

@@ -137,7 +137,7 @@ def test_every_search_answers_from_one_chunk_size_or_the_other(
     assert len(answers) >= SEARCHES_EACH * (len(changes) + 2)
     sizes = {OLD.fingerprint: totals[512], NEW.fingerprint: totals[128]}
     documents = len(rows("SELECT FROM tvdb.documents WHERE status = 'published'"))
-    assert totals[128] > totals[512] > documents == 11
+    assert totals[128] > totals[512] > documents > len(QUESTIONS)
     made_by = []
     for chunks, whole in answers:
         assert len(chunks) == HITS

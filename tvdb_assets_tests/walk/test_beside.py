@@ -13,7 +13,11 @@ from decimal import Decimal
 import pytest
 
 from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.pipeline.chunking import Chunker
+from tvdb_assets.storage.documents import DocumentStore
+from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.switching import Indexes
+from tvdb_assets.walk.estimating import Estimating
 from tvdb_assets_tests.paid_apis import expected_vectors
 from tvdb_assets_tests.paid_router import Paid, Shelf
 
@@ -291,3 +295,23 @@ def test_what_is_no_index_to_switch_to_is_named(
     assert caught.value.code == code
     assert caught.value.remedy
     assert shelf.shown() == {}
+
+
+def test_an_estimate_knows_what_both_indexes_cost(paid: Paid, filled: Shelf) -> None:
+    filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
+    plan, spent = filled.plan(**NEW_MODEL), paid.spent
+    router = paid.router(**NEW_MODEL)
+    estimating = Estimating(
+        store=DocumentStore(paid.database, "estimate"),
+        index=IndexStore(paid.database, "estimate"),
+        router=router,
+        chunker=Chunker(64, 0),
+        max_document_bytes=1 << 20,
+    )
+    told = list(estimating.run(plan.source, [known.path for known in plan.stale]))
+
+    assert filled.codes(filled.walk(**NEW_MODEL)) == {}
+
+    assert sum(cost.cost_usd for cost in told) == pytest.approx(paid.spent - spent)
+    assert paid.apis.dollars == paid.spent
+    assert {charge.model for charge in paid.apis.charges[1:]} == {SMALL, LARGE}
