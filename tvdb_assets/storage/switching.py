@@ -261,39 +261,44 @@ _DROP = (
        WHERE i.index_id = %(index)s
          AND right(d.recipe, length(i.chunker || s.label) + 2) = ' ' || i.chunker || ' ' || s.label
     """,
-    """CREATE TEMP TABLE dropped ON COMMIT DROP AS
+    """CREATE TEMP TABLE dropped_sets ON COMMIT DROP AS
        SELECT i.space_id, i.chunker, k.chunk_set_id, k.parsed_id
        FROM tvdb.indexes i LEFT JOIN tvdb.chunk_sets k ON k.fingerprint = i.chunker
        WHERE i.index_id = %(index)s
     """,
     "DELETE FROM tvdb.publications WHERE index_id = %(index)s",
     "DELETE FROM tvdb.indexes WHERE index_id = %(index)s",
-    # Those of other indexes of this chunker stay, also what they are about to show.
+    # But for texts that a document once had in another index, and may have again.
     """CREATE TEMP TABLE dropped_texts ON COMMIT DROP AS
-       SELECT DISTINCT c.text_sha256 FROM dropped x JOIN tvdb.chunks c USING (chunk_set_id)
+       SELECT DISTINCT c.text_sha256 FROM dropped_sets x JOIN tvdb.chunks c USING (chunk_set_id)
+       WHERE NOT EXISTS (SELECT FROM tvdb.former_texts f WHERE f.text_sha256 = c.text_sha256)
     """,
-    """DELETE FROM tvdb.chunk_sets k USING dropped x
+    # Those of other indexes of this chunker stay, also what they are about to show.
+    """DELETE FROM tvdb.chunk_sets k USING dropped_sets x
        WHERE k.chunk_set_id = x.chunk_set_id
          AND NOT EXISTS (SELECT FROM tvdb.indexes i WHERE i.chunker = x.chunker)
          AND NOT EXISTS (SELECT FROM tvdb.publications u WHERE u.chunk_set_id = k.chunk_set_id)
     """,
     # A text of the file as it is may have been paid for, and is good for the next index too.
-    """DELETE FROM tvdb.parsed_documents p USING dropped x, tvdb.documents d
+    """DELETE FROM tvdb.parsed_documents p USING dropped_sets x, tvdb.documents d
        WHERE p.parsed_id = x.parsed_id AND d.document_id = p.document_id
          AND d.sha256 <> p.content_sha256
          AND NOT EXISTS (SELECT FROM tvdb.chunk_sets k WHERE k.parsed_id = p.parsed_id)
     """,
-    """DELETE FROM tvdb.embeddings e USING (SELECT DISTINCT space_id FROM dropped) x
+    """DELETE FROM tvdb.embeddings e USING (SELECT DISTINCT space_id FROM dropped_sets) x
        WHERE e.space_id = x.space_id
          AND NOT EXISTS (SELECT FROM tvdb.indexes i WHERE i.space_id = e.space_id)
     """,
-    # A text that a document once had in another index may come back there.
     """DELETE FROM tvdb.embeddings e USING dropped_texts x
        WHERE e.text_sha256 = x.text_sha256
          AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = e.text_sha256)
-         AND NOT EXISTS (SELECT FROM tvdb.former_texts f WHERE f.text_sha256 = e.text_sha256)
     """,
-    """DELETE FROM tvdb.vector_spaces s USING (SELECT DISTINCT space_id FROM dropped) x
+    # Noted as their chunks went, for the sake of vectors that are gone now.
+    """DELETE FROM tvdb.former_texts f USING dropped_texts x
+       WHERE f.text_sha256 = x.text_sha256
+         AND NOT EXISTS (SELECT FROM tvdb.embeddings e WHERE e.text_sha256 = f.text_sha256)
+    """,
+    """DELETE FROM tvdb.vector_spaces s USING (SELECT DISTINCT space_id FROM dropped_sets) x
        WHERE s.space_id = x.space_id
          AND NOT EXISTS (SELECT FROM tvdb.indexes i WHERE i.space_id = s.space_id)
          AND NOT EXISTS (SELECT FROM tvdb.embeddings e WHERE e.space_id = s.space_id)

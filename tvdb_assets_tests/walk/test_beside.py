@@ -222,8 +222,8 @@ def test_a_dropped_index_takes_what_no_other_one_needs(
     paid: Paid, filled: Shelf, indexes: Indexes, new: dict[str, object]
 ) -> None:
     def everything() -> list[tuple[object, ...]]:
-        tables = ("chunk_sets", "chunks", "publications", "embeddings", "vector_spaces")
-        return [row for t in (*tables, "indexes", "parsed_documents")
+        tables = ("chunk_sets", "chunks", "publications", "embeddings", "former_texts")
+        return [row for t in (*tables, "vector_spaces", "indexes", "parsed_documents")
                 for row in paid.rows(f"SELECT t::text FROM tvdb.{t} t ORDER BY 1")]  # fmt: skip
 
     before, shown = everything(), filled.shown()
