@@ -15,6 +15,7 @@ from tvdb_assets.automation.by_hand import catch_up, retry_documents
 from tvdb_assets.automation.catch_up import make_nightly_catch_up
 from tvdb_assets.automation.cost_sensor import make_cost_sensor
 from tvdb_assets.automation.document_intake import make_document_intake
+from tvdb_assets.automation.maintenance import maintenance, make_nightly_maintenance
 from tvdb_assets.automation.schedules import cost_report_hourly
 from tvdb_assets.settings import load_settings
 from tvdb_assets.storage.io_manager import PostgresIOManager
@@ -30,8 +31,12 @@ def defs() -> dg.Definitions:
             make_document_intake(settings.intake_seconds),
         ],
         assets=[walk_assets(settings.run_partitions), service_health, cost_report],
-        schedules=[make_nightly_catch_up(settings.catch_up_cron), cost_report_hourly],
-        jobs=[retry_documents, catch_up],
+        schedules=[
+            make_nightly_catch_up(settings.catch_up_cron),
+            make_nightly_maintenance(settings.maintenance_cron),
+            cost_report_hourly,
+        ],
+        jobs=[retry_documents, catch_up, maintenance],
         resources={
             "service_router": ServiceRouterResource(
                 mode=None, parser_mode=None, embedder_mode=None

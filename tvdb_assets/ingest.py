@@ -17,6 +17,7 @@ import dagster as dg
 from tvdb_assets import errors
 from tvdb_assets.assets.launching import TOLD_TAG, observe
 from tvdb_assets.assets.resources import ServiceRouterResource
+from tvdb_assets.automation.partitions import IN_PROCESS_TAG
 from tvdb_assets.automation.upkeep import Upkeep
 from tvdb_assets.correlation import new_run_id
 from tvdb_assets.definitions import defs
@@ -173,7 +174,7 @@ def run(
     result = job.execute_in_process(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         instance=instance,
-        tags=dict(tags),
+        tags={**tags, IN_PROCESS_TAG: "true"},
         run_id=run_id,
         raise_on_error=False,
         asset_selection=[dg.AssetKey(stage.value) for stage in Stage],

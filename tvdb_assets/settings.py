@@ -142,6 +142,12 @@ class Settings(BaseSettings):
     """A new or changed file that was written to since is left for the next look."""
     catch_up_cron: str = "30 2 * * *"
     """When all that is due is caught up with, in UTC."""
+    maintenance_cron: str = "30 4 * * *"
+    """When what has grown is cut back, in UTC."""
+    retention_days: int = Field(90, ge=1)
+    """How long logs of runs, histories of documents and their like are kept."""
+    cache_days: int = Field(30, ge=0)
+    """How long a vector is kept that no document needs, in case its text comes back."""
     run_partitions: int = Field(1_000, ge=1)
     """Most documents in one run of a backfill."""
 
@@ -159,7 +165,7 @@ class Settings(BaseSettings):
             raise ValueError(f"must be at most half of TVDB_CHUNK_TOKENS ({tokens})")
         return value
 
-    @field_validator("catch_up_cron")
+    @field_validator("catch_up_cron", "maintenance_cron")
     @classmethod
     def _is_a_cron_line(cls, value: str) -> str:
         # Five fields of the usual characters; Dagster reads the rest.

@@ -20,6 +20,8 @@ from tvdb_assets.storage.due import DueDocuments
 from tvdb_assets.storage.instance import BatchingEventLogStorage
 
 NAME = "documents"
+IN_PROCESS_TAG = "tvdb/in_process"
+"""Of a run that a command of ours executes by itself: nobody tells Dagster if it is killed."""
 _WAITING = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -79,6 +81,21 @@ class DocumentPartitions:
         for record in started:
             if record.dagster_run.run_id in alive or (record.start_time or 0.0) > young:
                 yield record.dagster_run.tags
+
+    def fail_dead_runs(self) -> list[str]:
+        """Let Dagster show as failed what a killed command left under way; returns the run ids."""
+        tagged = dg.RunsFilter(statuses=_RUNNING, tags={IN_PROCESS_TAG: "true"})
+        started = self._instance.get_run_records(tagged)
+        alive = self._due.alive([record.dagster_run.run_id for record in started])
+        young = (datetime.now(UTC) - _STARTS_WITHIN).timestamp()
+        dead = [
+            record.dagster_run
+            for record in started
+            if record.dagster_run.run_id not in alive and (record.start_time or 0.0) <= young
+        ]
+        for run in dead:
+            self._instance.report_run_failed(run, "The process that executed it is gone.")
+        return [run.run_id for run in dead]
 
     def _of_backfills(self) -> Iterator[str]:
         asked = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])

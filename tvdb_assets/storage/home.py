@@ -29,6 +29,17 @@ run_retries:
   max_retries: 3
   retry_on_asset_or_op_failure: false
 
+# Looks of sensors and schedules, several a minute, are not kept for ever.
+retention:
+  sensor:
+    purge_after_days:
+      skipped: 2
+      success: 30
+      failure: 30
+      started: 30
+  schedule:
+    purge_after_days: 90
+
 telemetry:
   enabled: false
 

@@ -28,7 +28,7 @@ CREATE FUNCTION tvdb.note_former_texts() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO tvdb.former_texts (document_id, text_sha256)
     SELECT DISTINCT document_id, text_sha256 FROM dropped JOIN tvdb.documents USING (document_id)
-    ON CONFLICT DO NOTHING;
+    ON CONFLICT (document_id, text_sha256) DO UPDATE SET dropped_at = excluded.dropped_at;
     RETURN NULL;
 END $$
 """

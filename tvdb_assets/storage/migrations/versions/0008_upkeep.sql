@@ -30,6 +30,7 @@ CREATE INDEX documents_gone ON tvdb.documents (gone_at) WHERE gone_at IS NOT NUL
 CREATE TABLE tvdb.former_texts (
     document_id bigint NOT NULL REFERENCES tvdb.documents ON DELETE CASCADE,
     text_sha256 bytea  NOT NULL,
+    dropped_at  timestamptz NOT NULL DEFAULT tvdb.clock(),
     PRIMARY KEY (document_id, text_sha256)
 );
 
