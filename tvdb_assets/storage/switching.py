@@ -216,43 +216,43 @@ def _incomplete(tx: Connection, index: IndexState) -> ConfigurationError:
 # A document counts as there if it is shown in the version that was read last, or in the one
 # that search shows: a file that can't be read any more has no newer one.
 _SHOWN = """
-    SELECT u.index_id, u.document_id, k.parsed_id, k.chunk_count, p.content_sha256
+WITH shown AS (
+    SELECT u.index_id, u.document_id, k.parsed_id, k.chunk_count, p.content_sha256, d.sha256,
+           d.path
     FROM tvdb.publications u JOIN tvdb.chunk_sets k USING (chunk_set_id)
     JOIN tvdb.parsed_documents p USING (parsed_id)
+    JOIN tvdb.documents d ON d.document_id = u.document_id
+), wanted AS (
+    SELECT * FROM shown JOIN tvdb.indexes USING (index_id) WHERE is_current
+)
 """
-_LACKS = """
-    FROM shown w JOIN tvdb.indexes c ON c.index_id = w.index_id AND c.is_current
-    JOIN tvdb.documents d USING (document_id)
-    WHERE NOT EXISTS (SELECT FROM shown n
-        WHERE n.index_id = {index} AND n.document_id = w.document_id
-          AND (n.parsed_id = w.parsed_id OR n.content_sha256 = d.sha256))
-"""
-_STATES = f"""
-WITH shown AS MATERIALIZED ({_SHOWN})
+_IS_THERE = "(n.parsed_id = w.parsed_id OR n.content_sha256 = n.sha256)"
+_STATES = f"""{_SHOWN}
 SELECT i.index_id, s.label AS vector_space, i.chunk_tokens, i.chunk_overlap_tokens, i.is_current,
        NOT (s.is_mock OR s.is_stand_in) AS is_searchable, i.created_at, i.switched_at,
        coalesce(h.documents, 0) AS documents, coalesce(h.chunks, 0) AS chunks,
-       coalesce(m.missing, 0) AS missing, coalesce(l.usd, 0) AS cost_usd
+       (SELECT count(*) FROM wanted) - coalesce(h.there, 0) AS missing,
+       coalesce(l.usd, 0) AS cost_usd
 FROM tvdb.indexes i JOIN tvdb.vector_spaces s USING (space_id)
-LEFT JOIN (SELECT index_id, count(*) AS documents, sum(chunk_count)::bigint AS chunks
-           FROM shown GROUP BY 1) h USING (index_id)
-LEFT JOIN (SELECT x.index_id, count(*) AS missing FROM tvdb.indexes x
-           CROSS JOIN LATERAL (SELECT {_LACKS.format(index="x.index_id")}) lacking
-           GROUP BY 1) m USING (index_id)
+LEFT JOIN (SELECT n.index_id, count(*) AS documents, sum(n.chunk_count)::bigint AS chunks,
+                  count(*) FILTER (WHERE {_IS_THERE} AND w.document_id IS NOT NULL) AS there
+           FROM shown n LEFT JOIN wanted w USING (document_id) GROUP BY 1) h USING (index_id)
 LEFT JOIN (SELECT service, model, sum(coalesce(posted_usd, reserved_usd)) AS usd
            FROM tvdb.cost_ledger WHERE operation = 'embed' AND state <> 'voided'
            GROUP BY 1, 2) l ON l.service = s.provider AND l.model = s.model
 ORDER BY i.is_current DESC, i.index_id DESC
 """
-_MISSING = f"WITH shown AS ({_SHOWN}) SELECT d.path {_LACKS.format(index='%(index)s')}"
-_BEHIND = f"""
-WITH shown AS ({_SHOWN})
-SELECT count(DISTINCT w.document_id) FROM shown w
-JOIN tvdb.indexes i ON i.index_id = w.index_id AND NOT i.is_current
+_MISSING = f"""{_SHOWN}
+SELECT w.path FROM wanted w
+LEFT JOIN shown n ON n.index_id = %(index)s AND n.document_id = w.document_id AND {_IS_THERE}
+WHERE n.document_id IS NULL
+"""
+_BEHIND = f"""{_SHOWN}
+SELECT count(DISTINCT n.document_id) FROM shown n
+JOIN tvdb.indexes i ON i.index_id = n.index_id AND NOT i.is_current
 JOIN tvdb.vector_spaces s ON s.space_id = i.space_id AND NOT (s.is_mock OR s.is_stand_in)
-JOIN tvdb.documents d ON d.document_id = w.document_id AND d.sha256 = w.content_sha256
-WHERE NOT EXISTS (SELECT FROM shown n JOIN tvdb.indexes c ON c.index_id = n.index_id
-    WHERE c.is_current AND n.document_id = w.document_id AND n.content_sha256 = d.sha256)
+LEFT JOIN wanted w ON w.document_id = n.document_id
+WHERE n.content_sha256 = n.sha256 AND w.content_sha256 IS DISTINCT FROM n.sha256
 """
 _DROP = (
     # Else the next ingest would take its documents for done.
