@@ -110,7 +110,9 @@ class Upkeep:
             written_before=time.time() - self.settings.intake_settle_seconds,
         )
         changed = [(known.document_id, file) for known, file in found.changed[:most]]
-        new = found.new[: max(0, most - len(changed))]
+        forgotten = self.deletion.forgotten(source.root)
+        wanted = [file for file in found.new if forgotten.get(file.path) != file.etag]
+        new = wanted[: max(0, most - len(changed))]
         self.registry.change(changed)
         self.add(source, new)
         gone = [known.document_id for known in found.gone if not known.is_gone]
@@ -122,7 +124,7 @@ class Upkeep:
             changed=len(changed),
             gone=len(gone),
             unsettled=found.unsettled,
-            left=len(found.new) + len(found.changed) - len(new) - len(changed),
+            left=len(wanted) + len(found.changed) - len(new) - len(changed),
             deleted=deleted,
         )
 

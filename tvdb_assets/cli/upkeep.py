@@ -80,13 +80,16 @@ def retry(context: click.Context, documents: tuple[str, ...], as_json: bool) -> 
 @click.argument("document")
 @_json
 def forget(document: str, as_json: bool) -> None:
-    """Delete DOCUMENT and all that came from it; its file stays where it is."""
+    """Delete DOCUMENT and all that came from it; its file stays where it is.
+
+    The sensor document_intake leaves the file alone until it changes; an ingest takes it in.
+    """
     from tvdb_assets.automation.upkeep import Upkeep
 
     settings = load_settings()
     with dagster_instance(settings) as instance, Upkeep.open(settings, instance) as upkeep:
         found = find_documents(upkeep.registry, document)
-        upkeep.deletion.forget([known.document_id for known in found])
+        upkeep.deletion.forget([known.document_id for known in found], is_by_hand=True)
         with upkeep.due.planning():
             upkeep.partitions.drop_removed(upkeep.deletion)
     if as_json:

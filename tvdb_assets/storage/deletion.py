@@ -59,12 +59,16 @@ class Deletion:
             ).fetchall()
         return self.forget([row[0] for row in rows], waits=False)
 
-    def forget(self, document_ids: Sequence[int], *, waits: bool = True) -> int:
+    def forget(
+        self, document_ids: Sequence[int], *, waits: bool = True, is_by_hand: bool = False
+    ) -> int:
         """Delete documents: their text, chunks and history, and vectors that no other text uses.
 
         Args:
             document_ids: which; others' rows are not touched.
             waits: for runs that are working on one; else such a document is left as it is.
+            is_by_hand: their files may still be there, and are left alone until they change or
+                somebody ingests them.
 
         Returns:
             How many are deleted.
@@ -74,8 +78,19 @@ class Deletion:
         ordered = sorted(document_ids)
         for start in range(0, len(ordered), _BATCH):
             with self._database.transaction() as tx:
-                deleted += _forget(tx, ordered[start : start + _BATCH], waits=waits)
+                batch = ordered[start : start + _BATCH]
+                if is_by_hand:
+                    _remember(tx, batch)
+                deleted += _forget(tx, batch, waits=waits)
         return deleted
+
+    def forgotten(self, source: str) -> dict[str, str]:
+        """Files of a source that were forgotten by hand: path, and the etag they had then."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT path, etag FROM tvdb.forgotten_files WHERE source = %s", (source,)
+            ).fetchall()
+        return dict(rows)
 
     def removed_partitions(self) -> list[str]:
         """Partition keys whose documents are deleted, and which Dagster may still have."""
@@ -123,6 +138,16 @@ def delete_documents(tx: Connection, document_ids: Sequence[int]) -> list[str]:
         ([row[0] for row in texts],),
     )
     return [key for key, is_file in rows if is_file]
+
+
+def _remember(tx: Connection, document_ids: list[int]) -> None:
+    tx.execute(
+        "INSERT INTO tvdb.forgotten_files (source, path, etag)"
+        " SELECT source, path, etag FROM tvdb.documents"
+        " WHERE document_id = ANY(%s) AND container_id IS NULL"
+        " ON CONFLICT (source, path) DO UPDATE SET etag = excluded.etag",
+        (document_ids,),
+    )
 
 
 def _forget(tx: Connection, document_ids: list[int], *, waits: bool) -> int:

@@ -132,6 +132,10 @@ class Registry:
                     ],
                 )
             tx.execute("DELETE FROM tvdb.removed_partitions WHERE partition_key = ANY(%s)", (keys,))
+            tx.execute(
+                "DELETE FROM tvdb.forgotten_files WHERE source = %s AND path = ANY(%s)",
+                (source, list(wanted)),
+            )
         return keys
 
     def rekey(self, source: str) -> dict[str, str]:

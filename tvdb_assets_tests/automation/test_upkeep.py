@@ -174,6 +174,21 @@ def test_a_file_that_is_being_written_is_left_for_the_next_tick(
     assert len(project.covered(project.tick())) == len(_TEXTS)
 
 
+def test_a_file_that_was_forgotten_by_hand_is_left_alone_until_it_changes(
+    project: Project,
+) -> None:
+    project.run(project.tick())
+    [known] = project.registry.find("0.md")
+    Deletion(project.database).forget([known.document_id], is_by_hand=True)
+    assert project.tick() == []
+    assert project.shown() == project.materialized() & set(
+        project.instance.get_dynamic_partitions("documents")
+    )
+    project.write("0.md", "# Note 0\n\nIt reads otherwise now.\n")
+    assert project.run(project.tick()) == ["0.md"]
+    assert project.shown() == set(_TEXTS)
+
+
 def test_a_folder_that_is_not_mounted_deletes_nothing(project: Project) -> None:
     project.run(project.tick())
     for name in _TEXTS:
