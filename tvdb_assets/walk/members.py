@@ -15,6 +15,7 @@ from typing import TypeVar
 from tvdb_assets.errors import Disposition, DocumentError, TvdbError
 from tvdb_assets.models import Stage
 from tvdb_assets.pipeline.member_paths import SEPARATOR
+from tvdb_assets.redaction import is_private, shown
 from tvdb_assets.services.members import Room, list_members
 from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.storage.members import MemberStore
@@ -76,14 +77,14 @@ class Tally:
         """What its members mean for the container: failed if one did, else waiting if one does."""
         if self.failed:
             is_hopeless = all(e.disposition is Disposition.TERMINAL for _, e, _ in self.failed)
-            shown = ", ".join(
-                f"{path.removeprefix(container + SEPARATOR)} ({error.code})"
+            names = ", ".join(
+                f"{_name(container, path)} ({error.code})"
                 for path, error, _ in self.failed[:_SHOWN]
             )
             more = len(self.failed) - _SHOWN
             error: TvdbError = DocumentError(
                 "members_failed",
-                f"{len(self.failed):,} of {self.total:,} documents inside of it failed: {shown}"
+                f"{len(self.failed):,} of {self.total:,} documents inside of it failed: {names}"
                 + (f" and {more:,} more." if more > 0 else "."),
                 remedy="See tvdb status for the cause and remedy of each; all others are done.",
                 disposition=Disposition.TERMINAL if is_hopeless else Disposition.TRANSIENT,
@@ -221,6 +222,10 @@ def in_batches(members: Sequence[_T], size_of: Callable[[_T], int]) -> Iterator[
         size += own
     if batch:
         yield batch
+
+
+def _name(container: str, path: str) -> str:
+    return shown(path) if is_private(path) else path.removeprefix(container + SEPARATOR)
 
 
 def _add(sums: dict[str, int | float], told: Metadata) -> None:

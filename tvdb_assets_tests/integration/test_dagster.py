@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -313,3 +314,30 @@ def test_a_partition_that_was_added_by_hand_and_has_no_file_fails(
 
     assert done.code == 1
     assert "nowhere.md: [vanished]" in done.stdout + done.stderr
+
+
+def test_an_archive_is_one_partition_that_is_made_if_all_in_it_is(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
+    for name, files in {
+        "letters.zip": {"one.md": "# One\n\nThe first letter.\n"},
+        "bundle.zip": {"two.md": "# Two\n\nThe second letter.\n", "broken.pdf": "%PDF-1.7"},
+    }.items():
+        with zipfile.ZipFile(project.documents / name, "w") as archive:
+            for member, content in files.items():
+                archive.writestr(member, content)
+
+    done = project.ingest()
+
+    assert done.code == 1, done.stderr
+    failures = {failure["document"]: failure for failure in done.json["failures"]}
+    assert "1 of 2 documents inside of it failed: broken.pdf" in failures["bundle.zip"]["message"]
+    assert failures["bundle.zip!/broken.pdf"]["code"] == "corrupt"
+    [run_id] = done.json["run_ids"]
+    for made in project.materialized(instance).values():
+        assert {"letters.zip", "bundle.zip"} & made == {"letters.zip"}
+    told = [event.user_message for event in instance.all_logs(run_id)]
+    assert any("bundle.zip!/broken.pdf: [corrupt]" in message for message in told)
+    with psycopg.connect(project.database_url) as connection:
+        shown = {d for (d,) in connection.execute("SELECT document FROM tvdb.search_index")}
+    assert {"letters.zip!/one.md", "bundle.zip!/two.md"} <= shown
