@@ -7,7 +7,7 @@ runs of the same assets that the UI and schedules run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -64,12 +64,13 @@ def plan(
     }
     with ServiceRouter(settings) as router:
         recipe = router.recipe(Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens))
+    recipes = (recipe, settings.limits_mark + recipe)
     found = compare(source.list(prefixes), known, root=source.root, is_whole=not prefixes)
     made = Plan(source, new=found.new, gone=found.gone)
     for document in found.same:
-        (made.unchanged if _is_settled(document, recipe) else made.stale).append(document)
+        (made.unchanged if _is_settled(document, recipes) else made.stale).append(document)
     for document, file in found.changed:
-        if _is_settled(document, recipe) and _has_same_bytes(source, document, max_bytes):
+        if _is_settled(document, recipes) and _has_same_bytes(source, document, max_bytes):
             made.touched.append((document.document_id, file))
             made.unchanged.append(document)
         else:
@@ -204,11 +205,11 @@ def _run_failed(run_id: str, error: Any) -> TvdbError:
     return failed
 
 
-def _is_settled(document: Known, recipe: str) -> bool:
+def _is_settled(document: Known, recipes: Collection[str]) -> bool:
     """Whether another walk of the same bytes would end as the last one did."""
     ended = document.status == "published" or document.quarantine is not None
     # What a stand-in made is made again, by the real service if it is back.
-    return ended and document.recipe == recipe and not document.is_degraded
+    return ended and document.recipe in recipes and not document.is_degraded
 
 
 def _has_same_bytes(source: Source, document: Known, max_bytes: int) -> bool:

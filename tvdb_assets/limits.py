@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+REFUSALS = frozenset(
+    {"too_large", "over_limit", "expands_too_far", "parse_timeout", "parse_memory"}
+)
+"""Codes of what another limit would let pass: it is tried again once a limit is changed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

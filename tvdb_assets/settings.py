@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from decimal import Decimal
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -198,6 +199,12 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         """How much of a document is read."""
         return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
+
+    @property
+    def limits_mark(self) -> str:
+        """Changes with any limit that parsing keeps to, those on time and memory too."""
+        held = (self.limits, self.parse_timeout_seconds, self.parse_memory_mib)
+        return f"limits:{sha256(repr(held).encode()).hexdigest()[:12]} "
 
     @property
     def resolved_parser_mode(self) -> ServiceMode:

@@ -108,6 +108,7 @@ class ServiceRouter:
         self.embedder_mode = settings.resolved_embedder_mode
         self.limits = settings.limits
         """On what is read of a document."""
+        self.limits_mark = settings.limits_mark
         ocr.check(self.limits.ocr_languages)
         # A paid mode that can't work says so before any document is touched.
         if isinstance(self.embedder, OpenAIEmbedder):

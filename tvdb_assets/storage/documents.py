@@ -289,7 +289,7 @@ class DocumentStore:
                 [
                     (f.outcome, f.stage.value, f.error.code, f.error.message, f.error.remedy)
                     + (f.error.disposition.value, int(f.outcome == "failed"))
-                    + ("" if f.is_behind else self._recipe,)
+                    + ("" if f.is_behind else f.limits + self._recipe,)
                     + (self.run_id, f.outcome == "deferred", began_at, f.document_id)
                     for f in failures
                 ],

@@ -99,6 +99,8 @@ class Failure:
     is_behind: bool = False
     """It is published in another index than the one that search reads, and is tried again until
     search shows it."""
+    limits: str = ""
+    """A mark of the limits that held, where one of them is why."""
 
     @property
     def outcome(self) -> str:

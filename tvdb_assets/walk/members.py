@@ -8,7 +8,7 @@ those of any document (`walk`), or statements (`storage.members`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -43,6 +43,7 @@ class Tally:
     deferred: list[tuple[str, TvdbError, Stage]] = field(default_factory=list)
     is_degraded: bool = False
     is_behind: bool = False
+    is_limited: bool = False
     kept: list[int] = field(default_factory=list)
     """Document ids; other members of the container are gone."""
     changed: set[Stage] = field(default_factory=set)
@@ -54,6 +55,7 @@ class Tally:
         self.total += 1
         self.is_degraded = self.is_degraded or t.is_degraded
         self.is_behind = self.is_behind or t.is_behind
+        self.is_limited = self.is_limited or t.is_limited
         if t.error is not None and t.failed_at is not None:
             self.note(t.row.path, t.error, t.failed_at)
         for result in t.results(stages):
@@ -122,6 +124,7 @@ class MemberWalk:
         self._store = store
         self._router = router
         self._recipe = store.recipe
+        self._recipes = (store.recipe, router.limits_mark + store.recipe)
 
     async def walk(
         self,
@@ -151,6 +154,7 @@ class MemberWalk:
         for m in members:
             if (error := self._settled(m, within)) is not None:
                 tally.total += 1
+                tally.is_limited = tally.is_limited or m.row.recipe != self._recipe
                 tally.note(m.row.path, error, Stage(m.row.failed_stage or Stage.PARSED_DOCUMENTS))
             else:
                 due.append(m)
@@ -189,12 +193,12 @@ class MemberWalk:
     def _is_asked_again(self, t: Traveller, inside: Inside | None) -> bool:
         if inside is not None:
             return inside.is_asked_again
-        return _is_settled(t.row, self._recipe) and t.row.sha256 == t.content_sha256
+        return _is_settled(t.row, self._recipes) and t.row.sha256 == t.content_sha256
 
     def _settled(self, m: Traveller, within: Inside) -> TvdbError | None:
         """Why a member that is as it was when it failed would fail again."""
         row = m.row
-        if within.is_asked_again or m.member is None or not _is_settled(row, self._recipe):
+        if within.is_asked_again or m.member is None or not _is_settled(row, self._recipes):
             return None
         if row.sha256 != m.member.sha256:
             return None
@@ -203,9 +207,9 @@ class MemberWalk:
         )
 
 
-def _is_settled(row: DocumentRow, recipe: str) -> bool:
+def _is_settled(row: DocumentRow, recipes: Collection[str]) -> bool:
     return (
-        row.status == "failed" and row.disposition == Disposition.TERMINAL and row.recipe == recipe
+        row.status == "failed" and row.disposition == Disposition.TERMINAL and row.recipe in recipes
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tvdb_assets.errors import TvdbError
+from tvdb_assets.limits import REFUSALS
 from tvdb_assets.models import Member, ParsedDocument, SourceFile, Stage
 from tvdb_assets.storage.rows import DocumentRow, StoredChunkSet
 
@@ -83,6 +84,13 @@ class Traveller:
     def media_type(self) -> str | None:
         """As its container says it."""
         return self.member.media_type if self.member is not None else None
+
+    @property
+    def is_limited(self) -> bool:
+        """A limit is why it failed, or something inside of it."""
+        return (self.error is not None and self.error.code in REFUSALS) or (
+            self.members is not None and self.members.is_limited
+        )
 
     def fail(self, stage: Stage, error: TvdbError) -> None:
         """It goes no further; the error is told of this document alone."""

@@ -242,7 +242,10 @@ class Walk:
         )
         self._store.record_failures(
             [
-                Failure(t.row.document_id, t.failed_at, t.error, t.is_behind)
+                Failure(
+                    *(t.row.document_id, t.failed_at, t.error, t.is_behind),
+                    limits=self._router.limits_mark if t.is_limited else "",
+                )
                 for t in batch
                 if t.error is not None and t.failed_at is not None
             ],

@@ -225,3 +225,7 @@ def test_limits_over_all_levels_are_settings(
         assert f"TVDB_{name.upper()}" in message
         assert str(limit[name]) in message
     assert "b.md" in shelf.shown()
+    # It is tried again once a limit is another, and only then.
+    assert shelf.due(**limit, **FREE) == []
+    assert shelf.due(**FREE) == ["a.zip"]
+    assert shelf.codes(shelf.walk(**FREE)) == {}
