@@ -156,6 +156,7 @@ class Upkeep:
         found = self.due.find(
             recipe,
             self._windows(),
+            limits_mark=self.settings.limits_mark,
             reasons=reasons,
             is_healing=is_healing,
             unseen=sorted(self.partitions.missing()) if Reason.UNSEEN in reasons else (),

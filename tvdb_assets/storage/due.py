@@ -128,6 +128,7 @@ class DueDocuments:
         recipe: str,
         windows: Windows,
         *,
+        limits_mark: str = "",
         reasons: frozenset[Reason] = frozenset(Reason),
         is_healing: bool = True,
         unseen: Sequence[str] = (),
@@ -138,6 +139,7 @@ class DueDocuments:
         Args:
             recipe: what would make them now; made by another, they are stale.
             windows: since when what they wait for may have come.
+            limits_mark: of the limits that hold now; refused by others, they are stale.
             reasons: which to look for.
             is_healing: whether the services are well that a stand-in stood in for.
             unseen: partition keys that Dagster shows as missing.
@@ -147,7 +149,7 @@ class DueDocuments:
             cursor.execute(
                 _DUE,
                 {
-                    "recipe": recipe,
+                    "recipes": [recipe, limits_mark + recipe],
                     "day": windows.day,
                     "hour": windows.hour,
                     "changed": windows.changed,
@@ -259,7 +261,7 @@ SELECT f.document_id, f.partition_key, f.source, f.path, n.reason, f.run_id FROM
                 AND coalesce(next_attempt_at <= tvdb.clock(), true) THEN 'failed'
             WHEN status = 'published' AND is_degraded AND %(is_healing)s THEN 'degraded'
             WHEN (status = 'published' AND NOT is_degraded OR quarantine IS NOT NULL)
-                AND recipe <> %(recipe)s THEN 'stale'
+                AND recipe <> ALL(%(recipes)s) THEN 'stale'
             WHEN status = 'published' AND partition_key = ANY(%(unseen)s) THEN 'unseen'
         END AS reason
         FROM tvdb.documents WHERE gone_at IS NULL

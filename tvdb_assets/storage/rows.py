@@ -31,6 +31,8 @@ class DocumentRow:
     error_code: str | None = None
     error_message: str | None = None
     error_remedy: str | None = None
+    is_wanted: bool = False
+    """A person asked for it."""
     container_id: int | None = None
     member: str | None = None
     """Its name within its container."""
@@ -38,7 +40,8 @@ class DocumentRow:
 
 ROW = (
     "document_id, partition_key, source, path, size, etag, sha256, status, recipe, disposition,"
-    " failed_stage, error_code, error_message, error_remedy, container_id, member"
+    " failed_stage, error_code, error_message, error_remedy, wanted_at IS NOT NULL AS is_wanted,"
+    " container_id, member"
 )
 """The columns of a `DocumentRow`."""
 

@@ -108,12 +108,11 @@ class Tally:
 class Inside:
     """Where a batch of members is: in which file, how deep, and what room is left there."""
 
-    def __init__(self, file: Traveller, room: Room, *, is_asked_again: bool) -> None:
-        """Of the members of a file itself."""
-        self.container = file
+    def __init__(self, container: Traveller, room: Room) -> None:
+        self.container = container
         self.room = room
-        self.is_asked_again = is_asked_again
-        """The file was walked before and would end the same: what failed is tried again."""
+        self.is_asked_again = False
+        """What failed in the file and would fail again is tried again nonetheless."""
 
 
 class MemberWalk:
@@ -141,7 +140,7 @@ class MemberWalk:
             stages: of the run.
             through: takes a batch through them.
         """
-        within = Inside(t, self._room(inside), is_asked_again=self._is_asked_again(t, inside))
+        within = Inside(t, self._room(inside))
         if t.holds is not None:
             members = await self._listed(t, t.holds, within)
             if members is None:
@@ -149,6 +148,7 @@ class MemberWalk:
         else:
             rows = await asyncio.to_thread(self._store.rows, [t.row.document_id])
             members = [Traveller(row) for row in rows]
+        within.is_asked_again = self._is_asked_again(t, inside, members)
         tally = t.members = Tally(kept=[m.row.document_id for m in members])
         due = []
         for m in members:
@@ -190,15 +190,22 @@ class MemberWalk:
             return Room(1, limits.max_members, limits.max_expanded_mib << 20)
         return Room(inside.room.level + 1, inside.room.members, inside.room.bytes)
 
-    def _is_asked_again(self, t: Traveller, inside: Inside | None) -> bool:
+    def _is_asked_again(
+        self, t: Traveller, inside: Inside | None, members: Sequence[Traveller]
+    ) -> bool:
+        """Whether somebody asked for the whole file, which would end as it did."""
         if inside is not None:
             return inside.is_asked_again
-        return _is_settled(t.row, self._recipes) and t.row.sha256 == t.content_sha256
+        if t.row.is_wanted:
+            return True
+        is_settled = _is_settled(t.row, self._recipes) and t.row.sha256 == t.content_sha256
+        return is_settled and not any(m.row.is_wanted for m in members)
 
     def _settled(self, m: Traveller, within: Inside) -> TvdbError | None:
         """Why a member that is as it was when it failed would fail again."""
         row = m.row
-        if within.is_asked_again or m.member is None or not _is_settled(row, self._recipes):
+        is_asked_for = within.is_asked_again or row.is_wanted
+        if is_asked_for or m.member is None or not _is_settled(row, self._recipes):
             return None
         if row.sha256 != m.member.sha256:
             return None
