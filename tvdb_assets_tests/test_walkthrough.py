@@ -217,6 +217,33 @@ def test_an_edited_document_shows_its_old_chunks_until_the_new_ones_are_whole(
     assert index.embedded_texts == len(set(new) - set(old)) < len(new)
 
 
+def test_chunks_of_another_size_are_indexed_by_its_settings_alone(index: Index) -> None:
+    index.write("handbook.md", HANDBOOK)
+    index.walk()
+    before, recipe = index.shown("handbook.md"), index.rows("SELECT recipe FROM tvdb.documents")
+
+    index.chunker = Chunker(32, 0)
+    index.walk(stages=frozenset({Stage.PARSED_DOCUMENTS, Stage.CHUNKS}))
+
+    assert index.shown("handbook.md") == before
+    # Still to be taken through the last stage by the next ingest with these settings.
+    assert index.rows("SELECT recipe FROM tvdb.documents") == recipe
+
+    index.chunker = Chunker(32, 0)
+    index.walk(stages=frozenset({Stage.EMBEDDINGS}))
+    assert index.shown("handbook.md") == before
+    assert index.rows(
+        "SELECT i.chunk_tokens, i.is_current, k.fingerprint = i.chunker FROM tvdb.publications"
+        " JOIN tvdb.indexes i USING (index_id) JOIN tvdb.chunk_sets k USING (chunk_set_id)"
+        " ORDER BY 1"
+    ) == [(32, False, True), (64, True, True)]
+
+    index.chunker = Chunker(48, 0)
+    error = index.walk(stages=frozenset({Stage.EMBEDDINGS}))["handbook.md", Stage.EMBEDDINGS].error
+    assert error is not None
+    assert error.code == "chunks_missing"
+
+
 def test_a_bad_document_fails_alone_with_a_code_and_a_remedy(index: Index) -> None:
     index.write("a.md", HANDBOOK)
     index.write("b.pdf", CORRUPT_PDF)

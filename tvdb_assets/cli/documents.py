@@ -82,6 +82,7 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
         indexes = Indexes(database)
         states = indexes.states()
         summary["indexes"] = [as_row(state) for state in states]
+        summary["documents"]["behind"] = behind = indexes.behind()
         summary["outlooks"] = [
             {"documents": o.documents, "documents_that_fit": o.fitting}
             | {"estimated_usd": usd(o.cost_usd), "left_usd": usd(o.left_usd)}
@@ -92,7 +93,7 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
             print_json(summary)
         else:
             show_summary(summary)
-            show_waiting(indexes, states)
+            show_waiting(states, behind)
     context.exit(exit_code(summary))
 
 
@@ -276,12 +277,14 @@ def status(document: str | None, as_json: bool) -> None:
             indexes = Indexes(database)
             states = indexes.states()
             counts = registry.counts() | {"indexes": [as_row(state) for state in states]}
+            behind = indexes.behind()
+            counts["documents"]["behind"] = behind
             if as_json:
                 print_json(counts)
             else:
                 _show_counts(counts, registry.failures())
                 _show_deferred(registry.failures(status="deferred"))
-                show_waiting(indexes, states)
+                show_waiting(states, behind)
             return
         found = find_documents(registry, document)
         histories = [registry.history(known.document_id) for known in found]

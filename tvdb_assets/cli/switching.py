@@ -114,7 +114,7 @@ def _status(state: IndexState) -> str:
     return "complete" if state.is_complete else f"{state.missing:,} documents missing"
 
 
-def show_waiting(indexes: Indexes, states: Sequence[IndexState]) -> None:
+def show_waiting(states: Sequence[IndexState], behind: int) -> None:
     """Tell of an index that was built and is not searched, and of what search lacks for it."""
     for state in states:
         if state.is_waiting and state.documents:
@@ -125,13 +125,13 @@ def show_waiting(indexes: Indexes, states: Sequence[IndexState]) -> None:
                 else f"  {state.missing:,} documents are missing in it; tvdb ingest goes on.",
                 markup=False,
             )
-    if behind := indexes.behind():
+    if behind:
         console.print(
             f"\n{behind:,} documents are newer in another index than in the one that search reads.",
             style="bold yellow",
         )
         console.print(
-            "  The mode or version of their run could not add to that one; "
+            "  Their runs could not add to that one, by their mode, version or an error; "
             "search finds them after tvdb switch.",
             style="dim",
             markup=False,

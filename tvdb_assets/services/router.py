@@ -23,7 +23,7 @@ from typing import cast
 import httpx2
 
 from tvdb_assets.correlation import current, new_run_id
-from tvdb_assets.errors import BreakerError, ConfigurationError, TvdbError, UnavailableError
+from tvdb_assets.errors import BreakerError, TvdbError, UnavailableError
 from tvdb_assets.guard.budget import Limits
 from tvdb_assets.guard.calls import Guard, Observer, Question
 from tvdb_assets.guard.ledger import Clock, Ledger
@@ -31,8 +31,8 @@ from tvdb_assets.guard.states import ServiceStates
 from tvdb_assets.models import ParsedDocument, VectorSpace
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.pipeline.validation import validate
+from tvdb_assets.services.embedders.choice import embedder_in, embedder_of
 from tvdb_assets.services.embedders.local import LocalEmbedder
-from tvdb_assets.services.embedders.mock import MockEmbedder
 from tvdb_assets.services.embedders.openai import SERVICE as OPENAI
 from tvdb_assets.services.embedders.openai import OpenAIEmbedder
 from tvdb_assets.services.embedders.protocol import Embedder, PaidEmbedder
@@ -120,11 +120,7 @@ class ServiceRouter:
     @cached_property
     def embedder(self) -> Embedder | PaidEmbedder:
         """The embedder of this run's mode; its weights or connections come when first used."""
-        if self.embedder_mode is ServiceMode.MOCK:
-            return MockEmbedder()
-        if self.embedder_mode is ServiceMode.LOCAL:
-            return LocalEmbedder()
-        return OpenAIEmbedder(self._settings, self._transport)
+        return embedder_of(self.embedder_mode, self._settings, self._transport)
 
     @cached_property
     def stand_in(self) -> StandIn:
@@ -137,24 +133,13 @@ class ServiceRouter:
         Returns:
             None if it can't be made here, or would pay where this run's mode pays nothing.
         """
-        if space not in self._embedders:
-            self._embedders[space] = self._made_for(space)
-        return self._embedders[space]
-
-    def _made_for(self, space: VectorSpace) -> Embedder | PaidEmbedder | None:
         if space == self.embedder.space:
             return self.embedder
-        local = LocalEmbedder()
-        if space == local.space:
-            return local
-        if space.provider != OPENAI or not self.pays_texts:
-            return None
-        try:
-            made = OpenAIEmbedder.for_space(space, self._settings, self._transport)
-            _ = made.price
-        except ConfigurationError:
-            return None
-        return made if made.space == space else None
+        if space not in self._embedders:
+            self._embedders[space] = embedder_in(
+                space, self._settings, self._transport, may_pay=self.pays_texts
+            )
+        return self._embedders[space]
 
     @property
     def pays(self) -> bool:

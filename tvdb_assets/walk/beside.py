@@ -101,6 +101,8 @@ class Beside:
             # Not what a stand-in, or another mode's parser, made of it.
             if t.parsed_id is not None and t.fingerprint == self._router.parser_fingerprint
         ]
+        if not aside:
+            return {}
         preparing = Preparing(
             self._store, self._sources, self._router, recipe.chunker, self._max_bytes
         )
