@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 # A developer's settings must not steer the demo, the tests or the benchmarks.
 CLEAN := env -u DAGSTER_HOME $(foreach name,$(filter TVDB_%,$(.VARIABLES)),-u $(name))
 
-.PHONY: install demo dev test lint format formats bench lock clean
+.PHONY: install demo dev test lint format formats logs bench lock clean
 
 install: $(STAMP)
 
@@ -36,6 +36,9 @@ format: install
 
 formats: install
 	$(BIN)/python -m tvdb_assets.services.formats_page > docs/formats.md
+
+logs: install
+	$(BIN)/python -m tvdb_assets.telemetry > docs/logs.md
 
 bench: install
 	$(CLEAN) $(BIN)/python benchmarks/walk.py

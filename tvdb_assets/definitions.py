@@ -11,6 +11,7 @@ import dagster as dg
 from tvdb_assets.assets.documents import walk_assets
 from tvdb_assets.assets.operations import cost_report, service_health
 from tvdb_assets.assets.resources import ServiceRouterResource
+from tvdb_assets.assets.run_telemetry import console_loggers
 from tvdb_assets.automation.by_hand import catch_up, retry_documents
 from tvdb_assets.automation.catch_up import make_nightly_catch_up
 from tvdb_assets.automation.cost_sensor import make_cost_sensor
@@ -37,6 +38,7 @@ def defs() -> dg.Definitions:
             cost_report_hourly,
         ],
         jobs=[retry_documents, catch_up, maintenance],
+        loggers=console_loggers(settings.log_format) or None,
         resources={
             "service_router": ServiceRouterResource(
                 mode=None, parser_mode=None, embedder_mode=None

@@ -9,6 +9,7 @@ from dagster._core.storage.tags import BACKFILL_ID_TAG
 
 from tvdb_assets.assets.resources import ServiceRouterResource
 from tvdb_assets.models import Stage
+from tvdb_assets.telemetry import OUTLOOK, tell
 from tvdb_assets.walk.outlook import Outlook
 
 TOLD_TAG = "tvdb/outlook"
@@ -21,11 +22,11 @@ def announce(context: dg.AssetExecutionContext, services: ServiceRouterResource)
     told = context.run.tags.get(TOLD_TAG)
     if told is not None or _LAST not in context.selected_asset_keys:
         if told:
-            context.log.warning(told)
+            tell(OUTLOOK, told, run_id=context.run_id, log=context.log)
         return
     made = services.outlook(_documents(context))
     if made is not None:
-        context.log.warning(made.words())
+        tell(OUTLOOK, made.words(), run_id=context.run_id, log=context.log)
         observe(context.instance, made, context.run_id)
 
 

@@ -19,6 +19,14 @@ from dagster._core.events import AssetObservationData, StepMaterializationData
 from tvdb_assets.errors import HaltedError, TvdbError
 from tvdb_assets.models import Stage
 from tvdb_assets.redaction import shown
+from tvdb_assets.telemetry import (
+    DOCUMENT_FAILED,
+    DOCUMENT_WAITS,
+    DOCUMENTS_DONE,
+    DOCUMENTS_WAIT,
+    LogEvent,
+    tell,
+)
 from tvdb_assets.walk import Result
 
 SHOWN_FAILURES = 20
@@ -68,7 +76,9 @@ class RunReport:
             good = len({r.partition_key for r in results}) - len(
                 {r.partition_key for r in results if r.error is not None}
             )
-            self._context.log.info(f"{len(self._documents)} documents done, {good} in this batch.")
+            count = len(self._documents)
+            message = f"{count} documents done, {good} in this batch."
+            self._tell(DOCUMENTS_DONE, message, {"documents": count, "succeeded": good})
 
     def _name_member(self, result: Result, error: TvdbError) -> None:
         if result.path not in self._named:
@@ -81,10 +91,13 @@ class RunReport:
         if isinstance(error, HaltedError):
             if result.partition_key not in self._deferred:
                 self._deferred[result.partition_key] = result
-                self._context.log.warning(str(error))
+                self._tell(DOCUMENT_WAITS, str(error), _about(result, error))
         elif result.partition_key not in self._failed:
             self._failed[result.partition_key] = result
-            self._context.log.error(str(error))
+            self._tell(DOCUMENT_FAILED, str(error), _about(result, error))
+
+    def _tell(self, event: LogEvent, message: str, fields: dict[str, str | int]) -> None:
+        tell(event, message, fields, run_id=self._context.run_id, log=self._context.log)
 
     def finish(self) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """What the step yields, and then its error if any document failed.
@@ -119,9 +132,12 @@ class RunReport:
             raise self._failure()
         if self._deferred:
             # Nothing is wrong, so the run ends well; what waits is simply not materialized.
-            self._context.log.warning(
-                f"{len(self._deferred)} of {len(self._documents)} documents wait and go on by "
-                "themselves; what was paid for them is stored."
+            count, waiting = len(self._documents), len(self._deferred)
+            self._tell(
+                DOCUMENTS_WAIT,
+                f"{waiting} of {count} documents wait and go on by themselves; what was paid for "
+                "them is stored.",
+                {"documents": count, "deferred": waiting},
             )
             return
         if not self._is_single and self._feeds_other_steps():
@@ -213,6 +229,10 @@ class RunReport:
             step.step.key in other.get_execution_dependency_keys()
             for other in step.execution_plan.steps
         )
+
+
+def _about(result: Result, error: TvdbError) -> dict[str, str | int]:
+    return {"document": shown(result.path), "code": error.code, "stage": result.stage.value}
 
 
 def _materialization(result: Result) -> dg.AssetMaterialization:

@@ -14,6 +14,7 @@ from functools import lru_cache
 import dagster as dg
 from pydantic import Field
 
+from tvdb_assets.assets.run_telemetry import told
 from tvdb_assets.errors import ConfigurationError, SourceError, presentable
 from tvdb_assets.guard.alerts import Alert, deliver, note_thresholds, pace, tell
 from tvdb_assets.guard.costs import Report, report
@@ -101,6 +102,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             Database.open(settings) as database,
             recorded(database, run),
             ServiceRouter(settings, database=database, run_id=run_id) as router,
+            told(run, router),
         ):
             if router.pays:
                 # What a process that died left open is settled, at the most it can have cost.
@@ -127,6 +129,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         settings = self.settings()
         with (
+            presentable(),
             Database.open(settings) as database,
             ServiceRouter(settings, database=database) as router,
         ):

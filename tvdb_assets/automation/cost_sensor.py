@@ -19,6 +19,7 @@ from tvdb_assets.automation.resuming import by_backfill, tags_of
 from tvdb_assets.guard.alerts import Alert
 from tvdb_assets.models import Stage
 from tvdb_assets.pipeline.partition_ranges import partition_ranges, range_tags
+from tvdb_assets.telemetry import ALERT_UNDELIVERED, BUDGET_THRESHOLD, tell
 
 TAG = "tvdb/resumed_by"
 _MOST_RUNS = 25
@@ -56,7 +57,7 @@ def make_cost_sensor(most_partitions: int, interval_seconds: int) -> dg.SensorDe
         with service_router.money() as money:
             money.alert(partial(_tell, context))
             for failure in money.deliver():
-                context.log.error(failure)
+                tell(ALERT_UNDELIVERED, failure, log=context.log)
             changed = _limits_changed(context, money)
             if _is_resuming(context.instance, money.pace.now - max(changed, money.hour)):
                 yield dg.SkipReason(f"{money.pace.words()} Documents are being resumed.")
@@ -82,7 +83,8 @@ def make_cost_sensor(most_partitions: int, interval_seconds: int) -> dg.SensorDe
 
 
 def _tell(context: dg.SensorEvaluationContext, alert: Alert) -> None:
-    context.log.warning(f"{alert.threshold} % of the budget: {alert.pace.words()}")
+    message = f"{alert.threshold} % of the budget: {alert.pace.words()}"
+    tell(BUDGET_THRESHOLD, message, log=context.log)
     context.instance.report_runless_asset_event(_as_event(alert))
 
 

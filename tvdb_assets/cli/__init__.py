@@ -9,7 +9,9 @@ Exit codes: 0 done, 1 some documents failed, 2 usage or configuration, 3 budget 
 
 from __future__ import annotations
 
+import logging
 import sys
+from contextlib import suppress
 
 import click
 from stamina.instrumentation import set_on_retry_hooks
@@ -24,7 +26,9 @@ from tvdb_assets.cli.switching import switch
 from tvdb_assets.cli.tracing import trace
 from tvdb_assets.cli.upkeep import catch_up, forget, retry
 from tvdb_assets.correlation import new_run_id, under
-from tvdb_assets.errors import HaltedError, TvdbError, presentable
+from tvdb_assets.errors import ConfigurationError, HaltedError, TvdbError, presentable
+from tvdb_assets.settings import LogFormat, load_settings
+from tvdb_assets.telemetry import LOGGER, write_to_stderr
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,6 +52,12 @@ def main() -> None:
     try:
         # What a command pays for or fails at is found by this id, where no run has one of its own.
         with under(new_run_id()), presentable():
+            # Its own results say all that a person at a shell wants to know of.
+            LOGGER.addHandler(logging.NullHandler())
+            # A bad setting is told by the command that needs it.
+            with suppress(ConfigurationError):
+                if load_settings().log_format is LogFormat.JSON:
+                    write_to_stderr()
             code = _run()
         sys.exit(code)
     except TvdbError as error:

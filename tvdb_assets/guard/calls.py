@@ -13,10 +13,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from time import perf_counter
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import psycopg
@@ -26,96 +25,20 @@ from tvdb_assets.correlation import new_part, request_id
 from tvdb_assets.errors import HaltedError, StorageError, TvdbError
 from tvdb_assets.guard.door import Door
 from tvdb_assets.guard.failures import CallFailed, Charge
-from tvdb_assets.guard.journal import Happening, Journal
+from tvdb_assets.guard.journal import Happening, Journal, Sent
 from tvdb_assets.guard.ledger import Attempt, Hold, Ledger
 from tvdb_assets.guard.limiter import RateLimits
-from tvdb_assets.guard.prices import Price
+from tvdb_assets.guard.paid import POINTS, Answer, Observer, PaidCall, Question, Transaction
 from tvdb_assets.guard.service_state import abandoned, answered, failed
 from tvdb_assets.guard.states import ServiceStates
 from tvdb_assets.guard.tries import Tries
 from tvdb_assets.storage.database import Database
+from tvdb_assets.tracing import Trace, trace_of
 
-Transaction: TypeAlias = psycopg.Connection[Any]
 T = TypeVar("T")
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class PaidCall:
-    """What is to be paid for."""
-
-    service: str
-    operation: str
-    model: str
-    account: str
-    """Fingerprint of key, server and model: what a refusal of the account is remembered by."""
-    price: Price
-    quantity: int
-    """Units at most: the upper bound that is reserved."""
-    inputs: int
-    documents: Sequence[str]
-    quantities: Sequence[int]
-    """Units of each document, in the order of ``documents``."""
-    is_split: bool = False
-    """A part of a batch that was refused as a whole."""
-
-    @property
-    def counted(self) -> int:
-        """Units as they were counted here; at least 1."""
-        return max(1, sum(self.quantities))
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked for nothing."""
-
-    service: str
-    operation: str
-    """``poll``, ``probe``."""
-    account: str
-    document: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[T]):
-    """What a client made of a service's answer."""
-
-    value: T
-    quantity: int | None = None
-    """Units that the service billed; None posts the bound."""
-    request_id: str | None = None
-    limits: RateLimits = field(default_factory=RateLimits)
-    """As told in the answer's headers."""
-    job_id: str | None = None
-    """Of work that goes on, and is billed when it is done: the hold stays pending."""
-
-
-class Observer(Protocol):
-    """Told of each point that a paid call reaches; for traces, and for tests that kill there."""
-
-    def reached(self, point: str, call: PaidCall, hold: Hold | None) -> None:
-        """``point`` is one of `POINTS`."""
-        ...
-
-
-POINTS = (
-    "before_reservation",
-    "reserved",
-    "admitted",
-    "before_send",
-    "answered",
-    "before_commit",
-    "committed",
-    "recorded",
-    "failed",
-    "before_void",
-    "voided",
-    "before_loss",
-    "loss_posted",
-    "before_retry",
-)
 
 
 class Guard:
@@ -140,6 +63,7 @@ class Guard:
         patience_seconds: float = 120.0,
         request_seconds: float = 60.0,
         observer: Observer | None = None,
+        trace: Trace | None = None,
     ) -> None:
         """Nothing is opened yet.
 
@@ -152,6 +76,7 @@ class Guard:
             patience_seconds: the longest single wait for a limit, a breaker or a service.
             request_seconds: the client's own time limit for one request.
             observer: told of each point reached.
+            trace: of the run; None asks for it.
         """
         self.ledger = ledger
         self.states = states
@@ -161,7 +86,7 @@ class Guard:
         self._patience = patience_seconds
         self._lease = timedelta(seconds=2 * request_seconds + patience_seconds + 60)
         self._observer = observer
-        self.journal = Journal(database, run_id, ledger.now)
+        self.journal = Journal(database, run_id, ledger.now, trace or trace_of(run_id))
         self._door = Door(states, self.journal, patience_seconds)
 
     async def call(
@@ -233,29 +158,17 @@ class Guard:
 
     async def _ask(self, question: Question, send: Callable[[str], Awaitable[Answer[T]]]) -> T:
         part = new_part()
-        caller, began = str(part), perf_counter()
+        caller = str(part)
         await self._door.admit(question.service, question.account, 0, caller)
-
-        async def note(status: int | None, name: str | None, code: str | None = None) -> None:
-            await self.journal.note(
-                Happening.REQUEST,
-                question.service,
-                f"{question.operation}: {code or 'answered'}.",
-                document=question.document,
-                part=part,
-                request_id=name,
-                code=code,
-                status=status,
-                seconds=perf_counter() - began,
-            )
+        began = perf_counter()
 
         try:
             answer = await send(request_id(self.run_id, part))
         except CallFailed as failure:
-            await note(failure.status, failure.request_id, failure.error.code)
+            await self.journal.asked(question, part, began, failure)
             await self._door.record(question.service, caller, failed(question.account, failure))
             raise
-        await note(200, answer.request_id)
+        await self.journal.asked(question, part, began, answer)
         await self._door.record(question.service, caller, answered(RateLimits()))
         return answer.value
 
@@ -297,18 +210,22 @@ class Guard:
             await asyncio.to_thread(self.ledger.void, hold, outcome=code, was_sent=False)
             raise
         self._reached("before_send", call, hold)
+        sent = Sent(call, hold, number, perf_counter())
         try:
             answer = await send(request_id(self.run_id, hold.entry_id))
         except CallFailed as failure:
             self._reached("failed", call, hold)
+            self.journal.failed(sent, failure)
             await self._settle_failure(call, hold, failure)
             raise
         except BaseException:
             # Cancelled, or a bug, while the request was out: it may have been billed.
+            self.journal.lost(sent)
             await asyncio.to_thread(self._post_loss, hold, "lost", None, None)
             await self._door.record(call.service, str(hold.entry_id), abandoned)
             raise
         self._reached("answered", call, hold)
+        self.journal.answered(sent, answer)
         await asyncio.to_thread(self._keep, call, hold, answer, keep)
         self._reached("committed", call, hold)
         await self._door.record(
@@ -396,3 +313,14 @@ def _ledger_lost() -> StorageError:
         "The cost ledger was lost during a paid call, so nothing more may be paid.",
         remedy="Check the database and run it again; what the call may have cost stays held.",
     )
+
+
+__all__: Sequence[str] = [
+    "POINTS",
+    "Answer",
+    "Guard",
+    "Observer",
+    "PaidCall",
+    "Question",
+    "Transaction",
+]

@@ -22,11 +22,12 @@ from tvdb_assets.guard.calls import Answer, Guard, PaidCall, Transaction
 from tvdb_assets.guard.journal import Happening
 from tvdb_assets.guard.ledger import Hold
 from tvdb_assets.guard.service_state import TOO_LARGE
-from tvdb_assets.models import Provenance, VectorSpace
+from tvdb_assets.models import Provenance, Stage, VectorSpace
 from tvdb_assets.pipeline.batching import batches, halves
 from tvdb_assets.pipeline.tokens import count_tokens
 from tvdb_assets.pipeline.vectors import check_vectors
 from tvdb_assets.services.embedders.protocol import Embedder, PaidEmbedder
+from tvdb_assets.tracing import Operation
 
 _SAME_REFUSAL = 4
 """So many parts of a load without a text in common that are refused for an unknown reason, and
@@ -281,6 +282,16 @@ class PaidEmbedding:
             documents=list(units),
             quantities=list(units.values()),
             is_split=is_split,
+            stage=Stage.EMBEDDINGS.value,
+            traced_as=Operation(
+                f"embeddings {embedder.space.model}",
+                {
+                    "gen_ai.operation.name": "embeddings",
+                    "gen_ai.provider.name": embedder.service,
+                    "gen_ai.request.model": embedder.space.model,
+                    "gen_ai.embeddings.dimension.count": embedder.space.dimensions,
+                },
+            ),
         )
 
         async def send(request_id: str) -> Answer[Vectors]:

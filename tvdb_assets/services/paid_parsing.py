@@ -19,7 +19,7 @@ from tvdb_assets.guard.calls import Answer, Guard, PaidCall, Question, Transacti
 from tvdb_assets.guard.journal import Happening
 from tvdb_assets.guard.ledger import Hold
 from tvdb_assets.guard.prices import USD_PER_CREDIT
-from tvdb_assets.models import ParsedDocument
+from tvdb_assets.models import ParsedDocument, Stage
 from tvdb_assets.redaction import is_private, shown
 from tvdb_assets.services.llamaparse import Finished, LlamaParse
 from tvdb_assets.storage.jobs import ParseJobs
@@ -29,6 +29,7 @@ KeepText: TypeAlias = Callable[[Transaction, ParsedDocument], None]
 _FIRST_POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0
 _TURN_SECONDS = 0.25
+_STAGE = Stage.PARSED_DOCUMENTS.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,7 @@ class PaidParsing:
             inputs=1,
             documents=[shown(path)],
             quantities=[pages],
+            stage=_STAGE,
         )
         await self._guard.call(call, send, keep, waits_for_breaker=waits_for_breaker)
         return submitted[-1]
@@ -178,7 +180,7 @@ class PaidParsing:
         deadline = loop.time() + self._deadline
         pause = _FIRST_POLL_SECONDS
 
-        question = Question(parser.service, "poll", parser.account, shown(path))
+        question = Question(parser.service, "poll", parser.account, shown(path), _STAGE)
 
         async def send(request_id: str) -> Answer[Finished | None]:
             return await parser.fetch(job.job_id, media_type, request_id)
@@ -209,6 +211,8 @@ class PaidParsing:
             self._guard.ledger.post(tx, job.hold, cost=cost, outcome=outcome, status=status)
             state = "done" if finished.parsed is not None else "failed"
             self._jobs.close(tx, self._parser.service, job.job_id, state)
+        paid = job.hold.amount if cost is None else cost
+        self._guard.journal.job_done(self._parser.service, self._parser.model, paid)
 
 
 def _too_many_pages(most: int) -> ParseError:

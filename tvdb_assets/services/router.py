@@ -21,11 +21,13 @@ from functools import cached_property
 from typing import cast
 
 import httpx2
+import psycopg
 
 from tvdb_assets.correlation import current, new_run_id
 from tvdb_assets.errors import BreakerError, TvdbError, UnavailableError
 from tvdb_assets.guard.budget import Limits
 from tvdb_assets.guard.calls import Guard, Observer, Question
+from tvdb_assets.guard.gauges import readings
 from tvdb_assets.guard.ledger import Clock, Ledger
 from tvdb_assets.guard.states import ServiceStates
 from tvdb_assets.models import ParsedDocument, VectorSpace
@@ -55,6 +57,7 @@ from tvdb_assets.services.workers import WorkerPool
 from tvdb_assets.settings import ServiceMode, Settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.jobs import ParseJobs
+from tvdb_assets.tracing import Trace, trace_of
 
 PAID_SERVICES = (OPENAI, LLAMAPARSE)
 """As the ledger names them."""
@@ -357,7 +360,21 @@ class ServiceRouter:
             patience_seconds=s.paid_patience_seconds,
             request_seconds=s.paid_timeout_seconds,
             observer=self._observer,
+            trace=self.trace,
         )
+
+    @cached_property
+    def trace(self) -> Trace:
+        """Of this run; does nothing unless ``OTEL_`` variables turn it on."""
+        return trace_of(self.run_id)
+
+    def publish_gauges(self) -> None:
+        """Set what metrics show of budget, queue and breakers, if anybody reads them."""
+        if self.trace.is_on:
+            # A reading that can't be had is none, and no reason to end a run.
+            with suppress(psycopg.Error):
+                states = ServiceStates(self.database, self._clock)
+                self.trace.read(readings(self.database, self.ledger, states, PAID_SERVICES))
 
     @cached_property
     def places(self) -> asyncio.Semaphore:

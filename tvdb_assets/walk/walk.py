@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from time import time_ns
 from typing import Any
 
 from tvdb_assets.correlation import under
@@ -30,6 +31,7 @@ from tvdb_assets.walk.beside import Beside
 from tvdb_assets.walk.indexing import Indexing
 from tvdb_assets.walk.members import Inside, MemberWalk
 from tvdb_assets.walk.preparing import Preparing
+from tvdb_assets.walk.spans import WalkSpans
 from tvdb_assets.walk.traveller import Result, Traveller
 
 BATCH_DOCUMENTS = 64
@@ -76,6 +78,7 @@ class Walk:
         self.embedded_texts = 0
         self.cached_texts = 0
         self._is_stopped = False
+        self._spans = WalkSpans(router.trace)
 
     def run(
         self, partition_keys: Sequence[str], stages: frozenset[Stage] = frozenset(Stage)
@@ -139,6 +142,7 @@ class Walk:
         finally:
             await asyncio.gather(*under_way, return_exceptions=True)
             await self._router.disconnect()
+            self._spans.finish()
         if indexing is not None:
             await asyncio.to_thread(indexing.finish, switches=self._switches)
 
@@ -169,8 +173,10 @@ class Walk:
         """Files, or members of one container, and all that is inside of them."""
         stages, indexing = trip.stages, trip.indexing
         container = inside.container if inside is not None else None
+        began = time_ns()
         await asyncio.to_thread(self._preparing.begin, batch, stages, container)
         await self._preparing.finish(batch, stages)
+        prepared = time_ns()
 
         async def through(members: list[Traveller], within: Inside) -> None:
             await self._through(members, trip, within)
@@ -191,6 +197,10 @@ class Walk:
         if self._router.pays:
             await asyncio.to_thread(self._note_costs, batch)
         await asyncio.to_thread(self._record, batch, stages, trip.began_at)
+        results = [result for t in batch for result in t.results(stages)]
+        self._spans.batch(results, began, prepared, time_ns())
+        if self._router.trace.is_on:
+            await asyncio.to_thread(self._router.publish_gauges)
 
     def _batches(self, partition_keys: Sequence[str]) -> list[list[Traveller]]:
         # A document that was forgotten since the run was planned has no row: there is nothing

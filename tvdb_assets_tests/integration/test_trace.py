@@ -17,7 +17,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
+from tvdb_assets.cli import tvdb
+from tvdb_assets.correlation import span_id
+from tvdb_assets.models import Stage
+from tvdb_assets.telemetry import EVENTS
+from tvdb_assets_tests.otlp_collector import Collector, running_collector
 from tvdb_assets_tests.paid_apis import Behaviour, RunningServer, running_server
 
 DOCUMENT = "handbook/leave.html"
@@ -34,7 +40,10 @@ class Scene:
     folder: Path
     database_url: str
     server: RunningServer
+    collector: Collector
     run_ids: list[str] = field(default_factory=list)
+    said: str = ""
+    """By the ingest, on stderr."""
 
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         inherited = {
@@ -66,8 +75,12 @@ class Scene:
         )
 
     def trace(self, name: str) -> dict[str, Any]:
-        done = self.run("trace", name, "--json")
-        assert done.returncode == 0, done.stderr
+        """What `tvdb trace` says, in this process: starting one costs seconds."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DAGSTER_HOME", str(self.folder / "home"))
+            patch.setenv("TVDB_DATABASE_URL", self.database_url)
+            done = CliRunner().invoke(tvdb, ["trace", name, "--json"])
+        assert done.exit_code == 0, (done.output, done.exception)
         told = json.loads(done.stdout)
         assert isinstance(told, dict)
         return told
@@ -82,6 +95,7 @@ def scene(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     url = server_url.replace("/tvdb?", "/traced?")
     with (
         running_server(Behaviour(job_seconds=0.6)) as server,
+        running_collector() as collector,
         psycopg.connect(server_url, autocommit=True) as connection,
     ):
         faults = server.apis.faults
@@ -90,8 +104,14 @@ def scene(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         faults.script("refused_text")
         connection.execute("CREATE DATABASE traced")
         try:
-            made = Scene(folder, url, server)
-            done = made.run("ingest", "--json")
+            made = Scene(folder, url, server, collector)
+            done = made.run(
+                *("ingest", "--json"),
+                OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+                OTEL_SERVICE_NAME="of-the-test",
+                TVDB_LOG_FORMAT="json",
+            )
+            made.said = done.stderr
             assert done.returncode == 0, done.stdout + done.stderr
             made.run_ids = json.loads(done.stdout)["run_ids"]
             yield made
@@ -172,3 +192,93 @@ def test_what_begins_several_ids_lists_them_and_what_begins_none_says_so(scene: 
     assert "twin-1, twin-2" in error["message"]
     none = scene.run("trace", "nothing-of-the-kind", "--json")
     assert json.loads(none.stdout)["error"]["code"] == "id_unknown"
+
+
+def test_a_collector_received_one_trace_whose_id_is_the_runs(
+    scene: Scene, story: dict[str, Any]
+) -> None:
+    run_id, spans = scene.run_ids[0], scene.collector.spans
+    assert {span.trace_id for span in spans} == {run_id.replace("-", "")}
+    assert len({span.span_id for span in spans}) == len(spans)
+    by_id = {span.span_id: span for span in spans}
+    [root] = [span for span in spans if not span.parent_id]
+    assert root.name == "run"
+
+    def path(span: Any) -> list[str]:
+        return [*(path(by_id[span.parent_id]) if span.parent_id else []), span.name]
+
+    paths = [path(span) for span in spans]
+    for stage in Stage:
+        assert paths.count(["run", f"stage {stage}"]) == 1
+        assert paths.count(["run", f"stage {stage}", f"document {stage}"]) == 1
+    calls = [span for span in spans if span.kind == 3]
+    assert {tuple(path(span)[:-1]) for span in calls} == {
+        ("run", f"stage {stage}", f"document {stage}")
+        for stage in (Stage.PARSED_DOCUMENTS, Stage.EMBEDDINGS)
+    }
+    sent = {
+        e["client_request_id"] for e in story["events"] if e["kind"] in ("paid_call", "request")
+    }
+    assert {span.attributes["tvdb.client_request_id"] for span in calls} == sent
+    assert len(calls) == len(scene.server.apis.requests)
+    [document] = [s for s in spans if s.span_id == f"{span_id(run_id, 'chunks', DOCUMENT):016x}"]
+    assert document.attributes["tvdb.document"] == DOCUMENT
+
+
+def test_spans_of_embeddings_follow_the_conventions_for_generative_ai(scene: Scene) -> None:
+    named = "embeddings text-embedding-3-small"
+    spans = [span for span in scene.collector.spans if span.name == named]
+    assert len(spans) == 4
+    for span in spans:
+        told = span.attributes
+        assert told["gen_ai.operation.name"] == "embeddings"
+        assert told["gen_ai.provider.name"] == "openai"
+        assert told["gen_ai.request.model"] == "text-embedding-3-small"
+        assert told["gen_ai.embeddings.dimension.count"] == 1_536
+        assert span.ended >= span.began
+        assert span.is_error == ("error.type" in told)
+        assert span.is_error == ("gen_ai.usage.input_tokens" not in told)
+    assert sorted(span.attributes.get("error.type", "") for span in spans) == [
+        *("", "", "service_unavailable", "text_refused")
+    ]
+    assert {r["service.name"] for r in scene.collector.resources} == {"of-the-test"}
+
+
+def test_metrics_of_tokens_dollars_latency_budget_queue_and_breaker_were_received(
+    scene: Scene,
+) -> None:
+    metrics = scene.collector.metrics
+    tokens = sum(charge.tokens for charge in scene.server.apis.charges)
+    [(labels, used)] = metrics["gen_ai.client.token.usage"]
+    assert used == tokens
+    assert labels["gen_ai.token.type"] == "input"
+    assert metrics["gen_ai.client.operation.duration"]
+    paid = sum(value for _, value in metrics["tvdb.cost"])
+    assert paid == pytest.approx(float(scene.server.apis.dollars))
+    [(_, spent)] = metrics["tvdb.budget.spent"]
+    assert spent == pytest.approx(paid)
+    assert metrics["tvdb.budget.limit"] == [({}, 5.0)]
+    assert ({"status": "published"}, 1.0) in metrics["tvdb.documents"]
+    assert ({"service": "openai"}, 0.0) in metrics["tvdb.breaker.state"]
+
+
+def test_log_events_are_json_lines_of_the_documented_kinds_with_the_runs_id(scene: Scene) -> None:
+    lines = [json.loads(line) for line in scene.said.splitlines()]
+    known = {event.name: event for event in EVENTS}
+    ours = [line for line in lines if line["event"] in known]
+    kinds = [line["event"] for line in ours]
+    assert kinds.count("call_ended") == 6
+    assert {"run_started", "batch_halved", "run_ended"} <= set(kinds)
+    assert {line["run_id"] for line in ours} == {scene.run_ids[0]}
+    for line in ours:
+        fields = set(line) - {"time", "level", "event", "run_id", "message"}
+        assert fields <= set(known[line["event"]].fields)
+
+
+def test_dagsters_own_log_of_the_run_has_the_events_too(scene: Scene) -> None:
+    with psycopg.connect(scene.database_url) as connection:
+        rows = connection.execute(
+            "SELECT event FROM dagster.event_logs WHERE run_id = %s AND event LIKE %s",
+            (scene.run_ids[0], "%call_ended: %"),
+        ).fetchall()
+    assert len(rows) == 6
