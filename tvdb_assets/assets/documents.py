@@ -142,7 +142,7 @@ def walk_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
         announce(context, service_router)
         dagster_run = context.run
         run = Run(
-            context.run_id,
+            dagster_run.run_id,
             dagster_run.root_run_id,
             dagster_run.parent_run_id,
             dagster_run.tags.get("dagster/backfill"),

@@ -22,12 +22,12 @@ def announce(context: dg.AssetExecutionContext, services: ServiceRouterResource)
     told = context.run.tags.get(TOLD_TAG)
     if told is not None or _LAST not in context.selected_asset_keys:
         if told:
-            tell(OUTLOOK, told, run_id=context.run_id, log=context.log)
+            tell(OUTLOOK, told, run_id=context.run.run_id, log=context.log)
         return
     made = services.outlook(_documents(context))
     if made is not None:
-        tell(OUTLOOK, made.words(), run_id=context.run_id, log=context.log)
-        observe(context.instance, made, context.run_id)
+        tell(OUTLOOK, made.words(), run_id=context.run.run_id, log=context.log)
+        observe(context.instance, made, context.run.run_id)
 
 
 def observe(instance: dg.DagsterInstance, made: Outlook, run_id: str = "") -> None:
@@ -58,6 +58,6 @@ def _documents(context: dg.AssetExecutionContext) -> list[str]:
         dg.RunsFilter(tags={BACKFILL_ID_TAG: backfill.backfill_id}), limit=1, ascending=True
     )
     data = backfill.get_asset_backfill_data(context.repository_def.asset_graph)
-    if first.dagster_run.run_id != context.run_id or _LAST not in data.target_subset.asset_keys:
+    if first.dagster_run.run_id != context.run.run_id or _LAST not in data.target_subset.asset_keys:
         return own
     return sorted(data.get_target_partitions_subset(_LAST).get_partition_keys())

@@ -24,7 +24,7 @@ def service_health(
     context: dg.AssetExecutionContext, service_router: ServiceRouterResource
 ) -> dg.MaterializeResult[None]:
     """Report each service of this deployment."""
-    services = asyncio.run(service_router.health(context.run_id))
+    services = asyncio.run(service_router.health(context.run.run_id))
     rows = [{k: "" if v is None else v for k, v in asdict(s).items()} for s in services]
     unwell = [s.service for s in services if s.status not in ("ready", "unproven")]
     return dg.MaterializeResult(

@@ -97,7 +97,7 @@ class RunReport:
             self._tell(DOCUMENT_FAILED, str(error), _about(result, error))
 
     def _tell(self, event: LogEvent, message: str, fields: dict[str, str | int]) -> None:
-        tell(event, message, fields, run_id=self._context.run_id, log=self._context.log)
+        tell(event, message, fields, run_id=self._context.run.run_id, log=self._context.log)
 
     def finish(self) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """What the step yields, and then its error if any document failed.
@@ -214,7 +214,7 @@ class RunReport:
                     error_info=None,
                     level="debug",
                     user_message="",
-                    run_id=self._context.run_id,
+                    run_id=self._context.run.run_id,
                     timestamp=now,
                     step_key=step.step.key,
                     job_name=step.job_name,

@@ -18,14 +18,16 @@ from tvdb_assets.assets.run_telemetry import told
 from tvdb_assets.errors import ConfigurationError, SourceError, presentable
 from tvdb_assets.guard.alerts import Alert, deliver, note_thresholds, pace, tell
 from tvdb_assets.guard.costs import Report, report
+from tvdb_assets.guard.gauges import publish
 from tvdb_assets.guard.ledger import Ledger
 from tvdb_assets.guard.limits import changes
+from tvdb_assets.guard.states import ServiceStates
 from tvdb_assets.models import SourceFile
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.pipeline.partition_keys import path_from_key
 from tvdb_assets.redaction import is_private
 from tvdb_assets.services.health import ServiceHealth
-from tvdb_assets.services.router import ServiceRouter, limits_of
+from tvdb_assets.services.router import PAID_SERVICES, ServiceRouter, limits_of
 from tvdb_assets.settings import ServiceMode, Settings, SwitchMode, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore
@@ -34,6 +36,7 @@ from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.registry import Registry
 from tvdb_assets.storage.runs import Run, recorded
 from tvdb_assets.storage.source import Source
+from tvdb_assets.tracing import trace_of
 from tvdb_assets.walk import Walk
 from tvdb_assets.walk.estimating import Estimating
 from tvdb_assets.walk.outlook import Outlook, outlook
@@ -155,6 +158,9 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         settings = self.settings()
         with presentable(), Database.open(settings) as database:
+            if (trace := trace_of("")).is_on:
+                ledger = Ledger(database, limits_of(settings))
+                publish(trace, database, ledger, ServiceStates(database), PAID_SERVICES)
             yield Money(settings, database)
 
     async def health(self, run_id: str) -> list[ServiceHealth]:

@@ -6,27 +6,42 @@ What belongs here: reading them. What does not: exporting (`tracing`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
+
+import psycopg
 
 from tvdb_assets.guard.ledger import Ledger
 from tvdb_assets.guard.states import ServiceStates
 from tvdb_assets.storage.database import Database
-from tvdb_assets.tracing import Reading
+from tvdb_assets.tracing import Reading, Trace
 
 _BREAKER = {"closed": 0, "half-open": 1, "open": 2}
 
 
-def readings(
-    database: Database, ledger: Ledger, states: ServiceStates, services: Sequence[str]
-) -> list[Reading]:
-    """What the gauges show now.
+def publish(
+    trace: Trace,
+    database: Database,
+    ledger: Ledger,
+    states: ServiceStates,
+    services: Sequence[str],
+) -> None:
+    """Set the gauges to what holds now; what can't be read is not shown, and ends no run.
 
     Args:
+        trace: whose metrics are set.
         database: of ledger and documents.
         ledger: with the limits and the clock.
         states: of the services.
         services: whose breakers are shown.
     """
+    with suppress(psycopg.Error):
+        trace.read(_readings(database, ledger, states, services))
+
+
+def _readings(
+    database: Database, ledger: Ledger, states: ServiceStates, services: Sequence[str]
+) -> list[Reading]:
     with database.transaction() as tx:
         rows = tx.execute("SELECT status, count(*) FROM tvdb.documents GROUP BY 1").fetchall()
     queue = {"registered": 0, "deferred": 0} | dict(rows)

@@ -21,13 +21,12 @@ from functools import cached_property
 from typing import cast
 
 import httpx2
-import psycopg
 
 from tvdb_assets.correlation import current, new_run_id
 from tvdb_assets.errors import BreakerError, TvdbError, UnavailableError
 from tvdb_assets.guard.budget import Limits
 from tvdb_assets.guard.calls import Guard, Observer, Question
-from tvdb_assets.guard.gauges import readings
+from tvdb_assets.guard.gauges import publish
 from tvdb_assets.guard.ledger import Clock, Ledger
 from tvdb_assets.guard.states import ServiceStates
 from tvdb_assets.models import ParsedDocument, VectorSpace
@@ -371,10 +370,8 @@ class ServiceRouter:
     def publish_gauges(self) -> None:
         """Set what metrics show of budget, queue and breakers, if anybody reads them."""
         if self.trace.is_on:
-            # A reading that can't be had is none, and no reason to end a run.
-            with suppress(psycopg.Error):
-                states = ServiceStates(self.database, self._clock)
-                self.trace.read(readings(self.database, self.ledger, states, PAID_SERVICES))
+            states = ServiceStates(self.database, self._clock)
+            publish(self.trace, self.database, self.ledger, states, PAID_SERVICES)
 
     @cached_property
     def places(self) -> asyncio.Semaphore:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,15 +19,30 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tvdb_assets_tests.otlp_collector import Collector, running_collector
 from tvdb_assets_tests.paid_apis import Behaviour, RunningServer, running_server
 
 TEXT = "canary-of-text-vq7x"
 FILE = "canary-of-file-kz3w"
 BODY = "canary-of-body-jh8p"
+NAME = "canary-of-name-wd5r"
+PRIVATE = f"people/{NAME}"
+"""A folder that is marked private: its name and those of its files are nowhere but in its table."""
 OPENAI_KEY = "sk-Qz7xK-canary-of-key-9m2t"
 LLAMA_KEY = "llx-Wv4jB-canary-of-key-6r8n"
-CANARIES = [TEXT, FILE, BODY, "canary-of-", OPENAI_KEY[:8], LLAMA_KEY[:9], OPENAI_KEY, LLAMA_KEY]
+CANARIES = [
+    TEXT,
+    FILE,
+    BODY,
+    NAME,
+    "canary-of-",
+    OPENAI_KEY[:8],
+    LLAMA_KEY[:9],
+    OPENAI_KEY,
+    LLAMA_KEY,
+]
 TEXT_BEARING = {
+    "documents": ["path"],
     "parsed_documents": ["text", "title", "headings"],
     "chunks": ["text", "heading_path"],
 }
@@ -55,6 +71,9 @@ class Scene:
     database_url: str
     home: Path
     said: list[Said]
+    collector: Collector
+    project: Path
+    server: RunningServer
 
 
 def fill(documents: Path) -> None:
@@ -65,6 +84,10 @@ def fill(documents: Path) -> None:
     for name in PAGES:
         page = f"<!doctype html><h1>{TEXT}</h1><p>page-{name}. {FILE} is kept.</p><!-- {FILE} -->"
         (documents / f"page-{name}.html").write_text(page)
+    (documents / PRIVATE).mkdir(parents=True)
+    (documents / PRIVATE / "page.html").write_text(f"<!doctype html><p>{NAME}: {TEXT}</p>")
+    (documents / PRIVATE / f"{NAME}.md").write_text(f"The {TEXT} is kept in the attic, too.")
+    (documents / PRIVATE / f"{NAME}.pdf").write_bytes(b"%PDF-1.7\n1 0 obj\n<< /T (")
     (documents / "broken.pdf").write_bytes(b"%PDF-1.7\n1 0 obj\n<< /T (" + FILE.encode())
     (documents / "nul.md").write_bytes(b"\0\0\0")
     (documents / "garbled.txt").write_bytes(bytes(range(128, 256)) * 40 + FILE.encode())
@@ -72,10 +95,16 @@ def fill(documents: Path) -> None:
 
 
 def ingest(project: Path, database_url: str, server: RunningServer, **keys: str) -> Said:
+    return run(project, database_url, server, "tvdb", "ingest", "--json", **keys)
+
+
+def run(
+    project: Path, database_url: str, server: RunningServer, *command: str, **keys: str
+) -> Said:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TVDB_", "DAGSTER"))}
     inherited.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "tvdb"), "ingest", "--json"],
+        [str(Path(sys.executable).parent / command[0]), *command[1:]],
         cwd=project,
         env=inherited
         | {
@@ -86,6 +115,8 @@ def ingest(project: Path, database_url: str, server: RunningServer, **keys: str)
             "TVDB_PARSE_WORKERS": "1",
             "TVDB_PAID_ATTEMPTS": "2",
             "TVDB_PAID_PATIENCE_SECONDS": "1",
+            "TVDB_PRIVATE_PATHS": "people/*",
+            "TVDB_LOG_FORMAT": "json",
             "OPENAI_API_KEY": OPENAI_KEY,
             "OPENAI_BASE_URL": f"{server.url}/v1",
             "LLAMA_CLOUD_API_KEY": LLAMA_KEY,
@@ -110,6 +141,7 @@ def scene(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     known = frozenset({OPENAI_KEY, LLAMA_KEY})
     with (
         running_server(Behaviour(canary=BODY, keys=known)) as server,
+        running_collector() as collector,
         psycopg.connect(server_url, autocommit=True) as connection,
     ):
         faults = server.apis.faults
@@ -122,16 +154,30 @@ def scene(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             faults.script(name, operation="submit", times=None, marker=f"page-{name}")
         connection.execute("CREATE DATABASE canaries")
         try:
-            said = [ingest(project, url, server)]
+            traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{collector.url}"}
+            said = [ingest(project, url, server, **traced)]
             faults.clear()
             for name, kept in (("new.md", TEXT), ("new.html", FILE)):
                 text = f"<!doctype html><p>The new {kept} is kept in the attic.</p>"
                 (project / "documents" / name).write_text(text)
             bad = {"OPENAI_API_KEY": OPENAI_KEY + "x", "LLAMA_CLOUD_API_KEY": LLAMA_KEY + "x"}
-            said.append(ingest(project, url, server, **bad))
-            yield Scene(url, project / "home", said)
+            said.append(ingest(project, url, server, **bad, **traced))
+            # Dagster's own command, and one whose errors come from a source that is not there.
+            materialize = ["dagster", "asset", "materialize", "-m", "tvdb_assets.definitions"]
+            materialize += ["--select", "*", "--partition", private_keys(url)[0]]
+            said.append(run(project, url, server, *materialize, **traced))
+            said.append(run(project, url, server, "tvdb", "ingest", f"documents/{PRIVATE}/gone.md"))
+            yield Scene(url, project / "home", said, collector, project, server)
         finally:
             connection.execute("DROP DATABASE canaries WITH (FORCE)")
+
+
+def private_keys(database_url: str) -> list[str]:
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            "SELECT partition_key FROM tvdb.documents WHERE path LIKE 'people/%' ORDER BY path"
+        ).fetchall()
+    return [row[0] for row in rows]
 
 
 def found(scene: Scene) -> list[tuple[str, str]]:
@@ -153,6 +199,8 @@ def found(scene: Scene) -> list[tuple[str, str]]:
         if path.is_file():
             content = path.read_bytes().decode("utf-8", "replace")
             hits += [(path.name, canary) for canary in in_text(content)]
+    for body in scene.collector.bodies:
+        hits += [("spans", canary) for canary in in_text(body.decode("utf-8", "replace"))]
     for at, said in enumerate(scene.said):
         hits += [(f"stdout {at}", canary) for canary in in_text(said.stdout)]
         hits += [(f"stderr {at}", canary) for canary in in_text(said.stderr)]
@@ -165,7 +213,7 @@ def in_text(text: str) -> list[str]:
 
 
 def test_the_runs_met_the_faults_and_said_so_as_json(scene: Scene) -> None:
-    first, second = (json.loads(said.stdout) for said in scene.said)
+    first, second = (json.loads(said.stdout) for said in scene.said[:2])
     assert scene.said[0].code != 0
     codes = {failure["code"] for failure in first["failures"]}
     assert codes >= {
@@ -205,11 +253,15 @@ def test_the_search_finds_a_leak_wherever_it_is_planted(scene: Scene) -> None:
         connection.execute(
             "INSERT INTO dagster.kvs (key, value) VALUES ('leak', %s)", (OPENAI_KEY,)
         )
+    scene.collector.bodies.append(NAME.encode())
+    scene.said.append(Said(0, BODY, LLAMA_KEY))
     try:
         leaked.write_text(f"Traceback: {TEXT}")
         hits = found(scene)
     finally:
         leaked.unlink()
+        scene.collector.bodies.pop()
+        scene.said.pop()
         with psycopg.connect(scene.database_url) as connection:
             connection.execute("UPDATE tvdb.documents SET error_message = NULL, sha256 = NULL"
                 " WHERE path IN ('nul.md', 'broken.pdf')")  # fmt: skip
@@ -217,4 +269,37 @@ def test_the_search_finds_a_leak_wherever_it_is_planted(scene: Scene) -> None:
     assert {
         *(("tvdb.documents", BODY), ("tvdb.documents", FILE)),
         *(("dagster.kvs", OPENAI_KEY), ("leak.err", TEXT)),
+        *(("spans", NAME), ("stdout 4", BODY), ("stderr 4", LLAMA_KEY)),
     } <= set(hits)
+
+
+def test_private_documents_are_walked_under_names_that_tell_nothing(scene: Scene) -> None:
+    keys = private_keys(scene.database_url)
+    assert len(keys) == 3
+    assert all(re.fullmatch("private-[0-9a-f]{16}", key) for key in keys)
+    first = json.loads(scene.said[0].stdout)
+    [failure] = [f for f in first["failures"] if f["document"] in keys]
+    assert failure["code"] == "corrupt"
+    with psycopg.connect(scene.database_url) as connection:
+        partitions = connection.execute("SELECT partition FROM dagster.dynamic_partitions")
+        assert set(keys) <= {row[0] for row in partitions}
+        paid = connection.execute("SELECT DISTINCT unnest(documents) FROM tvdb.cost_ledger")
+        assert len({row[0] for row in paid} & set(keys)) >= 2
+    traced = {s.attributes.get("tvdb.document") for s in scene.collector.spans}
+    assert set(keys) <= traced
+    uploaded = [job.submission.name for job in scene.server.apis._jobs.values()]
+    assert "document.html" in uploaded
+    assert NAME not in " ".join(uploaded)
+
+
+def test_the_owner_who_asks_sees_the_path_and_all_others_an_id(scene: Scene) -> None:
+    key = private_keys(scene.database_url)[0]
+    asked = run(scene.project, scene.database_url, scene.server, "tvdb", "status", key, "--json")
+    assert NAME in json.loads(asked.stdout)["document"]
+    told = run(scene.project, scene.database_url, scene.server, "tvdb", "trace", key, "--json")
+    assert json.loads(told.stdout)["events"]
+    assert in_text(told.stdout) + in_text(told.stderr) == []
+    # What a user sees of an error has an id.
+    gone = scene.said[3]
+    assert gone.code == 2
+    assert re.search(r"id [0-9a-f]{8}-", gone.stderr)
