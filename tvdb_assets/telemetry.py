@@ -76,6 +76,14 @@ REQUEST_ENDED = LogEvent(
     "A request that costs nothing was answered, or was not.",
     (*_ABOUT_CALL, "client_request_id"),
 )
+DOCUMENTS_ASKED = LogEvent(
+    "documents_asked", logging.INFO, "A person asked for documents again, or for all that are due.",
+    ("documents",),
+)  # fmt: skip
+INTAKE_LOOKED = LogEvent("intake_looked", logging.INFO, "What a look at the source found.")
+MAINTAINED = LogEvent(
+    "maintained", logging.INFO, "What maintenance deleted, by kind.", ("kind", "count")
+)
 JOURNAL_LOST = LogEvent(
     "journal_lost", logging.WARNING, "An event could not be stored for `tvdb trace`.", ("code",)
 )
@@ -109,7 +117,14 @@ HAPPENED: Final = {
 EVENTS: Final = (
     *(RUN_STARTED, RUN_ENDED, OUTLOOK, DOCUMENTS_DONE, DOCUMENT_FAILED, DOCUMENT_WAITS),
     *(DOCUMENTS_WAIT, CALL_ENDED, REQUEST_ENDED, *HAPPENED.values()),
-    *(BUDGET_THRESHOLD, ALERT_UNDELIVERED, JOURNAL_LOST),
+    *(
+        INTAKE_LOOKED,
+        DOCUMENTS_ASKED,
+        MAINTAINED,
+        BUDGET_THRESHOLD,
+        ALERT_UNDELIVERED,
+        JOURNAL_LOST,
+    ),
 )
 
 

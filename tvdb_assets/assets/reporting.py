@@ -83,8 +83,8 @@ class RunReport:
     def _name_member(self, result: Result, error: TvdbError) -> None:
         if result.path not in self._named:
             self._named.add(result.path)
-            level = "warning" if isinstance(error, HaltedError) else "error"
-            getattr(self._context.log, level)(str(error))
+            event = DOCUMENT_WAITS if isinstance(error, HaltedError) else DOCUMENT_FAILED
+            self._tell(event, str(error), _about(result, error))
 
     def _note(self, result: Result, error: TvdbError) -> None:
         """Once a document: a failure, or work that waits for a budget, a rate or a breaker."""

@@ -12,6 +12,7 @@ from tvdb_assets.assets.resources import ServiceRouterResource
 from tvdb_assets.automation.upkeep import Upkeep, counted
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.storage.due import Reason
+from tvdb_assets.telemetry import DOCUMENTS_ASKED, tell
 
 
 class RetryConfig(dg.Config):
@@ -35,8 +36,7 @@ def _ask(
                 remedy="Use their paths as the partitions' page shows them.",
             )
         asked = upkeep.due.want([d.document_id for d in wanted] if config.documents else None)
-    context.log.info(f"{asked:,} documents are asked for.")
-    _tell_sensor(context)
+    _tell(context, f"{asked:,} documents are asked for.", asked)
 
 
 @dg.op(name="ask_for_all_that_is_due", description="Asks for every document that is due.")
@@ -48,12 +48,14 @@ def _ask_for_due(context: dg.OpExecutionContext, service_router: ServiceRouterRe
         due = upkeep.plan(frozenset(Reason))
         upkeep.due.want([document.document_id for document in due])
     told = ", ".join(f"{count:,} {reason}" for reason, count in counted(due).items())
-    context.log.info(f"{len(due):,} documents are due: {told}." if due else "No document is due.")
-    _tell_sensor(context)
+    said = f"{len(due):,} documents are due: {told}." if due else "No document is due."
+    _tell(context, said, len(due))
 
 
-def _tell_sensor(context: dg.OpExecutionContext) -> None:
-    context.log.info("The sensor document_intake asks for their runs at its next tick.")
+def _tell(context: dg.OpExecutionContext, said: str, documents: int) -> None:
+    said += " The sensor document_intake asks for their runs at its next tick."
+    fields = {"documents": documents}
+    tell(DOCUMENTS_ASKED, said, fields, run_id=context.run.run_id, log=context.log)
 
 
 @dg.job(name="retry_documents", description="Tries documents again that failed, or all of them.")

@@ -13,6 +13,7 @@ from tvdb_assets.automation.upkeep import Upkeep
 from tvdb_assets.models import Stage
 from tvdb_assets.storage.due import INTAKE
 from tvdb_assets.storage.source import Source
+from tvdb_assets.telemetry import INTAKE_LOOKED, tell
 
 MOST_DOCUMENTS = 20_000
 """New and changed documents noted at one tick, which takes a few seconds for so many."""
@@ -49,7 +50,7 @@ def make_document_intake(interval_seconds: int) -> dg.SensorDefinition:
                 return
             found = upkeep.take_in(Source.open(settings.source), MOST_DOCUMENTS)
             requests = upkeep.run_requests(upkeep.plan(INTAKE), "document_intake")
-        context.log.info(found.words())
+        tell(INTAKE_LOOKED, found.words(), log=context.log)
         yield from requests
         if not requests:
             yield dg.SkipReason(found.words())

@@ -11,6 +11,7 @@ import dagster as dg
 from tvdb_assets.assets.resources import ServiceRouterResource
 from tvdb_assets.automation.upkeep import Upkeep
 from tvdb_assets.storage.retention import Retention
+from tvdb_assets.telemetry import MAINTAINED, tell
 
 
 @dg.op(
@@ -41,7 +42,9 @@ def _maintain(context: dg.OpExecutionContext, service_router: ServiceRouterResou
         "runs": len(old_runs),
     }
     for what, count in done.items():
-        context.log.info(f"{what}: {count:,}")
+        fields: dict[str, str | int] = {"kind": what, "count": count}
+        message = f"{what}: {count:,}"
+        tell(MAINTAINED, message, fields, run_id=context.run.run_id, log=context.log)
     context.add_output_metadata({what: dg.MetadataValue.int(n) for what, n in done.items()})
 
 

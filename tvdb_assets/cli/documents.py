@@ -305,7 +305,7 @@ def find_documents(registry: Registry, name: str) -> list[Known]:
         return found
     raise ConfigurationError(
         "document_unknown",
-        f"There is no document {name}.",
+        f"There is no document {shown(name)}.",
         remedy="Use the path as tvdb search or the Dagster UI shows it.",
     )
 
