@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 # A developer's settings must not steer the demo, the tests or the benchmarks.
 CLEAN := env -u DAGSTER_HOME $(foreach name,$(filter TVDB_%,$(.VARIABLES)),-u $(name))
 
-.PHONY: install demo dev test lint format formats logs bench lock clean
+.PHONY: install demo dev test lint format formats logs fuzz bench lock clean
 
 install: $(STAMP)
 
@@ -39,6 +39,12 @@ formats: install
 
 logs: install
 	$(BIN)/python -m tvdb_assets.telemetry > docs/logs.md
+
+# Damages good files at random for SECONDS, from SEED or a new one; prints what makes a finding again.
+SECONDS ?= 600
+fuzz: install
+	$(CLEAN) PYTHONPATH=. $(BIN)/python -W ignore -m tvdb_assets_tests.fuzzing.fuzz \
+	  --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 bench: install
 	$(CLEAN) $(BIN)/python benchmarks/walk.py
