@@ -114,14 +114,17 @@ class Chunk:
     end: int
     text: str
     token_count: int
-    """Exact cl100k_base tokens of ``text``."""
+    """Exact cl100k_base tokens of what is embedded: ``lead`` and ``text``."""
     sha256: bytes
-    """Of ``text`` in UTF-8; 32 bytes."""
+    """Of what is embedded in UTF-8; 32 bytes."""
     heading_path: tuple[str, ...] = ()
     """Titles from the highest heading above the chunk's first own text to the nearest."""
     page_first: int | None = None
     """1-based; None for a format without pages."""
     page_last: int | None = None
+    lead: str = ""
+    """What stands before ``text`` where it is embedded and searched: the header row, with its
+    line end, of a table that an earlier chunk began."""
 
 
 @dataclass(frozen=True, slots=True)

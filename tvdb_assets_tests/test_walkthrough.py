@@ -385,3 +385,24 @@ def test_search_finds_the_right_passage_first(
     assert hits[0].document == document
     assert words in " ".join(hits[0].text.split())
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_each_piece_of_a_table_is_found_by_its_header_row(index: Index) -> None:
+    rows = "".join(f"house {n},{n * 17}\n" for n in range(60))
+    index.write("prices.csv", "building,premium\n" + rows)
+    index.walk()
+
+    chunks = index.rows(
+        "SELECT c.lead, c.text, c.text_sha256, p.text, c.start_offset, c.end_offset"
+        " FROM tvdb.chunks c JOIN tvdb.chunk_sets USING (chunk_set_id)"
+        " JOIN tvdb.parsed_documents p USING (parsed_id) ORDER BY ordinal"
+    )
+    assert len(chunks) > 3
+    assert [lead for lead, *_ in chunks[1:]] == ["| building | premium |\n"] * (len(chunks) - 1)
+    for lead, text, digest, parsed, start, end in chunks:
+        assert digest == sha256((lead + text).encode()).digest()
+        assert text == parsed[start:end]
+    found = "to_tsvector('english', lead || text) @@ to_tsquery('english', 'premium')"
+    [(count,)] = index.rows(f"SELECT count(*) FROM tvdb.search_index WHERE {found}")
+    assert count == len(chunks)
+    assert {hit.lead for hit in index.search("premium", 20)} == {"", "| building | premium |\n"}

@@ -92,7 +92,7 @@ def _show(number: int, hit: Hit, query: str) -> None:
 def _excerpt(hit: Hit, pattern: str) -> tuple[str, str]:
     """The part of a passage where most of the words stand, and the heading that it is under."""
     # Each section of the passage by itself, so that heading and text belong together.
-    found = _HEADING.split(hit.text)
+    found = _HEADING.split(hit.lead + hit.text)
     sections = [(hit.heading, found[0])]
     # The passage's own path has no levels; of it only the document's title is surely above all.
     path = [(0, hit.title)] if hit.title and hit.heading.startswith(hit.title) else []

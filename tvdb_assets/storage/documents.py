@@ -231,13 +231,13 @@ class DocumentStore:
                     )
             with tx.cursor().copy(
                 "COPY tvdb.chunks (chunk_set_id, document_id, ordinal, start_offset, end_offset,"
-                " page_first, page_last, heading_path, token_count, text_sha256, text,"
+                " page_first, page_last, heading_path, token_count, text_sha256, text, lead,"
                 " service, mode, model, version, is_degraded, run_id) FROM STDIN (FORMAT BINARY)"
             ) as copy:
                 copy.set_types(
                     _types(
                         "int8 int8 int4 int4 int4 int4 int4 text[] int4"
-                        " bytea text text text text text bool text"
+                        " bytea text text text text text text bool text"
                     )
                 )
                 for set_id, new in zip(ids, sets, strict=True):
@@ -245,6 +245,7 @@ class DocumentStore:
                         copy.write_row(
                             (set_id, new.document_id, c.ordinal, c.start, c.end, c.page_first)
                             + (c.page_last, list(c.heading_path), c.token_count, c.sha256, c.text)
+                            + (c.lead,)
                             + provenance
                         )
         return stored

@@ -359,7 +359,7 @@ _FIRST_INDEX = 0x7469 << 48  # "ti"
 # In the order of the documents, so that money which is running out completes some of them.
 _MISSING = """
 SELECT * FROM (
-    SELECT DISTINCT ON (c.text_sha256) c.text_sha256 AS sha256, c.text,
+    SELECT DISTINCT ON (c.text_sha256) c.text_sha256 AS sha256, c.lead || c.text AS text,
            c.token_count AS tokens, d.path AS document, c.chunk_id
     FROM tvdb.chunks c JOIN tvdb.documents d USING (document_id)
     WHERE c.chunk_set_id = ANY(%(sets)s) AND c.text_sha256 <> ALL(%(refused)s::bytea[])

@@ -33,6 +33,8 @@ class Hit:
     heading: str
     start: int
     end: int
+    lead: str
+    """Header row of the table that the text goes on with; no part of the offsets."""
     text: str
     chunk_id: int
     vector_space: str
@@ -99,9 +101,9 @@ WITH words AS (
     SELECT replace(plainto_tsquery('english', %(query)s)::text, '&', '|')::tsquery AS q
 ), by_words AS (
     SELECT chunk_id, row_number() OVER (ORDER BY rank DESC, chunk_id) AS place FROM (
-        SELECT chunk_id, ts_rank_cd(to_tsvector('english', text), q, 1) AS rank
+        SELECT chunk_id, ts_rank_cd(to_tsvector('english', lead || text), q, 1) AS rank
         FROM tvdb.search_index, words
-        WHERE to_tsvector('english', text) @@ q
+        WHERE to_tsvector('english', lead || text) @@ q
         ORDER BY rank DESC, chunk_id LIMIT %(most)s
     ) ranked
 ), by_vector AS (
@@ -118,7 +120,7 @@ WITH words AS (
 )
 SELECT f.score::float8 AS score, s.document, s.title, s.page_first AS page,
        array_to_string(s.heading_path, ' > ') AS heading, s.start_offset AS start,
-       s.end_offset AS "end", s.text, s.chunk_id, s.vector_space
+       s.end_offset AS "end", s.lead, s.text, s.chunk_id, s.vector_space
 FROM fused f JOIN tvdb.search_index s USING (chunk_id)
 ORDER BY f.score DESC, f.chunk_id
 """

@@ -40,8 +40,12 @@ def check(document: ParsedDocument, chunker: Chunker) -> list[Chunk]:
         assert chunk.ordinal == number
         assert chunk.text == text[chunk.start : chunk.end]
         assert chunk.text.strip()
-        assert chunk.sha256 == sha256(chunk.text.encode()).digest()
-        assert chunk.token_count == count_tokens(chunk.text) <= chunker.max_tokens
+        embedded = chunk.lead + chunk.text
+        assert chunk.sha256 == sha256(embedded.encode()).digest()
+        assert chunk.token_count == count_tokens(embedded) <= chunker.max_tokens
+        if chunk.lead:
+            assert chunk.lead == chunk.lead.strip() + "\n"
+            assert chunk.lead.strip() in text[: chunk.start]
         if chunk.start > covered:
             assert not text[covered : chunk.start].strip()
         elif number:
@@ -172,6 +176,23 @@ def test_a_larger_table_is_cut_between_rows() -> None:
     for chunk in chunks:
         for line in chunk.text.splitlines():
             assert line in ("# Table", "", "After.") or (line[0] == "|" and line[-1] == "|")
+
+
+@pytest.mark.parametrize("overlap", [0, 16])
+def test_each_piece_of_a_table_says_its_header_row(overlap: int) -> None:
+    text = f"# Table\n\n{rows(60)}\nAfter.\n\n{rows(40).replace('name', 'other')}"
+    chunks = check(parsed(text), Chunker(100, overlap))
+    for chunk in chunks:
+        first = next(line for line in chunk.text.splitlines() if line[:1] == "|")
+        table = "name" if chunk.start < text.index("After.") else "other"
+        header = f"| {table} | value |"
+        assert first == header or chunk.lead == header + "\n" or header in chunk.text
+        assert (chunk.lead + chunk.text).count(header) == 1
+    # No header where there is none, or where it would fill the chunk.
+    bare = "".join(f"| item {n} | {n * n} |\n" for n in range(60))
+    assert not any(chunk.lead for chunk in check(parsed(bare), Chunker(100, overlap)))
+    wide = rows(60).replace("| name |", f"| {'name ' * 40} |")
+    assert not any(chunk.lead for chunk in check(parsed(wide), Chunker(100, overlap)))
 
 
 def test_fenced_code_with_blank_lines_and_hashes_is_one_block() -> None:

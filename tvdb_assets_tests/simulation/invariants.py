@@ -104,7 +104,7 @@ def check_published(world: World) -> None:
         assert (service, mode, is_degraded, is_parse_degraded) == ("openai", "real", False, False)
         assert rows == chunks, f"{document} shows {rows} of {chunks} chunks"
     stored = world.rows(
-        "SELECT DISTINCT ON (e.text_sha256) c.text, e.embedding FROM tvdb.embeddings e"
+        "SELECT DISTINCT ON (e.text_sha256) c.lead || c.text, e.embedding FROM tvdb.embeddings e"
         " JOIN tvdb.vector_spaces s USING (space_id) JOIN tvdb.chunks c USING (text_sha256)"
         " WHERE NOT s.is_stand_in"
     )
