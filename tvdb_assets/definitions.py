@@ -28,7 +28,7 @@ def defs() -> dg.Definitions:
     settings = load_settings()
     return dg.Definitions(
         sensors=[
-            make_cost_sensor(settings.run_partitions, settings.sensor_seconds),
+            make_cost_sensor(settings.sensor_seconds),
             make_document_intake(settings.intake_seconds),
         ],
         assets=[walk_assets(settings.run_partitions), service_health, cost_report],

@@ -31,7 +31,7 @@ from tvdb_assets.services.router import PAID_SERVICES, ServiceRouter, limits_of
 from tvdb_assets.settings import ServiceMode, Settings, SwitchMode, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore
-from tvdb_assets.storage.due import DueDocuments
+from tvdb_assets.storage.due import Due, DueDocuments, Reason, Windows
 from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.registry import Registry
 from tvdb_assets.storage.runs import Run, recorded
@@ -204,15 +204,15 @@ class Money:
         key = secret.get_secret_value() if secret is not None else None
         return deliver(self._database, self._ledger, url.get_secret_value(), key)
 
-    def due(self, changed: datetime) -> dict[str, str]:
-        """Documents that wait for what has come since: partition key, and the run that left it so.
+    def due(self, changed: datetime) -> list[Due]:
+        """Documents that wait for what has come since, and that no run was asked for.
 
         Args:
             changed: when the limits that hold now came to hold.
         """
-        return self._registry.due(
-            day=self.pace.day, hour=self.hour, changed=changed, now=self.pace.now
-        )
+        windows = Windows(self.pace.day, self.hour, changed, self.pace.now)
+        # What would make them now matters for other reasons only.
+        return DueDocuments(self._database).find("", windows, reasons=frozenset({Reason.DEFERRED}))
 
     @property
     def hour(self) -> datetime:

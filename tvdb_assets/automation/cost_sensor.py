@@ -12,18 +12,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import dagster as dg
-from dagster._core.execution.backfill import BulkActionStatus
 
 from tvdb_assets.assets.resources import Money, ServiceRouterResource
-from tvdb_assets.automation.resuming import by_backfill, tags_of
+from tvdb_assets.automation.upkeep import TAG, Upkeep
 from tvdb_assets.guard.alerts import Alert
 from tvdb_assets.models import Stage
-from tvdb_assets.pipeline.partition_ranges import partition_ranges, range_tags
 from tvdb_assets.telemetry import ALERT_UNDELIVERED, BUDGET_THRESHOLD, tell
 
-TAG = "tvdb/resumed_by"
-_MOST_RUNS = 25
-"""Asked for at one tick; the rest follows at the next ones."""
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -32,14 +27,11 @@ _UNDER_WAY = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
-_CANCELLED = (BulkActionStatus.CANCELING, BulkActionStatus.CANCELED)
 
-
-def make_cost_sensor(most_partitions: int, interval_seconds: int) -> dg.SensorDefinition:
+def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
     """The sensor.
 
     Args:
-        most_partitions: most documents in one run.
         interval_seconds: between two ticks, at least.
     """
 
@@ -64,20 +56,19 @@ def make_cost_sensor(most_partitions: int, interval_seconds: int) -> dg.SensorDe
                 return
             due = money.due(changed=changed)
             waiting = money.waiting()
+        waits = dg.SkipReason(f"{money.pace.words()} {waiting:,} documents wait.")
         if not due:
-            yield dg.SkipReason(f"{money.pace.words()} {waiting:,} documents wait.")
+            yield waits
             return
-        ordered = context.instance.get_dynamic_partitions("documents")
-        requests = [
-            dg.RunRequest(tags={**range_tags(first, last), **tags_of(backfill), TAG: "cost_sensor"})
-            for backfill, keys in by_backfill(context.instance, due)
-            # What waits in one that was cancelled stays as it is.
-            if backfill is None or backfill.status not in _CANCELLED
-            for first, last in partition_ranges(ordered, keys, most_partitions)
-        ]
+        with (
+            Upkeep.open(service_router.settings(), context.instance) as upkeep,
+            upkeep.due.planning(waits=False) as is_mine,
+        ):
+            # Whoever plans now may be asking for the same documents; the next tick sees.
+            requests = upkeep.run_requests(due, "cost_sensor", resumes=True) if is_mine else []
+        yield from requests
         if not requests:
-            yield dg.SkipReason(f"{money.pace.words()} {waiting:,} documents wait.")
-        yield from requests[:_MOST_RUNS]
+            yield waits
 
     return cost_sensor
 

@@ -34,6 +34,7 @@ from tvdb_assets.storage.registry import Registry
 from tvdb_assets.storage.source import Source
 
 TAG = "tvdb/requested_by"
+_CANCELLED = (BulkActionStatus.CANCELING, BulkActionStatus.CANCELED)
 MOST_RUNS = 25
 """Asked for at one tick; the rest follows at the next ones."""
 
@@ -168,21 +169,38 @@ class Upkeep:
         return [due for due in found if due.partition_key not in under_way]
 
     def run_requests(
-        self, due: Sequence[Due], requested_by: str, most_runs: int = MOST_RUNS
+        self,
+        due: Sequence[Due],
+        requested_by: str,
+        *,
+        most_runs: int = MOST_RUNS,
+        resumes: bool = False,
     ) -> list[dg.RunRequest]:
-        """Runs for these documents, as few as hold them, and the note that they are asked for."""
+        """Runs for these documents, as few as hold them, and the note that they are asked for.
+
+        Args:
+            due: the documents.
+            requested_by: the value of the runs' `TAG`.
+            most_runs: to ask for; the rest is due again.
+            resumes: only what was left waiting is gone on with; see `runs`.
+        """
         keys = [document.partition_key for document in due]
         keys = keys[: self.settings.run_partitions * most_runs]
         requests = [
-            dg.RunRequest(tags={**tags, TAG: requested_by}) for tags in self.runs(keys)[:most_runs]
+            dg.RunRequest(tags={**tags, TAG: requested_by})
+            for tags in self.runs(keys, resumes=resumes)[:most_runs]
         ]
         self.due.request(keys)
         return requests
 
-    def runs(self, keys: Sequence[str]) -> list[dict[str, str]]:
+    def runs(self, keys: Sequence[str], *, resumes: bool = False) -> list[dict[str, str]]:
         """The tags of as few runs as hold just these partitions, bounded by the settings.
 
         A document that waits in a backfill is made by a run that counts for it.
+
+        Args:
+            keys: partition keys, the most urgent first.
+            resumes: what waited in a backfill that was cancelled stays as it is.
         """
         if not keys:
             return []
@@ -195,7 +213,14 @@ class Upkeep:
             for backfill, keys in waiting
             if backfill is not None and backfill.status is BulkActionStatus.REQUESTED
         ]
-        groups.append(({}, set(wanted).difference(*(keys for _, keys in groups))))
+        grouped = [keys for _, keys in groups]
+        if resumes:
+            grouped += [
+                keys
+                for backfill, keys in waiting
+                if backfill is not None and backfill.status in _CANCELLED
+            ]
+        groups.append(({}, set(wanted).difference(*grouped)))
         return [
             {**range_tags(first, last), **tags}
             for tags, group in groups

@@ -91,6 +91,8 @@ class Windows:
     """The window of requests began."""
     changed: datetime
     """Limits or pauses were last changed."""
+    now: datetime | None = None
+    """By the same clock; None is the database's."""
 
 
 class DueDocuments:
@@ -153,6 +155,7 @@ class DueDocuments:
                     "day": windows.day,
                     "hour": windows.hour,
                     "changed": windows.changed,
+                    "now": windows.now,
                     "lasts": REQUEST_LASTS,
                     "reasons": [reason.value for reason in reasons],
                     "order": [reason.value for reason in Reason],
@@ -237,14 +240,14 @@ def _run_key(run_id: str) -> int:
 
 
 # What a document that waits is waiting for decides when it is due.
-WAITED_ENOUGH = """CASE error_code
+_WAITED_ENOUGH = """CASE error_code
     WHEN 'budget_exhausted' THEN greatest(%(day)s, %(changed)s)
     WHEN 'hourly_requests_exhausted' THEN greatest(%(hour)s, %(changed)s)
     WHEN 'paused' THEN %(changed)s
-    WHEN 'breaker_open' THEN tvdb.clock() - interval '1 minute'
-    WHEN 'rate_limited' THEN tvdb.clock() - interval '1 minute'
+    WHEN 'breaker_open' THEN coalesce(%(now)s, tvdb.clock()) - interval '1 minute'
+    WHEN 'rate_limited' THEN coalesce(%(now)s, tvdb.clock()) - interval '1 minute'
     -- Key or quota refused: somebody has to act, so it is asked now and then.
-    ELSE greatest(tvdb.clock() - interval '15 minutes', %(changed)s) END"""
+    ELSE greatest(coalesce(%(now)s, tvdb.clock()) - interval '15 minutes', %(changed)s) END"""
 
 # What is inside of a file is made again with it, so a file is due for the first reason of all.
 _DUE = f"""
@@ -254,7 +257,7 @@ SELECT f.document_id, f.partition_key, f.source, f.path, n.reason, f.run_id FROM
     FROM (
         SELECT partition_key, CASE
             WHEN wanted_at IS NOT NULL THEN 'wanted'
-            WHEN status = 'deferred' AND deferred_at < {WAITED_ENOUGH} THEN 'deferred'
+            WHEN status = 'deferred' AND deferred_at < {_WAITED_ENOUGH} THEN 'deferred'
             WHEN is_changed THEN 'changed'
             WHEN status = 'registered' THEN 'missing'
             WHEN status = 'failed' AND quarantine IS NULL

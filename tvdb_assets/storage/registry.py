@@ -285,33 +285,6 @@ class Registry:
             ).fetchone()
         return int(row[0]) if row else 0
 
-    def due(
-        self, *, day: datetime, hour: datetime, changed: datetime, now: datetime
-    ) -> dict[str, str]:
-        """Documents that wait for what has come: partition key, and the run that left it waiting.
-
-        Args:
-            day: when the budget's window began.
-            hour: when the window of requests began.
-            changed: when limits or pauses were last changed.
-            now: by the same clock.
-        """
-        with self._database.transaction() as tx:
-            rows = tx.execute(
-                "SELECT partition_key, run_id FROM tvdb.documents WHERE status = 'deferred'"
-                " AND deferred_at < CASE error_code"
-                "   WHEN 'budget_exhausted' THEN greatest(%(day)s, %(changed)s)"
-                "   WHEN 'hourly_requests_exhausted' THEN greatest(%(hour)s, %(changed)s)"
-                "   WHEN 'paused' THEN %(changed)s"
-                "   WHEN 'breaker_open' THEN %(now)s - interval '1 minute'"
-                "   WHEN 'rate_limited' THEN %(now)s - interval '1 minute'"
-                # Key or quota refused: somebody has to act, so it is asked now and then.
-                "   ELSE greatest(%(now)s - interval '15 minutes', %(changed)s) END"
-                " ORDER BY document_id",
-                {"day": day, "hour": hour, "changed": changed, "now": now},
-            ).fetchall()
-        return dict(rows)
-
     def waiting(self, partition_keys: Iterable[str]) -> dict[str, str]:
         """Those of ``partition_keys`` that wait, and the run that left each waiting."""
         with self._database.transaction() as tx:

@@ -338,7 +338,7 @@ def new_database(server_url: str, name: str) -> Iterator[str]:
 
 def resumed(instance: dg.DagsterInstance) -> int:
     """How many runs the sensor has asked for."""
-    return instance.get_runs_count(dg.RunsFilter(tags={"tvdb/resumed_by": "cost_sensor"}))
+    return instance.get_runs_count(dg.RunsFilter(tags={"tvdb/requested_by": "cost_sensor"}))
 
 
 def ticks(instance: dg.DagsterInstance) -> list[InstigatorTick]:

@@ -10,6 +10,7 @@ from tvdb_assets.errors import Disposition, TvdbError
 from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore, Failure
+from tvdb_assets.storage.due import DueDocuments, Reason, Windows
 from tvdb_assets.storage.registry import Registry
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -25,8 +26,10 @@ def due(database: Database, code: str, since: datetime, *, changed: datetime = C
     error = TvdbError(code, "It waits.", remedy="Wait.", disposition=Disposition.DEFERRED)
     store = DocumentStore(database, "run-1")
     store.record_failures([Failure(known.document_id, Stage.EMBEDDINGS, error)], since)
-    found = registry.due(day=DAY, hour=HOUR, changed=changed, now=NOW)
-    assert found in ({}, {key: "run-1"})
+    found = DueDocuments(database).find(
+        "", Windows(DAY, HOUR, changed, NOW), reasons=frozenset({Reason.DEFERRED})
+    )
+    assert [(d.partition_key, d.run_id) for d in found] in ([], [(key, "run-1")])
     assert registry.deferred() == registry.deferred("run-1") == 1
     return bool(found)
 
