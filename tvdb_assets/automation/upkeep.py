@@ -18,6 +18,7 @@ from dagster._core.execution.backfill import BulkActionStatus
 
 from tvdb_assets.automation.partitions import DocumentPartitions
 from tvdb_assets.automation.resuming import by_backfill, tags_of
+from tvdb_assets.correlation import new_run_id
 from tvdb_assets.guard.alerts import pace
 from tvdb_assets.guard.ledger import Ledger
 from tvdb_assets.guard.limits import changes
@@ -187,7 +188,8 @@ class Upkeep:
         keys = [document.partition_key for document in due]
         keys = keys[: self.settings.run_partitions * most_runs]
         requests = [
-            dg.RunRequest(tags={**tags, TAG: requested_by})
+            # A schedule must tell its runs apart; no two requests are ever the same one.
+            dg.RunRequest(run_key=new_run_id(), tags={**tags, TAG: requested_by})
             for tags in self.runs(keys, resumes=resumes)[:most_runs]
         ]
         self.due.request(keys)

@@ -216,8 +216,9 @@ def test_the_night_takes_what_is_stale_and_what_dagster_does_not_show(
     monkeypatch.setenv("TVDB_CHUNK_TOKENS", "32")
     monkeypatch.setenv("TVDB_CHUNK_OVERLAP_TOKENS", "0")
     assert project.tick() == [], "what may be much waits for the night"
+    monkeypatch.setenv("TVDB_RUN_PARTITIONS", "4")
     night = project.night()
-    assert len(night) == 1
+    assert len(night) == 2
     assert sorted(project.run(night)) == sorted(_TEXTS)
     assert project.night() == []
 
