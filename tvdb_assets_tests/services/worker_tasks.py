@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -10,6 +11,8 @@ import time
 from pathlib import Path
 
 from tvdb_assets.errors import ParseError
+from tvdb_assets.limits import Limits
+from tvdb_assets.services.parsers.limits import use
 
 
 def echo(value: object) -> object:
@@ -63,3 +66,26 @@ def surroundings() -> tuple[dict[str, str], str, list[str]]:
 
 def connect(port: int) -> None:
     socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+_seen: list[tuple[str, str]] = []
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+def watch(limits: Limits) -> None:
+    """Keep to these limits, and note from now on what this process writes or whom it talks to."""
+    use(limits)
+
+    def note(event: str, args: tuple[object, ...]) -> None:
+        if event == "open" and isinstance(args[2], int) and args[2] & _WRITING:
+            _seen.append((event, os.path.realpath(str(args[0]))))
+        elif event.startswith("socket.") or event in {"os.system", "subprocess.Popen", "os.exec"}:
+            _seen.append((event, ""))
+
+    sys.addaudithook(note)
+
+
+def watched() -> tuple[list[tuple[str, str]], str, int]:
+    """What was noted, the working folder, and the most KiB that were resident."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return _seen, os.path.realpath(Path.cwd()), most
