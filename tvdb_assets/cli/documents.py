@@ -338,6 +338,9 @@ def _show_history(history: dict[str, Any]) -> None:
     for name in ("title", "media_type", "pages", "chunk_count", "token_count"):
         if made.get(name) is not None:
             table.add_row(name.replace("_", " "), str(made[name]))
+    if history["members"]:
+        counts = ", ".join(f"{count:,} {status}" for status, count in history["members"].items())
+        table.add_row("documents inside", counts)
     for event in history["events"]:
         table.add_row(event["happened_at"][:19], f"{event['outcome']} in run {event['run_id']}")
     console.print(table)

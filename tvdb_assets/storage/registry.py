@@ -367,6 +367,12 @@ class Registry:
                 (document_id,),
             )
             made = c.fetchone()
+            c.execute(
+                "SELECT status, count(*) FROM tvdb.documents WHERE container_id = %s"
+                " GROUP BY 1 ORDER BY 1",
+                (document_id,),
+            )
+            members = {counted["status"]: counted["count"] for counted in c}
         for record in (row, *events):
             for name, value in record.items():
                 if isinstance(value, datetime):
@@ -377,6 +383,7 @@ class Registry:
             "document": row.get("path"),
             "row": row,
             "made": made,
+            "members": members,
             "failures": [event for event in events if event["outcome"] == "failed"],
             "runs": list(dict.fromkeys(event["run_id"] for event in events)),
             "events": events,

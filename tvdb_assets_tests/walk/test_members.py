@@ -88,6 +88,9 @@ def test_a_member_fails_alone_and_its_file_says_which(paid: Paid, shelf: Shelf) 
     assert found["a.zip!/bad.pdf"] == ("failed", "corrupt")
     assert found["b.zip!/inner.zip"] == ("failed", "members_failed")
     told = [failure.document for failure in shelf.registry.failures(["a.zip"])]
+    [file] = shelf.registry.find("a.zip")
+    history = shelf.registry.history(file.document_id)
+    assert history["members"] == {"failed": 1, "published": 2}
     assert told == ["a.zip", "a.zip!/bad.pdf"]
     # Nothing changed, so nothing would end otherwise.
     assert shelf.due(**FREE) == []
