@@ -31,7 +31,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Self
 
-from tvdb_assets.correlation import current
+from tvdb_assets.correlation import current, under
 from tvdb_assets.redaction import SilentCause, redact, shown
 
 
@@ -140,6 +140,17 @@ def presentable(run_id: str | None = None) -> Iterator[None]:
         )
         unexpected.run_id = run_id or unexpected.run_id
         raise unexpected from SilentCause.with_lines(error)
+
+
+@contextmanager
+def findable(run_id: str) -> Iterator[None]:
+    """Let no error of ours leave the block without the id that its work was under."""
+    with under(run_id):
+        try:
+            yield
+        except TvdbError as error:
+            error.run_id = error.run_id or run_id
+            raise
 
 
 def _silent(cause: BaseException) -> BaseException:

@@ -19,6 +19,7 @@ from dagster._core.execution.backfill import BulkActionStatus
 from tvdb_assets.automation.partitions import DocumentPartitions
 from tvdb_assets.automation.resuming import by_backfill, tags_of
 from tvdb_assets.correlation import new_run_id
+from tvdb_assets.errors import presentable
 from tvdb_assets.guard.alerts import pace
 from tvdb_assets.guard.ledger import Ledger
 from tvdb_assets.guard.limits import changes
@@ -90,7 +91,7 @@ class Upkeep:
         Raises:
             StorageError: the database can't be used.
         """
-        with Database.open(settings) as database:
+        with presentable(), Database.open(settings) as database:
             yield cls(settings, database, instance)
 
     def take_in(self, source: Source, most: int) -> TakenIn:

@@ -23,7 +23,7 @@ from typing import cast
 import httpx2
 
 from tvdb_assets.correlation import current, new_run_id
-from tvdb_assets.errors import BreakerError, TvdbError, UnavailableError
+from tvdb_assets.errors import BreakerError, TvdbError, UnavailableError, findable
 from tvdb_assets.guard.budget import Limits
 from tvdb_assets.guard.calls import Guard, Observer, Question
 from tvdb_assets.guard.gauges import publish
@@ -190,17 +190,18 @@ class ServiceRouter:
         keep: KeepVectors | None = None,
     ) -> Embedded:
         """As `embed`, by one embedder and no other."""
-        wanted = [t if isinstance(t, Text) else Text.of(t) for t in texts]
-        if not isinstance(embedder, OpenAIEmbedder):
-            return await embed_free(cast(Embedder, embedder), wanted, keep)
-        load = PaidEmbedding(
-            self.guard,
-            embedder,
-            self.places,
-            waits_for_breaker=self.embedder_mode is not ServiceMode.HYBRID,
-            keep=keep,
-        )
-        return await load.embed(wanted)
+        with findable(self.run_id):
+            wanted = [t if isinstance(t, Text) else Text.of(t) for t in texts]
+            if not isinstance(embedder, OpenAIEmbedder):
+                return await embed_free(cast(Embedder, embedder), wanted, keep)
+            load = PaidEmbedding(
+                self.guard,
+                embedder,
+                self.places,
+                waits_for_breaker=self.embedder_mode is not ServiceMode.HYBRID,
+                keep=keep,
+            )
+            return await load.embed(wanted)
 
     # --- parsing
 
@@ -245,6 +246,10 @@ class ServiceRouter:
             ParseError: the bytes give no usable text, or hold other documents and no text.
             ServiceError: as of `embed`.
         """
+        with findable(self.run_id):
+            return await self._parse(data, path)
+
+    async def _parse(self, data: bytes, path: str) -> ParsedDocument:
         free_mode, paid_parser = self.free_parser_mode.value, self.paid_parser
         if paid_parser is not None:
             seen = await asyncio.wrap_future(

@@ -15,13 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import psycopg
 import pytest
 from click.testing import CliRunner
 
 from tvdb_assets.cli import tvdb
-from tvdb_assets.correlation import span_id
+from tvdb_assets.correlation import new_run_id, span_id
 from tvdb_assets.models import Stage
+from tvdb_assets.settings import load_settings
+from tvdb_assets.storage.home import dagster_instance
 from tvdb_assets.telemetry import EVENTS
 from tvdb_assets_tests.otlp_collector import Collector, running_collector
 from tvdb_assets_tests.paid_apis import Behaviour, RunningServer, running_server
@@ -282,3 +285,26 @@ def test_dagsters_own_log_of_the_run_has_the_events_too(scene: Scene) -> None:
             (scene.run_ids[0], "%call_ended: %"),
         ).fetchall()
     assert len(rows) == 6
+
+
+def test_a_retry_and_the_run_that_it_retries_lead_to_each_other(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, retry = scene.run_ids[0], new_run_id()
+    monkeypatch.setenv("DAGSTER_HOME", str(scene.folder / "home"))
+    monkeypatch.setenv("TVDB_DATABASE_URL", scene.database_url)
+    with dagster_instance(load_settings()) as instance:
+        known = instance.get_run_by_id(first)
+        assert known is not None
+        instance.run_storage.add_run(
+            dg.DagsterRun(
+                job_name=known.job_name,
+                run_id=retry,
+                root_run_id=first,
+                parent_run_id=first,
+                tags={"dagster/parent_run_id": first, "dagster/root_run_id": first},
+            )
+        )
+    assert scene.trace(first)["runs"][0]["retried_as"] == [retry]
+    [run] = scene.trace(retry)["runs"]
+    assert (run["root_run_id"], run["parent_run_id"]) == (first, first)
