@@ -18,10 +18,7 @@ from dagster import DagsterEventType, EventLogEntry
 from dagster._config import Field, UserConfigSchema
 from dagster._core.execution.backfill import BulkActionStatus
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES, RunsFilter
-from dagster._core.storage.event_log.schema import (
-    DynamicPartitionsTable,
-    SqlEventLogStorageTable,
-)
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.tags import BACKFILL_ID_TAG
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import (
@@ -29,7 +26,7 @@ from dagster_postgres import (
     PostgresEventLogStorage,
     PostgresRunStorage,
 )
-from sqlalchemy import ARRAY, Text, any_, bindparam, text
+from sqlalchemy import text
 
 from tvdb_assets.settings import load_settings
 from tvdb_assets.storage.database import database_url, instance_url, prepare
@@ -116,15 +113,8 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
         self, partitions_def_name: str, partition_keys: Sequence[str]
     ) -> None:
         """As the parent's, which compiles a statement as long as all keys together."""
-        with self.index_connection() as connection:
-            connection.execute(
-                text(
-                    "INSERT INTO dynamic_partitions (partitions_def_name, partition)"
-                    " SELECT :name, key FROM unnest(CAST(:keys AS text[])) WITH ORDINALITY"
-                    " AS k(key, place) ORDER BY place ON CONFLICT DO NOTHING"
-                ),
-                {"name": partitions_def_name, "keys": list(partition_keys)},
-            )
+        with self.index_transaction() as connection:
+            _change_partitions(connection, _ADD_PARTITIONS, partitions_def_name, partition_keys)
 
     def move_partitions_to_end(self, partitions_def_name: str, keys: Sequence[str]) -> None:
         """Put dynamic partitions behind all others, in this order, in one transaction.
@@ -132,27 +122,31 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
         A run takes a range of partitions in their order, so that documents which lie far apart
         would need a run each.
         """
-        with self._connect() as connection, connection.begin():
-            _delete_partitions(connection, partitions_def_name, keys)
-            connection.execute(
-                DynamicPartitionsTable.insert(),
-                [{"partitions_def_name": partitions_def_name, "partition": key} for key in keys],
-            )
+        with self.index_transaction() as connection:
+            _change_partitions(connection, _DELETE_PARTITIONS, partitions_def_name, keys)
+            _change_partitions(connection, _ADD_PARTITIONS, partitions_def_name, keys)
 
     def delete_partitions(self, partitions_def_name: str, keys: Sequence[str]) -> None:
         """Delete dynamic partitions in one statement; Dagster's own way is one for each."""
-        with self._connect() as connection, connection.begin():
-            _delete_partitions(connection, partitions_def_name, keys)
+        with self.index_transaction() as connection:
+            _change_partitions(connection, _DELETE_PARTITIONS, partitions_def_name, keys)
 
 
-def _delete_partitions(connection: Any, partitions_def_name: str, keys: Sequence[str]) -> None:
-    table = DynamicPartitionsTable.c
-    connection.execute(
-        DynamicPartitionsTable.delete().where(
-            table.partitions_def_name == partitions_def_name,
-            table.partition == any_(bindparam("keys", list(keys), ARRAY(Text))),
-        )
-    )
+def _change_partitions(
+    connection: Any, statement: str, partitions_def_name: str, keys: Sequence[str]
+) -> None:
+    connection.execute(text(statement), {"name": partitions_def_name, "keys": list(keys)})
+
+
+_ADD_PARTITIONS = """
+INSERT INTO dynamic_partitions (partitions_def_name, partition)
+SELECT :name, key FROM unnest(CAST(:keys AS text[])) WITH ORDINALITY AS k(key, place)
+ORDER BY place ON CONFLICT DO NOTHING
+"""
+_DELETE_PARTITIONS = """
+DELETE FROM dynamic_partitions
+WHERE partitions_def_name = :name AND partition = ANY(CAST(:keys AS text[]))
+"""
 
 
 class HaltAwareRunStorage(PostgresRunStorage):
