@@ -27,7 +27,7 @@ from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.registry import Registry
-from tvdb_assets.storage.search import Hit, search, unsearchable
+from tvdb_assets.storage.search import Hit, index_words, search, unsearchable
 from tvdb_assets.storage.source import Source
 from tvdb_assets.walk import Result, Walk
 
@@ -187,6 +187,33 @@ def test_a_second_walk_makes_nothing(index: Index) -> None:
     assert index.everything() == before
     assert all(result.is_unchanged and result.error is None for result in results.values())
     assert (index.embedded_texts, index.cached_texts) == (0, len(before["chunks"]))
+
+
+def test_a_search_is_the_same_before_and_after_words_are_taken_out_of_texts(index: Index) -> None:
+    index.write("handbook.md", HANDBOOK)
+    index.write("other.md", "# Garden\n\nThe hedges are trimmed before the birds nest.\n")
+    index.walk()
+    words = "SELECT chunk_id FROM tvdb.chunk_words ORDER BY 1"
+    queries = ("hedge", "How many days of leave?")
+    before = [index.search(query) for query in queries]
+    assert all(before)
+    assert index.rows(words) == []
+    with Database(index.database.url + "&options=-cdefault_transaction_read_only%3Don") as reader:
+        index_words(reader)
+    assert index.rows(words) == []
+
+    index_words(index.database, at_least=3)
+    assert index.rows(words) == []
+    index_words(index.database, at_least=2)
+
+    assert index.rows(words) == index.rows("SELECT chunk_id FROM tvdb.chunks ORDER BY 1")
+    assert [index.search(query) for query in queries] == before
+    # A document that is made again is found by its new words at once.
+    index.write("other.md", "# Garden\n\nThe lawn is mown before the guests come.\n")
+    index.walk()
+    assert index.search("lawn")[0].document == "other.md"
+    assert not any("hedge" in hit.text for hit in index.search("hedge"))
+    assert len(index.rows(words)) == len(index.rows("SELECT FROM tvdb.chunks")) - 1
 
 
 def test_an_edited_document_shows_its_old_chunks_until_the_new_ones_are_whole(

@@ -14,7 +14,7 @@ from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.storage.database import Database
-from tvdb_assets.storage.search import Hit, other_space, unsearchable
+from tvdb_assets.storage.search import Hit, index_words, other_space, unsearchable
 from tvdb_assets.storage.search import search as find
 from tvdb_assets.storage.switching import Indexes
 
@@ -58,6 +58,8 @@ async def _hits_of(query: str, k: int, settings: Settings, database: Database) -
                 assert current is not None
                 raise other_space(current.space.label, router.embedder.space.label)
             made = await router.embed_by(embedder, [query])
+            # After a large ingest this takes seconds, once.
+            index_words(database)
             try:
                 return find(database, query, made[0], made.space.label, k)
             except ConfigurationError:

@@ -21,6 +21,7 @@ from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.storage.database import Connection, Database
 from tvdb_assets.storage.documents import mark, provenance_row
 from tvdb_assets.storage.rows import StoredChunkSet
+from tvdb_assets.storage.search import index_words
 from tvdb_assets.storage.switching import Indexes
 
 _TYPES = ("int2", "bytea", "vector", "int4", *("text",) * 4, "bool", "text")
@@ -90,6 +91,10 @@ class IndexStore:
             ).fetchone()
         assert row is not None
         return int(row[0])
+
+    def index_words(self, at_least: int) -> None:
+        """See `search.index_words`."""
+        index_words(self._database, at_least)
 
     def claim_missing(
         self,

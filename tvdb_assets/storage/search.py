@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import class_row
 
@@ -73,6 +74,28 @@ def search(
         return cursor.fetchall()
 
 
+def index_words(database: Database, at_least: int = 1) -> None:
+    """Take the words out of texts where that has not been done; it makes searches faster.
+
+    Not done while documents are stored, because it would double the database's work then. A
+    search is complete without it: it looks through the texts that lack it.
+
+    Args:
+        database: where the chunks are.
+        at_least: chunk sets, of as many documents, that must lack it; fewer are left for later.
+    """
+    try:
+        with database.transaction() as tx:
+            waiting = tx.execute(
+                "SELECT count(*) FROM (SELECT FROM tvdb.chunk_sets WHERE NOT has_words LIMIT %s) k",
+                (at_least,),
+            ).fetchone()
+            if waiting is not None and waiting[0] >= at_least:
+                tx.execute(_INDEX_WORDS)
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
+        return  # Who may only read can search all the same.
+
+
 def other_space(current: str, space: str) -> ConfigurationError:
     """The index shows one space, and the query's vector is, or could only be, of another."""
     return ConfigurationError(
@@ -94,6 +117,18 @@ def unsearchable(database: Database) -> int:
     return int(row[0]) if row else 0
 
 
+# What another process has in hand is left to it. The rest, after so many, to the next call.
+_INDEX_WORDS = """
+WITH taken AS (
+    SELECT chunk_set_id FROM tvdb.chunk_sets WHERE NOT has_words
+    ORDER BY chunk_set_id LIMIT 5000 FOR UPDATE SKIP LOCKED
+), made AS (
+    INSERT INTO tvdb.chunk_words (chunk_id, words)
+    SELECT chunk_id, to_tsvector('english', lead || text) FROM taken JOIN tvdb.chunks USING (chunk_set_id)
+)
+UPDATE tvdb.chunk_sets k SET has_words = true FROM taken t WHERE k.chunk_set_id = t.chunk_set_id
+"""
+
 # Any of the words may match, the rank says how many do: a question in plain language has
 # words that no document has. Words are compared by their stems.
 _SEARCH = """
@@ -101,9 +136,15 @@ WITH words AS (
     SELECT replace(plainto_tsquery('english', %(query)s)::text, '&', '|')::tsquery AS q
 ), by_words AS (
     SELECT chunk_id, row_number() OVER (ORDER BY rank DESC, chunk_id) AS place FROM (
-        SELECT chunk_id, ts_rank_cd(to_tsvector('english', lead || text), q, 1) AS rank
-        FROM tvdb.search_index, words
-        WHERE to_tsvector('english', lead || text) @@ q
+        SELECT chunk_id, ts_rank_cd(found.words, q, 1) AS rank
+        FROM words, LATERAL (
+            SELECT chunk_id, w.words FROM tvdb.chunk_words w
+            WHERE w.words @@ q
+            UNION ALL
+            SELECT chunk_id, to_tsvector('english', c.lead || c.text)
+            FROM tvdb.chunk_sets k JOIN tvdb.chunks c USING (chunk_set_id)
+            WHERE NOT k.has_words AND to_tsvector('english', c.lead || c.text) @@ q
+        ) found JOIN tvdb.search_index USING (chunk_id)
         ORDER BY rank DESC, chunk_id LIMIT %(most)s
     ) ranked
 ), by_vector AS (

@@ -27,6 +27,8 @@ FREE_TEXTS = 1_024
 """Texts embedded and stored in one go: 6 MB of vectors of 1,536 dimensions."""
 PAID_TEXTS = 8_192
 """Texts claimed in one go: enough to keep many requests in flight."""
+_MOST_WITHOUT_WORDS = 1_500
+"""Documents; more than a run has by default."""
 _CLAIMED_ELSEWHERE_SECONDS = 0.25
 
 
@@ -195,6 +197,9 @@ class Indexing:
         """With ``switches``, let search read the run's index, if it lacks nothing."""
         if switches:
             self._index.indexes.switch_if_complete(self.index_id)
+        # The first search after a run takes the words out of its texts, in a second or two;
+        # what several runs have left would be too much for it.
+        self._index.index_words(at_least=_MOST_WITHOUT_WORDS)
 
 
 class _Load:

@@ -72,8 +72,6 @@ class Shared:
             name = connection.info.dbname
             # Nothing here outlives the test, and each commit would wait for the disk.
             connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
-            # Nobody searches for words here, and this is half of what storing a chunk costs.
-            connection.execute("DROP INDEX tvdb.chunks_words")
 
 
 class World:

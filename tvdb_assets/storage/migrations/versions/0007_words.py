@@ -1,0 +1,15 @@
+"""The words of chunks in a table of their own, filled after the chunks."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    # The driver takes one statement at a time; no statement of the file holds a semicolon.
+    for statement in Path(__file__).with_suffix(".sql").read_text("utf-8").split(";"):
+        if statement.strip():
+            op.execute(statement.replace(":", "\\:"))
