@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +27,7 @@ from tvdb_assets.storage.home import dagster_instance
 from tvdb_assets.storage.registry import FailedDocument, Known, Registry
 from tvdb_assets.storage.source import Source
 from tvdb_assets.storage.switching import Indexes
+from tvdb_assets.walk.ahead import parsing_ahead
 
 if TYPE_CHECKING:
     from tvdb_assets.ingest import Plan
@@ -53,14 +54,19 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
     document failed, and with 3 if some wait for a budget or a paid service; all others are
     done all the same.
     """
-    # Dagster is loaded only by the commands that need it: it costs a second.
-    from tvdb_assets.automation.upkeep import Upkeep
-    from tvdb_assets.ingest import execute, plan
-
     started = time.perf_counter()
     settings = load_settings()
-    with dagster_instance(settings) as instance, Upkeep.open(settings, instance) as upkeep:
-        database, registry = upkeep.database, upkeep.registry
+    with ExitStack() as stack:
+        database = stack.enter_context(Database.open(settings))
+        registry = Registry(database)
+        places = list(sources_of(paths, settings, registry))
+        stack.enter_context(parsing_ahead(settings, registry, places))
+        # Loaded only by the commands that need it, because it costs seconds: Dagster.
+        from tvdb_assets.automation.upkeep import Upkeep
+        from tvdb_assets.ingest import execute, plan
+
+        instance = stack.enter_context(dagster_instance(settings))
+        upkeep = Upkeep(settings, database, instance)
         plans: list[Plan] = []
         run_ids: list[str] = []
         outlooks: list[Outlook] = []
@@ -69,7 +75,7 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
             outlooks.append(outlook)
             notices.print(outlook.words(), style="yellow", markup=False)
 
-        for source, prefixes in sources_of(paths, settings, registry):
+        for source, prefixes in places:
             with upkeep.due.planning():
                 upkeep.rekey(source)
             made = plan(source, prefixes, registry, settings, settings.max_document_mib << 20)

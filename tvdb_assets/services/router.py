@@ -60,6 +60,8 @@ from tvdb_assets.tracing import Trace, trace_of
 
 PAID_SERVICES = (OPENAI, LLAMAPARSE)
 """As the ledger names them."""
+_ready_pools: list[WorkerPool] = []
+"""Handed on, and not taken yet; see `ServiceRouter.hand_on_workers`."""
 
 
 class ServiceRouter:
@@ -208,6 +210,8 @@ class ServiceRouter:
     @cached_property
     def workers(self) -> WorkerPool:
         """The processes that parse and chunk, started when first used."""
+        if _ready_pools:
+            return _ready_pools.pop()
         s = self._settings
         return WorkerPool(
             workers=s.parse_workers,
@@ -216,6 +220,20 @@ class ServiceRouter:
             tasks_per_worker=s.parse_worker_documents,
             prepare=(use, self.limits),
         )
+
+    def hand_on_workers(self) -> None:
+        """Leave the worker processes to the next router of this process.
+
+        A run makes its router itself, deep inside Dagster, and can't be given one.
+        """
+        _ready_pools.append(self.__dict__.pop("workers"))
+
+    @staticmethod
+    def drop_workers(pool: WorkerPool) -> None:
+        """Close worker processes that were handed on and that no router has taken."""
+        if pool in _ready_pools:
+            _ready_pools.remove(pool)
+            pool.close(cancel=True)
 
     @property
     def free_parser_mode(self) -> ServiceMode:

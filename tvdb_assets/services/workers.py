@@ -74,6 +74,7 @@ class WorkerPool:
         self._closed = False
         self._stopped = threading.Event()
         self._busy = threading.Semaphore(0)
+        self._early: dict[tuple[Callable[..., Any], tuple[Any, ...]], Future[Any]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -101,10 +102,26 @@ class WorkerPool:
         with self._submit_lock:
             if self._closed:
                 raise RuntimeError("the worker pool is closed")
+            early = self._early.pop((fn, args), None) if self._early else None
+            if early is not None:
+                return early
             if not self._threads:
                 self._start_threads()
             self._tasks.put((future, fn, args))
         return future
+
+    def submit_early(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        """Begin what will be submitted: `submit` of the same task gets this one's future.
+
+        Args must be hashable. What nobody submits is dropped when the pool is closed.
+
+        Raises:
+            ValueError: see `submit`.
+            RuntimeError: the pool is closed.
+        """
+        future = self.submit(fn, *args, **kwargs)
+        with self._submit_lock:
+            self._early[fn, args] = future
 
     def process_ids(self) -> tuple[int, ...]:
         """Of the workers that live now."""
@@ -115,8 +132,12 @@ class WorkerPool:
         """Finish, or with ``cancel`` drop, what was submitted, and end the workers."""
         with self._submit_lock:
             first, self._closed = not self._closed, True
+            unwanted = list(self._early.values())
+            self._early.clear()
         if not first:
             return
+        for future in unwanted:
+            future.cancel()
         if cancel:
             self._drop_queue()
             for slot in self._slots:

@@ -190,7 +190,7 @@ class Preparing:
     def _submit(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
         """Hand to the worker processes what is to be parsed or chunked."""
         chunker = self._chunker if Stage.CHUNKS in stages else None
-        workers, mode = self._router.workers, self._router.free_parser_mode.value
+        workers = self._router.workers
         for t in batch:
             if t.error is not None:
                 continue
@@ -198,21 +198,8 @@ class Preparing:
                 if t.is_listed:
                     continue
                 assert t.data is not None
-                if self._router.paid_parser is not None:
-                    paid_types = self._router.paid_parser.media_types
-                    t.future = workers.submit(
-                        prepare_or_inspect,
-                        t.data,
-                        t.row.path,
-                        mode,
-                        chunker,
-                        paid_types,
-                        t.media_type,
-                    )
-                else:
-                    t.future = workers.submit(
-                        prepare_document, t.data, t.row.path, mode, chunker, False, t.media_type
-                    )
+                task, args = parse_task(self._router, t.data, t.row.path, chunker, t.media_type)
+                t.future = workers.submit(task, *args)
             elif chunker is not None and t.chunk_set is None:
                 parsed = t.borrowed or self._store.parsed(t.parsed_id or 0)
                 t.future = workers.submit(chunk_document, parsed, chunker)
@@ -345,6 +332,21 @@ class Preparing:
         stored = self._store.store_chunk_sets(sets, self._chunker.made_by)
         for t, _ in prepared:
             t.chunk_set = stored.get(t.row.document_id, t.chunk_set)
+
+
+def parse_task(
+    router: ServiceRouter,
+    data: bytes,
+    path: str,
+    chunker: Chunker | None,
+    media_type: str | None = None,
+) -> tuple[Callable[..., Prepared | Inspected | Opened], tuple[object, ...]]:
+    """What a worker process does first with a document: a function and its arguments."""
+    mode = router.free_parser_mode.value
+    if router.paid_parser is None:
+        return prepare_document, (data, path, mode, chunker, False, media_type)
+    paid_types = router.paid_parser.media_types
+    return prepare_or_inspect, (data, path, mode, chunker, paid_types, media_type)
 
 
 async def _result_of(t: Traveller, future: Future[_T]) -> _T | None:

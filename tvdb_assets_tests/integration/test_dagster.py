@@ -150,7 +150,7 @@ def test_an_ingest_with_a_failure_ends_with_1_and_says_all_as_json(first: Finish
     said = first.json
     assert said.keys() == {
         *("run_ids", "documents", "failures", "embedded_texts", "cached_texts"),
-        *("cost_usd", "seconds", "deferred"),
+        *("cost_usd", "seconds", "deferred", "indexes", "outlooks"),
     }
     assert said["documents"] == {
         "total": 6,

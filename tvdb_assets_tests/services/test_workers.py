@@ -49,6 +49,19 @@ def test_results_come_back_in_one_reused_process(pool: WorkerPool) -> None:
     assert ids != {os.getpid()}
 
 
+def test_a_task_that_was_begun_early_is_done_once_and_given_once(
+    pool: WorkerPool, tmp_path: Path
+) -> None:
+    path = tmp_path / "lines"
+    pool.submit_early(tasks.add_line, str(path))
+    assert pool.submit(tasks.add_line, str(path)).result(_WAIT) == 1
+    # Who asks again wants it done again; and another task was not begun.
+    assert pool.submit(tasks.add_line, str(path)).result(_WAIT) == 2
+    assert pool.submit(tasks.add_line, str(tmp_path / "others")).result(_WAIT) == 1
+    pool.submit_early(tasks.die, signal.SIGKILL)
+    assert _error(pool, tasks.die, signal.SIGKILL).code == "parser_crashed"
+
+
 def test_a_worker_is_recycled_after_its_tasks() -> None:
     with WorkerPool(workers=1, tasks_per_worker=2) as pool:
         ids = [pool.submit(tasks.process_id).result(_WAIT) for _ in range(4)]

@@ -19,6 +19,13 @@ def echo(value: object) -> object:
     return value
 
 
+def add_line(path: str) -> int:
+    with Path(path).open("a+") as file:
+        file.write("a line\n")
+        file.seek(0)
+        return len(file.readlines())
+
+
 def process_id() -> int:
     return os.getpid()
 
