@@ -44,7 +44,6 @@ from tvdb_assets.services.llamaparse import SERVICE as LLAMAPARSE
 from tvdb_assets.services.llamaparse import LlamaParse
 from tvdb_assets.services.paid_parsing import KeepText, PaidParsing
 from tvdb_assets.services.parsers import ocr
-from tvdb_assets.services.parsers.limits import use
 from tvdb_assets.services.parsing import parser_fingerprint
 from tvdb_assets.services.preparing import (
     Inspected,
@@ -52,7 +51,7 @@ from tvdb_assets.services.preparing import (
     prepare_or_inspect,
     text_of,
 )
-from tvdb_assets.services.workers import WorkerPool
+from tvdb_assets.services.workers import WorkerPool, take_handed_on
 from tvdb_assets.settings import ServiceMode, Settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.jobs import ParseJobs
@@ -60,8 +59,6 @@ from tvdb_assets.tracing import Trace, trace_of
 
 PAID_SERVICES = (OPENAI, LLAMAPARSE)
 """As the ledger names them."""
-_ready_pools: list[WorkerPool] = []
-"""Handed on, and not taken yet; see `ServiceRouter.hand_on_workers`."""
 
 
 class ServiceRouter:
@@ -210,30 +207,7 @@ class ServiceRouter:
     @cached_property
     def workers(self) -> WorkerPool:
         """The processes that parse and chunk, started when first used."""
-        if _ready_pools:
-            return _ready_pools.pop()
-        s = self._settings
-        return WorkerPool(
-            workers=s.parse_workers,
-            timeout_seconds=s.parse_timeout_seconds,
-            memory_mib=s.parse_memory_mib,
-            tasks_per_worker=s.parse_worker_documents,
-            prepare=(use, self.limits),
-        )
-
-    def hand_on_workers(self) -> None:
-        """Leave the worker processes to the next router of this process.
-
-        A run makes its router itself, deep inside Dagster, and can't be given one.
-        """
-        _ready_pools.append(self.__dict__.pop("workers"))
-
-    @staticmethod
-    def drop_workers(pool: WorkerPool) -> None:
-        """Close worker processes that were handed on and that no router has taken."""
-        if pool in _ready_pools:
-            _ready_pools.remove(pool)
-            pool.close(cancel=True)
+        return take_handed_on() or WorkerPool.of(self._settings)
 
     @property
     def free_parser_mode(self) -> ServiceMode:

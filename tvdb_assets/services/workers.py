@@ -25,7 +25,9 @@ from typing import Any, ParamSpec, Self, TypeVar
 import psutil
 
 from tvdb_assets.errors import ParseError, ServiceError, TvdbError
+from tvdb_assets.services.parsers.limits import use
 from tvdb_assets.services.worker_process import WorkerProcess
+from tvdb_assets.settings import Settings
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -75,6 +77,17 @@ class WorkerPool:
         self._stopped = threading.Event()
         self._busy = threading.Semaphore(0)
         self._early: dict[tuple[Callable[..., Any], tuple[Any, ...]], Future[Any]] = {}
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As the settings say."""
+        return cls(
+            workers=settings.parse_workers,
+            timeout_seconds=settings.parse_timeout_seconds,
+            memory_mib=settings.parse_memory_mib,
+            tasks_per_worker=settings.parse_worker_documents,
+            prepare=(use, settings.limits),
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -266,6 +279,29 @@ class WorkerPool:
                 pass
             if any(slot.is_busy for slot in self._slots):
                 self._busy.release()
+
+
+_handed_on: list[WorkerPool] = []
+
+
+def hand_on(pool: WorkerPool) -> None:
+    """Leave a pool, which may be busy, to whoever next needs one in this process.
+
+    A run of Dagster makes its own, deep inside, and can't be given one.
+    """
+    _handed_on.append(pool)
+
+
+def take_handed_on() -> WorkerPool | None:
+    """The pool that was handed on, to be closed by the caller; None if there is none."""
+    return _handed_on.pop() if _handed_on else None
+
+
+def drop_handed_on(pool: WorkerPool) -> None:
+    """Close a pool that was handed on, unless somebody has taken it."""
+    if pool in _handed_on:
+        _handed_on.remove(pool)
+        pool.close(cancel=True)
 
 
 class _Slot:

@@ -16,7 +16,7 @@ from tvdb_assets.errors import TvdbError
 from tvdb_assets.models import SourceFile
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.services.router import ServiceRouter
-from tvdb_assets.services.workers import WorkerPool
+from tvdb_assets.services.workers import WorkerPool, drop_handed_on, hand_on
 from tvdb_assets.settings import Settings
 from tvdb_assets.storage.registry import Registry
 from tvdb_assets.storage.source import Source
@@ -39,8 +39,8 @@ def parsing_ahead(
     """
     stopped = threading.Event()
     with ServiceRouter(settings) as router:
-        pool = router.workers
-        router.hand_on_workers()
+        pool = WorkerPool.of(settings)
+        hand_on(pool)
         thread = threading.Thread(
             target=_parse, args=(settings, router, pool, registry, places, stopped), daemon=True
         )
@@ -50,7 +50,7 @@ def parsing_ahead(
         finally:
             stopped.set()
             thread.join()
-            ServiceRouter.drop_workers(pool)
+            drop_handed_on(pool)
 
 
 def _parse(
