@@ -159,6 +159,7 @@ def test_an_ingest_with_a_failure_ends_with_1_and_says_all_as_json(first: Finish
         "failed": 1,
         "degraded": 0,
         "deferred": 0,
+        "behind": 0,
         "deleted": 0,
     }
     [failure] = said["failures"]
@@ -223,6 +224,7 @@ def test_a_second_ingest_starts_no_run_and_embeds_nothing(
         "failed": 1,
         "degraded": 0,
         "deferred": 0,
+        "behind": 0,
         "deleted": 0,
     }
     assert [failure["document"] for failure in said["failures"]] == [CORRUPT]
@@ -248,6 +250,7 @@ def test_only_what_was_edited_or_deleted_changes(
         "failed": 1,
         "degraded": 0,
         "deferred": 0,
+        "behind": 0,
         "deleted": 1,
     }
     assert said["embedded_texts"] == 1
