@@ -124,7 +124,8 @@ WITH taken AS (
     ORDER BY chunk_set_id LIMIT 5000 FOR UPDATE SKIP LOCKED
 ), made AS (
     INSERT INTO tvdb.chunk_words (chunk_id, words)
-    SELECT chunk_id, to_tsvector('english', lead || text) FROM taken JOIN tvdb.chunks USING (chunk_set_id)
+    SELECT chunk_id, to_tsvector('english', lead || text)
+    FROM taken JOIN tvdb.chunks USING (chunk_set_id)
 )
 UPDATE tvdb.chunk_sets k SET has_words = true FROM taken t WHERE k.chunk_set_id = t.chunk_set_id
 """

@@ -17,6 +17,6 @@ DROP INDEX tvdb.chunks_words;
 CREATE INDEX chunk_words_words ON tvdb.chunk_words USING gin (words);
 
 INSERT INTO tvdb.chunk_words (chunk_id, words)
-SELECT chunk_id, to_tsvector('english', text) FROM tvdb.chunks;
+SELECT chunk_id, to_tsvector('english', lead || text) FROM tvdb.chunks;
 
 UPDATE tvdb.chunk_sets SET has_words = true
