@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from tvdb_assets.storage.database import Database
+from tvdb_assets.storage.search import index_words
 
 _ROWS_AT_ONCE = 20_000
-_ANALYZED = ("documents", "chunks", "embeddings", "publications")
+_ANALYZED = ("documents", "chunks", "chunk_words", "embeddings", "publications")
 
 
 class Retention:
@@ -54,9 +55,11 @@ class Retention:
         return [row[0] for row in rows]
 
     def refresh(self) -> None:
-        """Merge what was added to the words' index, and let the planner count anew."""
+        """Take the words out of new texts, and let the planner count anew."""
+        while index_words(self._database):
+            pass
         with self._database.session() as session:
-            session.execute("SELECT gin_clean_pending_list('tvdb.chunks_words'::regclass)")
+            session.execute("SELECT gin_clean_pending_list('tvdb.chunk_words_words'::regclass)")
             for table in _ANALYZED:
                 session.execute(f"VACUUM (ANALYZE) tvdb.{table}")
 

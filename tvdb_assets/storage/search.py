@@ -74,7 +74,7 @@ def search(
         return cursor.fetchall()
 
 
-def index_words(database: Database, at_least: int = 1) -> None:
+def index_words(database: Database, at_least: int = 1) -> int:
     """Take the words out of texts where that has not been done; it makes searches faster.
 
     Not done while documents are stored, because it would double the database's work then. A
@@ -83,6 +83,9 @@ def index_words(database: Database, at_least: int = 1) -> None:
     Args:
         database: where the chunks are.
         at_least: chunk sets, of as many documents, that must lack it; fewer are left for later.
+
+    Returns:
+        Of how many chunk sets it was done; of 5,000 at most.
     """
     try:
         with database.transaction() as tx:
@@ -90,10 +93,11 @@ def index_words(database: Database, at_least: int = 1) -> None:
                 "SELECT count(*) FROM (SELECT FROM tvdb.chunk_sets WHERE NOT has_words LIMIT %s) k",
                 (at_least,),
             ).fetchone()
-            if waiting is not None and waiting[0] >= at_least:
-                tx.execute(_INDEX_WORDS)
+            if waiting is None or waiting[0] < at_least:
+                return 0
+            return tx.execute(_INDEX_WORDS).rowcount
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
-        return  # Who may only read can search all the same.
+        return 0  # Who may only read can search all the same.
 
 
 def other_space(current: str, space: str) -> ConfigurationError:
