@@ -52,8 +52,9 @@ def catch_up(context: click.Context, dry_run: bool, as_json: bool) -> None:
     with dagster_instance(settings) as instance, Upkeep.open(settings, instance) as upkeep:
         if dry_run:
             _show_due(upkeep, as_json=as_json)
-        else:
-            context.exit(_run(upkeep, instance, frozenset(Reason), as_json=as_json))
+            return
+        code = _run(upkeep, instance, frozenset(Reason), as_json=as_json)
+    context.exit(code)
 
 
 @click.command()
@@ -73,7 +74,8 @@ def retry(context: click.Context, documents: tuple[str, ...], as_json: bool) -> 
             d.document_id for name in documents for d in find_documents(upkeep.registry, name)
         ]
         upkeep.due.want(wanted if documents else None)
-        context.exit(_run(upkeep, instance, frozenset({Reason.WANTED}), as_json=as_json))
+        code = _run(upkeep, instance, frozenset({Reason.WANTED}), as_json=as_json)
+    context.exit(code)
 
 
 @click.command()

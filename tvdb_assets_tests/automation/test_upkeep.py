@@ -6,18 +6,22 @@ executed. What does not: what is due (`storage.test_due`), or the daemon itself.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 from dagster._core.definitions.run_request import RunRequest
 
 from tvdb_assets import ingest
 from tvdb_assets.automation.partitions import DocumentPartitions
+from tvdb_assets.cli import tvdb
 from tvdb_assets.definitions import defs
 from tvdb_assets.models import Stage
 from tvdb_assets.settings import load_settings
@@ -347,3 +351,52 @@ def partition_events(project: Project) -> int:
         ).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def test_the_commands_tell_what_is_due_and_make_it(project: Project) -> None:
+    project.write("broken.pdf", "%PDF-1.7\n1 0 obj\n<< /Type /Cat")
+    project.tick()
+    with project.database.transaction() as tx:
+        tx.execute("UPDATE tvdb.documents SET requested_at = NULL")
+
+    code, due = command("catch-up", "--dry-run")
+    assert code == 0
+    assert due["due"] == {"missing": len(_TEXTS) + 1}
+    assert {row["document"] for row in due["by_document"]} == {*_TEXTS, "broken.pdf"}
+    assert due["fits"] is True
+    assert project.shown() == set()
+
+    code, done = command("catch-up")
+    assert (code, done["documents"]["published"], done["documents"]["failed"]) == (1, 6, 1)
+    assert project.shown() == project.materialized() == set(_TEXTS)
+    assert command("catch-up") == (0, {**done, **_NOTHING, "seconds": pytest.approx(0, abs=60)})
+
+    code, done = command("retry")
+    assert (code, done["due"]) == (1, {"wanted": 1})
+    assert [failure["document"] for failure in done["failures"]] == ["broken.pdf"]
+    code, done = command("retry", "0.md")
+    assert (code, done["due"], done["documents"]["published"]) == (0, {"wanted": 1}, 1)
+
+    assert command("forget", "broken.pdf") == (0, {"forgotten": ["broken.pdf"]})
+    assert "broken.pdf" not in project.instance.get_dynamic_partitions("documents")
+
+
+_NOTHING = {
+    "run_ids": [],
+    "documents": dict.fromkeys(
+        ("total", "published", "unchanged", "failed", "degraded", "deferred", "deleted"), 0
+    ),
+    "failures": [],
+    "deferred": [],
+    "embedded_texts": 0,
+    "cached_texts": 0,
+    "due": {},
+}
+
+
+def command(*arguments: str) -> tuple[int, dict[str, Any]]:
+    """A command of `tvdb` with ``--json``: its exit code and its document."""
+    result = CliRunner().invoke(tvdb, [*arguments, "--json"], catch_exceptions=False)
+    said = json.loads(result.stdout)
+    assert isinstance(said, dict)
+    return result.exit_code, said
