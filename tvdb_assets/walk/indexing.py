@@ -54,6 +54,11 @@ class Indexing:
         self.embedded_texts = 0
         self.cached_texts = 0
 
+    def load(self) -> None:
+        """Load what the first paid request needs, while documents are being parsed."""
+        if isinstance(self._router.embedder, OpenAIEmbedder):
+            self._router.embedder.load()
+
     async def embed(self, batch: Sequence[Traveller], claim: int) -> None:
         """Make what vectors these documents lack; who still lacks one fails, waits or degrades.
 

@@ -121,6 +121,8 @@ class Walk:
             indexing = await asyncio.to_thread(Indexing, self._index, self._router, self._chunker)
         places = asyncio.Semaphore(BATCHES)
         under_way: list[asyncio.Task[None]] = []
+        if indexing is not None:
+            under_way.append(asyncio.create_task(asyncio.to_thread(indexing.load)))
         try:
             for batch in await asyncio.to_thread(self._batches, partition_keys):
                 await places.acquire()

@@ -55,7 +55,7 @@ def main() -> None:
 def _one(documents: int, seed: int | None) -> bool:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-        server = stack.enter_context(running_server(Behaviour(latency_seconds=0.3)))
+        server = stack.enter_context(running_server(Behaviour(latency_seconds=1.0)))
         postgres = EmbeddedPostgres(folder / "postgres")
         stack.callback(postgres.stop)
         url = stack.enter_context(new_database(postgres.ensure_running(), "halts_by_hand"))

@@ -144,6 +144,11 @@ class OpenAIEmbedder:
         parts = (self._key, self._settings.openai_base_url or "", self._model)
         return sha256("\0".join(parts).encode()).hexdigest()[:16]
 
+    @staticmethod
+    def load() -> None:
+        """Load the SDK, which takes 0.5 s: in a thread of its own it keeps nobody waiting."""
+        import openai  # noqa: F401
+
     @cached_property
     def _client(self) -> Any:
         # Loaded here, because it costs 0.5 s and only paid modes need it.
