@@ -7,7 +7,7 @@ it costs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -65,7 +65,13 @@ class ParseJobs:
                 row = session.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
                 return row is not None and bool(row[0])
 
-            yield take
+            try:
+                yield take
+            finally:
+                # The server ends a session a moment after it was closed, and its locks with it;
+                # who waits should not wait for that.
+                with suppress(psycopg.Error):
+                    session.execute("SELECT pg_advisory_unlock_all()")
 
     def add(
         self,
