@@ -56,7 +56,7 @@ _PATTERNS = (
     (re.compile(r"\b(bearer\s+)[a-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1{MARK}"),
     (re.compile(r"\b(password\s*=\s*)(?:'[^']*'|[^\s&'\"]+)", re.IGNORECASE), rf"\1{MARK}"),
     # Keys by the form that their makers give them.
-    (re.compile(r"\b(?:sk|llx|pk|rk|gsk|ghp|xox[abp])[-_][A-Za-z0-9_-]{8,}"), MARK),
+    (re.compile(r"\b(?:sk|llx|pk|rk|gsk|ghp|xox[abp])[-_][A-Za-z0-9_-]{16,}"), MARK),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), MARK),
 )
 

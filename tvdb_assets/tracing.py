@@ -37,7 +37,7 @@ _TURN_ON = (
     "OTEL_TRACES_EXPORTER",
     "OTEL_METRICS_EXPORTER",
 )
-_FLUSH_MILLISECONDS = 5_000
+_FLUSH_SECONDS = 5.0
 _NAME = "tvdb_assets"
 
 
@@ -197,10 +197,15 @@ class _OnTrace:
             gauge.set(reading.value, _told(reading.attributes))
 
     def flush(self) -> None:
+        # An exporter whose collector is away tries for longer than it is asked to.
+        flushing = threading.Thread(target=self._flush, name="tvdb-flush", daemon=True)
+        flushing.start()
+        flushing.join(_FLUSH_SECONDS)
+
+    def _flush(self) -> None:
         for provider in (self._sdk.tracers, self._sdk.meters):
-            # An exporter without a collector must not fail a run.
             with suppress(Exception):
-                provider.force_flush(_FLUSH_MILLISECONDS)
+                provider.force_flush(int(_FLUSH_SECONDS * 1_000))
 
     def _span(
         self,
@@ -292,8 +297,13 @@ class _Sdk:
         )
         resource = Resource.create({} if named else {"service.name": _NAME})
         self.ids = _Ids(RandomIdGenerator())
-        self.tracers = TracerProvider(resource=resource, id_generator=self.ids)  # type: ignore[arg-type]
-        self.meters = MeterProvider(_readers(), resource=resource)
+        # A process waits for its exporters where it flushes, which has a bound, and not as it ends.
+        self.tracers = TracerProvider(
+            resource=resource,
+            id_generator=self.ids,  # type: ignore[arg-type]
+            shutdown_on_exit=False,
+        )
+        self.meters = MeterProvider(_readers(), resource=resource, shutdown_on_exit=False)
         for processor in _processors():
             self.tracers.add_span_processor(processor)
         self.tracer = self.tracers.get_tracer(_NAME)

@@ -36,7 +36,6 @@ def told(run: Run, router: ServiceRouter) -> Iterator[None]:
     finally:
         router.publish_gauges()
         router.trace.run(began, run.root_run_id, run.parent_run_id, code)
-        router.trace.flush()
         seconds = (time_ns() - began) / 1e9
         tell(RUN_ENDED, "The walk has ended.", {"seconds": seconds, "code": code},
              run_id=run.run_id)  # fmt: skip

@@ -210,6 +210,7 @@ def _show_failures(failures: list[FailedDocument]) -> None:
         console.print(f"\n{failure.document}", style="bold red", markup=False)
         console.print(f"  {failure.message} [{failure.code}]", markup=False)
         console.print(f"  {failure.remedy}", style="dim", markup=False)
+        console.print(f"  id {failure.run_id}", style="dim", markup=False)
 
 
 def _show_deferred(documents: list[FailedDocument]) -> None:
@@ -219,6 +220,7 @@ def _show_deferred(documents: list[FailedDocument]) -> None:
         console.print(f"\n{len(same):,} documents wait", style="bold yellow")
         console.print(f"  {same[0].message} [{code}]", markup=False)
         console.print(f"  {same[0].remedy}", style="dim", markup=False)
+        console.print(f"  id {same[0].run_id}", style="dim", markup=False)
 
 
 @contextmanager

@@ -391,6 +391,8 @@ class ServiceRouter:
 
     def close(self) -> None:
         """As `aclose`, where no connection was opened."""
+        if "trace" in self.__dict__:
+            self.trace.flush()
         if "workers" in self.__dict__:
             self.workers.close()
         if self._owns_database and self._database is not None:

@@ -54,6 +54,8 @@ class FailedDocument:
     code: str
     message: str
     remedy: str
+    run_id: str
+    """Under which all about it is found."""
 
 
 _KNOWN = (
@@ -265,7 +267,7 @@ class Registry:
         ):
             c.execute(
                 "SELECT path AS document, error_code AS code, error_message AS message,"
-                " error_remedy AS remedy FROM tvdb.documents"
+                " error_remedy AS remedy, run_id FROM tvdb.documents"
                 " WHERE status = %(status)s AND gone_at IS NULL"
                 " AND (%(paths)s::text[] IS NULL OR partition_key IN (SELECT partition_key"
                 "   FROM tvdb.documents WHERE path = ANY(%(paths)s) AND container_id IS NULL))"

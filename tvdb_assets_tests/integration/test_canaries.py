@@ -22,6 +22,8 @@ from psycopg import sql
 from tvdb_assets_tests.otlp_collector import Collector, running_collector
 from tvdb_assets_tests.paid_apis import Behaviour, RunningServer, running_server
 
+pytestmark = pytest.mark.timeout(400)  # four processes, the first of which meets many faults
+
 TEXT = "canary-of-text-vq7x"
 FILE = "canary-of-file-kz3w"
 BODY = "canary-of-body-jh8p"
