@@ -15,7 +15,7 @@ from tvdb_assets.pipeline.member_paths import member_path
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.deletion import delete_documents
 from tvdb_assets.storage.due import NOTHING_DUE
-from tvdb_assets.storage.rows import ROW, DocumentRow
+from tvdb_assets.storage.rows import ROW, DocumentRow, Failure
 
 
 class MemberStore:
@@ -92,6 +92,29 @@ class MemberStore:
             if rows:
                 delete_documents(tx, [row[0] for row in rows])
 
+    def shut(self, failures: Sequence[Failure]) -> None:
+        """Note of what is inside of containers that could not be opened why it was not made.
+
+        What is published of it stays. None of it is due by itself any more: it is walked when
+        its file is.
+        """
+        held = self.containers([failure.document_id for failure in failures])
+        with self._database.transaction() as tx:
+            for failure in failures:
+                if failure.document_id in held:
+                    tx.execute(
+                        _SHUT,
+                        {
+                            "id": failure.document_id,
+                            "stage": failure.stage.value,
+                            "code": failure.error.code,
+                            "message": "What it is inside of failed: " + failure.error.message,
+                            "remedy": failure.error.remedy,
+                            "recipe": self.recipe,
+                            "run": self._run_id,
+                        },
+                    )
+
     def settle(self, container_id: int, stage: Stage, *, has_text: bool) -> None:
         """Note that a container and all of its members went well, up to ``stage``.
 
@@ -135,3 +158,19 @@ class MemberStore:
 
 
 _OUTCOMES = {Stage.EMBEDDINGS: "published"}
+# Its failure may pass with that of its file, so it is not terminal, and yet not due by itself.
+_SHUT = f"""
+WITH RECURSIVE inside AS (
+    SELECT document_id FROM tvdb.documents WHERE container_id = %(id)s
+    UNION SELECT d.document_id FROM tvdb.documents d JOIN inside i
+        ON d.container_id = i.document_id
+), quiet AS (
+    UPDATE tvdb.documents SET recipe = %(recipe)s, {NOTHING_DUE}
+    WHERE document_id IN (SELECT document_id FROM inside) AND status = 'published'
+)
+UPDATE tvdb.documents SET {NOTHING_DUE.replace("quarantine = NULL", "quarantine = 'terminal'")},
+    status = 'failed', failed_stage = %(stage)s, error_code = %(code)s,
+    error_message = %(message)s, error_remedy = %(remedy)s, disposition = 'transient',
+    deferred_at = NULL, recipe = %(recipe)s, run_id = %(run)s, updated_at = now()
+WHERE document_id IN (SELECT document_id FROM inside) AND status <> 'published'
+"""

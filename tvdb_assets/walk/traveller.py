@@ -116,7 +116,7 @@ class Traveller:
             is_unchanged = {
                 Stage.PARSED_DOCUMENTS: not self.is_parse_new,
                 Stage.CHUNKS: not self.is_chunk_set_new,
-                Stage.EMBEDDINGS: bool(metadata.pop("unchanged", self.chunk_set is None)),
+                Stage.EMBEDDINGS: bool(metadata.pop("unchanged", self.members is not None)),
             }
             if self.members is not None:
                 is_unchanged[stage] = is_unchanged[stage] and stage not in self.members.changed

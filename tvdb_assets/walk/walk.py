@@ -252,17 +252,24 @@ class Walk:
                 if t.source is not None and t.content_sha256 is not None
             }
         )
-        self._store.record_failures(
-            [
-                Failure(
-                    *(t.row.document_id, t.failed_at, t.error, t.is_behind),
-                    limits=self._router.limits_mark if t.is_limited else "",
-                )
-                for t in batch
-                if t.error is not None and t.failed_at is not None
-            ],
-            began_at,
-        )
+        failures = [
+            Failure(
+                *(t.row.document_id, t.failed_at, t.error, t.is_behind),
+                limits=self._router.limits_mark if t.is_limited else "",
+            )
+            for t in batch
+            if t.error is not None and t.failed_at is not None
+        ]
+        self._store.record_failures(failures, began_at)
+        if Stage.PARSED_DOCUMENTS in stages:
+            opened = {t.row.document_id for t in batch if t.members is not None}
+            self._store.members.shut(
+                [
+                    f
+                    for f in failures
+                    if f.stage is Stage.PARSED_DOCUMENTS and f.document_id not in opened
+                ]
+            )
         if last is not Stage.EMBEDDINGS:
             advanced = [
                 t.row.document_id for t in batch if t.error is None and t.parsed_id is not None

@@ -10,12 +10,12 @@ from PIL import Image, ImageDraw, ImageFont
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-from tvdb_assets.errors import ParseError
+from tvdb_assets.errors import ConfigurationError, ParseError
 from tvdb_assets.limits import Limits
 from tvdb_assets.pipeline.validation import validate
 from tvdb_assets.services.parsers import image, ocr, pdf
 from tvdb_assets.services.parsers.limits import using
-from tvdb_assets.services.parsing import parse_document
+from tvdb_assets.services.parsing import parse_document, parser_fingerprint
 from tvdb_assets.services.preparing import most_pages, prepare_document
 from tvdb_assets.services.workers import WorkerPool
 
@@ -160,3 +160,14 @@ def test_a_worker_can_read_pictures() -> None:
         scan = _pdf(_drawn(_WORDS, (1_240, 1_604)))
         made = pool.submit(prepare_document, scan, "a.pdf", "local", None).result(60)
     assert _WORDS in made.parsed.text
+
+
+def test_languages_that_are_asked_for_have_to_be_installed() -> None:
+    ocr.check("eng")
+    with pytest.raises(ConfigurationError) as caught:
+        ocr.check("eng+xyz")
+    assert "pip install tessdata.xyz" in caught.value.remedy
+    with using(Limits(ocr_languages="eng")):
+        assert ocr.languages() == "eng"
+    prints = {parser_fingerprint(limits=Limits(ocr_dpi=dpi)) for dpi in (300, 200)}
+    assert len(prints) == 2

@@ -163,6 +163,22 @@ def test_a_container_that_breaks_keeps_what_it_published(paid: Paid, shelf: Shel
     shelf.write("a.zip", packed(**LETTERS)[:60])
     assert shelf.codes(shelf.walk(**FREE)) == {"a.zip": "corrupt"}
     assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
+    # Nothing in it is due by itself meanwhile, also what was asked for or waited.
+    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
+    shelf.walk(**FREE)
+    with paid.database.transaction() as tx:
+        tx.execute("UPDATE tvdb.documents SET wanted_at = now() WHERE path LIKE 'a.zip!/%'")
+    shelf.write("a.zip", packed(**LETTERS)[:60])
+    shelf.walk(**FREE)
+    assert paid.rows("SELECT count(*) FROM tvdb.documents WHERE wanted_at IS NOT NULL") == [(0,)]
+    [(code, message)] = paid.rows(
+        "SELECT error_code, error_message FROM tvdb.documents WHERE path = 'a.zip!/bad.pdf'"
+    )
+    assert code == "corrupt"
+    assert message.startswith("What it is inside of failed: The ZIP archive is damaged")
+    # Whole again, all of it is.
+    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": LETTERS["one.md"]}))
+    assert shelf.codes(shelf.walk(**FREE)) == {}
 
 
 def test_one_stage_at_a_time_takes_members_along(paid: Paid, shelf: Shelf) -> None:
