@@ -72,6 +72,18 @@ class MemberStore:
             )
             return c.fetchall()
 
+    def is_any_due(self, partition_key: str) -> bool:
+        """Whether something inside of a file has not ended, or was asked for by itself."""
+        with self._database.transaction() as tx:
+            row = tx.execute(
+                "SELECT EXISTS (SELECT FROM tvdb.documents WHERE partition_key = %s"
+                " AND container_id IS NOT NULL AND (wanted_at IS NOT NULL OR is_degraded"
+                "   OR status IN ('registered', 'deferred')"
+                "   OR status = 'failed' AND quarantine IS NULL))",
+                (partition_key,),
+            ).fetchone()
+        return bool(row and row[0])
+
     def containers(self, document_ids: Sequence[int]) -> set[int]:
         """Those of ``document_ids`` that have members registered."""
         with self._database.transaction() as tx:

@@ -30,6 +30,8 @@ _SHOWN = 10
 """Members that a container's failure names; `tvdb status` names them all."""
 _SUMMED = frozenset({"chunks", "tokens", "cost_usd", "paid_requests", "paid_tokens", "paid_pages"})
 
+MEMBERS_FAILED = "members_failed"
+"""The code of a container of which something failed."""
 _T = TypeVar("_T")
 
 
@@ -85,7 +87,7 @@ class Tally:
             )
             more = len(self.failed) - _SHOWN
             error: TvdbError = DocumentError(
-                "members_failed",
+                MEMBERS_FAILED,
                 f"{len(self.failed):,} of {self.total:,} documents inside of it failed: {names}"
                 + (f" and {more:,} more." if more > 0 else "."),
                 remedy="See tvdb status for the cause and remedy of each; all others are done.",
@@ -148,7 +150,7 @@ class MemberWalk:
         else:
             rows = await asyncio.to_thread(self._store.rows, [t.row.document_id])
             members = [Traveller(row) for row in rows]
-        within.is_asked_again = self._is_asked_again(t, inside, members)
+        within.is_asked_again = await self._is_asked_again(t, inside)
         tally = t.members = Tally(kept=[m.row.document_id for m in members])
         due = []
         for m in members:
@@ -190,16 +192,16 @@ class MemberWalk:
             return Room(1, limits.max_members, limits.max_expanded_mib << 20)
         return Room(inside.room.level + 1, inside.room.members, inside.room.bytes)
 
-    def _is_asked_again(
-        self, t: Traveller, inside: Inside | None, members: Sequence[Traveller]
-    ) -> bool:
+    async def _is_asked_again(self, t: Traveller, inside: Inside | None) -> bool:
         """Whether somebody asked for the whole file, which would end as it did."""
         if inside is not None:
             return inside.is_asked_again
         if t.row.is_wanted:
             return True
-        is_settled = _is_settled(t.row, self._recipes) and t.row.sha256 == t.content_sha256
-        return is_settled and not any(m.row.is_wanted for m in members)
+        if not _is_settled(t.row, self._recipes) or t.row.sha256 != t.content_sha256:
+            return False
+        # Else it is walked for something inside of it, and for that alone.
+        return not await asyncio.to_thread(self._store.is_any_due, t.row.partition_key)
 
     def _settled(self, m: Traveller, within: Inside) -> TvdbError | None:
         """Why a member that is as it was when it failed would fail again."""
@@ -207,7 +209,8 @@ class MemberWalk:
         is_asked_for = within.is_asked_again or row.is_wanted
         if is_asked_for or m.member is None or not _is_settled(row, self._recipes):
             return None
-        if row.sha256 != m.member.sha256:
+        # Of a container each member is asked for itself.
+        if row.sha256 != m.member.sha256 or row.error_code == MEMBERS_FAILED:
             return None
         return DocumentError(
             row.error_code or "failed", row.error_message or "", remedy=row.error_remedy or ""

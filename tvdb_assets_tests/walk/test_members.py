@@ -145,6 +145,21 @@ def test_members_that_find_no_money_wait_with_their_file(paid: Paid, shelf: Shel
     assert statuses(paid)["r.jsonl"] == ("published", None)
 
 
+def test_what_waits_goes_on_without_what_failed_for_good(paid: Paid, shelf: Shelf) -> None:
+    texts = [f"The boiler of house {n} is serviced." for n in range(40)]
+    inner = packed(**{"r.jsonl": records(*texts), "bad.pdf": BROKEN})
+    shelf.write("a.zip", packed(**{"inner.zip": inner}))
+    assert shelf.codes(shelf.walk(daily_cost_limit="0.000002")) == {"a.zip": "members_failed"}
+    found = statuses(paid)
+    assert found["a.zip!/inner.zip!/r.jsonl"][0] == "deferred"
+    assert 0 < len(shelf.shown()) < 40
+
+    assert shelf.codes(shelf.walk(["a.zip"])) == {"a.zip": "members_failed"}
+    assert len(shelf.shown()) == 40
+    [(attempts,)] = paid.rows("SELECT attempts FROM tvdb.documents WHERE path LIKE '%%bad.pdf'")
+    assert attempts == 1
+
+
 def test_a_file_may_become_a_container_and_a_document_again(paid: Paid, shelf: Shelf) -> None:
     for content, shown in (
         (b"A plain note.\n", ["a.bin"]),
