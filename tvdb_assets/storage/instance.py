@@ -30,6 +30,7 @@ from sqlalchemy import Connection, text
 
 from tvdb_assets.settings import load_settings
 from tvdb_assets.storage.database import database_url, instance_url, prepare
+from tvdb_assets.storage.event_rows import event_texts
 
 EVENT_BATCH = "1000"
 """Most events that Dagster hands over at once; a batch is one statement."""
@@ -100,7 +101,7 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
             SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
         )
         with self._connect() as connection:
-            rows = connection.execute(statement, [self._event_to_row(e) for e in batch])
+            rows = connection.execute(statement, self._rows_of(batch))
             ids = [int(row[0]) for row in rows]
         # The table of assets holds each asset's newest event only.
         newest = {e.get_dagster_event().asset_key: (e, i) for e, i in zip(batch, ids, strict=True)}
@@ -108,6 +109,23 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
             self._store_asset_event_tags(connection, batch, ids)
             for event, event_id in newest.values():
                 self._store_asset_event(connection, event, event_id)
+
+    def _rows_of(self, events: Sequence[EventLogEntry]) -> list[dict[str, Any]]:
+        """As the parent's `_event_to_row` makes them, which packs each event from its root."""
+        rows = []
+        like: dict[object, dict[str, Any]] = {}
+        for event, packed in zip(events, event_texts(events), strict=True):
+            found = event.get_dagster_event()
+            key = (event.run_id, found.step_key, found.event_type_value, found.asset_key)
+            if key not in like:
+                like[key] = self._event_to_row(event)
+            changes = {
+                "event": packed,
+                "timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
+                "partition": found.partition or None,
+            }
+            rows.append(like[key] | changes)
+        return rows
 
     def _has_asset_key_index_cols_on_connection(self, conn: Connection) -> bool:
         """Yes: this version of Dagster made the tables. The parent looks at each event."""
