@@ -33,6 +33,12 @@ class Deletion:
     def withdraw(self, document_ids: Sequence[int]) -> None:
         """Take files out of search now, with what is inside of them; `sweep` deletes them."""
         with self._database.transaction() as tx:
+            # In order, as `not_gone` does; what is being published is waited for, and seen below.
+            tx.execute(
+                "SELECT FROM tvdb.documents WHERE document_id = ANY(%s) ORDER BY document_id"
+                " FOR NO KEY UPDATE",
+                (list(document_ids),),
+            )
             gone = tx.execute(
                 "UPDATE tvdb.documents SET gone_at = tvdb.clock() WHERE gone_at IS NULL"
                 " AND partition_key IN (SELECT partition_key FROM tvdb.documents"
@@ -107,6 +113,18 @@ class Deletion:
                 "DELETE FROM tvdb.removed_partitions WHERE partition_key = ANY(%s)",
                 (list(partition_keys),),
             )
+
+
+def not_gone(tx: Connection, document_ids: Sequence[int]) -> set[int]:
+    """Those of the documents whose file is not withdrawn, nor is until the transaction ends."""
+    rows = tx.execute(
+        "SELECT d.document_id FROM tvdb.documents d JOIN tvdb.documents f"
+        " ON f.partition_key = d.partition_key AND f.container_id IS NULL"
+        " WHERE d.document_id = ANY(%s) AND f.gone_at IS NULL"
+        " ORDER BY f.document_id FOR NO KEY UPDATE OF f",
+        (list(document_ids),),
+    ).fetchall()
+    return {row[0] for row in rows}
 
 
 def delete_documents(tx: Connection, document_ids: Sequence[int]) -> list[str]:

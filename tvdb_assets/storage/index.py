@@ -19,6 +19,7 @@ from psycopg.rows import class_row
 from tvdb_assets.models import Provenance, Stage, VectorSpace
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.storage.database import Connection, Database
+from tvdb_assets.storage.deletion import not_gone
 from tvdb_assets.storage.documents import mark, provenance_row
 from tvdb_assets.storage.rows import StoredChunkSet
 from tvdb_assets.storage.search import index_words
@@ -253,6 +254,8 @@ class IndexStore:
     ) -> set[int]:
         """Show these sets in an index and drop what they replace, in one transaction.
 
+        Of a file that is gone, nothing is shown.
+
         Args:
             index_id: the index.
             sets: each made by its chunker, with all its vectors in its space.
@@ -270,15 +273,18 @@ class IndexStore:
         with self._database.transaction() as tx:
             # Held against a switch, which thus sees all of this transaction or nothing.
             tx.execute("SELECT FROM tvdb.indexes WHERE index_id = %s FOR KEY SHARE", (index_id,))
+            # A run may have been on its way when the file was withdrawn.
+            there = not_gone(tx, documents)
             changed = tx.execute(
                 "INSERT INTO tvdb.publications (document_id, index_id, chunk_set_id, run_id)"
                 " SELECT d, %s, s, %s FROM unnest(%s::bigint[], %s::bigint[]) AS n(d, s)"
+                " WHERE d = ANY(%s)"
                 " ON CONFLICT (document_id, index_id) DO UPDATE SET"
                 "   chunk_set_id = excluded.chunk_set_id, run_id = excluded.run_id,"
                 "   published_at = now()"
                 " WHERE publications.chunk_set_id <> excluded.chunk_set_id"
                 " RETURNING document_id",
-                (index_id, self.run_id, documents, chunk_sets),
+                (index_id, self.run_id, documents, chunk_sets, list(there)),
             ).fetchall()
             self._drop_replaced(tx, index_id, sets)
             self._make_first(tx, index_id)

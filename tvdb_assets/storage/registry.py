@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from psycopg.rows import class_row, dict_row
@@ -204,7 +205,8 @@ class Registry:
             cursor.executemany(
                 "UPDATE tvdb.documents SET etag = %s, size = %s, is_changed = true"
                 " WHERE document_id = %s",
-                [(file.etag, file.size, document_id) for document_id, file in files],
+                # In order, as whoever locks many documents does.
+                [(file.etag, file.size, key) for key, file in sorted(files, key=itemgetter(0))],
             )
             tx.execute(
                 "UPDATE tvdb.documents SET gone_at = NULL WHERE gone_at IS NOT NULL"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import threading
+import zipfile
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
@@ -114,6 +117,33 @@ def test_what_is_gone_is_out_of_search_at_once_and_waits_for_what_may_be_it_unde
     assert deletion.sweep() == 1
     assert everything(database) == {}
     assert deletion.removed_partitions() == ["moved.md", "canary.md"], "in order"
+
+
+def test_a_run_that_was_on_its_way_shows_nothing_of_what_is_gone(shelf: Shelf) -> None:
+    shelf.write("note.md", "# Note\n\nThe gate is closed at night.\n")
+    _zip(shelf, {"a.md": "The gate is open by day."})
+    shelf.walk()
+    assert shelf.shown().keys() == {"note.md", "all.zip!/a.md"}
+    registry, deletion = Registry(shelf.paid.database), Deletion(shelf.paid.database)
+    known = registry.known(root_of(shelf))
+    shelf.write("note.md", "# Note\n\nThe gate is closed for good.\n")
+    _zip(shelf, {"a.md": "The gate is open by day.", "b.md": "The bell is rung by hand."})
+    # Withdrawn after the run was planned, and read by it all the same.
+    deletion.withdraw([document.document_id for document in known.values()])
+    shelf.walk(["note.md", "all.zip"])
+    assert shelf.shown() == {}
+
+    registry.change([(d.document_id, SourceFile(d.path, 1, "back")) for d in known.values()])
+    shelf.walk(["note.md", "all.zip"])
+    assert shelf.shown().keys() == {"note.md", "all.zip!/a.md", "all.zip!/b.md"}
+
+
+def _zip(shelf: Shelf, members: Mapping[str, str]) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    shelf.write("all.zip", buffer.getvalue())
 
 
 def test_it_does_not_wait_for_ever(two: Shelf) -> None:
