@@ -163,7 +163,7 @@ def test_an_ingest_with_a_failure_ends_with_1_and_says_all_as_json(first: Finish
         "deleted": 0,
     }
     [failure] = said["failures"]
-    assert failure.keys() == {"document", "code", "message", "remedy"}
+    assert failure.keys() == {"document", "code", "message", "remedy", "run_id"}
     assert (failure["document"], failure["code"]) == (CORRUPT, "corrupt")
     assert failure["message"]
     assert failure["remedy"]
