@@ -17,7 +17,7 @@ from tvdb_assets_tests.services import worker_tasks as tasks
 from tvdb_assets_tests.services.made_files import make_pdf
 
 _MEMORY_MIB = 512
-_WAIT = 60.0
+_WAIT = 200.0
 _ENTITY = '<!DOCTYPE a [<!ENTITY x SYSTEM "%s">]><a><p>&x; text</p></a>'
 
 
@@ -64,7 +64,12 @@ def test_no_document_makes_its_parser_write_connect_or_grow() -> None:
     good = {**samples(), "a.pdf": make_pdf(["A page", "with text"]), "a.png": _picture()}
     codes: dict[str, str] = {}
     limits = Limits(max_expanded_mib=64)
-    with WorkerPool(workers=1, memory_mib=_MEMORY_MIB, prepare=(tasks.watch, limits)) as pool:
+    with WorkerPool(
+        workers=1,
+        timeout_seconds=_WAIT,
+        memory_mib=_MEMORY_MIB,
+        prepare=(tasks.watch, limits),
+    ) as pool:
         for name, data in {**_hostile(), **good}.items():
             try:
                 pool.submit(prepare_document, data, name, "local", None).result(_WAIT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import socket
 import sys
@@ -93,6 +92,9 @@ def watch(limits: Limits) -> None:
 
 
 def watched() -> tuple[list[tuple[str, str]], str, int]:
-    """What was noted, the working folder, and the most KiB that were resident."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """What was noted, the working folder, and the most KiB that were resident (Linux; else 0)."""
+    status = Path("/proc/self/status")
+    # What `getrusage` says begins with the most that the parent had.
+    lines = status.read_text().splitlines() if status.exists() else []
+    most = next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
     return _seen, os.path.realpath(Path.cwd()), most
