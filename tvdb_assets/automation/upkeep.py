@@ -155,7 +155,7 @@ class Upkeep:
             recipe = router.recipe(
                 Chunker(self.settings.chunk_tokens, self.settings.chunk_overlap_tokens)
             )
-            is_healing = not router.pays or _is_well(router)
+            is_healing = not router.pays or is_well(router)
         found = self.due.find(
             recipe,
             self._windows(),
@@ -241,11 +241,15 @@ class Upkeep:
         return Windows(now.day, hour, newest[0].changed_at if newest else now.day)
 
 
-def _is_well(router: ServiceRouter) -> bool:
-    """Whether what a stand-in made may be tried again: no paid service is known to be away."""
+def is_well(router: ServiceRouter) -> bool:
+    """Whether what a stand-in made may be tried again: no paid service is known to be away.
+
+    One that refused key or quota may be asked again after a while: only an answer tells.
+    """
     for service in PAID_SERVICES:
         state, now = router.guard.states.read(service)
-        if state.refusal is not None or state.breaker.name(now) == "open":
+        is_refused = state.refusal is not None and now < state.refusal.until
+        if is_refused or state.breaker.name(now) == "open":
             return False
     return True
 

@@ -21,6 +21,7 @@ from dagster._core.definitions.run_request import RunRequest
 
 from tvdb_assets import ingest
 from tvdb_assets.automation.partitions import DocumentPartitions
+from tvdb_assets.automation.upkeep import is_well
 from tvdb_assets.cli import tvdb
 from tvdb_assets.definitions import defs
 from tvdb_assets.models import Stage
@@ -30,6 +31,7 @@ from tvdb_assets.storage.deletion import Deletion
 from tvdb_assets.storage.due import DueDocuments
 from tvdb_assets.storage.home import dagster_instance
 from tvdb_assets.storage.registry import Registry
+from tvdb_assets_tests.paid_router import Paid, Shelf
 
 pytestmark = [
     # Dagster itself still asks pydantic by the old name, and calls the old names of its own.
@@ -400,3 +402,22 @@ def command(*arguments: str) -> tuple[int, dict[str, Any]]:
     said = json.loads(result.stdout)
     assert isinstance(said, dict)
     return result.exit_code, said
+
+
+def test_what_a_stand_in_made_is_tried_again_a_while_after_the_service_refused(
+    paid: Paid, shelf: Shelf
+) -> None:
+    shelf.write("note.md", "# Note\n\nThe boiler is serviced in autumn.\n")
+    paid.apis.faults.script("unavailable", times=None)
+    shelf.walk(service_mode="hybrid")
+    assert shelf.degraded_rows()["documents"] == 1
+    router = paid.router(service_mode="hybrid")
+    paid.apis.faults.clear()
+    paid.clock.forward(400)
+    assert is_well(router)
+    paid.apis.faults.script("insufficient_quota")
+    shelf.walk(service_mode="hybrid")
+    assert not is_well(router)
+    # What waited for the quota may be gone, so that nobody asks again: time alone has to do.
+    paid.clock.forward(15 * 60 + 1)
+    assert is_well(router)
