@@ -74,28 +74,35 @@ class DocumentPartitions:
 
     def _tags_of_runs(self) -> Iterator[Mapping[str, str]]:
         waiting = self._instance.get_runs(dg.RunsFilter(statuses=_WAITING))
+        # One that a command executes is never queued: it starts at once, or was killed before.
+        yield from (run.tags for run in waiting if IN_PROCESS_TAG not in run.tags)
         started = self._instance.get_run_records(dg.RunsFilter(statuses=_RUNNING))
-        alive = self._due.alive([record.dagster_run.run_id for record in started])
-        young = (datetime.now(UTC) - _STARTS_WITHIN).timestamp()
-        yield from (run.tags for run in waiting)
-        for record in started:
-            if record.dagster_run.run_id in alive or (record.start_time or 0.0) > young:
-                yield record.dagster_run.tags
+        records = [*started, *self._by_hand()]
+        dead = {record.dagster_run.run_id for record in self._dead(records)}
+        yield from (r.dagster_run.tags for r in records if r.dagster_run.run_id not in dead)
 
     def fail_dead_runs(self) -> list[str]:
         """Let Dagster show as failed what a killed command left under way; returns the run ids."""
-        tagged = dg.RunsFilter(statuses=_RUNNING, tags={IN_PROCESS_TAG: "true"})
-        started = self._instance.get_run_records(tagged)
-        alive = self._due.alive([record.dagster_run.run_id for record in started])
-        young = (datetime.now(UTC) - _STARTS_WITHIN).timestamp()
-        dead = [
-            record.dagster_run
-            for record in started
-            if record.dagster_run.run_id not in alive and (record.start_time or 0.0) <= young
-        ]
+        dead = [record.dagster_run for record in self._dead(self._by_hand())]
         for run in dead:
             self._instance.report_run_failed(run, "The process that executed it is gone.")
         return [run.run_id for run in dead]
+
+    def _by_hand(self) -> Sequence[dg.RunRecord]:
+        """Runs that commands execute by themselves, or were about to."""
+        tagged = dg.RunsFilter(statuses=[*_WAITING, *_RUNNING], tags={IN_PROCESS_TAG: "true"})
+        return self._instance.get_run_records(tagged)
+
+    def _dead(self, records: Sequence[dg.RunRecord]) -> list[dg.RunRecord]:
+        """Those of these runs that no process works on, nor may be about to."""
+        alive = self._due.alive([record.dagster_run.run_id for record in records])
+        young = (datetime.now(UTC) - _STARTS_WITHIN).timestamp()
+        return [
+            record
+            for record in records
+            if record.dagster_run.run_id not in alive
+            and (record.start_time or record.create_timestamp.timestamp()) <= young
+        ]
 
     def _of_backfills(self) -> Iterator[str]:
         asked = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])

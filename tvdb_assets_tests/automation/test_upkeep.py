@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from dagster._core.definitions.run_request import RunRequest
 
 from tvdb_assets import ingest
-from tvdb_assets.automation.partitions import DocumentPartitions
+from tvdb_assets.automation.partitions import IN_PROCESS_TAG, DocumentPartitions
 from tvdb_assets.automation.upkeep import is_well
 from tvdb_assets.cli import tvdb
 from tvdb_assets.definitions import defs
@@ -298,6 +298,22 @@ def test_a_run_whose_process_is_gone_holds_nothing_back(project: Project) -> Non
     with DueDocuments(project.database).run_lives(run.run_id):
         assert partitions.under_way() == set(_TEXTS)
     assert partitions.under_way() == set()
+
+
+def test_a_command_that_was_killed_before_its_run_started_holds_nothing_back(
+    project: Project,
+) -> None:
+    requests = project.tick()
+    run = project.instance.create_run_for_job(
+        defs().resolve_implicit_global_asset_job_def(),
+        tags={**requests[0].tags, IN_PROCESS_TAG: "true"},
+    )
+    partitions = DocumentPartitions(project.instance, DueDocuments(project.database))
+    assert partitions.under_way() == set(_TEXTS), "it may be about to start"
+    with project.database.transaction() as tx:
+        tx.execute("UPDATE dagster.runs SET create_timestamp = create_timestamp - interval '6 min'")
+    assert partitions.under_way() == set()
+    assert partitions.fail_dead_runs() == [run.run_id]
 
 
 def test_a_job_asks_for_what_failed_and_the_sensor_brings_it(project: Project) -> None:
