@@ -39,18 +39,15 @@ class Crew:
 
     def __init__(self, target: Callable[[Any], Any], size: int) -> None:
         """Each process calls ``target`` with what it is told, and tells what that returns."""
-        self.members = []
-        for _ in range(size):
-            here, there = _CONTEXT.Pipe()
-            self.members.append((start(_serve, there, target), here))
-            there.close()
+        self._target = target
+        self.members = [self._hired() for _ in range(size)]
 
     def tell(self, tasks: Sequence[Any], first: int = 0) -> list[Any]:
         """Give processes a task each, from the ``first`` on; returns what they made, in order."""
         places = range(first, first + len(tasks))
         for place, task in zip(places, tasks, strict=True):
             self.send(place, task)
-        return [self._answer(place) for place in places]
+        return [self.answer(place) for place in places]
 
     def send(self, place: int, task: Any) -> None:
         """Give one process a task, and do not wait for it."""
@@ -63,13 +60,32 @@ class Crew:
         assert ended(process) == KILLED
         pipe.close()
 
-    def _answer(self, place: int) -> Any:
+    def replace(self, place: int) -> None:
+        """Put a new process in the place of one that is gone."""
+        self.members[place] = self._hired()
+
+    def is_done(self, place: int, seconds: float = _PATIENCE_SECONDS) -> bool:
+        """Whether a process has answered, or died, within so many seconds."""
         process, pipe = self.members[place]
-        assert wait([pipe, process.sentinel], _PATIENCE_SECONDS), "it never answered"
-        answer = pipe.recv()
+        return bool(wait([pipe, process.sentinel], seconds))
+
+    def answer(self, place: int) -> Any:
+        """What a process made of its task.
+
+        Raises:
+            EOFError: it died.
+        """
+        assert self.is_done(place), "it never answered"
+        answer = self.members[place][1].recv()
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    def _hired(self) -> tuple[BaseProcess, Connection]:
+        here, there = _CONTEXT.Pipe()
+        process = start(_serve, there, self._target)
+        there.close()
+        return process, here
 
     def __enter__(self) -> Crew:
         return self

@@ -111,9 +111,7 @@ def go(trip: Trip) -> None:
     """Walk, in this process; pass it to a process that may die."""
     walk.BATCH_DOCUMENTS = trip.batch_documents
     OpenAIEmbedder.max_inputs = trip.inputs
-    killer = _Killer(trip)
-    if trip.point in HOOKS:
-        killer.hook(*HOOKS[trip.point])
+    killer = Killer(trip.point, trip.nth, trip.told)
     settings = settings_of(trip)
     # Retries without their waits, in the mode that the retrying library has for it.
     with (
@@ -123,7 +121,7 @@ def go(trip: Trip) -> None:
             settings, database=database, run_id=f"walk-{uuid4()}", observer=killer
         ) as router,
     ):
-        router.__dict__["workers"] = _Inline()
+        router.__dict__["workers"] = Inline()
         chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
         recipe = router.recipe(chunker)
         made = Walk(
@@ -144,28 +142,33 @@ def go(trip: Trip) -> None:
             pass
 
 
-class _Killer:
+class Killer:
     """Kills its process at the nth arrival at a point; knows what was in flight."""
 
-    def __init__(self, trip: Trip) -> None:
-        self._trip = trip
-        self._left = trip.nth
+    def __init__(self, point: str = "", nth: int = 1, told: str = "") -> None:
+        """As of `Trip`; where the point is a method's, the method is wrapped."""
+        self._point = point
+        self._told = told
+        self.left = nth
+        """Arrivals until it kills; 0 disarms it."""
         self._flying: set[str] = set()
         self._lock = threading.Lock()
+        if point in HOOKS:
+            self._hook(*HOOKS[point])
 
     def reached(self, point: str, call: PaidCall, hold: Hold | None) -> None:
         with self._lock:
             if hold is not None:
                 if point == "before_send":
                     self._flying.add(str(hold.entry_id))
-                if point == self._trip.point:
+                if point == self._point:
                     self._arrive()
                 if point in _ENDS_FLIGHT:
                     self._flying.discard(str(hold.entry_id))
-            elif point == self._trip.point:
+            elif point == self._point:
                 self._arrive()
 
-    def hook(self, owner: type, name: str, when: str) -> None:
+    def _hook(self, owner: type, name: str, when: str) -> None:
         method: Callable[..., Any] = getattr(owner, name)
 
         def wrapped(*arguments: Any, **named: Any) -> Any:
@@ -183,14 +186,14 @@ class _Killer:
             self._arrive()
 
     def _arrive(self) -> None:
-        self._left -= 1
-        if self._left == 0:
-            if self._trip.told:
-                Path(self._trip.told).write_text("\n".join(self._flying))
+        self.left -= 1
+        if self.left == 0:
+            if self._told:
+                Path(self._told).write_text("\n".join(self._flying))
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-class _Inline:
+class Inline:
     """Does at once what worker processes would do; they are not what is killed here."""
 
     def submit(self, task: Callable[..., Any], *arguments: Any) -> Future[Any]:

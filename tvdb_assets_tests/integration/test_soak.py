@@ -1,0 +1,358 @@
+"""Files come, change, move and go, services fail and processes are killed: the index follows.
+
+What belongs here: the course of a soak, what must hold at each moment of it, and its end: the
+same rows as of a fresh build, and nothing paid for twice without a reason that is on record.
+What does not: the files (`drifting`) and the processes (`soaking`).
+
+The clock is moved, so that hours and a midnight pass. A seed draws all that happens, but not how
+far a process has come when it is killed: so a failure comes back often, and not always. At full
+size there are more rounds and seeds, in both modes that pay::
+
+    python -m pytest tvdb_assets_tests/integration/test_soak.py --full -s
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tvdb_assets.correlation import part_of
+from tvdb_assets.storage.database import Database, prepare
+from tvdb_assets_tests.guard.books import check_counters, ledger_usd, rows, settle_by
+from tvdb_assets_tests.guard.processes import Crew
+from tvdb_assets_tests.integration.drifting import Drifting, clauses_of
+from tvdb_assets_tests.integration.soaking import (
+    COST,
+    INTAKE,
+    MAINTENANCE,
+    NIGHT,
+    RETRY,
+    RUNS,
+    Done,
+    Project,
+    Tags,
+    built,
+    do,
+    rows_of,
+)
+from tvdb_assets_tests.integration.test_walk_kills import check_nothing_is_half_shown
+from tvdb_assets_tests.integration.walking import ALL_POINTS
+from tvdb_assets_tests.paid_apis import FaultKind, RunningServer, running_server
+
+F = FaultKind
+_AWAY = (F.RATE_LIMITED_SECONDS, F.SERVER_ERROR, F.UNAVAILABLE, F.BAD_GATEWAY_HTML) + (
+    F.RESET_BEFORE_WORK,
+)
+_LOST = (F.RESET_AFTER_WORK, F.RESET_MID_BODY, F.SLOW)
+_UNUSABLE = (F.TRUNCATED_JSON, F.EMPTY_BODY, F.HTML_200)
+_MALFORMED = (F.ONE_TOO_FEW, F.MISSING_INDEX, F.DUPLICATED_INDEX, F.WRONG_DIMENSIONS)
+_FAULTS = {
+    "embeddings": (*_AWAY, *_LOST, *_UNUSABLE, *_MALFORMED),
+    "submit": (*_AWAY, *_LOST, *_UNUSABLE),
+    "poll": (*_AWAY, *_UNUSABLE),
+}
+_SLOW_SECONDS = 2.5
+"""More than the client waits."""
+_SPOILT = {fault.value for fault in (*_UNUSABLE, *_MALFORMED)}
+_QUIET_ROUNDS = 8
+TICKS, WORK = 0, 1
+"""Places in the crew: who evaluates ticks, and who executes runs."""
+
+
+class Soak:
+    """One project, with all that goes wrong drawn from a seed."""
+
+    def __init__(
+        self, seed: int, folder: Path, database: Database, server: RunningServer, crew: Crew
+    ) -> None:
+        """The two processes of the crew are waiting."""
+        self.draw = random.Random(seed)
+        self.database = database
+        self.server = server
+        self.files = Drifting(folder / "documents", self.draw)
+        mode = "hybrid" if seed % 2 else "real"
+        more = {"TVDB_HOURLY_RATE_LIMIT": "60"}
+        self.project = Project(
+            database.url, folder / "home", self.files.root, server.url, mode, more
+        )
+        self.crew = crew
+        self.in_flight: set[str] = set()
+        """Ledger entries that were open when the process was killed which works."""
+        self.counts: Counter[str] = Counter()
+        with database.transaction() as tx:
+            tx.execute(_NOTE_DELETIONS)
+        # Shortly before a midnight, which thus passes; not today's, as no clock is set back.
+        now = datetime.now(UTC)
+        midnight = (now + timedelta(days=2)).replace(hour=0, minute=0, second=0, microsecond=0)
+        self.project.forward((midnight - now).total_seconds() / 60 - 100)
+
+    def round(self) -> None:
+        """Files change, time passes, services fail, runs are asked for, and some are killed."""
+        draw = self.draw
+        self.counts["rounds"] += 1
+        self.files.change(draw.randint(2, 6))
+        minutes = draw.uniform(6, 40)
+        is_night = draw.random() < 0.15
+        self.project.forward(minutes)
+        self._weather()
+        asked = [*self._tick(COST), *self._tick(INTAKE), *(self._tick(NIGHT) if is_night else ())]
+        while asked:
+            asked = self._work(asked)
+
+    def _weather(self) -> None:
+        with self.server.lock:
+            faults = self.server.apis.faults
+            faults.clear()
+            for operation, kinds in _FAULTS.items():
+                severity = self.draw.choice((0.0, 0.1, 0.3, 0.6))
+                chosen = self.draw.sample(kinds, self.draw.randint(1, 4))
+                seconds = _SLOW_SECONDS if F.SLOW in chosen else self.draw.choice((0.05, 5.0))
+                rates = {kind: severity / len(chosen) for kind in chosen}
+                if F.SLOW in rates:
+                    rates[F.SLOW] /= 4
+                faults.set_rates(rates, operation=operation, seconds=seconds)
+
+    def _tick(self, what: str, *, kills: bool = True) -> list[Tags]:
+        """Evaluate one tick; now and then its process is killed, and nobody gets what it asked."""
+        missing = self.files.missing
+        self.crew.send(TICKS, self.project.errand(what))
+        self.counts["ticks"] += 1
+        if (
+            kills
+            and self.draw.random() < 0.07
+            and not self.crew.is_done(TICKS, self.draw.uniform(0, 0.5))
+        ):
+            self._killed(TICKS)
+            return []
+        done: Done = self.crew.answer(TICKS)
+        self.project.note(what, done)
+        if what == INTAKE:
+            self.files.looked(missing)
+        self.check()
+        return list(done.runs)
+
+    def _work(self, asked: list[Tags], *, kills: bool = True) -> list[Tags]:
+        """Execute these runs, while files change and ticks follow; returns what those asked for."""
+        draw = self.draw
+        point, nth = "", 1
+        if kills and draw.random() < 0.3:
+            point, nth = draw.choice(ALL_POINTS), draw.randint(1, 3)
+        errand = self.project.errand(RUNS, runs=tuple(asked), point=point, nth=nth)
+        self.crew.send(WORK, errand)
+        self.counts["runs"] += len(asked)
+        more: list[Tags] = []
+        if kills and draw.random() < 0.5:
+            self.crew.is_done(WORK, draw.uniform(0, 1))
+            self.files.change(draw.randint(1, 3))
+            more = self._tick(INTAKE)
+        is_to_die = kills and not point and draw.random() < 0.25
+        if is_to_die and not self.crew.is_done(WORK, draw.uniform(0, 1.5)):
+            self._killed(WORK)
+            return more
+        while not self.crew.is_done(WORK, 0.2):
+            self.check()
+        try:
+            self.crew.answer(WORK)
+        except EOFError:
+            self._killed(WORK)
+        self.check()
+        return more
+
+    def _killed(self, place: int) -> None:
+        """Kill a process, unless it killed itself; note what it had in flight; start another."""
+        self.crew.kill(place)
+        self.crew.replace(place)
+        self.counts["kills"] += 1
+        if place == WORK:
+            # A job that was noted is awaited by the next run.
+            open_now = rows(
+                self.database,
+                "SELECT entry_id::text FROM tvdb.cost_ledger"
+                " WHERE state = 'pending' AND job_id IS NULL",
+            )
+            self.in_flight |= {entry for (entry,) in open_now}
+
+    def check(self) -> None:
+        """What holds at each moment."""
+        self.counts["checks"] += 1
+        with self.server.lock:
+            billed = self.server.apis.dollars
+        assert ledger_usd(self.database) >= billed
+        check_nothing_is_half_shown(self.database)
+        assert self.files.wrong(self.shown()) == []
+
+    def shown(self) -> dict[str, frozenset[int]]:
+        """The clauses of each document in search, where all is real."""
+        found: dict[str, list[str]] = {}
+        for document, text, mode, is_degraded in rows(
+            self.database, "SELECT document, text, mode, is_degraded FROM tvdb.search_index"
+        ):
+            assert (mode, is_degraded) == ("real", False)
+            found.setdefault(document, []).append(text)
+        return {document: clauses_of(texts) for document, texts in found.items()}
+
+    def end(self) -> None:
+        """Fine weather, in which all is made up for; then what nobody needs is cut back."""
+        with self.server.lock:
+            self.server.apis.faults.clear()
+        self._settle()
+        left = {path for path, _ in self.unpublished()} - {"broken.pdf"}
+        self.counts["left alone until somebody asks"] = len(left)
+        if left:
+            self._job(RETRY)
+            self._settle()
+        left = {path for path, _ in self.unpublished()}
+        assert left == {"broken.pdf"}, self.rows_at(left)
+        self._job(MAINTENANCE, TVDB_CACHE_DAYS="0")
+
+    def rows_at(self, paths: Collection[str]) -> list[str]:
+        """All that is known of these documents, and of services, for who has to find out why."""
+        documents = rows(
+            self.database,
+            "SELECT to_jsonb(d)::text, tvdb.clock(), (SELECT json_agg(e ORDER BY event_id)::text"
+            " FROM tvdb.document_events e WHERE e.document_id = d.document_id)"
+            " FROM tvdb.documents d WHERE path = ANY(%s) OR container_id IN (SELECT document_id"
+            "   FROM tvdb.documents WHERE path = ANY(%s)) ORDER BY path",
+            list(paths),
+            list(paths),
+        )
+        services = rows(self.database, "SELECT service, state::text FROM tvdb.service_states")
+        return [*map(str, documents), *map(str, services)]
+
+    def unpublished(self) -> list[tuple[str, str]]:
+        """Documents that are not published: path, and the kind of their quarantine."""
+        return rows(
+            self.database,
+            "SELECT path, quarantine FROM tvdb.documents WHERE status <> 'published' ORDER BY 1",
+        )
+
+    def _settle(self) -> None:
+        """Let days pass until nothing is asked for any more."""
+        for _ in range(_QUIET_ROUNDS):
+            self.project.forward(24 * 60 + 1)
+            asked = [run for what in (COST, INTAKE, NIGHT) for run in self._tick(what, kills=False)]
+            if not asked:
+                return
+            self.counts["quiet rounds"] += 1
+            self._work(asked, kills=False)
+        raise AssertionError("something is due for ever")
+
+    def _job(self, what: str, **more: str) -> None:
+        """Run one of the jobs that people start."""
+        self.crew.send(
+            TICKS, replace(self.project, more={**self.project.more, **more}).errand(what)
+        )
+        self.crew.answer(TICKS)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """An odd seed is one of the mode hybrid."""
+    is_full = metafunc.config.getoption("--full")
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(1, 5) if is_full else (1,))
+
+
+@pytest.mark.timeout(1_800)
+def test_after_all_that_can_happen_the_index_is_that_of_a_fresh_build(
+    seed: int, database: Database, empty_url: str, tmp_path: Path, is_full: bool
+) -> None:
+    with running_server() as server, Crew(do, 2) as crew:
+        soak = Soak(seed, tmp_path, database, server, crew)
+        for _ in range(20 if is_full else 7):
+            soak.round()
+        soak.end()
+        lacking = soak.files.lacking(soak.shown())
+        assert lacking == [], soak.rows_at(lacking)
+        check_paid(soak)
+        print(f"seed {seed}:", dict(soak.counts))
+    prepare(empty_url)
+    with running_server() as server:
+        built(replace(soak.project, url=empty_url, home=tmp_path / "fresh", server=server.url))
+    made, wanted = rows_of(database.url), rows_of(empty_url)
+    for table, rows_wanted in wanted.items():
+        assert made[table] == rows_wanted, table
+
+
+def check_paid(soak: Soak) -> None:
+    """Each text, and each file, was paid for once; what was paid again is on record with why.
+
+    That is: an answer that was lost on the way, one that could not be used, one that was in
+    flight at a kill, or what was made of a text went with its last document before it came back.
+    """
+    database, apis = soak.database, soak.server.apis
+    answered = {
+        entry
+        for (entry,) in rows(
+            database,
+            "SELECT entry_id::text FROM tvdb.cost_ledger"
+            " WHERE operation = 'embed' AND (state, outcome) = ('posted', 'answered')"
+            # A job may wait for ever for a file that went before its text was fetched.
+            " UNION SELECT entry_id::text FROM tvdb.parse_jobs WHERE state <> 'failed'",
+        )
+    }
+    # An answer that came just as its reader gave up is lost by the ledger alone.
+    lost = {
+        entry
+        for (entry,) in rows(
+            database, "SELECT entry_id::text FROM tvdb.cost_ledger WHERE outcome = 'lost'"
+        )
+    }
+    faults = {request.request_id: request.fault for request in apis.requests}
+    kept: Counter[tuple[str, str]] = Counter()
+    for charge in apis.charges:
+        entry = str(part_of(charge.client_request_id or ""))
+        soak.counts[f"paid: {charge.operation}"] += len(charge.sha256)
+        if entry in answered:
+            kept.update((charge.operation, digest) for digest in charge.sha256)
+            continue
+        why = (
+            "lost"
+            if not charge.answered or entry in lost
+            else "unusable"
+            if faults[charge.request_id] in _SPOILT
+            else "in flight at a kill"
+            if entry in soak.in_flight
+            else "for nothing"
+        )
+        soak.counts[f"paid, {why}: {charge.operation}"] += len(charge.sha256)
+    came_back = Counter(
+        rows(database, "SELECT operation, encode(sha256, 'hex') FROM public.deleted")
+    )
+    for key, times in kept.items():
+        assert times <= 1 + came_back[key], key
+        soak.counts[f"distinct: {key[0]}"] += 1
+        soak.counts[f"paid, came back: {key[0]}"] += times - 1
+    for operation in ("embeddings", "parse"):
+        assert soak.counts[f"paid, for nothing: {operation}"] == 0, operation
+        again = ("lost", "unusable", "in flight at a kill", "came back")
+        assert soak.counts[f"paid: {operation}"] == soak.counts[f"distinct: {operation}"] + sum(
+            soak.counts[f"paid, {why}: {operation}"] for why in again
+        )
+    check_counters(database)
+    assert ledger_usd(database) >= apis.dollars
+    settle_by(database, apis.charges)
+    assert ledger_usd(database) == apis.dollars
+
+
+_NOTE_DELETIONS = """
+CREATE TABLE public.deleted (operation text NOT NULL, sha256 bytea NOT NULL);
+CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'embeddings' THEN
+        INSERT INTO public.deleted VALUES ('embeddings', OLD.text_sha256);
+    ELSE
+        INSERT INTO public.deleted VALUES ('parse', OLD.content_sha256);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER noted AFTER DELETE ON tvdb.embeddings FOR EACH ROW
+WHEN (NOT OLD.is_degraded) EXECUTE FUNCTION public.note();
+CREATE TRIGGER noted AFTER DELETE ON tvdb.parsed_documents FOR EACH ROW
+WHEN (NOT OLD.is_degraded) EXECUTE FUNCTION public.note()
+"""
