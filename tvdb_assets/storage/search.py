@@ -135,21 +135,23 @@ UPDATE tvdb.chunk_sets k SET has_words = true FROM taken t WHERE k.chunk_set_id 
 """
 
 # Any of the words may match, the rank says how many do: a question in plain language has
-# words that no document has. Words are compared by their stems.
+# words that no document has. Words are compared by their stems. What matches is found once, and
+# then looked up in the view: a planner that expects few rows would look for it again and again.
 _SEARCH = """
 WITH words AS (
     SELECT replace(plainto_tsquery('english', %(query)s)::text, '&', '|')::tsquery AS q
+), found AS MATERIALIZED (
+    SELECT chunk_id, w.words FROM tvdb.chunk_words w WHERE w.words @@ (SELECT q FROM words)
+    UNION ALL
+    SELECT chunk_id, made.words FROM (
+        SELECT chunk_id, to_tsvector('english', c.lead || c.text) AS words
+        FROM tvdb.chunk_sets k JOIN tvdb.chunks c USING (chunk_set_id)
+        WHERE NOT k.has_words OFFSET 0
+    ) made WHERE made.words @@ (SELECT q FROM words)
 ), by_words AS (
     SELECT chunk_id, row_number() OVER (ORDER BY rank DESC, chunk_id) AS place FROM (
-        SELECT chunk_id, ts_rank_cd(found.words, q, 1) AS rank
-        FROM words, LATERAL (
-            SELECT chunk_id, w.words FROM tvdb.chunk_words w
-            WHERE w.words @@ q
-            UNION ALL
-            SELECT chunk_id, to_tsvector('english', c.lead || c.text)
-            FROM tvdb.chunk_sets k JOIN tvdb.chunks c USING (chunk_set_id)
-            WHERE NOT k.has_words AND to_tsvector('english', c.lead || c.text) @@ q
-        ) found JOIN tvdb.search_index USING (chunk_id)
+        SELECT chunk_id, ts_rank_cd(found.words, (SELECT q FROM words), 1) AS rank
+        FROM found JOIN tvdb.search_index USING (chunk_id)
         ORDER BY rank DESC, chunk_id LIMIT %(most)s
     ) ranked
 ), by_vector AS (
