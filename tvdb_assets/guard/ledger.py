@@ -175,8 +175,10 @@ class Ledger:
                 tx.execute(
                     "UPDATE tvdb.budget_windows w SET requests = requests - 1"
                     " FROM tvdb.cost_ledger l WHERE l.entry_id = %s AND w.scope = l.service"
-                    " AND w.period = 'hour' AND w.starts_at = l.hour",
-                    (hold.entry_id,),
+                    " AND w.period = 'hour' AND w.starts_at = l.hour"
+                    # Not where the service was asked meanwhile and had billed it.
+                    " AND l.state = 'voided' AND l.outcome = %s",
+                    (hold.entry_id, outcome),
                 )
 
     def extend(self, tx: Connection, hold: Hold, job_id: str, request_id: str | None) -> None:

@@ -80,6 +80,21 @@ STEPS = st.lists(
 )
 
 
+def test_a_request_that_was_billed_counts_though_its_process_says_it_was_not_sent(
+    database: Database,
+) -> None:
+    now = [NOON]
+    ledger = Ledger(database, LIMITS, lambda: now[0])
+    hold = reserve(ledger, attempt(quantity=1))
+    assert hold is not None
+    now[0] += timedelta(minutes=30)
+    assert ledger.reconcile(partial(_cost, Decimal("0.1"))) == 1
+    ledger.void(hold, outcome="x", was_sent=False)
+    check_counters(database)
+    [(requests,)] = rows(database, "SELECT requests FROM tvdb.budget_windows WHERE period = 'hour'")
+    assert requests == 1
+
+
 @settings(
     max_examples=60,
     deadline=None,
