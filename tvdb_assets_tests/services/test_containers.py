@@ -70,6 +70,18 @@ def test_files_of_an_archive_by_names_that_point_nowhere() -> None:
     ]
 
 
+def test_an_entry_without_a_name_is_no_reason_to_fail() -> None:
+    nameless = zipfile.ZipInfo("x")
+    nameless.filename = ""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.md", "The first.")
+        archive.writestr(nameless, "The other.")
+    opened = _opened(buffer.getvalue(), "a.zip")
+    assert [content for _, content in opened] == [b"The first.", b"The other."]
+    assert all(member.name for member, _ in opened)
+
+
 def test_long_and_odd_names_stay_apart() -> None:
     names = MemberNames()
     long = "é" * 500

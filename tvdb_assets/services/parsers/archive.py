@@ -39,7 +39,7 @@ class Archive(BaseParser):
         with archive:
             for file in archive.infolist():
                 name = file.filename.replace("\\", "/")
-                if not (file.is_dir() or _is_link(file) or _is_system(name)):
+                if not (file.filename.endswith("/") or _is_link(file) or _is_system(name)):
                     yield Entry(name, partial(_read, archive, file))
 
 

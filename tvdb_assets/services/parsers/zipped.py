@@ -59,7 +59,8 @@ def identify(data: bytes) -> tuple[str | None, bool, str | None]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()[:_MEMBERS]
             kind = _kind(archive, members)
-            files = [member for member in members if not member.is_dir()]
+            # `ZipInfo.is_dir` fails on a damaged entry that has no name.
+            files = [member for member in members if not member.filename.endswith("/")]
             is_locked = [bool(file.flag_bits & 1) for file in files]
             # Of the files of an archive, each that is locked fails by itself.
             if any(is_locked) if kind is not None else all(is_locked) and files:
