@@ -24,12 +24,12 @@ class StandIn:
     base_url: str
     make_transport: Callable[[], httpx2.AsyncBaseTransport]
 
-    def http(self, timeout: float = 5.0) -> httpx2.AsyncClient:
+    def http(self, timeout: float = 30.0) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
             base_url=self.base_url, transport=self.make_transport(), timeout=timeout
         )
 
-    def openai(self, key: str = "sk-test", timeout: float = 5.0) -> AsyncOpenAI:
+    def openai(self, key: str = "sk-test", timeout: float = 30.0) -> AsyncOpenAI:
         http = self.http(timeout)
         return AsyncOpenAI(
             api_key=key, base_url=f"{self.base_url}/v1", http_client=http, max_retries=0,
@@ -37,7 +37,7 @@ class StandIn:
         )  # fmt: skip
 
     async def embed(
-        self, texts: Any, *, key: str = "sk-test", timeout: float = 5.0, **more: Any
+        self, texts: Any, *, key: str = "sk-test", timeout: float = 30.0, **more: Any
     ) -> Any:
         async with self.openai(key, timeout) as client:
             given = {"model": MODEL, "encoding_format": "base64", **more}
