@@ -27,7 +27,8 @@ from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.pipeline.partition_keys import path_from_key
 from tvdb_assets.redaction import is_private
 from tvdb_assets.services.health import ServiceHealth
-from tvdb_assets.services.router import PAID_SERVICES, ServiceRouter, limits_of
+from tvdb_assets.services.paid import PAID_SERVICES, limits_of
+from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, Settings, SwitchMode, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore

@@ -11,6 +11,7 @@ from pydantic import Field
 from tvdb_assets.assets.resources import ServiceRouterResource
 from tvdb_assets.automation.upkeep import Upkeep, counted
 from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.redaction import shown
 from tvdb_assets.storage.due import Reason
 from tvdb_assets.telemetry import DOCUMENTS_ASKED, tell
 
@@ -28,13 +29,14 @@ def _ask(
     context: dg.OpExecutionContext, config: RetryConfig, service_router: ServiceRouterResource
 ) -> None:
     with Upkeep.open(service_router.settings(), context.instance) as upkeep:
-        wanted = [known for name in config.documents for known in upkeep.registry.find(name)]
-        if config.documents and not wanted:
+        found = {name: upkeep.registry.find(name) for name in config.documents}
+        if unknown := [shown(name) for name, known in found.items() if not known]:
             raise ConfigurationError(
                 "document_unknown",
-                "There is none of the documents that were asked for.",
-                remedy="Use their paths as the partitions' page shows them.",
+                f"There is no document {', '.join(unknown)}; none was asked for.",
+                remedy="Use the names that the partitions' page shows.",
             )
+        wanted = [document for known in found.values() for document in known]
         asked = upkeep.due.want([d.document_id for d in wanted] if config.documents else None)
     _tell(context, f"{asked:,} documents are asked for.", asked)
 
@@ -46,7 +48,7 @@ def _ask_for_due(context: dg.OpExecutionContext, service_router: ServiceRouterRe
         upkeep.due.planning(),
     ):
         due = upkeep.plan(frozenset(Reason))
-        upkeep.due.want([document.document_id for document in due])
+        upkeep.due.want([document.document_id for document in due], forgives=False)
     told = ", ".join(f"{count:,} {reason}" for reason, count in counted(due).items())
     said = f"{len(due):,} documents are due: {told}." if due else "No document is due."
     _tell(context, said, len(due))

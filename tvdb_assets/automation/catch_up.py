@@ -38,7 +38,7 @@ def make_nightly_catch_up(cron: str) -> dg.ScheduleDefinition:
             upkeep.due.planning(),
         ):
             due = upkeep.plan(frozenset(Reason))
-            requests = upkeep.run_requests(due, "nightly_catch_up", most_runs=len(due) or 1)
+            requests = upkeep.run_requests(due, "nightly_catch_up", most_runs=None)
         yield from requests
         if not requests:
             yield dg.SkipReason("No document is due.")

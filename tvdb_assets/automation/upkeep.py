@@ -27,7 +27,8 @@ from tvdb_assets.models import SourceFile
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.pipeline.intake import compare
 from tvdb_assets.pipeline.partition_ranges import range_tags
-from tvdb_assets.services.router import PAID_SERVICES, ServiceRouter, limits_of
+from tvdb_assets.services.paid import PAID_SERVICES, limits_of
+from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.settings import Settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.deletion import Deletion
@@ -175,7 +176,7 @@ class Upkeep:
         due: Sequence[Due],
         requested_by: str,
         *,
-        most_runs: int = MOST_RUNS,
+        most_runs: int | None = MOST_RUNS,
         resumes: bool = False,
     ) -> list[dg.RunRequest]:
         """Runs for these documents, as few as hold them, and the note that they are asked for.
@@ -183,11 +184,12 @@ class Upkeep:
         Args:
             due: the documents.
             requested_by: the value of the runs' `TAG`.
-            most_runs: to ask for; the rest is due again.
+            most_runs: to ask for, the rest is due again; None asks for all.
             resumes: only what was left waiting is gone on with; see `runs`.
         """
         keys = [document.partition_key for document in due]
-        keys = keys[: self.settings.run_partitions * most_runs]
+        if most_runs is not None:
+            keys = keys[: self.settings.run_partitions * most_runs]
         requests = [
             # A schedule must tell its runs apart; no two requests are ever the same one.
             dg.RunRequest(run_key=new_run_id(), tags={**tags, TAG: requested_by})

@@ -18,7 +18,7 @@ from tvdb_assets.guard.ledger import Ledger
 from tvdb_assets.guard.limits import ALL, Kind, change, changes
 from tvdb_assets.guard.service_state import forgiven
 from tvdb_assets.guard.states import ServiceStates
-from tvdb_assets.services.router import PAID_SERVICES, limits_of
+from tvdb_assets.services.paid import PAID_SERVICES, limits_of
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.home import dagster_instance

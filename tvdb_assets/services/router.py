@@ -24,7 +24,6 @@ import httpx2
 
 from tvdb_assets.correlation import current, new_run_id
 from tvdb_assets.errors import BreakerError, TvdbError, UnavailableError, findable
-from tvdb_assets.guard.budget import Limits
 from tvdb_assets.guard.calls import Guard, Observer, Question
 from tvdb_assets.guard.gauges import publish
 from tvdb_assets.guard.ledger import Clock, Ledger
@@ -34,14 +33,13 @@ from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.pipeline.validation import validate
 from tvdb_assets.services.embedders.choice import embedder_in, embedder_of
 from tvdb_assets.services.embedders.local import LocalEmbedder
-from tvdb_assets.services.embedders.openai import SERVICE as OPENAI
 from tvdb_assets.services.embedders.openai import OpenAIEmbedder
 from tvdb_assets.services.embedders.protocol import Embedder, PaidEmbedder
 from tvdb_assets.services.embedders.stand_in import StandIn
 from tvdb_assets.services.embedding import Embedded, KeepVectors, PaidEmbedding, Text, embed_free
 from tvdb_assets.services.health import ServiceHealth, paid_health
-from tvdb_assets.services.llamaparse import SERVICE as LLAMAPARSE
 from tvdb_assets.services.llamaparse import LlamaParse
+from tvdb_assets.services.paid import PAID_SERVICES, is_paid, limits_of
 from tvdb_assets.services.paid_parsing import KeepText, PaidParsing
 from tvdb_assets.services.parsers import ocr
 from tvdb_assets.services.parsing import parser_fingerprint
@@ -56,9 +54,6 @@ from tvdb_assets.settings import ServiceMode, Settings
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.jobs import ParseJobs
 from tvdb_assets.tracing import Trace, trace_of
-
-PAID_SERVICES = (OPENAI, LLAMAPARSE)
-"""As the ledger names them."""
 
 
 class ServiceRouter:
@@ -114,7 +109,7 @@ class ServiceRouter:
         # A paid mode that can't work says so before any document is touched.
         if isinstance(self.embedder, OpenAIEmbedder):
             _ = self.embedder.price
-        self.paid_parser = LlamaParse(settings, transport) if _is_paid(self.parser_mode) else None
+        self.paid_parser = LlamaParse(settings, transport) if is_paid(self.parser_mode) else None
 
     # --- embedding
 
@@ -145,12 +140,12 @@ class ServiceRouter:
     @property
     def pays(self) -> bool:
         """Whether anything costs money in this run's modes."""
-        return self.pays_texts or _is_paid(self.parser_mode)
+        return self.pays_texts or is_paid(self.parser_mode)
 
     @property
     def pays_texts(self) -> bool:
         """Whether an embedding costs money in this run's mode."""
-        return _is_paid(self.embedder_mode)
+        return is_paid(self.embedder_mode)
 
     @staticmethod
     def may_stand_in(error: TvdbError, mode: ServiceMode) -> bool:
@@ -409,20 +404,3 @@ class ServiceRouter:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _is_paid(mode: ServiceMode) -> bool:
-    return mode in (ServiceMode.REAL, ServiceMode.HYBRID)
-
-
-def limits_of(settings: Settings) -> Limits:
-    """What may be spent, by the settings."""
-    services = {
-        OPENAI: settings.openai_daily_cost_limit,
-        LLAMAPARSE: settings.llamaparse_daily_cost_limit,
-    }
-    return Limits(
-        daily_usd=settings.daily_cost_limit,
-        hourly_requests=settings.hourly_rate_limit,
-        service_daily_usd={k: v for k, v in services.items() if v is not None},
-    )

@@ -115,13 +115,21 @@ class WorkerPool:
         with self._submit_lock:
             if self._closed:
                 raise RuntimeError("the worker pool is closed")
-            early = self._early.pop((fn, args), None) if self._early else None
-            if early is not None:
+            if (early := self._begun(fn, args)) is not None:
                 return early
             if not self._threads:
                 self._start_threads()
             self._tasks.put((future, fn, args))
         return future
+
+    def _begun(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> Future[Any] | None:
+        """The future of a task that was begun early, which is given once."""
+        if not self._early:
+            return None
+        try:
+            return self._early.pop((fn, args), None)
+        except TypeError:
+            return None  # What can't be hashed was not begun early.
 
     def submit_early(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> None:
         """Begin what will be submitted: `submit` of the same task gets this one's future.

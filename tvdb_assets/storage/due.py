@@ -175,18 +175,25 @@ class DueDocuments:
                 (list(partition_keys),),
             )
 
-    def want(self, document_ids: Sequence[int] | None = None) -> int:
-        """Ask for documents by hand, or with None for all that failed; returns how many.
+    def want(self, document_ids: Sequence[int] | None = None, *, forgives: bool = True) -> int:
+        """Ask for documents by hand; returns how many.
 
-        One in quarantine leaves it, and its attempts count from the start.
+        Args:
+            document_ids: which; None is all that failed.
+            forgives: one in quarantine leaves it, and its attempts count from the start.
         """
         with self._database.transaction() as tx:
             return tx.execute(
-                "UPDATE tvdb.documents SET wanted_at = tvdb.clock(), quarantine = NULL,"
-                " attempts = 0, requested_at = NULL WHERE gone_at IS NULL"
+                "UPDATE tvdb.documents SET wanted_at = tvdb.clock(), requested_at = NULL,"
+                " quarantine = CASE WHEN %(forgives)s THEN NULL ELSE quarantine END,"
+                " attempts = CASE WHEN %(forgives)s THEN 0 ELSE attempts END"
+                " WHERE gone_at IS NULL"
                 " AND CASE WHEN %(ids)s::bigint[] IS NULL THEN status = 'failed'"
                 "   ELSE document_id = ANY(%(ids)s) END",
-                {"ids": None if document_ids is None else list(document_ids)},
+                {
+                    "ids": None if document_ids is None else list(document_ids),
+                    "forgives": forgives,
+                },
             ).rowcount
 
     @contextmanager

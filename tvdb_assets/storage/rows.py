@@ -26,7 +26,8 @@ class DocumentRow:
     sha256: bytes | None
     status: str
     recipe: str = ""
-    disposition: str | None = None
+    quarantine: str | None = None
+    """Why it is not tried again by itself, if it failed."""
     failed_stage: str | None = None
     error_code: str | None = None
     error_message: str | None = None
@@ -39,7 +40,7 @@ class DocumentRow:
 
 
 ROW = (
-    "document_id, partition_key, source, path, size, etag, sha256, status, recipe, disposition,"
+    "document_id, partition_key, source, path, size, etag, sha256, status, recipe, quarantine,"
     " failed_stage, error_code, error_message, error_remedy, wanted_at IS NOT NULL AS is_wanted,"
     " container_id, member"
 )

@@ -67,7 +67,7 @@ def _parse(
     # says that the walk has ended.
     with suppress(TvdbError, RuntimeError):
         for source, prefixes in places:
-            known = registry.known(source.root)
+            known = registry.listed(source.root)
             for file in source.list(prefixes):
                 if stopped.is_set() or count == 0:
                     return

@@ -218,9 +218,7 @@ class MemberWalk:
 
 
 def _is_settled(row: DocumentRow, recipes: Collection[str]) -> bool:
-    return (
-        row.status == "failed" and row.disposition == Disposition.TERMINAL and row.recipe in recipes
-    )
+    return row.quarantine is not None and row.recipe in recipes
 
 
 def in_batches(members: Sequence[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:

@@ -21,7 +21,8 @@ from tvdb_assets.guard.prices import Price
 from tvdb_assets.services.embedders.openai import SERVICE as OPENAI
 from tvdb_assets.services.embedders.openai import OpenAIEmbedder
 from tvdb_assets.services.llamaparse import SERVICE as LLAMAPARSE
-from tvdb_assets.services.router import PAID_SERVICES, ServiceRouter
+from tvdb_assets.services.paid import PAID_SERVICES
+from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.storage.pending import Pending, pending
 from tvdb_assets.storage.source import Source
 from tvdb_assets.walk.estimating import Estimating

@@ -62,6 +62,13 @@ def test_a_task_that_was_begun_early_is_done_once_and_given_once(
     assert _error(pool, tasks.die, signal.SIGKILL).code == "parser_crashed"
 
 
+def test_a_task_whose_arguments_have_no_hash_is_done_beside_those_that_were_begun_early(
+    pool: WorkerPool, tmp_path: Path
+) -> None:
+    pool.submit_early(tasks.add_line, str(tmp_path / "lines"))
+    assert pool.submit(tasks.echo, ["a list"]).result(_WAIT) == ["a list"]
+
+
 def test_a_worker_is_recycled_after_its_tasks() -> None:
     with WorkerPool(workers=1, tasks_per_worker=2) as pool:
         ids = [pool.submit(tasks.process_id).result(_WAIT) for _ in range(4)]

@@ -105,6 +105,37 @@ def test_a_member_fails_alone_and_its_file_says_which(paid: Paid, shelf: Shelf) 
     assert attempts == 2
 
 
+def test_a_member_that_killed_its_worker_is_tried_again_and_then_left_alone(
+    paid: Paid, shelf: Shelf
+) -> None:
+    """Its code is terminal, and yet another time may go well; see `storage.due`."""
+    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
+    shelf.walk(**FREE)
+
+    def left(attempts: int) -> None:
+        with paid.database.transaction() as tx:
+            tx.execute(
+                "UPDATE tvdb.documents SET error_code = 'parser_crashed', quarantine = NULL,"
+                " attempts = %s, next_attempt_at = tvdb.clock() WHERE path = 'a.zip!/bad.pdf'",
+                (attempts,),
+            )
+
+    left(attempts=1)
+    shelf.walk(["a.zip"], **FREE)
+    ends = "SELECT attempts, error_code, quarantine FROM tvdb.documents WHERE path LIKE '%%bad.pdf'"
+    assert paid.rows(ends) == [(2, "corrupt", "terminal")], "it was tried again"
+    shelf.walk(["a.zip"], **FREE)
+    assert paid.rows(ends)[0][0] == 3, "the whole file was asked for"
+    left(attempts=3)
+    with paid.database.transaction() as tx:
+        tx.execute("UPDATE tvdb.documents SET quarantine = 'poison' WHERE path = 'a.zip!/bad.pdf'")
+        tx.execute("UPDATE tvdb.documents SET etag = '' WHERE path = 'a.zip'")
+    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "new.md": "# New\n\nText.\n"}))
+    shelf.walk(**FREE)
+    assert paid.rows(ends) == [(3, "parser_crashed", "poison")], "it is left alone"
+    assert "a.zip!/new.md" in shelf.shown()
+
+
 def test_a_changed_file_makes_only_the_members_that_changed(paid: Paid, shelf: Shelf) -> None:
     shelf.write("a.zip", packed(**LETTERS))
     shelf.walk()
