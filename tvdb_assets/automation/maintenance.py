@@ -70,4 +70,5 @@ def make_nightly_maintenance(cron: str) -> dg.ScheduleDefinition:
         cron_schedule=cron,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Cuts back what grows, and refreshes the index.",
     )

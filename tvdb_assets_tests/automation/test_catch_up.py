@@ -16,8 +16,8 @@ from tvdb_assets.definitions import defs
 from tvdb_assets_tests.automation.project import TEXTS, Project
 from tvdb_assets_tests.paid_router import Paid, Shelf
 
-# Dagster itself still asks pydantic by the old name, and calls the old names of its own.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+# Dagster itself still asks pydantic by the old name.
+pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
 
 
 def test_the_night_takes_what_is_stale_and_what_dagster_does_not_show(

@@ -14,8 +14,8 @@ from tvdb_assets.storage.deletion import Deletion
 from tvdb_assets.storage.due import DueDocuments
 from tvdb_assets_tests.automation.project import TEXTS, Project
 
-# Dagster itself still asks pydantic by the old name, and calls the old names of its own.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+# Dagster itself still asks pydantic by the old name.
+pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
 
 
 def test_files_that_come_change_move_and_go_are_followed_by_few_runs(project: Project) -> None:

@@ -8,8 +8,8 @@ import pytest
 from tvdb_assets.definitions import defs
 from tvdb_assets_tests.automation.project import TEXTS, Project
 
-# Dagster itself still asks pydantic by the old name, and calls the old names of its own.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+# Dagster itself still asks pydantic by the old name.
+pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
 
 
 def test_maintenance_cuts_dagsters_log_back_and_its_view_of_partitions_stays(
