@@ -8,6 +8,7 @@ runs of the same assets that the UI and schedules run.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -18,7 +19,7 @@ from tvdb_assets import errors
 from tvdb_assets.assets.launching import TOLD_TAG, observe
 from tvdb_assets.assets.resources import ServiceRouterResource
 from tvdb_assets.automation.partitions import IN_PROCESS_TAG
-from tvdb_assets.automation.upkeep import Upkeep
+from tvdb_assets.automation.upkeep import PlannedRun, Upkeep
 from tvdb_assets.correlation import new_run_id
 from tvdb_assets.definitions import defs
 from tvdb_assets.errors import SourceError, TvdbError
@@ -95,6 +96,7 @@ def execute(
         on_run: called with each run's id before it starts.
         on_outlook: called before all runs if they cost more than is left of the budget.
     """
+    planned = ExitStack()
     with upkeep.due.planning():
         upkeep.registry.touch(made.touched)
         upkeep.registry.change(made.changed)
@@ -102,7 +104,9 @@ def execute(
         keys += [document.partition_key for document in made.stale]
         runs = upkeep.runs(keys)
         upkeep.due.request(keys)
-    run_ids = _run_all(instance, keys, runs, on_run, on_outlook)
+        planned.enter_context(upkeep.due.planned())
+    with planned:
+        run_ids = _run_all(instance, keys, runs, on_run, on_outlook)
     # Last, so that a file that was moved finds its text and vectors under the old name.
     upkeep.deletion.forget([document.document_id for document in made.gone])
     with upkeep.due.planning():
@@ -128,20 +132,23 @@ def catch_up(
         on_run: called with each run's id before it starts.
         on_outlook: called before all runs if they cost more than is left of the budget.
     """
+    planned = ExitStack()
     with upkeep.due.planning():
         due = upkeep.plan(reasons)
         keys = [document.partition_key for document in due]
         runs = upkeep.runs(keys)
         upkeep.due.request(keys)
-    on_start(due)
-    _run_all(instance, keys, runs, on_run, on_outlook)
+        planned.enter_context(upkeep.due.planned())
+    with planned:
+        on_start(due)
+        _run_all(instance, keys, runs, on_run, on_outlook)
     return due
 
 
 def _run_all(
     instance: dg.DagsterInstance,
     keys: Sequence[str],
-    runs: Sequence[Mapping[str, str]],
+    runs: Sequence[PlannedRun],
     on_run: Callable[[str], None],
     on_outlook: Callable[[Outlook], None],
 ) -> list[str]:
@@ -153,7 +160,7 @@ def _run_all(
         observe(instance, outlook)
         on_outlook(outlook)
     told = {TOLD_TAG: outlook.words() if outlook is not None else ""}
-    return [run(instance, {**tags, **told}, on_run) for tags in runs]
+    return [run(instance, {**planned.tags, **told}, on_run) for planned in runs]
 
 
 def run(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from tvdb_assets.assets.resources import ServiceRouterResource
-from tvdb_assets.automation.upkeep import Upkeep
+from tvdb_assets.automation.upkeep import MOST_RUNS, Upkeep
 from tvdb_assets.models import Stage
 from tvdb_assets.storage.due import Reason
 
@@ -38,7 +38,9 @@ def make_nightly_catch_up(cron: str) -> dg.ScheduleDefinition:
             upkeep.due.planning(),
         ):
             due = upkeep.plan(frozenset(Reason))
-            requests = upkeep.run_requests(due, "nightly_catch_up", most_runs=None)
+            # Beside a command partitions can't be moved, and might take a run each.
+            most_runs = MOST_RUNS if upkeep.due.is_planned() else None
+            requests = upkeep.run_requests(due, "nightly_catch_up", most_runs=most_runs)
         yield from requests
         if not requests:
             yield dg.SkipReason("No document is due.")

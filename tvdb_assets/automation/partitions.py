@@ -118,11 +118,11 @@ class DocumentPartitions:
 
     def ranges(
         self, wanted: Sequence[str], most: int, *, under_way: Collection[str]
-    ) -> list[tuple[str, str]]:
-        """As few ranges as hold just these partitions: first and last key of each.
+    ) -> list[list[str]]:
+        """As few ranges as hold just these partitions: the keys of each, in Dagster's order.
 
         Partitions that lie apart are moved behind all others, in the order of ``wanted``; not
-        those that a run needs where they are.
+        those that a run needs where they are, and none while a command has runs before it.
 
         Args:
             wanted: partition keys, the most urgent first.
@@ -135,7 +135,8 @@ class DocumentPartitions:
         free = [key for key in asked if key not in under_way]
         found = partition_ranges(ordered, set(asked), most)
         storage = self._instance.event_log_storage
-        if len(found) > -(-len(asked) // most) and isinstance(storage, BatchingEventLogStorage):
+        are_many = len(found) > -(-len(asked) // most)
+        if are_many and isinstance(storage, BatchingEventLogStorage) and not self._due.is_planned():
             storage.move_partitions_to_end(NAME, free)
             found = partition_ranges(self._instance.get_dynamic_partitions(NAME), set(asked), most)
         return found
@@ -146,7 +147,7 @@ class DocumentPartitions:
         A run takes a range by its first and last key: without one of them it could not start.
         """
         removed = deletion.removed_partitions()
-        if not removed:
+        if not removed or self._due.is_planned():
             return
         under_way = self.under_way()
         free = [key for key in removed if key not in under_way]

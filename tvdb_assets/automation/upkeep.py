@@ -69,6 +69,16 @@ class TakenIn:
         return f"In the source: {found}." if found else "Nothing changed in the source."
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """A run that is to be asked for."""
+
+    keys: Sequence[str]
+    """Its partitions, in Dagster's order."""
+    tags: Mapping[str, str]
+    """By which Dagster knows them, and the backfill that it counts for."""
+
+
 class Upkeep:
     """What documents need, for one instance and database; hold `planning` while using it."""
 
@@ -190,16 +200,18 @@ class Upkeep:
         keys = [document.partition_key for document in due]
         if most_runs is not None:
             keys = keys[: self.settings.run_partitions * most_runs]
-        requests = [
+        runs = self.runs(keys, resumes=resumes)
+        asked = runs[:most_runs]
+        later = {key for run in runs[len(asked) :] for key in run.keys}
+        self.due.request([key for key in keys if key not in later])
+        return [
             # A schedule must tell its runs apart; no two requests are ever the same one.
-            dg.RunRequest(run_key=new_run_id(), tags={**tags, TAG: requested_by})
-            for tags in self.runs(keys, resumes=resumes)[:most_runs]
+            dg.RunRequest(run_key=new_run_id(), tags={**run.tags, TAG: requested_by})
+            for run in asked
         ]
-        self.due.request(keys)
-        return requests
 
-    def runs(self, keys: Sequence[str], *, resumes: bool = False) -> list[dict[str, str]]:
-        """The tags of as few runs as hold just these partitions, bounded by the settings.
+    def runs(self, keys: Sequence[str], *, resumes: bool = False) -> list[PlannedRun]:
+        """As few runs as hold just these partitions, bounded by the settings.
 
         A document that waits in a backfill is made by a run that counts for it.
 
@@ -227,9 +239,9 @@ class Upkeep:
             ]
         groups.append(({}, set(wanted).difference(*grouped)))
         return [
-            {**range_tags(first, last), **tags}
+            PlannedRun(neighbours, {**range_tags(neighbours), **tags})
             for tags, group in groups
-            for first, last in self.partitions.ranges(
+            for neighbours in self.partitions.ranges(
                 [key for key in wanted if key in group],
                 self.settings.run_partitions,
                 under_way=under_way,

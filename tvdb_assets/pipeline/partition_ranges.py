@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 
-def partition_ranges(
-    ordered: Sequence[str], wanted: Collection[str], most: int
-) -> list[tuple[str, str]]:
-    """Neighbours in Dagster's order of partitions that are all wanted: first and last of each.
+def partition_ranges(ordered: Sequence[str], wanted: Collection[str], most: int) -> list[list[str]]:
+    """Neighbours in Dagster's order of partitions that are all wanted: the keys of each range.
 
     A run takes a range of partitions, so this makes as few runs as ranges allow.
 
@@ -21,25 +19,22 @@ def partition_ranges(
         wanted: keys to cover, and no others.
         most: most keys in a range.
     """
-    ranges: list[tuple[str, str]] = []
-    length = 0
-    for before, key in zip(("", *ordered), ordered, strict=False):
-        if key not in wanted:
-            length = 0
-        elif length in (0, most) or before not in wanted:
-            ranges.append((key, key))
-            length = 1
-        else:
-            ranges[-1] = (ranges[-1][0], key)
-            length += 1
+    ranges: list[list[str]] = []
+    is_apart = True
+    for key in ordered:
+        if key in wanted:
+            if is_apart or len(ranges[-1]) == most:
+                ranges.append([])
+            ranges[-1].append(key)
+        is_apart = key not in wanted
     return ranges
 
 
-def range_tags(first: str, last: str) -> dict[str, str]:
-    """The tags by which Dagster knows the partitions of a run."""
-    if first == last:
-        return {"dagster/partition": first}
+def range_tags(keys: Sequence[str]) -> dict[str, str]:
+    """The tags by which Dagster knows the partitions of a run, which are neighbours."""
+    if len(keys) == 1:
+        return {"dagster/partition": keys[0]}
     return {
-        "dagster/asset_partition_range_start": first,
-        "dagster/asset_partition_range_end": last,
+        "dagster/asset_partition_range_start": keys[0],
+        "dagster/asset_partition_range_end": keys[-1],
     }

@@ -29,6 +29,8 @@ MIN_SERVER = 140_000
 MIN_PGVECTOR = (0, 8, 0)
 """halfvec came with 0.7, iterative index scans (filtered search that fills its k) with 0.8."""
 _CONNECT_SECONDS = 10
+_KEEPALIVE_SECONDS = 60
+"""Firewalls between clouds forget a silent connection after 4 minutes or more."""
 
 
 def project_home(settings: Settings) -> Path:
@@ -88,7 +90,12 @@ class Database:
             max_size=max_connections,
             open=False,
             timeout=_CONNECT_SECONDS,
-            kwargs={"connect_timeout": _CONNECT_SECONDS, "application_name": "tvdb"},
+            kwargs={
+                "connect_timeout": _CONNECT_SECONDS,
+                # A session that only holds a lock is silent for as long as a run takes.
+                "keepalives_idle": _KEEPALIVE_SECONDS,
+                "application_name": "tvdb",
+            },
             configure=register_vector,
         )
         self._is_open = False

@@ -40,6 +40,7 @@ NOTHING_DUE = (
 )
 """Set of a document whose walk has ended."""
 _PLANNING = int.from_bytes(b"tvdbplan", "big")
+_PLANNED = _PLANNING + 1
 _RUN_NAMESPACE = 0x7472 << 48  # "tr": keeps these advisory locks apart from those of documents
 
 
@@ -125,6 +126,23 @@ class DueDocuments:
             finally:
                 session.execute("SELECT pg_advisory_unlock(%s)", (_PLANNING,))
 
+    @contextmanager
+    def planned(self) -> Iterator[None]:
+        """Let others see that runs are to follow which Dagster does not know of yet.
+
+        Their ranges name partitions, which must stay where they are; enter it in `planning`.
+        """
+        with self._database.session() as session:
+            session.execute("SELECT pg_advisory_lock_shared(%s)", (_PLANNED,))
+            try:
+                yield
+            finally:
+                session.execute("SELECT pg_advisory_unlock_shared(%s)", (_PLANNED,))
+
+    def is_planned(self) -> bool:
+        """Whether any process is in `planned`."""
+        return bool(self._locked([_PLANNED]))
+
     def find(
         self,
         recipe: str,
@@ -157,6 +175,8 @@ class DueDocuments:
                     "changed": windows.changed,
                     "now": windows.now,
                     "lasts": REQUEST_LASTS,
+                    # A command's last run may start hours after it was planned.
+                    "is_planned": self.is_planned(),
                     "reasons": [reason.value for reason in reasons],
                     "order": [reason.value for reason in Reason],
                     "is_healing": is_healing,
@@ -209,15 +229,19 @@ class DueDocuments:
     def alive(self, run_ids: Sequence[str]) -> set[str]:
         """Which of these runs a process is working on."""
         by_key = {_run_key(run_id): run_id for run_id in run_ids}
+        return {by_key[key] for key in self._locked(list(by_key))}
+
+    def _locked(self, keys: Sequence[int]) -> list[int]:
+        """Those of these advisory locks that any process holds."""
         with self._database.transaction() as tx:
             rows: list[tuple[Any, ...]] = tx.execute(
                 "SELECT k FROM unnest(%s::bigint[]) k WHERE EXISTS (SELECT FROM pg_locks l"
-                " WHERE l.locktype = 'advisory' AND l.objsubid = 1"
+                " WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted"
                 " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
                 " AND (l.classid::bigint << 32 | l.objid::bigint) = k)",
-                (list(by_key),),
+                (list(keys),),
             ).fetchall()
-        return {by_key[row[0]] for row in rows}
+        return [row[0] for row in rows]
 
 
 def schedule_attempts(tx: Connection, document_ids: Sequence[int]) -> None:
@@ -280,7 +304,8 @@ SELECT f.document_id, f.partition_key, f.source, f.path, n.reason, f.run_id FROM
 ) n
 JOIN tvdb.documents f ON f.partition_key = n.partition_key AND f.container_id IS NULL
 WHERE f.gone_at IS NULL
-  AND coalesce(f.requested_at < tvdb.clock() - %(lasts)s::interval, true)
+  AND (f.requested_at IS NULL
+    OR f.requested_at < tvdb.clock() - %(lasts)s::interval AND NOT %(is_planned)s)
 ORDER BY CASE
     WHEN EXISTS (SELECT FROM tvdb.chunk_sets k WHERE k.document_id = f.document_id) THEN 0
     WHEN EXISTS (SELECT FROM tvdb.parsed_documents p WHERE p.document_id = f.document_id)

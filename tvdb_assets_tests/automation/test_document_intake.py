@@ -9,9 +9,12 @@ import dagster as dg
 import pytest
 
 from tvdb_assets.automation.partitions import IN_PROCESS_TAG, DocumentPartitions
+from tvdb_assets.automation.upkeep import Upkeep
 from tvdb_assets.definitions import defs
+from tvdb_assets.settings import load_settings
 from tvdb_assets.storage.deletion import Deletion
-from tvdb_assets.storage.due import DueDocuments
+from tvdb_assets.storage.due import INTAKE, DueDocuments
+from tvdb_assets.storage.source import Source
 from tvdb_assets_tests.automation.project import TEXTS, Project
 
 # Dagster itself still asks pydantic by the old name.
@@ -122,6 +125,40 @@ def test_the_partition_of_a_deleted_document_stays_while_a_run_waits_to_start(
     project.instance.delete_run(run.run_id)
     partitions.drop_removed(deletion)
     assert "0.md" not in project.instance.get_dynamic_partitions("documents")
+
+
+def test_partitions_stay_where_they_are_while_a_command_has_runs_before_it(
+    project: Project,
+) -> None:
+    project.run(project.tick())
+    due = DueDocuments(project.database)
+    before = list(project.instance.get_dynamic_partitions("documents"))
+    project.write("0.md", "# Note 0\n\nIt reads otherwise now.\n")
+    project.write("5.md", "# Note 5\n\nIt reads otherwise now, too.\n")
+    (project.documents / "3.md").unlink()
+    with due.planned():
+        requests = project.tick()
+        assert len(requests) == 2, "as they lie apart, and may not be moved"
+        assert project.tick() == []
+        assert project.instance.get_dynamic_partitions("documents") == before
+    project.run(requests)
+    assert project.tick() == []
+    assert project.instance.get_dynamic_partitions("documents") == [
+        key for key in before if key != "3.md"
+    ]
+
+
+def test_what_one_tick_has_no_run_for_is_asked_for_at_the_next(project: Project) -> None:
+    project.run(project.tick())
+    for name in ("0.md", "2.md", "4.md"):
+        project.write(name, "# Note\n\nIt reads otherwise now.\n")
+    covered: list[str] = []
+    with Upkeep.open(load_settings(), project.instance) as upkeep, upkeep.due.planned():
+        upkeep.take_in(Source.open(str(project.documents)), most=10)
+        for _ in range(4):
+            due = upkeep.plan(INTAKE)
+            covered += project.covered(upkeep.run_requests(due, "test", most_runs=1))
+    assert sorted(covered) == ["0.md", "2.md", "4.md"], "one a tick, and none twice"
 
 
 def test_a_run_whose_process_is_gone_holds_nothing_back(project: Project) -> None:

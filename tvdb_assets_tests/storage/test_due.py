@@ -173,6 +173,22 @@ def test_a_request_keeps_a_document_from_being_asked_for_again_until_it_lapses(
     assert due(database) == {"a.md": Reason.MISSING}
 
 
+def test_a_request_does_not_lapse_while_a_command_has_runs_before_it(
+    database: Database, later: Later
+) -> None:
+    register(database, "a.md")
+    work = DueDocuments(database)
+    work.request(["a.md"])
+    later(timedelta(hours=5))
+    with work.planned(), work.planned():
+        assert work.is_planned()
+        assert due(database) == {}
+        register(database, "b.md")
+        assert due(database) == {"b.md": Reason.MISSING}
+    assert not work.is_planned()
+    assert due(database) == {"a.md": Reason.MISSING, "b.md": Reason.MISSING}
+
+
 def test_nearly_finished_comes_first_and_then_the_oldest(database: Database) -> None:
     old, new, parsed = register(database, "old.md", "new.md", "parsed.md")
     del old, new
