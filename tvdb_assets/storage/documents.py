@@ -22,7 +22,7 @@ from psycopg.types.json import Jsonb
 from tvdb_assets.models import Heading, ParsedDocument, Provenance, Stage
 from tvdb_assets.storage.database import Connection, Database
 from tvdb_assets.storage.deletion import LOCK_NAMESPACE
-from tvdb_assets.storage.due import NOTHING_DUE, schedule_attempts
+from tvdb_assets.storage.due import end_walk, schedule_attempts
 from tvdb_assets.storage.members import MemberStore
 from tvdb_assets.storage.rows import (
     ROW,
@@ -30,6 +30,7 @@ from tvdb_assets.storage.rows import (
     Failure,
     NewChunkSet,
     NewParse,
+    Seen,
     StoredChunkSet,
     StoredParse,
 )
@@ -250,20 +251,11 @@ class DocumentStore:
                         )
         return stored
 
-    def mark_advanced(self, document_ids: Sequence[int], stage: Stage) -> None:
+    def mark_advanced(self, document_ids: Sequence[int], stage: Stage, seen: Seen) -> None:
         """Note that a stage before the last went well; what is published stays so."""
+        ids = list(document_ids)
         with self._database.transaction() as tx:
-            mark(tx, list(document_ids), "advanced", stage, run_id=self.run_id, recipe=self._recipe)
-
-    def record_contents(self, contents: Mapping[int, tuple[int, str, bytes]]) -> None:
-        """Note what was read of each document: its size in bytes, etag and sha256."""
-        rows = [(size, etag, sha, i) for i, (size, etag, sha) in contents.items()]
-        with self._database.transaction() as tx, tx.cursor() as cursor:
-            cursor.executemany(
-                "UPDATE tvdb.documents SET size = %s, etag = %s, sha256 = %s"
-                " WHERE document_id = %s",
-                rows,
-            )
+            mark(tx, ids, "advanced", stage, seen, run_id=self.run_id, recipe=self._recipe)
 
     def clock(self) -> datetime:
         """Now, by the clock of the budget's windows."""
@@ -272,26 +264,26 @@ class DocumentStore:
         assert row is not None
         return row[0]
 
-    def record_failures(self, failures: Sequence[Failure], began_at: datetime) -> None:
+    def record_failures(self, failures: Sequence[Failure], seen: Seen) -> None:
         """Note why documents failed, or wait; what is published of them stays.
 
         Args:
             failures: one for each document.
-            began_at: by the budget's clock, when work on them began. What comes after it may be
-                what they wait for: a refusal is noted later than it was made.
+            seen: by the walk. What came after it began may be what they wait for: a refusal is
+                noted later than it was made.
         """
         with self._database.transaction() as tx, tx.cursor() as cursor:
+            end_walk(tx, [f.document_id for f in failures], seen)
             cursor.executemany(
                 "UPDATE tvdb.documents SET status = %s, failed_stage = %s, error_code = %s,"
                 " error_message = %s, error_remedy = %s, disposition = %s,"
                 " attempts = attempts + %s, recipe = %s, run_id = %s, updated_at = now(),"
-                f" deferred_at = CASE WHEN %s THEN %s::timestamptz END, {NOTHING_DUE}"
-                " WHERE document_id = %s",
+                " deferred_at = CASE WHEN %s THEN %s::timestamptz END WHERE document_id = %s",
                 [
                     (f.outcome, f.stage.value, f.error.code, f.error.message, f.error.remedy)
                     + (f.error.disposition.value, int(f.outcome == "failed"))
                     + ("" if f.is_behind else f.limits + self._recipe,)
-                    + (self.run_id, f.outcome == "deferred", began_at, f.document_id)
+                    + (self.run_id, f.outcome == "deferred", seen.began_at, f.document_id)
                     for f in failures
                 ],
             )
@@ -313,6 +305,7 @@ def mark(
     documents: list[int],
     outcome: str,
     stage: Stage,
+    seen: Seen,
     *,
     run_id: str,
     recipe: str,
@@ -334,11 +327,11 @@ def mark(
     # What an early stage did says nothing about what is published, and who made it.
     degraded = "is_degraded" if outcome == "advanced" else "%(is_degraded)s"
     made_by = "recipe" if outcome == "advanced" else "%(recipe)s"
+    end_walk(tx, documents, seen)
     tx.execute(
         f"UPDATE tvdb.documents d SET status = {status}, is_degraded = {degraded},"
         " failed_stage = NULL, error_code = NULL, error_message = NULL, error_remedy = NULL,"
         f" disposition = NULL, deferred_at = NULL, attempts = 0, recipe = {made_by},"
-        f" {NOTHING_DUE},"
         " run_id = %(run)s, updated_at = now() WHERE document_id = ANY(%(documents)s)",
         {"is_degraded": is_degraded, "recipe": recipe, "run": run_id, "documents": documents},
     )

@@ -22,6 +22,7 @@ from typing import Any
 from psycopg.rows import class_row
 
 from tvdb_assets.storage.database import Connection, Database
+from tvdb_assets.storage.rows import Seen
 
 REQUEST_LASTS = timedelta(minutes=10)
 """From asking for a run to its being on record, which takes seconds; more if the asker died."""
@@ -34,11 +35,6 @@ MOST_ATTEMPTS = 8
 FIRST_RETRY = timedelta(minutes=5)
 """Until the second attempt; each further distance is four times the one before."""
 LONGEST_RETRY = timedelta(days=1)
-NOTHING_DUE = (
-    "quarantine = NULL, next_attempt_at = NULL, is_changed = false, requested_at = NULL,"
-    " wanted_at = NULL"
-)
-"""Set of a document whose walk has ended."""
 _PLANNING = int.from_bytes(b"tvdbplan", "big")
 _PLANNED = _PLANNING + 1
 _RUN_NAMESPACE = 0x7472 << 48  # "tr": keeps these advisory locks apart from those of documents
@@ -242,6 +238,37 @@ class DueDocuments:
                 (list(keys),),
             ).fetchall()
         return [row[0] for row in rows]
+
+
+def end_walk(tx: Connection, document_ids: Sequence[int], seen: Seen) -> None:
+    """Note what a walk read of documents, and that nothing is due of them.
+
+    In the transaction that says how it ended. What was changed or asked for meanwhile stays due.
+    """
+    # In order, as whoever locks many documents does.
+    tx.execute(
+        "SELECT FROM tvdb.documents WHERE document_id = ANY(%s)"
+        " ORDER BY document_id FOR NO KEY UPDATE",
+        (list(document_ids),),
+    )
+    read = [seen.read.get(i, (None, None)) for i in document_ids]
+    tx.execute(
+        "UPDATE tvdb.documents d SET size = coalesce(n.size, d.size),"
+        " etag = coalesce(n.etag, d.etag), sha256 = coalesce(n.sha256, d.sha256),"
+        # One that was noted meanwhile has another etag, and is found by that at the next look.
+        " is_changed = is_changed AND n.etag IS NULL,"
+        " wanted_at = CASE WHEN wanted_at > %s THEN wanted_at END,"
+        " quarantine = NULL, next_attempt_at = NULL, requested_at = NULL"
+        " FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bytea[])"
+        " AS n(document_id, size, etag, sha256) WHERE d.document_id = n.document_id",
+        (
+            seen.began_at,
+            list(document_ids),
+            [file.size if file is not None else None for file, _ in read],
+            [file.etag if file is not None else None for file, _ in read],
+            [sha256 for _, sha256 in read],
+        ),
+    )
 
 
 def schedule_attempts(tx: Connection, document_ids: Sequence[int]) -> None:

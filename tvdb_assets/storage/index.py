@@ -21,7 +21,7 @@ from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.storage.database import Connection, Database
 from tvdb_assets.storage.deletion import not_gone
 from tvdb_assets.storage.documents import mark, provenance_row
-from tvdb_assets.storage.rows import StoredChunkSet
+from tvdb_assets.storage.rows import Seen, StoredChunkSet
 from tvdb_assets.storage.search import index_words
 from tvdb_assets.storage.switching import Indexes
 
@@ -248,9 +248,9 @@ class IndexStore:
         self,
         index_id: int,
         sets: Sequence[StoredChunkSet],
+        seen: Seen | None,
         *,
         is_degraded: bool = False,
-        is_aside: bool = False,
     ) -> set[int]:
         """Show these sets in an index and drop what they replace, in one transaction.
 
@@ -259,9 +259,9 @@ class IndexStore:
         Args:
             index_id: the index.
             sets: each made by its chunker, with all its vectors in its space.
+            seen: by the walk; None if this is not the index that the run is about, and so says
+                nothing about how the walk of the documents ended.
             is_degraded: a stand-in made something of them; then nothing real is replaced.
-            is_aside: it is not the index that the run is about, and so says nothing about how
-                the walk of the documents ended.
 
         Returns:
             The ids of the documents whose published set changed.
@@ -288,12 +288,13 @@ class IndexStore:
             ).fetchall()
             self._drop_replaced(tx, index_id, sets)
             self._make_first(tx, index_id)
-            if not is_aside:
+            if seen is not None:
                 mark(
                     tx,
                     documents,
                     "degraded" if is_degraded else "published",
                     Stage.EMBEDDINGS,
+                    seen,
                     run_id=self.run_id,
                     recipe=self._recipe,
                     is_degraded=is_degraded,

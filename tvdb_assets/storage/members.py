@@ -14,8 +14,8 @@ from tvdb_assets.models import Member, Stage
 from tvdb_assets.pipeline.member_paths import member_path
 from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.deletion import delete_documents
-from tvdb_assets.storage.due import NOTHING_DUE
-from tvdb_assets.storage.rows import ROW, DocumentRow, Failure
+from tvdb_assets.storage.due import end_walk
+from tvdb_assets.storage.rows import ROW, DocumentRow, Failure, Seen
 
 
 class MemberStore:
@@ -104,7 +104,7 @@ class MemberStore:
             if rows:
                 delete_documents(tx, [row[0] for row in rows])
 
-    def shut(self, failures: Sequence[Failure]) -> None:
+    def shut(self, failures: Sequence[Failure], seen: Seen) -> None:
         """Note of what is inside of containers that could not be opened why it was not made.
 
         What is published of it stays. None of it is due by itself any more: it is walked when
@@ -114,10 +114,12 @@ class MemberStore:
         with self._database.transaction() as tx:
             for failure in failures:
                 if failure.document_id in held:
+                    inside = [row[0] for row in tx.execute(_INSIDE, (failure.document_id,))]
+                    end_walk(tx, inside, seen)
                     tx.execute(
                         _SHUT,
                         {
-                            "id": failure.document_id,
+                            "inside": inside,
                             "stage": failure.stage.value,
                             "code": failure.error.code,
                             "message": "What it is inside of failed: " + failure.error.message,
@@ -127,12 +129,13 @@ class MemberStore:
                         },
                     )
 
-    def settle(self, container_id: int, stage: Stage, *, has_text: bool) -> None:
+    def settle(self, container_id: int, stage: Stage, seen: Seen, *, has_text: bool) -> None:
         """Note that a container and all of its members went well, up to ``stage``.
 
         Args:
             container_id: the container.
             stage: the last one that was walked.
+            seen: by the walk.
             has_text: it is published by itself too, as a mail is. What has none is published
                 when its members are, and whatever it published before it was a container goes.
         """
@@ -151,13 +154,13 @@ class MemberStore:
                 tx.execute(
                     "DELETE FROM tvdb.parsed_documents WHERE document_id = %s", (container_id,)
                 )
+            end_walk(tx, [container_id], seen)
             tx.execute(
                 "UPDATE tvdb.documents d SET status = CASE WHEN EXISTS (SELECT FROM"
                 "     tvdb.documents m WHERE m.container_id = d.document_id"
                 "     AND m.status <> 'published') THEN 'registered' ELSE 'published' END,"
                 " failed_stage = NULL, error_code = NULL, error_message = NULL,"
                 " error_remedy = NULL, disposition = NULL, deferred_at = NULL, attempts = 0,"
-                f" {NOTHING_DUE},"
                 " recipe = coalesce(%s, recipe), run_id = %s, updated_at = now()"
                 " WHERE document_id = %s",
                 (self.recipe if stage is Stage.EMBEDDINGS else None, self._run_id, container_id),
@@ -170,19 +173,22 @@ class MemberStore:
 
 
 _OUTCOMES = {Stage.EMBEDDINGS: "published"}
-# Its failure may pass with that of its file, so it is not terminal, and yet not due by itself.
-_SHUT = f"""
+_INSIDE = """
 WITH RECURSIVE inside AS (
-    SELECT document_id FROM tvdb.documents WHERE container_id = %(id)s
+    SELECT document_id FROM tvdb.documents WHERE container_id = %s
     UNION SELECT d.document_id FROM tvdb.documents d JOIN inside i
         ON d.container_id = i.document_id
-), quiet AS (
-    UPDATE tvdb.documents SET recipe = %(recipe)s, {NOTHING_DUE}
-    WHERE document_id IN (SELECT document_id FROM inside) AND status = 'published'
+) SELECT document_id FROM inside
+"""
+# Its failure may pass with that of its file, so it is not terminal, and yet not due by itself.
+_SHUT = """
+WITH quiet AS (
+    UPDATE tvdb.documents SET recipe = %(recipe)s
+    WHERE document_id = ANY(%(inside)s) AND status = 'published'
 )
-UPDATE tvdb.documents SET {NOTHING_DUE.replace("quarantine = NULL", "quarantine = 'terminal'")},
-    status = 'failed', failed_stage = %(stage)s, error_code = %(code)s,
-    error_message = %(message)s, error_remedy = %(remedy)s, disposition = 'transient',
-    deferred_at = NULL, recipe = %(recipe)s, run_id = %(run)s, updated_at = now()
-WHERE document_id IN (SELECT document_id FROM inside) AND status <> 'published'
+UPDATE tvdb.documents SET quarantine = 'terminal', status = 'failed',
+    failed_stage = %(stage)s, error_code = %(code)s, error_message = %(message)s,
+    error_remedy = %(remedy)s, disposition = 'transient', deferred_at = NULL,
+    recipe = %(recipe)s, run_id = %(run)s, updated_at = now()
+WHERE document_id = ANY(%(inside)s) AND status <> 'published'
 """

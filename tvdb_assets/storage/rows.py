@@ -6,11 +6,12 @@ statements (`documents`, `index`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from tvdb_assets.errors import Disposition, TvdbError
-from tvdb_assets.models import Chunk, ParsedDocument, Stage
+from tvdb_assets.models import Chunk, ParsedDocument, SourceFile, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,17 @@ class NewChunkSet:
     document_id: int
     fingerprint: str
     chunks: Sequence[Chunk]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a walk knew of its documents: whatever came later is not done with its end."""
+
+    began_at: datetime
+    """By the budget's clock, when work on them began."""
+    read: Mapping[int, tuple[SourceFile, bytes | None]]
+    """By document id, of those whose bytes were asked for: as the source had it, and the sha256;
+    None where they could not be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ class Beside:
         await preparing.finish(aside, _STAGES)
         await indexing.embed_aside(recipe.embedder, recipe.index.space_id, aside, claim)
         ready = sets_of([t for t in aside if t.is_walking])
-        await asyncio.to_thread(self._index.publish, recipe.index.index_id, ready, is_aside=True)
+        await asyncio.to_thread(self._index.publish, recipe.index.index_id, ready, None)
         return {
             t.row.document_id: for_one(t.error, "In the index that search reads: ")
             for t in aside

@@ -20,7 +20,7 @@ from tvdb_assets.services.embedders.protocol import Embedder, PaidEmbedder
 from tvdb_assets.services.embedding import Text, Vectors
 from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.storage.index import IndexStore, MissingText
-from tvdb_assets.storage.rows import StoredChunkSet
+from tvdb_assets.storage.rows import Seen, StoredChunkSet
 from tvdb_assets.walk.traveller import Traveller
 
 FREE_TEXTS = 1_024
@@ -185,15 +185,15 @@ class Indexing:
                     seconds=round(seconds * share, 4),
                 )
 
-    def publish(self, batch: Sequence[Traveller]) -> None:
+    def publish(self, batch: Sequence[Traveller], seen: Seen) -> None:
         """Show the documents that are complete, each in the space that its vectors are in."""
         ready = [t for t in batch if t.is_walking]
         real = [t for t in ready if not t.is_degraded]
-        changed = self._index.publish(self.index_id, sets_of(real))
+        changed = self._index.publish(self.index_id, sets_of(real), seen)
         degraded = [t for t in ready if t.is_degraded]
         if degraded and self._stand_in_ids is not None:
             changed |= self._index.publish(
-                self._stand_in_ids[1], sets_of(degraded), is_degraded=True
+                self._stand_in_ids[1], sets_of(degraded), seen, is_degraded=True
             )
         for t in ready:
             t.note(Stage.EMBEDDINGS, unchanged=t.row.document_id not in changed)

@@ -144,6 +144,7 @@ class Preparing:
                 t.fail(Stage.EMBEDDINGS, _not_made("chunks"))
 
     def _read(self, t: Traveller) -> None:
+        t.source = SourceFile(t.row.path, t.row.size, t.row.etag)
         if t.member is not None:
             if t.member.error is not None:
                 t.fail(Stage.PARSED_DOCUMENTS, t.member.error)

@@ -44,6 +44,7 @@ class Traveller:
     member: Member | None = None
     """Where it is a member that its container has just listed."""
     source: SourceFile | None = None
+    """As it was when its bytes were asked for."""
     content_sha256: bytes | None = None
     fingerprint: str = ""
     data: bytes | None = None

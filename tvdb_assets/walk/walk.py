@@ -25,7 +25,7 @@ from tvdb_assets.redaction import shown
 from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.index import IndexStore
-from tvdb_assets.storage.rows import Failure
+from tvdb_assets.storage.rows import Failure, Seen
 from tvdb_assets.storage.source import Source
 from tvdb_assets.walk.beside import Beside
 from tvdb_assets.walk.indexing import Indexing
@@ -188,17 +188,21 @@ class Walk:
             if t.error is None and (t.holds is not None or t.is_listed):
                 await self._inside.walk(t, inside, stages, through)
                 t.data = None
+        seen = Seen(
+            trip.began_at,
+            {t.row.document_id: (t.source, t.content_sha256) for t in batch if t.source},
+        )
         if indexing is not None:
             # What search reads comes first, also where money runs out.
             behind = await self._beside.take_along(batch, indexing, trip.claim)
             await indexing.embed(batch, trip.claim)
-            await asyncio.to_thread(indexing.publish, batch)
+            await asyncio.to_thread(indexing.publish, batch, seen)
             _fail_behind(batch, behind)
             self.embedded_texts = indexing.embedded_texts
             self.cached_texts = indexing.cached_texts
         if self._router.pays:
             await asyncio.to_thread(self._note_costs, batch)
-        await asyncio.to_thread(self._record, batch, stages, trip.began_at)
+        await asyncio.to_thread(self._record, batch, stages, seen)
         results = [result for t in batch for result in t.results(stages)]
         self._spans.batch(results, began, prepared, time_ns())
         if self._router.trace.is_on:
@@ -232,9 +236,7 @@ class Walk:
                     **{f"paid_{cost.unit}s": cost.units} if cost.unit else {},
                 )
 
-    def _record(
-        self, batch: Sequence[Traveller], stages: frozenset[Stage], began_at: datetime
-    ) -> None:
+    def _record(self, batch: Sequence[Traveller], stages: frozenset[Stage], seen: Seen) -> None:
         """Write how each document ended; what was published stands."""
         last = max(stages, key=list(Stage).index)
         ended = [t for t in batch if t.error is None]
@@ -245,13 +247,6 @@ class Walk:
             if t.members is not None and (verdict := t.members.verdict(t.row.path)) is not None:
                 t.fail(verdict[1], verdict[0])
                 t.is_behind = t.members.is_behind
-        self._store.record_contents(
-            {
-                t.row.document_id: (t.source.size, t.source.etag, t.content_sha256)
-                for t in batch
-                if t.source is not None and t.content_sha256 is not None
-            }
-        )
         failures = [
             Failure(
                 *(t.row.document_id, t.failed_at, t.error, t.is_behind),
@@ -260,7 +255,7 @@ class Walk:
             for t in batch
             if t.error is not None and t.failed_at is not None
         ]
-        self._store.record_failures(failures, began_at)
+        self._store.record_failures(failures, seen)
         if Stage.PARSED_DOCUMENTS in stages:
             opened = {t.row.document_id for t in batch if t.members is not None}
             self._store.members.shut(
@@ -268,18 +263,19 @@ class Walk:
                     f
                     for f in failures
                     if f.stage is Stage.PARSED_DOCUMENTS and f.document_id not in opened
-                ]
+                ],
+                seen,
             )
         if last is not Stage.EMBEDDINGS:
             advanced = [
                 t.row.document_id for t in batch if t.error is None and t.parsed_id is not None
             ]
-            self._store.mark_advanced(advanced, last)
+            self._store.mark_advanced(advanced, last, seen)
         for t in ended:
             if t.members is not None and t.error is None:
                 t.is_degraded = t.is_degraded or t.members.is_degraded
                 self._store.members.settle(
-                    t.row.document_id, last, has_text=t.parsed_id is not None
+                    t.row.document_id, last, seen, has_text=t.parsed_id is not None
                 )
 
 

@@ -15,7 +15,7 @@ from tvdb_assets.storage.database import Database
 from tvdb_assets.storage.documents import DocumentStore, mark
 from tvdb_assets.storage.due import REQUEST_LASTS, DueDocuments, Reason, Windows
 from tvdb_assets.storage.registry import Registry
-from tvdb_assets.storage.rows import Failure
+from tvdb_assets.storage.rows import Failure, Seen
 
 RECIPE = "of now"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -52,16 +52,24 @@ def fail(database: Database, document_id: int, error: TvdbError, times: int = 1)
         store = DocumentStore(fresh, "run-1", RECIPE)
         for _ in range(times):
             store.record_failures(
-                [Failure(document_id, Stage.PARSED_DOCUMENTS, error)], store.clock()
+                [Failure(document_id, Stage.PARSED_DOCUMENTS, error)], Seen(store.clock(), {})
             )
 
 
 def publish(
-    database: Database, document_id: int, recipe: str = RECIPE, *, is_degraded: bool = False
+    database: Database,
+    document_id: int,
+    recipe: str = RECIPE,
+    *,
+    is_degraded: bool = False,
+    seen: Seen | None = None,
 ) -> None:
+    if seen is None:
+        read = {document_id: (SourceFile("x.md", 1, "1"), None)}
+        seen = Seen(DocumentStore(database, "run-1").clock(), read)
     with database.transaction() as tx:
         mark(
-            tx, [document_id], "published", Stage.EMBEDDINGS,
+            tx, [document_id], "published", Stage.EMBEDDINGS, seen,
             run_id="run-1", recipe=recipe, is_degraded=is_degraded,
         )  # fmt: skip
 
@@ -187,6 +195,41 @@ def test_a_request_does_not_lapse_while_a_command_has_runs_before_it(
         assert due(database) == {"b.md": Reason.MISSING}
     assert not work.is_planned()
     assert due(database) == {"a.md": Reason.MISSING, "b.md": Reason.MISSING}
+
+
+def test_what_is_changed_or_asked_for_beside_a_walk_stays_due(database: Database) -> None:
+    before, after, unread, asked = register(database, "b.md", "a.md", "u.md", "w.md")
+    registry = Registry(database)
+    file = SourceFile("x.md", 1, "1")
+    seen = Seen(
+        DocumentStore(database, "run-1").clock(),
+        {document_id: (file, bytes(32)) for document_id in (before, after, asked)},
+    )
+    changed = SourceFile("x.md", 7, "2")
+    registry.change([(before, changed), (unread, changed)])
+    DueDocuments(database).want([asked])
+    for document_id in (before, after, unread, asked):
+        publish(database, document_id, seen=seen)
+    registry.change([(after, changed)])
+    # The etag of what was read is back: the next look at the source finds the other one.
+    known = registry.known("/s")
+    assert known["b.md"].etag == "1"
+    assert due(database) == {
+        "a.md": Reason.CHANGED,
+        "u.md": Reason.CHANGED,
+        "w.md": Reason.WANTED,
+    }
+    assert {name for name in known if known[name].sha256 is None} == {"u.md"}
+
+
+def test_a_change_that_could_not_be_read_is_tried_again_as_a_failure(database: Database) -> None:
+    [document] = register(database, "a.md")
+    file = SourceFile("a.md", 7, "2")
+    Registry(database).change([(document, file)])
+    store = DocumentStore(database, "run-1", RECIPE)
+    failure = Failure(document, Stage.PARSED_DOCUMENTS, may_pass())
+    store.record_failures([failure], Seen(store.clock(), {document: (file, None)}))
+    assert due(database) == {}, "until its next attempt"
 
 
 def test_nearly_finished_comes_first_and_then_the_oldest(database: Database) -> None:

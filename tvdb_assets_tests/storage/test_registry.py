@@ -9,9 +9,10 @@ import pytest
 from tvdb_assets.errors import Disposition, TvdbError
 from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.storage.database import Database
-from tvdb_assets.storage.documents import DocumentStore, Failure
+from tvdb_assets.storage.documents import DocumentStore
 from tvdb_assets.storage.due import DueDocuments, Reason, Windows
 from tvdb_assets.storage.registry import Registry
+from tvdb_assets.storage.rows import Failure, Seen
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = DAY + timedelta(hours=10)
@@ -25,7 +26,7 @@ def due(database: Database, code: str, since: datetime, *, changed: datetime = C
     [known] = registry.find("a.md")
     error = TvdbError(code, "It waits.", remedy="Wait.", disposition=Disposition.DEFERRED)
     store = DocumentStore(database, "run-1")
-    store.record_failures([Failure(known.document_id, Stage.EMBEDDINGS, error)], since)
+    store.record_failures([Failure(known.document_id, Stage.EMBEDDINGS, error)], Seen(since, {}))
     found = DueDocuments(database).find(
         "", Windows(DAY, HOUR, changed, NOW), reasons=frozenset({Reason.DEFERRED})
     )
