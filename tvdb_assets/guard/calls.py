@@ -27,7 +27,7 @@ from tvdb_assets.guard.door import Door
 from tvdb_assets.guard.failures import CallFailed, Charge
 from tvdb_assets.guard.journal import Happening, Journal, Sent
 from tvdb_assets.guard.ledger import Attempt, Hold, Ledger
-from tvdb_assets.guard.limiter import RateLimits
+from tvdb_assets.guard.limiter import Allowance
 from tvdb_assets.guard.paid import POINTS, Answer, Observer, PaidCall, Question, Transaction
 from tvdb_assets.guard.service_state import abandoned, answered, failed
 from tvdb_assets.guard.states import ServiceStates
@@ -169,7 +169,7 @@ class Guard:
             await self._door.record(question.service, caller, failed(question.account, failure))
             raise
         await self.journal.asked(question, part, began, answer)
-        await self._door.record(question.service, caller, answered(RateLimits()))
+        await self._door.record(question.service, caller, answered(Allowance()))
         return answer.value
 
     def _retrying(self, tries: Tries) -> AsyncIterable[stamina.Attempt]:
@@ -231,7 +231,7 @@ class Guard:
         await self._door.record(
             call.service,
             str(hold.entry_id),
-            answered(answer.limits, call.account, (answer.quantity or 0) / call.counted),
+            answered(answer.allowance, call.account, (answer.quantity or 0) / call.counted),
         )
         self._reached("recorded", call, hold)
         return answer.value

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from tvdb_assets.errors import TvdbError, causes_of, link
-from tvdb_assets.guard.limiter import RateLimits
+from tvdb_assets.guard.limiter import Allowance
 
 
 class Kind(StrEnum):
@@ -53,7 +53,7 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
         retry_after: float | None = None,
         status: int | None = None,
         request_id: str | None = None,
-        limits: RateLimits | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         super().__init__(f"{kind}: {error.code}")
         self.kind = kind
@@ -64,12 +64,16 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
         """Seconds, where the service asked for it."""
         self.status = status
         self.request_id = request_id
-        self.limits = limits or RateLimits()
+        self.allowance = allowance or Allowance()
         """As told in the answer's headers."""
 
     def __reduce__(self) -> tuple[object, ...]:
         rest = (self.charge, self.was_sent, self.retry_after, self.status, self.request_id)
-        return _rebuild, (self.kind, self.error, (*rest, self.limits)), {"causes": causes_of(self)}
+        return (
+            _rebuild,
+            (self.kind, self.error, (*rest, self.allowance)),
+            {"causes": causes_of(self)},
+        )
 
     def __setstate__(self, state: dict[str, Any] | None) -> None:
         link(self, (state or {}).get("causes", ()))
@@ -78,9 +82,9 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
 def _rebuild(
     kind: Kind,
     error: TvdbError,
-    rest: tuple[Charge, bool, float | None, int | None, str | None, RateLimits],
+    rest: tuple[Charge, bool, float | None, int | None, str | None, Allowance],
 ) -> CallFailed:
-    charge, was_sent, retry_after, status, request_id, limits = rest
+    charge, was_sent, retry_after, status, request_id, allowance = rest
     return CallFailed(
         kind,
         error,
@@ -89,5 +93,5 @@ def _rebuild(
         retry_after=retry_after,
         status=status,
         request_id=request_id,
-        limits=limits,
+        allowance=allowance,
     )

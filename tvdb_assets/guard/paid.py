@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 import psycopg
 
 from tvdb_assets.guard.ledger import Hold
-from tvdb_assets.guard.limiter import RateLimits
+from tvdb_assets.guard.limiter import Allowance
 from tvdb_assets.guard.prices import Price
 from tvdb_assets.tracing import Operation
 
@@ -71,7 +71,7 @@ class Answer(Generic[T]):
     quantity: int | None = None
     """Units that the service billed; None posts the bound."""
     request_id: str | None = None
-    limits: RateLimits = field(default_factory=RateLimits)
+    allowance: Allowance = field(default_factory=Allowance)
     """As told in the answer's headers."""
     job_id: str | None = None
     """Of work that goes on, and is billed when it is done: the hold stays pending."""

@@ -14,7 +14,7 @@ from tvdb_assets.errors import RateError, RefusedError
 from tvdb_assets.guard import breaker, limiter
 from tvdb_assets.guard.breaker import Breaker
 from tvdb_assets.guard.failures import CallFailed, Kind
-from tvdb_assets.guard.limiter import Limiter, RateLimits
+from tvdb_assets.guard.limiter import Allowance, Limiter
 
 REFUSED_SECONDS = 900.0
 """How long a service that refused key, quota or model is left alone, with the same account."""
@@ -111,7 +111,7 @@ def pass_breaker(caller: str) -> Callable[[ServiceState, float], tuple[ServiceSt
     return transition
 
 
-def answered(limits: RateLimits, account: str = "", ratio: float = 1.0) -> Change:
+def answered(told: Allowance, account: str = "", ratio: float = 1.0) -> Change:
     def change(state: ServiceState, now: float, caller: str) -> ServiceState:
         if ratio > state.ratio(account):
             state = replace(state, ratios={**state.ratios, account: min(ratio, _HIGHEST_RATIO)})
@@ -119,7 +119,7 @@ def answered(limits: RateLimits, account: str = "", ratio: float = 1.0) -> Chang
         return replace(
             state,
             breaker=breaker.answered(state.breaker, caller),
-            limiter=limiter.learned(state.limiter, limits),
+            limiter=limiter.learned(state.limiter, now, told),
             refusal=None,
             answered_at=now if is_news else state.answered_at,
         )
@@ -156,7 +156,7 @@ def failed(account: str, failure: CallFailed) -> Change:
             until = now + REFUSED_SECONDS
             refusal = Refusal(error.code, error.message, error.remedy, account, until)
             state = replace(state, refusal=refusal)
-        known = limiter.learned(state.limiter, failure.limits)
+        known = limiter.learned(state.limiter, now, failure.allowance)
         if failure.retry_after is not None:
             known = limiter.blocked(known, now, failure.retry_after)
         return replace(state, limiter=known)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tvdb_assets.guard.limiter import (
-    BURST_SECONDS,
+    BUCKET_SECONDS,
+    Allowance,
     Limiter,
     RateLimits,
     admit,
@@ -21,7 +22,7 @@ ARRIVALS = st.lists(
 
 
 @given(ARRIVALS, st.integers(1, 600), st.integers(5_000, 100_000))
-def test_no_stretch_of_time_holds_more_than_its_share_and_a_burst(
+def test_no_stretch_of_time_holds_more_than_its_share_and_a_bucket(
     arrivals: list[tuple[float, int]], per_minute: int, tokens_per_minute: int
 ) -> None:
     limiter = Limiter(RateLimits(per_minute, tokens_per_minute))
@@ -35,11 +36,10 @@ def test_no_stretch_of_time_holds_more_than_its_share_and_a_burst(
     for first in range(len(sent)):
         tokens = 0
         for last in range(first, len(sent)):
-            seconds = sent[last][0] - sent[first][0]
-            # A place is due when those before it are through: the last one itself comes on top.
-            assert last - first <= per_minute / 60 * (seconds + BURST_SECONDS) + 1e-6
-            assert tokens <= tokens_per_minute / 60 * (seconds + BURST_SECONDS) + 1e-3
             tokens += sent[last][1]
+            seconds = sent[last][0] - sent[first][0] + BUCKET_SECONDS
+            assert last - first + 1 <= per_minute / 60 * seconds + 1e-6
+            assert tokens <= tokens_per_minute / 60 * seconds + 1e-3
 
 
 @given(ARRIVALS, st.floats(0, 120))
@@ -76,15 +76,38 @@ def test_without_a_known_limit_nobody_waits(now: float, tokens: int) -> None:
 
 
 def test_what_a_service_does_not_tell_stays_as_it_was() -> None:
-    limiter = learned(Limiter(), RateLimits(60, 1_000))
-    assert learned(limiter, RateLimits()) is limiter
-    assert learned(limiter, RateLimits(tokens_per_minute=500)).limits == RateLimits(60, 500)
+    limiter = learned(Limiter(), 0.0, Allowance(RateLimits(60, 1_000)))
+    assert learned(limiter, 7.0, Allowance()) == limiter
+    told = Allowance(RateLimits(tokens_per_minute=500))
+    assert learned(limiter, 7.0, told).limits == RateLimits(60, 500)
+
+
+def test_what_others_have_used_is_waited_for() -> None:
+    limits = RateLimits(600, 60_000)
+    limiter = Limiter(limits)
+    for _ in range(3):
+        limiter, wait, _ = admit(limiter, 100.0, 10_000, patience=0)
+        assert wait == 0
+    # The service has seen one of the three; that is no news, nor is the age of its answer.
+    assert learned(limiter, 100.5, Allowance(limits, 599, 50_000)) == limiter
+    limiter = learned(limiter, 100.5, Allowance(limits, 400, 5_000))
+    limiter, wait, _ = admit(limiter, 100.5, 10_000, patience=60)
+    assert wait == pytest.approx(5)
+    _, wait, _ = admit(limiter, 200.0, 60_000, patience=0)
+    assert wait == 0, "it is full again"
+
+
+def test_what_is_left_of_a_longer_window_holds_nobody_up() -> None:
+    # Some services tell the requests of a day by the same names.
+    limits = RateLimits(requests_per_minute=14_400)
+    limiter = learned(Limiter(), 100.0, Allowance(limits, requests_left=1))
+    _, wait, _ = admit(limiter, 100.0, 10, patience=0)
+    assert wait == 0
 
 
 def test_the_arithmetic_of_a_minute() -> None:
-    # 6 requests a minute are one in 10 seconds; 10 seconds' worth, and the one due, go at once.
     limiter, waits = Limiter(RateLimits(requests_per_minute=6)), []
-    for _ in range(5):
+    for _ in range(9):
         limiter, wait, _ = admit(limiter, 100.0, 0, patience=60)
         waits.append(wait)
-    assert waits == [0, 0, 10, 20, 30]
+    assert waits == [0, 0, 0, 0, 0, 0, 10, 20, 30]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tvdb_assets.errors import BreakerError, EmbeddingError, UnavailableError
 from tvdb_assets.guard.failures import CallFailed, Charge, Kind
-from tvdb_assets.guard.limiter import RateLimits
+from tvdb_assets.guard.limiter import Allowance, RateLimits
 from tvdb_assets.guard.tries import BreakerOpen, Tries
 
 ERROR = UnavailableError("service_unavailable", "It is not available.", remedy="Wait.")
@@ -76,7 +76,7 @@ def test_failures_pickle_whole() -> None:
         retry_after=1.5,
         status=429,
         request_id="req_1",
-        limits=RateLimits(60, 1_000),
+        allowance=Allowance(RateLimits(60, 1_000)),
     )
     copy = pickle.loads(pickle.dumps(error))
     assert {k: v for k, v in vars(copy).items() if k != "error"} == {

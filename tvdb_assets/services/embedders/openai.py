@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from tvdb_assets.errors import ConfigurationError, EmbeddingError
 from tvdb_assets.guard.calls import Answer
 from tvdb_assets.guard.failures import CallFailed, Kind
-from tvdb_assets.guard.limiter import RateLimits
+from tvdb_assets.guard.limiter import Allowance, RateLimits
 from tvdb_assets.guard.prices import Price, embedding_price
 from tvdb_assets.models import Provenance, VectorSpace
 from tvdb_assets.redaction import SilentCause
@@ -147,7 +147,7 @@ class OpenAIEmbedder:
     @staticmethod
     def load() -> None:
         """Load the SDK, which takes 0.5 s: in a thread of its own it keeps nobody waiting."""
-        import openai  # noqa: F401
+        import openai.resources.embeddings  # noqa: F401 - which `openai` itself loads late
 
     @cached_property
     def _client(self) -> Any:
@@ -206,7 +206,7 @@ class OpenAIEmbedder:
             vectors,
             quantity=tokens,
             request_id=headers.get("x-request-id"),
-            limits=_limits(headers),
+            allowance=_allowance(headers),
         )
 
     async def probe(self, request_id: str) -> Answer[None]:
@@ -298,7 +298,7 @@ def _status_failure(error: Any) -> CallFailed:
     said = str(body.get("message") or "").lower()
     failure = service_failure(NAME, status, code, headers)
     if failure is not None:
-        failure.limits = _limits(headers)
+        failure.allowance = _allowance(headers)
         return failure
     if status == 413 or code in _TOO_LONG or _TOO_LONG_WORDS.search(said):
         kind, refusal = Kind.CONTENT, text_too_long()
@@ -330,12 +330,13 @@ def _refusal(code: str, what: str) -> EmbeddingError:
     )
 
 
-def _limits(headers: Any) -> RateLimits:
-    def number(name: str) -> float:
+def _allowance(headers: Any) -> Allowance:
+    def number(name: str) -> float | None:
         try:
-            limit = float(headers.get(name, 0))
-        except ValueError:
-            return 0.0
-        return max(0.0, limit) if isfinite(limit) else 0.0
+            told = float(headers[f"x-ratelimit-{name}"])
+        except (KeyError, ValueError):
+            return None
+        return max(0.0, told) if isfinite(told) else None
 
-    return RateLimits(number("x-ratelimit-limit-requests"), number("x-ratelimit-limit-tokens"))
+    limits = RateLimits(number("limit-requests") or 0.0, number("limit-tokens") or 0.0)
+    return Allowance(limits, number("remaining-requests"), number("remaining-tokens"))
