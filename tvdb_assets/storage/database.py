@@ -29,7 +29,7 @@ MIN_SERVER = 140_000
 MIN_PGVECTOR = (0, 8, 0)
 """halfvec came with 0.7, iterative index scans (filtered search that fills its k) with 0.8."""
 _CONNECT_SECONDS = 10
-_KEEPALIVE_SECONDS = 60
+KEEPALIVE_SECONDS = 60
 """Firewalls between clouds forget a silent connection after 4 minutes or more."""
 
 
@@ -81,7 +81,7 @@ class Database:
     back as `pgvector.Vector`.
     """
 
-    def __init__(self, url: str, *, max_connections: int = 12) -> None:
+    def __init__(self, url: str, *, max_connections: int = 16) -> None:
         """Nothing is opened yet."""
         self.url = url
         self._pool = ConnectionPool(
@@ -93,7 +93,7 @@ class Database:
             kwargs={
                 "connect_timeout": _CONNECT_SECONDS,
                 # A session that only holds a lock is silent for as long as a run takes.
-                "keepalives_idle": _KEEPALIVE_SECONDS,
+                "keepalives_idle": KEEPALIVE_SECONDS,
                 "application_name": "tvdb",
             },
             configure=register_vector,

@@ -159,3 +159,27 @@ def test_partitions_keep_their_order_and_are_added_once(instance: dg.DagsterInst
         *("b.md", "a'\"{}%s:x.md", "c.md", "a.md")
     ]
     assert instance.get_dynamic_partitions("others") == []
+
+
+def _backends(database: Database, instance: dg.DagsterInstance) -> set[int]:
+    """Connections that Dagster has, after each of its storages was asked for something."""
+    assert instance.get_runs_count() == 0
+    assert instance.get_dynamic_partitions("documents") == []
+    assert instance.all_instigator_state() == []
+    with database.transaction() as tx:
+        rows = tx.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = ''"
+        ).fetchall()
+    return {row[0] for row in rows}
+
+
+def test_all_storages_keep_one_connection_and_find_another_when_it_is_closed(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    [first] = _backends(database, instance)
+    assert _backends(database, instance) == {first}
+    with database.transaction() as tx:
+        tx.execute("SELECT pg_terminate_backend(%s, 10000)", (first,))
+    [second] = _backends(database, instance)
+    assert second != first
