@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-HEAD = "0011"
+HEAD = "0012"
 
 
 def upgrade(url: str, revision: str = "head") -> None:
