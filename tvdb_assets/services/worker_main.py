@@ -69,6 +69,15 @@ def _answer(message: bytes) -> tuple[str, object]:
         return "exception", type(error).__name__
 
 
+def _packed(answer: tuple[str, object]) -> bytes:
+    try:
+        return pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL)
+    except MemoryError:
+        return pickle.dumps(("memory", None))
+    except Exception as error:
+        return pickle.dumps(("exception", type(error).__name__))
+
+
 def main() -> None:
     """Serve tasks from the inherited connection until the parent closes it."""
     descriptor, parent, memory_mib = map(int, sys.argv[1:4])
@@ -80,17 +89,15 @@ def main() -> None:
             message = connection.recv_bytes()
         except (EOFError, OSError):
             return
-        kind, value = _answer(message)
+        tasks: list[bytes] = pickle.loads(message)
         del message
-        try:
-            packed = pickle.dumps((kind, value), protocol=pickle.HIGHEST_PROTOCOL)
-        except MemoryError:
-            packed = pickle.dumps(("memory", None))
-        except Exception as error:
-            packed = pickle.dumps(("exception", type(error).__name__))
-        del value
+        tasks.reverse()  # so that the bytes of each are gone before the next one is done
+        answers = []
+        while tasks:
+            answers.append(_packed(_answer(tasks.pop())))
         with contextlib.suppress(OSError):
-            connection.send_bytes(packed)
+            connection.send_bytes(pickle.dumps(answers, protocol=pickle.HIGHEST_PROTOCOL))
+        del answers
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ What belongs here: start, environment, folder, end. What does not: queue and lim
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any, Self
 
@@ -91,6 +93,16 @@ class WorkerProcess:
             why = "it ended at once"
         worker.end(kill=True)
         raise _cannot_start(why)
+
+    def ask(self, tasks: Sequence[bytes]) -> Sequence[bytes]:
+        """Its answers to packed tasks, one for each.
+
+        Raises:
+            EOFError or OSError: it died.
+        """
+        self.connection.send_bytes(pickle.dumps(tasks, protocol=pickle.HIGHEST_PROTOCOL))
+        answers: list[bytes] = pickle.loads(self.connection.recv_bytes())
+        return answers
 
     def end(self, *, kill: bool) -> None:
         """End the process and remove its folder; a clean end comes from the closed pipe."""

@@ -5,9 +5,10 @@ what a task does (`parsing`), one process (`worker_process`),
 or the child's own set-up (`worker_main`).
 
 Each worker has one thread in the parent that hands it one task at a time, so a death takes
-one task. One more thread watches clock and resident memory of the busy ones. Children are
-started with `subprocess` (never fork alone, never the parent's ``__main__``), so threads
-and gRPC in the parent don't matter.
+one task; or several small ones, of which each is done alone after a death. One more thread
+watches clock and resident memory of the busy ones. Children are started with `subprocess`
+(never fork alone, never the parent's ``__main__``), so threads and gRPC in the parent don't
+matter.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, ParamSpec, Self, TypeVar
 
@@ -36,6 +37,8 @@ _WATCH_SECONDS = 0.025
 _MIB = 1024 * 1024
 
 _Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
+_Tasks = Sequence[_Task]
+"""That a worker is handed at once."""
 
 
 class WorkerPool:
@@ -69,7 +72,7 @@ class WorkerPool:
         self._timeout_seconds = timeout_seconds
         self._memory_mib = memory_mib
         self._tasks_per_worker = tasks_per_worker
-        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[_Tasks | None] = queue.SimpleQueue()
         self._slots = [_Slot() for _ in range(workers)]
         self._threads: list[threading.Thread] = []
         self._submit_lock = threading.Lock()
@@ -108,19 +111,20 @@ class WorkerPool:
         """
         if kwargs:
             raise ValueError("tasks take positional arguments only")
-        name = getattr(fn, "__qualname__", "")
-        if fn.__module__ == "__main__" or not name.isidentifier():
-            raise ValueError("a task must be a function at the top of an importable module")
-        future: Future[_T] = Future()
+        _check_importable(fn)
         with self._submit_lock:
-            if self._closed:
-                raise RuntimeError("the worker pool is closed")
             if (early := self._begun(fn, args)) is not None:
                 return early
-            if not self._threads:
-                self._start_threads()
-            self._tasks.put((future, fn, args))
+            future: Future[_T] = Future()
+            self._put([(future, fn, args)])
         return future
+
+    def _put(self, tasks: _Tasks) -> None:
+        if self._closed:
+            raise RuntimeError("the worker pool is closed")
+        if not self._threads:
+            self._start_threads()
+        self._tasks.put(tasks)
 
     def _begun(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> Future[Any] | None:
         """The future of a task that was begun early, which is given once."""
@@ -131,18 +135,26 @@ class WorkerPool:
         except TypeError:
             return None  # What can't be hashed was not begun early.
 
-    def submit_early(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> None:
+    def submit_early(self, many: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]]) -> None:
         """Begin what will be submitted: `submit` of the same task gets this one's future.
 
-        Args must be hashable. What nobody submits is dropped when the pool is closed.
+        What nobody submits is dropped when the pool is closed.
+
+        Args:
+            many: functions with their arguments, which must be hashable. One worker is handed
+                all of them at once: for small tasks, which would take less time than the way
+                there and back does while this process is busy.
 
         Raises:
             ValueError: see `submit`.
             RuntimeError: the pool is closed.
         """
-        future = self.submit(fn, *args, **kwargs)
+        for fn, _ in many:
+            _check_importable(fn)
         with self._submit_lock:
-            self._early[fn, args] = future
+            tasks: list[_Task] = [(Future(), fn, args) for fn, args in many]
+            self._put(tasks)
+            self._early.update({(fn, args): future for future, fn, args in tasks})
 
     def process_ids(self) -> tuple[int, ...]:
         """Of the workers that live now."""
@@ -185,44 +197,57 @@ class WorkerPool:
     def _drop_queue(self) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                task = self._tasks.get_nowait()
-                if task is not None:
-                    task[0].cancel()
+                for future, _, _ in self._tasks.get_nowait() or ():
+                    future.cancel()
 
     def _serve(self, slot: _Slot) -> None:
-        while (task := self._tasks.get()) is not None:
-            future, fn, args = task
-            if not future.set_running_or_notify_cancel():
-                continue
+        while (queued := self._tasks.get()) is not None:
+            tasks = [task for task in queued if task[0].set_running_or_notify_cancel()]
+            if tasks:
+                self._do(slot, tasks)
+            # A finished task's bytes must not live until the next one comes.
+            del queued, tasks
+        slot.retire()
+
+    def _do(self, slot: _Slot, tasks: _Tasks) -> None:
+        """Give each future its end."""
+        try:
+            answers = self._run(slot, [_packed(fn, args) for _, fn, args in tasks])
+        except BaseException as error:
+            if isinstance(error, ParseError) and len(tasks) > 1:
+                # One of them killed the worker, or they took too long together.
+                for task in tasks:
+                    self._do(slot, [task])
+                return
+            for future, _, _ in tasks:
+                future.set_exception(error)
+            return
+        for (future, _, _), answer in zip(tasks, answers, strict=True):
             try:
-                result = self._run(slot, fn, args)
+                result = self._open(answer)
             except BaseException as error:
                 future.set_exception(error)
             else:
                 future.set_result(result)
-            # A finished task's bytes must not live until the next one comes.
-            del task, future, fn, args
-        slot.retire()
 
-    def _run(self, slot: _Slot, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        message = _packed(fn, args)
+    def _run(self, slot: _Slot, tasks: Sequence[bytes]) -> Sequence[bytes]:
+        """The answers of a worker to these packed tasks."""
         worker = self._ready_worker(slot)
         slot.begin(self._timeout_seconds)
         self._busy.release()
         try:
-            worker.connection.send_bytes(message)
-            answer = worker.connection.recv_bytes()
+            answers = worker.ask(tasks)
         except (EOFError, OSError):
-            answer = None
+            answers = None
         finally:
             reason = slot.end()
-        if answer is None or reason is not None:
+        if answers is None or reason is not None:
             slot.retire(kill=True)
             raise self._death(reason, worker.process.returncode)
-        worker.tasks += 1
+        worker.tasks += len(tasks)
         if worker.tasks >= self._tasks_per_worker:
             slot.retire()
-        return self._open(answer)
+        return answers
 
     def _ready_worker(self, slot: _Slot) -> WorkerProcess:
         if slot.worker is not None and slot.worker.process.poll() is not None:
@@ -231,8 +256,7 @@ class WorkerPool:
             slot.worker = WorkerProcess.start(self._memory_mib)
             if self._prepare is not None:
                 fn, argument = self._prepare
-                slot.worker.connection.send_bytes(_packed(fn, (argument,)))
-                self._open(slot.worker.connection.recv_bytes())
+                self._open(slot.worker.ask([_packed(fn, (argument,))])[0])
         return slot.worker
 
     def _open(self, answer: bytes) -> Any:
@@ -367,6 +391,12 @@ class _Slot:
         assert self.worker is not None
         self._reason = self._reason or reason
         self.worker.process.kill()
+
+
+def _check_importable(fn: Callable[..., Any]) -> None:
+    name = getattr(fn, "__qualname__", "")
+    if fn.__module__ == "__main__" or not name.isidentifier():
+        raise ValueError("a task must be a function at the top of an importable module")
 
 
 def _packed(fn: Callable[..., Any], args: tuple[Any, ...]) -> bytes:

@@ -54,11 +54,6 @@ class Indexing:
         self.embedded_texts = 0
         self.cached_texts = 0
 
-    def load(self) -> None:
-        """Load what the first paid request needs, while documents are being parsed."""
-        if isinstance(self._router.embedder, OpenAIEmbedder):
-            self._router.embedder.load()
-
     async def embed(self, batch: Sequence[Traveller], claim: int) -> None:
         """Make what vectors these documents lack; who still lacks one fails, waits or degrades.
 
@@ -226,6 +221,12 @@ class _Load:
         texts = [(self._texts[i].sha256, self._texts[i].tokens) for i in positions]
         self._index.store_vectors(self._space_id, texts, vectors, made_by, tx=tx)
         self.stored += len(texts)
+
+
+def load_client(router: ServiceRouter) -> None:
+    """Load what the first paid request needs, while documents are being parsed."""
+    if isinstance(router.embedder, OpenAIEmbedder):
+        router.embedder.load()
 
 
 def sets_of(travellers: Sequence[Traveller]) -> list[StoredChunkSet]:

@@ -28,7 +28,7 @@ from tvdb_assets.storage.index import IndexStore
 from tvdb_assets.storage.rows import Failure, Seen
 from tvdb_assets.storage.source import Source
 from tvdb_assets.walk.beside import Beside
-from tvdb_assets.walk.indexing import Indexing
+from tvdb_assets.walk.indexing import Indexing, load_client
 from tvdb_assets.walk.members import Inside, MemberWalk
 from tvdb_assets.walk.preparing import Preparing
 from tvdb_assets.walk.spans import WalkSpans
@@ -39,7 +39,7 @@ BATCH_DOCUMENTS = 64
 BATCH_BYTES = 16 << 20
 """Source bytes held at once; bounds memory whatever the number of documents."""
 _PAID_STAGES = {Stage.PARSED_DOCUMENTS: "parse", Stage.EMBEDDINGS: "embed"}
-BATCHES = 4
+BATCHES = 6
 """Under way at once: enough that processor, database and paid services all have work."""
 
 
@@ -122,7 +122,7 @@ class Walk:
         places = asyncio.Semaphore(BATCHES)
         under_way: list[asyncio.Task[None]] = []
         if indexing is not None:
-            under_way.append(asyncio.create_task(asyncio.to_thread(indexing.load)))
+            under_way.append(asyncio.create_task(asyncio.to_thread(load_client, self._router)))
         try:
             for batch in await asyncio.to_thread(self._batches, partition_keys):
                 await places.acquire()

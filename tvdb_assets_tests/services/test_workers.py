@@ -53,19 +53,36 @@ def test_a_task_that_was_begun_early_is_done_once_and_given_once(
     pool: WorkerPool, tmp_path: Path
 ) -> None:
     path = tmp_path / "lines"
-    pool.submit_early(tasks.add_line, str(path))
+    pool.submit_early([(tasks.add_line, (str(path),))])
     assert pool.submit(tasks.add_line, str(path)).result(_WAIT) == 1
     # Who asks again wants it done again; and another task was not begun.
     assert pool.submit(tasks.add_line, str(path)).result(_WAIT) == 2
     assert pool.submit(tasks.add_line, str(tmp_path / "others")).result(_WAIT) == 1
-    pool.submit_early(tasks.die, signal.SIGKILL)
+    pool.submit_early([(tasks.die, (signal.SIGKILL,))])
     assert _error(pool, tasks.die, signal.SIGKILL).code == "parser_crashed"
+
+
+def test_of_tasks_that_are_handed_on_together_each_ends_as_it_would_alone(
+    pool: WorkerPool, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "lines")
+    pool.submit_early([(tasks.add_line, (path,)), (tasks.refuse, ()), (tasks.process_id, ())])
+    assert pool.submit(tasks.add_line, path).result(_WAIT) == 1
+    assert _error(pool, tasks.refuse).code == "encrypted"
+    first = pool.submit(tasks.process_id).result(_WAIT)
+    # One that dies takes no other with it.
+    pool.submit_early(
+        [(tasks.process_id, ()), (tasks.die, (signal.SIGKILL,)), (tasks.add_line, (path,))]
+    )
+    assert _error(pool, tasks.die, signal.SIGKILL).code == "parser_crashed"
+    assert pool.submit(tasks.process_id).result(_WAIT) != first
+    assert pool.submit(tasks.add_line, path).result(_WAIT) == 2
 
 
 def test_a_task_whose_arguments_have_no_hash_is_done_beside_those_that_were_begun_early(
     pool: WorkerPool, tmp_path: Path
 ) -> None:
-    pool.submit_early(tasks.add_line, str(tmp_path / "lines"))
+    pool.submit_early([(tasks.add_line, (str(tmp_path / "lines"),))])
     assert pool.submit(tasks.echo, ["a list"]).result(_WAIT) == ["a list"]
 
 
