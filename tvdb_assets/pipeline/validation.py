@@ -27,6 +27,7 @@ _LEAST_PAGES_WITH_TEXT = 0.5
 _PAGES_JUDGED = 2
 _ERROR_LENGTH = 600  # characters: a longer text says more than an error does
 # Each must match the whole text, so that a document about errors is not taken for one.
+_SENTENCE_ENDS = re.compile(r"[.!?] ")
 _ERRORS = re.compile(
     r"(?:"
     r"traceback \(most recent call last\):.*"
@@ -161,9 +162,15 @@ def _is_error(text: str) -> bool:
 def _repetition(text: str) -> tuple[int, int]:
     """How often the commonest long line or sentence stands, and its letters beyond the first."""
     best_count, best_letters = 0, 0
-    for pieces in (text.split("\n"), re.split(r"[.!?]\s", text)):
+    # White space is made equal in the whole text at once, which is faster than in each piece.
+    even = text.replace("\t", " ")
+    while "  " in even:
+        even = even.replace("  ", " ")
+    lines = even.split("\n")
+    sentences = _SENTENCE_ENDS.split(" ".join(text.split()))
+    for pieces in (lines, sentences):
         counts = Counter(
-            " ".join(piece.split())
+            piece.strip()
             for piece in pieces
             # A row of a table repeats for good reasons: equal records.
             if len(piece) >= _LONG_LINE and not piece.lstrip().startswith("|")
