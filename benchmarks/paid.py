@@ -5,6 +5,7 @@ database server and one API server, so their ratios can be compared:
 
 - *bare loop*: one process; read, windows of 512 tokens with 64 of overlap, the SDK at its
   best, COPY. No ledger, no limits, no checks, no Dagster; a crash pays for everything again.
+  The faster of two, as the first one warms the server up.
 - *Dagster's start*: ``dagster asset materialize`` of an asset that does nothing.
 - *paid walk*: ``tvdb ingest`` in the mode ``real``, a single run of all documents.
 - *words of the texts*: what the walk leaves to the first search after it.
@@ -102,7 +103,7 @@ def measure(home: Path, source: Path, database: str, api: str, documents: int) -
     empty += ["-f", str(here / "empty_asset.py")]
     (home / "dagster.yaml").write_bytes((here.parent / "dagster.yaml").read_bytes())
     run(empty, environment)  # makes the schemas, and is no part of any row
-    bare, chunks = bare_loop(database, source, f"{api}/v1")
+    bare, chunks = min(bare_loop(database, source, f"{api}/v1") for _ in range(2))
     calls = counters(api)
     start, _, _ = run(empty, environment)
     walk, peak, output = run(tvdb, environment)
@@ -117,7 +118,9 @@ def measure(home: Path, source: Path, database: str, api: str, documents: int) -
     table = Table(title=f"{documents:,} Markdown documents of 20 kB, over a paid API")
     for column in ("", "seconds", "over Dagster's start, in bare loops", "requests", ""):
         table.add_column(column, justify="left" if not column else "right")
-    table.add_row("bare loop", f"{bare:.2f}", "", f"{calls['requests']:,}", f"{chunks:,} chunks")
+    table.add_row(
+        "bare loop", f"{bare:.2f}", "", f"{calls['requests'] // 2:,}", f"{chunks:,} chunks"
+    )
     table.add_row("Dagster's start", f"{start:.2f}", "", "", "an empty asset")
     table.add_row(
         "paid walk",
@@ -201,6 +204,7 @@ def bare_loop(database: str, source: Path, api: str) -> tuple[float, int]:
                 counts.append(len(window))
     with psycopg.connect(database) as connection:
         register_vector(connection)
+        connection.execute("DROP TABLE IF EXISTS public.bare")
         connection.execute("CREATE TABLE public.bare (text text, embedding vector)")
         connection.execute("ALTER TABLE public.bare ALTER embedding SET STORAGE EXTERNAL")
         connection.commit()
