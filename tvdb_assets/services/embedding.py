@@ -32,6 +32,9 @@ from tvdb_assets.tracing import Operation
 _SAME_REFUSAL = 4
 """So many parts of a load without a text in common that are refused for an unknown reason, and
 none that is taken, show that the reason is not in the texts."""
+_REQUESTS_A_MINUTE = 8
+"""Which a minute's allowance of tokens carries at least: so many may be in flight, and wait in one
+line, and none is to lose its patience there."""
 
 Vectors: TypeAlias = NDArray[np.float32]
 KeepVectors: TypeAlias = Callable[[Transaction | None, Sequence[int], Vectors, Provenance], None]
@@ -167,12 +170,14 @@ class PaidEmbedding:
         tokens = [texts[position].tokens for position in order]
         state, _ = await asyncio.to_thread(self._guard.states.read, self._embedder.service)
         self._ratio = state.ratio(self._embedder.account)
-        allowed = int(state.limiter.limits.tokens_per_minute) or self._embedder.max_request_tokens
         loads = batches(
             tokens,
             max_inputs=self._embedder.max_inputs,
-            # What exceeds a minute's allowance would never be taken.
-            max_tokens=min(self._embedder.max_request_tokens, allowed),
+            max_tokens=min(
+                self._embedder.max_request_tokens,
+                int(state.limiter.limits.tokens_per_minute / _REQUESTS_A_MINUTE)
+                or self._embedder.max_request_tokens,
+            ),
         )
         await asyncio.gather(
             *(self._batch(texts, order[start:end], result) for start, end in loads)

@@ -21,7 +21,7 @@ from tvdb_assets.models import Provenance
 from tvdb_assets.pipeline.tokens import count_tokens
 from tvdb_assets.services.embedding import Embedded, Text, Vectors
 from tvdb_assets.services.router import ServiceRouter
-from tvdb_assets_tests.paid_apis import Behaviour, expected_vectors
+from tvdb_assets_tests.paid_apis import Behaviour, PaidApis, PaidApisTransport, expected_vectors
 from tvdb_assets_tests.paid_router import Paid
 
 POISON = "this-text-is-poison"
@@ -347,3 +347,18 @@ def test_the_bound_holds_for_a_server_that_counts_more_tokens(paid: Paid) -> Non
     assert paid.apis.charges[1].dollars > Decimal("0.02") * counted / 1_000_000
     assert lost >= paid.apis.charges[1].dollars
     assert paid.spent >= paid.apis.dollars
+
+
+def test_no_request_takes_more_than_an_eighth_of_a_minutes_allowance(paid: Paid) -> None:
+    texts = [f"Clause {number} is kept apart from clause {number + 1}." for number in range(200)]
+    tokens = sum(map(count_tokens, texts))
+    paid.apis = PaidApis(Behaviour(tokens_per_minute=2 * tokens))
+    paid.transport = PaidApisTransport(paid.apis)
+    embed(paid, [texts[0]])
+    assert paid.state("openai").limiter.limits.tokens_per_minute == 2 * tokens
+
+    done = embed(paid, texts)
+
+    check(paid, texts, done, {})
+    # Four requests would be the fewest that carry half of the allowance.
+    assert [request.status for request in paid.apis.requests[1:]] in ([200] * 4, [200] * 5)
