@@ -271,6 +271,9 @@ class IndexStore:
         documents = [s.document_id for s in sets]
         chunk_sets = [s.chunk_set_id for s in sets]
         with self._database.transaction() as tx:
+            # While there are vectors of a stand-in, one at a time: of two documents with a text
+            # in common, each would leave the stand-in's vector to the other.
+            tx.execute(_LOCK_HEALING, (_HEALING,))
             # Held against a switch, which thus sees all of this transaction or nothing.
             tx.execute("SELECT FROM tvdb.indexes WHERE index_id = %s FOR KEY SHARE", (index_id,))
             # A run may have been on its way when the file was withdrawn.
@@ -368,6 +371,11 @@ class IndexStore:
 
 
 _FIRST_INDEX = 0x7469 << 48  # "ti"
+_HEALING = 0x7468 << 48  # "th"
+_LOCK_HEALING = """
+SELECT pg_advisory_xact_lock(%s) WHERE EXISTS (SELECT FROM tvdb.vector_spaces s
+    WHERE s.is_stand_in AND EXISTS (SELECT FROM tvdb.embeddings e WHERE e.space_id = s.space_id))
+"""
 # In the order of the documents, so that money which is running out completes some of them.
 _MISSING = """
 SELECT * FROM (

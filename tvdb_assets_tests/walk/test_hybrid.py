@@ -6,11 +6,15 @@ not: what a single failure means (`services/test_paid_failures`).
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tvdb_assets.storage.index import IndexStore
 from tvdb_assets_tests.paid_apis import expected_vector
 from tvdb_assets_tests.paid_router import Paid, Shelf
 
@@ -266,3 +270,31 @@ def test_real_never_falls_back(paid: Paid, shelf: Shelf) -> None:
     assert paid.rows("SELECT count(*) FROM tvdb.embeddings") == [(0,)]
     assert paid.rows("SELECT path FROM tvdb.parsed_documents JOIN tvdb.documents"
         " USING (document_id)") == [(OLD,)]  # fmt: skip
+
+
+def test_two_documents_with_one_text_that_heal_at_the_same_moment_leave_nothing_behind(
+    paid: Paid, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twins = ["twin-1.md", "twin-2.md"]
+    for name in twins:
+        shelf.write(name, NOTES[OLD])
+    paid.apis.faults.script("unavailable", times=None)
+    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    assert shelf.degraded_rows().keys() == {"documents", "embeddings"}
+    end_outage(paid)
+    both_are_there = threading.Barrier(2)
+    drop_replaced = IndexStore._drop_replaced
+
+    def together(index: IndexStore, *given: Any) -> None:
+        # If one has to wait for the other, the other goes on.
+        with suppress(threading.BrokenBarrierError):
+            both_are_there.wait(timeout=1)
+        drop_replaced(index, *given)
+
+    monkeypatch.setattr(IndexStore, "_drop_replaced", together)
+    monkeypatch.setattr("tvdb_assets.walk.walk.BATCH_DOCUMENTS", 1)
+
+    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+
+    assert shelf.degraded_rows() == {}
+    assert sorted(shelf.shown()) == twins
