@@ -82,6 +82,18 @@ _OURS = {
                 (SELECT max(dropped_at) FROM tvdb.former_texts f
                  WHERE f.text_sha256 = e.text_sha256), e.created_at)
             LIMIT %(most)s)""",
+    # They go when their documents heal, unless another document might have needed them and then
+    # went itself. One that is to be published may still need them.
+    "vectors of stand-ins": """
+        DELETE FROM tvdb.embeddings WHERE (space_id, text_sha256) IN (
+            SELECT e.space_id, e.text_sha256 FROM tvdb.embeddings e
+            JOIN tvdb.vector_spaces s ON s.space_id = e.space_id AND s.is_stand_in
+            WHERE NOT EXISTS (SELECT FROM tvdb.chunks c
+                LEFT JOIN tvdb.publications u USING (chunk_set_id)
+                LEFT JOIN tvdb.indexes i USING (index_id)
+                WHERE c.text_sha256 = e.text_sha256
+                  AND (u.chunk_set_id IS NULL OR i.space_id = e.space_id))
+            LIMIT %(most)s)""",
     "former texts": """
         DELETE FROM tvdb.former_texts WHERE (document_id, text_sha256) IN (
             SELECT f.document_id, f.text_sha256 FROM tvdb.former_texts f

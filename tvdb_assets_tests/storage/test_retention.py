@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tvdb_assets.storage.database import Database
+from tvdb_assets.storage.deletion import Deletion
 from tvdb_assets.storage.retention import Retention
-from tvdb_assets_tests.paid_router import Shelf
+from tvdb_assets_tests.paid_router import Paid, Shelf
 
 DAY = timedelta(days=1)
 
@@ -55,3 +56,29 @@ def test_the_ledger_and_each_documents_last_end_stay(shelf: Shelf) -> None:
     assert done["hours of the budget"] > 0
     assert count(database, "document_events") == 1
     assert count(database, "cost_ledger") == paid
+
+
+def test_a_stand_ins_vector_goes_when_no_document_shows_it_or_may_be_about_to(
+    paid: Paid, shelf: Shelf
+) -> None:
+    retention = Retention(paid.database)
+
+    def cut_back() -> int:
+        return retention.cut_back(keep=30 * DAY, cache=30 * DAY)["vectors of stand-ins"]
+
+    for name in ("healed.md", "gone.md"):
+        shelf.write(name, "# Terms\n\nThe text of both documents.\n")
+    paid.apis.faults.script("unavailable", times=None)
+    assert shelf.codes(shelf.walk(service_mode="hybrid")) == {}
+    paid.apis.faults.clear()
+    paid.clock.forward(400)
+    assert shelf.codes(shelf.walk(["healed.md"], service_mode="hybrid")) == {}
+    assert cut_back() == 0, "the other document is published with it"
+
+    [known] = shelf.registry.find("gone.md")
+    Deletion(paid.database).forget([known.document_id])
+
+    assert shelf.degraded_rows() == {"embeddings": 1}
+    assert cut_back() == 1
+    assert shelf.degraded_rows() == {}
+    assert list(shelf.shown()) == ["healed.md"]
