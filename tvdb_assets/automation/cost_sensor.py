@@ -8,24 +8,16 @@ ticks again it asks for just what was deferred.
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 import dagster as dg
 
 from tvdb_assets.assets.resources import Money, ServiceRouterResource
-from tvdb_assets.automation.upkeep import TAG, Upkeep
+from tvdb_assets.automation.upkeep import Upkeep
 from tvdb_assets.guard.alerts import Alert
 from tvdb_assets.models import Stage
 from tvdb_assets.telemetry import ALERT_UNDELIVERED, BUDGET_THRESHOLD, tell
-
-_UNDER_WAY = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
@@ -50,25 +42,24 @@ def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
             money.alert(partial(_tell, context))
             for failure in money.deliver():
                 tell(ALERT_UNDELIVERED, failure, log=context.log)
-            changed = _limits_changed(context, money)
-            if _is_resuming(context.instance, money.pace.now - max(changed, money.hour)):
-                yield dg.SkipReason(f"{money.pace.words()} Documents are being resumed.")
-                return
-            due = money.due(changed=changed)
+            due = money.due(changed=_limits_changed(context, money))
             waiting = money.waiting()
-        waits = dg.SkipReason(f"{money.pace.words()} {waiting:,} documents wait.")
         if not due:
-            yield waits
+            yield dg.SkipReason(f"{money.pace.words()} {waiting:,} documents wait.")
             return
+        requests = []
         with (
             Upkeep.open(service_router.settings(), context.instance) as upkeep,
             upkeep.due.planning(waits=False) as is_mine,
         ):
             # Whoever plans now may be asking for the same documents; the next tick sees.
-            requests = upkeep.run_requests(due, "cost_sensor", resumes=True) if is_mine else []
+            if is_mine:
+                in_runs = upkeep.partitions.in_runs()
+                left = [document for document in due if document.partition_key not in in_runs]
+                requests = upkeep.run_requests(left, "cost_sensor", resumes=True)
         yield from requests
         if not requests:
-            yield waits
+            yield dg.SkipReason(f"{money.pace.words()} Documents are being resumed.")
 
     return cost_sensor
 
@@ -90,21 +81,6 @@ def _as_event(alert: Alert) -> dg.AssetObservation:
             "limit_usd": float(alert.pace.limit_usd),
         },
     )
-
-
-def _is_resuming(instance: dg.DagsterInstance, since: timedelta) -> bool:
-    """Whether what an earlier tick asked for is still queued or under way.
-
-    Args:
-        instance: Dagster's.
-        since: how long ago the newest window or limit began. A run from before that may be one
-            whose machine died, which Dagster takes to be under way for ever; if it does live,
-            its documents are claimed, and a second run finds them done.
-    """
-    under_way = dg.RunsFilter(
-        tags={TAG: "cost_sensor"}, statuses=_UNDER_WAY, created_after=datetime.now(UTC) - since
-    )
-    return bool(instance.get_run_records(under_way, limit=1))
 
 
 def _limits_changed(context: dg.SensorEvaluationContext, money: Money) -> datetime:

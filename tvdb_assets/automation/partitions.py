@@ -22,14 +22,14 @@ from tvdb_assets.storage.instance import BatchingEventLogStorage
 NAME = "documents"
 IN_PROCESS_TAG = "tvdb/in_process"
 """Of a run that a command of ours executes by itself: nobody tells Dagster if it is killed."""
-_WAITING = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
+_WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
+_RUNNING = [
     dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
 ]
-_RUNNING = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _STARTS_WITHIN = timedelta(minutes=5)
-"""A started run has opened its walk; one that has not lost its process before that."""
+"""A run that was launched has opened its walk; one that has not lost its process before that."""
 _ADDED_AT_ONCE = 10_000
 _START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -56,14 +56,18 @@ class DocumentPartitions:
         return present - made
 
     def under_way(self) -> set[str]:
-        """Partitions of runs that are queued or alive, and of backfills that will ask for them.
+        """Partitions of runs that are queued or alive, and of backfills that will ask for them."""
+        return self.in_runs().union(self._of_backfills())
 
-        A run whose process was killed stays "started" in Dagster for ever. It counts only while
-        a process is seen to work on it.
+    def in_runs(self) -> set[str]:
+        """Partitions of runs that are queued or alive.
+
+        A run whose process was killed may stay "starting" or "started" in Dagster for ever. It
+        counts only while a process is seen to work on it.
         """
         ordered = self._instance.get_dynamic_partitions(NAME)
         place = {key: i for i, key in enumerate(ordered)}
-        keys = set(self._of_backfills())
+        keys: set[str] = set()
         for tags in self._tags_of_runs():
             if (only := tags.get("dagster/partition")) is not None:
                 keys.add(only)
@@ -101,7 +105,8 @@ class DocumentPartitions:
             record
             for record in records
             if record.dagster_run.run_id not in alive
-            and (record.start_time or record.create_timestamp.timestamp()) <= young
+            # A launched run's last change is that; it may have been queued for hours before.
+            and (record.start_time or record.update_timestamp.timestamp()) <= young
         ]
 
     def _of_backfills(self) -> Iterator[str]:

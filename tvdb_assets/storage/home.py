@@ -22,8 +22,11 @@ storage:
     class: ProjectPostgresStorage
     config: {}
 
-# A run whose process was killed is started again, and goes on where it was. What fails in a step
-# is not: each document's failure is on record, and each paid call has had its retries.
+# A run whose process was killed, also before it began, is started again, and goes on where it
+# was. What fails in a step is not: each document's failure is on record, and each paid call has
+# had its retries.
+run_monitoring:
+  enabled: true
 run_retries:
   enabled: true
   max_retries: 3

@@ -189,6 +189,27 @@ def test_a_command_that_was_killed_before_its_run_started_holds_nothing_back(
     partitions = DocumentPartitions(project.instance, DueDocuments(project.database))
     assert partitions.under_way() == set(TEXTS), "it may be about to start"
     with project.database.transaction() as tx:
-        tx.execute("UPDATE dagster.runs SET create_timestamp = create_timestamp - interval '6 min'")
+        tx.execute("UPDATE dagster.runs SET update_timestamp = update_timestamp - interval '6 min'")
     assert partitions.under_way() == set()
     assert partitions.fail_dead_runs() == [run.run_id]
+
+
+def test_a_run_that_was_killed_after_it_was_launched_holds_nothing_back(project: Project) -> None:
+    requests = project.tick()
+    run = project.instance.create_run_for_job(
+        defs().resolve_implicit_global_asset_job_def(), tags=requests[0].tags
+    )
+    partitions = DocumentPartitions(project.instance, DueDocuments(project.database))
+    long_ago = "UPDATE dagster.runs SET update_timestamp = update_timestamp - interval '6 min'"
+    with project.database.transaction() as tx:
+        tx.execute(long_ago)
+    assert partitions.in_runs() == set(TEXTS), "it may be queued for as long as it takes"
+    project.instance.report_dagster_event(
+        dg.DagsterEvent(dg.DagsterEventType.RUN_STARTING.value, job_name=run.job_name), run.run_id
+    )
+    assert partitions.in_runs() == set(TEXTS), "it may be about to start"
+    with project.database.transaction() as tx:
+        tx.execute(long_ago)
+    with DueDocuments(project.database).run_lives(run.run_id):
+        assert partitions.in_runs() == set(TEXTS)
+    assert partitions.in_runs() == set()
