@@ -7,7 +7,7 @@ down_revision = "0011"
 
 
 def upgrade() -> None:
-    # The server's own compression took a third of a load's time in the database, and saved a
+    # The server's own compression took a fifth of a load's time in the database, and saved a
     # tenth of what an index takes. What is stored already stays compressed, and is read as ever.
     op.execute("ALTER TABLE tvdb.parsed_documents ALTER COLUMN text SET STORAGE EXTERNAL")
     # A chunk stays in its row: out of line each would cost a row and an index entry more.
