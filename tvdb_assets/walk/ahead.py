@@ -15,6 +15,7 @@ from typing import Any
 
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.models import SourceFile
+from tvdb_assets.pipeline.batching import batches
 from tvdb_assets.pipeline.chunking import Chunker
 from tvdb_assets.services.router import ServiceRouter
 from tvdb_assets.services.workers import WorkerPool, drop_handed_on, hand_on
@@ -28,6 +29,8 @@ _MOST_BYTES = 32 << 20
 """Of source files; bounds what is held of them and of their texts."""
 _BYTES_AT_ONCE = 256 << 10
 """Of files that a worker is handed together, unless it is a single one."""
+_MOST_AT_ONCE = 64
+"""Files that a worker is handed together."""
 
 
 @contextmanager
@@ -41,83 +44,68 @@ def parsing_ahead(
         registry: says which files are new.
         places: each source with the prefixes to look at.
     """
-    stopped = threading.Event()
     with ServiceRouter(settings) as router:
-        pool = WorkerPool.of(settings)
-        hand_on(pool)
-        thread = threading.Thread(
-            target=_prepare, args=(settings, router, pool, registry, places, stopped), daemon=True
-        )
+        ahead = _Ahead(settings, router, WorkerPool.of(settings), registry, places)
+        hand_on(ahead.pool)
+        thread = threading.Thread(target=ahead.run, daemon=True)
         thread.start()
         try:
             yield
         finally:
-            stopped.set()
+            ahead.stopped.set()
             thread.join()
-            drop_handed_on(pool)
+            drop_handed_on(ahead.pool)
 
 
-def _prepare(
-    settings: Settings,
-    router: ServiceRouter,
-    pool: WorkerPool,
-    registry: Registry,
-    places: Iterable[tuple[Source, Sequence[str]]],
-    stopped: threading.Event,
-) -> None:
-    # What goes wrong here goes wrong in the walk too, where it is told. A pool that is closed
-    # says that the walk has ended.
-    with suppress(TvdbError, RuntimeError):
-        if _parse(settings, router, pool, registry, places, stopped) and not stopped.is_set():
-            load_client(router)
+class _Ahead:
+    """What a thread does while the program is being loaded."""
 
+    def __init__(
+        self,
+        settings: Settings,
+        router: ServiceRouter,
+        pool: WorkerPool,
+        registry: Registry,
+        places: Iterable[tuple[Source, Sequence[str]]],
+    ) -> None:
+        self.pool = pool
+        self.stopped = threading.Event()
+        self._most_files = settings.run_partitions
+        self._chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
+        self._router = router
+        self._registry = registry
+        self._places = places
 
-def _parse(
-    settings: Settings,
-    router: ServiceRouter,
-    pool: WorkerPool,
-    registry: Registry,
-    places: Iterable[tuple[Source, Sequence[str]]],
-    stopped: threading.Event,
-) -> bool:
-    """Hand the new files to the workers, in bounds; whether there are any."""
-    chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
-    left, count = _MOST_BYTES, settings.run_partitions
-    gathered = _Gathered(pool)
-    for source, prefixes in places:
-        known = registry.listed(source.root)
-        for file in source.list(prefixes):
-            if stopped.is_set() or count == 0:
-                break
-            if not isinstance(file, SourceFile) or file.path in known or file.size > left:
-                continue
-            data = source.read(file.path, max_bytes=left)
-            gathered.add(parse_task(router, data, file.path, chunker), file.size)
-            left, count = left - file.size, count - 1
-    gathered.submit()
-    return count < settings.run_partitions
+    def run(self) -> None:
+        """Hand new files to the workers, then load what the first paid request needs."""
+        # What goes wrong here goes wrong in the walk too, where it is told. A pool that is
+        # closed says that the walk has ended.
+        with suppress(TvdbError, RuntimeError):
+            files = self._new_files()
+            # A thread that is about to hand on the next file may wait 5 ms for its turn beside
+            # one that loads a program, which is longer than a small one takes: so, together.
+            sizes = [file.size for _, file in files]
+            for start, end in batches(sizes, max_inputs=_MOST_AT_ONCE, max_tokens=_BYTES_AT_ONCE):
+                if self.stopped.is_set():
+                    return
+                self.pool.submit_early([self._task(*place) for place in files[start:end]])
+            if files and not self.stopped.is_set():
+                load_client(self._router)
 
+    def _new_files(self) -> list[tuple[Source, SourceFile]]:
+        """As many as a run takes and as may be held."""
+        found: list[tuple[Source, SourceFile]] = []
+        left = _MOST_BYTES
+        for source, prefixes in self._places:
+            known = self._registry.listed(source.root)
+            for file in source.list(prefixes):
+                if self.stopped.is_set() or len(found) == self._most_files:
+                    return found
+                if isinstance(file, SourceFile) and file.path not in known and file.size <= left:
+                    found.append((source, file))
+                    left -= file.size
+        return found
 
-class _Gathered:
-    """Small tasks that are handed to a worker together.
-
-    A thread that is about to hand on the next one may wait 5 ms for its turn beside one that
-    loads a program, which is longer than the task takes.
-    """
-
-    def __init__(self, pool: WorkerPool) -> None:
-        self._pool = pool
-        self._tasks: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
-        self._bytes = 0
-
-    def add(self, task: tuple[Callable[..., Any], tuple[Any, ...]], size: int) -> None:
-        if self._bytes + size > _BYTES_AT_ONCE:
-            self.submit()
-        self._tasks.append(task)
-        self._bytes += size
-
-    def submit(self) -> None:
-        """Hand on what is left."""
-        if self._tasks:
-            self._pool.submit_early(self._tasks)
-        self._tasks, self._bytes = [], 0
+    def _task(self, source: Source, file: SourceFile) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        data = source.read(file.path, max_bytes=_MOST_BYTES)
+        return parse_task(self._router, data, file.path, self._chunker)
