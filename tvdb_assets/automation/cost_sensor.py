@@ -47,19 +47,21 @@ def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
         if not due:
             yield dg.SkipReason(f"{money.pace.words()} {waiting:,} documents wait.")
             return
-        requests = []
         with (
             Upkeep.open(service_router.settings(), context.instance) as upkeep,
             upkeep.due.planning(waits=False) as is_mine,
         ):
-            # Whoever plans now may be asking for the same documents; the next tick sees.
-            if is_mine:
-                in_runs = upkeep.partitions.in_runs()
-                left = [document for document in due if document.partition_key not in in_runs]
-                requests = upkeep.run_requests(left, "cost_sensor", resumes=True)
+            if not is_mine:
+                yield dg.SkipReason("Another process is planning runs right now.")
+                return
+            in_runs = upkeep.partitions.in_runs()
+            left = [document for document in due if document.partition_key not in in_runs]
+            requests = upkeep.run_requests(left, "cost_sensor", resumes=True)
         yield from requests
         if not requests:
-            yield dg.SkipReason(f"{money.pace.words()} Documents are being resumed.")
+            # What waits in a backfill that was cancelled stays as it is.
+            why = f"{waiting:,} documents wait." if left else "Documents are being resumed."
+            yield dg.SkipReason(f"{money.pace.words()} {why}")
 
     return cost_sensor
 
