@@ -1,7 +1,8 @@
-"""One worker process, as its parent sees it: started bare, ended for good.
+"""One worker process, as its parent sees it: started bare, watched, ended for good.
 
-What belongs here: start, environment, folder, end. What does not: queue and limits
-(`workers`), or what the child does with itself (`worker_main`).
+What belongs here: start, environment, folder, end, and the kill of one past its limits. What
+does not: the queue, and what a death means (`workers`), or what the child does with itself
+(`worker_main`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any, Self
@@ -115,6 +118,63 @@ class WorkerProcess:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Slot:
+    """One place for a worker; its lock keeps a late kill from hitting the next task."""
+
+    def __init__(self) -> None:
+        self.worker: WorkerProcess | None = None
+        self._lock = threading.Lock()
+        self._deadline: float | None = None
+        self._reason: str | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        return self._deadline is not None
+
+    def begin(self, seconds: float) -> None:
+        with self._lock:
+            self._reason = None
+            self._deadline = time.monotonic() + seconds
+
+    def end(self) -> str | None:
+        """The task is over; why it was killed, if it was."""
+        with self._lock:
+            self._deadline = None
+            return self._reason
+
+    def check(self, memory_bytes: int) -> bool:
+        """Kill the worker if its task is past a limit; whether there is a task."""
+        with self._lock:
+            if self._deadline is None or self.worker is None:
+                return False
+            if time.monotonic() > self._deadline:
+                self._kill("timeout")
+                return True
+            try:
+                resident = self.worker.statistics.memory_info().rss
+            except psutil.Error:
+                return True
+            if resident > memory_bytes:
+                self._kill("memory")
+            return True
+
+    def kill_if_busy(self, reason: str) -> None:
+        with self._lock:
+            if self._deadline is not None and self.worker is not None:
+                self._kill(reason)
+
+    def retire(self, *, kill: bool = False) -> None:
+        with self._lock:
+            worker, self.worker = self.worker, None
+        if worker is not None:
+            worker.end(kill=kill and worker.process.poll() is None)
+
+    def _kill(self, reason: str) -> None:
+        assert self.worker is not None
+        self._reason = self._reason or reason
+        self.worker.process.kill()
 
 
 def _cannot_start(why: str) -> ServiceError:

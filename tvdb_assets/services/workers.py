@@ -18,16 +18,13 @@ import pickle
 import queue
 import signal
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, ParamSpec, Self, TypeVar
 
-import psutil
-
 from tvdb_assets.errors import ParseError, ServiceError, TvdbError
 from tvdb_assets.services.parsers.limits import use
-from tvdb_assets.services.worker_process import WorkerProcess
+from tvdb_assets.services.worker_process import Slot, WorkerProcess
 from tvdb_assets.settings import Settings
 
 _P = ParamSpec("_P")
@@ -73,7 +70,7 @@ class WorkerPool:
         self._memory_mib = memory_mib
         self._tasks_per_worker = tasks_per_worker
         self._tasks: queue.SimpleQueue[_Tasks | None] = queue.SimpleQueue()
-        self._slots = [_Slot() for _ in range(workers)]
+        self._slots = [Slot() for _ in range(workers)]
         self._threads: list[threading.Thread] = []
         self._submit_lock = threading.Lock()
         self._closed = False
@@ -200,7 +197,7 @@ class WorkerPool:
                 for future, _, _ in self._tasks.get_nowait() or ():
                     future.cancel()
 
-    def _serve(self, slot: _Slot) -> None:
+    def _serve(self, slot: Slot) -> None:
         while (queued := self._tasks.get()) is not None:
             tasks = [task for task in queued if task[0].set_running_or_notify_cancel()]
             if tasks:
@@ -209,7 +206,7 @@ class WorkerPool:
             del queued, tasks
         slot.retire()
 
-    def _do(self, slot: _Slot, tasks: _Tasks) -> None:
+    def _do(self, slot: Slot, tasks: _Tasks) -> None:
         """Give each future its end."""
         try:
             answers = self._run(slot, [_packed(fn, args) for _, fn, args in tasks])
@@ -230,7 +227,7 @@ class WorkerPool:
             else:
                 future.set_result(result)
 
-    def _run(self, slot: _Slot, tasks: Sequence[bytes]) -> Sequence[bytes]:
+    def _run(self, slot: Slot, tasks: Sequence[bytes]) -> Sequence[bytes]:
         """The answers of a worker to these packed tasks."""
         worker = self._ready_worker(slot)
         slot.begin(self._timeout_seconds)
@@ -249,7 +246,7 @@ class WorkerPool:
             slot.retire()
         return answers
 
-    def _ready_worker(self, slot: _Slot) -> WorkerProcess:
+    def _ready_worker(self, slot: Slot) -> WorkerProcess:
         if slot.worker is not None and slot.worker.process.poll() is not None:
             slot.retire()
         if slot.worker is None:
@@ -334,63 +331,6 @@ def drop_handed_on(pool: WorkerPool) -> None:
     if pool in _handed_on:
         _handed_on.remove(pool)
         pool.close(cancel=True)
-
-
-class _Slot:
-    """One place for a worker; its lock keeps a late kill from hitting the next task."""
-
-    def __init__(self) -> None:
-        self.worker: WorkerProcess | None = None
-        self._lock = threading.Lock()
-        self._deadline: float | None = None
-        self._reason: str | None = None
-
-    @property
-    def is_busy(self) -> bool:
-        return self._deadline is not None
-
-    def begin(self, seconds: float) -> None:
-        with self._lock:
-            self._reason = None
-            self._deadline = time.monotonic() + seconds
-
-    def end(self) -> str | None:
-        """The task is over; why it was killed, if it was."""
-        with self._lock:
-            self._deadline = None
-            return self._reason
-
-    def check(self, memory_bytes: int) -> bool:
-        """Kill the worker if its task is past a limit; whether there is a task."""
-        with self._lock:
-            if self._deadline is None or self.worker is None:
-                return False
-            if time.monotonic() > self._deadline:
-                self._kill("timeout")
-                return True
-            try:
-                resident = self.worker.statistics.memory_info().rss
-            except psutil.Error:
-                return True
-            if resident > memory_bytes:
-                self._kill("memory")
-            return True
-
-    def kill_if_busy(self, reason: str) -> None:
-        with self._lock:
-            if self._deadline is not None and self.worker is not None:
-                self._kill(reason)
-
-    def retire(self, *, kill: bool = False) -> None:
-        with self._lock:
-            worker, self.worker = self.worker, None
-        if worker is not None:
-            worker.end(kill=kill and worker.process.poll() is None)
-
-    def _kill(self, reason: str) -> None:
-        assert self.worker is not None
-        self._reason = self._reason or reason
-        self.worker.process.kill()
 
 
 def _check_importable(fn: Callable[..., Any]) -> None:
