@@ -35,7 +35,7 @@ format: install
 	$(BIN)/ruff format .
 
 formats: install
-	$(BIN)/python -m tvdb_assets.services.formats_page > docs/formats.md
+	$(BIN)/python -m tvdb_assets.parsing.formats_reference > docs/formats.md
 
 logs: install
 	$(BIN)/python -m tvdb_assets.telemetry > docs/logs.md

@@ -27,9 +27,9 @@ from dagster._core.execution.backfill import PartitionBackfill
 from halting_jobs import POOL, defs
 from rich.console import Console
 
+from tvdb_assets.dagster.storage.home import INSTANCE_YAML, dagster_instance
+from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.settings import load_settings
-from tvdb_assets.storage.embedded import EmbeddedPostgres
-from tvdb_assets.storage.home import INSTANCE_YAML, dagster_instance
 
 JOBS = str(Path(__file__).parent / "halting_jobs.py")
 BIN = Path(sys.executable).parent

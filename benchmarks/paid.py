@@ -38,17 +38,17 @@ from rich.console import Console
 from rich.table import Table
 from walk import BIN, DOCUMENTS, make_documents, run
 
-from tvdb_assets.guard.budget import Limits
-from tvdb_assets.guard.calls import Guard
-from tvdb_assets.guard.ledger import Hold, Ledger
-from tvdb_assets.guard.paid import Answer, PaidCall, Transaction
-from tvdb_assets.guard.prices import embedding_price
-from tvdb_assets.guard.states import ServiceStates
-from tvdb_assets.pipeline.batching import batches
-from tvdb_assets.pipeline.tokens import tokenizer
-from tvdb_assets.storage.database import Database
-from tvdb_assets.storage.embedded import EmbeddedPostgres
-from tvdb_assets.storage.search import index_words
+from tvdb_assets.core.batching import batches
+from tvdb_assets.core.tokens import tokenizer
+from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.search.hybrid_search import index_words
+from tvdb_assets.spend_guard.budget import Limits
+from tvdb_assets.spend_guard.guard import Guard
+from tvdb_assets.spend_guard.ledger import Hold, Ledger
+from tvdb_assets.spend_guard.paid_call import Answer, PaidCall, Transaction
+from tvdb_assets.spend_guard.prices import embedding_price
+from tvdb_assets.spend_guard.service_state_store import ServiceStates
 
 MODEL = "text-embedding-3-small"
 IN_FLIGHT = 8

@@ -21,12 +21,12 @@ from lxml import etree, html
 from rich.console import Console
 from rich.table import Table
 
-from tvdb_assets.pipeline.validation import validate
-from tvdb_assets.services.parsing import parse_document
-from tvdb_assets.services.preparing import prepare_document
-from tvdb_assets.services.workers import WorkerPool
-from tvdb_assets_tests.services.made_files import MAIL, PAGE, make_docx, make_pdf
-from tvdb_assets_tests.services.made_office import RTF, make_pptx, make_xls, make_xlsx
+from tvdb_assets.core.text_validation import validate
+from tvdb_assets.parsing.document_parser import parse_document
+from tvdb_assets.parsing.parse_tasks import prepare_document
+from tvdb_assets.parsing.worker_pool import WorkerPool
+from tvdb_assets_tests.parsing.made_files import MAIL, PAGE, make_docx, make_pdf
+from tvdb_assets_tests.parsing.made_office import RTF, make_pptx, make_xls, make_xlsx
 
 _SECONDS = 1.0
 _ROUND = 1_000

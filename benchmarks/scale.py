@@ -115,9 +115,9 @@ def look(what: str) -> None:
     """One look, in this process: its own seconds, without imports, and all of its memory."""
     import dagster as dg
 
+    from tvdb_assets.dagster.storage.home import dagster_instance
     from tvdb_assets.definitions import defs
     from tvdb_assets.settings import load_settings
-    from tvdb_assets.storage.home import dagster_instance
 
     with dagster_instance(load_settings()) as instance:
         loaded = defs()

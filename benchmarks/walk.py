@@ -27,10 +27,10 @@ from pgvector.psycopg import register_vector
 from rich.console import Console
 from rich.table import Table
 
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
+from tvdb_assets.embedding.providers.mock import DIMENSIONS
 from tvdb_assets.models import ParsedDocument, Provenance
-from tvdb_assets.pipeline.chunking import Chunker
-from tvdb_assets.services.embedders.mock import DIMENSIONS
-from tvdb_assets.storage.embedded import EmbeddedPostgres
 
 DOCUMENTS = 1_000
 CHARACTERS = 20_000

@@ -1,48 +1,9 @@
-"""The code location: what Dagster loads.
+"""The code location that Dagster loads: ``dagster dev -m tvdb_assets.definitions``.
 
-What belongs here: composition. Settings are read when Dagster asks for the definitions;
-nothing is opened until a run needs it.
+What belongs here: the name that users and workspaces refer to. What does not: the composition
+(`dagster.definitions`).
 """
 
-from __future__ import annotations
+from tvdb_assets.dagster.definitions import defs
 
-import dagster as dg
-
-from tvdb_assets.assets.documents import walk_assets
-from tvdb_assets.assets.operations import cost_report, service_health
-from tvdb_assets.assets.resources import ServiceRouterResource
-from tvdb_assets.assets.run_telemetry import console_loggers
-from tvdb_assets.automation.by_hand import catch_up, retry_documents
-from tvdb_assets.automation.catch_up import make_nightly_catch_up
-from tvdb_assets.automation.cost_sensor import make_cost_sensor
-from tvdb_assets.automation.document_intake import make_document_intake
-from tvdb_assets.automation.maintenance import maintenance, make_nightly_maintenance
-from tvdb_assets.automation.schedules import cost_report_hourly
-from tvdb_assets.settings import load_settings
-from tvdb_assets.storage.io_manager import PostgresIOManager
-
-
-@dg.definitions
-def defs() -> dg.Definitions:
-    """All assets, with the resources that they are given."""
-    settings = load_settings()
-    return dg.Definitions(
-        sensors=[
-            make_cost_sensor(settings.sensor_seconds),
-            make_document_intake(settings.intake_seconds),
-        ],
-        assets=[walk_assets(settings.run_partitions), service_health, cost_report],
-        schedules=[
-            make_nightly_catch_up(settings.catch_up_cron),
-            make_nightly_maintenance(settings.maintenance_cron),
-            cost_report_hourly,
-        ],
-        jobs=[retry_documents, catch_up, maintenance],
-        loggers=console_loggers(settings.log_format) or None,
-        resources={
-            "service_router": ServiceRouterResource(
-                mode=None, parser_mode=None, embedder_mode=None
-            ),
-            "io_manager": PostgresIOManager(),
-        },
-    )
+__all__ = ["defs"]

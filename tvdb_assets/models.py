@@ -58,7 +58,7 @@ class Member:
     position: int
     """0-based place in the container, by which its bytes are found."""
     name: str
-    """Within the container, each once; see `pipeline.member_paths`."""
+    """Within the container, each once; see `core.member_paths`."""
     size: int
     """Bytes, unpacked."""
     sha256: bytes

@@ -21,8 +21,8 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tvdb_assets.document_limits import Limits
 from tvdb_assets.errors import ConfigurationError
-from tvdb_assets.limits import Limits
 from tvdb_assets.redaction import configure
 
 PREFIX = "TVDB_"

@@ -16,10 +16,10 @@ import psycopg
 import pytest
 import stamina
 
-from tvdb_assets.services.workers import WorkerPool
+from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
+from tvdb_assets.parsing.worker_pool import WorkerPool
+from tvdb_assets.repositories.database import Database, prepare
 from tvdb_assets.settings import PREFIX
-from tvdb_assets.storage.database import Database, prepare
-from tvdb_assets.storage.embedded import EmbeddedPostgres
 from tvdb_assets_tests.paid_router import Paid, Shelf
 
 _TEMPLATE = "migrated"

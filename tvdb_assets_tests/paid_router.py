@@ -16,24 +16,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 
-from tvdb_assets.guard.service_state import ServiceState
-from tvdb_assets.guard.states import ServiceStates
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.ingestion import Result, Walk
+from tvdb_assets.ingestion.cost_estimator import DocumentCost, Estimating
 from tvdb_assets.models import SourceFile, Stage
-from tvdb_assets.pipeline.chunking import Chunker
-from tvdb_assets.services.router import ServiceRouter
-from tvdb_assets.services.workers import WorkerPool
+from tvdb_assets.parsing.worker_pool import WorkerPool
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_store import DocumentStore
+from tvdb_assets.repositories.index_store import IndexStore
+from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings, SwitchMode, load_settings
-from tvdb_assets.storage.database import Database
-from tvdb_assets.storage.documents import DocumentStore
-from tvdb_assets.storage.index import IndexStore
-from tvdb_assets.storage.registry import Registry
-from tvdb_assets.storage.source import Source
-from tvdb_assets.walk import Result, Walk
-from tvdb_assets.walk.estimating import DocumentCost, Estimating
+from tvdb_assets.sources.source import Source
+from tvdb_assets.spend_guard.service_state import ServiceState
+from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets_tests.paid_apis import Behaviour, PaidApis, PaidApisTransport
 
 if TYPE_CHECKING:
-    from tvdb_assets.ingest import Plan
+    from tvdb_assets.dagster.ingest import Plan
 
 T = TypeVar("T")
 DEGRADED_TABLES = ("documents", "parsed_documents", "chunks", "embeddings")
@@ -177,7 +177,7 @@ class Shelf:
 
     def plan(self, **given: object) -> Plan:
         # Loaded here, because Dagster costs seconds and most tests need none of it.
-        from tvdb_assets import ingest
+        from tvdb_assets.dagster import ingest
 
         source = Source.open(str(self.folder))
         settings = self.paid.settings(**given)

@@ -11,10 +11,10 @@ import pytest
 
 from tvdb_assets import errors
 from tvdb_assets.errors import Disposition, TvdbError
-from tvdb_assets.guard.failures import CallFailed, Charge, Kind
-from tvdb_assets.guard.tries import BreakerOpen
 from tvdb_assets.redaction import SilentCause
-from tvdb_assets.services.http_failures import bad_answer
+from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, Kind
+from tvdb_assets.spend_guard.http_failures import bad_answer
+from tvdb_assets.spend_guard.retry_policy import BreakerOpen
 
 CLASSES = [
     found

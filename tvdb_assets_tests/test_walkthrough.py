@@ -17,19 +17,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.errors import Disposition
+from tvdb_assets.ingestion import Result, Walk
 from tvdb_assets.models import Stage
-from tvdb_assets.pipeline.chunking import Chunker
-from tvdb_assets.services.preparing import chunk_document, prepare_document
-from tvdb_assets.services.router import ServiceRouter
+from tvdb_assets.parsing.parse_tasks import chunk_document, prepare_document
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_store import DocumentStore
+from tvdb_assets.repositories.index_store import IndexStore
+from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.search.hybrid_search import Hit, index_words, search, unsearchable
 from tvdb_assets.settings import ServiceMode, load_settings
-from tvdb_assets.storage.database import Database
-from tvdb_assets.storage.documents import DocumentStore
-from tvdb_assets.storage.index import IndexStore
-from tvdb_assets.storage.registry import Registry
-from tvdb_assets.storage.search import Hit, index_words, search, unsearchable
-from tvdb_assets.storage.source import Source
-from tvdb_assets.walk import Result, Walk
+from tvdb_assets.sources.source import Source
 
 HANDBOOK = """\
 # Handbook

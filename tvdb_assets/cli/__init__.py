@@ -17,15 +17,15 @@ from contextlib import suppress
 import click
 from stamina.instrumentation import set_on_retry_hooks
 
-from tvdb_assets.cli.documents import ingest, status
-from tvdb_assets.cli.limiting import limits, pause, resume
+from tvdb_assets.cli.catch_up_commands import catch_up, forget, retry
+from tvdb_assets.cli.cost_commands import estimate, health, show_costs
+from tvdb_assets.cli.index_commands import switch
+from tvdb_assets.cli.ingest_commands import ingest, status
+from tvdb_assets.cli.limit_commands import limits, pause, resume
 from tvdb_assets.cli.output import print_error
-from tvdb_assets.cli.searching import search
-from tvdb_assets.cli.server import dev, stop
-from tvdb_assets.cli.spending import estimate, health, show_costs
-from tvdb_assets.cli.switching import switch
-from tvdb_assets.cli.tracing import trace
-from tvdb_assets.cli.upkeep import catch_up, forget, retry
+from tvdb_assets.cli.search_command import search
+from tvdb_assets.cli.server_commands import dev, stop
+from tvdb_assets.cli.trace_command import trace
 from tvdb_assets.correlation import new_run_id, under
 from tvdb_assets.errors import ConfigurationError, HaltedError, TvdbError, presentable
 from tvdb_assets.settings import LogFormat, load_settings

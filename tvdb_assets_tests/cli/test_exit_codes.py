@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from tvdb_assets.cli import main
-from tvdb_assets.cli.limiting import _who
-from tvdb_assets.storage.database import Database
+from tvdb_assets.cli.limit_commands import _who
+from tvdb_assets.repositories.database import Database
 
 
 def test_a_search_that_finds_no_money_ends_with_3_and_says_when_it_goes_on(

@@ -13,11 +13,11 @@ from hashlib import md5
 import numpy as np
 import pytest
 
+from tvdb_assets.core.vector_checks import check_vectors
+from tvdb_assets.embedding.embedder_protocol import Embedder
+from tvdb_assets.embedding.providers.local import LocalEmbedder
+from tvdb_assets.embedding.providers.mock import MockEmbedder
 from tvdb_assets.errors import ServiceError
-from tvdb_assets.pipeline.vectors import check_vectors
-from tvdb_assets.services.embedders.local import LocalEmbedder
-from tvdb_assets.services.embedders.mock import MockEmbedder
-from tvdb_assets.services.embedders.protocol import Embedder
 
 TEXTS = ["The insured pays.", "保险合同", "👩‍👩‍👧‍👦", "x", "a line\nand another", "word " * 700]
 
@@ -133,7 +133,7 @@ def test_the_local_embedder_leaves_logging_and_the_network_alone() -> None:
         "import asyncio, logging, socket, sys\n"
         "def refuse(*a, **k): raise AssertionError('network')\n"
         "socket.socket.connect = refuse\n"
-        "from tvdb_assets.services.embedders.local import LocalEmbedder\n"
+        "from tvdb_assets.embedding.providers.local import LocalEmbedder\n"
         "vectors = asyncio.run(LocalEmbedder().embed(['a text']))\n"
         "assert vectors.shape == (1, 256)\n"
         "assert logging.getLogger().handlers == []\n"

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from tvdb_assets.core.vector_checks import check_vectors
+from tvdb_assets.embedding.batch_embedding import Embedded, Vectors
 from tvdb_assets.errors import ConfigurationError
-from tvdb_assets.guard.calls import Transaction
 from tvdb_assets.models import Provenance
-from tvdb_assets.pipeline.vectors import check_vectors
-from tvdb_assets.services.embedding import Embedded, Vectors
-from tvdb_assets.services.router import ServiceRouter
+from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, load_settings
+from tvdb_assets.spend_guard.guard import Transaction
 from tvdb_assets_tests.paid_apis import Behaviour, expected_vectors, running_server
 from tvdb_assets_tests.paid_router import Paid
 

@@ -8,11 +8,11 @@ import json
 import httpx2
 import pytest
 
+from tvdb_assets.core.text_validation import validate
 from tvdb_assets.errors import BreakerError, ParseError, UnavailableError
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.pipeline.validation import validate
-from tvdb_assets.services.router import ServiceRouter
-from tvdb_assets.services.workers import WorkerPool
+from tvdb_assets.parsing.worker_pool import WorkerPool
+from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, load_settings
 from tvdb_assets_tests.paid_apis import running_server
 from tvdb_assets_tests.paid_router import Always, Paid, Said

@@ -22,15 +22,15 @@ from hashlib import sha256
 from pathlib import Path
 
 import tvdb_assets
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.core.text_validation import validate
+from tvdb_assets.core.tokens import count_tokens
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.pipeline.chunking import Chunker
-from tvdb_assets.pipeline.tokens import count_tokens
-from tvdb_assets.pipeline.validation import validate
-from tvdb_assets.services.members import Room, list_members, take_members
-from tvdb_assets.services.parsers import container_for, parser_for
-from tvdb_assets.services.parsers.sniff import PARQUET
-from tvdb_assets.services.parsing import look_at, parse_document
+from tvdb_assets.parsing.container_members import Room, list_members, take_members
+from tvdb_assets.parsing.document_parser import look_at, parse_document
+from tvdb_assets.parsing.formats import container_for, parser_for
+from tvdb_assets.parsing.formats.sniff import PARQUET
 from tvdb_assets_tests.fuzzing.samples import samples, unzipped, zipped
 
 SLOW_SECONDS = 20

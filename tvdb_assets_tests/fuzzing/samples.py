@@ -9,8 +9,8 @@ import zipfile
 from arro3.core import Array, DataType, Table
 from arro3.io import write_parquet
 
-from tvdb_assets_tests.services.made_files import MAIL, PAGE, make_docx
-from tvdb_assets_tests.services.made_office import (
+from tvdb_assets_tests.parsing.made_files import MAIL, PAGE, make_docx
+from tvdb_assets_tests.parsing.made_office import (
     RTF,
     make_doc,
     make_epub,

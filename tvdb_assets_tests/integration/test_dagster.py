@@ -23,9 +23,9 @@ import dagster as dg
 import psycopg
 import pytest
 
+from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.models import Stage
 from tvdb_assets.settings import load_settings
-from tvdb_assets.storage.home import dagster_instance
 
 GOOD = ["archive/old.md", "good.md", "house.md", "security.md", "travel.md"]
 CORRUPT = "broken.pdf"

@@ -23,11 +23,10 @@ from pathlib import Path
 import pytest
 
 from tvdb_assets.correlation import part_of
-from tvdb_assets.storage.database import Database, prepare
-from tvdb_assets_tests.guard.books import check_counters, ledger_usd, rows, settle_by
-from tvdb_assets_tests.guard.processes import Crew
-from tvdb_assets_tests.integration.drifting import Drifting, clauses_of
-from tvdb_assets_tests.integration.soaking import (
+from tvdb_assets.repositories.database import Database, prepare
+from tvdb_assets_tests.integration.changing_source import Drifting, clauses_of
+from tvdb_assets_tests.integration.ingestion_processes import ALL_POINTS
+from tvdb_assets_tests.integration.soak import (
     COST,
     INTAKE,
     MAINTENANCE,
@@ -41,9 +40,15 @@ from tvdb_assets_tests.integration.soaking import (
     do,
     rows_of,
 )
-from tvdb_assets_tests.integration.test_walk_kills import check_nothing_is_half_shown
-from tvdb_assets_tests.integration.walking import ALL_POINTS
+from tvdb_assets_tests.integration.test_ingestion_kills import check_nothing_is_half_shown
 from tvdb_assets_tests.paid_apis import FaultKind, RunningServer, running_server
+from tvdb_assets_tests.spend_guard.ledger_invariants import (
+    check_counters,
+    ledger_usd,
+    rows,
+    settle_by,
+)
+from tvdb_assets_tests.spend_guard.processes import Crew
 
 F = FaultKind
 _AWAY = (F.RATE_LIMITED_SECONDS, F.SERVER_ERROR, F.UNAVAILABLE, F.BAD_GATEWAY_HTML) + (

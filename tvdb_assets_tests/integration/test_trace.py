@@ -22,9 +22,9 @@ from click.testing import CliRunner
 
 from tvdb_assets.cli import tvdb
 from tvdb_assets.correlation import new_run_id, span_id
+from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.models import Stage
 from tvdb_assets.settings import load_settings
-from tvdb_assets.storage.home import dagster_instance
 from tvdb_assets.telemetry import EVENTS
 from tvdb_assets_tests.otlp_collector import Collector, running_collector
 from tvdb_assets_tests.paid_apis import Behaviour, RunningServer, running_server

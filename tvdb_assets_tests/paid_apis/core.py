@@ -19,7 +19,7 @@ from email.utils import formatdate
 from hashlib import sha256
 from urllib.parse import parse_qs, urlsplit
 
-from tvdb_assets.pipeline.tokens import count_tokens
+from tvdb_assets.core.tokens import count_tokens
 from tvdb_assets_tests.paid_apis import embeddings, parsing, refusals
 from tvdb_assets_tests.paid_apis.charges import (
     Books,
@@ -29,7 +29,7 @@ from tvdb_assets_tests.paid_apis.charges import (
     parsing_dollars,
 )
 from tvdb_assets_tests.paid_apis.faults import BEFORE_WORK, Fault, FaultKind, FaultPlan
-from tvdb_assets_tests.paid_apis.limits import RateLimit
+from tvdb_assets_tests.paid_apis.rate_limits import RateLimit
 from tvdb_assets_tests.paid_apis.replies import (
     Cut,
     Headers,

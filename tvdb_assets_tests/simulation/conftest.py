@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tvdb_assets.storage.database import Database
+from tvdb_assets.repositories.database import Database
 from tvdb_assets_tests.simulation.corpus import make_corpus
-from tvdb_assets_tests.simulation.world import Shared
+from tvdb_assets_tests.simulation.simulated_services import Shared
 
 
 @pytest.fixture(scope="module")

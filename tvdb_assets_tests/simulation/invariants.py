@@ -14,11 +14,11 @@ import numpy as np
 
 from tvdb_assets.correlation import part_of
 from tvdb_assets.errors import TvdbError
-from tvdb_assets.guard.calls import PaidCall
-from tvdb_assets.guard.ledger import Hold
-from tvdb_assets.walk import Result
+from tvdb_assets.ingestion import Result
+from tvdb_assets.spend_guard.guard import PaidCall
+from tvdb_assets.spend_guard.ledger import Hold
 from tvdb_assets_tests.paid_apis import Charge, FaultKind, expected_vectors
-from tvdb_assets_tests.simulation.world import DIMENSIONS, World
+from tvdb_assets_tests.simulation.simulated_services import DIMENSIONS, World
 
 _UNUSABLE = frozenset(
     {

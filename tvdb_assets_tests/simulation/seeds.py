@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tvdb_assets_tests.simulation.fault_scenario import weather
 from tvdb_assets_tests.simulation.invariants import (
     NeverBelow,
     check_healed,
@@ -24,8 +25,7 @@ from tvdb_assets_tests.simulation.invariants import (
     check_walk,
     shown,
 )
-from tvdb_assets_tests.simulation.weather import weather
-from tvdb_assets_tests.simulation.world import Shared, World, governed
+from tvdb_assets_tests.simulation.simulated_services import Shared, World, governed
 
 SEEDS = 1_000
 _BLOCK = 25

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tvdb_assets_tests.simulation.seeds import blocks, run
-from tvdb_assets_tests.simulation.world import Shared
+from tvdb_assets_tests.simulation.simulated_services import Shared
 
 
 @pytest.mark.parametrize("seeds", blocks(1, of=2), ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")

@@ -10,9 +10,9 @@ from collections import Counter
 import pytest
 
 from tvdb_assets_tests.paid_apis import FaultKind
+from tvdb_assets_tests.simulation.fault_scenario import weather
 from tvdb_assets_tests.simulation.seeds import SEEDS, blocks, live, named, run
-from tvdb_assets_tests.simulation.weather import weather
-from tvdb_assets_tests.simulation.world import Shared, World, governed
+from tvdb_assets_tests.simulation.simulated_services import Shared, World, governed
 
 
 @pytest.mark.parametrize("seeds", blocks(0, of=2), ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")

@@ -1,0 +1,156 @@
+"""``tvdb catch-up``, ``retry`` and ``forget``: what is due, what failed, and what is to go."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Table
+
+from tvdb_assets.cli.cost_commands import estimate_documents, show_estimate
+from tvdb_assets.cli.ingest_commands import (
+    exit_code,
+    find_documents,
+    progress,
+    show_summary,
+    summary_of,
+)
+from tvdb_assets.cli.output import console, print_json
+from tvdb_assets.dagster.storage.home import dagster_instance
+from tvdb_assets.redaction import shown
+from tvdb_assets.repositories.due_documents import Due, Reason
+from tvdb_assets.settings import load_settings
+from tvdb_assets.sources.source import Source
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from tvdb_assets.dagster.reconciler import Upkeep
+
+_SHOWN = 40
+"""Documents that a dry run lists on a terminal; ``--json`` has them all."""
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+@click.command("catch-up")
+@click.option("--dry-run", is_flag=True, help="List what is due, why, and what it would cost.")
+@_json
+@click.pass_context
+def catch_up(context: click.Context, dry_run: bool, as_json: bool) -> None:
+    """Make again all that is missing, failed and due, degraded, stale or deferred.
+
+    The schedule nightly_catch_up does the same. New and changed files are found by `tvdb ingest`
+    and by the sensor document_intake. Exits with 1 if any document failed, and with 3 if some
+    wait for a budget or a paid service.
+    """
+    from tvdb_assets.dagster.reconciler import Upkeep
+
+    settings = load_settings()
+    with dagster_instance(settings) as instance, Upkeep.open(settings, instance) as upkeep:
+        if dry_run:
+            _show_due(upkeep, as_json=as_json)
+            return
+        code = _run(upkeep, instance, frozenset(Reason), as_json=as_json)
+    context.exit(code)
+
+
+@click.command()
+@click.argument("documents", nargs=-1)
+@_json
+@click.pass_context
+def retry(context: click.Context, documents: tuple[str, ...], as_json: bool) -> None:
+    """Try DOCUMENTS again, or all that failed, those in quarantine too.
+
+    Exits with 1 if any failed again, and with 3 if some wait for a budget or a paid service.
+    """
+    from tvdb_assets.dagster.reconciler import Upkeep
+
+    settings = load_settings()
+    with dagster_instance(settings) as instance, Upkeep.open(settings, instance) as upkeep:
+        wanted = [
+            d.document_id for name in documents for d in find_documents(upkeep.registry, name)
+        ]
+        upkeep.due.want(wanted if documents else None)
+        code = _run(upkeep, instance, frozenset({Reason.WANTED}), as_json=as_json)
+    context.exit(code)
+
+
+@click.command()
+@click.argument("document")
+@_json
+def forget(document: str, as_json: bool) -> None:
+    """Delete DOCUMENT and all that came from it; its file stays where it is.
+
+    The sensor document_intake leaves the file alone until it changes; an ingest takes it in.
+    """
+    from tvdb_assets.dagster.reconciler import Upkeep
+
+    settings = load_settings()
+    with dagster_instance(settings) as instance, Upkeep.open(settings, instance) as upkeep:
+        found = find_documents(upkeep.registry, document)
+        upkeep.deletion.forget([known.document_id for known in found], is_by_hand=True)
+        with upkeep.due.planning():
+            upkeep.partitions.drop_removed(upkeep.deletion)
+    if as_json:
+        print_json({"forgotten": [shown(known.path) for known in found]})
+    else:
+        console.print(f"Forgotten: {document}", markup=False)
+
+
+def _run(
+    upkeep: Upkeep, instance: dg.DagsterInstance, reasons: frozenset[Reason], *, as_json: bool
+) -> int:
+    from tvdb_assets.dagster import ingest
+
+    started = time.perf_counter()
+    run_ids: list[str] = []
+    with progress(upkeep.registry, run_ids, is_quiet=as_json) as set_total:
+        due = ingest.catch_up(
+            upkeep, instance, reasons, lambda found: set_total(len(found)), run_ids.append
+        )
+    summary = summary_of([d.path for d in due], run_ids, upkeep.registry, upkeep.database)
+    summary["due"] = _by_reason(due)
+    summary["seconds"] = round(time.perf_counter() - started, 2)
+    if as_json:
+        print_json(summary)
+    elif due:
+        show_summary(summary)
+    else:
+        console.print("No document is due.")
+    return exit_code(summary)
+
+
+def _show_due(upkeep: Upkeep, *, as_json: bool) -> None:
+    with upkeep.due.planning():
+        due = upkeep.plan(frozenset(Reason))
+    by_source: dict[str, list[str]] = {}
+    for document in due:
+        by_source.setdefault(document.source, []).append(document.path)
+    wanted = [(Source.open(root), paths) for root, paths in by_source.items()]
+    costs, summary = estimate_documents(wanted, upkeep.settings, upkeep.database)
+    cost_of = {row["document"]: row["cost_usd"] for row in summary.pop("by_document")}
+    rows = [
+        {"document": shown(d.path), "reason": d.reason, "cost_usd": cost_of.get(shown(d.path))}
+        for d in due
+    ]
+    if as_json:
+        print_json({**summary, "due": _by_reason(due), "by_document": rows})
+        return
+    if not due:
+        console.print("No document is due.")
+        return
+    table = Table("Document", "Why", "Cost", box=None, padding=(0, 2, 0, 0))
+    for row in rows[:_SHOWN]:
+        table.add_row(row["document"], row["reason"], f"${float(row['cost_usd'] or 0):,.4f}")
+    console.print(table)
+    if len(rows) > _SHOWN:
+        console.print(f"and {len(rows) - _SHOWN:,} more; --json lists them all.", style="dim")
+    console.print()
+    show_estimate(summary, costs)
+
+
+def _by_reason(due: Sequence[Due]) -> dict[str, int]:
+    return dict(Counter(document.reason for document in due))

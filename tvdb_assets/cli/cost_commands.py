@@ -1,0 +1,238 @@
+"""``tvdb estimate``, ``costs`` and ``health``: what paid services would cost, cost, and are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import click
+from rich.table import Table
+
+from tvdb_assets.cli.ingest_commands import sources_of
+from tvdb_assets.cli.output import console, print_json
+from tvdb_assets.cli.terminal_charts import plots
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.ingestion.cost_estimator import DocumentCost, Estimating
+from tvdb_assets.redaction import shown
+from tvdb_assets.reporting.costs import GROUPS, budget, costs, report
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_store import DocumentStore
+from tvdb_assets.repositories.index_store import IndexStore
+from tvdb_assets.routing.paid_services import PAID_SERVICES, limits_of
+from tvdb_assets.routing.service_health import ServiceHealth
+from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.settings import Settings, load_settings
+from tvdb_assets.sources.source import Source
+from tvdb_assets.spend_guard.budget import usd
+from tvdb_assets.spend_guard.ledger import Ledger
+
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+_DEAREST = 10
+
+
+@click.command()
+@click.argument("paths", nargs=-1)
+@_json
+def estimate(paths: tuple[str, ...], as_json: bool) -> None:
+    """What `tvdb ingest` would cost, of the source or of PATHS alone; nothing is paid for it."""
+    from tvdb_assets.dagster.ingest import plan
+
+    settings = load_settings()
+    with Database.open(settings) as database:
+        registry = Registry(database)
+        wanted = []
+        for source, prefixes in sources_of(paths, settings, registry):
+            made = plan(source, prefixes, registry, settings, settings.max_document_mib << 20)
+            wanted.append((source, [f.path for f in made.new] + [d.path for d in made.stale]))
+        documents, summary = estimate_documents(wanted, settings, database)
+    if as_json:
+        print_json(summary)
+    else:
+        show_estimate(summary, documents)
+
+
+def estimate_documents(
+    wanted: Sequence[tuple[Source, Sequence[str]]], settings: Settings, database: Database
+) -> tuple[list[DocumentCost], dict[str, Any]]:
+    """What documents of each source would cost, one by one and summed up."""
+    documents: list[DocumentCost] = []
+    with ServiceRouter(settings, database=database) as router:
+        chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
+        estimating = Estimating(
+            store=DocumentStore(database, "estimate"),
+            index=IndexStore(database, "estimate"),
+            router=router,
+            chunker=chunker,
+            max_document_bytes=settings.max_document_mib << 20,
+        )
+        for source, paths in wanted:
+            documents += estimating.run(source, paths)
+        left = budget(database, router.ledger, PAID_SERVICES).remaining_usd
+    total = sum((document.cost_usd for document in documents), Decimal(0))
+    return documents, {
+        "documents": len(documents),
+        "chunks": sum(document.chunks for document in documents),
+        "cached_chunks": sum(document.cached_chunks for document in documents),
+        "tokens": sum(document.tokens for document in documents),
+        "pages": sum(document.pages for document in documents),
+        "cost_usd": usd(total),
+        "remaining_usd": usd(left),
+        "fits": total <= left,
+        "documents_that_fit": _that_fit(documents, left),
+        "by_document": [_as_json(document) for document in documents],
+    }
+
+
+def _that_fit(documents: list[DocumentCost], left: Decimal) -> int:
+    count = 0
+    for document in documents:
+        left -= document.cost_usd
+        if left < 0:
+            break
+        count += 1
+    return count
+
+
+def _as_json(document: DocumentCost) -> dict[str, Any]:
+    row = asdict(document) | {"document": shown(document.document)}
+    error = row.pop("error")
+    row |= {name: usd(row[name]) for name in ("cost_usd", "parse_usd")}
+    return row | {"error": error.code if error is not None else None}
+
+
+def show_estimate(summary: dict[str, Any], documents: list[DocumentCost]) -> None:
+    """For people."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name in ("documents", "chunks", "cached_chunks", "tokens", "pages"):
+        note = {"cached_chunks": "chunks known before", "pages": "pages to parse, at most"}
+        table.add_row(note.get(name, name), f"{summary[name]:,}")
+    table.add_row("cost", f"${Decimal(summary['cost_usd']):,.4f}", style="bold")
+    table.add_row("left of today's budget", f"${Decimal(summary['remaining_usd']):,.4f}")
+    console.print(table)
+    if not summary["fits"]:
+        console.print(
+            f"It does not fit: the first {summary['documents_that_fit']:,} of "
+            f"{summary['documents']:,} documents do, the others would wait for another day "
+            "or a higher TVDB_DAILY_COST_LIMIT.",
+            style="yellow",
+        )
+    dearest = sorted(documents, key=lambda document: -document.cost_usd)[:_DEAREST]
+    if dearest and dearest[0].cost_usd:
+        rows = Table("Dearest documents", "tokens", "pages", "cost", box=None, padding=(0, 2, 0, 0))
+        for document in dearest:
+            rows.add_row(
+                shown(document.document),
+                f"{document.tokens:,}",
+                f"{document.pages:,}",
+                f"${document.cost_usd:,.6f}",
+            )
+        console.print()
+        console.print(rows)
+    failing = sum(document.error is not None for document in documents)
+    if failing:
+        console.print(f"\n{failing:,} of them would fail, and cost nothing.", style="dim")
+
+
+@click.command(name="costs")
+@click.option("--by", type=click.Choice(GROUPS), help="A table instead of plots.")
+@click.option("-n", "limit", default=20, show_default=True, help="Rows at most.")
+@_json
+def show_costs(by: str | None, limit: int, as_json: bool) -> None:
+    """What paid services cost: today's budget, and plots of the ledger, or a table of it.
+
+    With --json it is the table, by day where nothing else is asked for.
+    """
+    settings = load_settings()
+    with Database.open(settings) as database:
+        # Without a router: a report must not fail for want of a key.
+        now = budget(database, Ledger(database, limits_of(settings)), PAID_SERVICES)
+        rows = costs(database, by or "day", limit)
+        drawn = report(database, now.day) if by is None else None
+    if as_json:
+        print_json(
+            {
+                "window": now.day.isoformat(),
+                "limit_usd": usd(now.limit_usd),
+                "reserved_usd": usd(now.reserved_usd),
+                "posted_usd": usd(now.posted_usd),
+                "remaining_usd": usd(now.remaining_usd),
+                "requests_this_hour": now.requests_this_hour,
+                "rows": [
+                    {
+                        k: usd(v) if isinstance(v, Decimal) and k.endswith("usd") else v
+                        for k, v in row.items()
+                    }
+                    for row in rows
+                ],
+            }
+        )
+        return
+    console.print(
+        f"Today (UTC): ${now.posted_usd:,.4f} spent and ${now.reserved_usd:,.4f} reserved of "
+        f"${usd(now.limit_usd)}; ${now.remaining_usd:,.4f} left."
+    )
+    if not rows:
+        console.print("Nothing has been paid for yet.")
+        return
+    if drawn is not None:
+        console.print()
+        for plot in plots(drawn, now.limit_usd):
+            console.print(plot)
+        return
+    names = [name for name in rows[0] if not name.endswith(("_usd", "requests", "units"))]
+    table = Table(
+        *names, "requests", "units", "spent", "reserved", "voided", box=None, padding=(0, 2, 0, 0)
+    )
+    for row in rows:
+        table.add_row(
+            *(_cell(row[name]) for name in names),
+            f"{row['requests']:,}",
+            f"{int(row['units'] or 0):,}",
+            *(f"${row[name]:.6f}" for name in ("posted_usd", "reserved_usd", "voided_usd")),
+        )
+    console.print(table)
+
+
+def _cell(value: object) -> str:
+    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)
+
+
+@click.command()
+@click.option("--probe", is_flag=True, help="Ask the services too, by requests that are free.")
+@_json
+def health(probe: bool, as_json: bool) -> None:
+    """How each service is: mode, breaker, budget and rate left, last error; costs nothing."""
+    settings = load_settings()
+    checked = asyncio.run(_health(settings, probe))
+    if as_json:
+        print_json({"services": [asdict(service) for service in checked]})
+        return
+    colours = {"ready": "green", "unproven": "cyan", "halted": "yellow"}
+    for service in checked:
+        console.print(
+            f"{service.role:<9} {service.mode:<7} {service.service:<14}",
+            f"[{colours.get(service.status, 'red')}]{service.status}[/]",
+        )
+        if service.requests_left is None:
+            continue
+        facts = [
+            f"${Decimal(service.remaining_usd):,.2f} of today's budget left",
+            f"{service.requests_left:,} requests left this hour",
+            f"breaker {service.breaker}",
+        ]
+        if service.answered_at:
+            facts.append(f"last answer {service.answered_at[:16].replace('T', ' ')} UTC")
+        console.print("  " + " · ".join(facts), style="dim")
+        if service.last_error:
+            console.print(f"  {service.last_error}", style="red", markup=False)
+
+
+async def _health(settings: Settings, probe: bool) -> list[ServiceHealth]:
+    with Database.open(settings) as database:
+        async with ServiceRouter(settings, database=database) as router:
+            return await router.health(probe=probe)

@@ -1,0 +1,44 @@
+"""``tvdb dev`` and ``tvdb stop``: the UI up, the embedded server down."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from tvdb_assets.cli.output import console, notices, print_json
+from tvdb_assets.dagster.storage.home import prepare_home
+from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
+from tvdb_assets.repositories.database import Database, project_home
+from tvdb_assets.settings import load_settings
+
+
+@click.command()
+@click.option("--port", default=3000, show_default=True, help="Of the UI, on 127.0.0.1.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def dev(port: int, as_json: bool) -> None:
+    """Run the Dagster UI and daemon on this project until interrupted."""
+    settings = load_settings()
+    Database.open(settings).close()
+    os.environ["DAGSTER_HOME"] = str(prepare_home(settings))
+    url = f"http://127.0.0.1:{port}"
+    if as_json:
+        print_json({"url": url})
+        sys.stdout.flush()
+    notices.print(f"Dagster UI: [bold]{url}[/]  (Ctrl-C ends it; tvdb stop ends the database)")
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    arguments = ["-m", "tvdb_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    os.execv(dagster, [dagster, "dev", *arguments])
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def stop(as_json: bool) -> None:
+    """Stop the embedded database server, if it runs."""
+    was_running = EmbeddedPostgres(project_home(load_settings())).stop()
+    if as_json:
+        print_json({"stopped": was_running})
+    else:
+        console.print("Stopped." if was_running else "It was not running.")

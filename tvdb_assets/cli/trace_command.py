@@ -1,0 +1,125 @@
+"""``tvdb trace``: all that carries one id, in the order of time."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+import click
+from rich.text import Text
+
+from tvdb_assets.cli.output import console, notices, print_json
+from tvdb_assets.dagster.storage.home import dagster_instance
+from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.reporting.run_history import Event, Found, Story, Subject, in_order
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.runs import Run
+from tvdb_assets.settings import load_settings
+from tvdb_assets.spend_guard.budget import usd
+
+_COLOURS = {
+    **{"paid_call": "cyan", "request": "dim", "retry": "yellow", "batch_halved": "yellow"},
+    **{"halted": "yellow", "rate_waited": "yellow", "service_refused": "red"},
+    **{"breaker_opened": "red", "breaker_probed": "yellow", "breaker_closed": "green"},
+    **{"run_started": "bold", "run_ended": "bold", "document": "green", "job_resumed": "cyan"},
+}
+
+
+@click.command()
+@click.argument("name", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def trace(name: str, as_json: bool) -> None:
+    """Show all that happened under ID, in the order of time, with durations and cost.
+
+    ID is a run's id, a document, an id of a request to a paid service (the service's own, or
+    the one that was sent), an id of a parse job, or the first characters of any id. Of a document,
+    all its runs are shown.
+    """
+    settings = load_settings()
+    with Database.open(settings) as database:
+        story = Story(database)
+        subject = _only(story.find(name), name)
+        events = story.events(subject)
+    with dagster_instance(settings) as instance:
+        # Loaded after Dagster, which costs a second.
+        from tvdb_assets.dagster.storage.event_history import lineage, run_events
+
+        events = in_order(events + run_events(instance, subject.run_ids))
+        known = {run_id: lineage(instance, run_id) for run_id in subject.run_ids}
+    runs = [_as_json(*(known[run_id] or (Run(run_id), []))) for run_id in subject.run_ids]
+    cost = sum((event.cost_usd for event in events if event.cost_usd is not None), Decimal(0))
+    if as_json:
+        told = {"run_id": subject.run_ids[-1], "asked_for": subject.kind, "runs": runs}
+        print_json(told | {"cost_usd": usd(cost), "events": [_event(event) for event in events]})
+        return
+    for run in runs:
+        _show_run(run)
+    _show(events, len(runs) > 1)
+    calls = sum(event.kind == "paid_call" for event in events)
+    console.print(f"\n{len(events):,} events, {calls:,} paid calls, ${usd(cost)}.", style="bold")
+
+
+def _only(found: Found, name: str) -> Subject:
+    """The one thing that a name stands for.
+
+    Raises:
+        ConfigurationError: nothing has such an id, or several things have.
+    """
+    if found.subject is not None and found.subject.run_ids:
+        return found.subject
+    if found.subject is not None:
+        raise ConfigurationError(
+            "no_run", f"No run has walked {name} yet.", remedy="Ingest it first."
+        )
+    if not found.candidates:
+        raise ConfigurationError(
+            "id_unknown",
+            f"No run, document, request or job is known as {name}.",
+            remedy="Give a run's id, a document as tvdb status shows it, an id of a request or "
+            "job, or the first characters of an id.",
+        )
+    raise ConfigurationError(
+        "id_ambiguous",
+        f"Several ids begin with {name}: {', '.join(found.candidates)}.",
+        remedy="Give more of it.",
+    )
+
+
+def _as_json(run: Run, retried_as: list[str]) -> dict[str, Any]:
+    return asdict(run) | {"root_run_id": run.root_run_id or run.run_id, "retried_as": retried_as}
+
+
+def _event(event: Event) -> dict[str, Any]:
+    cost = usd(event.cost_usd) if event.cost_usd is not None else None
+    return asdict(event) | {"time": event.time.isoformat(), "cost_usd": cost}
+
+
+def _show_run(run: dict[str, Any]) -> None:
+    console.print(f"Run {run['run_id']}", style="bold")
+    if run["parent_run_id"]:
+        notices.print(f"  a retry of {run['parent_run_id']}; the first was {run['root_run_id']}")
+    for retry in run["retried_as"]:
+        notices.print(f"  tried again as {retry}")
+
+
+def _show(events: list[Event], with_run: bool) -> None:
+    day = ""
+    for event in events:
+        if (now := f"{event.time:%Y-%m-%d}") != day:
+            day = now
+            console.print(f"\n{day} (UTC)" if event.time.utcoffset() is not None else day)
+        line = Text(f"{event.time:%H:%M:%S.%f}"[:12] + "  ")
+        line.append(f"{event.kind:<15}", style=_COLOURS.get(event.kind, ""))
+        line.append(f"{'' if event.seconds is None else f'{event.seconds:.3f} s':>11}")
+        line.append(f"{'' if event.cost_usd is None else f'${usd(event.cost_usd)}':>14}  ")
+        line.append(f"{event.service}: " if event.service else "")
+        line.append(event.message)
+        if event.document:
+            line.append(f"  {event.document}", style="cyan")
+        named = event.request_id or event.client_request_id
+        if named:
+            line.append(f"  [{named}]", style="dim")
+        if with_run:
+            line.append(f"  in {event.run_id[:8]}", style="dim")
+        console.print(line)

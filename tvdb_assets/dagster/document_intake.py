@@ -1,0 +1,58 @@
+"""`document_intake`: files that come, change and go, taken in as they do.
+
+What belongs here: when, and in which bounds. What does not: what is compared and noted
+(`upkeep`).
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from tvdb_assets.dagster.reconciler import Upkeep
+from tvdb_assets.dagster.resources import ServiceRouterResource
+from tvdb_assets.models import Stage
+from tvdb_assets.repositories.due_documents import INTAKE
+from tvdb_assets.sources.source import Source
+from tvdb_assets.telemetry import INTAKE_LOOKED, tell
+
+MOST_DOCUMENTS = 20_000
+"""New and changed documents noted at one tick, which takes a few seconds for so many."""
+
+
+def make_document_intake(interval_seconds: int) -> dg.SensorDefinition:
+    """The sensor.
+
+    Args:
+        interval_seconds: between two ticks, at least; 0 leaves the sensor off until someone
+            turns it on in the UI.
+    """
+    status = dg.DefaultSensorStatus
+
+    @dg.sensor(
+        name="document_intake",
+        target=dg.AssetSelection.assets(*(stage.value for stage in Stage)),
+        minimum_interval_seconds=interval_seconds or 60,
+        default_status=status.RUNNING if interval_seconds else status.STOPPED,
+        description="Finds new, changed and deleted files of the source, and asks for runs of "
+        "the documents that need one: these, those whose next attempt is due, those that a "
+        "stand-in made, and those that a person asked for.",
+    )
+    def document_intake(
+        context: dg.SensorEvaluationContext, service_router: ServiceRouterResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        settings = service_router.settings()
+        with (
+            Upkeep.open(settings, context.instance) as upkeep,
+            upkeep.due.planning(waits=False) as is_mine,
+        ):
+            if not is_mine:
+                yield dg.SkipReason("Another process is planning runs right now.")
+                return
+            found = upkeep.take_in(Source.open(settings.source), MOST_DOCUMENTS)
+            requests = upkeep.run_requests(upkeep.plan(INTAKE), "document_intake")
+        tell(INTAKE_LOOKED, found.words(), log=context.log)
+        yield from requests
+        if not requests:
+            yield dg.SkipReason(found.words())
+
+    return document_intake

@@ -1,0 +1,235 @@
+"""What an ingest does: compare the source with what is known, and run what that calls for.
+
+What belongs here: which documents need a run, and the runs. What does not: the walk itself,
+or how the outcome is shown (`cli`). Works without a daemon: runs execute in this process, as
+runs of the same assets that the UI and schedules run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import dagster as dg
+
+from tvdb_assets import errors
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.core.source_comparison import compare
+from tvdb_assets.correlation import new_run_id
+from tvdb_assets.dagster.definitions import defs
+from tvdb_assets.dagster.partitions import IN_PROCESS_TAG
+from tvdb_assets.dagster.reconciler import PlannedRun, Upkeep
+from tvdb_assets.dagster.resources import ServiceRouterResource
+from tvdb_assets.dagster.run_announcement import TOLD_TAG, observe
+from tvdb_assets.errors import SourceError, TvdbError
+from tvdb_assets.ingestion.cost_forecast import Outlook
+from tvdb_assets.models import SourceFile, Stage
+from tvdb_assets.repositories.document_registry import Known, Registry
+from tvdb_assets.repositories.due_documents import Due, Reason
+from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.settings import Settings
+from tvdb_assets.sources.source import Source
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a comparison of source and index found; nothing is changed by making it."""
+
+    source: Source
+    new: list[SourceFile] = field(default_factory=list)
+    stale: list[Known] = field(default_factory=list)
+    """Changed, unfinished, or made by another parser, chunker or model."""
+    changed: list[tuple[int, SourceFile]] = field(default_factory=list)
+    """Of the stale ones, those with another etag."""
+    touched: list[tuple[int, SourceFile]] = field(default_factory=list)
+    """New etag, same bytes."""
+    unchanged: list[Known] = field(default_factory=list)
+    gone: list[Known] = field(default_factory=list)
+
+
+def plan(
+    source: Source, prefixes: Sequence[str], registry: Registry, settings: Settings, max_bytes: int
+) -> Plan:
+    """Compare a source, or what lies under ``prefixes`` of it, with the registered documents.
+
+    Raises:
+        ConfigurationError: everything that is known is gone, as of a folder not mounted.
+    """
+    known = {
+        path: document
+        for path, document in registry.known(source.root).items()
+        if _is_under(path, prefixes)
+    }
+    with ServiceRouter(settings) as router:
+        recipe = router.recipe(Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens))
+    recipes = (recipe, settings.limits_mark + recipe)
+    found = compare(source.list(prefixes), known, root=source.root, is_whole=not prefixes)
+    made = Plan(source, new=found.new, gone=found.gone)
+    for document in found.same:
+        (made.unchanged if _is_settled(document, recipes) else made.stale).append(document)
+    for document, file in found.changed:
+        if _is_settled(document, recipes) and _has_same_bytes(source, document, max_bytes):
+            made.touched.append((document.document_id, file))
+            made.unchanged.append(document)
+        else:
+            made.changed.append((document.document_id, file))
+            made.stale.append(document)
+    return made
+
+
+def execute(
+    made: Plan,
+    upkeep: Upkeep,
+    instance: dg.DagsterInstance,
+    on_run: Callable[[str], None],
+    on_outlook: Callable[[Outlook], None] = lambda _: None,
+) -> list[str]:
+    """Carry out a plan: register, run, delete; returns the run ids.
+
+    Args:
+        made: the plan.
+        upkeep: of the same database.
+        instance: Dagster's.
+        on_run: called with each run's id before it starts.
+        on_outlook: called before all runs if they cost more than is left of the budget.
+    """
+    planned = ExitStack()
+    with upkeep.due.planning():
+        upkeep.registry.touch(made.touched)
+        upkeep.registry.change(made.changed)
+        keys = upkeep.add(made.source, made.new)
+        keys += [document.partition_key for document in made.stale]
+        runs = upkeep.runs(keys)
+        upkeep.due.request(keys)
+        planned.enter_context(upkeep.due.planned())
+    with planned:
+        run_ids = _run_all(instance, keys, runs, on_run, on_outlook)
+    # Last, so that a file that was moved finds its text and vectors under the old name.
+    upkeep.deletion.forget([document.document_id for document in made.gone])
+    with upkeep.due.planning():
+        upkeep.partitions.drop_removed(upkeep.deletion)
+    return run_ids
+
+
+def catch_up(
+    upkeep: Upkeep,
+    instance: dg.DagsterInstance,
+    reasons: frozenset[Reason],
+    on_start: Callable[[Sequence[Due]], None],
+    on_run: Callable[[str], None],
+    on_outlook: Callable[[Outlook], None] = lambda _: None,
+) -> list[Due]:
+    """Run the documents that are due, in this process; returns what was due.
+
+    Args:
+        upkeep: of the same database.
+        instance: Dagster's.
+        reasons: for which documents are run.
+        on_start: called with what is due before the first run.
+        on_run: called with each run's id before it starts.
+        on_outlook: called before all runs if they cost more than is left of the budget.
+    """
+    planned = ExitStack()
+    with upkeep.due.planning():
+        due = upkeep.plan(reasons)
+        keys = [document.partition_key for document in due]
+        runs = upkeep.runs(keys)
+        upkeep.due.request(keys)
+        planned.enter_context(upkeep.due.planned())
+    with planned:
+        on_start(due)
+        _run_all(instance, keys, runs, on_run, on_outlook)
+    return due
+
+
+def _run_all(
+    instance: dg.DagsterInstance,
+    keys: Sequence[str],
+    runs: Sequence[PlannedRun],
+    on_run: Callable[[str], None],
+    on_outlook: Callable[[Outlook], None],
+) -> list[str]:
+    """Execute runs one after the other, having said if they cost more than is left."""
+    if not runs:
+        return []
+    services = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
+    if (outlook := services.outlook(sorted(keys))) is not None:
+        observe(instance, outlook)
+        on_outlook(outlook)
+    told = {TOLD_TAG: outlook.words() if outlook is not None else ""}
+    return [run(instance, {**planned.tags, **told}, on_run) for planned in runs]
+
+
+def run(
+    instance: dg.DagsterInstance, tags: Mapping[str, str], on_run: Callable[[str], None]
+) -> str:
+    """Execute one run in this process; returns its id.
+
+    Args:
+        instance: Dagster's.
+        tags: of the run, which name its partitions.
+        on_run: called with the run's id before it starts.
+
+    Raises:
+        TvdbError: an error that is no document's fault ended it.
+    """
+    run_id = new_run_id()
+    on_run(run_id)
+    job = defs().resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        instance=instance,
+        tags={**tags, IN_PROCESS_TAG: "true"},
+        run_id=run_id,
+        raise_on_error=False,
+        asset_selection=[dg.AssetKey(stage.value) for stage in Stage],
+    )
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        # Documents' own failures are on record; anything else must not look like success.
+        if event.step_failure_data.user_failure_data is None:
+            raise _run_failed(run_id, event.step_failure_data.error)
+    return run_id
+
+
+def _run_failed(run_id: str, error: Any) -> TvdbError:
+    """What ended a run, if it is no document's fault, in words that hold no document text."""
+    why = f"{error.cls_name if error is not None else 'an unknown error'}."
+    while error is not None:
+        # Only messages of our own are known to be free of document text.
+        if hasattr(errors, error.cls_name or ""):
+            why = error.message.strip()
+        error = error.cause
+    failed = TvdbError(
+        "run_failed",
+        f"The run {run_id} was ended by an error that is no document's fault: {why}",
+        remedy="What was done before is kept. Mend the cause and ingest again; the run's page in "
+        "the UI has the whole trace.",
+    )
+    failed.run_id = run_id
+    return failed
+
+
+def _is_settled(document: Known, recipes: Collection[str]) -> bool:
+    """Whether another walk of the same bytes would end as the last one did."""
+    ended = document.status == "published" or document.quarantine is not None
+    # What a stand-in made is made again, by the real service if it is back.
+    return ended and document.recipe in recipes and not document.is_degraded
+
+
+def _has_same_bytes(source: Source, document: Known, max_bytes: int) -> bool:
+    if document.sha256 is None:
+        return False
+    try:
+        data = source.read(document.path, max_bytes=max_bytes)
+    except SourceError:
+        return False
+    return sha256(data).digest() == document.sha256
+
+
+def _is_under(path: str, prefixes: Sequence[str]) -> bool:
+    return not prefixes or any(
+        path == prefix or path.startswith(prefix.rstrip("/") + "/") for prefix in prefixes
+    )

@@ -1,0 +1,72 @@
+"""Jobs that a person starts in the UI: what failed again, and all that is due.
+
+What belongs here: the same as `tvdb retry` and `tvdb catch-up`, without a shell. What does not:
+the runs. They are asked for by the sensor `document_intake` at its next tick, so that one place
+plans them and each run is Dagster's own.
+"""
+
+import dagster as dg
+from pydantic import Field
+
+from tvdb_assets.dagster.reconciler import Upkeep, counted
+from tvdb_assets.dagster.resources import ServiceRouterResource
+from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.redaction import shown
+from tvdb_assets.repositories.due_documents import Reason
+from tvdb_assets.telemetry import DOCUMENTS_ASKED, tell
+
+
+class RetryConfig(dg.Config):
+    """Which documents to try again."""
+
+    documents: list[str] = Field(
+        default_factory=list, description="Paths or partition keys; empty for all that failed."
+    )
+
+
+@dg.op(name="ask_for_documents", description="Asks for the documents again.")
+def _ask(
+    context: dg.OpExecutionContext, config: RetryConfig, service_router: ServiceRouterResource
+) -> None:
+    with Upkeep.open(service_router.settings(), context.instance) as upkeep:
+        found = {name: upkeep.registry.find(name) for name in config.documents}
+        if unknown := [shown(name) for name, known in found.items() if not known]:
+            raise ConfigurationError(
+                "document_unknown",
+                f"There is no document {', '.join(unknown)}; none was asked for.",
+                remedy="Use the names that the partitions' page shows.",
+            )
+        wanted = [document for known in found.values() for document in known]
+        asked = upkeep.due.want([d.document_id for d in wanted] if config.documents else None)
+    _tell(context, f"{asked:,} documents are asked for.", asked)
+
+
+@dg.op(name="ask_for_all_that_is_due", description="Asks for every document that is due.")
+def _ask_for_due(context: dg.OpExecutionContext, service_router: ServiceRouterResource) -> None:
+    with (
+        Upkeep.open(service_router.settings(), context.instance) as upkeep,
+        upkeep.due.planning(),
+    ):
+        due = upkeep.plan(frozenset(Reason))
+        upkeep.due.want([document.document_id for document in due], forgives=False)
+    told = ", ".join(f"{count:,} {reason}" for reason, count in counted(due).items())
+    said = f"{len(due):,} documents are due: {told}." if due else "No document is due."
+    _tell(context, said, len(due))
+
+
+def _tell(context: dg.OpExecutionContext, said: str, documents: int) -> None:
+    said += " The sensor document_intake asks for their runs at its next tick."
+    fields = {"documents": documents}
+    tell(DOCUMENTS_ASKED, said, fields, run_id=context.run.run_id, log=context.log)
+
+
+@dg.job(name="retry_documents", description="Tries documents again that failed, or all of them.")
+def retry_documents() -> None:
+    """As `tvdb retry`."""
+    _ask()
+
+
+@dg.job(name="catch_up", description="Asks for all that is due now, as nightly_catch_up does.")
+def catch_up() -> None:
+    """As `tvdb catch-up`."""
+    _ask_for_due()

@@ -1,0 +1,48 @@
+"""`nightly_catch_up`: all that is due, once a night, in as few runs as hold it.
+
+What belongs here: when. What does not: what is due (`repositories.due_documents`).
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from tvdb_assets.dagster.reconciler import MOST_RUNS, Upkeep
+from tvdb_assets.dagster.resources import ServiceRouterResource
+from tvdb_assets.models import Stage
+from tvdb_assets.repositories.due_documents import Reason
+
+
+def make_nightly_catch_up(cron: str) -> dg.ScheduleDefinition:
+    """The schedule.
+
+    Args:
+        cron: when, in UTC.
+    """
+
+    @dg.schedule(
+        name="nightly_catch_up",
+        target=dg.AssetSelection.assets(*(stage.value for stage in Stage)),
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Asks for runs of every document that is missing, failed and due, degraded, "
+        "stale or deferred, nearly finished and oldest first. A document that a run is queued or "
+        "under way for is left to it; with nothing due, there is no run.",
+    )
+    def nightly_catch_up(
+        context: dg.ScheduleEvaluationContext, service_router: ServiceRouterResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        with (
+            Upkeep.open(service_router.settings(), context.instance) as upkeep,
+            upkeep.due.planning(),
+        ):
+            due = upkeep.plan(frozenset(Reason))
+            # Beside a command partitions can't be moved, and might take a run each.
+            most_runs = MOST_RUNS if upkeep.due.is_planned() else None
+            requests = upkeep.run_requests(due, "nightly_catch_up", most_runs=most_runs)
+        yield from requests
+        if not requests:
+            yield dg.SkipReason("No document is due.")
+
+    return nightly_catch_up

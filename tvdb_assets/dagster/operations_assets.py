@@ -1,0 +1,83 @@
+"""Assets about the pipeline itself: how its services are, and what they cost.
+
+What belongs here: what an operator looks at in the UI. What does not: documents
+(`documents`), how health is known (`routing.service_health`), or what is summed up (`reporting.costs`).
+"""
+
+import asyncio
+from dataclasses import asdict
+
+import dagster as dg
+
+from tvdb_assets.dagster.report_charts import spend_by, spend_by_day
+from tvdb_assets.dagster.resources import ServiceRouterResource
+
+
+@dg.asset(
+    group_name="operations",
+    owners=["team:documents"],
+    kinds={"python"},
+    description="How each service is, from what its last calls said: mode, breaker, budget and "
+    "rate left, last error. Looking costs nothing.",
+)
+def service_health(
+    context: dg.AssetExecutionContext, service_router: ServiceRouterResource
+) -> dg.MaterializeResult[None]:
+    """Report each service of this deployment."""
+    services = asyncio.run(service_router.health(context.run.run_id))
+    rows = [{k: "" if v is None else v for k, v in asdict(s).items()} for s in services]
+    unwell = [s.service for s in services if s.status not in ("ready", "unproven")]
+    return dg.MaterializeResult(
+        metadata={
+            "services": dg.MetadataValue.table([dg.TableRecord(row) for row in rows]),
+            "ready": len(services) - len(unwell),
+            "unwell": ", ".join(unwell) or "none",
+        }
+    )
+
+
+@dg.asset(
+    group_name="operations",
+    owners=["team:documents"],
+    kinds={"python"},
+    description="What paid services cost: against the day's budget, by service and by kind of "
+    "document, and the ten dearest documents. Made every hour; alerts of the budget are "
+    "observations of it.",
+)
+def cost_report(
+    context: dg.AssetExecutionContext, service_router: ServiceRouterResource
+) -> dg.MaterializeResult[None]:
+    """Draw the ledger."""
+    with service_router.money() as money:
+        now, costs = money.pace, money.report()
+    days = sorted({row.day for row in costs.by_day})
+    services = sorted({row.service for row in costs.by_day})
+    spent = {(row.day, row.service): float(row.usd) for row in costs.by_day}
+    by_day = {name: [spent.get((day, name), 0.0) for day in days] for name in services}
+    dearest = [
+        dg.TableRecord({"document": name, "usd": float(usd), "requests": requests})
+        for name, usd, requests in costs.dearest
+    ]
+    kinds = {kind: float(usd) for kind, usd in costs.by_kind}
+    md = dg.MetadataValue.md
+    return dg.MaterializeResult(
+        metadata={
+            "summary": now.words(),
+            "spent_today_usd": float(now.spent_usd),
+            "limit_usd": float(now.limit_usd),
+            "spent_percent": now.percent,
+            "wasted_usd": float(costs.wasted_usd),
+            "by_day": md(spend_by_day(days, by_day, float(now.limit_usd))),
+            "by_kind_of_document": md(spend_by("US dollars by kind of document", kinds)),
+            "dearest_documents": dg.MetadataValue.table(
+                dearest,
+                schema=dg.TableSchema(
+                    [
+                        dg.TableColumn("document", "string"),
+                        dg.TableColumn("usd", "float"),
+                        dg.TableColumn("requests", "int"),
+                    ]
+                ),
+            ),
+        }
+    )

@@ -1,0 +1,165 @@
+"""Dagster's partitions of documents: added, put into few ranges, removed when no run needs them.
+
+What belongs here: what stands between documents that need work and runs of Dagster. What does
+not: which documents those are (`repositories.due_documents`), or when they are looked for (sensors, schedules,
+`ingest`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
+from tvdb_assets.core.partition_ranges import partition_ranges
+from tvdb_assets.dagster.storage.instance_storage import BatchingEventLogStorage
+from tvdb_assets.models import Stage
+from tvdb_assets.repositories.deletion import Deletion
+from tvdb_assets.repositories.due_documents import DueDocuments
+
+NAME = "documents"
+IN_PROCESS_TAG = "tvdb/in_process"
+"""Of a run that a command of ours executes by itself: nobody tells Dagster if it is killed."""
+_WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
+_RUNNING = [
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_STARTS_WITHIN = timedelta(minutes=5)
+"""A run that was launched has opened its walk; one that has not lost its process before that."""
+_ADDED_AT_ONCE = 10_000
+_START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+class DocumentPartitions:
+    """The partitions ``documents`` of an instance. Change them within `DueDocuments.planning`."""
+
+    def __init__(self, instance: dg.DagsterInstance, due: DueDocuments) -> None:
+        """Nothing is read yet."""
+        self._instance = instance
+        self._due = due
+
+    def add(self, keys: Sequence[str]) -> None:
+        """Add partitions; those that are there stay where they are."""
+        for start in range(0, len(keys), _ADDED_AT_ONCE):
+            self._instance.add_dynamic_partitions(NAME, keys[start : start + _ADDED_AT_ONCE])
+
+    def missing(self) -> set[str]:
+        """Partitions that Dagster does not show as materialized in every asset of the walk."""
+        present = set(self._instance.get_dynamic_partitions(NAME))
+        made = set(present)
+        for stage in Stage:
+            made &= self._instance.get_materialized_partitions(dg.AssetKey(stage.value))
+        return present - made
+
+    def under_way(self) -> set[str]:
+        """Partitions of runs that are queued or alive, and of backfills that will ask for them."""
+        return self.in_runs().union(self._of_backfills())
+
+    def in_runs(self) -> set[str]:
+        """Partitions of runs that are queued or alive.
+
+        A run whose process was killed may stay "starting" or "started" in Dagster for ever. It
+        counts only while a process is seen to work on it.
+        """
+        ordered = self._instance.get_dynamic_partitions(NAME)
+        place = {key: i for i, key in enumerate(ordered)}
+        keys: set[str] = set()
+        for tags in self._tags_of_runs():
+            if (only := tags.get("dagster/partition")) is not None:
+                keys.add(only)
+            elif (first := place.get(tags.get(_START, ""))) is not None:
+                # Where its last partition is gone too, all that follow may be its.
+                keys.update(ordered[first : place.get(tags[_END], len(ordered)) + 1])
+        return keys
+
+    def _tags_of_runs(self) -> Iterator[Mapping[str, str]]:
+        waiting = self._instance.get_runs(dg.RunsFilter(statuses=_WAITING))
+        # One that a command executes is never queued: it starts at once, or was killed before.
+        yield from (run.tags for run in waiting if IN_PROCESS_TAG not in run.tags)
+        started = self._instance.get_run_records(dg.RunsFilter(statuses=_RUNNING))
+        records = [*started, *self._by_hand()]
+        dead = {record.dagster_run.run_id for record in self._dead(records)}
+        yield from (r.dagster_run.tags for r in records if r.dagster_run.run_id not in dead)
+
+    def fail_dead_runs(self) -> list[str]:
+        """Let Dagster show as failed what a killed command left under way; returns the run ids."""
+        dead = [record.dagster_run for record in self._dead(self._by_hand())]
+        for run in dead:
+            self._instance.report_run_failed(run, "The process that executed it is gone.")
+        return [run.run_id for run in dead]
+
+    def _by_hand(self) -> Sequence[dg.RunRecord]:
+        """Runs that commands execute by themselves, or were about to."""
+        tagged = dg.RunsFilter(statuses=[*_WAITING, *_RUNNING], tags={IN_PROCESS_TAG: "true"})
+        return self._instance.get_run_records(tagged)
+
+    def _dead(self, records: Sequence[dg.RunRecord]) -> list[dg.RunRecord]:
+        """Those of these runs that no process works on, nor may be about to."""
+        alive = self._due.alive([record.dagster_run.run_id for record in records])
+        young = (datetime.now(UTC) - _STARTS_WITHIN).timestamp()
+        return [
+            record
+            for record in records
+            if record.dagster_run.run_id not in alive
+            # A launched run's last change is that; it may have been queued for hours before.
+            and (record.start_time or record.update_timestamp.timestamp()) <= young
+        ]
+
+    def _of_backfills(self) -> Iterator[str]:
+        asked = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
+        for backfill in self._instance.get_backfills(filters=asked):
+            data = backfill.asset_backfill_data
+            if data is None:
+                continue
+            left = data.get_targeted_partitions_without_materialization_status()
+            for stage in Stage:
+                subset = left.partitions_subsets_by_asset_key.get(dg.AssetKey(stage.value))
+                if subset is not None:
+                    yield from subset.get_partition_keys()
+
+    def ranges(
+        self, wanted: Sequence[str], most: int, *, under_way: Collection[str]
+    ) -> list[list[str]]:
+        """As few ranges as hold just these partitions: the keys of each, in Dagster's order.
+
+        Partitions that lie apart are moved behind all others, in the order of ``wanted``; not
+        those that a run needs where they are, and none while a command has runs before it.
+
+        Args:
+            wanted: partition keys, the most urgent first.
+            most: most keys in a range.
+            under_way: what `under_way` told.
+        """
+        ordered = self._instance.get_dynamic_partitions(NAME)
+        present = set(ordered)
+        asked = [key for key in wanted if key in present]
+        free = [key for key in asked if key not in under_way]
+        found = partition_ranges(ordered, set(asked), most)
+        storage = self._instance.event_log_storage
+        are_many = len(found) > -(-len(asked) // most)
+        if are_many and isinstance(storage, BatchingEventLogStorage) and not self._due.is_planned():
+            storage.move_partitions_to_end(NAME, free)
+            found = partition_ranges(self._instance.get_dynamic_partitions(NAME), set(asked), most)
+        return found
+
+    def drop_removed(self, deletion: Deletion) -> None:
+        """Delete the partitions of deleted documents that no run needs any more.
+
+        A run takes a range by its first and last key: without one of them it could not start.
+        """
+        removed = deletion.removed_partitions()
+        if not removed or self._due.is_planned():
+            return
+        under_way = self.under_way()
+        free = [key for key in removed if key not in under_way]
+        storage = self._instance.event_log_storage
+        if isinstance(storage, BatchingEventLogStorage):
+            storage.delete_partitions(NAME, free)
+        else:
+            for key in free:
+                self._instance.delete_dynamic_partition(NAME, key)
+        deletion.partitions_are_removed(free)

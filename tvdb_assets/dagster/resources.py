@@ -1,0 +1,236 @@
+"""The resources that assets are given: services by mode, and the database behind them.
+
+What belongs here: opening for one run what the run needs, and closing it. What does not:
+what is done with it (`documents`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import dagster as dg
+from pydantic import Field
+
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.core.partition_keys import path_from_key
+from tvdb_assets.dagster.run_telemetry import told
+from tvdb_assets.errors import ConfigurationError, SourceError, presentable
+from tvdb_assets.ingestion import Walk
+from tvdb_assets.ingestion.cost_estimator import Estimating
+from tvdb_assets.ingestion.cost_forecast import Outlook, outlook
+from tvdb_assets.models import SourceFile
+from tvdb_assets.redaction import is_private
+from tvdb_assets.reporting.budget_alerts import Alert, deliver, note_thresholds, pace, tell
+from tvdb_assets.reporting.costs import Report, report
+from tvdb_assets.reporting.gauges import publish
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_store import DocumentStore
+from tvdb_assets.repositories.due_documents import Due, DueDocuments, Reason, Windows
+from tvdb_assets.repositories.index_store import IndexStore
+from tvdb_assets.repositories.runs import Run, recorded
+from tvdb_assets.routing.paid_services import PAID_SERVICES, limits_of
+from tvdb_assets.routing.service_health import ServiceHealth
+from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.settings import ServiceMode, Settings, SwitchMode, load_settings
+from tvdb_assets.sources.source import Source
+from tvdb_assets.spend_guard.ledger import Ledger
+from tvdb_assets.spend_guard.service_state_store import ServiceStates
+from tvdb_assets.spend_guard.spend_limits import changes
+from tvdb_assets.tracing import trace_of
+
+
+class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Which client stands behind each service; what is not set here comes from the settings.
+
+    Set it for one run in the launchpad, or for all by ``TVDB_SERVICE_MODE``,
+    ``TVDB_PARSER_MODE`` and ``TVDB_EMBEDDER_MODE``.
+    """
+
+    mode: ServiceMode | None = Field(None, description="Of all services.")
+    parser_mode: ServiceMode | None = Field(None, description="Of parsing alone.")
+    embedder_mode: ServiceMode | None = Field(None, description="Of embedding alone.")
+
+    def settings(self) -> Settings:
+        """The environment's settings, with what this resource overrides."""
+        asked = {
+            "service_mode": self.mode,
+            "parser_mode": self.parser_mode,
+            "embedder_mode": self.embedder_mode,
+        }
+        return load_settings(**{name: mode for name, mode in asked.items() if mode is not None})
+
+    def adopt(self, partition_keys: Sequence[str]) -> None:
+        """Register the documents of partitions that Dagster was given by another than an ingest.
+
+        Without a row, a walk would pass them over and the run succeed with nothing made. A key
+        whose file isn't there is registered too: its walk then fails with the reason.
+
+        Raises:
+            ConfigurationError: a setting is bad, or the source is not there.
+            StorageError: the database can't be used.
+        """
+        settings = self.settings()
+        with Database.open(settings) as database:
+            source = Source.open(settings.source)
+            paths = [path_from_key(key) or key for key in partition_keys]
+            if any(is_private(path) for path in paths):
+                raise ConfigurationError(
+                    "private_partition",
+                    "A partition was added by hand under a path that is marked private.",
+                    remedy="Delete it, and register such files by tvdb ingest, which gives them "
+                    "keys that tell nothing.",
+                )
+            files = [_file(source, path) for path in paths]
+            Registry(database).register(source.root, files, run_id="")
+
+    def unregistered(self, partition_keys: Sequence[str]) -> list[str]:
+        """Those of ``partition_keys`` that no document has or had."""
+        with Database.open(self.settings()) as database:
+            return Registry(database).unregistered(partition_keys)
+
+    @contextmanager
+    def walk(self, run: Run) -> Iterator[Walk]:
+        """Everything that a run needs to walk documents, closed at the end of the block.
+
+        Raises:
+            ConfigurationError: a setting is bad, or the source is not there.
+            StorageError: the database can't be used.
+        """
+        settings, run_id = self.settings(), run.run_id
+        with (
+            presentable(run_id),
+            Database.open(settings) as database,
+            recorded(database, run),
+            ServiceRouter(settings, database=database, run_id=run_id) as router,
+            told(run, router),
+        ):
+            if router.pays:
+                # What a process that died left open is settled, at the most it can have cost.
+                router.ledger.reconcile()
+            chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
+            recipe = router.recipe(chunker)
+            with DueDocuments(database).run_lives(run_id):
+                yield Walk(
+                    store=DocumentStore(database, run_id, recipe),
+                    index=IndexStore(database, run_id, recipe),
+                    sources=lru_cache(Source.open),
+                    router=router,
+                    chunker=chunker,
+                    max_document_bytes=settings.max_document_mib << 20,
+                    switches=settings.switch is SwitchMode.AUTO,
+                )
+
+    def outlook(self, partition_keys: Sequence[str]) -> Outlook | None:
+        """What documents would cost if it does not fit what is left of the budget, or None.
+
+        Raises:
+            ConfigurationError: a setting is bad.
+            StorageError: the database can't be used.
+        """
+        settings = self.settings()
+        with (
+            presentable(),
+            Database.open(settings) as database,
+            ServiceRouter(settings, database=database) as router,
+        ):
+            if not router.pays:
+                return None
+            chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
+            estimating = Estimating(
+                store=DocumentStore(database, "outlook"),
+                index=IndexStore(database, "outlook"),
+                router=router,
+                chunker=chunker,
+                max_document_bytes=settings.max_document_mib << 20,
+            )
+            recipe, sources = router.recipe(chunker), lru_cache(Source.open)
+            return outlook(router, estimating, partition_keys, recipe, sources)
+
+    @contextmanager
+    def money(self) -> Iterator[Money]:
+        """Where the budget stands, and what waits for it.
+
+        Raises:
+            StorageError: the database can't be used.
+        """
+        settings = self.settings()
+        with presentable(), Database.open(settings) as database:
+            if (trace := trace_of("")).is_on:
+                ledger = Ledger(database, limits_of(settings))
+                publish(trace, database, ledger, ServiceStates(database), PAID_SERVICES)
+            yield Money(settings, database)
+
+    async def health(self, run_id: str) -> list[ServiceHealth]:
+        """How each service is.
+
+        Raises:
+            StorageError: the database can't be used.
+        """
+        settings = self.settings()
+        with presentable(run_id), Database.open(settings) as database:
+            async with ServiceRouter(settings, database=database, run_id=run_id) as router:
+                return await router.health()
+
+
+class Money:
+    """What a sensor asks about the budget, as of one moment."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        """Reads where the budget stands."""
+        self._settings = settings
+        self._database = database
+        self._registry = Registry(database)
+        self._ledger = Ledger(database, limits_of(settings))
+        limits = self._ledger.limits
+        self.pace = pace(database, self._ledger)
+        self.limits = repr(limits)
+        """All limits that hold now, in one string that changes whenever one does."""
+        newest = changes(database, limit=1)
+        self.changed_at = newest[0].changed_at if newest else self.pace.day
+
+    def alert(self, told: Callable[[Alert], None]) -> None:
+        """Hand over each threshold that was passed and not told yet."""
+        note_thresholds(self._database, self._ledger)
+        tell(self._database, self._ledger, told)
+
+    def deliver(self) -> list[str]:
+        """Post to the webhook of the settings what it was not told yet; returns what failed."""
+        url, secret = self._settings.alert_webhook_url, self._settings.alert_webhook_secret
+        if url is None:
+            return []
+        key = secret.get_secret_value() if secret is not None else None
+        return deliver(self._database, self._ledger, url.get_secret_value(), key)
+
+    def due(self, changed: datetime) -> list[Due]:
+        """Documents that wait for what has come since, and that no run was asked for.
+
+        Args:
+            changed: when the limits that hold now came to hold.
+        """
+        windows = Windows(self.pace.day, self.hour, changed, self.pace.now)
+        # What would make them now matters for other reasons only.
+        return DueDocuments(self._database).find("", windows, reasons=frozenset({Reason.DEFERRED}))
+
+    @property
+    def hour(self) -> datetime:
+        """When the window of requests began."""
+        return self.pace.now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+    def report(self) -> Report:
+        """What was spent, summed up."""
+        return report(self._database, self.pace.day)
+
+    def waiting(self) -> int:
+        """How many documents wait."""
+        return self._registry.deferred()
+
+
+def _file(source: Source, path: str) -> SourceFile:
+    try:
+        return source.stat(path)
+    except SourceError as error:
+        return SourceFile(path=path, size=0, etag=f"refused:{error.code}")

@@ -1,0 +1,247 @@
+"""How results of the walk become Dagster events: one place that knows Dagster's partitions.
+
+What belongs here: materializations, the check of parsing, and the failure of a run. Dagster
+takes a run of many partitions as all or nothing: a step's outputs materialize every
+partition of the run or none. So in such a run each document's materialization is an event of
+its own, stored as its batch is, and the step ends with an error if any document failed:
+Dagster then shows as failed just those partitions that were planned and not materialized.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+from dagster._core.events import AssetObservationData, StepMaterializationData
+
+from tvdb_assets.errors import HaltedError, TvdbError
+from tvdb_assets.ingestion import Result
+from tvdb_assets.models import Stage
+from tvdb_assets.redaction import shown
+from tvdb_assets.telemetry import (
+    DOCUMENT_FAILED,
+    DOCUMENT_WAITS,
+    DOCUMENTS_DONE,
+    DOCUMENTS_WAIT,
+    LogEvent,
+    tell,
+)
+
+SHOWN_FAILURES = 20
+"""Failures spelled out in a run's error; the rest are counted, and all are in `tvdb status`."""
+PARSE_CHECK = "parse_validation"
+STAND_IN_CHECK = "made_by_real_services"
+_KEYS = {stage: dg.AssetKey(stage.value) for stage in Stage}
+
+
+class RunReport:
+    """Collects the results of one run, and tells Dagster of them."""
+
+    def __init__(self, context: dg.AssetExecutionContext) -> None:
+        """Reports for the step that ``context`` belongs to."""
+        self._context = context
+        self._is_single = context.has_partition_key
+        self._failed: dict[str, Result] = {}
+        self._deferred: dict[str, Result] = {}
+        self._single: list[Result] = []
+        self._parses: Counter[str] = Counter()
+        self._documents: set[str] = set()
+        self._degraded: set[str] = set()
+        self._named: set[str] = set()
+
+    def take(self, results: Sequence[Result]) -> None:
+        """Count a batch's results; in a run of many partitions, store its materializations."""
+        for result in results:
+            # How the partition ended is in the result of its file.
+            if result.is_member and result.error is not None:
+                self._name_member(result, result.error)
+        results = [result for result in results if not result.is_member]
+        if not results:
+            return
+        done = [result for result in results if result.error is None]
+        for result in results:
+            self._documents.add(result.partition_key)
+            if result.stage is Stage.PARSED_DOCUMENTS:
+                self._parses["failed" if result.error else "passed"] += 1
+            if result.stage is Stage.EMBEDDINGS and result.metadata.get("is_degraded"):
+                self._degraded.add(result.partition_key)
+            if result.error is not None:
+                self._note(result, result.error)
+        if self._is_single:
+            self._single.extend(done)
+        else:
+            self._store([_materialization(result) for result in done])
+            good = len({r.partition_key for r in results}) - len(
+                {r.partition_key for r in results if r.error is not None}
+            )
+            count = len(self._documents)
+            message = f"{count} documents done, {good} in this batch."
+            self._tell(DOCUMENTS_DONE, message, {"documents": count, "succeeded": good})
+
+    def _name_member(self, result: Result, error: TvdbError) -> None:
+        if result.path not in self._named:
+            self._named.add(result.path)
+            event = DOCUMENT_WAITS if isinstance(error, HaltedError) else DOCUMENT_FAILED
+            self._tell(event, str(error), _about(result, error))
+
+    def _note(self, result: Result, error: TvdbError) -> None:
+        """Once a document: a failure, or work that waits for a budget, a rate or a breaker."""
+        if isinstance(error, HaltedError):
+            if result.partition_key not in self._deferred:
+                self._deferred[result.partition_key] = result
+                self._tell(DOCUMENT_WAITS, str(error), _about(result, error))
+        elif result.partition_key not in self._failed:
+            self._failed[result.partition_key] = result
+            self._tell(DOCUMENT_FAILED, str(error), _about(result, error))
+
+    def _tell(self, event: LogEvent, message: str, fields: dict[str, str | int]) -> None:
+        tell(event, message, fields, run_id=self._context.run.run_id, log=self._context.log)
+
+    def finish(self) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        """What the step yields, and then its error if any document failed.
+
+        Raises:
+            dagster.Failure: names each failed document with its cause and remedy.
+        """
+        self._tell_deferred()
+        for result in self._single:
+            yield dg.MaterializeResult(asset_key=_KEYS[result.stage], metadata=_metadata(result))
+        checks = self._context.selected_asset_check_keys
+        if dg.AssetCheckKey(_KEYS[Stage.EMBEDDINGS], STAND_IN_CHECK) in checks:
+            yield dg.AssetCheckResult(
+                asset_key=_KEYS[Stage.EMBEDDINGS],
+                check_name=STAND_IN_CHECK,
+                passed=not self._degraded,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"degraded": len(self._degraded)},
+                description=f"{len(self._degraded)} of {len(self._documents)} documents were made "
+                "by a stand-in.",
+            )
+        if dg.AssetCheckKey(_KEYS[Stage.PARSED_DOCUMENTS], PARSE_CHECK) in checks:
+            yield dg.AssetCheckResult(
+                asset_key=_KEYS[Stage.PARSED_DOCUMENTS],
+                check_name=PARSE_CHECK,
+                passed=not self._parses["failed"],
+                metadata={"passed": self._parses["passed"], "failed": self._parses["failed"]},
+                description=f"{self._parses['failed']} of {self._parses.total()} documents gave "
+                "no usable text.",
+            )
+        if self._failed:
+            raise self._failure()
+        if self._deferred:
+            # Nothing is wrong, so the run ends well; what waits is simply not materialized.
+            count, waiting = len(self._documents), len(self._deferred)
+            self._tell(
+                DOCUMENTS_WAIT,
+                f"{waiting} of {count} documents wait and go on by themselves; what was paid for "
+                "them is stored.",
+                {"documents": count, "deferred": waiting},
+            )
+            return
+        if not self._is_single and self._feeds_other_steps():
+            # A step that yields no output keeps the steps after it from running. Materialized
+            # twice, by the same run and with the same outcome, is the lesser evil.
+            for key in sorted(self._context.selected_asset_keys):
+                yield dg.MaterializeResult(asset_key=key)
+
+    def _tell_deferred(self) -> None:
+        """Observations of the partitions that wait: their events in the UI say why."""
+        self._store(
+            [
+                dg.AssetObservation(
+                    asset_key=_KEYS[result.stage],
+                    partition=result.partition_key,
+                    description=f"Waits: {result.error.message}",
+                    metadata={
+                        "document": shown(result.path),
+                        "deferred": result.error.code,
+                        "why": result.error.message,
+                        "goes_on": result.error.remedy,
+                    },
+                )
+                for result in self._deferred.values()
+                if result.error is not None
+            ]
+        )
+
+    def _failure(self) -> dg.Failure:
+        failures = sorted(self._failed.values(), key=lambda result: result.path)
+        lines = [f"- {result.error}" for result in failures[:SHOWN_FAILURES]]
+        if len(failures) > SHOWN_FAILURES:
+            lines.append(f"- and {len(failures) - SHOWN_FAILURES} more: see tvdb status.")
+        return dg.Failure(
+            f"{len(failures)} of {len(self._documents)} documents failed; "
+            + ("all others are done.\n" if not self._deferred else "others are done or deferred.\n")
+            + "\n".join(lines),
+            metadata={
+                "failed_documents": len(failures),
+                "codes": dict(Counter(r.error.code for r in failures if r.error is not None)),
+            },
+            # Each failure is recorded, and a retry of the step would only meet it again.
+            allow_retries=False,
+        )
+
+    def _store(
+        self, told: Sequence[dg.AssetMaterialization] | Sequence[dg.AssetObservation]
+    ) -> None:
+        """Store asset events now, in one statement, so that a crash keeps what is done."""
+        if not told:
+            return
+        step = self._context.get_step_execution_context()
+        now = time.time()
+        entries = []
+        for made in told:
+            is_made = isinstance(made, dg.AssetMaterialization)
+            kind = "ASSET_MATERIALIZATION" if is_made else "ASSET_OBSERVATION"
+            event = dg.DagsterEvent(
+                event_type_value=dg.DagsterEventType[kind].value,
+                job_name=step.job_name,
+                step_handle=step.step.handle,
+                node_handle=step.step.node_handle,
+                step_kind_value=step.step.kind.value,
+                logging_tags=step.event_tags,
+                event_specific_data=(
+                    StepMaterializationData(made)
+                    if isinstance(made, dg.AssetMaterialization)
+                    else AssetObservationData(made)
+                ),
+                message="Materialized value." if is_made else made.description or "",
+            )
+            entries.append(
+                dg.EventLogEntry(  # type: ignore[no-untyped-call]
+                    error_info=None,
+                    level="debug",
+                    user_message="",
+                    run_id=self._context.run.run_id,
+                    timestamp=now,
+                    step_key=step.step.key,
+                    job_name=step.job_name,
+                    dagster_event=event,
+                )
+            )
+        self._context.instance.event_log_storage.store_event_batch(entries)
+
+    def _feeds_other_steps(self) -> bool:
+        step = self._context.get_step_execution_context()
+        return any(
+            step.step.key in other.get_execution_dependency_keys()
+            for other in step.execution_plan.steps
+        )
+
+
+def _about(result: Result, error: TvdbError) -> dict[str, str | int]:
+    return {"document": shown(result.path), "code": error.code, "stage": result.stage.value}
+
+
+def _materialization(result: Result) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        asset_key=_KEYS[result.stage],
+        partition=result.partition_key,
+        metadata=_metadata(result),
+    )
+
+
+def _metadata(result: Result) -> dict[str, int | float | str | bool]:
+    return {"document": shown(result.path), "unchanged": result.is_unchanged, **result.metadata}

@@ -1,0 +1,61 @@
+"""A run's beginning and end in logs and traces, and our log events in Dagster's.
+
+What belongs here: what is told of a run as a whole. What does not: what happens in it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import time_ns
+
+import dagster as dg
+
+from tvdb_assets.errors import TvdbError
+from tvdb_assets.repositories.runs import Run
+from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.settings import LogFormat
+from tvdb_assets.telemetry import LOGGER, RUN_ENDED, RUN_STARTED, JsonFormatter, tell
+
+
+@contextmanager
+def told(run: Run, router: ServiceRouter) -> Iterator[None]:
+    """Tell of a run's beginning and of its end, however it ends."""
+    # In a run Dagster captures its own logger, and what hangs below it, in every thread.
+    LOGGER.parent = dg.get_dagster_logger()
+    began, code = time_ns(), None
+    lineage = {"root_run_id": run.root_run_id, "parent_run_id": run.parent_run_id}
+    tell(RUN_STARTED, "Documents are walked.", lineage, run_id=run.run_id)
+    try:
+        router.publish_gauges()
+        yield
+    except BaseException as error:
+        code = error.code if isinstance(error, TvdbError) else type(error).__name__
+        raise
+    finally:
+        router.publish_gauges()
+        router.trace.run(began, run.root_run_id, run.parent_run_id, code)
+        seconds = (time_ns() - began) / 1e9
+        tell(RUN_ENDED, "The walk has ended.", {"seconds": seconds, "code": code},
+             run_id=run.run_id)  # fmt: skip
+
+
+def console_loggers(log_format: LogFormat) -> dict[str, dg.LoggerDefinition]:
+    """What writes runs' logs to the console, where it is not Dagster's own."""
+    return {"console": _json_console} if log_format is LogFormat.JSON else {}
+
+
+@dg.logger(
+    config_schema={
+        "log_level": dg.Field(str, default_value="INFO"),
+        "name": dg.Field(str, default_value="tvdb.console"),
+    },
+    description="One JSON object a line, to stderr.",
+)
+def _json_console(context: dg.InitLoggerContext) -> logging.Logger:
+    logger = logging.Logger(context.logger_config["name"], context.logger_config["log_level"])
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logger.addHandler(handler)
+    return logger

@@ -1,0 +1,78 @@
+"""What Dagster itself has on record of a run: its steps, its end, and which runs it retries.
+
+What belongs here: reading Dagster's event log. What does not: the project's tables (`story`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from dagster import DagsterEvent, DagsterEventType, DagsterInstance
+
+from tvdb_assets.reporting.run_history import Event
+from tvdb_assets.repositories.runs import Run
+
+_KINDS = {
+    DagsterEventType.RUN_START: "run_started",
+    DagsterEventType.RUN_SUCCESS: "run_ended",
+    DagsterEventType.RUN_FAILURE: "run_ended",
+    DagsterEventType.RUN_CANCELED: "run_ended",
+    DagsterEventType.STEP_START: "step_started",
+    DagsterEventType.STEP_SUCCESS: "step_ended",
+    DagsterEventType.STEP_FAILURE: "step_ended",
+    DagsterEventType.STEP_SKIPPED: "step_ended",
+    DagsterEventType.STEP_UP_FOR_RETRY: "step_ended",
+}
+_PAGE = 1_000
+
+
+def run_events(instance: DagsterInstance, run_ids: Sequence[str]) -> list[Event]:
+    """Starts and ends of these runs and of their steps, with how long they took."""
+    return [event for run_id in run_ids for event in _of_one(instance, run_id)]
+
+
+def lineage(instance: DagsterInstance, run_id: str) -> tuple[Run, list[str]] | None:
+    """A run, and the runs that are retries of it; None where Dagster knows no such run."""
+    run = instance.get_run_by_id(run_id)
+    if run is None:
+        return None
+    group = instance.get_run_group(run_id)
+    retries = [other for other in group[1] if other.parent_run_id == run_id] if group else []
+    made = Run(run_id, run.root_run_id, run.parent_run_id, run.tags.get("dagster/backfill"))
+    return made, [other.run_id for other in retries]
+
+
+def _of_one(instance: DagsterInstance, run_id: str) -> list[Event]:
+    began: dict[str | None, float] = {}
+    found: list[Event] = []
+    cursor = None
+    while True:
+        page = instance.get_records_for_run(run_id, cursor, set(_KINDS), _PAGE)
+        for record in page.records:
+            entry = record.event_log_entry
+            event = entry.dagster_event
+            if event is None:
+                continue
+            kind = _KINDS[event.event_type]
+            seconds = None
+            if kind.endswith("_started"):
+                began[event.step_key] = entry.timestamp
+            elif event.step_key in began:
+                seconds = entry.timestamp - began[event.step_key]
+            time = datetime.fromtimestamp(entry.timestamp, UTC)
+            found.append(Event(time, kind, _words(event), run_id, seconds=seconds))
+        if not page.has_more:
+            return found
+        cursor = page.cursor
+
+
+def _words(event: DagsterEvent) -> str:
+    what = event.event_type_value.lower().replace("_", " ")
+    words = f"{event.step_key}: {what}" if event.step_key else what
+    error = getattr(event.event_specific_data, "error", None)
+    while error is not None and error.cause is not None:
+        error = error.cause
+    if error is None:
+        return words
+    return f"{words}: {' '.join(error.message.split())}"[:500]

@@ -1,0 +1,48 @@
+"""How much of a document is read: every bound that a parser keeps, with its setting.
+
+What belongs here: numbers, each with its unit and its default. What does not: time and
+memory, which the parent of a worker watches (`parsing.worker_pool`), or money (`guard`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+REFUSALS = frozenset(
+    {"too_large", "over_limit", "expands_too_far", "parse_timeout", "parse_memory"}
+)
+"""Codes of what another limit would let pass: it is tried again once a limit is changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Defaults that ordinary documents don't come near.
+
+    The setting of each field is ``TVDB_`` and its name in capitals.
+    """
+
+    max_document_mib: int = 100
+    """MiB of a file, or of a document inside of one; a larger one is refused unread."""
+    max_pages: int = 20_000
+    """Pages, slides or sheets of a document."""
+    max_cells: int = 1_000_000
+    """Filled cells of all sheets of a workbook, or of a CSV file."""
+    max_expanded_mib: int = 512
+    """MiB that a file may unpack to, with what is inside of its members."""
+    max_members: int = 10_000
+    """Documents inside of a file, over all levels; chapters of an e-book."""
+    max_depth: int = 3
+    """Levels of documents inside of each other: a file of an archive is at the first."""
+    max_picture_megapixels: int = 100
+    """Megapixels; a larger picture is refused before it is unpacked."""
+    ocr_max_pages: int = 200
+    """Pages of one document whose text is read from their picture."""
+    ocr_dpi: int = 300
+    """Dots per inch at which a PDF page is drawn for that."""
+    ocr_languages: str | None = None
+    """Languages that are looked for, as `eng+deu`; unset, all whose data is installed."""
+
+
+def setting_of(name: str) -> str:
+    """The setting that sets a field of `Limits`."""
+    return f"TVDB_{name.upper()}"

@@ -1,0 +1,337 @@
+"""The embedded Postgres: made, started, found and stopped under the project's home.
+
+What belongs here: the life of one server. What does not: its files (`embedded_folder`),
+accounts, processes and locks as such (`embedded_process`), schema and statements
+(`migrations`, `documents`), or the choice between this server and a remote one (`database`).
+
+**How it listens.** On 127.0.0.1 alone, with scram-sha-256 and a password of 32 random bytes;
+no Unix socket at all. A socket's path is limited to some 100 bytes, so it would have to live in
+the temporary folder, where cleaners delete it under a running server and other users can take
+its name first. And peer authentication would not do for root, whose server runs as ``nobody``:
+other programs of ``nobody`` would be let in. A port has neither trouble. It is kept from start
+to start while it is free; the URL demands SCRAM, which proves to the client that the server
+knows the password too, so a stranger on that port learns nothing.
+
+**How it is known to run.** The server inherits a locked descriptor of ``alive.lock``, and so
+does each child: the lock is free exactly when the last of them has ended, however it ended.
+Process ids are never trusted by themselves; every start carries a fresh mark (its
+``cluster_name``) which Postgres shows in the command line of each of its processes.
+
+**What reaches its log.** No statements, parameters or details, which would hold document text.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import psycopg
+from psycopg.pq import PGconn, Ping
+
+from tvdb_assets.embedded_postgres.data_folder import ServerFolder, StartState
+from tvdb_assets.embedded_postgres.server_process import (
+    Account,
+    exclusive,
+    find_binaries,
+    is_locked,
+    marked_processes,
+    send,
+    serves,
+    try_lock,
+)
+
+_USER = _DATABASE = "tvdb"
+_START_SECONDS = 30.0
+_STOP_SECONDS = 60.0
+_LEFTOVER_SECONDS = 5.0
+_INITDB_SECONDS = 120.0
+_POLL_SECONDS = 0.01
+_PORT_ATTEMPTS = 5
+_PORTS = range(20_000, 32_768)
+"""Below the ports that systems hand out to outgoing connections."""
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "max_wal_size": "1GB",
+    "wal_compression": "on",
+    "jit": "off",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    # Files in the data folder: /dev/shm is 64 MB in containers, too small to build an index,
+    # and systemd empties it of a user's segments at logout.
+    "dynamic_shared_memory_type": "mmap",
+    "logging_collector": "off",
+    "log_destination": "stderr",
+    "log_min_messages": "warning",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_line_prefix": "%m [%p] ",
+}
+_ACCESS_RULES = "# Rewritten at every start.\nhost all all 127.0.0.1/32 scram-sha-256\n"
+
+
+class EmbeddedPostgres:
+    """One Postgres server per home folder, shared by all processes that use the home."""
+
+    def __init__(self, home: Path) -> None:
+        """Nothing is looked at yet.
+
+        Args:
+            home: folder of the Dagster instance; made if it does not exist.
+        """
+        self._folder = ServerFolder(home)
+
+    def ensure_running(self) -> str:
+        """Start the server if it does not run, and return a URL of its database ``tvdb``.
+
+        The database has the extension ``vector``. The URL holds the password, so it is a
+        secret. Any number of processes may call this at once.
+
+        Raises:
+            StorageError: ``embedded_postgres_missing``, ``embedded_postgres_unreachable``,
+                ``embedded_postgres_unwritable`` or ``embedded_postgres_failed``.
+        """
+        with self._folder.plain_errors():
+            if (state := self._attached()) is not None:
+                self._folder.bound_log()
+                return self._url(state.port)
+            self._folder.make()
+            with exclusive(self._folder.starting_lock):
+                self._folder.own(self._folder.starting_lock)
+                return self._url((self._attached() or self._started()).port)
+
+    def stop(self) -> bool:
+        """End the server, whoever started it, and wait for its end; open connections are cut.
+
+        Returns:
+            Whether a server was running.
+
+        Raises:
+            StorageError: it does not end, or belongs to someone else.
+        """
+        with self._folder.plain_errors():
+            if not self._folder.path.is_dir():
+                return False
+            with exclusive(self._folder.starting_lock):
+                self._folder.own(self._folder.starting_lock)
+                state = self._folder.last_start()
+                if state is None or not is_locked(self._folder.alive_lock):
+                    return False
+                postmasters, _ = marked_processes(state.mark)
+                # Fast shutdown, then an immediate one: the next start recovers from the log.
+                for number in (signal.SIGINT, signal.SIGQUIT) if postmasters else ():
+                    send(postmasters, number)
+                    if self._until_free(_STOP_SECONDS):
+                        break
+                else:
+                    self._end_leftovers(state.mark)
+                self._folder.save(replace(state, ready=False, pid=None))
+                return bool(postmasters)
+
+    def is_running(self) -> bool:
+        """Whether the server runs and takes connections."""
+        with self._folder.plain_errors():
+            return self._attached() is not None
+
+    def _attached(self) -> StartState | None:
+        state = self._folder.state()
+        if state is None or not state.ready or state.pid is None:
+            return None
+        if not is_locked(self._folder.alive_lock) or not psutil.pid_exists(state.pid):
+            return None
+        return state if _ping(state.port) == Ping.OK else None
+
+    def _url(self, port: int, database: str = _DATABASE) -> str:
+        # Each is a default of the environment (PGSSLMODE, ...) that would be felt otherwise.
+        rules = "require_auth=scram-sha-256&sslmode=disable&gssencmode=disable"
+        password = self._folder.password()
+        return f"postgresql://{_USER}:{password}@127.0.0.1:{port}/{database}?{rules}"
+
+    # Starting; all of it under the lock
+
+    def _started(self) -> StartState:
+        if (state := self._settled()) is None:
+            binaries = find_binaries()
+            account = Account.choose(self._folder.data).reaching(self._folder.path, binaries)
+            is_new = not self._folder.data.exists()
+            if is_new:
+                self._create(account, binaries)
+            state = self._launched(account, binaries)
+            if is_new:
+                # initdb left the writing to the system; a ledger should not wait for it long.
+                arguments = (str(binaries / "initdb"), "--sync-only", "-D", str(self._folder.data))
+                account.detach(arguments, log=subprocess.DEVNULL)
+        self._create_database(state.port)
+        state = replace(state, pid=self._folder.server_pid(), ready=True)
+        self._folder.save(state)
+        return state
+
+    def _settled(self) -> StartState | None:
+        """Wait for a server that another has begun to start or stop, or that was killed."""
+        deadline = time.monotonic() + _START_SECONDS
+        while is_locked(self._folder.alive_lock):
+            last, state = self._folder.last_start(), self._folder.state()
+            postmasters = marked_processes(last.mark)[0] if last else []
+            if state is not None and postmasters and _ping(state.port) == Ping.OK:
+                return state
+            # Killed, or its data folder was deleted or replaced under it.
+            if last is not None and (state is None or not postmasters):
+                self._end_leftovers(last.mark)
+            if time.monotonic() > deadline:
+                raise self._folder.failure("A server holds it that neither answers nor ends.")
+            time.sleep(_POLL_SECONDS)
+        return None
+
+    def _create(self, account: Account, binaries: Path) -> None:
+        """Make the data folder aside and move it into place, so there is none half-made."""
+        for abandoned in self._folder.path.glob("new-*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        staging = Path(tempfile.mkdtemp(prefix="new-", dir=self._folder.path))
+        try:
+            password = staging / "password"
+            self._folder.write(password, self._folder.password(create=True))
+            if account.uid is not None and account.gid is not None:
+                # The folder last: once it is theirs, its owner may put a link in our way.
+                for path in (password, staging):
+                    os.chown(path, account.uid, account.gid)
+            arguments = [
+                *(str(binaries / "initdb"), "-D", str(staging / "data"), "-U", _USER),
+                *("--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C"),
+                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+                *("--auth=scram-sha-256", f"--pwfile={password}"),
+                # Iterations slow the guessing of weak passwords; against 32 random bytes they
+                # only slow each connection.
+                *("-c", "scram_iterations=1"),
+            ]
+            result = account.run(arguments, timeout=_INITDB_SECONDS)
+            if result.returncode != 0:
+                raise self._folder.failure(result.stdout.decode(errors="replace"))
+            (staging / "data").rename(self._folder.data)
+        except subprocess.TimeoutExpired:
+            raise self._folder.failure(f"initdb took over {_INITDB_SECONDS:.0f} s.") from None
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def _launched(self, account: Account, binaries: Path) -> StartState:
+        self._folder.write(self._folder.access, _ACCESS_RULES, mode=0o644)
+        pid = self._folder.server_pid()
+        if pid is None or not serves(pid, self._folder.data):
+            # Postgres would take any process of its user for the server.
+            (self._folder.data / "postmaster.pid").unlink(missing_ok=True)
+        last = self._folder.state()
+        ports = [last.port] if last else []
+        for _ in range(_PORT_ATTEMPTS):
+            mark, data = f"tvdb-{secrets.token_hex(8)}", self._folder.data.stat()
+            state = StartState(mark, _free_port(ports), data.st_dev, data.st_ino)
+            ports = []
+            self._folder.save(state)
+            self._folder.bound_log()
+            begun = self._folder.log_size()
+            self._launch(account, binaries, state)
+            if self._until_ready(state):
+                return state
+            if "could not bind" not in self._folder.log_since(begun):
+                break  # else another program took the port between our look and its use
+        raise self._folder.failure(self._folder.log_since(begun))
+
+    def _launch(self, account: Account, binaries: Path, state: StartState) -> None:
+        settings = {
+            **_SETTINGS,
+            "hba_file": str(self._folder.access),
+            "port": str(state.port),
+            "cluster_name": state.mark,
+        }
+        arguments = [str(binaries / "postgres"), "-D", str(self._folder.data)]
+        arguments += [part for k, v in settings.items() for part in ("-c", f"{k}={v}")]
+        deadline = time.monotonic() + _LEFTOVER_SECONDS
+        while (alive := try_lock(self._folder.alive_lock)) is None:
+            # Another looks at this moment whether it is free.
+            if time.monotonic() > deadline:
+                raise self._folder.failure("Another server holds it.")
+            time.sleep(_POLL_SECONDS)
+        try:
+            self._folder.own(self._folder.alive_lock)
+            log = self._folder.open_log()
+            try:
+                account.detach(arguments, log=log, keep_open=[alive])
+            finally:
+                os.close(log)
+        finally:
+            os.close(alive)
+
+    def _until_ready(self, state: StartState) -> bool:
+        deadline = time.monotonic() + _START_SECONDS
+        while (answer := _ping(state.port)) != Ping.OK:
+            if not is_locked(self._folder.alive_lock):
+                return False
+            if time.monotonic() > deadline:
+                # One that answers is replaying its log, and would begin again if ended.
+                if answer != Ping.REJECT:
+                    self._end_leftovers(state.mark)
+                return False
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def _create_database(self, port: int) -> None:
+        try:
+            with psycopg.connect(self._url(port, "postgres"), autocommit=True) as connection:
+                query = "SELECT FROM pg_database WHERE datname = %s"
+                if connection.execute(query, (_DATABASE,)).fetchone() is None:
+                    connection.execute(f"CREATE DATABASE {_DATABASE}")
+            with psycopg.connect(self._url(port), autocommit=True) as connection:
+                query = "SELECT FROM pg_extension WHERE extname = 'vector'"
+                if connection.execute(query).fetchone() is None:
+                    connection.execute("CREATE EXTENSION vector")
+        except psycopg.Error as error:
+            raise self._folder.failure(str(error)) from error
+
+    # Ending
+
+    def _until_free(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while is_locked(self._folder.alive_lock):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def _end_leftovers(self, mark: str) -> None:
+        """End children that outlive a killed postmaster: a new one must not meet them."""
+        for number in (signal.SIGQUIT, signal.SIGKILL):
+            postmasters, children = marked_processes(mark)
+            send([*postmasters, *children], number)
+            if self._until_free(_LEFTOVER_SECONDS):
+                return
+        raise self._folder.failure("Processes of an earlier server do not end.")
+
+
+def _ping(port: int) -> Ping:
+    """Whether a server takes connections, in 1-2 ms and without logging in."""
+    target = f"host=127.0.0.1 port={port} user={_USER} dbname=postgres connect_timeout=5"
+    return Ping(PGconn.ping(f"{target} sslmode=disable gssencmode=disable".encode()))
+
+
+def _free_port(preferred: list[int]) -> int:
+    for port in [*preferred, *random.SystemRandom().sample(_PORTS, 50), 0]:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError(errno.EADDRINUSE, "no free port on 127.0.0.1")

@@ -1,0 +1,342 @@
+"""OpenAI's embeddings API, or any server that speaks it: one request at a time, decoded fast.
+
+What belongs here: one request, and what its answer or failure means. What does not: batches,
+money, limits and retries, which stand before and around it (`routing.service_router`, `guard`).
+
+The SDK's own retries are off, because each attempt is reserved by itself. The answer is
+decoded here, from base64: the SDK's way through lists of floats costs 6 to 80 times the CPU.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from hashlib import sha256
+from importlib.metadata import version
+from math import isfinite
+from typing import Any
+
+import httpx2
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from tvdb_assets.errors import ConfigurationError, EmbeddingError
+from tvdb_assets.models import Provenance, VectorSpace
+from tvdb_assets.redaction import SilentCause
+from tvdb_assets.settings import Settings
+from tvdb_assets.spend_guard.call_failures import CallFailed, Kind
+from tvdb_assets.spend_guard.guard import Answer
+from tvdb_assets.spend_guard.http_failures import (
+    QUOTA_CODES,
+    bad_answer,
+    connection_failure,
+    service_failure,
+)
+from tvdb_assets.spend_guard.prices import Price, embedding_price
+from tvdb_assets.spend_guard.rate_limiter import Allowance, RateLimits
+
+SERVICE = "openai"
+NAME = "OpenAI"
+_DIMENSIONS = {
+    "text-embedding-3-small": 1_536,
+    "text-embedding-3-large": 3_072,
+    "text-embedding-ada-002": 1_536,
+}
+"""https://platform.openai.com/docs/guides/embeddings"""
+_MOST_TOKENS = 2_048 * 8_192
+"""More than any request can hold: a larger number is no usage."""
+_TOO_LONG = frozenset(
+    {"context_length_exceeded", "max_tokens_per_request", "array_above_max_length"}
+)
+_TOO_LONG_WORDS = re.compile(r"maximum context length|too many tokens|max \d+ tokens|too long")
+_REFUSED_WORDS = re.compile(r"\$\.input|invalid.{0,20}input|content.{0,20}(policy|filter)")
+_REFUSED = frozenset({"content_policy_violation", "content_filter", "invalid_input"})
+
+
+class OpenAIEmbedder:
+    """Vectors of the model of the settings, with the key of the settings."""
+
+    service = SERVICE
+    max_inputs = 2_048
+    max_request_tokens = 300_000
+    max_tokens: int | None = 8_191
+    """https://platform.openai.com/docs/api-reference/embeddings/create says 8,192; the models'
+    own pages 8,191."""
+
+    def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None):
+        """Nothing is opened yet.
+
+        Args:
+            settings: key, server, model and dimensions.
+            transport: under the HTTP client, for tests.
+
+        Raises:
+            ConfigurationError: no key, or a model whose dimensions or price are not known.
+        """
+        if settings.openai_api_key is None:
+            raise ConfigurationError(
+                "key_missing",
+                "There is no API key for OpenAI, and its embeddings were asked for.",
+                remedy="Set OPENAI_API_KEY in the environment or in .env, or set "
+                "TVDB_EMBEDDER_MODE to local.",
+            )
+        self._settings = settings
+        self._transport = transport
+        self._key = settings.openai_api_key.get_secret_value()
+        self._model = settings.embedding_model
+        self._dimensions = settings.embedding_dimensions or _DIMENSIONS.get(self._model)
+        if self._dimensions is None:
+            raise ConfigurationError(
+                "dimensions_unknown",
+                f"How many dimensions the model {self._model} has is not known.",
+                remedy="Set TVDB_EMBEDDING_DIMENSIONS, or correct TVDB_EMBEDDING_MODEL.",
+            )
+
+    @classmethod
+    def for_space(
+        cls,
+        space: VectorSpace,
+        settings: Settings,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> OpenAIEmbedder:
+        """The embedder of another model than that of the settings, with their key and server.
+
+        Raises:
+            ConfigurationError: as of the constructor.
+        """
+        is_same_model = space.model == settings.embedding_model
+        other: dict[str, object] = {
+            "embedding_model": space.model,
+            # The model's own number is not asked for: not every model takes it.
+            "embedding_dimensions": (
+                None if space.dimensions == _DIMENSIONS.get(space.model) else space.dimensions
+            ),
+            # The setting is the price of the settings' model.
+            "embedding_usd_per_million": (
+                settings.embedding_usd_per_million if is_same_model else None
+            ),
+        }
+        return cls(settings.model_copy(update=other), transport)
+
+    @cached_property
+    def space(self) -> VectorSpace:
+        """Named after model and dimensions: vectors of two lengths are never compared."""
+        assert self._dimensions is not None
+        return VectorSpace(SERVICE, self._model, self._dimensions, "v1")
+
+    @cached_property
+    def made_by(self) -> Provenance:
+        """OpenAI, in the mode real, by this version of its SDK."""
+        return Provenance(SERVICE, "real", self._model, f"v1 sdk {version('openai')}")
+
+    @cached_property
+    def price(self) -> Price:
+        """Of an input token; see `Embedder.price`."""
+        return embedding_price(self._model, self._settings.embedding_usd_per_million)
+
+    @cached_property
+    def account(self) -> str:
+        """A digest, from which no key can be had."""
+        parts = (self._key, self._settings.openai_base_url or "", self._model)
+        return sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    @staticmethod
+    def load() -> None:
+        """Load the SDK, which takes 0.5 s: in a thread of its own it keeps nobody waiting."""
+        import openai.resources.embeddings  # noqa: F401 - which `openai` itself loads late
+
+    @cached_property
+    def _client(self) -> Any:
+        # Loaded here, because it costs 0.5 s and only paid modes need it.
+        import openai
+
+        settings = self._settings
+        http = openai.DefaultAsyncHttpxClient(
+            timeout=httpx2.Timeout(settings.paid_timeout_seconds, connect=10.0),
+            transport=self._transport,
+            limits=httpx2.Limits(
+                max_connections=settings.paid_concurrency,
+                max_keepalive_connections=settings.paid_concurrency,
+            ),
+        )
+        return openai.AsyncOpenAI(
+            api_key=self._key,
+            base_url=settings.openai_base_url,
+            max_retries=0,
+            timeout=httpx2.Timeout(settings.paid_timeout_seconds, connect=10.0),
+            http_client=http,
+        )
+
+    async def request(self, texts: Sequence[str], request_id: str) -> Answer[NDArray[np.float32]]:
+        """See `PaidEmbedder.request`."""
+        import openai
+
+        shortened: dict[str, Any] = (
+            {"dimensions": self._dimensions} if self._settings.embedding_dimensions else {}
+        )
+        try:
+            raw = await self._client.embeddings.with_raw_response.create(
+                input=list(texts),
+                model=self._model,
+                encoding_format="base64",
+                extra_headers={"X-Client-Request-Id": request_id},
+                **shortened,
+            )
+        except openai.APIStatusError as error:
+            raise _status_failure(error) from SilentCause.of(error)
+        except openai.APIConnectionError as error:
+            raise connection_failure(NAME, error.__cause__) from SilentCause.of(error)
+        except httpx2.HTTPError as error:
+            # The body is read after the SDK's own handling.
+            raise connection_failure(NAME, error) from SilentCause.of(error)
+        headers = raw.headers
+        try:
+            vectors, tokens = await asyncio.to_thread(
+                decode, raw.content, len(texts), self.space.dimensions
+            )
+        except ValueError as error:
+            raise bad_answer(
+                NAME, str(error), raw.status_code, headers.get("x-request-id")
+            ) from error
+        return Answer(
+            vectors,
+            quantity=tokens,
+            request_id=headers.get("x-request-id"),
+            allowance=_allowance(headers),
+        )
+
+    async def probe(self, request_id: str) -> Answer[None]:
+        """Ask for the model by name, which is free.
+
+        Raises:
+            CallFailed: with what it means.
+        """
+        import openai
+
+        try:
+            raw = await self._client.models.with_raw_response.retrieve(
+                self._model, extra_headers={"X-Client-Request-Id": request_id}
+            )
+        except openai.APIStatusError as error:
+            raise _status_failure(error) from SilentCause.of(error)
+        except openai.APIConnectionError as error:
+            raise connection_failure(NAME, error.__cause__) from SilentCause.of(error)
+        return Answer(None, request_id=raw.headers.get("x-request-id"))
+
+    async def close(self) -> None:
+        """Close the connections, if any were opened."""
+        if "_client" in self.__dict__:
+            await self.__dict__.pop("_client").close()
+
+
+def decode(body: bytes, count: int, dimensions: int) -> tuple[NDArray[np.float32], int | None]:
+    """Vectors of an answer, in the order of the texts, and the tokens that were billed.
+
+    Args:
+        body: JSON, with the vectors in base64.
+        count: of texts.
+        dimensions: of the vector space.
+
+    Returns:
+        Shape (count, dimensions), and the tokens; None where the answer does not say.
+
+    Raises:
+        ValueError: the answer has another form, says what, and quotes nothing.
+    """
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise ValueError("it is not JSON") from None
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, list):
+        raise ValueError("it holds no embeddings")
+    if len(data) != count:
+        raise ValueError(f"it holds {len(data)} embeddings for {count} texts")
+    vectors = np.empty((count, dimensions), np.float32)
+    seen = bytearray(count)
+    for item in data:
+        index = item.get("index") if isinstance(item, dict) else None
+        if type(index) is not int or not 0 <= index < count or seen[index]:
+            raise ValueError("its embeddings are not numbered as the texts are")
+        seen[index] = 1
+        vectors[index] = _vector(item.get("embedding"), dimensions)
+    usage = answer.get("usage")
+    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
+    return vectors, tokens if type(tokens) is int and 0 <= tokens <= _MOST_TOKENS else None
+
+
+def _vector(value: object, dimensions: int) -> NDArray[np.float32]:
+    if isinstance(value, str):
+        try:
+            vector = np.frombuffer(binascii.a2b_base64(value), "<f4")
+        except ValueError:
+            raise ValueError("an embedding is not base64 of floats") from None
+    elif isinstance(value, list):
+        # A compatible server may not know base64.
+        try:
+            vector = np.asarray(value, np.float32)
+        except (TypeError, ValueError):
+            raise ValueError("an embedding is not a list of numbers") from None
+    else:
+        raise ValueError("an embedding is missing")
+    if vector.shape != (dimensions,):
+        raise ValueError(f"an embedding has {vector.size} dimensions, not {dimensions}")
+    return vector
+
+
+def _status_failure(error: Any) -> CallFailed:
+    """What an answer with an error status means, by status and code."""
+    headers, status = error.response.headers, error.status_code
+    body = error.body if isinstance(error.body, dict) else {}
+    code, kind_of_error = str(body.get("code") or ""), str(body.get("type") or "")
+    if not code or kind_of_error in QUOTA_CODES:
+        code = kind_of_error
+    said = str(body.get("message") or "").lower()
+    failure = service_failure(NAME, status, code, headers)
+    if failure is not None:
+        failure.allowance = _allowance(headers)
+        return failure
+    if status == 413 or code in _TOO_LONG or _TOO_LONG_WORDS.search(said):
+        kind, refusal = Kind.CONTENT, text_too_long()
+    elif code in _REFUSED or _REFUSED_WORDS.search(said):
+        kind, refusal = Kind.CONTENT, _refusal("text_refused", "refuses this text")
+    else:
+        kind = Kind.UNKNOWN
+        refusal = _refusal(
+            "request_refused", f"refuses the request, with status {status} and an unknown reason"
+        )
+    return CallFailed(kind, refusal, status=status, request_id=headers.get("x-request-id"))
+
+
+def text_too_long() -> EmbeddingError:
+    """A text that no request could carry."""
+    return EmbeddingError(
+        "text_too_long",
+        "A part of this document is longer than the embedding model takes.",
+        remedy="Lower TVDB_CHUNK_TOKENS.",
+    )
+
+
+def _refusal(code: str, what: str) -> EmbeddingError:
+    return EmbeddingError(
+        code,
+        f"{NAME} {what}.",
+        remedy="Look at the document's content: control characters, encoded data or text that "
+        "the service's rules forbid. Its other documents are done.",
+    )
+
+
+def _allowance(headers: Any) -> Allowance:
+    def number(name: str) -> float | None:
+        try:
+            told = float(headers[f"x-ratelimit-{name}"])
+        except (KeyError, ValueError):
+            return None
+        return max(0.0, told) if isfinite(told) else None
+
+    limits = RateLimits(number("limit-requests") or 0.0, number("limit-tokens") or 0.0)
+    return Allowance(limits, number("remaining-requests"), number("remaining-tokens"))

@@ -1,0 +1,172 @@
+"""Whether a walk fits what is left of the budget: an estimate that is told before it starts.
+
+What belongs here: an estimate that costs seconds at most, however many documents there are.
+What does not: the exact one, which reads them all (`estimating`).
+
+What has been parsed and chunked before is known to the token. Of the rest a few files of each
+kind are taken through the estimate, and the others are thought to cost as much for a byte.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tvdb_assets.embedding.providers.openai import SERVICE as OPENAI
+from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
+from tvdb_assets.errors import TvdbError
+from tvdb_assets.ingestion.cost_estimator import Estimating
+from tvdb_assets.ingestion.document_state import suffix_of
+from tvdb_assets.parsing.providers.llamaparse import SERVICE as LLAMAPARSE
+from tvdb_assets.repositories.forecast_inputs import Pending, pending
+from tvdb_assets.routing.paid_services import PAID_SERVICES
+from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.sources.source import Source
+from tvdb_assets.spend_guard.budget import Committed, Limits, usd
+from tvdb_assets.spend_guard.prices import Price
+from tvdb_assets.spend_guard.spend_limits import ALL
+
+SAMPLE = 32
+"""Files of each kind that are looked at."""
+_SAMPLED_BYTES = 32 << 20
+_MOST_TOKENS_A_BYTE = 2
+"""Far above any text with its overlaps: what fits by this needs no closer look."""
+_ROUNDING = Decimal("1e-9")
+"""US dollars by which sums of rates may be off."""
+_READ_HERE = frozenset({".md", ".txt", ".eml"})
+"""Kinds that no paid parser is ever given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a walk would cost, against what is left of today's budget."""
+
+    documents: int
+    fitting: int
+    """How many of them can be made today; what is free always can."""
+    cost_usd: Decimal
+    left_usd: Decimal
+
+    def words(self) -> str:
+        """For people, before it starts."""
+        return (
+            f"About {self.fitting:,} of {self.documents:,} documents fit what is left of today's "
+            f"budget: ${usd(self.left_usd)}, and all of them need about ${self.cost_usd:,.4f}. "
+            "The others wait and go on by themselves when the day turns or a limit is raised "
+            "(tvdb limits)."
+        )
+
+
+def outlook(
+    router: ServiceRouter,
+    estimating: Estimating,
+    partition_keys: Sequence[str],
+    recipe: str,
+    sources: Callable[[str], Source],
+) -> Outlook | None:
+    """The outlook, or None if all fits, or nothing is paid for in these modes.
+
+    Args:
+        router: of the walk.
+        estimating: of the same router.
+        partition_keys: of the documents, registered.
+        recipe: of the walk.
+        sources: opens a source by its root.
+    """
+    if not router.pays:
+        return None
+    embedder = router.embedder
+    token = embedder.price if isinstance(embedder, OpenAIEmbedder) else None
+    files = pending(router.database, partition_keys, recipe, embedder.space.label)
+    committed = {name: router.ledger.committed(name) for name in PAID_SERVICES}
+    budgets = _left(router.ledger.limits, committed)
+    unknown = [file for file in files if not file.is_known]
+    may_parse = router.paid_parser is not None and any(
+        suffix_of(file.path) not in _READ_HERE for file in unknown
+    )
+    if not may_parse:
+        tokens = sum(f.lacking_tokens for f in files)
+        tokens += sum(f.size for f in unknown) * _MOST_TOKENS_A_BYTE
+        if token is None or token.of(tokens) <= min(budgets[ALL], budgets[OPENAI]):
+            return None
+    rates = _rates(unknown, estimating, sources)
+    costs = [_cost(file, token, rates) for file in files]
+    fitting = _fitting(costs, budgets)
+    if fitting == len(files):
+        return None
+    total = sum((parse + embed for parse, embed in costs), Decimal(0))
+    return Outlook(len(files), fitting, total, budgets[ALL])
+
+
+def _left(limits: Limits, committed: Mapping[str, Committed]) -> dict[str, Decimal]:
+    """US dollars that are left, of all services and of each."""
+    zero, day = Decimal(0), next(iter(committed.values())).day_usd
+    left = {ALL: max(zero, limits.daily_usd - day)}
+    for service, at in committed.items():
+        own = limits.service_daily_usd.get(service)
+        left[service] = left[ALL] if own is None else max(zero, own - at.service_day_usd)
+    return {name: zero if limits.paused & {ALL, name} else usd for name, usd in left.items()}
+
+
+def _rates(
+    unknown: Sequence[Pending], estimating: Estimating, sources: Callable[[str], Source]
+) -> dict[str, tuple[Decimal, Decimal]]:
+    """US dollars for a byte by kind of file: of parsing, and of embedding."""
+    kinds: dict[str, list[Pending]] = defaultdict(list)
+    for file in unknown:
+        kinds[suffix_of(file.path)].append(file)
+    rates = {}
+    for kind, files in kinds.items():
+        sample: list[Pending] = []
+        size = 0
+        # Evenly over all of them, as neighbours are alike.
+        for file in files[:: max(1, len(files) // SAMPLE)][:SAMPLE]:
+            if sample and size + file.size > _SAMPLED_BYTES:
+                break
+            sample.append(file)
+            size += file.size
+        parse = embed = Decimal(0)
+        for root in {file.source for file in sample}:
+            paths = [file.path for file in sample if file.source == root]
+            for cost in _estimated(estimating, sources, root, paths):
+                parse += cost[0]
+                embed += cost[1]
+        rates[kind] = (parse / max(1, size), embed / max(1, size))
+    return rates
+
+
+def _estimated(
+    estimating: Estimating, sources: Callable[[str], Source], root: str, paths: Sequence[str]
+) -> list[tuple[Decimal, Decimal]]:
+    try:
+        source = sources(root)
+    except TvdbError:
+        return []  # It is the walk that fails each of its documents, with the reason.
+    costs = estimating.run(source, paths)
+    return [(cost.parse_usd, cost.cost_usd - cost.parse_usd) for cost in costs]
+
+
+def _cost(
+    file: Pending, token: Price | None, rates: Mapping[str, tuple[Decimal, Decimal]]
+) -> tuple[Decimal, Decimal]:
+    """US dollars for a file: of parsing, and of embedding."""
+    if file.is_known:
+        return Decimal(0), token.of(file.lacking_tokens) if token is not None else Decimal(0)
+    parse, embed = rates[suffix_of(file.path)]
+    return parse * file.size, embed * file.size
+
+
+def _fitting(costs: Sequence[tuple[Decimal, Decimal]], left: Mapping[str, Decimal]) -> int:
+    """How many fit: each budget takes documents in order, up to the first that it can't hold."""
+    budgets, count = dict(left), 0
+    for parse, embed in costs:
+        needs = {LLAMAPARSE: parse, OPENAI: embed, ALL: parse + embed}
+        short = [name for name, usd in needs.items() if usd and usd > budgets[name] + _ROUNDING]
+        for name in short:
+            budgets[name] = -_ROUNDING
+        if not short:
+            budgets = {name: usd - needs[name] for name, usd in budgets.items()}
+            count += 1
+    return count

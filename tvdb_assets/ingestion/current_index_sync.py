@@ -1,0 +1,126 @@
+"""The index that search reads, kept fresh while a run builds another one beside it.
+
+What belongs here: which index that is, whether this run may and can add to it, and taking a
+batch's documents through it. What does not: the run's own index (`indexing`), or when search
+reads which (`repositories.index_catalog`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.embedding.embedder_protocol import Embedder, PaidEmbedder
+from tvdb_assets.errors import TvdbError
+from tvdb_assets.ingestion.document_state import Traveller
+from tvdb_assets.ingestion.embed_stage import Indexing, for_one, sets_of
+from tvdb_assets.ingestion.parse_stage import Preparing
+from tvdb_assets.models import Stage
+from tvdb_assets.repositories.document_store import DocumentStore
+from tvdb_assets.repositories.index_catalog import CurrentIndex, Indexes
+from tvdb_assets.repositories.index_store import IndexStore
+from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.settings import ServiceMode
+from tvdb_assets.sources.source import Source
+
+_STAGES = frozenset({Stage.CHUNKS, Stage.EMBEDDINGS})
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedRecipe:
+    """What makes chunks and vectors of the index that search reads."""
+
+    index: CurrentIndex
+    chunker: Chunker
+    embedder: Embedder | PaidEmbedder
+
+
+def searched_recipe(
+    indexes: Indexes, router: ServiceRouter, chunker: Chunker
+) -> SearchedRecipe | None:
+    """The recipe of the index that search reads, for a run with this router and chunker.
+
+    Returns:
+        None if it is the run's own, or if the run may not, or can't, add to that index: a mock
+        or what would pay in a free mode, or an index that another version of this code cut.
+    """
+    current = indexes.current()
+    if current is None or ServiceMode.MOCK in (router.parser_mode, router.embedder_mode):
+        return None
+    if current.space == router.embedder.space and current.chunker == chunker.fingerprint:
+        return None
+    theirs, embedder = _chunker_of(current), router.embedder_in(current.space)
+    if theirs is None or embedder is None:
+        return None
+    return SearchedRecipe(current, theirs, embedder)
+
+
+class Beside:
+    """Takes a run's documents through the index that search reads, if it is another one."""
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        index: IndexStore,
+        sources: Callable[[str], Source],
+        router: ServiceRouter,
+        chunker: Chunker,
+        max_bytes: int,
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._sources = sources
+        self._router = router
+        self._chunker = chunker
+        self._max_bytes = max_bytes
+
+    async def take_along(
+        self, batch: Sequence[Traveller], indexing: Indexing, claim: int
+    ) -> dict[int, TvdbError]:
+        """Show the texts of these documents in the index that search reads, by its own recipe.
+
+        Args:
+            batch: documents whose texts are stored.
+            indexing: of the run's own index.
+            claim: of the batch.
+
+        Returns:
+            By document id: why search goes on showing what it showed of a document.
+        """
+        # Looked up for each batch, because a switch may come at any time.
+        recipe = await asyncio.to_thread(
+            searched_recipe, self._index.indexes, self._router, self._chunker
+        )
+        if recipe is None:
+            return {}
+        aside = [
+            Traveller(t.row, parsed_id=t.parsed_id)
+            for t in batch
+            # Not what a stand-in, or another mode's parser, made of it.
+            if t.parsed_id is not None and t.fingerprint == self._router.parser_fingerprint
+        ]
+        if not aside:
+            return {}
+        preparing = Preparing(
+            self._store, self._sources, self._router, recipe.chunker, self._max_bytes
+        )
+        await asyncio.to_thread(preparing.begin, aside, _STAGES)
+        await preparing.finish(aside, _STAGES)
+        await indexing.embed_aside(recipe.embedder, recipe.index.space_id, aside, claim)
+        ready = sets_of([t for t in aside if t.is_walking])
+        await asyncio.to_thread(self._index.publish, recipe.index.index_id, ready, None)
+        return {
+            t.row.document_id: for_one(t.error, "In the index that search reads: ")
+            for t in aside
+            if t.error is not None
+        }
+
+
+def _chunker_of(index: CurrentIndex) -> Chunker | None:
+    """What cuts texts as the index has them; None if this version would cut them elsewhere."""
+    if index.chunk_tokens is None or index.chunk_overlap_tokens is None:
+        return None
+    chunker = Chunker(index.chunk_tokens, index.chunk_overlap_tokens)
+    return chunker if chunker.fingerprint == index.chunker else None

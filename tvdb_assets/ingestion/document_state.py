@@ -1,0 +1,138 @@
+"""A document on its way through one batch, and how each of its stages ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tvdb_assets.document_limits import REFUSALS
+from tvdb_assets.errors import TvdbError
+from tvdb_assets.models import Member, ParsedDocument, SourceFile, Stage
+from tvdb_assets.repositories.rows import DocumentRow, StoredChunkSet
+
+if TYPE_CHECKING:
+    from tvdb_assets.ingestion.containers import Tally
+
+Value: TypeAlias = int | float | str | bool
+Metadata = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one stage of one document ended."""
+
+    partition_key: str
+    path: str
+    stage: Stage
+    error: TvdbError | None = None
+    is_unchanged: bool = False
+    """What was stored already is still right; nothing was made."""
+    metadata: Metadata = field(default_factory=dict)
+    """Counts, seconds and names; never document text."""
+    is_member: bool = False
+    """Inside of another document, whose own result says how the partition ended."""
+
+
+@dataclass(slots=True)
+class Traveller:
+    """A document on its way through the stages of one batch."""
+
+    row: DocumentRow
+    member: Member | None = None
+    """Where it is a member that its container has just listed."""
+    source: SourceFile | None = None
+    """As it was when its bytes were asked for."""
+    content_sha256: bytes | None = None
+    fingerprint: str = ""
+    data: bytes | None = None
+    future: Future[Any] | None = None
+    """Of `Prepared` or `Opened`, or of `Inspected` where a paid service is to parse it."""
+    holds: str | None = None
+    """The media type of a container, whose members are to be listed and walked."""
+    is_listed: bool = False
+    """Its members are those that are registered: its bytes were not asked for."""
+    members: Tally | None = None
+    """How its members ended, if it has any."""
+    borrowed: ParsedDocument | None = None
+    """The text of another document with the same bytes."""
+    parsed_id: int | None = None
+    is_parse_new: bool = False
+    is_parse_degraded: bool = False
+    chunk_set: StoredChunkSet | None = None
+    is_chunk_set_new: bool = False
+    is_degraded: bool = False
+    """What is published of it now was made by a stand-in."""
+    is_behind: bool = False
+    """Its error is of the index that search reads; in the run's own it is published."""
+    error: TvdbError | None = None
+    failed_at: Stage | None = None
+    metadata: dict[Stage, dict[str, Value]] = field(default_factory=dict)
+
+    @property
+    def is_walking(self) -> bool:
+        """Neither failed nor stopped before it had chunks."""
+        return self.error is None and self.chunk_set is not None
+
+    @property
+    def suffix(self) -> str:
+        """Of its name, or what its container says, which settle what content leaves open."""
+        return self.media_type or suffix_of(self.row.path)
+
+    @property
+    def media_type(self) -> str | None:
+        """As its container says it."""
+        return self.member.media_type if self.member is not None else None
+
+    @property
+    def is_limited(self) -> bool:
+        """A limit is why it failed, or something inside of it."""
+        return (self.error is not None and self.error.code in REFUSALS) or (
+            self.members is not None and self.members.is_limited
+        )
+
+    def fail(self, stage: Stage, error: TvdbError) -> None:
+        """It goes no further; the error is told of this document alone."""
+        self.error, self.failed_at = error.about(self.row.path), stage
+
+    def note(self, stage: Stage, **values: Value) -> None:
+        """Add to what is told of a stage."""
+        self.metadata.setdefault(stage, {}).update(values)
+
+    def results(self, stages: frozenset[Stage]) -> Iterator[Result]:
+        """One result a stage: a failed stage fails those after it, for the same reason."""
+        is_member = self.row.container_id is not None
+        is_failed = False
+        for stage in Stage:
+            is_failed = is_failed or stage is self.failed_at
+            if stage not in stages:
+                continue
+            metadata = dict(self.metadata.get(stage, {}))
+            if stage is Stage.CHUNKS and self.chunk_set is not None:
+                metadata.update(
+                    chunks=self.chunk_set.chunk_count, tokens=self.chunk_set.token_count
+                )
+            is_unchanged = {
+                Stage.PARSED_DOCUMENTS: not self.is_parse_new,
+                Stage.CHUNKS: not self.is_chunk_set_new,
+                Stage.EMBEDDINGS: bool(metadata.pop("unchanged", self.members is not None)),
+            }
+            if self.members is not None:
+                is_unchanged[stage] = is_unchanged[stage] and stage not in self.members.changed
+                metadata = self.members.told(stage, metadata)
+            yield Result(
+                self.row.partition_key,
+                self.row.path,
+                stage,
+                error=self.error if is_failed else None,
+                is_unchanged=is_unchanged[stage],
+                metadata=metadata,
+                is_member=is_member,
+            )
+
+
+def suffix_of(path: str) -> str:
+    """The suffix of a document's name: ``.pdf``."""
+    return PurePosixPath(path).suffix.lower()

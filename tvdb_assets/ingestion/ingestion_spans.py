@@ -1,0 +1,65 @@
+"""When each document was in which stage, as spans of the run's trace.
+
+What belongs here: the times. What does not: spans themselves (`tracing`), or those of requests
+(`guard`).
+
+Parsing and chunking are one task of a worker, and a batch goes through the stages together. So
+a document's span is its time in the stage, and ``tvdb.seconds`` the work that was its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tvdb_assets.ingestion.document_state import Result
+from tvdb_assets.models import Stage
+from tvdb_assets.redaction import shown
+from tvdb_assets.tracing import Trace
+
+
+class WalkSpans:
+    """Tells the trace of one run what its walk does."""
+
+    def __init__(self, trace: Trace) -> None:
+        """Nothing is told yet."""
+        self._trace = trace
+        self._stages: dict[Stage, tuple[int, int, int]] = {}
+
+    def batch(self, results: Sequence[Result], began: int, prepared: int, ended: int) -> None:
+        """A batch has ended.
+
+        Args:
+            results: each stage of each document, in the order of stages.
+            began: nanoseconds since the epoch, as of the rest.
+            prepared: when texts and chunks were stored.
+            ended: when it was published.
+        """
+        if not self._trace.is_on:
+            return
+        failed: set[str] = set()
+        for result in results:
+            if result.path in failed:
+                continue
+            # What fails in one stage is not in those after it.
+            if result.error is not None:
+                failed.add(result.path)
+            own = int(float(result.metadata.get("seconds", 0)) * 1e9)
+            begin, end = {
+                Stage.PARSED_DOCUMENTS: (began, prepared),
+                Stage.CHUNKS: (max(began, prepared - own), prepared),
+                Stage.EMBEDDINGS: (prepared, ended),
+            }[result.stage]
+            first, last, count = self._stages.get(result.stage, (begin, end, 0))
+            self._stages[result.stage] = (min(first, begin), max(last, end), count + 1)
+            self._trace.document(
+                result.stage.value,
+                shown(result.path),
+                (begin, end),
+                result.error.code if result.error is not None else None,
+                {f"tvdb.{name}": value for name, value in result.metadata.items()},
+            )
+
+    def finish(self) -> None:
+        """The walk has ended."""
+        for stage, (began, ended, count) in self._stages.items():
+            self._trace.stage(stage.value, began, ended, count)

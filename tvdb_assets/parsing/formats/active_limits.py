@@ -1,0 +1,51 @@
+"""The limits that hold for what is parsed now, and the refusal that names one.
+
+What belongs here: how limits reach a parser. What does not: the numbers
+(`tvdb_assets.document_limits`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from tvdb_assets.document_limits import Limits, setting_of
+from tvdb_assets.errors import ParseError
+
+_current: ContextVar[Limits] = ContextVar("limits", default=Limits())  # noqa: B039  it is frozen
+
+
+def allowed() -> Limits:
+    """What a parser must keep to."""
+    return _current.get()
+
+
+def use(limits: Limits) -> None:
+    """Let these hold from now on: the first thing that a worker process is told."""
+    _current.set(limits)
+
+
+@contextmanager
+def using(limits: Limits) -> Iterator[None]:
+    """Let these hold within the block."""
+    token = _current.set(limits)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def over_limit(what: str, name: str, unit: str) -> ParseError:
+    """The refusal of what passes a limit; it says the limit's value and its setting.
+
+    Args:
+        what: The document, e.g. ``workbook``.
+        name: The field of `Limits`.
+        unit: What is counted, e.g. ``filled cells``.
+    """
+    return ParseError(
+        "over_limit",
+        f"The {what} has more than {getattr(allowed(), name):,} {unit}, which is the limit.",
+        remedy=f"Split it into smaller documents, or raise {setting_of(name)}.",
+    )

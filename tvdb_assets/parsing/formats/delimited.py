@@ -1,0 +1,106 @@
+"""Tables as text (CSV, TSV): which delimiter, and a Markdown table.
+
+What belongs here: delimited text. What does not: workbooks.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal
+
+from tvdb_assets.models import ParsedDocument
+from tvdb_assets.parsing.formats.assemble import make
+from tvdb_assets.parsing.formats.base import BaseParser
+from tvdb_assets.parsing.formats.decode import decode
+from tvdb_assets.parsing.formats.grid import CellBudget, pipe_table
+from tvdb_assets.parsing.formats.refusals import corrupt, empty
+
+_WHAT = "table"
+_DELIMITERS = ",;\t|"
+_SAMPLE_LINES = 50
+_LONGEST_CELL = 10_000_000
+_MOST_COLUMNS = 16_384
+
+
+class DelimitedParser(BaseParser):
+    """One table; its first row is its header. Nothing in a cell is computed or run."""
+
+    media_types = frozenset({"text/csv", "text/tab-separated-values"})
+    name = "CSV, TSV"
+    service = "chardetng-py"
+    kept = "every cell, as one table under its first row"
+    lost = "line breaks inside cells"
+
+    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
+        """Parse a table."""
+        decoded = decode(data)
+        text = decoded.text.replace("\x00", "")
+        preferred = "\t" if media_type.startswith("text/tab") else ","
+        delimiter = find_delimiter(text, preferred)
+        rows = list(_rows(text, delimiter))
+        if not rows:
+            raise empty("The table")
+        is_table = max(map(len, rows)) > 1
+        body = pipe_table(rows) if is_table else "\n".join(cell for row in rows for cell in row)
+        return make(
+            [body],
+            media_type=media_type,
+            is_markdown=is_table,
+            service=self.service,
+            model="table" if is_table else "lines",
+            encoding=decoded.encoding,
+            notes=decoded.notes(),
+            facts={"tables": int(is_table), "rows": len(rows)},
+        )
+
+
+def find_delimiter(text: str, preferred: str) -> str:
+    """The delimiter that cuts the first lines into equally many cells, the more the better."""
+    sample = text[:65_536].splitlines()[:_SAMPLE_LINES]
+    best, best_score = preferred, 0.0
+    for delimiter in (preferred, *_DELIMITERS):
+        try:
+            widths = [len(row) for row in csv.reader(sample, delimiter=delimiter) if row]
+        except csv.Error:
+            continue
+        if not widths:
+            continue
+        width, count = Counter(widths).most_common(1)[0]
+        score = (count / len(widths)) * min(width, 20) if width > 1 else 0.0
+        if score > best_score:
+            best, best_score = delimiter, score
+    return best
+
+
+def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
+    budget = CellBudget(_WHAT)
+    csv.field_size_limit(_LONGEST_CELL)
+    # A quote that is never closed must not swallow the rest of the file as one cell.
+    quoting: Literal[0, 3] = (
+        csv.QUOTE_NONE if _has_open_quote(text, delimiter) else csv.QUOTE_MINIMAL
+    )
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting):
+            cells = row[:_MOST_COLUMNS]
+            while cells and not cells[-1].strip():
+                cells.pop()
+            if cells:
+                budget.spend(len(cells))
+                yield cells
+    except csv.Error:
+        raise corrupt(_WHAT, f"a cell has more than {_LONGEST_CELL:,} characters") from None
+
+
+def _has_open_quote(text: str, delimiter: str) -> bool:
+    try:
+        for _ in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+            pass
+    except csv.Error as error:
+        return "unexpected end of data" in str(error)
+    return False
+
+
+PARSER = DelimitedParser()

@@ -1,0 +1,121 @@
+"""Word documents (DOCX), by mammoth: its HTML, rendered as every other HTML.
+
+What belongs here: DOCX. What does not: other Office formats; rendering (`html_markdown`).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from importlib.metadata import version
+
+from lxml import etree
+
+from tvdb_assets.models import ParsedDocument
+from tvdb_assets.parsing.formats import zipped
+from tvdb_assets.parsing.formats.assemble import make
+from tvdb_assets.parsing.formats.html_markdown import parse_tree, render
+from tvdb_assets.parsing.formats.refusals import corrupt, empty
+
+_REVISION = 1
+_WHAT = "Word document"
+_DTD = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+_MARGIN = re.compile(r"^word/(?:header|footer)\d*\.xml$")
+_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_STYLES = """
+p[style-name='Title'] => h1:fresh
+p[style-name='Subtitle'] => h2:fresh
+p[style-name='heading 7'] => h6:fresh
+p[style-name='heading 8'] => h6:fresh
+p[style-name='heading 9'] => h6:fresh
+"""
+
+
+class DocxParser:
+    """Headings, lists, tables, notes and text boxes in order; headers and footers once."""
+
+    media_types = frozenset({zipped.EXTENSIONS["docx"]})
+    name = "Word (DOCX)"
+    kept = "headings, lists, tables, notes, text boxes, headers and footers once"
+    lost = "pictures, comments, deleted text, page numbers"
+    service = "mammoth"
+
+    @property
+    def version(self) -> str:
+        return version(self.service)
+
+    @property
+    def fingerprint(self) -> str:
+        return f"docx{_REVISION}:{self.service}{self.version}:lxml{version('lxml')}"
+
+    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
+        """Parse a document; templates and pictures that it links to are not fetched."""
+        import mammoth  # it has no stubs
+
+        members = zipped.check_expansion(data, _WHAT)
+        # Word writes no document type; who does wants entities expanded or files read.
+        if any(_DTD.search(content[:4_096]) for content in members.values()):
+            raise corrupt(_WHAT, "it declares XML entities, which Word never does")
+        result = mammoth.convert_to_html(
+            io.BytesIO(data),
+            style_map=_STYLES,
+            convert_image=mammoth.images.img_element(lambda image: {"src": ""}),
+            external_file_access=False,
+        )
+        tree, is_whole = parse_tree(result.value)
+        if not is_whole:
+            raise corrupt(_WHAT, "it is nested too deeply")
+        tables = 0
+        parts: list[str] = []
+        if tree is not None:
+            rendered = render(tree, frozenset())
+            tables = rendered.tables
+            parts.append(rendered.text)
+        margins = _margins(members, parts[0] if parts else "")
+        text = "\n\n".join(part for part in (*parts, *margins) if part.strip())
+        if not text.strip():
+            raise empty("The Word document")
+        return make(
+            [text],
+            media_type=media_type,
+            is_markdown=True,
+            service=self.service,
+            model="html",
+            title=_title(members.get("docProps/core.xml")),
+            facts={"tables": tables, "headers_and_footers": len(margins)},
+        )
+
+
+def _xml(content: bytes) -> etree._Element | None:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    try:
+        return etree.fromstring(content, parser)
+    except etree.XMLSyntaxError:
+        return None  # only the main part must be whole; mammoth judges that
+
+
+def _margins(members: dict[str, bytes], text: str) -> list[str]:
+    """Distinct texts of headers and footers that the body does not hold already."""
+    found: list[str] = []
+    for name in sorted(filter(_MARGIN.match, members)):
+        root = _xml(members[name])
+        if root is None:
+            continue
+        lines = []
+        for paragraph in root.iter(_W + "p"):
+            line = "".join(run.text or "" for run in paragraph.iter(_W + "t")).strip()
+            # A bare page number says nothing.
+            if line and not line.isdecimal():
+                lines.append(line)
+        block = "\n".join(lines)
+        if block and block not in found and block not in text:
+            found.append(block)
+    return found
+
+
+def _title(core: bytes | None) -> str | None:
+    root = _xml(core) if core is not None else None
+    return None if root is None else root.findtext("{http://purl.org/dc/elements/1.1/}title")
+
+
+PARSER = DocxParser()

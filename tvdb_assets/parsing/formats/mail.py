@@ -1,0 +1,203 @@
+"""Mail (EML), by the standard library: a header block, the body, and the attachments.
+
+What belongs here: one RFC 5322 message. What does not: mailboxes; the attachments' own
+text, as they are documents of their own.
+"""
+
+from __future__ import annotations
+
+import email
+import mimetypes
+import platform
+from collections.abc import Iterator
+from email.errors import MessageError
+from email.header import decode_header
+from email.message import Message
+from functools import partial
+from importlib.metadata import version
+
+from tvdb_assets.models import ParsedDocument
+from tvdb_assets.parsing.formats.assemble import make
+from tvdb_assets.parsing.formats.decode import Decoded, decode
+from tvdb_assets.parsing.formats.format_protocol import Entry
+from tvdb_assets.parsing.formats.refusals import corrupt, empty
+
+_REVISION = 2
+_SHOWN = ("From", "To", "Cc", "Subject", "Date")
+_MOST_PARTS = 1_000
+_SIGNATURES = frozenset(
+    {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
+)
+
+
+class MailParser:
+    """Who, to whom, when, about what, and the text; HTML only where there is no plain text."""
+
+    media_types = frozenset({"message/rfc822"})
+    name = "mail (EML)"
+    kept = "sender, recipients, subject, date, body; each attachment, as a document of its own"
+    lost = "pictures within the text, signatures, HTML where there is plain text, other headers"
+    # Headers and bodies are decoded by the charset detector; the rest is Python's own.
+    service = "chardetng-py"
+
+    @property
+    def version(self) -> str:
+        return version(self.service)
+
+    @property
+    def fingerprint(self) -> str:
+        python = platform.python_version()
+        return f"mail{_REVISION}:{python}:{self.version}:lxml{version('lxml')}"
+
+    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
+        """Parse a mail; a broken one gives what can be read of it."""
+        # The lenient policy: the strict one raises on headers that real mails have.
+        message = _message(data)
+        plain: list[Decoded] = []
+        html: list[Decoded] = []
+        attachments = 0
+        for part in _parts(message):
+            if _is_attached(part):
+                attachments += 1
+            elif part.get_content_type() == "text/html":
+                html.append(_body(part))
+            elif _is_body(part):
+                plain.append(_body(part))
+        text = "\n\n".join(body.text.strip() for body in plain if body.text.strip())
+        bodies = plain
+        if not text:
+            text, bodies = "\n\n".join(_from_html(body.text) for body in html).strip(), html
+        header = "\n".join(
+            f"{name}: {value}" for name in _SHOWN if (value := _header(message, name))
+        )
+        if not (header or text):
+            raise empty("The mail")
+        encodings = sorted({body.encoding for body in bodies})
+        return make(
+            ["\n\n".join(part for part in (header, text) if part)],
+            media_type=media_type,
+            is_markdown=False,
+            service=self.service,
+            model="mail",
+            title=_header(message, "Subject") or None,
+            encoding=encodings[0] if len(encodings) == 1 else None,
+            notes=tuple(note for body in bodies for note in body.notes()),
+            facts={"attachments": attachments},
+        )
+
+    def entries(self, data: bytes) -> Iterator[Entry]:
+        """The attachments of a mail."""
+        for part in _parts(_message(data)):
+            if _is_attached(part):
+                kind = part.get_content_type()
+                is_mail = kind == "message/rfc822"
+                name = _filename(part) or ("attached.eml" if is_mail else _unnamed(kind))
+                yield Entry(name, partial(_attached, part), kind if is_mail else None)
+
+
+def _message(data: bytes) -> Message:
+    # The lenient policy: the strict one raises on headers that real mails have.
+    return email.message_from_bytes(data.lstrip(b"\r\n"))
+
+
+def _parts(message: Message) -> Iterator[Message]:
+    """The leaves of a mail; a mail that is attached is one of them."""
+    waiting = [message]
+    seen = 0
+    while waiting:
+        part = waiting.pop()
+        seen += 1
+        if seen > _MOST_PARTS:
+            raise corrupt("mail", f"it has more than {_MOST_PARTS} parts")
+        payload = part.get_payload()
+        is_inner = part is not message and part.get_content_type() == "message/rfc822"
+        if isinstance(payload, list) and not is_inner:
+            waiting.extend(inner for inner in reversed(payload) if isinstance(inner, Message))
+        else:
+            yield part
+
+
+def _kind(part: Message) -> str:
+    kind = part.get_content_type()
+    # A multipart leaf says that it has parts, and has none.
+    return "text/plain" if kind.startswith("multipart/") else kind
+
+
+def _is_body(part: Message) -> bool:
+    # A broken disposition such as "attachment;;" must not hide the text.
+    disposition = _disposition(part)
+    is_apart = disposition.startswith("attachment") or (
+        bool(_filename(part)) and disposition != "inline"
+    )
+    return _kind(part) in {"text/plain", "text/html"} and not is_apart
+
+
+def _is_attached(part: Message) -> bool:
+    kind = _kind(part)
+    if _is_body(part) or kind in _SIGNATURES or kind.startswith("message/delivery"):
+        return False
+    is_shown = part["Content-ID"] is not None or _disposition(part).startswith("inline")
+    return not (kind.startswith("image/") and is_shown)
+
+
+def _disposition(part: Message) -> str:
+    return str(part.get("Content-Disposition") or "").strip().lower()
+
+
+def _attached(part: Message, most: int) -> bytes:
+    payload = part.get_payload()
+    try:
+        if isinstance(payload, list):
+            return b"\n\n".join(inner.as_bytes() for inner in payload if isinstance(inner, Message))
+        content = part.get_payload(decode=True)
+    except (ValueError, LookupError, TypeError, AttributeError, MessageError):
+        raise corrupt("attachment", "it can't be decoded") from None
+    return content if isinstance(content, bytes) else b""
+
+
+def _unnamed(kind: str) -> str:
+    return f"attached{mimetypes.guess_extension(kind) or ''}"
+
+
+def _body(part: Message) -> Decoded:
+    payload = part.get_payload(decode=True)
+    content = payload if isinstance(payload, bytes) else b""
+    charset = part.get_param("charset")
+    return decode(content, charset if isinstance(charset, str) else None)
+
+
+def _from_html(source: str) -> str:
+    from tvdb_assets.parsing.formats.html import html_to_markdown
+
+    return html_to_markdown(source).text
+
+
+def _header(message: Message, name: str) -> str:
+    values = [_decode_header(str(value)) for value in message.get_all(name, [])[:5]]
+    return ", ".join(value for value in values if value)
+
+
+def _decode_header(raw: str) -> str:
+    raw = raw[:10_000]
+    # The lenient policy hands undecoded bytes over as surrogates.
+    if any("\udc80" <= char <= "\udcff" for char in raw):
+        raw = decode(raw.encode("ascii", errors="surrogateescape")).text
+    try:
+        pieces = decode_header(raw)
+    except (ValueError, MessageError):
+        return " ".join(raw.split())
+    parts = [
+        piece if isinstance(piece, str) else decode(piece, charset).text
+        for piece, charset in pieces
+    ]
+    return " ".join("".join(parts).split())
+
+
+def _filename(part: Message) -> str:
+    try:
+        return " ".join(_decode_header(part.get_filename() or "").split())[:120]
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
+PARSER = CONTAINER = MailParser()

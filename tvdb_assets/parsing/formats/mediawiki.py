@@ -1,0 +1,177 @@
+"""MediaWiki, by mwparserfromhell: its nodes to Markdown.
+
+What belongs here: wikitext. What does not: templates' own text, which is on the wiki.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from tvdb_assets.models import ParsedDocument
+from tvdb_assets.parsing.formats.assemble import make
+from tvdb_assets.parsing.formats.base import BaseParser
+from tvdb_assets.parsing.formats.decode import decode
+from tvdb_assets.parsing.formats.grid import pipe_table
+from tvdb_assets.parsing.formats.lines import join_lines
+from tvdb_assets.parsing.formats.refusals import empty
+
+_MEDIA = re.compile(
+    r"\s*(?:file|image|datei|bild|fichier|archivo|category|kategorie|cat\xe9gorie|categor\xeda)\s*:",
+    re.IGNORECASE,
+)
+_SILENT_TAGS = frozenset({"gallery", "math", "timeline", "imagemap", "score", "templatestyles"})
+_VERBATIM_TAGS = frozenset({"pre", "syntaxhighlight", "source"})
+_CITATIONS = re.compile(r"\s*(?:cite|citation|sfn|harv|webarchive|reflist|refn)\b", re.IGNORECASE)
+_WIDE_ITEM = re.compile(r"^( *(?:-|1\.)) {2,}", re.MULTILINE)
+_LEAST_NAMED = 3  # of a template's named values, to be a table of facts
+
+
+class MediaWikiParser(BaseParser):
+    """Headings, lists, tables and texts of links; what templates are given, not what they show."""
+
+    media_types = frozenset({"text/x-mediawiki"})
+    name = "MediaWiki"
+    service = "mwparserfromhell"
+    kept = "headings, lists, tables, notes, values given to templates"
+    lost = "what templates show, pictures, categories, formulas"
+
+    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
+        """Parse a page's source."""
+        import mwparserfromhell
+
+        decoded = decode(data)
+        writer = _Writer()
+        writer.write(mwparserfromhell.parse(decoded.text.replace("\x00", "")))
+        text = join_lines(line.rstrip() for line in "".join(writer.out).split("\n"))
+        text = _WIDE_ITEM.sub(r"\1 ", text)
+        if not text.strip():
+            raise empty()
+        return make(
+            [text],
+            media_type=media_type,
+            is_markdown=True,
+            service=self.service,
+            model="wikitext",
+            encoding=decoded.encoding,
+            notes=decoded.notes(),
+            facts={"tables": writer.tables},
+        )
+
+
+class _Writer:
+    """Writes nodes in order, each once."""
+
+    def __init__(self) -> None:
+        self.out: list[str] = []
+        self.tables = 0
+        self._marks: list[str] = []
+
+    def write(self, code: Any) -> None:
+        if code is None:
+            return
+        for node in code.nodes:
+            kind = type(node).__name__
+            if kind != "Tag" or str(node.tag) not in {"li", "dd", "dt"}:
+                self._start_item()
+            getattr(self, f"_{kind.lower()}", self._nothing)(node)
+        self._start_item()
+
+    def _start_item(self) -> None:
+        if self._marks:
+            sign = {"li": "- ", "ol": "1. "}.get(self._marks[-1], "")
+            self.out.append("  " * (min(len(self._marks), 10) - 1) + sign)
+            self._marks = []
+
+    def _nothing(self, node: Any) -> None:
+        """Comments and arguments of templates show nothing."""
+
+    def _text(self, node: Any) -> None:
+        self.out.append(str(node.value))
+
+    def _heading(self, node: Any) -> None:
+        inner = self._apart(node.title)
+        self.out.append(f"\n\n{'#' * min(6, node.level)} {inner}\n\n")
+
+    def _wikilink(self, node: Any) -> None:
+        if _MEDIA.match(str(node.title)):
+            return
+        if node.text is not None and str(node.text).strip():
+            self.write(node.text)
+        else:
+            self.out.append(str(node.title).lstrip(":").split("#")[0] or str(node.title))
+
+    def _externallink(self, node: Any) -> None:
+        if node.title is not None:
+            self.write(node.title)
+        elif not node.brackets:
+            self.out.append(str(node.url))
+
+    def _htmlentity(self, node: Any) -> None:
+        try:
+            self.out.append(str(node.normalize()))
+        except (ValueError, OverflowError):
+            self.out.append("\ufffd")
+
+    def _template(self, node: Any) -> None:
+        name = str(node.name).strip()
+        if _CITATIONS.match(name):
+            titles = [self._apart(p.value) for p in node.params if str(p.name).strip() == "title"]
+            self.out.append("".join(titles))
+            return
+        named = [(str(p.name).strip(), p.value) for p in node.params if p.showkey]
+        filled = [(key, text) for key, value in named if (text := self._apart(value))]
+        if len(filled) >= _LEAST_NAMED:
+            self.out.append("\n\n" + "\n".join(f"- {key}: {text}" for key, text in filled) + "\n\n")
+            return
+        given = [self._apart(p.value) for p in node.params if not p.showkey]
+        self.out.append(" ".join(dict.fromkeys(filter(None, given[-1:]))))
+
+    def _tag(self, node: Any) -> None:
+        tag = str(node.tag).strip().lower()
+        if tag in {"li", "dd", "dt"} and node.wiki_markup:
+            self._marks.append("ol" if str(node.wiki_markup) == "#" else tag)
+        elif tag == "table":
+            self._table(node)
+        elif tag in _VERBATIM_TAGS:
+            code = str(node.contents or "").strip("\n").replace("```", "'''")
+            self.out.append(f"\n\n```\n{code}\n```\n\n")
+        elif tag == "ref":
+            note = self._apart(node.contents)
+            self.out.append(f" [{note}]" if note else "")
+        elif tag == "br":
+            self.out.append("\n")
+        elif tag not in _SILENT_TAGS:
+            self.write(node.contents)
+
+    def _table(self, node: Any) -> None:
+        rows: list[list[str]] = []
+        for part in node.contents.nodes if node.contents is not None else ():
+            if type(part).__name__ != "Tag" or str(part.tag) not in {"tr", "td", "th"}:
+                continue
+            if str(part.tag) != "tr":
+                rows = rows or [[]]
+                rows[-1].append(self._apart(part.contents))
+                continue
+            rows.append([self._apart(cell.contents) for cell in _cells(part)])
+        filled = [row for row in rows if any(row)]
+        if filled:
+            self.tables += 1
+            self.out.append("\n\n" + pipe_table(filled) + "\n\n")
+
+    def _apart(self, code: Any) -> str:
+        """On one line, beside what is written so far."""
+        inner = _Writer()
+        inner.write(code)
+        self.tables += inner.tables
+        return " ".join("".join(inner.out).split())
+
+
+def _cells(row: Any) -> Iterator[Any]:
+    for part in row.contents.nodes if row.contents is not None else ():
+        if type(part).__name__ == "Tag" and str(part.tag) in {"td", "th"}:
+            yield part
+
+
+PARSER = MediaWikiParser()

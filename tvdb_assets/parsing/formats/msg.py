@@ -1,0 +1,194 @@
+"""Outlook messages (MSG): a header block and the body, as of any other mail.
+
+What belongs here: the properties of one message, and its attachments. What does not: the file's
+own structure (`compound`); the attachments' own text, as they are documents of their own.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import struct
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from tvdb_assets.models import ParsedDocument
+from tvdb_assets.parsing.formats.assemble import make
+from tvdb_assets.parsing.formats.base import BaseParser
+from tvdb_assets.parsing.formats.compound import Compound
+from tvdb_assets.parsing.formats.decode import decode
+from tvdb_assets.parsing.formats.format_protocol import Entry
+from tvdb_assets.parsing.formats.refusals import corrupt, empty
+
+_WHAT = "Outlook message"
+_SUBJECT, _BODY, _HTML, _RTF = "0037", "1000", "1013", "1009"
+_TO, _CC, _SENDER_NAME, _SENDER_MAIL, _SENDER_SMTP = "0E04", "0E03", "0C1A", "0C1F", "5D01"
+_LONG_NAME, _SHORT_NAME, _SHOWN_NAME = "3707", "3704", "3001"
+_SENT, _RECEIVED = 0x0039, 0x0E06
+_PAGES = (0x3FDE, 0x3FFD)  # code page of the body, of the message
+_DATA, _MIME_TYPE, _CONTENT_ID = "3701", "370E", "3712"
+_PROPERTIES, _ATTACHMENT = "__properties_version1.0", "__attach_version1.0_"
+_HEAD, _INNER_HEAD = 32, 24  # bytes before the properties
+_MOST_RTF = 64 * 1024 * 1024
+
+
+class MsgParser(BaseParser):
+    """Who, to whom, when, about what, and the text; HTML or rich text where there is no plain."""
+
+    media_types = frozenset({"application/vnd.ms-outlook"})
+    name = "Outlook message (MSG)"
+    service = "olefile"
+    also = ("compressed-rtf", "lxml")
+    revision = 2
+    kept = "sender, recipients, subject, date, body; each attachment, as a document of its own"
+    lost = "pictures within the text, attachments of attached messages, other properties"
+
+    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
+        """Parse a message, or another Outlook item that has a text."""
+        compound = Compound(data, _WHAT)
+        numbers = _numbers(compound.read(_PROPERTIES) or b"")
+        encoding = _encoding(numbers)
+        message = _Properties(compound, (), encoding)
+        header, body = _header(message, numbers), _body(message, numbers)
+        attached = sum(1 for _ in self.entries(data))
+        if not (header or body):
+            raise empty("The message")
+        return make(
+            ["\n\n".join(part for part in (header, body) if part)],
+            media_type=media_type,
+            is_markdown=False,
+            service=self.service,
+            model="message",
+            title=message.text(_SUBJECT) or None,
+            facts={"attachments": attached},
+        )
+
+    def entries(self, data: bytes) -> Iterator[Entry]:
+        """The attachments of a message; a message that is attached gives its text."""
+        compound = Compound(data, _WHAT)
+        encoding = _encoding(_numbers(compound.read(_PROPERTIES) or b""))
+        for folder in dict.fromkeys(
+            path[0] for path in compound.names() if path[0].startswith(_ATTACHMENT)
+        ):
+            attachment = _Properties(compound, (folder,), encoding)
+            shown = map(attachment.text, (_LONG_NAME, _SHORT_NAME, _SHOWN_NAME))
+            name = next(filter(None, shown), "attached")[:120]
+            inner = (folder, f"__substg1.0_{_DATA}000D")
+            if compound.read(*inner, _PROPERTIES) is not None:
+                yield Entry(f"{name}.txt", partial(_attached_text, compound, inner), "text/plain")
+            elif not (attachment.text(_CONTENT_ID) and _is_picture(attachment, name)):
+                yield Entry(name, partial(_attached, attachment))
+
+
+class _Properties:
+    """Text and binary properties of a message or an attachment."""
+
+    def __init__(self, compound: Compound, folder: tuple[str, ...], encoding: str) -> None:
+        self._compound = compound
+        self._folder = folder
+        self._encoding = encoding
+
+    def binary(self, number: str) -> bytes | None:
+        return self._compound.read(*self._folder, f"__substg1.0_{number}0102")
+
+    def verbatim(self, number: str) -> str:
+        wide = self._compound.read(*self._folder, f"__substg1.0_{number}001F")
+        if wide is not None:
+            return wide.decode("utf-16-le", errors="replace").rstrip("\x00")
+        narrow = self._compound.read(*self._folder, f"__substg1.0_{number}001E")
+        if narrow is None:
+            return ""
+        return decode(narrow.rstrip(b"\x00"), self._encoding).text
+
+    def text(self, number: str) -> str:
+        return " ".join(self.verbatim(number).split())[:2_000]
+
+
+def _numbers(stream: bytes, head: int = _HEAD) -> dict[int, int]:
+    """Numbers and times, by property."""
+    found: dict[int, int] = {}
+    for place in range(head, len(stream) - 15, 16):
+        tag, _, value = struct.unpack_from("<IIQ", stream, place)
+        if tag & 0xFFFF in {0x0003, 0x0040}:
+            found[tag >> 16] = value if tag & 0xFFFF == 0x0040 else value & 0xFFFFFFFF
+    return found
+
+
+def _encoding(numbers: dict[int, int]) -> str:
+    page = next((numbers[number] for number in _PAGES[::-1] if numbers.get(number)), 1252)
+    return {65001: "utf-8", 20127: "cp1252", 28591: "cp1252"}.get(page, f"cp{page}")
+
+
+def _date(ticks: int) -> str:
+    try:
+        moment = datetime(1601, 1, 1, tzinfo=UTC) + timedelta(microseconds=ticks // 10)
+    except OverflowError:
+        return ""
+    return moment.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _body(message: _Properties, numbers: dict[int, int]) -> str:
+    from tvdb_assets.parsing.formats.html import html_to_markdown
+
+    if plain := message.verbatim(_BODY).strip():
+        return plain
+    if html := message.binary(_HTML):
+        page = numbers.get(_PAGES[0], 0)
+        text = decode(html, "utf-8" if page == 65001 else f"cp{page}").text
+        return html_to_markdown(text).text
+    if html_text := message.verbatim(_HTML):
+        return html_to_markdown(html_text).text
+    if packed := message.binary(_RTF):
+        return _from_rtf(packed)
+    return ""
+
+
+def _from_rtf(packed: bytes) -> str:
+    from compressed_rtf import decompress
+
+    from tvdb_assets.parsing.formats.rtf import to_markdown
+
+    if len(packed) < 16 or struct.unpack_from("<I", packed, 4)[0] > _MOST_RTF:
+        return ""
+    try:
+        return to_markdown(decompress(packed))[0]
+    except Exception:
+        return ""  # its library raises bare exceptions; the header block stays
+
+
+def _header(message: _Properties, numbers: dict[int, int]) -> str:
+    sender = message.text(_SENDER_NAME)
+    address = message.text(_SENDER_SMTP) or message.text(_SENDER_MAIL)
+    if address and "@" in address and address != sender:
+        sender = f"{sender} <{address}>".strip()
+    moment = numbers.get(_SENT) or numbers.get(_RECEIVED)
+    fields = (
+        ("From", sender),
+        ("To", message.text(_TO)),
+        ("Cc", message.text(_CC)),
+        ("Subject", message.text(_SUBJECT)),
+        ("Date", _date(moment) if moment else ""),
+    )
+    return "\n".join(f"{name}: {value}" for name, value in fields if value)
+
+
+def _attached(attachment: _Properties, most: int) -> bytes:
+    content = attachment.binary(_DATA)
+    if content is None:
+        raise corrupt("attachment", "its content is missing")
+    return content
+
+
+def _attached_text(compound: Compound, folder: tuple[str, ...], most: int) -> bytes:
+    numbers = _numbers(compound.read(*folder, _PROPERTIES) or b"", _INNER_HEAD)
+    message = _Properties(compound, folder, _encoding(numbers))
+    parts = (_header(message, numbers), _body(message, numbers))
+    return "\n\n".join(part for part in parts if part).encode()
+
+
+def _is_picture(attachment: _Properties, name: str) -> bool:
+    kind = attachment.text(_MIME_TYPE) or mimetypes.guess_type(name)[0] or ""
+    return kind.startswith("image/")
+
+
+PARSER = CONTAINER = MsgParser()

@@ -1,0 +1,199 @@
+"""OpenDocument texts, presentations and spreadsheets (ODT, ODP, ODS).
+
+What belongs here: content.xml to the tree that HTML is rendered from, or to cells. What
+does not: rendering (`html_markdown`), tables of cells (`grid`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tvdb_assets.models import ParsedDocument
+from tvdb_assets.parsing.formats import safe_xml, zipped
+from tvdb_assets.parsing.formats.active_limits import allowed, over_limit
+from tvdb_assets.parsing.formats.assemble import make
+from tvdb_assets.parsing.formats.base import BaseParser
+from tvdb_assets.parsing.formats.grid import CellBudget, sheet_markdown
+from tvdb_assets.parsing.formats.html_markdown import Element, render
+from tvdb_assets.parsing.formats.refusals import corrupt, empty
+
+_WHAT = "OpenDocument file"
+_TEXT, _SHEET, _SLIDES = (zipped.EXTENSIONS[kind] for kind in ("odt", "ods", "odp"))
+_REPEATED = 1_000  # a filled cell or row that says it repeats more often is layout
+_TAGS = {
+    "p": "p",
+    "list": "ul",
+    "list-item": "li",
+    "list-header": "li",
+    "table": "table",
+    "table-row": "tr",
+    "table-cell": "td",
+    "line-break": "br",
+    "tab": "span",
+    "page": "div",
+    "section": "div",
+    "text-box": "div",
+    "note-body": "span",
+}
+_LEFT_OUT = frozenset(
+    {
+        "annotation", "annotation-end", "tracked-changes", "table-of-content", "note-citation",
+        "covered-table-cell", "notes", "forms", "event-listeners", "settings", "image-map",
+        "sequence-decls", "variable-decls", "user-field-decls", "page-number", "page-count",
+        "slide-name", "desc", "binary-data", "ruby-text", "object-ole",
+    }
+)  # fmt: skip
+
+
+class OdfParser(BaseParser):
+    """The content as it was saved; nothing that it links to is fetched."""
+
+    media_types = frozenset({_TEXT, _SHEET, _SLIDES})
+    name = "OpenDocument (ODT, ODS, ODP)"
+    service = "lxml"
+    kept = (
+        "headings, lists, tables, footnotes; slides as pages with speaker notes; "
+        "sheets as pages with their names"
+    )
+    lost = "pictures, comments, deleted text, tables of contents, formulas, charts"
+
+    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
+        """Parse a document of any of the three kinds."""
+        members = zipped.check_expansion(data, _WHAT)
+        content = members.get("content.xml")
+        if content is None:
+            raise corrupt(_WHAT, "its content is missing")
+        root = safe_xml.read(content, _WHAT)
+        body = root.find("{*}body")
+        if body is None:
+            raise corrupt(_WHAT, "its content has no body")
+        facts: dict[str, int] = {}
+        if media_type == _SHEET:
+            pages, facts["tables"] = _sheets(body)
+            facts["sheets"] = len(pages)
+        elif media_type == _SLIDES:
+            pages, facts["tables"] = _slides(body)
+            facts["slides"] = len(pages)
+        else:
+            text, facts["tables"] = _render(body)
+            margins = _margins(members, text)
+            pages = ["\n\n".join((text, *margins))]
+        if not any(page.strip() for page in pages):
+            raise empty("The document")
+        meta = safe_xml.try_read(members.get("meta.xml"))
+        return make(
+            pages,
+            media_type=media_type,
+            is_markdown=True,
+            service=self.service,
+            model="content",
+            has_pages=media_type != _TEXT,
+            title=None if meta is None else meta.findtext(".//{*}title"),
+            facts=facts,
+        )
+
+
+def _render(root: Element) -> tuple[str, int]:
+    for space in list(root.iter("{*}s", "{*}tab")):
+        space.text = " "
+    for note in root.iter("{*}note"):
+        note.text = " ["
+        note.tail = "]" + (note.tail or "")
+    rendered = render(safe_xml.as_html(root, _choose), frozenset())
+    return rendered.text, rendered.tables
+
+
+def _choose(element: Element) -> str:
+    name = safe_xml.local(element)
+    if name in _LEFT_OUT:
+        return safe_xml.SKIP
+    if name == "h":
+        level = safe_xml.attribute(element, "outline-level") or "1"
+        return f"h{min(6, max(1, int(level)))}" if level.isdecimal() else "h1"
+    if name == "table-cell":
+        for ours, theirs in (("colspan", "columns"), ("rowspan", "rows")):
+            if span := safe_xml.attribute(element, f"number-{theirs}-spanned"):
+                element.set(ours, span)
+    if name == "p" and any(safe_xml.local(a) == "note-body" for a in element.iterancestors()):
+        return "span"
+    if name == "title" or name == "script":
+        return safe_xml.SKIP
+    return _TAGS.get(name, "span")
+
+
+def _slides(body: Element) -> tuple[list[str], int]:
+    pages: list[str] = []
+    tables = 0
+    for slide in body.iter("{*}page"):
+        if len(pages) == allowed().max_pages:
+            raise over_limit(_WHAT, "max_pages", "slides")
+        notes = slide.find("{*}notes")
+        spoken = ""
+        if notes is not None:
+            for thumbnail in list(notes.iterfind("{*}page-thumbnail")):
+                notes.remove(thumbnail)
+            spoken, _ = _render(notes) if len(notes) else ("", 0)
+        title = next(
+            (f for f in slide.iter("{*}frame") if safe_xml.attribute(f, "class") == "title"), None
+        )
+        head = safe_xml.plain(title)
+        if title is not None and title.getparent() is not None:
+            title.getparent().remove(title)
+        text, count = _render(slide)
+        tables += count
+        parts = (f"## {head}" if head else "", text, f"Speaker notes:\n\n{spoken}" * bool(spoken))
+        pages.append("\n\n".join(part for part in parts if part))
+    return pages, tables
+
+
+def _sheets(body: Element) -> tuple[list[str], int]:
+    pages: list[str] = []
+    tables = 0
+    budget = CellBudget(_WHAT)
+    for sheet in body.iterfind("{*}spreadsheet/{*}table"):
+        if len(pages) == allowed().max_pages:
+            raise over_limit(_WHAT, "max_pages", "sheets")
+        name = " ".join((safe_xml.attribute(sheet, "name") or "Sheet").split())
+        text, count = sheet_markdown(_rows(sheet, budget))
+        pages.append(f"## {name}\n\n{text}" if text else "")
+        tables += count
+    return pages, tables
+
+
+def _rows(sheet: Element, budget: CellBudget) -> Iterator[tuple[int, dict[int, str]]]:
+    number = 0
+    for row in sheet.iter("{*}table-row"):
+        cells: dict[int, str] = {}
+        column = 0
+        for cell in row.iterchildren("{*}table-cell", "{*}covered-table-cell"):
+            repeated = _count(cell, "number-columns-repeated")
+            text = "\n".join(safe_xml.plain(p) for p in cell.iterfind("{*}p"))
+            if text.strip():
+                for place in range(column, column + min(repeated, _REPEATED)):
+                    cells[place] = text
+            column += repeated
+        repeated = _count(row, "number-rows-repeated")
+        if cells:
+            for place in range(number, number + min(repeated, _REPEATED)):
+                budget.spend(len(cells))
+                yield place, cells
+        number += repeated
+
+
+def _count(element: Element, name: str) -> int:
+    stated = safe_xml.attribute(element, name) or "1"
+    return min(int(stated), 10_000_000) if stated.isdecimal() and len(stated) < 10 else 1
+
+
+def _margins(members: dict[str, bytes], text: str) -> list[str]:
+    """Distinct texts of headers and footers that the body does not hold already."""
+    root = safe_xml.try_read(members.get("styles.xml"))
+    found: list[str] = []
+    for margin in () if root is None else root.iter("{*}header", "{*}footer"):
+        block = "\n".join(filter(None, (safe_xml.plain(p) for p in margin.iter("{*}p"))))
+        if block and not block.isdecimal() and block not in found and block not in text:
+            found.append(block)
+    return found
+
+
+PARSER = OdfParser()

@@ -1,0 +1,39 @@
+"""What the members of every OOXML file share: relations and the title.
+
+What belongs here: the package. What does not: documents, sheets or slides in it.
+"""
+
+from __future__ import annotations
+
+from tvdb_assets.parsing.formats import safe_xml
+
+
+def core_title(members: dict[str, bytes]) -> str | None:
+    """The title in the file's properties."""
+    root = safe_xml.try_read(members.get("docProps/core.xml"))
+    return None if root is None else root.findtext("{*}title")
+
+
+def relations(members: dict[str, bytes], part: str) -> dict[str, tuple[str, str]]:
+    """What a part refers to inside the file: id -> kind and member. ``""`` is the file."""
+    folder, _, name = part.rpartition("/")
+    root = safe_xml.try_read(members.get(f"{folder}/_rels/{name}.rels".lstrip("/")))
+    found: dict[str, tuple[str, str]] = {}
+    for relation in () if root is None else root:
+        target = relation.get("Target") or ""
+        if relation.get("TargetMode") == "External" or not target:
+            continue
+        kind = (relation.get("Type") or "").rpartition("/")[2]
+        found[relation.get("Id") or ""] = (kind, inside(folder, target))
+    return found
+
+
+def inside(folder: str, target: str) -> str:
+    """The member that a relative target means; it can't leave the file."""
+    parts = [] if target.startswith("/") else folder.split("/")
+    for part in target.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in {"", "."}:
+            parts.append(part)
+    return "/".join(part for part in parts if part)

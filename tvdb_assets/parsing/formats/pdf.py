@@ -1,0 +1,221 @@
+"""PDF, by liteparse (PDFium): Markdown per page.
+
+What belongs here: PDF, and which of its pages are read by OCR. What does not: OCR (`ocr`).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from importlib.metadata import version
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from tvdb_assets.models import ParsedDocument
+from tvdb_assets.parsing.formats import ocr
+from tvdb_assets.parsing.formats.active_limits import allowed, over_limit
+from tvdb_assets.parsing.formats.assemble import make
+from tvdb_assets.parsing.formats.refusals import corrupt, encrypted
+
+if TYPE_CHECKING:
+    from liteparse import PageComplexityStats, ParsedPage
+
+_REVISION = 2
+_BATCH_PAGES = 200  # bounds memory; layout is compared within a batch
+_LEAST_KEPT = 0.5
+_SPARSE_LETTERS = 50  # a scan may carry a stamp or a page number as text
+_PICTURE_SHARE = 0.4  # of a page that pictures cover
+_MOSTLY = 0.8
+_MOST_NAMES = 20
+_STRUCTURE = re.compile(r"^(?=[#>|])", re.MULTILINE)
+_TABLE_RULE = re.compile(r"^\|(?: ?:?-+:? ?\|)+[ \t]*$", re.MULTILINE)
+# Page-top headings vanish without the first; pictures and links would only add noise.
+_OPTIONS: dict[str, Any] = {
+    "ocr_enabled": False,
+    "keep_headers_footers": True,
+    "output_format": "markdown",
+    "image_mode": "off",
+    "extract_links": False,
+    "extract_form_fields": True,
+    "continue_on_page_error": True,
+    "include_complexity": True,
+    "num_workers": 1,
+    "quiet": True,
+}
+
+
+class PdfParser:
+    """PDF to Markdown with pages, headings, tables and the values of form fields."""
+
+    media_types = frozenset({"application/pdf"})
+    name = "PDF"
+    kept = (
+        "pages, headings, lists, tables, form values, turned pages, the text of scanned pages, "
+        "names of attachments"
+    )
+    lost = "pictures, comments, attachments' content, reading order of unusual layouts"
+    service = "liteparse"
+
+    @property
+    def version(self) -> str:
+        return version(self.service)
+
+    @property
+    def fingerprint(self) -> str:
+        return f"pdf{_REVISION}:{self.service}{self.version}:{sorted(_OPTIONS.items())}" + (
+            f":{ocr.fingerprint()}:pikepdf{version('pikepdf')}"
+        )
+
+    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
+        """Parse a PDF; a page that fails leaves a note, a file that fails a code."""
+        from liteparse import LiteParse, ParseError
+
+        # Leading junk is allowed, but the library takes such a file for another format.
+        start = max(0, data.find(b"%PDF-", 0, 1_024))
+        source = data[start:]
+        pages: list[str] = []
+        failed = as_lines = 0
+        pictures: dict[int, float] = {}
+        turned: dict[int, int] = {}
+        try:
+            most = allowed().max_pages
+            parser = LiteParse(**_OPTIONS, max_pages=most + 1)
+            for batch in parser.parse_batches(source, _BATCH_PAGES):
+                for page in batch.result.pages:
+                    text, is_whole = _page_text(page)
+                    as_lines += not is_whole
+                    _place(pages, page.page_num, text)
+                    if angle := _angle(page):
+                        turned[page.page_num] = angle
+                    if page.complexity is not None and _needs_ocr(page.complexity, text):
+                        pictures[page.page_num] = page.complexity.page_area
+                for error in batch.result.page_errors:
+                    failed += 1
+                    _place(pages, error.page_num, "")
+            if len(pages) > most:
+                raise over_limit("PDF", "max_pages", "pages")
+            if turned:
+                upright = LiteParse(
+                    **_OPTIONS,
+                    max_pages=most + 1,
+                    target_pages=",".join(map(str, turned)),
+                    page_orientation_corrections=list(turned.items()),
+                )
+                for page in upright.parse(source).pages:
+                    pages[page.page_num - 1] = _page_text(page)[0]
+            read = ocr.read_pages(source, dict(islice(pictures.items(), allowed().ocr_max_pages)))
+        except ParseError as error:
+            # The library tells a missing password only by its words.
+            if "password" in str(error).lower():
+                raise encrypted("PDF") from None
+            raise corrupt("PDF", "its pages can't be found or read") from None
+        if failed == len(pages):
+            raise corrupt("PDF", "it has no readable page")
+        by_ocr: list[int] = []
+        for number, found in read.items():
+            # A stamp or page number that the scan has as text is in the picture too.
+            if _letters(found.text) > _letters(pages[number - 1]):
+                pages[number - 1] = _STRUCTURE.sub(r"\\", found.text)
+                by_ocr.append(found.confidence)
+        scanned = len(pictures) - len(by_ocr)
+        sure = round(sum(by_ocr) / len(by_ocr)) if by_ocr else 0
+        notes = []
+        if failed:
+            notes.append(f"{failed} of {len(pages)} pages could not be read")
+        if by_ocr:
+            notes.append(
+                f"{len(by_ocr)} of {len(pages)} pages are scans, "
+                f"read by OCR with {sure} % confidence"
+            )
+        if len(pictures) > allowed().ocr_max_pages:
+            notes.append(
+                f"only the first {allowed().ocr_max_pages} scans are read (TVDB_OCR_MAX_PAGES)"
+            )
+        if scanned:
+            notes.append(f"{scanned} of {len(pages)} pages are pictures without legible text")
+        if as_lines:
+            notes.append(f"{as_lines} pages are mostly figures; their text is kept as lines")
+        names = _attachments(source)
+        if names:
+            more = " and more" if len(names) > _MOST_NAMES else ""
+            notes.append(f"attachments, not parsed: {', '.join(names[:_MOST_NAMES])}{more}")
+        return make(
+            pages,
+            media_type=media_type,
+            is_markdown=True,
+            service=self.service,
+            model="markdown",
+            has_pages=True,
+            notes=notes,
+            facts={
+                "pages": len(pages),
+                "pages_with_text": sum(1 for page in pages if page.strip()),
+                "pages_scanned": scanned,
+                "tables": sum(len(_TABLE_RULE.findall(page)) for page in pages),
+                **({"attachments": len(names)} if names else {}),
+                **({"pages_failed": failed} if failed else {}),
+                **({"pages_ocr": len(by_ocr), "ocr_confidence": sure} if by_ocr else {}),
+            },
+        )
+
+
+def _page_text(page: ParsedPage) -> tuple[str, bool]:
+    """The page's Markdown and True, or its bare lines where Markdown leaves too much out."""
+    # A page without text still comes as an empty code block.
+    text = page.markdown.strip() if page.text.strip() else ""
+    # Text inside figures is missing from the Markdown; a page that is one figure loses all.
+    is_whole = _letters(text) >= _LEAST_KEPT * _letters(page.text)
+    if not is_whole:
+        text = "\n".join(line.strip() for line in page.text.strip().splitlines())
+    values = [
+        f"{field.alternate_name or field.name}: {value}"
+        for field in page.form_fields or ()
+        if (value := " ".join((field.value or "").split())) and field.type in {"text", "combobox"}
+        # Flattened fields are already part of the page.
+        if value not in text
+    ]
+    return "\n\n".join(part for part in (text, "\n".join(values)) if part), is_whole
+
+
+def _angle(page: ParsedPage) -> int:
+    """The right angle by which most of the page's text lies turned; 0 for an upright page."""
+    letters: dict[int, int] = {}
+    for item in page.text_items:
+        angle = round(item.rotation / 90) * 90 % 360
+        letters[angle] = letters.get(angle, 0) + len(item.text)
+    angle = max(letters, key=letters.__getitem__, default=0)
+    return angle if letters and letters[angle] >= _MOSTLY * sum(letters.values()) else 0
+
+
+def _attachments(source: bytes) -> list[str]:
+    """Names of files inside the PDF, without their content."""
+    if not any(mark in source for mark in (b"/EmbeddedFile", b"/Filespec", b"/ObjStm")):
+        return []
+    import pikepdf
+
+    try:
+        with pikepdf.open(io.BytesIO(source)) as document:
+            found = document.attachments
+            names = [found[key].filename or key for key in islice(found, _MOST_NAMES + 1)]
+    except Exception:
+        return []  # whatever it can't read, liteparse could; names are an extra
+    return [" ".join(str(name).split())[:120] for name in names]
+
+
+def _needs_ocr(looks: PageComplexityStats, text: str) -> bool:
+    """Whether the page is a picture, or its fonts don't say which letters they draw."""
+    is_picture = looks.full_page_image or looks.image_coverage >= _PICTURE_SHARE
+    return looks.is_garbled or (is_picture and _letters(text) < _SPARSE_LETTERS)
+
+
+def _place(pages: list[str], number: int, text: str) -> None:
+    """Put a page where it belongs: one that failed must not misnumber those after it."""
+    pages += [""] * (number - len(pages))
+    pages[number - 1] = text
+
+
+def _letters(text: str) -> int:
+    return len("".join(text.split()))
+
+
+PARSER = PdfParser()

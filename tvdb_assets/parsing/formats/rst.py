@@ -1,0 +1,128 @@
+"""reStructuredText, by docutils: its HTML, rendered as every other HTML.
+
+What belongs here: reStructuredText. What does not: rendering (`html_markdown`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from tvdb_assets.models import ParsedDocument
+from tvdb_assets.parsing.formats.assemble import make
+from tvdb_assets.parsing.formats.base import BaseParser
+from tvdb_assets.parsing.formats.decode import decode
+from tvdb_assets.parsing.formats.html_markdown import parse_tree, render
+from tvdb_assets.parsing.formats.refusals import empty
+
+_TARGET = re.compile(r"\s*<[^<>]{1,500}>\s*\Z")
+# No file is read, no markup of other languages is let through, no configuration applies.
+_SETTINGS: dict[str, Any] = {
+    "_disable_config": True,
+    "file_insertion_enabled": False,
+    "raw_enabled": False,
+    "halt_level": 6,
+    "report_level": 5,
+    "syntax_highlight": "none",
+    "math_output": "LaTeX",
+    "stylesheet_path": [],
+    "embed_stylesheet": False,
+    "image_loading": "link",
+    "line_length_limit": 10_000_000,
+    "initial_header_level": 2,
+    "doctitle_xform": True,
+    "smart_quotes": False,
+}
+
+
+class RstParser(BaseParser):
+    """What docutils makes of it; directives of Sphinx and others keep their content."""
+
+    media_types = frozenset({"text/x-rst"})
+    name = "reStructuredText"
+    service = "docutils"
+    also = ("lxml",)
+    kept = "headings, lists, tables, code, notes, the content of unknown directives"
+    lost = "included files, raw HTML and LaTeX, pictures, link targets"
+
+    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
+        """Parse a text; nothing that it includes is read."""
+        from docutils.core import publish_parts
+
+        decoded = decode(data)
+        parts = publish_parts(
+            decoded.text.replace("\x00", ""),
+            parser=_parser(),
+            writer="html5",
+            settings_overrides=_SETTINGS,
+        )
+        tree, _ = parse_tree(f"<body>{parts['html_body']}</body>")
+        rendered = render(tree, frozenset()) if tree is not None else None
+        if rendered is None or not rendered.text.strip():
+            raise empty()
+        return make(
+            [rendered.text],
+            media_type=media_type,
+            is_markdown=True,
+            service=self.service,
+            model="html",
+            title=re.sub(r"<[^<>]{0,500}>", "", parts["title"]) or None,
+            encoding=decoded.encoding,
+            notes=decoded.notes(),
+            facts={"tables": rendered.tables},
+        )
+
+
+def _parser() -> Any:
+    """The library's parser, but what it doesn't know is kept instead of reported."""
+    from docutils import nodes
+    from docutils.parsers.rst import Parser, roles, states
+    from docutils.statemachine import StringList
+
+    def interpreted(self: Any, rawsource: str, text: str, role: str, lineno: int) -> Any:
+        known, _ = roles.role(role, self.language, lineno, self.reporter)
+        if known is not None:
+            return states.Inliner.interpreted(self, rawsource, text, role, lineno)
+        title = _TARGET.sub("", text).lstrip("~!") or text
+        return [nodes.inline(rawsource, title)], []
+
+    def unknown_directive(self: Any, type_name: str) -> Any:
+        block, _, _, ended = self.state_machine.get_first_known_indented(0, strip_indent=False)
+        content = [line.strip() if not n else line for n, line in enumerate(block)]
+        argument = content[0].partition("::")[2].strip() if content else ""
+        box = nodes.container()
+        if argument and type_name not in {"highlight", "module", "currentmodule", "index"}:
+            box += nodes.paragraph(argument, argument)
+        rest = StringList(list(block[1:]), source="")
+        indents = (len(line) - len(line.lstrip()) for line in rest if line.strip())
+        rest.trim_left(min(indents, default=0))
+        while rest and (not rest[0].strip() or rest[0].startswith(":")):
+            rest.trim_start()
+        if rest:
+            self.nested_parse(rest, self.state_machine.line_offset, box)
+        return [box], ended
+
+    classes: list[Any] = []
+
+    def start(base: Any) -> Callable[..., None]:
+        def __init__(self: Any, *args: Any, **options: Any) -> None:  # noqa: N807
+            base.__init__(self, *args, **options)
+            self.nested_sm_kwargs = {"state_classes": classes, "initial_state": "Body"}
+
+        return __init__
+
+    for base in states.state_classes:
+        members: dict[str, Any] = {"__init__": start(base)}
+        if issubclass(base, states.Body):
+            members["unknown_directive"] = unknown_directive
+        classes.append(type(base.__name__, (base,), members))
+    # The class reads its patterns from its own attributes, not from inherited ones.
+    own = {name: value for name, value in vars(states.Inliner).items() if name[:2] != "__"}
+    inliner = type("Inliner", (states.Inliner,), {**own, "interpreted": interpreted})
+    parser = Parser(inliner=inliner())
+    parser.state_classes = classes
+    return parser
+
+
+PARSER = RstParser()

@@ -1,0 +1,337 @@
+"""Rich text (RTF): paragraphs, headings by style, tables, in each font's own encoding.
+
+What belongs here: RTF, also the compressed kind that Outlook keeps (`decompress`). What
+does not: pictures and objects inside, which are left out.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass, field, replace
+
+from tvdb_assets.models import ParsedDocument
+from tvdb_assets.parsing.formats.assemble import make
+from tvdb_assets.parsing.formats.base import OURS, BaseParser
+from tvdb_assets.parsing.formats.grid import pipe_table
+from tvdb_assets.parsing.formats.refusals import corrupt, empty
+
+_WHAT = "rich text"
+_TOKEN = re.compile(
+    rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\(.)|([{}])|[\r\n]+|([^\\{}\r\n]+)",
+    re.DOTALL,
+)
+# Groups whose content is no text of the document, unless they say so by \*.
+_SILENT = frozenset(
+    b"fonttbl colortbl stylesheet info pict object themedata datastore generator listtable "
+    b"listoverridetable revtbl rsidtbl xmlnstbl latentstyles fldinst private nonesttables "
+    b"filetbl bkmkstart bkmkend pgptbl mmathPr background shpinst ftnsep ftnsepc aftnsep "
+    b"aftnsepc colorschememapping userprops docvar wgrffmtfilter atnid atnauthor annotation "
+    b"headerl headerr headerf footerl footerr footerf header footer pntxta pntxtb".split()
+)
+_KNOWN = frozenset({b"shptxt", b"nesttableprops", b"cs", b"shppict"})  # text though marked by \*
+_CHARSETS = {
+    0: "cp1252", 77: "mac_roman", 128: "cp932", 129: "cp949", 130: "johab", 134: "gbk",
+    136: "big5", 161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256",
+    186: "cp1257", 204: "cp1251", 222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850",
+}  # fmt: skip
+_SIGNS = {
+    b"tab": " ", b"emdash": "\u2014", b"endash": "\u2013", b"lquote": "\u2018", b"rquote": "\u2019",
+    b"ldblquote": "\u201c", b"rdblquote": "\u201d", b"bullet": "\u2022", b"emspace": " ",
+    b"enspace": " ", b"line": "\n", b"qmspace": " ",
+}  # fmt: skip
+_HEADING = re.compile(r"heading (\d)\b|(title)\b", re.IGNORECASE)
+_CELL_LETTERS = 1_500  # a longer cell is layout, not data
+_MOST_DEPTH = 1_000
+_BULLETS = "\u2022\u00b7\uf0b7\u25cf\u25aa\u25a0o-"
+
+
+@dataclass(slots=True)
+class _Group:
+    silent: bool = False
+    encoding: str = "cp1252"
+    skip: int = 1
+    """Characters that stand for an old reader after each ``\\u``."""
+    hidden: bool = False
+    in_styles: bool = False
+    in_fonts: bool = False
+    in_list_mark: bool = False
+    in_html: bool = False
+
+
+@dataclass(slots=True)
+class _State:
+    default: str = "cp1252"
+    fonts: dict[int, str] = field(default_factory=dict)
+    headings: dict[int, int] = field(default_factory=dict)
+    blocks: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    cells: list[str] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
+    raw: bytearray = field(default_factory=bytearray)
+    mark: list[str] = field(default_factory=list)
+    style_text: list[str] = field(default_factory=list)
+    level: int = 0
+    style: int = 0
+    in_table: bool = False
+    font: int = 0
+    tables: int = 0
+    was_item: bool = False
+    html: list[str] = field(default_factory=list)
+
+
+class RtfParser(BaseParser):
+    """Text as a reader sees it; of mail that Outlook wrapped, the HTML inside."""
+
+    media_types = frozenset({"application/rtf"})
+    name = "rich text (RTF)"
+    service = OURS
+    kept = "paragraphs, headings by style, list marks, tables, each font's encoding"
+    lost = "pictures, embedded objects, comments, headers and footers"
+
+    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
+        """Parse rich text; it ends where the file does, whole or not."""
+        text, tables = to_markdown(data)
+        if not text.strip():
+            raise empty("The rich text")
+        return make(
+            [text],
+            media_type=media_type,
+            is_markdown=True,
+            service=self.service,
+            model="rtf",
+            facts={"tables": tables},
+        )
+
+
+def to_markdown(data: bytes) -> tuple[str, int]:
+    """The text, and its number of tables."""
+    is_html = b"\\fromhtml" in data[:4_096]
+    state = _State()
+    group = _Group()
+    stack: list[_Group] = []
+    skip = 0  # characters left that an old reader would see
+    starts = False  # the next word decides what the group is
+    pending_star = False
+    position = 0
+    while position < len(data):
+        found = _TOKEN.match(data, position)
+        if found is None:
+            position += 1
+            continue
+        position = found.end()
+        word, number, code, symbol, brace, plain = found.groups()
+        if brace == b"{":
+            if len(stack) == _MOST_DEPTH:
+                raise corrupt(_WHAT, "it is nested too deeply")
+            _flush(state, group)
+            stack.append(group)
+            group = replace(group)
+            starts, pending_star, skip = True, False, 0
+            continue
+        if brace == b"}":
+            _flush(state, group)
+            if group.in_list_mark and stack and not stack[-1].in_list_mark:
+                state.text += _list_mark("".join(state.mark))
+                state.mark.clear()
+            if not stack:
+                break
+            group = stack.pop()
+            starts, skip = False, 0
+            continue
+        if symbol == b"*" and starts:
+            pending_star = True
+            continue
+        if word is not None:
+            value = int(number) if number is not None else None
+            if word == b"bin":
+                position += max(0, value or 0)
+            elif word == b"u" and value is not None:
+                _flush(state, group)
+                _put(state, group, _character(value))
+                skip = group.skip
+            else:
+                skip = 0
+                _word(state, group, word, value, pending_star and starts, is_html)
+            starts = pending_star = False
+            continue
+        starts = pending_star = False
+        if code is not None:
+            if skip:
+                skip -= 1
+            else:
+                state.raw.append(int(code, 16))
+        elif symbol is not None:
+            _flush(state, group)
+            _put(state, group, {b"~": " ", b"-": "", b"_": "-", b"\n": "\n", b"\r": "\n"}.get(
+                symbol, symbol.decode("latin-1") if symbol in b"\\{}" else ""))  # fmt: skip
+        elif plain is not None:
+            kept = plain[skip:]
+            skip = max(0, skip - len(plain))
+            state.raw += kept
+    _flush(state, group)
+    _paragraph(state)
+    _end_table(state)
+    if is_html and state.html:
+        from tvdb_assets.parsing.formats.html import html_to_markdown
+
+        inner = html_to_markdown("".join(state.html))
+        if inner.text.strip():
+            return inner.text, int(inner.facts.get("tables", 0))
+    return "\n\n".join(state.blocks), state.tables
+
+
+def _character(value: int) -> str:
+    code = value + 65_536 if value < 0 else value
+    if not 0 < code <= 0x10FFFF:
+        return ""
+    # Outlook and Word write private codes for symbol fonts' bullets.
+    return "\u2022" if code == 0xF0B7 else chr(code)
+
+
+def _flush(state: _State, group: _Group) -> None:
+    if not state.raw:
+        return
+    raw = bytes(state.raw)
+    state.raw.clear()
+    _put(state, group, raw.decode(group.encoding, errors="replace"))
+
+
+def _put(state: _State, group: _Group, text: str) -> None:
+    if not text:
+        return
+    if group.in_styles:
+        state.style_text.append(text)
+        if ";" in text:
+            name = "".join(state.style_text)
+            state.style_text.clear()
+            if found := _HEADING.search(name):
+                state.headings[state.style] = int(found[1] or 1)
+    elif group.in_html:
+        state.html.append(text)
+    elif group.silent or group.hidden:
+        return
+    elif group.in_list_mark:
+        state.mark.append(text)
+    else:
+        state.text.append(text)
+        state.html.append(text)
+
+
+def _word(
+    state: _State, group: _Group, word: bytes, value: int | None, starred: bool, is_html: bool
+) -> None:
+    _flush(state, group)
+    if word == b"htmltag":
+        group.in_html, group.silent = True, False
+    elif word == b"htmlrtf":
+        # What stands between these is for readers that know no HTML.
+        group.hidden = value != 0 and is_html
+    elif word == b"fonttbl":
+        group.silent = group.in_fonts = True
+    elif word == b"stylesheet":
+        group.silent = group.in_styles = True
+    elif word in {b"listtext", b"pntext"}:
+        group.in_list_mark = True
+    elif (
+        starred and word not in {b"shptxt", b"nesttableprops", b"cs", b"shppict"}
+    ) or word in _SILENT:
+        group.silent = True
+    elif word == b"ansicpg" and value is not None:
+        state.default = group.encoding = _codepage(value)
+    elif word == b"mac":
+        state.default = group.encoding = "mac_roman"
+    elif word == b"f" and value is not None:
+        state.font = value
+        if not group.in_fonts:
+            group.encoding = state.fonts.get(value, state.default)
+    elif word == b"fcharset" and group.in_fonts and value in _CHARSETS:
+        if value != 0:
+            state.fonts[state.font] = _CHARSETS[value]
+    elif word == b"uc":
+        group.skip = min(16, max(0, value or 0))
+    elif word == b"v":
+        group.hidden = value != 0
+    elif word == b"plain":
+        group.hidden = False
+    elif word == b"s" and value is not None:
+        state.style = value
+        if not group.in_styles:
+            state.level = state.headings.get(value, 0)
+    elif word == b"outlinelevel" and value is not None and not group.in_styles:
+        state.level = min(6, value + 1) if 0 <= value < 9 else 0
+    elif group.silent:
+        return
+    elif word == b"pard":
+        state.level, state.in_table = 0, False
+    elif word in {b"intbl", b"itap"}:
+        state.in_table = value != 0
+    elif word in {b"par", b"sect", b"page"}:
+        state.html.append("\n" if is_html else "")
+        if state.in_table:
+            state.text.append(" ")
+        else:
+            _paragraph(state)
+    elif word in {b"cell", b"nestcell"}:
+        state.cells.append(" ".join("".join(state.text).split()))
+        state.text.clear()
+    elif word in {b"row", b"nestrow"}:
+        state.rows.append(state.cells)
+        state.cells = []
+    elif word in _SIGNS:
+        _put(state, group, _SIGNS[word])
+
+
+def _codepage(number: int) -> str:
+    name = {65001: "utf-8", 10000: "mac_roman"}.get(number, f"cp{number}")
+    try:
+        # Codecs that make bytes of bytes live in the same registry.
+        return name if getattr(codecs.lookup(name), "_is_text_encoding", False) else "cp1252"
+    except LookupError:
+        return "cp1252"
+
+
+def _list_mark(mark: str) -> list[str]:
+    stripped = mark.strip()
+    if not stripped:
+        return []
+    return ["- " if stripped[0] in _BULLETS and len(stripped) == 1 else stripped + " "]
+
+
+def _paragraph(state: _State) -> None:
+    lines = [" ".join(line.split()) for line in "".join(state.text).split("\n")]
+    text = "\n".join(line for line in lines if line)
+    state.text.clear()
+    if not text:
+        return
+    _end_table(state)
+    if state.level:
+        text = "#" * min(6, state.level) + " " + text.replace("\n", " ")
+    elif text[0] in "#>|":
+        text = "\\" + text
+    is_item = text.startswith("- ")
+    if is_item and state.was_item and state.blocks:
+        state.blocks[-1] += "\n" + text
+    else:
+        state.blocks.append(text)
+    state.was_item = is_item
+
+
+def _end_table(state: _State) -> None:
+    if state.cells:
+        state.rows.append(state.cells)
+        state.cells = []
+    rows = [row for row in state.rows if any(row)]
+    state.rows = []
+    if not rows:
+        return
+    longest = max(len(cell) for row in rows for cell in row)
+    if max(map(len, rows)) > 1 and longest <= _CELL_LETTERS:
+        state.blocks.append(pipe_table(rows))
+        state.tables += 1
+    else:
+        state.blocks += [cell for row in rows for cell in row if cell]
+    state.was_item = False
+
+
+PARSER = RtfParser()

@@ -1,0 +1,163 @@
+"""XML: articles in JATS, books in DocBook, and any other XML by its text.
+
+What belongs here: which elements of these vocabularies are headings, lists and tables. What
+does not: reading hostile XML (`safe_xml`), rendering (`html_markdown`).
+"""
+
+from __future__ import annotations
+
+from tvdb_assets.models import ParsedDocument
+from tvdb_assets.parsing.formats import safe_xml
+from tvdb_assets.parsing.formats.assemble import make
+from tvdb_assets.parsing.formats.base import BaseParser
+from tvdb_assets.parsing.formats.decode import decode
+from tvdb_assets.parsing.formats.html_markdown import Element, render
+from tvdb_assets.parsing.formats.refusals import corrupt, empty
+
+_WHAT = "XML document"
+_ARTICLE = frozenset({"article", "book", "chapter", "section", "refentry", "topic"})
+_DIVISIONS = frozenset(
+    {
+        "sec", "section", "sect1", "sect2", "sect3", "sect4", "sect5", "chapter", "part",
+        "appendix", "preface", "refsect1", "refsect2", "refsect3", "app", "ack", "abstract",
+        "simplesect", "bibliography", "glossary", "ref-list", "topic", "concept", "task",
+    }
+)  # fmt: skip
+_BLOCKS = {
+    **dict.fromkeys(
+        ("p", "para", "simpara", "formalpara", "contrib", "aff", "ref", "bibliomixed",
+         "biblioentry", "caption",
+         "label", "def", "term", "subtitle", "attrib", "pub-date", "kwd-group", "fn",
+         "disp-formula", "author", "xref-group", "td-note", "publisher", "license", "copyright",
+         "journal-title", "article-id", "note", "tip", "warning", "important", "caution", "sec",
+         "section", "table-wrap", "fig", "figure", "informaltable", "funding-group"),
+        "div",
+    ),
+    **dict.fromkeys(("itemizedlist", "simplelist", "variablelist", "def-list", "ul"), "ul"),
+    **dict.fromkeys(("orderedlist", "procedure", "ol"), "ol"),
+    **dict.fromkeys(("listitem", "list-item", "varlistentry", "def-item", "step", "member", "li"),
+                    "li"),
+    **dict.fromkeys(("table", "tgroup-table"), "table"),
+    **dict.fromkeys(("thead", "tbody", "tfoot"), "tbody"),
+    **dict.fromkeys(("tr", "row"), "tr"),
+    **dict.fromkeys(("td", "th", "entry"), "td"),
+    **dict.fromkeys(("programlisting", "screen", "literallayout", "code-block", "preformat", "pre",
+                     "verse-group", "codeblock"), "pre"),
+    **dict.fromkeys(("disp-quote", "blockquote"), "blockquote"),
+    "break": "br",
+}  # fmt: skip
+_LEFT_OUT = frozenset(
+    {
+        "journal-id", "issn", "isbn", "object-id", "tex-math", "graphic", "inline-graphic",
+        "media", "volume", "issue", "fpage", "lpage", "elocation-id", "history",
+        "permissions-x", "xref-mark", "alt-text", "indexterm", "remark", "pubid", "counts",
+        "page-count", "fig-count", "table-count", "equation-count", "ref-count", "word-count",
+    }
+)  # fmt: skip
+_TITLES = frozenset({"title", "article-title"})
+
+
+class XmlParser(BaseParser):
+    """Articles and books with their structure; other XML as its texts, each with its name."""
+
+    media_types = frozenset({"application/xml"})
+    name = "XML (JATS, DocBook and others)"
+    service = "lxml"
+    kept = "of JATS and DocBook headings, lists, tables, code; of other XML names and texts"
+    lost = "attributes, entities that a file declares or fetches, comments, formulas' TeX"
+
+    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
+        """Parse XML; entities are never expanded and nothing is fetched."""
+        decoded = decode(data, safe_xml.declared_encoding(data))
+        text = decoded.text.lstrip()
+        root = safe_xml.read(_without_declaration(text), _WHAT)
+        is_article = safe_xml.local(root) in _ARTICLE
+        title = None
+        tables = 0
+        if is_article:
+            rendered = render(safe_xml.as_html(root, _choose), frozenset())
+            body, tables = rendered.text, rendered.tables
+            front = root.find(".//{*}article-title")
+            title = safe_xml.plain(root.find(".//{*}title") if front is None else front)
+        else:
+            body = _outline(root)
+        if not body.strip():
+            if safe_xml.plain(root):
+                raise corrupt(_WHAT, "its text can't be told from its markup")
+            raise empty("The XML document")
+        return make(
+            [body],
+            media_type=media_type,
+            is_markdown=is_article,
+            service=self.service,
+            model="article" if is_article else "outline",
+            title=title,
+            encoding=decoded.encoding,
+            notes=decoded.notes(),
+            facts={"tables": tables},
+        )
+
+
+def _without_declaration(text: str) -> str:
+    # What it says of bytes no longer holds for a text.
+    return text[text.find("?>") + 2 :] if text.startswith("<?xml") else text
+
+
+def _choose(element: Element) -> str:
+    name = safe_xml.local(element)
+    if name in _LEFT_OUT:
+        return safe_xml.SKIP
+    parent = element.getparent()
+    above = safe_xml.local(parent) if parent is not None else ""
+    if name in _TITLES:
+        if name == "article-title" and above != "title-group":
+            return "span"
+        if above in {"figure", "table", "fig", "caption", "example", "informaltable"}:
+            return "div"
+        depth = sum(safe_xml.local(a) in _DIVISIONS for a in element.iterancestors())
+        return f"h{min(6, depth + 1)}"
+    if name == "list":
+        kind = element.get("list-type") or ""
+        return "ol" if kind in {"order", "roman-lower", "alpha-lower", "number"} else "ul"
+    if name in {"title-group", "info", "articleinfo", "front", "body", "back", "abstract"}:
+        return "div"
+    if name == "table" and element.find("{*}tgroup") is None and element.find(".//{*}tr") is None:
+        return "div"
+    return _BLOCKS.get(name, "div" if name in _DIVISIONS else "span")
+
+
+def _outline(root: Element) -> str:
+    """A line for each element with text of its own: its name and the text."""
+    from lxml import etree
+
+    lines: list[str] = []
+    depth = 0
+    waiting: list[str] = []
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        if not isinstance(element.tag, str):
+            continue
+        own = element.text if event == "start" else element.tail
+        text = " ".join((own or "").split())
+        if event == "start":
+            name = safe_xml.local(element)
+            indent = "  " * min(8, depth)
+            has_children = len(element) > 0
+            waiting.append(f"{indent}{name}:")
+            depth += 1
+            if text or not has_children:
+                if text:
+                    lines += [*waiting[:-1], f"{waiting[-1]} {text}"]
+                    waiting = []
+                else:
+                    waiting.pop()
+        else:
+            depth -= 1
+            if waiting and waiting[-1].lstrip() == f"{safe_xml.local(element)}:":
+                waiting.pop()
+            if text:
+                lines += [*waiting, "  " * min(8, depth) + text]
+                waiting = []
+    return "\n".join(lines)
+
+
+PARSER = XmlParser()

@@ -1,0 +1,224 @@
+"""A document through a paid parser: submitted once, awaited, paid when it is done.
+
+What belongs here: that a job which was submitted is awaited again after a crash, and never
+submitted twice. What does not: a single request (`llamaparse`), money and limits (`guard`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from hashlib import sha256
+from mimetypes import guess_extension
+from typing import TypeAlias
+
+from tvdb_assets.errors import Disposition, ParseError
+from tvdb_assets.models import ParsedDocument, Stage
+from tvdb_assets.parsing.providers.llamaparse import Finished, LlamaParse
+from tvdb_assets.redaction import is_private, shown
+from tvdb_assets.repositories.parse_jobs import ParseJobs
+from tvdb_assets.spend_guard.call_log import Happening
+from tvdb_assets.spend_guard.guard import Answer, Guard, PaidCall, Question, Transaction
+from tvdb_assets.spend_guard.ledger import Hold
+from tvdb_assets.spend_guard.prices import USD_PER_CREDIT
+
+KeepText: TypeAlias = Callable[[Transaction, ParsedDocument], None]
+"""Stores a text in the transaction that posts its cost."""
+_FIRST_POLL_SECONDS = 0.5
+_LONGEST_POLL_SECONDS = 5.0
+_TURN_SECONDS = 0.25
+_STAGE = Stage.PARSED_DOCUMENTS.value
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A submission that is on record."""
+
+    job_id: str
+    hold: Hold
+
+
+class PaidParsing:
+    """Takes documents through a paid parser."""
+
+    def __init__(
+        self, guard: Guard, parser: LlamaParse, jobs: ParseJobs, *, deadline_seconds: float
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            guard: passed by each request.
+            parser: the paid service.
+            jobs: the record of what was submitted.
+            deadline_seconds: the longest wait for one job.
+        """
+        self._guard = guard
+        self._parser = parser
+        self._jobs = jobs
+        self._deadline = deadline_seconds
+
+    async def parse(
+        self,
+        data: bytes,
+        path: str,
+        media_type: str,
+        most_pages: int,
+        *,
+        keep: KeepText | None,
+        waits_for_breaker: bool,
+    ) -> ParsedDocument:
+        """Submit, or find what was submitted, and wait for the text.
+
+        Args:
+            data: the file.
+            path: its name.
+            media_type: as sniffed.
+            most_pages: what is reserved, and the most that the service may parse.
+            keep: stores the text in the transaction that posts its cost.
+            waits_for_breaker: False halts at once where the breaker is open.
+
+        Raises:
+            ParseError: the service gave no usable text of it, or not in time.
+            ServiceError: as of `Guard.call`.
+        """
+        digest = sha256(data).digest()
+        job = await self._known(digest, path) or await self._submit_once(
+            data, path, media_type, most_pages, digest, waits_for_breaker
+        )
+        finished = await self._await(job, path, media_type, waits_for_breaker)
+        # What may be cut is paid for, but neither stored nor given.
+        is_guess = media_type != "application/pdf" and most_pages > 1
+        pages = 0 if finished.parsed is None else len(finished.parsed.page_starts)
+        if is_guess and pages >= most_pages:
+            finished = replace(finished, parsed=None, error=_too_many_pages(most_pages))
+        await asyncio.to_thread(self._settle, job, finished, keep)
+        if finished.error is not None:
+            raise finished.error
+        assert finished.parsed is not None
+        return finished.parsed
+
+    async def _known(self, digest: bytes, path: str) -> Job | None:
+        parser = self._parser
+        known = await asyncio.to_thread(self._jobs.find, parser.service, digest, parser.fingerprint)
+        if known is None:
+            return None
+        job_id, entry_id, amount, run_id = known
+        await self._guard.journal.note(
+            Happening.JOB_RESUMED,
+            parser.service,
+            f"Awaits the job {job_id}, which the run {run_id} submitted and pays.",
+            document=shown(path),
+            part=entry_id,
+        )
+        return Job(job_id, Hold(entry_id, amount))
+
+    async def _submit_once(
+        self,
+        data: bytes,
+        path: str,
+        media_type: str,
+        pages: int,
+        digest: bytes,
+        waits_for_breaker: bool,
+    ) -> Job:
+        """Submit, unless another document or process is just submitting the same bytes."""
+        turn = self._jobs.turn(digest, self._parser.fingerprint)
+        take = await asyncio.to_thread(turn.__enter__)
+        try:
+            while not await asyncio.to_thread(take):
+                await asyncio.sleep(_TURN_SECONDS)
+            return await self._known(digest, path) or await self._submit(
+                data, path, media_type, pages, digest, waits_for_breaker
+            )
+        finally:
+            await asyncio.to_thread(turn.__exit__, None, None, None)
+
+    async def _submit(
+        self,
+        data: bytes,
+        path: str,
+        media_type: str,
+        pages: int,
+        digest: bytes,
+        waits_for_breaker: bool,
+    ) -> Job:
+        parser = self._parser
+        # The name tells the service the format; what a private one tells besides, it does not get.
+        name = f"document{guess_extension(media_type) or ''}" if is_private(path) else path
+        submitted: list[Job] = []
+
+        async def send(request_id: str) -> Answer[str]:
+            return await parser.submit(data, name, pages, request_id)
+
+        def keep(tx: Transaction, hold: Hold, job_id: str) -> None:
+            # The hold stays: the job bills when it is done, whoever waits for it then.
+            job = Job(job_id, hold)
+            self._jobs.add(tx, parser.service, job_id, hold.entry_id, digest, parser.fingerprint)
+            submitted.append(job)
+
+        call = PaidCall(
+            service=parser.service,
+            operation="parse",
+            model=parser.model,
+            account=parser.account,
+            price=parser.price,
+            quantity=pages,
+            inputs=1,
+            documents=[shown(path)],
+            quantities=[pages],
+            stage=_STAGE,
+        )
+        await self._guard.call(call, send, keep, waits_for_breaker=waits_for_breaker)
+        return submitted[-1]
+
+    async def _await(
+        self, job: Job, path: str, media_type: str, waits_for_breaker: bool
+    ) -> Finished:
+        parser, loop = self._parser, asyncio.get_running_loop()
+        deadline = loop.time() + self._deadline
+        pause = _FIRST_POLL_SECONDS
+
+        question = Question(parser.service, "poll", parser.account, shown(path), _STAGE)
+
+        async def send(request_id: str) -> Answer[Finished | None]:
+            return await parser.fetch(job.job_id, media_type, request_id)
+
+        while True:
+            finished = await self._guard.ask(question, send, waits_for_breaker=waits_for_breaker)
+            if finished is not None:
+                return finished
+            if loop.time() + pause > deadline:
+                raise ParseError(
+                    "parse_job_late",
+                    f"Its parsing was not done within {self._deadline:g} seconds.",
+                    remedy="Run it again later: the same job is awaited, and paid once; or raise "
+                    "TVDB_LLAMAPARSE_TIMEOUT_SECONDS.",
+                    disposition=Disposition.TRANSIENT,
+                )
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST_POLL_SECONDS, pause * 1.5)
+
+    def _settle(self, job: Job, finished: Finished, keep: KeepText | None) -> None:
+        cost = None if finished.credits is None else Decimal(str(finished.credits)) * USD_PER_CREDIT
+        with self._guard.transaction() as tx:
+            if finished.parsed is not None and keep is not None:
+                keep(tx, finished.parsed)
+            # Where the service has not said yet what it billed, the bound stands for it.
+            outcome = "lost" if finished.is_lost else "assumed" if cost is None else "answered"
+            status = 404 if finished.is_lost else 200
+            self._guard.ledger.post(tx, job.hold, cost=cost, outcome=outcome, status=status)
+            state = "done" if finished.parsed is not None else "failed"
+            self._jobs.close(tx, self._parser.service, job.job_id, state)
+        paid = job.hold.amount if cost is None else cost
+        self._guard.journal.job_done(self._parser.service, self._parser.model, paid)
+
+
+def _too_many_pages(most: int) -> ParseError:
+    return ParseError(
+        "pages_cut",
+        f"The service made {most} pages of this document, the most it was allowed, so that the "
+        "rest may be missing.",
+        remedy="Split the document, or convert it to PDF, whose pages are counted beforehand.",
+    )

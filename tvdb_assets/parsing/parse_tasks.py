@@ -1,0 +1,188 @@
+"""What a worker process does for one document: parse, validate, chunk.
+
+What belongs here: module-level functions that a worker can be sent, whose arguments and
+results are plain values. What does not: the processes (`workers`), the formats (`parsers`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.core.text_validation import validate
+from tvdb_assets.errors import ChunkError, ParseError, TvdbError
+from tvdb_assets.models import Chunk, ParsedDocument
+from tvdb_assets.parsing.document_parser import is_mere_container, look_at, parse_document
+from tvdb_assets.parsing.formats import container_for, ocr
+from tvdb_assets.parsing.formats.refusals import is_container
+from tvdb_assets.parsing.formats.sniff import describe
+
+_SPARE_PAGES = 2
+_CHARACTERS_OF_A_PAGE = 1_000
+"""A third of a full page, so that a bound from the text's length is rarely reached."""
+_BYTES_OF_A_PAGE = 10_000
+_NOT_WORTH_SENDING = frozenset({"empty", "encrypted", "corrupt", "expands_too_far"})
+"""Nobody can read these, and asking costs money."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document's text and, where they were asked for, its chunks."""
+
+    parsed: ParsedDocument
+    chunks: Sequence[Chunk] | None = None
+    error: TvdbError | None = None
+    """Why there are no chunks though they were asked for; the text is good."""
+    parse_seconds: float = 0.0
+    chunk_seconds: float = 0.0
+
+    @property
+    def has_members(self) -> bool:
+        """Whether there are documents inside of it, to be listed."""
+        return has_members(self.parsed.media_type, self.parsed.facts.get("attachments", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A document that has no text of its own and holds others, to be listed."""
+
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A document that a paid service is to parse: what it may cost."""
+
+    media_type: str
+    most_pages: int
+    """What is reserved for, and the most that the service is allowed."""
+
+
+def has_members(media_type: str, attachments: int) -> bool:
+    """Whether a text that was parsed comes with documents inside of its document."""
+    return attachments > 0 and container_for(media_type) is not None
+
+
+def prepare_document(
+    data: bytes,
+    path: str,
+    mode: str,
+    chunker: Chunker | None,
+    is_degraded: bool = False,
+    media_type: str | None = None,
+) -> Prepared | Opened:
+    """Parse and validate a document, and chunk it if there is a chunker.
+
+    Args:
+        data: the file's bytes.
+        path: its name, which settles what content leaves open.
+        mode: the parser's resolved mode, recorded with the text.
+        chunker: or None, to stop after parsing.
+        is_degraded: whether this parser stands in for another, recorded with the text.
+        media_type: of a member, as its container says it.
+
+    Raises:
+        ParseError: the bytes give no usable text.
+    """
+    started = perf_counter()
+    sniffed = look_at(data, path, media_type)
+    if is_mere_container(sniffed):
+        return Opened(sniffed.media_type)
+    parsed = parse_document(data, path, sniffed)
+    validate(parsed, len(data))
+    parsed = replace(parsed, made_by=replace(parsed.made_by, mode=mode, is_degraded=is_degraded))
+    seconds = perf_counter() - started
+    if chunker is None:
+        return Prepared(parsed, parse_seconds=seconds)
+    return replace(chunk_document(parsed, chunker), parse_seconds=seconds)
+
+
+def text_of(made: Prepared | Opened) -> ParsedDocument:
+    """The text that was asked for.
+
+    Raises:
+        ParseError: it has none of its own.
+    """
+    if isinstance(made, Opened):
+        raise is_container(describe(made.media_type))
+    return made.parsed
+
+
+def prepare_or_inspect(
+    data: bytes,
+    path: str,
+    mode: str,
+    chunker: Chunker | None,
+    paid_types: frozenset[str],
+    media_type: str | None = None,
+) -> Prepared | Opened | Inspected:
+    """As `prepare_document`, unless a paid service is to parse this kind of document.
+
+    Args:
+        data: the file's bytes.
+        path: its name.
+        mode: of the parsers on this machine.
+        chunker: or None, to stop after parsing.
+        paid_types: media types that the paid service is to parse.
+        media_type: of a member, as its container says it.
+
+    Raises:
+        ParseError: the bytes give no usable text, or are not worth sending: empty, encrypted,
+            damaged.
+    """
+    seen = look_at(data, path, media_type)
+    if seen.media_type not in paid_types:
+        return prepare_document(data, path, mode, chunker, False, media_type)
+    return Inspected(seen.media_type, _bound(data, path, seen.media_type))
+
+
+def most_pages(
+    data: bytes, path: str, paid_types: frozenset[str], media_type: str | None = None
+) -> int:
+    """A bound on the pages that a paid service would parse: 0 where it would not be asked.
+
+    Args:
+        data: the file's bytes.
+        path: its name.
+        paid_types: media types that the paid service is to parse.
+        media_type: of a member, as its container says it.
+
+    Raises:
+        ParseError: as of `look_at`.
+    """
+    media_type = look_at(data, path, media_type).media_type
+    return _bound(data, path, media_type) if media_type in paid_types else 0
+
+
+def _bound(data: bytes, path: str, media_type: str) -> int:
+    """Exact for a PDF, generous for what has no pages of its own."""
+    if media_type.startswith("image/") and media_type != "image/tiff":
+        return 1
+    try:
+        with ocr.left_out():
+            parsed = parse_document(data, path)
+    except ParseError as error:
+        if error.code in _NOT_WORTH_SENDING:
+            raise
+        # What can't be read here may be readable there; its size alone says how long it is.
+        return _SPARE_PAGES + len(data) // _BYTES_OF_A_PAGE
+    if parsed.page_starts:
+        return len(parsed.page_starts)
+    return _SPARE_PAGES + len(parsed.text) // _CHARACTERS_OF_A_PAGE
+
+
+def chunk_document(parsed: ParsedDocument, chunker: Chunker) -> Prepared:
+    """Chunk a text; a text that can't be chunked is an `error`, so that the text is kept."""
+    started = perf_counter()
+    chunks = chunker.chunk(parsed)
+    seconds = perf_counter() - started
+    if chunks:
+        return Prepared(parsed, chunks, chunk_seconds=seconds)
+    error = ChunkError(
+        "no_chunks",
+        "The document's text holds nothing to search for.",
+        remedy="Check that the file holds readable text, and replace it in the source.",
+    )
+    return Prepared(parsed, error=error, chunk_seconds=seconds)

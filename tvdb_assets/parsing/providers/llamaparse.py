@@ -1,0 +1,363 @@
+"""LlamaParse v2: submit a document, ask for its job, make a text of its answer.
+
+What belongs here: one request, and what its answer or failure means. What does not: waiting,
+money, limits and retries (`paid_parsing`, `guard`).
+
+Paths, fields and states are those of the official client ``llama-cloud`` 2.19. It is not
+used itself: three endpoints need no client of 3 MB, and its own retries would pay twice.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, TypeGuard
+
+import httpx2
+
+from tvdb_assets.errors import ConfigurationError, Disposition, ParseError
+from tvdb_assets.models import ParsedDocument, Provenance
+from tvdb_assets.parsing.formats.assemble import make
+from tvdb_assets.redaction import SilentCause
+from tvdb_assets.settings import Settings
+from tvdb_assets.spend_guard.call_failures import CallFailed, Kind
+from tvdb_assets.spend_guard.guard import Answer
+from tvdb_assets.spend_guard.http_failures import (
+    bad_answer,
+    connection_failure,
+    service_failure,
+)
+from tvdb_assets.spend_guard.prices import Price, parsing_price
+
+SERVICE = "llamaparse"
+NAME = "LlamaParse"
+BASE_URL = "https://api.cloud.llamaindex.ai"
+VERSIONS = {
+    "cost_effective": "2026-09-28",
+    "agentic": "2026-10-16",
+    "agentic_plus": "2026-09-28",
+}
+"""Newest of each tier that gives Markdown, as llama-cloud 2.19 names them."""
+MEDIA_TYPES = frozenset(
+    {
+        "application/pdf",
+        "text/html",
+        "application/rtf",
+        "application/msword",
+        "application/vnd.ms-powerpoint",
+        "application/vnd.ms-excel",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "application/epub+zip",
+        "image/png",
+        "image/jpeg",
+        "image/tiff",
+        "image/webp",
+    }
+)
+"""What it is asked to parse. What is text already, such as Markdown, text and mail, is read on
+this machine in every mode: there is nothing in it that a service could see better."""
+_REVISION = 1
+_MOST_CREDITS = 10_000_000
+"""$12,500: a larger number is no cost of one document."""
+_PAGE_BYTES = 64 * 1024
+"""A page's text past this is dropped without a word."""
+_UTF8_SLACK = 3
+_QUOTA_WORDS = re.compile(
+    r"credit[_ ]balance|insufficient[_ ](?:quota|credit|balance)|billing hard limit"
+    r"|you(?:'ve| have) exceeded .{0,40}(?:credit|quota|spend|plan)",
+    re.IGNORECASE,
+)
+"""How a sentence begins that stands where a code should be; further on it may quote a document."""
+_WAITING = frozenset({"PENDING", "RUNNING"})
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A job that has ended: with a text, or with the reason why there is none."""
+
+    parsed: ParsedDocument | None
+    error: ParseError | None
+    pages: int | None
+    """Pages that are billed; None where the service did not say."""
+    credits: float | None
+    """Credits that were billed; None until the service has recorded it."""
+    is_lost: bool = False
+    """The service does not know the job any more, or not with this key."""
+
+
+class LlamaParse:
+    """Parses with the key, tier and version of the settings."""
+
+    service = SERVICE
+    media_types = MEDIA_TYPES
+
+    def __init__(
+        self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None
+    ) -> None:
+        """Nothing is opened yet.
+
+        Raises:
+            ConfigurationError: no key, or a tier whose price or version is not known.
+        """
+        if settings.llama_cloud_api_key is None:
+            raise ConfigurationError(
+                "key_missing",
+                "There is no API key for LlamaParse, and its parsing was asked for.",
+                remedy="Set LLAMA_CLOUD_API_KEY in the environment or in .env, or set "
+                "TVDB_PARSER_MODE to local.",
+            )
+        self._key = settings.llama_cloud_api_key.get_secret_value()
+        self._base_url = (settings.llama_cloud_base_url or BASE_URL).rstrip("/")
+        self._seconds = settings.paid_timeout_seconds
+        self._transport = transport
+        self.tier = settings.llamaparse_tier
+        self.price: Price = parsing_price(self.tier)
+        self.version = settings.llamaparse_version or VERSIONS[self.tier]
+
+    @property
+    def model(self) -> str:
+        """The tier: what is priced."""
+        return self.tier
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same bytes may give another text."""
+        return f"{SERVICE}{_REVISION}:{self.tier}:{self.version}"
+
+    @property
+    def made_by(self) -> Provenance:
+        """LlamaParse, in the mode real, by tier and pinned version."""
+        return Provenance(SERVICE, "real", self.tier, self.version)
+
+    @cached_property
+    def account(self) -> str:
+        """A digest, from which no key can be had."""
+        return sha256("\0".join((self._key, self._base_url)).encode()).hexdigest()[:16]
+
+    @cached_property
+    def _client(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            base_url=self._base_url,
+            headers={"Authorization": f"Bearer {self._key}"},
+            timeout=httpx2.Timeout(self._seconds, connect=10.0),
+            transport=self._transport,
+        )
+
+    async def submit(self, data: bytes, path: str, pages: int, request_id: str) -> Answer[str]:
+        """Submit a document; the answer is the job's id.
+
+        Args:
+            data: the file.
+            path: its name.
+            pages: most that may be parsed, and billed.
+            request_id: sent along.
+
+        Raises:
+            CallFailed: with what it means.
+        """
+        configuration = {
+            "tier": self.tier,
+            "version": self.version,
+            "page_ranges": {"max_pages": pages},
+            # An answer from the service's cache would be of another submission.
+            "disable_cache": False,
+        }
+        # The name tells the service the format; folders may be private.
+        name = path.rpartition("/")[2]
+        answer, headers = await self._send(
+            "POST",
+            "/api/v2/parse/upload",
+            request_id,
+            files={"file": (name, data)},
+            data={"configuration": json.dumps(configuration)},
+        )
+        job_id = answer.get("id")
+        if not isinstance(job_id, str) or not job_id:
+            raise bad_answer(
+                NAME, "it names no job", 200, headers.get("x-request-id")
+            ) from SilentCause("no job id")
+        return Answer(job_id, request_id=headers.get("x-request-id"), job_id=job_id)
+
+    async def fetch(self, job_id: str, media_type: str, request_id: str) -> Answer[Finished | None]:
+        """Ask for a job; the answer is None while it is waiting or running.
+
+        Raises:
+            CallFailed: with what it means; an unknown state is an answer that can't be used.
+        """
+        try:
+            answer, headers = await self._send(
+                "GET",
+                f"/api/v2/parse/{job_id}",
+                request_id,
+                params=[("expand", "markdown"), ("expand", "usage")],
+            )
+        except CallFailed as failure:
+            if failure.status != 404:
+                raise
+            # The submission was taken at this address, so it is the job that is gone.
+            gone = Finished(None, _job_lost(), None, None, is_lost=True)
+            return Answer(gone, request_id=failure.request_id)
+        name = headers.get("x-request-id")
+        return Answer(self._read(answer, media_type, name), request_id=name)
+
+    def _read(
+        self, answer: dict[str, Any], media_type: str, request_id: str | None
+    ) -> Finished | None:
+        found = answer.get("job")
+        job: dict[str, Any] = found if isinstance(found, dict) else answer
+        status = job.get("status")
+        if status in _WAITING:
+            return None
+        usage = job.get("usage")
+        credited = usage.get("credits") if isinstance(usage, dict) else None
+        billed = float(credited) if _is_credits(credited) else None
+        if status in ("FAILED", "CANCELLED"):
+            return Finished(None, _job_failed(str(status)), None, billed)
+        if status != "COMPLETED":
+            # Its name is the service's word for a state, and may be anything: not repeated.
+            raise bad_answer(NAME, "its job is in a state that is not known", 200, request_id)
+        markdown = answer.get("markdown")
+        pages = markdown.get("pages") if isinstance(markdown, dict) else None
+        if not isinstance(pages, list) or not all(isinstance(page, dict) for page in pages):
+            raise bad_answer(NAME, "its job holds no pages", 200, request_id)
+        return self._finished(pages, media_type, billed)
+
+    def _finished(
+        self, pages: list[dict[str, Any]], media_type: str, billed: float | None
+    ) -> Finished:
+        failed = sum(page.get("success") is False for page in pages)
+        if all(type(page.get("page_number")) is int for page in pages):
+            pages = sorted(pages, key=lambda page: int(page["page_number"]))
+        texts = [_whole(str(page.get("markdown") or "")) for page in pages]
+        cut = sum(len(text.encode()) >= _PAGE_BYTES - _UTF8_SLACK for text in texts)
+        if failed:
+            return Finished(None, _pages_failed(failed, len(pages)), len(pages), billed)
+        if cut:
+            return Finished(None, _pages_cut(cut, len(pages)), len(pages), billed)
+        parsed = make(
+            texts,
+            media_type=media_type,
+            is_markdown=True,
+            made_by=self.made_by,
+            has_pages=True,
+            facts={"pages": len(pages), "pages_with_text": sum(map(bool, map(str.strip, texts)))},
+        )
+        return Finished(parsed, None, len(pages), billed)
+
+    async def _send(
+        self, method: str, path: str, request_id: str, **rest: Any
+    ) -> tuple[dict[str, Any], httpx2.Headers]:
+        headers = {"X-Client-Request-Id": request_id}
+        try:
+            response = await self._client.request(method, path, headers=headers, **rest)
+        except httpx2.HTTPError as error:
+            raise connection_failure(NAME, error) from SilentCause.of(error)
+        if response.status_code >= 300:
+            raise _status_failure(response) from SilentCause(f"status {response.status_code}")
+        try:
+            answer = response.json()
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise bad_answer(
+                NAME, "it is no JSON object", response.status_code, _request_id(response)
+            ) from SilentCause("no JSON object")
+        return answer, response.headers
+
+    async def probe(self, request_id: str) -> Answer[None]:
+        """Ask for the versions that there are, which is free.
+
+        Raises:
+            CallFailed: with what it means.
+        """
+        _, headers = await self._send("GET", "/api/v2/parse/versions", request_id)
+        return Answer(None, request_id=headers.get("x-request-id"))
+
+    async def close(self) -> None:
+        """Close the connections, if any were opened."""
+        if "_client" in self.__dict__:
+            await self.__dict__.pop("_client").aclose()
+
+
+def _whole(text: str) -> str:
+    """Without halves of characters, which JSON can hold and no encoding can."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _is_credits(value: object) -> TypeGuard[float]:
+    """A number that a job may have cost, and the ledger can hold; NaN is none."""
+    return type(value) in (int, float) and 0 <= value <= _MOST_CREDITS  # type: ignore[operator]
+
+
+def _request_id(response: httpx2.Response) -> str | None:
+    value = response.headers.get("x-request-id")
+    return str(value) if value is not None else None
+
+
+def _status_failure(response: httpx2.Response) -> CallFailed:
+    """What an answer with an error status means, by status and code."""
+    try:
+        body = response.json()
+    except (ValueError, RecursionError):
+        body = None
+    detail = body.get("detail") if isinstance(body, dict) else None
+    code = detail.get("code") if isinstance(detail, dict) else None
+    if isinstance(detail, str) and _QUOTA_WORDS.match(detail):
+        code = "insufficient_quota"
+    failure = service_failure(NAME, response.status_code, str(code or ""), response.headers)
+    if failure is not None:
+        return failure
+    known = response.status_code in (413, 415, 422)
+    refusal = ParseError(
+        "document_refused",
+        f"{NAME} refuses this document, with status {response.status_code}.",
+        remedy="Check that it opens in the program that made it, and that its kind and size are "
+        "ones that the service takes; or set TVDB_PARSER_MODE to local.",
+    )
+    return CallFailed(
+        Kind.CONTENT if known else Kind.UNKNOWN,
+        refusal,
+        status=response.status_code,
+        request_id=_request_id(response),
+    )
+
+
+def _job_failed(status: str) -> ParseError:
+    return ParseError(
+        "parse_job_failed",
+        f"{NAME} ended the job of this document as {status.lower()}.",
+        remedy="Check that the document opens in the program that made it; then ingest it "
+        "again with tvdb retry, or set TVDB_PARSER_MODE to local.",
+    )
+
+
+def _job_lost() -> ParseError:
+    return ParseError(
+        "parse_job_lost",
+        f"{NAME} does not know the job of this document any more.",
+        remedy="Run it again: the document is submitted anew, and what the lost job may have "
+        "cost is on the ledger. If the key was changed, this is the reason.",
+        disposition=Disposition.TRANSIENT,
+    )
+
+
+def _pages_failed(failed: int, pages: int) -> ParseError:
+    return ParseError(
+        "pages_failed",
+        f"{NAME} could not read {failed} of {pages} pages, so that the text would have holes.",
+        remedy="Look at these pages in the document, mend it, and put it there again; or set "
+        "TVDB_PARSER_MODE to local.",
+    )
+
+
+def _pages_cut(cut: int, pages: int) -> ParseError:
+    return ParseError(
+        "pages_cut",
+        f"{cut} of {pages} pages hold more text than {NAME} gives of one page, 64 KiB.",
+        remedy="Split the document, or set TVDB_PARSER_MODE to local.",
+    )

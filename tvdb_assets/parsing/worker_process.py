@@ -1,0 +1,185 @@
+"""One worker process, as its parent sees it: started bare, watched, ended for good.
+
+What belongs here: start, environment, folder, end, and the kill of one past its limits. What
+does not: the queue, and what a death means (`workers`), or what the child does with itself
+(`worker_main`).
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import Any, Self
+
+import psutil
+
+from tvdb_assets.errors import ServiceError
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 5.0
+# Parsers get what an interpreter and a loader need; no keys, no proxies, no settings.
+_KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL")
+
+
+class WorkerProcess:
+    """One child process, its pipe and its folder."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], connection: Connection[Any, Any], folder: str
+    ) -> None:
+        self.process = process
+        self.connection = connection
+        self.folder = folder
+        self.statistics = psutil.Process(process.pid)
+        self.tasks = 0
+
+    @classmethod
+    def start(cls, memory_mib: int) -> Self:
+        """Start a child and wait until it can take a task.
+
+        Raises:
+            ServiceError: it can't be started; says nothing about any document.
+        """
+        folder = tempfile.mkdtemp(prefix="tvdb-worker-")
+        child_end, parent_end = (end.detach() for end in socket.socketpair())
+        environment = {
+            name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ
+        } | {
+            "PYTHONPATH": os.pathsep.join(path or str(os.getcwd()) for path in sys.path),  # noqa: PTH109
+            "PYTHONHASHSEED": "0",
+            "PYTHONUTF8": "1",
+            "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", ""),
+            "HOME": folder,
+            "TMPDIR": folder,
+            # The pool is what runs side by side; a parser's own threads only cost memory.
+            "OMP_NUM_THREADS": "1",
+            "RAYON_NUM_THREADS": "1",
+            "MALLOC_ARENA_MAX": "2",
+        }
+        try:
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", "-m", "tvdb_assets.parsing.worker_main"),
+                    *(str(child_end), str(os.getpid()), str(memory_mib)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd=folder,
+                env=environment,
+                pass_fds=(child_end,),
+            )
+        except OSError as error:
+            os.close(parent_end)
+            shutil.rmtree(folder, ignore_errors=True)
+            raise _cannot_start(type(error).__name__) from error
+        finally:
+            os.close(child_end)
+        worker = cls(process, Connection(parent_end), folder)
+        try:
+            if (
+                worker.connection.poll(_START_SECONDS)
+                and worker.connection.recv_bytes() == b"ready"
+            ):
+                return worker
+            why = "it did not answer"
+        except (EOFError, OSError):
+            why = "it ended at once"
+        worker.end(kill=True)
+        raise _cannot_start(why)
+
+    def ask(self, tasks: Sequence[bytes]) -> Sequence[bytes]:
+        """Its answers to packed tasks, one for each.
+
+        Raises:
+            EOFError or OSError: it died.
+        """
+        self.connection.send_bytes(pickle.dumps(tasks, protocol=pickle.HIGHEST_PROTOCOL))
+        answers: list[bytes] = pickle.loads(self.connection.recv_bytes())
+        return answers
+
+    def end(self, *, kill: bool) -> None:
+        """End the process and remove its folder; a clean end comes from the closed pipe."""
+        if kill:
+            self.process.kill()
+        self.connection.close()
+        try:
+            self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Slot:
+    """One place for a worker; its lock keeps a late kill from hitting the next task."""
+
+    def __init__(self) -> None:
+        self.worker: WorkerProcess | None = None
+        self._lock = threading.Lock()
+        self._deadline: float | None = None
+        self._reason: str | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        return self._deadline is not None
+
+    def begin(self, seconds: float) -> None:
+        with self._lock:
+            self._reason = None
+            self._deadline = time.monotonic() + seconds
+
+    def end(self) -> str | None:
+        """The task is over; why it was killed, if it was."""
+        with self._lock:
+            self._deadline = None
+            return self._reason
+
+    def check(self, memory_bytes: int) -> bool:
+        """Kill the worker if its task is past a limit; whether there is a task."""
+        with self._lock:
+            if self._deadline is None or self.worker is None:
+                return False
+            if time.monotonic() > self._deadline:
+                self._kill("timeout")
+                return True
+            try:
+                resident = self.worker.statistics.memory_info().rss
+            except psutil.Error:
+                return True
+            if resident > memory_bytes:
+                self._kill("memory")
+            return True
+
+    def kill_if_busy(self, reason: str) -> None:
+        with self._lock:
+            if self._deadline is not None and self.worker is not None:
+                self._kill(reason)
+
+    def retire(self, *, kill: bool = False) -> None:
+        with self._lock:
+            worker, self.worker = self.worker, None
+        if worker is not None:
+            worker.end(kill=kill and worker.process.poll() is None)
+
+    def _kill(self, reason: str) -> None:
+        assert self.worker is not None
+        self._reason = self._reason or reason
+        self.worker.process.kill()
+
+
+def _cannot_start(why: str) -> ServiceError:
+    return ServiceError(
+        "workers_unavailable",
+        f"A parser process could not be started: {why}.",
+        remedy="Check that the machine has memory and process slots left, and try again.",
+    )

@@ -1,0 +1,194 @@
+"""What was spent, summed up for people: by day, run, document, model, service.
+
+What belongs here: reading the ledger. What does not: writing it (`ledger`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.spend_guard.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Today's budget of all paid services, and what is left of it."""
+
+    day: datetime
+    """When the window began, in UTC."""
+    limit_usd: Decimal
+    reserved_usd: Decimal
+    """Held for calls whose outcome is not known."""
+    posted_usd: Decimal
+    remaining_usd: Decimal
+    """Never below 0."""
+    requests_this_hour: dict[str, int]
+    """By service."""
+
+
+def budget(database: Database, ledger: Ledger, services: Sequence[str]) -> Budget:
+    """Where today's budget stands.
+
+    Args:
+        database: where the ledger is.
+        ledger: with the limits and the clock.
+        services: whose requests are counted.
+    """
+    committed = {service: ledger.committed(service) for service in services}
+    now = next(iter(committed.values()))
+    with database.transaction() as tx:
+        row = tx.execute(
+            "SELECT coalesce(sum(reserved_usd) FILTER (WHERE state = 'pending'), 0),"
+            " coalesce(sum(posted_usd), 0) FROM tvdb.cost_ledger WHERE day = %s",
+            (now.day,),
+        ).fetchone()
+    reserved, posted = row or (Decimal(0), Decimal(0))
+    limit = ledger.limits.daily_usd
+    return Budget(
+        day=now.day,
+        limit_usd=limit,
+        reserved_usd=reserved,
+        posted_usd=posted,
+        remaining_usd=max(Decimal(0), limit - reserved - posted),
+        requests_this_hour={s: c.service_hour_requests for s, c in committed.items()},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentCosts:
+    """What one document cost, by one operation."""
+
+    usd: Decimal = Decimal(0)
+    requests: int = 0
+    """That carried something of it."""
+    units: int = 0
+    unit: str = ""
+    """``token`` or ``page``."""
+
+
+def cost_of_documents(
+    database: Database, run_id: str, documents: Sequence[str]
+) -> dict[tuple[str, str], DocumentCosts]:
+    """What documents cost in a run, by operation (``parse``, ``embed``) and path."""
+    with database.transaction() as tx:
+        rows = tx.execute(
+            "SELECT c.operation, c.document, sum(c.usd), count(DISTINCT c.entry_id),"
+            " sum(c.units) FILTER (WHERE c.state <> 'voided'), min(c.unit)"
+            " FROM tvdb.cost_entries c WHERE c.run_id = %s AND c.document = ANY(%s) GROUP BY 1, 2",
+            (run_id, list(documents)),
+        ).fetchall()
+    return {
+        (operation, document): DocumentCosts(usd, requests, int(units or 0), unit)
+        for operation, document, usd, requests, units, unit in rows
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class DayCost:
+    """What one service cost on one day."""
+
+    day: str
+    """ISO date, UTC."""
+    service: str
+    usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was spent, as a person looks at it."""
+
+    by_day: list[DayCost]
+    """Of the last 14 days."""
+    by_kind: list[tuple[str, Decimal]]
+    """US dollars by the suffix of documents' names."""
+    dearest: list[tuple[str, Decimal, int]]
+    """The ten dearest documents: path, US dollars, requests."""
+    wasted_usd: Decimal
+    """Paid for answers that were lost or could not be used."""
+
+
+def report(database: Database, today: datetime) -> Report:
+    """Sum up the ledger."""
+    with database.transaction() as tx:
+        days = tx.execute(
+            "SELECT to_char(day AT TIME ZONE 'UTC', 'YYYY-MM-DD'), service, sum(usd)"
+            " FROM tvdb.cost_by_service WHERE day > %s - interval '14 days' GROUP BY 1, 2"
+            " ORDER BY 1, 2",
+            (today,),
+        ).fetchall()
+        kinds = tx.execute(
+            "SELECT coalesce(lower(substring(document FROM '\\.[^./]+$')),"
+            "  CASE document WHEN '' THEN 'searches' ELSE 'other' END), sum(usd)"
+            " FROM tvdb.cost_by_document GROUP BY 1 ORDER BY 2 DESC LIMIT 12"
+        ).fetchall()
+        dearest = tx.execute(
+            "SELECT document, usd, requests FROM tvdb.cost_by_document WHERE document <> ''"
+            " ORDER BY usd DESC, document LIMIT 10"
+        ).fetchall()
+        wasted = tx.execute("SELECT coalesce(sum(usd), 0) FROM tvdb.cost_waste").fetchone()
+    return Report(
+        by_day=[DayCost(*row) for row in days],
+        by_kind=kinds,
+        dearest=dearest,
+        wasted_usd=wasted[0] if wasted else Decimal(0),
+    )
+
+
+def spent_by(database: Database, run_ids: Sequence[str]) -> Decimal:
+    """US dollars that runs have spent: what was posted, and what is still held."""
+    with database.transaction() as tx:
+        row = tx.execute(
+            "SELECT coalesce(sum(CASE state WHEN 'voided' THEN 0 ELSE"
+            " coalesce(posted_usd, reserved_usd) END), 0) FROM tvdb.cost_ledger"
+            " WHERE run_id = ANY(%s)",
+            (list(run_ids),),
+        ).fetchone()
+    return Decimal(row[0]) if row else Decimal(0)
+
+
+def costs(database: Database, by: str = "day", limit: int = 50) -> list[dict[str, Any]]:
+    """The ledger summed up, newest or dearest first.
+
+    Args:
+        database: where the ledger is.
+        by: one of `GROUPS`.
+        limit: most rows.
+
+    Returns:
+        Rows with the name of the group, requests, units that were billed, and US dollars
+        that are reserved, posted and voided.
+    """
+    with database.transaction() as tx, tx.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(_COSTS[by], {"limit": limit})
+        return cursor.fetchall()
+
+
+_SUMS = """
+    count(*) FILTER (WHERE state <> 'voided' OR http_status IS NOT NULL) AS requests,
+    sum(quantity) FILTER (WHERE state = 'posted') AS units,
+    coalesce(sum(reserved_usd) FILTER (WHERE state = 'pending'), 0) AS reserved_usd,
+    coalesce(sum(posted_usd), 0) AS posted_usd,
+    coalesce(sum(reserved_usd) FILTER (WHERE state = 'voided'), 0) AS voided_usd
+"""
+_COSTS = {
+    "day": f"SELECT to_char(day AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, service, {_SUMS}"
+    " FROM tvdb.cost_ledger GROUP BY 1, 2 ORDER BY 1 DESC, 2 LIMIT %(limit)s",
+    "run": f"SELECT run_id AS run, min(reserved_at) AS started, {_SUMS}"
+    " FROM tvdb.cost_ledger GROUP BY 1 ORDER BY 2 DESC LIMIT %(limit)s",
+    "model": f"SELECT service, model, {_SUMS}"
+    " FROM tvdb.cost_ledger GROUP BY 1, 2 ORDER BY posted_usd DESC LIMIT %(limit)s",
+    "service": f"SELECT service, operation, {_SUMS}"
+    " FROM tvdb.cost_ledger GROUP BY 1, 2 ORDER BY 1, 2 LIMIT %(limit)s",
+    "document": "SELECT document, count(DISTINCT entry_id) AS requests, sum(units) AS units,"
+    " coalesce(sum(usd) FILTER (WHERE state = 'pending'), 0) AS reserved_usd,"
+    " coalesce(sum(usd) FILTER (WHERE state = 'posted'), 0) AS posted_usd, 0 AS voided_usd"
+    " FROM tvdb.cost_entries GROUP BY 1 ORDER BY posted_usd DESC, 1 LIMIT %(limit)s",
+}
+GROUPS = tuple(_COSTS)

@@ -1,0 +1,237 @@
+"""The story of a run, told from every table that carries its id, in the order of time.
+
+What belongs here: finding which run an id belongs to, and reading what happened in it. What
+does not: Dagster's own events (`dagster_story`), or how it is shown (`cli.trace_command`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from tvdb_assets.correlation import part_of
+from tvdb_assets.redaction import shown
+from tvdb_assets.repositories.database import Database
+
+SHOWN_CANDIDATES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened."""
+
+    time: datetime
+    kind: str
+    message: str
+    run_id: str
+    document: str | None = None
+    """Whose it is; None where it is of none, or of several."""
+    service: str | None = None
+    request_id: str | None = None
+    """The service's own name for the request."""
+    client_request_id: str | None = None
+    """What was sent to it as ``X-Client-Request-Id``."""
+    cost_usd: Decimal | None = None
+    """Of a paid call: posted, or held while its outcome is not known."""
+    seconds: float | None = None
+    code: str | None = None
+    attempt: int | None = None
+    """Of a paid call, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an id stands for."""
+
+    kind: str
+    """``run``, ``document`` or ``request``."""
+    run_ids: tuple[str, ...]
+    """The oldest first."""
+    names: tuple[str, ...] = ()
+    """Of a document, as rows may call it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an id, or its beginning, may stand for."""
+
+    subject: Subject | None
+    candidates: list[str] = field(default_factory=list)
+    """Ids that begin so, where there are several."""
+
+
+class Story:
+    """Reads the tables of one database."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing is read yet."""
+        self._database = database
+
+    def find(self, name: str) -> Found:
+        """What ``name`` stands for.
+
+        Args:
+            name: a run's id, a document's path or partition key, an id of a request (the
+                service's, the one that was sent, a ledger entry's) or of a parse job; or the
+                first characters of any id.
+        """
+        if (document := self._document(name)) is not None:
+            return Found(document)
+        if (request := self._request(name)) is not None:
+            return Found(request)
+        runs = self._begins(_RUN_IDS, name)
+        if name in runs:
+            return Found(Subject("run", (name,)))
+        requests = self._begins(_REQUEST_IDS, name) if len(runs) < 2 else []
+        candidates = runs + requests
+        if len(candidates) != 1:
+            return Found(None, candidates[:SHOWN_CANDIDATES])
+        return Found(Subject("run", (runs[0],)) if runs else self._request(requests[0]))
+
+    def events(self, subject: Subject) -> list[Event]:
+        """All that is on record in the project's own tables, unordered."""
+        asked = {"runs": list(subject.run_ids), "names": list(subject.names) or None}
+        found: list[Event] = []
+        for query in (_CALLS, _RETRIES, _HAPPENINGS, _DOCUMENTS, _LIMITS, _ALERTS):
+            with (
+                self._database.transaction() as tx,
+                tx.cursor(row_factory=class_row(Event)) as cursor,
+            ):
+                cursor.execute(query, asked)
+                found += cursor.fetchall()
+        return [replace(event, document=shown(event.document or "") or None) for event in found]
+
+    def _document(self, name: str) -> Subject | None:
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT document_id, path, partition_key FROM tvdb.documents"
+                " WHERE path = %(name)s OR partition_key = %(name)s",
+                {"name": name},
+            ).fetchall()
+            if not rows:
+                return None
+            # Rows outside of the documents' own tables have what stands for a private path.
+            names = sorted({text for row in rows for text in (*row[1:], shown(row[1]))})
+            runs = tx.execute(
+                _RUNS_OF_DOCUMENT, {"ids": [row[0] for row in rows], "names": names}
+            ).fetchall()
+        return Subject("document", tuple(row[0] for row in runs), tuple(names))
+
+    def _request(self, name: str) -> Subject | None:
+        try:
+            part = part_of(name) or UUID(name)
+        except ValueError:
+            part = None
+        with self._database.transaction() as tx:
+            row = tx.execute(_RUN_OF_REQUEST, {"name": name, "part": part}).fetchone()
+        return Subject("request", (row[0],)) if row else None
+
+    def _begins(self, query: str, start: str) -> list[str]:
+        with self._database.transaction() as tx:
+            # Dagster makes its tables when it is first used.
+            row = tx.execute("SELECT to_regclass('dagster.runs') IS NOT NULL").fetchone()
+            if row == (True,) and query is _RUN_IDS:
+                query += f" UNION {_BEGINS.format(column='run_id', table='dagster.runs')}"
+            rows = tx.execute(
+                f"SELECT id FROM ({query}) AS found(id) ORDER BY id LIMIT %(most)s",
+                {"start": start, "most": SHOWN_CANDIDATES + 1},
+            ).fetchall()
+        return [row[0] for row in rows]
+
+
+def in_order(events: Sequence[Event]) -> list[Event]:
+    """By time; what happened at one time, by what must come first."""
+    return sorted(events, key=lambda event: (event.time, _FIRST.get(event.kind, 1)))
+
+
+_FIRST = {"run_started": 0, "step_started": 0, "run_ended": 3, "step_ended": 2}
+
+_BEGINS = "SELECT {column} FROM {table} WHERE starts_with({column}, %(start)s)"
+_RUN_IDS = " UNION ".join(
+    _BEGINS.format(column="run_id", table=f"tvdb.{table}")
+    for table in ("runs", "cost_ledger", "document_events", "service_events")
+)
+_REQUEST_IDS = " UNION ".join(
+    _BEGINS.format(column="request_id", table=f"tvdb.{table}")
+    for table in ("cost_ledger", "service_events")
+)
+_RUN_OF_REQUEST = """
+SELECT run_id FROM tvdb.cost_ledger
+WHERE request_id = %(name)s OR entry_id = %(part)s OR job_id = %(name)s
+UNION ALL
+SELECT run_id FROM tvdb.service_events
+WHERE kind = 'request' AND (request_id = %(name)s OR part = %(part)s)
+LIMIT 1
+"""
+_RUNS_OF_DOCUMENT = """
+SELECT run_id FROM (
+    SELECT run_id, happened_at FROM tvdb.document_events WHERE document_id = ANY(%(ids)s)
+    UNION ALL
+    SELECT run_id, reserved_at FROM tvdb.cost_ledger WHERE documents && %(names)s::text[]
+    UNION ALL
+    SELECT run_id, happened_at FROM tvdb.service_events WHERE document = ANY(%(names)s)
+) seen GROUP BY run_id ORDER BY min(happened_at)
+"""
+_CALLS = """
+SELECT reserved_at AS time, 'paid_call' AS kind, run_id,
+       CASE WHEN cardinality(documents) = 1 THEN documents[1] END AS document,
+       service, request_id, run_id || '.' || entry_id AS client_request_id,
+       CASE state WHEN 'voided' THEN 0 ELSE coalesce(posted_usd, reserved_usd) END AS cost_usd,
+       extract(epoch FROM settled_at - reserved_at)::float8 AS seconds,
+       outcome AS code, attempt,
+       operation || ' with ' || model || ': ' || inputs || CASE inputs WHEN 1 THEN ' input, '
+           ELSE ' inputs, ' END || quantity || ' ' || unit || 's'
+       || CASE WHEN cardinality(documents) > 1
+           THEN ' of ' || cardinality(documents) || ' documents' ELSE '' END
+       || '; attempt ' || attempt
+       || CASE purpose WHEN 'split' THEN ', of a halved batch' ELSE '' END
+       || ': ' || coalesce(outcome, 'under way')
+       || coalesce(' (status ' || http_status || ')', '') || ', ' || state AS message
+FROM tvdb.cost_ledger
+WHERE run_id = ANY(%(runs)s)
+  AND (%(names)s::text[] IS NULL OR documents && %(names)s::text[] OR documents = '{""}')
+"""
+_RETRIES = """
+SELECT b.settled_at AS time, 'retry' AS kind, l.run_id,
+       CASE WHEN cardinality(l.documents) = 1 THEN l.documents[1] END AS document,
+       l.service, b.request_id, l.run_id || '.' || b.entry_id AS client_request_id,
+       extract(epoch FROM l.reserved_at - b.settled_at)::float8 AS seconds, b.outcome AS code,
+       l.attempt,
+       'tried again, as attempt ' || l.attempt || ', after ' || coalesce(b.outcome, 'no outcome')
+       AS message
+FROM tvdb.cost_ledger l
+JOIN tvdb.cost_ledger b ON b.call_id = l.call_id AND b.attempt = l.attempt - 1
+WHERE l.run_id = ANY(%(runs)s) AND b.run_id = l.run_id AND b.settled_at IS NOT NULL
+  AND (%(names)s::text[] IS NULL OR l.documents && %(names)s::text[] OR l.documents = '{""}')
+"""
+_HAPPENINGS = """
+SELECT happened_at AS time, kind, run_id, document, service, request_id, code, seconds, message,
+       CASE kind WHEN 'request' THEN run_id || '.' || part END AS client_request_id
+FROM tvdb.service_events
+WHERE run_id = ANY(%(runs)s)
+  AND (%(names)s::text[] IS NULL OR document IS NULL OR document = ANY(%(names)s))
+"""
+_DOCUMENTS = """
+SELECT e.happened_at AS time, 'document' AS kind, e.run_id, d.path AS document, e.code,
+       e.outcome || coalesce(' at ' || e.stage, '') || coalesce(': ' || e.message, '') AS message
+FROM tvdb.document_events e JOIN tvdb.documents d USING (document_id)
+WHERE e.run_id = ANY(%(runs)s)
+  AND (%(names)s::text[] IS NULL OR d.path = ANY(%(names)s))
+"""
+_LIMITS = """
+SELECT changed_at AS time, 'limit_changed' AS kind, r.run_id, nullif(scope, '') AS service,
+       kind || ' of ' || coalesce(nullif(scope, ''), 'all services') || ' set to '
+       || coalesce(trim_scale(value)::text, 'its setting') || ' by ' || changed_by AS message
+FROM tvdb.limit_changes JOIN unnest(run_ids) AS r(run_id) ON r.run_id = ANY(%(runs)s)
+"""
+_ALERTS = """
+SELECT a.noted_at AS time, 'budget_alert' AS kind, r.run_id, nullif(a.scope, '') AS service,
+       a.threshold || ' percent of the day''s budget were spent' AS message
+FROM tvdb.budget_alerts a JOIN tvdb.runs r ON r.run_id = ANY(%(runs)s)
+  AND a.noted_at BETWEEN r.started_at AND coalesce(r.ended_at, tvdb.clock())
+"""

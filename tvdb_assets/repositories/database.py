@@ -1,0 +1,249 @@
+"""One Postgres, embedded or remote: found, checked, migrated, and connected to.
+
+What belongs here: how a process comes to a usable connection. What does not: the
+statements that are run over it (`documents`, `search`), or any decision on documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from pgvector.psycopg import register_vector
+from psycopg_pool import ConnectionPool
+
+from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
+from tvdb_assets.errors import StorageError
+from tvdb_assets.redaction import keep_secret, salt_names
+from tvdb_assets.repositories.migrations import HEAD, upgrade
+from tvdb_assets.settings import Settings
+
+Connection: TypeAlias = psycopg.Connection[Any]
+"""One that statements are executed on."""
+MIN_SERVER = 140_000
+"""Postgres 14, as `server_version_num`; tested on 16 and 18."""
+MIN_PGVECTOR = (0, 8, 0)
+"""halfvec came with 0.7, iterative index scans (filtered search that fills its k) with 0.8."""
+_CONNECT_SECONDS = 10
+KEEPALIVE_SECONDS = 60
+"""Firewalls between clouds forget a silent connection after 4 minutes or more."""
+
+
+def project_home(settings: Settings) -> Path:
+    """Where instance and embedded server live: ``DAGSTER_HOME``, or ``.tvdb`` in the project.
+
+    The project is the nearest folder upwards that holds a ``dagster.yaml``; outside of any,
+    the working folder.
+    """
+    if settings.dagster_home is not None:
+        return settings.dagster_home.expanduser().absolute()
+    here = Path.cwd()
+    clone = Path(__file__).parents[2]
+    for folder in (here, *here.parents, clone):
+        if (folder / "dagster.yaml").is_file():
+            return folder / ".tvdb"
+    return here / ".tvdb"
+
+
+def database_url(settings: Settings) -> str:
+    """The URL to connect to; starts the embedded server if it is the one, and not running.
+
+    Raises:
+        StorageError: the embedded server can't be started.
+    """
+    if settings.database_url is not None:
+        return _plain(settings.database_url.get_secret_value())
+    return EmbeddedPostgres(project_home(settings)).ensure_running()
+
+
+def instance_url(settings: Settings) -> str:
+    """The URL for Dagster's own storage: the same database, in the schema ``dagster``.
+
+    The driver is spelled out: SQLAlchemy reads a bare ``postgresql://`` as psycopg 3, which
+    dagster-postgres does not speak.
+    """
+    parts = urlsplit(database_url(settings))
+    query = [(k, v) for k, v in parse_qsl(parts.query) if k != "options"]
+    query.append(("options", "-csearch_path=dagster"))
+    return urlunsplit(
+        ("postgresql+psycopg2", parts.netloc, parts.path, urlencode(query, quote_via=quote), "")
+    )
+
+
+class Database:
+    """A checked and migrated database with a small pool of connections.
+
+    One per process; connections are opened when first used. Values of type ``vector`` come
+    back as `pgvector.Vector`.
+    """
+
+    def __init__(self, url: str, *, max_connections: int = 16) -> None:
+        """Nothing is opened yet."""
+        self.url = url
+        self._pool = ConnectionPool(
+            url,
+            min_size=0,
+            max_size=max_connections,
+            open=False,
+            timeout=_CONNECT_SECONDS,
+            kwargs={
+                "connect_timeout": _CONNECT_SECONDS,
+                # A session that only holds a lock is silent for as long as a run takes.
+                "keepalives_idle": KEEPALIVE_SECONDS,
+                "application_name": "tvdb",
+            },
+            configure=register_vector,
+        )
+        self._is_open = False
+
+    @classmethod
+    def open(cls, settings: Settings) -> Database:
+        """Connect, check versions, and migrate if need be.
+
+        Raises:
+            StorageError: not reachable, too old, without pgvector, or newer than this code.
+        """
+        database = cls(database_url(settings))
+        prepare(database.url)
+        return database
+
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection]:
+        """A connection in a transaction: committed at the end, rolled back on an error."""
+        with self._connection() as connection, connection.transaction():
+            yield connection
+
+    @contextmanager
+    def session(self) -> Iterator[psycopg.Connection]:
+        """A connection on which each statement stands alone; for session-wide locks."""
+        with self._connection() as connection:
+            connection.autocommit = True
+            try:
+                yield connection
+            finally:
+                connection.autocommit = False
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection]:
+        if not self._is_open:
+            self._pool.open()
+            self._is_open = True
+        with self._pool.connection() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections; the server goes on."""
+        self._pool.close()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def prepare(url: str) -> None:
+    """Check the server and bring its schemas to this code's version.
+
+    Raises:
+        StorageError: see `Database.open`.
+    """
+    try:
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
+    except psycopg.OperationalError as error:
+        raise StorageError(
+            "database_unreachable",
+            f"No connection to the database at {_where(url)}: {_first_line(error)}.",
+            remedy="Start it, or correct TVDB_DATABASE_URL; unset, an embedded server is used.",
+        ) from error
+    with connection:
+        version = connection.info.server_version
+        if version < MIN_SERVER:
+            raise StorageError(
+                "postgres_too_old",
+                f"The server at {_where(url)} is Postgres {version // 10_000}.",
+                remedy=f"Postgres {MIN_SERVER // 10_000} or newer is needed.",
+            )
+        if _schema_version(connection) != HEAD:
+            _check_pgvector(connection, url)
+            _migrate(url)
+        row = connection.execute("SELECT salt FROM tvdb.installation").fetchone()
+    keep_secret(unquote(urlsplit(url).password or ""))
+    salt_names(row[0] if row else b"")
+
+
+def _migrate(url: str) -> None:
+    try:
+        upgrade(url)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StorageError(
+            "database_privileges",
+            f"The user of {_where(url)} may not create what is needed: {_first_line(error)}.",
+            remedy="Grant CREATE on the database, or have an administrator run "
+            "CREATE SCHEMA tvdb and CREATE SCHEMA dagster for this user.",
+        ) from error
+
+
+def _schema_version(connection: psycopg.Connection) -> str | None:
+    if connection.execute("SELECT to_regclass('tvdb.alembic_version')").fetchone() == (None,):
+        return None
+    row = connection.execute("SELECT version_num FROM tvdb.alembic_version").fetchone()
+    return row[0] if row else None
+
+
+def _check_pgvector(connection: psycopg.Connection, url: str) -> None:
+    needed = ".".join(map(str, MIN_PGVECTOR))
+    row = connection.execute(
+        "SELECT installed_version, default_version FROM pg_available_extensions"
+        " WHERE name = 'vector'"
+    ).fetchone()
+    if row is None:
+        raise StorageError(
+            "pgvector_missing",
+            f"The server at {_where(url)} has no pgvector.",
+            remedy=f"Install pgvector {needed} or newer on the server (package "
+            "postgresql-N-pgvector from the PostgreSQL project's repository, or build it).",
+        )
+    installed, available = row
+    if _version(available) < MIN_PGVECTOR:
+        raise StorageError(
+            "pgvector_too_old",
+            f"The server at {_where(url)} has pgvector {available}.",
+            remedy=f"Install pgvector {needed} or newer on the server (the PostgreSQL project's "
+            "package repository has it where a distribution's own is too old).",
+        )
+    try:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        if installed is not None and _version(installed) < MIN_PGVECTOR:
+            connection.execute("ALTER EXTENSION vector UPDATE")
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StorageError(
+            "pgvector_not_enabled",
+            f"The user of {_where(url)} may not enable pgvector.",
+            remedy="Have an administrator run CREATE EXTENSION vector in this database.",
+        ) from error
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+
+def _plain(url: str) -> str:
+    """Without a SQLAlchemy driver name, which libpq would refuse."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme.partition('+')[0]}://{rest}"
+
+
+def _where(url: str) -> str:
+    """Host, port and database: never the user's password."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{host}{parts.path}"
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")

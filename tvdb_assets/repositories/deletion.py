@@ -1,0 +1,194 @@
+"""Documents that go, with all that came from them; and those that wait to see whether they do.
+
+What belongs here: what is deleted with a document, and in which order. What does not: noticing
+that a file is gone (`core.source_comparison`), or Dagster's partitions (`automation`).
+
+A file that is gone from the source is out of search at once. Its rows go a moment later, once no
+new or changed document of the source is left that may hold the same text: a file that was moved
+is not paid for again. `cost_ledger` keeps what a document cost, which says nothing of its text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from tvdb_assets.repositories.database import Connection, Database
+
+LOCK_NAMESPACE = 0x7464 << 48
+"""Of the advisory lock on a document, with its id: "td" keeps it apart from other users' keys."""
+WAITS_AT_MOST = timedelta(hours=1)
+"""Rows of a document that is gone, for a moved file to be taken in."""
+_BATCH = 500
+"""Documents deleted in one transaction: each holds a lock, of which a server has some thousands."""
+
+
+class Deletion:
+    """Deletes documents of a database."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing is read yet."""
+        self._database = database
+
+    def withdraw(self, document_ids: Sequence[int]) -> None:
+        """Take files out of search now, with what is inside of them; `sweep` deletes them."""
+        with self._database.transaction() as tx:
+            # In order, as `not_gone` does; what is being published is waited for, and seen below.
+            tx.execute(
+                "SELECT FROM tvdb.documents WHERE document_id = ANY(%s) ORDER BY document_id"
+                " FOR NO KEY UPDATE",
+                (list(document_ids),),
+            )
+            gone = tx.execute(
+                "UPDATE tvdb.documents SET gone_at = tvdb.clock() WHERE gone_at IS NULL"
+                " AND partition_key IN (SELECT partition_key FROM tvdb.documents"
+                "   WHERE document_id = ANY(%s)) RETURNING document_id",
+                (list(document_ids),),
+            ).fetchall()
+            tx.execute(
+                "DELETE FROM tvdb.publications WHERE document_id = ANY(%s)",
+                ([row[0] for row in gone],),
+            )
+
+    def sweep(self) -> int:
+        """Delete what was withdrawn and is no longer waited with; returns how many documents.
+
+        A document that a run is working on is left for the next time.
+        """
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT document_id FROM tvdb.documents g WHERE gone_at IS NOT NULL"
+                " AND container_id IS NULL AND (gone_at < tvdb.clock() - %s::interval OR NOT EXISTS"
+                "   (SELECT FROM tvdb.documents d WHERE d.source = g.source AND d.gone_at IS NULL"
+                "    AND (d.status = 'registered' OR d.is_changed)))",
+                (WAITS_AT_MOST,),
+            ).fetchall()
+        return self.forget([row[0] for row in rows], waits=False)
+
+    def forget(
+        self, document_ids: Sequence[int], *, waits: bool = True, is_by_hand: bool = False
+    ) -> int:
+        """Delete documents: their text, chunks and history, and vectors that no other text uses.
+
+        Args:
+            document_ids: which; others' rows are not touched.
+            waits: for runs that are working on one; else such a document is left as it is.
+            is_by_hand: their files may still be there, and are left alone until they change or
+                somebody ingests them.
+
+        Returns:
+            How many are deleted.
+        """
+        deleted = 0
+        # In order, so that two deletions and a run never wait for each other in a circle.
+        ordered = sorted(document_ids)
+        for start in range(0, len(ordered), _BATCH):
+            with self._database.transaction() as tx:
+                batch = ordered[start : start + _BATCH]
+                if is_by_hand:
+                    _remember(tx, batch)
+                deleted += _forget(tx, batch, waits=waits)
+        return deleted
+
+    def forgotten(self, source: str) -> dict[str, str]:
+        """Files of a source that were forgotten by hand: path, and the etag they had then."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT path, etag FROM tvdb.forgotten_files WHERE source = %s", (source,)
+            ).fetchall()
+        return dict(rows)
+
+    def removed_partitions(self) -> list[str]:
+        """Partition keys whose documents are deleted, and which Dagster may still have."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT partition_key FROM tvdb.removed_partitions ORDER BY removed_at, 1"
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def partitions_are_removed(self, partition_keys: Sequence[str]) -> None:
+        """Note that Dagster no longer has these partitions."""
+        with self._database.transaction() as tx:
+            tx.execute(
+                "DELETE FROM tvdb.removed_partitions WHERE partition_key = ANY(%s)",
+                (list(partition_keys),),
+            )
+
+
+def not_gone(tx: Connection, document_ids: Sequence[int]) -> set[int]:
+    """Those of the documents whose file is not withdrawn, nor is until the transaction ends."""
+    rows = tx.execute(
+        "SELECT d.document_id FROM tvdb.documents d JOIN tvdb.documents f"
+        " ON f.partition_key = d.partition_key AND f.container_id IS NULL"
+        " WHERE d.document_id = ANY(%s) AND f.gone_at IS NULL"
+        " ORDER BY f.document_id FOR NO KEY UPDATE OF f",
+        (list(document_ids),),
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def delete_documents(tx: Connection, document_ids: Sequence[int]) -> list[str]:
+    """Delete documents, what is inside of them, and vectors that no other text uses.
+
+    Returns:
+        The partition keys of those that were files.
+    """
+    ids = {"ids": list(document_ids)}
+    texts = tx.execute(
+        "WITH RECURSIVE gone AS (SELECT unnest(%(ids)s::bigint[]) AS document_id UNION"
+        " SELECT d.document_id FROM tvdb.documents d JOIN gone g"
+        "   ON d.container_id = g.document_id)"
+        " SELECT c.text_sha256 FROM gone JOIN tvdb.chunk_sets k USING (document_id)"
+        " JOIN tvdb.chunks c USING (chunk_set_id)"
+        " UNION SELECT text_sha256 FROM gone JOIN tvdb.former_texts USING (document_id)",
+        ids,
+    ).fetchall()
+    rows = tx.execute(
+        "DELETE FROM tvdb.documents WHERE document_id = ANY(%(ids)s)"
+        " RETURNING partition_key, container_id IS NULL",
+        ids,
+    ).fetchall()
+    # A text that another document has, or had, is not this one's to take.
+    tx.execute(
+        "DELETE FROM tvdb.embeddings e WHERE text_sha256 = ANY(%s)"
+        " AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = e.text_sha256)"
+        " AND NOT EXISTS (SELECT FROM tvdb.former_texts f WHERE f.text_sha256 = e.text_sha256)",
+        ([row[0] for row in texts],),
+    )
+    return [key for key, is_file in rows if is_file]
+
+
+def _remember(tx: Connection, document_ids: list[int]) -> None:
+    tx.execute(
+        "INSERT INTO tvdb.forgotten_files (source, path, etag)"
+        " SELECT source, path, etag FROM tvdb.documents"
+        " WHERE document_id = ANY(%s) AND container_id IS NULL"
+        " ON CONFLICT (source, path) DO UPDATE SET etag = excluded.etag",
+        (document_ids,),
+    )
+
+
+def _forget(tx: Connection, document_ids: list[int], *, waits: bool) -> int:
+    keys = [LOCK_NAMESPACE | document_id for document_id in document_ids]
+    if waits:
+        for key in keys:
+            tx.execute("SELECT pg_advisory_xact_lock(%s)", (key,))
+        mine = document_ids
+    else:
+        locked = tx.execute(
+            "SELECT k FROM unnest(%s::bigint[]) k WHERE pg_try_advisory_xact_lock(k)", (keys,)
+        ).fetchall()
+        mine = [row[0] ^ LOCK_NAMESPACE for row in locked]
+    # What held one of them is taken in again, as its file is unless it is gone.
+    tx.execute(
+        "UPDATE tvdb.documents SET status = 'registered', etag = '' WHERE container_id IS NULL"
+        " AND partition_key IN (SELECT partition_key FROM tvdb.documents"
+        "   WHERE document_id = ANY(%s) AND container_id IS NOT NULL)",
+        (mine,),
+    )
+    tx.execute(
+        "INSERT INTO tvdb.removed_partitions (partition_key) SELECT unnest(%s::text[])"
+        " ON CONFLICT DO NOTHING",
+        (delete_documents(tx, mine),),
+    )
+    return len(mine)

@@ -1,0 +1,394 @@
+"""Which documents there are: registered, counted and shown.
+
+What belongs here: statements on documents outside of a run. What does not: the walk
+(`documents`), which documents need one (`due`), or how they go (`deletion`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from psycopg.rows import class_row, dict_row
+
+from tvdb_assets.core.partition_keys import partition_key
+from tvdb_assets.models import SourceFile
+from tvdb_assets.redaction import PRIVATE, is_private, shown
+from tvdb_assets.repositories.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the last walk left of a document."""
+
+    document_id: int
+    partition_key: str
+    path: str
+    etag: str
+    sha256: bytes | None
+    status: str
+    disposition: str | None
+    recipe: str
+    is_degraded: bool
+    is_member: bool
+    """Inside of another document, whose partition it shares."""
+    quarantine: str | None
+    is_gone: bool
+
+
+class Listed(NamedTuple):
+    """Of a document, what a comparison with its source needs: there may be a million."""
+
+    document_id: int
+    etag: str
+    is_gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FailedDocument:
+    """A failure as people are told of it."""
+
+    document: str
+    code: str
+    message: str
+    remedy: str
+    run_id: str
+    """Under which all about it is found."""
+
+
+_KNOWN = (
+    "document_id, partition_key, path, etag, sha256, status, disposition, recipe, is_degraded,"
+    " container_id IS NOT NULL AS is_member, quarantine, gone_at IS NOT NULL AS is_gone"
+    " FROM tvdb.documents"
+)
+
+
+class Registry:
+    """The documents of a database."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing is read yet."""
+        self._database = database
+
+    def sources(self) -> list[str]:
+        """The roots that documents were registered from."""
+        with self._database.transaction() as tx:
+            rows = tx.execute("SELECT DISTINCT source FROM tvdb.documents ORDER BY 1").fetchall()
+        return [row[0] for row in rows]
+
+    def known(self, source: str) -> dict[str, Known]:
+        """The files of a source, by path; not what is inside of them."""
+        with self._database.transaction() as tx, tx.cursor(row_factory=class_row(Known)) as c:
+            c.execute(
+                f"SELECT {_KNOWN} WHERE source = %s AND container_id IS NULL",
+                (source,),
+            )
+            return {row.path: row for row in c}
+
+    def listed(self, source: str) -> dict[str, Listed]:
+        """As `known`, in little memory."""
+        found: dict[str, Listed] = {}
+        with self._database.transaction() as tx, tx.cursor(name="listed") as cursor:
+            cursor.itersize = 10_000
+            cursor.execute(
+                "SELECT path, document_id, etag, gone_at IS NOT NULL FROM tvdb.documents"
+                " WHERE source = %s AND container_id IS NULL",
+                (source,),
+            )
+            for path, *rest in cursor:
+                found[path] = Listed(*rest)
+        return found
+
+    def register(self, source: str, files: Sequence[SourceFile], run_id: str) -> list[str]:
+        """Add documents; returns their partition keys, in the order of ``files``.
+
+        A key that another source's document has is preceded by this source's last part.
+        """
+        if not files:
+            return []
+        wanted = {file.path: partition_key(shown(file.path)) for file in files}
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT partition_key FROM tvdb.documents WHERE partition_key = ANY(%s)"
+                " AND source <> %s",
+                (list(wanted.values()), source),
+            ).fetchall()
+            taken = {row[0] for row in rows}
+            name = source.rstrip("/").rpartition("/")[2]
+            keys = [
+                key
+                if (key := wanted[f.path]) not in taken
+                else partition_key(f"{name}/{shown(f.path)}")
+                for f in files
+            ]
+            with tx.cursor() as cursor:
+                cursor.executemany(
+                    "INSERT INTO tvdb.documents (partition_key, source, path, size, etag, run_id)"
+                    " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (source, path)"
+                    " WHERE container_id IS NULL DO NOTHING",
+                    [
+                        (key, source, f.path, f.size, f.etag, run_id)
+                        for key, f in zip(keys, files, strict=True)
+                    ],
+                )
+            tx.execute("DELETE FROM tvdb.removed_partitions WHERE partition_key = ANY(%s)", (keys,))
+            tx.execute(
+                "DELETE FROM tvdb.forgotten_files WHERE source = %s AND path = ANY(%s)",
+                (source, list(wanted)),
+            )
+        return keys
+
+    def rekey(self, source: str) -> dict[str, str]:
+        """Give documents whose paths became private, or ceased to be, keys that say so.
+
+        Returns:
+            Their partition keys: the old one, and the one that takes its place.
+        """
+        moved = {}
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT path, partition_key FROM tvdb.documents"
+                " WHERE source = %s AND container_id IS NULL",
+                (source,),
+            ).fetchall()
+            for path, key in rows:
+                if is_private(path) != (PRIVATE in key):
+                    wanted = partition_key(shown(path))
+                    if key != wanted:
+                        moved[key] = wanted
+            tx.cursor().executemany(
+                # Without its recipe the next ingest takes it through again, which costs nothing.
+                "UPDATE tvdb.documents SET partition_key = %s, recipe = ''"
+                " WHERE partition_key = %s",
+                [(new, old) for old, new in moved.items()],
+            )
+            tx.execute(
+                "INSERT INTO tvdb.removed_partitions (partition_key) SELECT unnest(%s::text[])"
+                " ON CONFLICT DO NOTHING",
+                (list(moved),),
+            )
+            tx.execute(
+                "DELETE FROM tvdb.removed_partitions WHERE partition_key = ANY(%s)",
+                (list(moved.values()),),
+            )
+        return moved
+
+    def unregistered(self, partition_keys: Sequence[str]) -> list[str]:
+        """Those of ``partition_keys`` that no document has or had, in their order."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT partition_key FROM tvdb.documents WHERE partition_key = ANY(%(keys)s)"
+                " UNION ALL SELECT partition_key FROM tvdb.removed_partitions"
+                " WHERE partition_key = ANY(%(keys)s)",
+                {"keys": list(partition_keys)},
+            ).fetchall()
+        known = {row[0] for row in rows}
+        return [key for key in partition_keys if key not in known]
+
+    def touch(self, files: Sequence[tuple[int, SourceFile]]) -> None:
+        """Note new etags of documents whose bytes are as they were: (document id, file)."""
+        with self._database.transaction() as tx, tx.cursor() as cursor:
+            cursor.executemany(
+                "UPDATE tvdb.documents SET etag = %s, size = %s WHERE document_id = %s",
+                [(file.etag, file.size, document_id) for document_id, file in files],
+            )
+
+    def change(self, files: Sequence[tuple[int, SourceFile]]) -> None:
+        """Note new etags of documents whose bytes may be others: (document id, file).
+
+        One that was gone is back by this, and is due in any case.
+        """
+        with self._database.transaction() as tx, tx.cursor() as cursor:
+            cursor.executemany(
+                "UPDATE tvdb.documents SET etag = %s, size = %s, is_changed = true"
+                " WHERE document_id = %s",
+                # In order, as whoever locks many documents does.
+                [(file.etag, file.size, key) for key, file in sorted(files, key=itemgetter(0))],
+            )
+            tx.execute(
+                "UPDATE tvdb.documents SET gone_at = NULL WHERE gone_at IS NOT NULL"
+                " AND partition_key IN (SELECT partition_key FROM tvdb.documents"
+                "   WHERE document_id = ANY(%s))",
+                ([document_id for document_id, _ in files],),
+            )
+
+    def find(self, name: str) -> list[Known]:
+        """Documents by partition key or path; of two sources, both."""
+        with self._database.transaction() as tx, tx.cursor(row_factory=class_row(Known)) as c:
+            c.execute(
+                f"SELECT {_KNOWN} WHERE path = %s OR (partition_key = %s AND container_id IS NULL)",
+                (name, name),
+            )
+            return c.fetchall()
+
+    def finished(self, run_ids: Sequence[str]) -> int:
+        """How many files the runs have published or failed so far."""
+        with self._database.transaction() as tx:
+            row = tx.execute(
+                "SELECT count(DISTINCT document_id) FROM tvdb.document_events"
+                " JOIN tvdb.documents d USING (document_id)"
+                " WHERE document_events.run_id = ANY(%s) AND d.container_id IS NULL",
+                (list(run_ids),),
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def outcomes(self, run_ids: Sequence[str]) -> dict[str, int]:
+        """How many documents these runs left in each status; ``degraded`` is one of them."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT CASE WHEN is_degraded AND status = 'published' THEN 'degraded'"
+                " ELSE status END, count(*) FROM tvdb.documents WHERE run_id = ANY(%s) GROUP BY 1",
+                (list(run_ids),),
+            ).fetchall()
+        return dict(rows)
+
+    def texts_of(self, run_ids: Sequence[str]) -> dict[str, int]:
+        """Texts that these runs embedded, and chunks they published whose text was known."""
+        with self._database.transaction() as tx:
+            row = tx.execute(
+                "SELECT (SELECT count(*) FROM tvdb.embeddings WHERE run_id = ANY(%(runs)s)),"
+                " (SELECT count(*) FROM tvdb.publications u JOIN tvdb.chunks c USING (chunk_set_id)"
+                "   WHERE u.run_id = ANY(%(runs)s))",
+                {"runs": list(run_ids)},
+            ).fetchone()
+        embedded, published = row or (0, 0)
+        return {"embedded": embedded, "cached": max(0, published - embedded)}
+
+    def failures(
+        self, paths: Sequence[str] | None = None, status: str = "failed"
+    ) -> list[FailedDocument]:
+        """Documents that failed, or wait (``deferred``): all, or the files at ``paths`` and what
+        is inside of them, by name.
+        """
+        with (
+            self._database.transaction() as tx,
+            tx.cursor(row_factory=class_row(FailedDocument)) as c,
+        ):
+            c.execute(
+                "SELECT path AS document, error_code AS code, error_message AS message,"
+                " error_remedy AS remedy, run_id FROM tvdb.documents"
+                " WHERE status = %(status)s AND gone_at IS NULL"
+                " AND (%(paths)s::text[] IS NULL OR partition_key IN (SELECT partition_key"
+                "   FROM tvdb.documents WHERE path = ANY(%(paths)s) AND container_id IS NULL))"
+                " ORDER BY path",
+                {"paths": None if paths is None else list(paths), "status": status},
+            )
+            return c.fetchall()
+
+    def count(self, paths: Sequence[str], status: str | None = None) -> int:
+        """How many documents the files at ``paths`` are, with what is inside of them."""
+        with self._database.transaction() as tx:
+            row = tx.execute(
+                "SELECT count(*) FROM tvdb.documents WHERE partition_key IN (SELECT partition_key"
+                "   FROM tvdb.documents WHERE path = ANY(%(paths)s) AND container_id IS NULL)"
+                " AND (%(status)s::text IS NULL OR status = %(status)s)",
+                {"paths": list(paths), "status": status},
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def waiting(self, partition_keys: Iterable[str]) -> dict[str, str]:
+        """Those of ``partition_keys`` that wait, and the run that left each waiting."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT partition_key, run_id FROM tvdb.documents WHERE status = 'deferred'"
+                " AND partition_key = ANY(%s)",
+                (list(partition_keys),),
+            ).fetchall()
+        return dict(rows)
+
+    def deferred(self, run_id: str | None = None) -> int:
+        """How many documents wait, all or those that one run left so."""
+        with self._database.transaction() as tx:
+            row = tx.execute(
+                "SELECT count(*) FROM tvdb.documents WHERE status = 'deferred'"
+                " AND (%(run)s::text IS NULL OR run_id = %(run)s)",
+                {"run": run_id},
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def counts(self) -> dict[str, Any]:
+        """The contract's ``status`` shape."""
+        with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
+            c.execute(
+                "SELECT count(*) AS total,"
+                " count(*) FILTER (WHERE status = 'published' AND NOT is_degraded) AS published,"
+                " count(*) FILTER (WHERE status = 'published' AND is_degraded) AS degraded,"
+                " count(*) FILTER (WHERE status = 'failed') AS failed,"
+                " count(*) FILTER (WHERE status = 'deferred') AS deferred,"
+                " count(*) FILTER (WHERE quarantine IS NOT NULL) AS quarantined,"
+                " count(*) FILTER (WHERE status = 'registered') AS registered"
+                " FROM tvdb.documents WHERE gone_at IS NULL"
+            )
+            documents = c.fetchone() or {}
+            c.execute(
+                "SELECT s.label, coalesce(bool_or(i.is_current), false) AS is_current, s.is_mock,"
+                " count(DISTINCT u.document_id)"
+                " AS documents, count(c.chunk_id) AS chunks, count(e.space_id) AS embeddings"
+                " FROM tvdb.vector_spaces s"
+                " LEFT JOIN tvdb.indexes i USING (space_id)"
+                " LEFT JOIN tvdb.publications u USING (index_id)"
+                " LEFT JOIN tvdb.chunks c USING (chunk_set_id)"
+                " LEFT JOIN tvdb.embeddings e"
+                "   ON e.space_id = s.space_id AND e.text_sha256 = c.text_sha256"
+                " GROUP BY s.space_id ORDER BY 2 DESC, s.space_id"
+            )
+            spaces = c.fetchall()
+            c.execute(
+                "SELECT coalesce(max(chunks), 0)::bigint AS chunks FROM"
+                " (SELECT sum(k.chunk_count) AS chunks FROM tvdb.indexes i"
+                "  JOIN tvdb.publications u USING (index_id)"
+                "  JOIN tvdb.chunk_sets k USING (chunk_set_id) WHERE i.is_current"
+                "  OR NOT EXISTS (SELECT FROM tvdb.indexes WHERE is_current)"
+                "  GROUP BY i.index_id) shown"
+            )
+            chunks = (c.fetchone() or {})["chunks"]
+        return {
+            "documents": documents,
+            "chunks": chunks,
+            "embeddings": sum(space["embeddings"] for space in spaces),
+            "vector_spaces": spaces,
+        }
+
+    def history(self, document_id: int) -> dict[str, Any]:
+        """One document: its row, its failures and its runs; times as ISO 8601 text."""
+        with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
+            c.execute("SELECT * FROM tvdb.documents WHERE document_id = %s", (document_id,))
+            row = c.fetchone() or {}
+            c.execute(
+                "SELECT happened_at, run_id, outcome, stage, code, message"
+                " FROM tvdb.document_events WHERE document_id = %s ORDER BY event_id",
+                (document_id,),
+            )
+            events = c.fetchall()
+            c.execute(
+                "SELECT p.title, p.media_type, p.encoding, cardinality(p.page_starts) AS pages,"
+                " p.notes, p.service, p.mode, p.model, p.version, k.chunk_count, k.token_count"
+                " FROM tvdb.parsed_documents p LEFT JOIN tvdb.chunk_sets k USING (parsed_id)"
+                " WHERE p.document_id = %s ORDER BY p.parsed_id DESC, k.chunk_set_id DESC LIMIT 1",
+                (document_id,),
+            )
+            made = c.fetchone()
+            c.execute(
+                "SELECT status, count(*) FROM tvdb.documents WHERE container_id = %s"
+                " GROUP BY 1 ORDER BY 1",
+                (document_id,),
+            )
+            members = {counted["status"]: counted["count"] for counted in c}
+        for record in (row, *events):
+            for name, value in record.items():
+                if isinstance(value, datetime):
+                    record[name] = value.isoformat()
+                elif isinstance(value, bytes):
+                    record[name] = value.hex()
+        return {
+            "document": row.get("path"),
+            "row": row,
+            "made": made,
+            "members": members,
+            "failures": [event for event in events if event["outcome"] == "failed"],
+            "runs": list(dict.fromkeys(event["run_id"] for event in events)),
+            "events": events,
+        }

@@ -1,0 +1,375 @@
+"""What is stored of documents on their walk, and the statements that store it.
+
+What belongs here: reads and writes of one batch of documents, each write whole or not at
+all. What does not: which document needs which stage (`walk`), or search (`search`).
+
+Ids are drawn from their sequences first, so that documents, chunk sets and chunks go in by
+COPY without a round trip each.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import class_row, dict_row
+from psycopg.types.json import Jsonb
+
+from tvdb_assets.models import Heading, ParsedDocument, Provenance, Stage
+from tvdb_assets.repositories.database import Connection, Database
+from tvdb_assets.repositories.deletion import LOCK_NAMESPACE
+from tvdb_assets.repositories.due_documents import end_walk, schedule_attempts
+from tvdb_assets.repositories.member_store import MemberStore
+from tvdb_assets.repositories.rows import (
+    ROW,
+    DocumentRow,
+    Failure,
+    NewChunkSet,
+    NewParse,
+    Seen,
+    StoredChunkSet,
+    StoredParse,
+)
+
+_STORED_PARSE = (
+    "p.parsed_id, p.document_id, p.content_sha256, p.fingerprint, p.is_degraded, p.media_type,"
+    " coalesce((p.facts->>'attachments')::int, 0) AS attachments"
+)
+_NAME_NAMESPACE = 0x746E << 48  # "tn": and the names of claims apart from documents
+
+
+class DocumentStore:
+    """Reads and writes of the walk, under one run's id."""
+
+    def __init__(self, database: Database, run_id: str, recipe: str = "") -> None:
+        """Rows that are written carry ``run_id``, and documents' rows ``recipe`` too."""
+        self._database = database
+        self.run_id = run_id
+        self._recipe = recipe
+        self.members = MemberStore(database, run_id, recipe)
+        """Of what is inside of them."""
+
+    @contextmanager
+    def claim(self, document_ids: Sequence[int]) -> Iterator[int]:
+        """Hold these documents against every other process; waits for whoever holds one.
+
+        The claim ends with the block, or with the process, however it ends.
+
+        Yields:
+            A name of the claim: the number of an advisory lock that it holds, and that no
+            other claim ever holds, whichever documents a later one shares with it.
+        """
+        name = _NAME_NAMESPACE | secrets.randbits(48)
+        keys = [name, *sorted(LOCK_NAMESPACE | document_id for document_id in document_ids)]
+        with self._database.session() as session:
+            for key in keys:
+                session.execute("SELECT pg_advisory_lock(%s)", (key,))
+            try:
+                yield name
+            finally:
+                session.execute("SELECT pg_advisory_unlock(k) FROM unnest(%s::bigint[]) k", (keys,))
+
+    def rows(self, partition_keys: Sequence[str]) -> list[DocumentRow]:
+        """The registered files among ``partition_keys``; not what is inside of them."""
+        with self._database.transaction() as tx, tx.cursor(row_factory=class_row(DocumentRow)) as c:
+            c.execute(
+                f"SELECT {ROW} FROM tvdb.documents"
+                " WHERE partition_key = ANY(%s) AND container_id IS NULL",
+                (list(partition_keys),),
+            )
+            return c.fetchall()
+
+    def left_of(self, document_ids: Sequence[int]) -> set[int]:
+        """Those of the documents that are still registered."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT document_id FROM tvdb.documents WHERE document_id = ANY(%s)",
+                (list(document_ids),),
+            ).fetchall()
+        return {row[0] for row in rows}
+
+    def parses(
+        self, wanted: Sequence[tuple[int, bytes, str, str]]
+    ) -> tuple[dict[int, StoredParse], dict[int, tuple[int, ParsedDocument]]]:
+        """Look for texts that need no parsing.
+
+        Args:
+            wanted: (document id, sha256 of the bytes, parser fingerprint, name suffix).
+
+        Returns:
+            By document id: the document's own stored text; and, where it has none, the
+            text that another document with the same bytes has.
+        """
+        if not wanted:
+            return {}, {}
+        ids, hashes, prints, suffixes = (list(column) for column in zip(*wanted, strict=True))
+        asked = (
+            "unnest(%s::bigint[], %s::bytea[], %s::text[], %s::text[])"
+            " AS w(id, content, print, suffix)"
+        )
+        with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
+            c.execute(
+                f"SELECT {_STORED_PARSE} FROM {asked}"
+                " JOIN tvdb.parsed_documents p ON p.document_id = w.id"
+                " AND p.content_sha256 = w.content AND p.fingerprint = w.print",
+                (ids, hashes, prints, suffixes),
+            )
+            own = {row["document_id"]: StoredParse(**row) for row in c}
+            c.execute(
+                f"SELECT DISTINCT ON (w.id) w.id AS wanted_by, p.* FROM {asked}"
+                " JOIN tvdb.parsed_documents p ON p.content_sha256 = w.content"
+                " AND p.fingerprint = w.print AND p.suffix = w.suffix"
+                " WHERE w.id <> ALL(%s) ORDER BY w.id, p.parsed_id",
+                (ids, hashes, prints, suffixes, list(own)),
+            )
+            return own, {row["wanted_by"]: (row["parsed_id"], _parsed(row)) for row in c}
+
+    def latest_parses(self, document_ids: Sequence[int]) -> dict[int, StoredParse]:
+        """Each document's newest stored text, by document id."""
+        with self._database.transaction() as tx, tx.cursor(row_factory=class_row(StoredParse)) as c:
+            c.execute(
+                f"SELECT DISTINCT ON (document_id) {_STORED_PARSE}"
+                " FROM tvdb.parsed_documents p WHERE document_id = ANY(%s)"
+                " ORDER BY document_id, parsed_id DESC",
+                (list(document_ids),),
+            )
+            return {row.document_id: row for row in c}
+
+    def text_of(self, content: bytes, fingerprint: str, suffix: str) -> ParsedDocument | None:
+        """The stored text of any document with these bytes, by sha256, made by this parser."""
+        with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
+            row = c.execute(
+                "SELECT * FROM tvdb.parsed_documents WHERE content_sha256 = %s"
+                " AND fingerprint = %s AND suffix = %s LIMIT 1",
+                (content, fingerprint, suffix),
+            ).fetchone()
+        return _parsed(row) if row else None
+
+    def parsed(self, parsed_id: int) -> ParsedDocument:
+        """One stored text with its structure."""
+        with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
+            c.execute("SELECT * FROM tvdb.parsed_documents WHERE parsed_id = %s", (parsed_id,))
+            row = c.fetchone()
+        if row is None:
+            raise LookupError(f"no parsed document {parsed_id}")
+        return _parsed(row)
+
+    def chunk_sets(self, parsed_ids: Sequence[int], fingerprint: str) -> dict[int, StoredChunkSet]:
+        """By parsed id: the set that a chunker made."""
+        with (
+            self._database.transaction() as tx,
+            tx.cursor(row_factory=class_row(StoredChunkSet)) as c,
+        ):
+            c.execute(
+                "SELECT chunk_set_id, parsed_id, document_id, chunk_count, token_count"
+                " FROM tvdb.chunk_sets WHERE parsed_id = ANY(%s) AND fingerprint = %s",
+                (list(parsed_ids), fingerprint),
+            )
+            return {row.parsed_id: row for row in c}
+
+    def store_parses(
+        self, parses: Sequence[NewParse], tx: Connection | None = None
+    ) -> dict[int, int]:
+        """Store parsed texts; returns the parsed id by document id.
+
+        Args:
+            parses: the texts.
+            tx: the transaction to store them in; None makes one of its own.
+        """
+        if not parses:
+            return {}
+        with self._database.transaction() if tx is None else nullcontext(tx) as tx:
+            ids = _draw_ids(tx, "tvdb.parsed_documents", "parsed_id", len(parses))
+            with tx.cursor().copy(
+                "COPY tvdb.parsed_documents (parsed_id, document_id, content_sha256, fingerprint,"
+                " suffix, text, title, media_type, is_markdown, encoding, page_starts, headings,"
+                " notes, facts, service, mode, model, version, is_degraded, run_id)"
+                " FROM STDIN (FORMAT BINARY)"
+            ) as copy:
+                copy.set_types(
+                    _types(
+                        "int8 int8 bytea text text text text text bool text int4[]"
+                        " jsonb text[] jsonb text text text text bool text"
+                    )
+                )
+                for parsed_id, new in zip(ids, parses, strict=True):
+                    p = new.parsed
+                    copy.write_row(
+                        (parsed_id, new.document_id, new.content_sha256, new.fingerprint)
+                        + (new.suffix, p.text, p.title, p.media_type, p.is_markdown, p.encoding)
+                        + (list(p.page_starts), Jsonb([asdict(h) for h in p.headings]))
+                        + (list(p.notes), Jsonb(p.facts), *provenance_row(p.made_by), self.run_id)
+                    )
+        return {new.document_id: i for i, new in zip(ids, parses, strict=True)}
+
+    def store_chunk_sets(
+        self, sets: Sequence[NewChunkSet], made_by: Provenance
+    ) -> dict[int, StoredChunkSet]:
+        """Store chunk sets with their chunks; returns them by document id."""
+        if not sets:
+            return {}
+        stored: dict[int, StoredChunkSet] = {}
+        provenance = (*provenance_row(made_by), self.run_id)
+        with self._database.transaction() as tx:
+            ids = _draw_ids(tx, "tvdb.chunk_sets", "chunk_set_id", len(sets))
+            with tx.cursor().copy(
+                "COPY tvdb.chunk_sets (chunk_set_id, parsed_id, document_id, fingerprint,"
+                " chunk_count, token_count, run_id) FROM STDIN (FORMAT BINARY)"
+            ) as copy:
+                copy.set_types(_types("int8 int8 int8 text int4 int4 text"))
+                for set_id, new in zip(ids, sets, strict=True):
+                    tokens = sum(chunk.token_count for chunk in new.chunks)
+                    copy.write_row(
+                        (set_id, new.parsed_id, new.document_id, new.fingerprint)
+                        + (len(new.chunks), tokens, self.run_id)
+                    )
+                    stored[new.document_id] = StoredChunkSet(
+                        set_id, new.parsed_id, new.document_id, len(new.chunks), tokens
+                    )
+            with tx.cursor().copy(
+                "COPY tvdb.chunks (chunk_set_id, document_id, ordinal, start_offset, end_offset,"
+                " page_first, page_last, heading_path, token_count, text_sha256, text, lead,"
+                " service, mode, model, version, is_degraded, run_id) FROM STDIN (FORMAT BINARY)"
+            ) as copy:
+                copy.set_types(
+                    _types(
+                        "int8 int8 int4 int4 int4 int4 int4 text[] int4"
+                        " bytea text text text text text text bool text"
+                    )
+                )
+                for set_id, new in zip(ids, sets, strict=True):
+                    for c in new.chunks:
+                        copy.write_row(
+                            (set_id, new.document_id, c.ordinal, c.start, c.end, c.page_first)
+                            + (c.page_last, list(c.heading_path), c.token_count, c.sha256, c.text)
+                            + (c.lead,)
+                            + provenance
+                        )
+        return stored
+
+    def mark_advanced(self, document_ids: Sequence[int], stage: Stage, seen: Seen) -> None:
+        """Note that a stage before the last went well; what is published stays so."""
+        ids = list(document_ids)
+        with self._database.transaction() as tx:
+            mark(tx, ids, "advanced", stage, seen, run_id=self.run_id, recipe=self._recipe)
+
+    def clock(self) -> datetime:
+        """Now, by the clock of the budget's windows."""
+        with self._database.transaction() as tx:
+            row: tuple[datetime] | None = tx.execute("SELECT tvdb.clock()").fetchone()
+        assert row is not None
+        return row[0]
+
+    def record_failures(self, failures: Sequence[Failure], seen: Seen) -> None:
+        """Note why documents failed, or wait; what is published of them stays.
+
+        Args:
+            failures: one for each document.
+            seen: by the walk. What came after it began may be what they wait for: a refusal is
+                noted later than it was made.
+        """
+        with self._database.transaction() as tx, tx.cursor() as cursor:
+            end_walk(tx, [f.document_id for f in failures], seen)
+            cursor.executemany(
+                "UPDATE tvdb.documents SET status = %s, failed_stage = %s, error_code = %s,"
+                " error_message = %s, error_remedy = %s, disposition = %s,"
+                " attempts = attempts + %s, recipe = %s, run_id = %s, updated_at = now(),"
+                " deferred_at = CASE WHEN %s THEN %s::timestamptz END WHERE document_id = %s",
+                [
+                    (f.outcome, f.stage.value, f.error.code, f.error.message, f.error.remedy)
+                    + (f.error.disposition.value, int(f.outcome == "failed"))
+                    + ("" if f.is_behind else f.limits + self._recipe,)
+                    + (self.run_id, f.outcome == "deferred", seen.began_at, f.document_id)
+                    for f in failures
+                ],
+            )
+            schedule_attempts(tx, [f.document_id for f in failures])
+            cursor.executemany(
+                "INSERT INTO tvdb.document_events"
+                " (document_id, run_id, outcome, stage, code, message)"
+                " VALUES (%s, %s, %s, %s, %s, %s)",
+                [
+                    (f.document_id, self.run_id, f.outcome, f.stage.value, f.error.code)
+                    + (f.error.message,)
+                    for f in failures
+                ],
+            )
+
+
+def mark(
+    tx: Connection,
+    documents: list[int],
+    outcome: str,
+    stage: Stage,
+    seen: Seen,
+    *,
+    run_id: str,
+    recipe: str,
+    is_degraded: bool = False,
+) -> None:
+    """Note that documents reached a stage, and how: ``advanced``, ``published``, ``degraded``.
+
+    A document that reached an early stage counts as published only while what is published
+    was made of the text that is stored last.
+    """
+    status = (
+        "CASE WHEN EXISTS (SELECT FROM tvdb.publications u JOIN tvdb.chunk_sets k"
+        " USING (chunk_set_id) WHERE u.document_id = d.document_id AND k.parsed_id ="
+        " (SELECT max(parsed_id) FROM tvdb.parsed_documents p"
+        "  WHERE p.document_id = d.document_id)) THEN 'published' ELSE 'registered' END"
+        if outcome == "advanced"
+        else "'published'"
+    )
+    # What an early stage did says nothing about what is published, and who made it.
+    degraded = "is_degraded" if outcome == "advanced" else "%(is_degraded)s"
+    made_by = "recipe" if outcome == "advanced" else "%(recipe)s"
+    end_walk(tx, documents, seen)
+    tx.execute(
+        f"UPDATE tvdb.documents d SET status = {status}, is_degraded = {degraded},"
+        " failed_stage = NULL, error_code = NULL, error_message = NULL, error_remedy = NULL,"
+        f" disposition = NULL, deferred_at = NULL, attempts = 0, recipe = {made_by},"
+        " run_id = %(run)s, updated_at = now() WHERE document_id = ANY(%(documents)s)",
+        {"is_degraded": is_degraded, "recipe": recipe, "run": run_id, "documents": documents},
+    )
+    tx.execute(
+        "INSERT INTO tvdb.document_events (document_id, run_id, outcome, stage)"
+        " SELECT unnest(%s::bigint[]), %s, %s, %s",
+        (documents, run_id, outcome, stage.value),
+    )
+
+
+def _draw_ids(tx: Connection, table: str, column: str, count: int) -> list[int]:
+    rows = tx.execute(
+        "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
+        (table, column, count),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _types(names: str) -> list[str]:
+    return names.split()
+
+
+def provenance_row(made_by: Provenance) -> tuple[str, str, str, str, bool]:
+    return made_by.service, made_by.mode, made_by.model, made_by.version, made_by.is_degraded
+
+
+def _parsed(row: Mapping[str, Any]) -> ParsedDocument:
+    return ParsedDocument(
+        text=row["text"],
+        media_type=row["media_type"],
+        is_markdown=row["is_markdown"],
+        made_by=Provenance(
+            row["service"], row["mode"], row["model"], row["version"], row["is_degraded"]
+        ),
+        title=row["title"],
+        page_starts=tuple(row["page_starts"]),
+        headings=tuple(Heading(**h) for h in row["headings"]),
+        encoding=row["encoding"],
+        notes=tuple(row["notes"]),
+        facts=row["facts"],
+    )

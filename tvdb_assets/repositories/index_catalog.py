@@ -1,0 +1,306 @@
+"""Which indexes there are, and which of them search reads: looked at, switched, dropped.
+
+What belongs here: statements on indexes as such. What does not: what is stored in them
+(`index`), or questions to one (`search`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from psycopg.rows import class_row, dict_row
+
+from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.models import VectorSpace
+from tvdb_assets.redaction import shown
+from tvdb_assets.repositories.database import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentIndex:
+    """The index that search reads, with what makes its chunks and vectors."""
+
+    index_id: int
+    space_id: int
+    space: VectorSpace
+    chunker: str
+    """Fingerprint."""
+    chunk_tokens: int | None
+    chunk_overlap_tokens: int | None
+    """None where the fingerprint does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """One index: how far it is, and what it cost."""
+
+    index_id: int
+    vector_space: str
+    chunk_tokens: int | None
+    chunk_overlap_tokens: int | None
+    is_current: bool
+    is_searchable: bool
+    """False for what a mock or a stand-in makes, which search never reads."""
+    documents: int
+    """That it holds."""
+    missing: int
+    """Documents that search shows, and that it does not hold in their newest version."""
+    chunks: int
+    cost_usd: Decimal
+    """What was paid so far to the model that makes its vectors."""
+    created_at: datetime
+    switched_at: datetime | None
+    """When search last began to read it; None for never."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a switch to it would lose nothing."""
+        return self.is_searchable and not self.missing and (self.documents > 0 or self.is_current)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it was built and never searched."""
+        return self.is_searchable and self.switched_at is None
+
+    @property
+    def name(self) -> str:
+        """As people are told of it: ``2 (512/64 tokens, wordllama/l2_supercat_256@256#0.4)``."""
+        size = f"{self.chunk_tokens}/{self.chunk_overlap_tokens} tokens, "
+        return f"{self.index_id} ({size if self.chunk_tokens else ''}{self.vector_space})"
+
+
+class Indexes:
+    """The indexes of a database."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing is read yet."""
+        self._database = database
+
+    def current(self) -> CurrentIndex | None:
+        """The index that search reads; None before anything real was published."""
+        with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as cursor:
+            row = cursor.execute(
+                "SELECT index_id, space_id, provider, model, dimensions, version, chunker,"
+                " chunk_tokens, chunk_overlap_tokens"
+                " FROM tvdb.indexes JOIN tvdb.vector_spaces USING (space_id) WHERE is_current"
+            ).fetchone()
+        if row is None:
+            return None
+        parts = ("provider", "model", "dimensions", "version")
+        space = VectorSpace(**{part: row.pop(part) for part in parts})
+        return CurrentIndex(space=space, **row)
+
+    def states(self) -> list[IndexState]:
+        """All indexes, the one that search reads first, then the newest first."""
+        with self._database.transaction() as tx:
+            return _states(tx)
+
+    def behind(self) -> int:
+        """How many documents search shows in an older version, or not yet, for want of a switch.
+
+        They are published in another real index, and could not be in the one that search reads.
+        """
+        with self._database.transaction() as tx:
+            row = tx.execute(_BEHIND).fetchone()
+        return int(row[0]) if row else 0
+
+    def switch(self, index_id: int | None = None, *, anyway: bool = False) -> IndexState:
+        """Let search read another index, in one transaction; returns it.
+
+        Args:
+            index_id: which; None is the newest complete one of those that search never read,
+                or where there is none, the one that it reads.
+            anyway: also if documents that search shows are missing in it.
+
+        Raises:
+            ConfigurationError: there is no such index, or it may not be searched, or it is
+                not complete.
+        """
+        with self._database.transaction() as tx:
+            # Whoever publishes holds its index against this, so that what is complete stays so.
+            tx.execute("SELECT FROM tvdb.indexes ORDER BY index_id FOR UPDATE")
+            states = _states(tx)
+            index = _newest(states) if index_id is None else _named(states, index_id)
+            if index.is_current:
+                return index
+            if not index.is_searchable:
+                raise ConfigurationError(
+                    "index_not_searchable",
+                    f"Index {index.name} was made by a mock or a stand-in, so that it finds "
+                    "nothing right.",
+                    remedy="Switch to one that tvdb switch --list calls complete.",
+                )
+            if not (index.is_complete or anyway):
+                raise _incomplete(tx, index)
+            tx.execute("UPDATE tvdb.indexes SET is_current = false WHERE is_current")
+            tx.execute(
+                "UPDATE tvdb.indexes SET is_current = true, switched_at = now()"
+                " WHERE index_id = %s",
+                (index.index_id,),
+            )
+            return _named(_states(tx), index.index_id)
+
+    def switch_if_complete(self, index_id: int) -> bool:
+        """Let search read this index if that loses nothing; returns whether it reads it."""
+        index = _named(self.states(), index_id)
+        if index.is_complete and not index.is_current:
+            try:
+                return self.switch(index_id).is_current
+            except ConfigurationError:
+                return False  # another run has published something since
+        return index.is_current
+
+    def drop(self, index_id: int) -> IndexState:
+        """Delete an index, with the chunks and vectors that no other one needs; returns it.
+
+        Raises:
+            ConfigurationError: there is no such index, or search reads it.
+        """
+        with self._database.transaction() as tx:
+            tx.execute("SELECT FROM tvdb.indexes ORDER BY index_id FOR UPDATE")
+            index = _named(_states(tx), index_id)
+            if index.is_current:
+                raise ConfigurationError(
+                    "index_in_use",
+                    f"Search reads index {index.name}.",
+                    remedy="Switch to another one first: tvdb switch --list.",
+                )
+            for statement in _DROP:
+                tx.execute(statement, {"index": index_id})
+        return index
+
+
+def _states(tx: Connection) -> list[IndexState]:
+    with tx.cursor(row_factory=class_row(IndexState)) as cursor:
+        return cursor.execute(_STATES).fetchall()
+
+
+def _named(states: Sequence[IndexState], index_id: int) -> IndexState:
+    for index in states:
+        if index.index_id == index_id:
+            return index
+    raise ConfigurationError(
+        "index_unknown",
+        f"There is no index {index_id}.",
+        remedy="Use a number that tvdb switch --list shows.",
+    )
+
+
+def _newest(states: Sequence[IndexState]) -> IndexState:
+    waiting = [index for index in states if index.is_waiting]
+    if waiting:
+        return max(waiting, key=lambda index: (index.is_complete, index.index_id))
+    for index in states:
+        if index.is_current:
+            return index
+    raise ConfigurationError(
+        "no_index", "There is no index that could be searched.", remedy="Run tvdb ingest first."
+    )
+
+
+def _incomplete(tx: Connection, index: IndexState) -> ConfigurationError:
+    rows = tx.execute(_MISSING + " ORDER BY path LIMIT 3", {"index": index.index_id}).fetchall()
+    named = ", ".join(shown(row[0]) for row in rows) + (", …" if index.missing > len(rows) else "")
+    return ConfigurationError(
+        "index_incomplete",
+        f"Index {index.name} lacks {index.missing:,} of the documents that search shows, or "
+        f"their newest version: {named}.",
+        remedy="Run tvdb ingest with the settings of that index until it is complete; tvdb status "
+        "says why a document failed or waits. To lose these documents, add --anyway.",
+    )
+
+
+# A document counts as there if it is shown in the version that was read last, or in the one
+# that search shows: a file that can't be read any more has no newer one.
+_SHOWN = """
+WITH shown AS (
+    SELECT u.index_id, u.document_id, k.parsed_id, k.chunk_count, p.content_sha256, d.sha256,
+           d.path
+    FROM tvdb.publications u JOIN tvdb.chunk_sets k USING (chunk_set_id)
+    JOIN tvdb.parsed_documents p USING (parsed_id)
+    JOIN tvdb.documents d ON d.document_id = u.document_id
+), wanted AS (
+    SELECT * FROM shown JOIN tvdb.indexes USING (index_id) WHERE is_current
+)
+"""
+_IS_THERE = "(n.parsed_id = w.parsed_id OR n.content_sha256 = n.sha256)"
+_STATES = f"""{_SHOWN}
+SELECT i.index_id, s.label AS vector_space, i.chunk_tokens, i.chunk_overlap_tokens, i.is_current,
+       NOT (s.is_mock OR s.is_stand_in) AS is_searchable, i.created_at, i.switched_at,
+       coalesce(h.documents, 0) AS documents, coalesce(h.chunks, 0) AS chunks,
+       (SELECT count(*) FROM wanted) - coalesce(h.there, 0) AS missing,
+       coalesce(l.usd, 0) AS cost_usd
+FROM tvdb.indexes i JOIN tvdb.vector_spaces s USING (space_id)
+LEFT JOIN (SELECT n.index_id, count(*) AS documents, sum(n.chunk_count)::bigint AS chunks,
+                  count(*) FILTER (WHERE {_IS_THERE} AND w.document_id IS NOT NULL) AS there
+           FROM shown n LEFT JOIN wanted w USING (document_id) GROUP BY 1) h USING (index_id)
+LEFT JOIN (SELECT service, model, sum(coalesce(posted_usd, reserved_usd)) AS usd
+           FROM tvdb.cost_ledger WHERE operation = 'embed' AND state <> 'voided'
+           GROUP BY 1, 2) l ON l.service = s.provider AND l.model = s.model
+ORDER BY i.is_current DESC, i.index_id DESC
+"""
+_MISSING = f"""{_SHOWN}
+SELECT w.path FROM wanted w
+LEFT JOIN shown n ON n.index_id = %(index)s AND n.document_id = w.document_id AND {_IS_THERE}
+WHERE n.document_id IS NULL
+"""
+_BEHIND = f"""{_SHOWN}
+SELECT count(DISTINCT n.document_id) FROM shown n
+JOIN tvdb.indexes i ON i.index_id = n.index_id AND NOT i.is_current
+JOIN tvdb.vector_spaces s ON s.space_id = i.space_id AND NOT (s.is_mock OR s.is_stand_in)
+LEFT JOIN wanted w ON w.document_id = n.document_id
+WHERE n.content_sha256 = n.sha256 AND w.content_sha256 IS DISTINCT FROM n.sha256
+"""
+_DROP = (
+    # Else the next ingest would take its documents for done.
+    """UPDATE tvdb.documents d SET recipe = ''
+       FROM tvdb.indexes i JOIN tvdb.vector_spaces s USING (space_id)
+       WHERE i.index_id = %(index)s
+         AND right(d.recipe, length(i.chunker || s.label) + 2) = ' ' || i.chunker || ' ' || s.label
+    """,
+    """CREATE TEMP TABLE dropped_sets ON COMMIT DROP AS
+       SELECT i.space_id, i.chunker, k.chunk_set_id, k.parsed_id
+       FROM tvdb.indexes i LEFT JOIN tvdb.chunk_sets k ON k.fingerprint = i.chunker
+       WHERE i.index_id = %(index)s
+    """,
+    "DELETE FROM tvdb.publications WHERE index_id = %(index)s",
+    "DELETE FROM tvdb.indexes WHERE index_id = %(index)s",
+    # But for texts that a document once had in another index, and may have again.
+    """CREATE TEMP TABLE dropped_texts ON COMMIT DROP AS
+       SELECT DISTINCT c.text_sha256 FROM dropped_sets x JOIN tvdb.chunks c USING (chunk_set_id)
+       WHERE NOT EXISTS (SELECT FROM tvdb.former_texts f WHERE f.text_sha256 = c.text_sha256)
+    """,
+    # Those of other indexes of this chunker stay, also what they are about to show.
+    """DELETE FROM tvdb.chunk_sets k USING dropped_sets x
+       WHERE k.chunk_set_id = x.chunk_set_id
+         AND NOT EXISTS (SELECT FROM tvdb.indexes i WHERE i.chunker = x.chunker)
+         AND NOT EXISTS (SELECT FROM tvdb.publications u WHERE u.chunk_set_id = k.chunk_set_id)
+    """,
+    # A text of the file as it is may have been paid for, and is good for the next index too.
+    """DELETE FROM tvdb.parsed_documents p USING dropped_sets x, tvdb.documents d
+       WHERE p.parsed_id = x.parsed_id AND d.document_id = p.document_id
+         AND d.sha256 <> p.content_sha256
+         AND NOT EXISTS (SELECT FROM tvdb.chunk_sets k WHERE k.parsed_id = p.parsed_id)
+    """,
+    """DELETE FROM tvdb.embeddings e USING (SELECT DISTINCT space_id FROM dropped_sets) x
+       WHERE e.space_id = x.space_id
+         AND NOT EXISTS (SELECT FROM tvdb.indexes i WHERE i.space_id = e.space_id)
+    """,
+    """DELETE FROM tvdb.embeddings e USING dropped_texts x
+       WHERE e.text_sha256 = x.text_sha256
+         AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = e.text_sha256)
+    """,
+    # Noted as their chunks went, for the sake of vectors that are gone now.
+    """DELETE FROM tvdb.former_texts f USING dropped_texts x
+       WHERE f.text_sha256 = x.text_sha256
+         AND NOT EXISTS (SELECT FROM tvdb.embeddings e WHERE e.text_sha256 = f.text_sha256)
+    """,
+    """DELETE FROM tvdb.vector_spaces s USING (SELECT DISTINCT space_id FROM dropped_sets) x
+       WHERE s.space_id = x.space_id
+         AND NOT EXISTS (SELECT FROM tvdb.indexes i WHERE i.space_id = s.space_id)
+         AND NOT EXISTS (SELECT FROM tvdb.embeddings e WHERE e.space_id = s.space_id)
+    """,
+)

@@ -1,0 +1,403 @@
+"""What search is made of: vector spaces, the vectors in them, and what each index shows.
+
+What belongs here: storing vectors once for each text and space, and publishing documents.
+What does not: documents and their chunks (`documents`), asking questions (`search`), and
+which index search reads (`switching`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg.rows import class_row
+
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.models import Provenance, Stage, VectorSpace
+from tvdb_assets.repositories.database import Connection, Database
+from tvdb_assets.repositories.deletion import not_gone
+from tvdb_assets.repositories.document_store import mark, provenance_row
+from tvdb_assets.repositories.full_text import index_words
+from tvdb_assets.repositories.index_catalog import Indexes
+from tvdb_assets.repositories.rows import Seen, StoredChunkSet
+
+_TYPES = ("int2", "bytea", "vector", "int4", *("text",) * 4, "bool", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class MissingText:
+    """A text that a space has no vector for."""
+
+    sha256: bytes
+    text: str
+    tokens: int
+    document: str
+    """Path of the first document that has it."""
+    chunk_id: int
+
+
+class IndexStore:
+    """Reads and writes of vectors and publications, under one run's id."""
+
+    def __init__(self, database: Database, run_id: str, recipe: str = "") -> None:
+        """Rows that are written carry ``run_id``, and documents' rows ``recipe`` too."""
+        self._database = database
+        self.run_id = run_id
+        self._recipe = recipe
+        self.indexes = Indexes(database)
+
+    def space_id(
+        self, space: VectorSpace, *, is_mock: bool = False, is_stand_in: bool = False
+    ) -> int:
+        """The row of a vector space, made when it is new."""
+        with self._database.transaction() as tx:
+            tx.execute(
+                "INSERT INTO tvdb.vector_spaces"
+                " (label, provider, model, dimensions, version, is_mock, is_stand_in, run_id)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (label) DO NOTHING",
+                (space.label, space.provider, space.model, space.dimensions, space.version)
+                + (is_mock, is_stand_in, self.run_id),
+            )
+            row = tx.execute(
+                "SELECT space_id FROM tvdb.vector_spaces WHERE label = %s", (space.label,)
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def index_id(self, space_id: int, chunker: Chunker) -> int:
+        """The row of the index that a chunker and a space make, made when it is new."""
+        with self._database.transaction() as tx:
+            tx.execute(
+                "INSERT INTO tvdb.indexes"
+                " (space_id, chunker, chunk_tokens, chunk_overlap_tokens, run_id)"
+                " SELECT %(space)s, %(chunker)s, %(tokens)s, %(overlap)s, %(run)s WHERE NOT EXISTS"
+                # Not by conflict alone, which would draw a number for each run.
+                " (SELECT FROM tvdb.indexes WHERE space_id = %(space)s AND chunker = %(chunker)s)"
+                " ON CONFLICT (space_id, chunker) DO NOTHING",
+                {
+                    "space": space_id,
+                    "chunker": chunker.fingerprint,
+                    "tokens": chunker.max_tokens,
+                    "overlap": chunker.overlap_tokens,
+                    "run": self.run_id,
+                },
+            )
+            row = tx.execute(
+                "SELECT index_id FROM tvdb.indexes WHERE space_id = %s AND chunker = %s",
+                (space_id, chunker.fingerprint),
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def index_words(self, at_least: int) -> None:
+        """See `search.index_words`."""
+        index_words(self._database, at_least)
+
+    def claim_missing(
+        self,
+        space_id: int,
+        chunk_set_ids: Sequence[int],
+        holder: int | None,
+        refused: Sequence[bytes],
+        limit: int,
+    ) -> list[MissingText]:
+        """Distinct texts of these sets that the space has no vector for, at most ``limit``.
+
+        Args:
+            space_id: the space.
+            chunk_set_ids: whose chunks.
+            holder: claims the texts, and leaves out those that others have claimed: the number
+                of an advisory lock that is held meanwhile, and with which the claims end. None
+                claims nothing, for vectors that cost nothing.
+            refused: hashes of texts that were tried and have no vector.
+            limit: the most to return; ask again for the rest.
+        """
+        asked = {
+            "space": space_id,
+            "sets": list(chunk_set_ids),
+            "refused": list(refused),
+            "limit": limit,
+            "holder": holder,
+        }
+        with (
+            self._database.transaction() as tx,
+            tx.cursor(row_factory=class_row(MissingText)) as cursor,
+        ):
+            if holder is None:
+                return cursor.execute(_MISSING.format(unclaimed=""), asked).fetchall()
+            texts = cursor.execute(_MISSING.format(unclaimed=_UNCLAIMED), asked).fetchall()
+            if not texts:
+                return []
+            hashes = [text.sha256 for text in texts]
+            claimed = tx.execute(_CLAIM, {**asked, "hashes": hashes}).fetchall()
+            mine = {row[0] for row in claimed}
+            # Whoever had claimed a text before has stored its vector meanwhile: look again.
+            known = tx.execute(
+                "SELECT text_sha256 FROM tvdb.embeddings"
+                " WHERE space_id = %s AND text_sha256 = ANY(%s)",
+                (space_id, hashes),
+            ).fetchall()
+            mine -= {row[0] for row in known}
+        return [text for text in texts if text.sha256 in mine]
+
+    def release(self, holder: int) -> None:
+        """Give up all claims of this holder, on texts that got no vector."""
+        with self._database.transaction() as tx:
+            tx.execute("DELETE FROM tvdb.text_claims WHERE holder = %s", (holder,))
+
+    def known_texts(self, space: VectorSpace, hashes: Sequence[bytes]) -> set[bytes]:
+        """Which of these texts have a vector in the space; none where there is no such space."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT e.text_sha256 FROM tvdb.embeddings e"
+                " JOIN tvdb.vector_spaces s USING (space_id)"
+                " WHERE s.label = %s AND e.text_sha256 = ANY(%s)",
+                (space.label, list(hashes)),
+            ).fetchall()
+        return {row[0] for row in rows}
+
+    def incomplete(self, space_id: int, chunk_set_ids: Sequence[int]) -> set[int]:
+        """Ids of the documents of these sets that have a text without a vector in the space."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT DISTINCT c.document_id FROM tvdb.chunks c"
+                " WHERE c.chunk_set_id = ANY(%s) AND NOT EXISTS (SELECT FROM tvdb.embeddings e"
+                "   WHERE e.space_id = %s AND e.text_sha256 = c.text_sha256)",
+                (list(chunk_set_ids), space_id),
+            ).fetchall()
+        return {row[0] for row in rows}
+
+    def documents_with_text(
+        self, chunk_set_ids: Sequence[int], hashes: Sequence[bytes]
+    ) -> list[tuple[int, bytes]]:
+        """Which documents of these sets hold which of these texts: (document id, sha256)."""
+        with self._database.transaction() as tx:
+            return tx.execute(
+                "SELECT DISTINCT document_id, text_sha256 FROM tvdb.chunks"
+                " WHERE chunk_set_id = ANY(%s) AND text_sha256 = ANY(%s)",
+                (list(chunk_set_ids), list(hashes)),
+            ).fetchall()
+
+    def store_vectors(
+        self,
+        space_id: int,
+        texts: Sequence[tuple[bytes, int]],
+        vectors: NDArray[np.float32],
+        made_by: Provenance,
+        *,
+        tx: Connection | None = None,
+    ) -> None:
+        """Store vectors, one a text; without ``tx``, committed when this returns.
+
+        Args:
+            space_id: the space that the vectors belong to.
+            texts: (sha256, tokens) of each text.
+            vectors: shape (len(texts), dimensions), checked by the caller.
+            made_by: who made them.
+            tx: the transaction that posts what they cost.
+        """
+        with self._database.transaction() if tx is None else nullcontext(tx) as outer:
+            try:
+                with outer.transaction():
+                    self._copy_vectors(outer, space_id, texts, vectors, made_by)
+            except psycopg.errors.UniqueViolation:
+                # Another run embedded one of these texts meanwhile; its vector is as good.
+                self._copy_vectors(outer, space_id, texts, vectors, made_by, is_staged=True)
+            if tx is not None:
+                tx.execute(
+                    "DELETE FROM tvdb.text_claims WHERE space_id = %s AND text_sha256 = ANY(%s)",
+                    (space_id, [sha256 for sha256, _ in texts]),
+                )
+
+    def _copy_vectors(
+        self,
+        tx: Connection,
+        space_id: int,
+        texts: Sequence[tuple[bytes, int]],
+        vectors: NDArray[np.float32],
+        made_by: Provenance,
+        *,
+        is_staged: bool = False,
+    ) -> None:
+        columns = (
+            "space_id, text_sha256, embedding, token_count,"
+            " service, mode, model, version, is_degraded, run_id"
+        )
+        rest = (*provenance_row(made_by), self.run_id)
+        table = "pg_temp.new_embeddings" if is_staged else "tvdb.embeddings"
+        if is_staged:
+            tx.execute(
+                "CREATE TEMP TABLE new_embeddings (LIKE tvdb.embeddings INCLUDING DEFAULTS)"
+                " ON COMMIT DROP"
+            )
+        with tx.cursor().copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(_TYPES)
+            for (sha256, tokens), vector in zip(texts, vectors, strict=True):
+                copy.write_row((space_id, sha256, vector, tokens, *rest))
+        if is_staged:
+            tx.execute(
+                f"INSERT INTO tvdb.embeddings ({columns}) SELECT {columns}"
+                " FROM pg_temp.new_embeddings ON CONFLICT DO NOTHING"
+            )
+
+    def publish(
+        self,
+        index_id: int,
+        sets: Sequence[StoredChunkSet],
+        seen: Seen | None,
+        *,
+        is_degraded: bool = False,
+    ) -> set[int]:
+        """Show these sets in an index and drop what they replace, in one transaction.
+
+        Of a file that is gone, nothing is shown.
+
+        Args:
+            index_id: the index.
+            sets: each made by its chunker, with all its vectors in its space.
+            seen: by the walk; None if this is not the index that the run is about, and so says
+                nothing about how the walk of the documents ended.
+            is_degraded: a stand-in made something of them; then nothing real is replaced.
+
+        Returns:
+            The ids of the documents whose published set changed.
+        """
+        if not sets:
+            return set()
+        documents = [s.document_id for s in sets]
+        chunk_sets = [s.chunk_set_id for s in sets]
+        with self._database.transaction() as tx:
+            # While there are vectors of a stand-in, one at a time: of two documents with a text
+            # in common, each would leave the stand-in's vector to the other.
+            tx.execute(_LOCK_HEALING, (_HEALING,))
+            # Held against a switch, which thus sees all of this transaction or nothing.
+            tx.execute("SELECT FROM tvdb.indexes WHERE index_id = %s FOR KEY SHARE", (index_id,))
+            # A run may have been on its way when the file was withdrawn.
+            there = not_gone(tx, documents)
+            changed = tx.execute(
+                "INSERT INTO tvdb.publications (document_id, index_id, chunk_set_id, run_id)"
+                " SELECT d, %s, s, %s FROM unnest(%s::bigint[], %s::bigint[]) AS n(d, s)"
+                " WHERE d = ANY(%s)"
+                " ON CONFLICT (document_id, index_id) DO UPDATE SET"
+                "   chunk_set_id = excluded.chunk_set_id, run_id = excluded.run_id,"
+                "   published_at = now()"
+                " WHERE publications.chunk_set_id <> excluded.chunk_set_id"
+                " RETURNING document_id",
+                (index_id, self.run_id, documents, chunk_sets, list(there)),
+            ).fetchall()
+            self._drop_replaced(tx, index_id, sets)
+            self._make_first(tx, index_id)
+            if seen is not None:
+                mark(
+                    tx,
+                    documents,
+                    "degraded" if is_degraded else "published",
+                    Stage.EMBEDDINGS,
+                    seen,
+                    run_id=self.run_id,
+                    recipe=self._recipe,
+                    is_degraded=is_degraded,
+                )
+        return {row[0] for row in changed}
+
+    def _make_first(self, tx: Connection, index_id: int) -> None:
+        """Let search read this index if it is real and there is no other to read."""
+        is_wanted = (
+            "SELECT FROM tvdb.indexes i JOIN tvdb.vector_spaces s USING (space_id)"
+            " WHERE i.index_id = %s AND NOT (s.is_mock OR s.is_stand_in)"
+            " AND NOT EXISTS (SELECT FROM tvdb.indexes WHERE is_current)"
+        )
+        if tx.execute(is_wanted, (index_id,)).fetchone() is None:
+            return
+        # One at a time; the second one finds the first one's.
+        tx.execute("SELECT pg_advisory_xact_lock(%s)", (_FIRST_INDEX,))
+        tx.execute(
+            "UPDATE tvdb.indexes SET is_current = true, switched_at = now()"
+            f" WHERE index_id = %s AND EXISTS ({is_wanted})",
+            (index_id, index_id),
+        )
+
+    def _drop_replaced(self, tx: Connection, index_id: int, sets: Sequence[StoredChunkSet]) -> None:
+        asked = {
+            "index": index_id,
+            "documents": [s.document_id for s in sets],
+            "parsed": [s.parsed_id for s in sets],
+        }
+        # What a mock or a stand-in made goes as soon as the real thing is there.
+        tx.execute(
+            "DELETE FROM tvdb.publications p USING tvdb.indexes i, tvdb.vector_spaces s"
+            " WHERE p.index_id = i.index_id AND i.space_id = s.space_id"
+            " AND (s.is_mock OR s.is_stand_in) AND p.document_id = ANY(%(documents)s)"
+            " AND EXISTS (SELECT FROM tvdb.indexes JOIN tvdb.vector_spaces n USING (space_id)"
+            "   WHERE index_id = %(index)s AND NOT (n.is_mock OR n.is_stand_in))",
+            asked,
+        )
+        # A stand-in's vectors go with the last publication that shows their text: when the real
+        # thing is there, and also when the document was edited while it was degraded.
+        tx.execute(
+            "DELETE FROM tvdb.embeddings e USING tvdb.vector_spaces s"
+            " WHERE s.is_stand_in AND e.space_id = s.space_id AND e.text_sha256 IN"
+            "   (SELECT c.text_sha256 FROM tvdb.chunks c JOIN tvdb.chunk_sets k"
+            "    USING (chunk_set_id) WHERE k.document_id = ANY(%(documents)s))"
+            " AND NOT EXISTS (SELECT FROM tvdb.publications o JOIN tvdb.indexes USING (index_id)"
+            "   JOIN tvdb.chunks oc USING (chunk_set_id) WHERE space_id = e.space_id"
+            "   AND oc.text_sha256 = e.text_sha256)"
+            # Another document may be about to be shown with it.
+            " AND NOT EXISTS (SELECT FROM tvdb.chunks oc WHERE oc.text_sha256 = e.text_sha256"
+            "   AND oc.document_id <> ALL(%(documents)s) AND NOT EXISTS"
+            "     (SELECT FROM tvdb.publications r WHERE r.document_id = oc.document_id"
+            "      AND r.index_id = %(index)s))",
+            asked,
+        )
+        # Of the same text, another index may be about to show what its chunker made.
+        tx.execute(
+            "DELETE FROM tvdb.chunk_sets k"
+            " USING unnest(%(documents)s::bigint[], %(parsed)s::bigint[]) AS n(document, parsed)"
+            " WHERE k.document_id = n.document AND (k.parsed_id <> n.parsed OR NOT EXISTS"
+            "   (SELECT FROM tvdb.indexes i WHERE i.chunker = k.fingerprint))"
+            " AND NOT EXISTS"
+            "   (SELECT FROM tvdb.publications u WHERE u.chunk_set_id = k.chunk_set_id)",
+            asked,
+        )
+        tx.execute(
+            "DELETE FROM tvdb.parsed_documents p WHERE document_id = ANY(%(documents)s)"
+            " AND NOT EXISTS (SELECT FROM tvdb.chunk_sets k WHERE k.parsed_id = p.parsed_id)",
+            asked,
+        )
+
+
+_FIRST_INDEX = 0x7469 << 48  # "ti"
+_HEALING = 0x7468 << 48  # "th"
+_LOCK_HEALING = """
+SELECT pg_advisory_xact_lock(%s) WHERE EXISTS (SELECT FROM tvdb.vector_spaces s
+    WHERE s.is_stand_in AND EXISTS (SELECT FROM tvdb.embeddings e WHERE e.space_id = s.space_id))
+"""
+# In the order of the documents, so that money which is running out completes some of them.
+_MISSING = """
+SELECT * FROM (
+    SELECT DISTINCT ON (c.text_sha256) c.text_sha256 AS sha256, c.lead || c.text AS text,
+           c.token_count AS tokens, d.path AS document, c.chunk_id
+    FROM tvdb.chunks c JOIN tvdb.documents d USING (document_id)
+    WHERE c.chunk_set_id = ANY(%(sets)s) AND c.text_sha256 <> ALL(%(refused)s::bytea[])
+      AND NOT EXISTS (SELECT FROM tvdb.embeddings e
+        WHERE e.space_id = %(space)s AND e.text_sha256 = c.text_sha256){unclaimed}
+    ORDER BY c.text_sha256, c.chunk_id
+) missing ORDER BY chunk_id LIMIT %(limit)s
+"""
+_IS_ALIVE = """EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory'
+    AND (l.classid::bigint << 32 | l.objid::bigint) = t.holder)"""
+_UNCLAIMED = f"""
+  AND NOT EXISTS (SELECT FROM tvdb.text_claims t
+    WHERE t.space_id = %(space)s AND t.text_sha256 = c.text_sha256
+      AND t.holder <> %(holder)s AND {_IS_ALIVE})"""
+_CLAIM = f"""
+INSERT INTO tvdb.text_claims AS t (space_id, text_sha256, holder)
+SELECT %(space)s, h, %(holder)s FROM unnest(%(hashes)s::bytea[]) AS n(h) ORDER BY h
+ON CONFLICT (space_id, text_sha256) DO UPDATE SET holder = excluded.holder
+    WHERE t.holder = excluded.holder OR NOT {_IS_ALIVE}
+RETURNING text_sha256
+"""

@@ -1,0 +1,82 @@
+"""How each service is, from what its last calls said.
+
+What belongs here: putting the shared state of a service into words. What does not: changing
+it (`guard`), or showing it (`cli`, `assets`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tvdb_assets.spend_guard.budget import usd
+from tvdb_assets.spend_guard.guard import Guard
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHealth:
+    """One service of a run."""
+
+    role: str
+    """``parser`` or ``embedder``."""
+    service: str
+    mode: str
+    status: str
+    """``ready``, ``unproven`` (no call yet), ``failing``, ``halted`` or ``refused``."""
+    breaker: str
+    """``closed``, ``open`` or ``half-open``; empty where there is none."""
+    remaining_usd: str
+    """Of today's budget, the tightest that holds for it; empty where nothing is paid."""
+    requests_left: int | None
+    """Of this hour; None where nothing is paid."""
+    requests_per_minute: float | None = None
+    """As the service told; None where it did not."""
+    tokens_per_minute: float | None = None
+    answered_at: str | None = None
+    """ISO 8601, UTC."""
+    last_error: str | None = None
+    last_error_at: str | None = None
+
+    @classmethod
+    def free(cls, role: str, mode: str) -> ServiceHealth:
+        """A service that runs on this machine."""
+        return cls(role, "this machine", mode, "ready", "", "", None)
+
+
+def paid_health(guard: Guard, role: str, mode: str, service: str) -> ServiceHealth:
+    """A paid service, as all processes see it."""
+    state, now = guard.states.read(service)
+    committed, limits = guard.ledger.committed(service), guard.ledger.limits
+    left = limits.daily_usd - committed.day_usd
+    own = limits.service_daily_usd.get(service)
+    if own is not None:
+        left = min(left, own - committed.service_day_usd)
+    requests_left = max(0, limits.requests_an_hour(service) - committed.service_hour_requests)
+    breaker = state.breaker.name(now)
+    if state.refusal is not None:
+        status = "refused"
+    elif breaker != "closed" or state.failed_at > state.answered_at:
+        status = "failing"
+    elif left <= 0 or not requests_left or limits.paused & {"", service}:
+        status = "halted"
+    else:
+        status = "ready" if state.answered_at else "unproven"
+    error = state.refusal.message if state.refusal is not None else state.failed_message
+    return ServiceHealth(
+        role=role,
+        service=service,
+        mode=mode,
+        status=status,
+        breaker=breaker,
+        remaining_usd=usd(max(left, left * 0)),
+        requests_left=requests_left,
+        requests_per_minute=state.limiter.limits.requests_per_minute or None,
+        tokens_per_minute=state.limiter.limits.tokens_per_minute or None,
+        answered_at=_instant(state.answered_at),
+        last_error=error or None,
+        last_error_at=_instant(state.failed_at),
+    )
+
+
+def _instant(seconds: float) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None

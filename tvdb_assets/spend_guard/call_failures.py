@@ -1,0 +1,97 @@
+"""How a paid call fails, in the words that the guard acts on.
+
+What belongs here: what a failed attempt says of money, retry and the service's health. What
+does not: any service's statuses and codes; each client maps its own to these.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from tvdb_assets.errors import TvdbError, causes_of, link
+from tvdb_assets.spend_guard.rate_limiter import Allowance
+
+
+class Kind(StrEnum):
+    """What a failed attempt means."""
+
+    UNAVAILABLE = "unavailable"
+    """No answer, or none that can be used: tried again, and counted by the breaker."""
+    THROTTLED = "throttled"
+    """Too many requests: tried again when the service says; its health is not in doubt."""
+    UNKNOWN = "unknown"
+    """An error that nobody has met before: tried again once, then held against the input."""
+    CONTENT = "content"
+    """This input is refused: another input would be taken."""
+    REFUSED = "refused"
+    """Key, quota or model: no input would be taken. The service is left alone."""
+
+
+class Charge(StrEnum):
+    """What a failed attempt cost."""
+
+    NONE = "none"
+    """Surely nothing: the service said no, or was never reached."""
+    BOUND = "bound"
+    """It may have worked and billed: the answer was lost, or can't be used."""
+
+
+class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is within
+    """One attempt failed; `error` is what becomes of it if none follows.
+
+    Never leaves the guard: it raises ``error``, with this as its cause.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        error: TvdbError,
+        *,
+        charge: Charge = Charge.NONE,
+        was_sent: bool = True,
+        retry_after: float | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        allowance: Allowance | None = None,
+    ) -> None:
+        super().__init__(f"{kind}: {error.code}")
+        self.kind = kind
+        self.error = error
+        self.charge = charge
+        self.was_sent = was_sent
+        self.retry_after = retry_after
+        """Seconds, where the service asked for it."""
+        self.status = status
+        self.request_id = request_id
+        self.allowance = allowance or Allowance()
+        """As told in the answer's headers."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        rest = (self.charge, self.was_sent, self.retry_after, self.status, self.request_id)
+        return (
+            _rebuild,
+            (self.kind, self.error, (*rest, self.allowance)),
+            {"causes": causes_of(self)},
+        )
+
+    def __setstate__(self, state: dict[str, Any] | None) -> None:
+        link(self, (state or {}).get("causes", ()))
+
+
+def _rebuild(
+    kind: Kind,
+    error: TvdbError,
+    rest: tuple[Charge, bool, float | None, int | None, str | None, Allowance],
+) -> CallFailed:
+    charge, was_sent, retry_after, status, request_id, allowance = rest
+    return CallFailed(
+        kind,
+        error,
+        charge=charge,
+        was_sent=was_sent,
+        retry_after=retry_after,
+        status=status,
+        request_id=request_id,
+        allowance=allowance,
+    )

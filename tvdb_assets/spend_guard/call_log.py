@@ -1,0 +1,243 @@
+"""What happens to a run's calls: noted, logged, traced and counted at one place.
+
+What belongs here: the kinds of happenings, their rows, and what logs, spans and metrics say of
+them and of each attempt. What does not: the row of a paid attempt, which is the ledger's, or
+telling the story (`reporting.run_history`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from time import perf_counter
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import psycopg
+
+from tvdb_assets.correlation import request_id as whole_id
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.spend_guard.call_failures import CallFailed, Charge
+from tvdb_assets.spend_guard.ledger import Hold
+from tvdb_assets.spend_guard.paid_call import Answer, PaidCall, Question
+from tvdb_assets.telemetry import CALL_ENDED, HAPPENED, JOURNAL_LOST, REQUEST_ENDED, tell
+from tvdb_assets.tracing import Operation, Trace, Value
+
+ClockOf: TypeAlias = Callable[[psycopg.Connection[Any]], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An attempt of a paid call that is out."""
+
+    call: PaidCall
+    hold: Hold
+    attempt: int
+    began: float
+    """By `perf_counter`."""
+
+
+class Happening(StrEnum):
+    """What can happen."""
+
+    REQUEST = "request"
+    """A request that costs nothing was answered, or was not: a poll, a probe."""
+    WAITED = "rate_waited"
+    """A request stood in line for the service's own limit."""
+    HALTED = "halted"
+    """A limit of our own stood in the way; noted once a run for each service and code."""
+    BATCH_HALVED = "batch_halved"
+    """What was refused, or too dear, as a whole is tried in two parts."""
+    JOB_RESUMED = "job_resumed"
+    """A job that was submitted before is awaited, and not submitted again."""
+    BREAKER_OPENED = "breaker_opened"
+    BREAKER_PROBED = "breaker_probed"
+    BREAKER_CLOSED = "breaker_closed"
+    SERVICE_REFUSED = "service_refused"
+    """Key, quota or model: nobody asks again for a while."""
+
+
+class Journal:
+    """Adds to the happenings of one run."""
+
+    def __init__(self, database: Database, run_id: str, clock: ClockOf, trace: Trace) -> None:
+        """Nothing is opened yet; ``clock`` is the ledger's, so that both can be put in order."""
+        self._database = database
+        self._clock = clock
+        self._trace = trace
+        self._told: set[tuple[str, str]] = set()
+        self.run_id = run_id
+
+    async def note(
+        self,
+        kind: Happening,
+        service: str,
+        message: str,
+        *,
+        document: str | None = None,
+        part: UUID | None = None,
+        request_id: str | None = None,
+        code: str | None = None,
+        status: int | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Add a row. A note that can't be written stops nothing: what is paid is on the ledger.
+
+        Args:
+            kind: what happened.
+            service: with which.
+            message: for people, in words of our own.
+            document: whose request it was.
+            part: of the request's id.
+            request_id: the service's own name for the request.
+            code: of the error, if it was one.
+            status: of HTTP, if there was an answer.
+            seconds: how long it took.
+        """
+        if kind is Happening.HALTED:
+            if (service, code or "") in self._told:
+                return
+            self._told.add((service, code or ""))
+        if kind is not Happening.REQUEST:
+            told = {"service": service, "document": document, "code": code, "seconds": seconds}
+            tell(HAPPENED[kind.value], message, told, run_id=self.run_id)
+        row: tuple[object, ...] = (self.run_id, service, kind.value, document, part, request_id)
+        await asyncio.to_thread(self._add, (*row, code, status, seconds, message))
+
+    def _add(self, row: tuple[object, ...]) -> None:
+        try:
+            with self._database.transaction() as tx:
+                tx.execute(
+                    "INSERT INTO tvdb.service_events (happened_at, run_id, service, kind, document,"
+                    " part, request_id, code, http_status, seconds, message)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    (self._clock(tx), *row),
+                )
+        except psycopg.Error as error:
+            message = "An event was not stored."
+            tell(JOURNAL_LOST, message, {"code": error.sqlstate}, run_id=self.run_id)
+
+    def answered(self, sent: Sent, answer: Answer[Any]) -> None:
+        """A paid attempt was answered; its result is stored next."""
+        call, quantity = sent.call, answer.quantity
+        # What a job costs is known when it is done.
+        cost = None if answer.job_id else call.price.of(quantity or call.quantity)
+        self._attempted(sent, "answered", cost, quantity, 200, answer.request_id, error=None)
+
+    def failed(self, sent: Sent, failure: CallFailed) -> None:
+        """A paid attempt failed."""
+        cost = sent.hold.amount if failure.charge is Charge.BOUND else Decimal(0)
+        code = failure.error.code
+        self._attempted(sent, code, cost, None, failure.status, failure.request_id, error=code)
+
+    def lost(self, sent: Sent) -> None:
+        """Nobody waits for a paid attempt's answer any more."""
+        self._attempted(sent, "lost", sent.hold.amount, None, None, None, error="lost")
+
+    def job_done(self, service: str, model: str, cost: Decimal) -> None:
+        """A job has ended, and what it cost is known, or assumed."""
+        self._trace.count("tvdb.cost", float(cost), "USD", {"service": service, "model": model})
+
+    async def asked(
+        self, question: Question, part: UUID, began: float, end: Answer[Any] | CallFailed
+    ) -> None:
+        """A request that costs nothing was answered, or failed."""
+        failure = end if isinstance(end, CallFailed) else None
+        code = failure.error.code if failure is not None else None
+        status = failure.status if failure is not None else 200
+        seconds = perf_counter() - began
+        message = f"{question.operation}: {code or 'answered'}."
+        facts: dict[str, Value | None] = {
+            "client_request_id": whole_id(self.run_id, part),
+            "request_id": end.request_id,
+            "status": status,
+        }
+        document = question.document
+        about = {"service": question.service, "document": document, "code": code}
+        tell(REQUEST_ENDED, message, {**about, "seconds": seconds, **facts}, run_id=self.run_id)
+        self._trace.call(
+            Operation(f"{question.operation} {question.service}"),
+            stage=question.stage,
+            documents=[document] if document else [],
+            seconds=seconds,
+            error=code,
+            more={"tvdb.service": question.service, **_as_attributes(facts)},
+        )
+        await self.note(
+            Happening.REQUEST,
+            question.service,
+            message,
+            document=document,
+            part=part,
+            request_id=end.request_id,
+            code=code,
+            status=status,
+            seconds=seconds,
+        )
+
+    def _attempted(
+        self,
+        sent: Sent,
+        outcome: str,
+        cost: Decimal | None,
+        quantity: int | None,
+        status: int | None,
+        request_id: str | None,
+        *,
+        error: str | None,
+    ) -> None:
+        call, seconds = sent.call, perf_counter() - sent.began
+        facts: dict[str, Value | None] = {
+            "client_request_id": whole_id(self.run_id, sent.hold.entry_id),
+            "request_id": request_id,
+            "status": status,
+            "attempt": sent.attempt,
+            "cost_usd": float(cost) if cost is not None else None,
+            "units": quantity,
+        }
+        about = {
+            "service": call.service,
+            "document": call.documents[0] if len(call.documents) == 1 else None,
+            "code": outcome,
+            "seconds": seconds,
+            "inputs": call.inputs,
+        }
+        message = f"{call.operation} with {call.model}: {outcome}."
+        tell(CALL_ENDED, message, {**about, **facts}, run_id=self.run_id)
+        if not self._trace.is_on:
+            return
+        operation = call.traced_as or Operation(f"{call.operation} {call.model}")
+        is_tokens = call.price.unit == "token"
+        more: dict[str, Value | None] = {
+            "tvdb.service": call.service,
+            "tvdb.inputs": call.inputs,
+            "tvdb.documents": len(call.documents),
+            "gen_ai.usage.input_tokens": quantity if is_tokens else None,
+            "http.request.resend_count": sent.attempt - 1 or None,
+        }
+        self._trace.call(
+            operation,
+            stage=call.stage,
+            documents=call.documents,
+            seconds=seconds,
+            error=error,
+            more=more | _as_attributes(facts),
+        )
+        told = {**operation.attributes, "error.type": error}
+        self._trace.measure("gen_ai.client.operation.duration", seconds, "s", told)
+        if is_tokens and quantity:
+            told = {**operation.attributes, "gen_ai.token.type": "input"}
+            self._trace.measure("gen_ai.client.token.usage", quantity, "{token}", told)
+        labels = {"service": call.service, "model": call.model}
+        self._trace.count("tvdb.requests", 1, "{request}", {**labels, "outcome": outcome})
+        if cost:
+            self._trace.count("tvdb.cost", float(cost), "USD", labels)
+
+
+def _as_attributes(facts: dict[str, Value | None]) -> dict[str, Value | None]:
+    named = {"status": "http.response.status_code"}
+    return {named.get(name, f"tvdb.{name}"): value for name, value in facts.items()}

@@ -1,0 +1,333 @@
+"""The walk of a paid call: reservation, rate limit, breaker, client, settlement, retry.
+
+What belongs here: the order of these, and what follows from each outcome. What does not: who
+is called and what is sent (`services`); each step's own rules (`ledger`, `limiter`, `breaker`).
+
+Every attempt is reserved, sent and settled by itself, so that a retry can't overspend and
+each is a row of the ledger. What the service answers is stored in the same transaction that
+posts its cost, before anything else happens to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from time import perf_counter
+from typing import TypeVar
+from uuid import UUID
+
+import psycopg
+import stamina
+
+from tvdb_assets.correlation import new_part, request_id
+from tvdb_assets.errors import HaltedError, StorageError, TvdbError
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.spend_guard.admission import Door
+from tvdb_assets.spend_guard.call_failures import CallFailed, Charge
+from tvdb_assets.spend_guard.call_log import Happening, Journal, Sent
+from tvdb_assets.spend_guard.ledger import Attempt, Hold, Ledger
+from tvdb_assets.spend_guard.paid_call import (
+    POINTS,
+    Answer,
+    Observer,
+    PaidCall,
+    Question,
+    Transaction,
+)
+from tvdb_assets.spend_guard.rate_limiter import Allowance
+from tvdb_assets.spend_guard.retry_policy import Tries
+from tvdb_assets.spend_guard.service_state import abandoned, answered, failed
+from tvdb_assets.spend_guard.service_state_store import ServiceStates
+from tvdb_assets.tracing import Trace, trace_of
+
+T = TypeVar("T")
+
+_FIRST_WAIT_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 20.0
+
+
+class Guard:
+    """Makes paid calls that fit budget, rate and breaker; one for each run.
+
+    Raises:
+        BudgetError, RateError, BreakerError: nothing was sent; it may be later.
+        RefusedError: key, quota or model; one request was sent, or none.
+        UnavailableError: no usable answer after all attempts.
+        DocumentError: the input itself was refused.
+        StorageError: ledger out of reach, so nothing is paid.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        states: ServiceStates,
+        *,
+        run_id: str,
+        attempts: int = 6,
+        patience_seconds: float = 120.0,
+        request_seconds: float = 60.0,
+        observer: Observer | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            database: where results and postings are committed.
+            ledger: of the same database.
+            states: of the same database.
+            run_id: on every entry.
+            attempts: of one call, the first included.
+            patience_seconds: the longest single wait for a limit, a breaker or a service.
+            request_seconds: the client's own time limit for one request.
+            observer: told of each point reached.
+            trace: of the run; None asks for it.
+        """
+        self.ledger = ledger
+        self.states = states
+        self.run_id = run_id
+        self._database = database
+        self._attempts = attempts
+        self._patience = patience_seconds
+        self._lease = timedelta(seconds=2 * request_seconds + patience_seconds + 60)
+        self._observer = observer
+        self.journal = Journal(database, run_id, ledger.now, trace or trace_of(run_id))
+        self._door = Door(states, self.journal, patience_seconds)
+
+    async def call(
+        self,
+        call: PaidCall,
+        send: Callable[[str], Awaitable[Answer[T]]],
+        keep: Callable[[Transaction, Hold, T], None],
+        *,
+        waits_for_breaker: bool = True,
+    ) -> T:
+        """Pay for one request, once.
+
+        Args:
+            call: what is paid for.
+            send: makes one request; is given the id that goes into ``X-Client-Request-Id``,
+                and raises `CallFailed`.
+            keep: stores the answer; runs in a thread, in the transaction that posts the cost.
+            waits_for_breaker: False halts at once where the breaker is open.
+
+        Returns:
+            What ``send`` made of the answer, once it is stored.
+        """
+        call_id = new_part()
+        tries = Tries(self._patience, waits_for_breaker)
+        async for attempt in self._retrying(tries):
+            with attempt:
+                if attempt.num > 1:
+                    self._reached("before_retry", call)
+                try:
+                    return await self._attempt(call, call_id, attempt.num, send, keep)
+                except CallFailed as failure:
+                    if tries.wait_after(failure) is False or attempt.num == self._attempts:
+                        await self._note_end(call.service, failure.error)
+                        raise failure.error from failure
+                    raise
+                except TvdbError as error:
+                    await self._note_end(call.service, error)
+                    raise
+                except psycopg.Error as error:
+                    raise _ledger_lost() from error
+        raise AssertionError("unreachable")
+
+    async def ask(
+        self,
+        question: Question,
+        send: Callable[[str], Awaitable[Answer[T]]],
+        *,
+        waits_for_breaker: bool = True,
+    ) -> T:
+        """Make a request that costs nothing, within the same limits: a poll, a probe.
+
+        Raises:
+            As `call`, but for the budget.
+        """
+        tries = Tries(self._patience, waits_for_breaker)
+        async for attempt in self._retrying(tries):
+            with attempt:
+                try:
+                    return await self._ask(question, send)
+                except CallFailed as failure:
+                    if tries.wait_after(failure) is False or attempt.num == self._attempts:
+                        await self._note_end(question.service, failure.error)
+                        raise failure.error from failure
+                    raise
+                except TvdbError as error:
+                    await self._note_end(question.service, error)
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _ask(self, question: Question, send: Callable[[str], Awaitable[Answer[T]]]) -> T:
+        part = new_part()
+        caller = str(part)
+        await self._door.admit(question.service, question.account, 0, caller)
+        began = perf_counter()
+
+        try:
+            answer = await send(request_id(self.run_id, part))
+        except CallFailed as failure:
+            await self.journal.asked(question, part, began, failure)
+            await self._door.record(question.service, caller, failed(question.account, failure))
+            raise
+        await self.journal.asked(question, part, began, answer)
+        await self._door.record(question.service, caller, answered(Allowance()))
+        return answer.value
+
+    def _retrying(self, tries: Tries) -> AsyncIterable[stamina.Attempt]:
+        return stamina.retry_context(
+            on=tries.wait_after,
+            attempts=self._attempts,
+            timeout=None,
+            wait_initial=_FIRST_WAIT_SECONDS,
+            wait_max=_LONGEST_WAIT_SECONDS,
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A transaction of the database that the ledger is in."""
+        with self._database.transaction() as tx:
+            yield tx
+
+    async def _attempt(
+        self,
+        call: PaidCall,
+        call_id: UUID,
+        number: int,
+        send: Callable[[str], Awaitable[Answer[T]]],
+        keep: Callable[[Transaction, Hold, T], None],
+    ) -> T:
+        self._reached("before_reservation", call)
+        hold = await asyncio.to_thread(
+            self.ledger.reserve, self._reservation(call, call_id, number)
+        )
+        self._reached("reserved", call, hold)
+        try:
+            tokens = call.quantity if call.price.unit == "token" else 0
+            await self._door.admit(call.service, call.account, tokens, str(hold.entry_id))
+            self._reached("admitted", call, hold)
+        except BaseException as error:
+            cause = error.error if isinstance(error, CallFailed) else error
+            code = cause.code if isinstance(cause, TvdbError) else "cancelled"
+            await asyncio.to_thread(self.ledger.void, hold, outcome=code, was_sent=False)
+            raise
+        self._reached("before_send", call, hold)
+        sent = Sent(call, hold, number, perf_counter())
+        try:
+            answer = await send(request_id(self.run_id, hold.entry_id))
+        except CallFailed as failure:
+            self._reached("failed", call, hold)
+            self.journal.failed(sent, failure)
+            await self._settle_failure(call, hold, failure)
+            raise
+        except BaseException:
+            # Cancelled, or a bug, while the request was out: it may have been billed.
+            self.journal.lost(sent)
+            await asyncio.to_thread(self._post_loss, hold, "lost", None, None)
+            await self._door.record(call.service, str(hold.entry_id), abandoned)
+            raise
+        self._reached("answered", call, hold)
+        self.journal.answered(sent, answer)
+        await asyncio.to_thread(self._keep, call, hold, answer, keep)
+        self._reached("committed", call, hold)
+        await self._door.record(
+            call.service,
+            str(hold.entry_id),
+            answered(answer.allowance, call.account, (answer.quantity or 0) / call.counted),
+        )
+        self._reached("recorded", call, hold)
+        return answer.value
+
+    def _reservation(self, call: PaidCall, call_id: UUID, number: int) -> Attempt:
+        purpose = "retry" if number > 1 else "split" if call.is_split else "first"
+        return Attempt(
+            entry_id=new_part(),
+            call_id=call_id,
+            number=number,
+            run_id=self.run_id,
+            service=call.service,
+            operation=call.operation,
+            model=call.model,
+            purpose=purpose,
+            documents=call.documents,
+            quantities=call.quantities,
+            inputs=call.inputs,
+            quantity=call.quantity,
+            price=call.price,
+            lease=self._lease,
+        )
+
+    def _keep(
+        self,
+        call: PaidCall,
+        hold: Hold,
+        answer: Answer[T],
+        keep: Callable[[Transaction, Hold, T], None],
+    ) -> None:
+        with self._database.transaction() as tx:
+            keep(tx, hold, answer.value)
+            self._reached("before_commit", call, hold)
+            if answer.job_id is None:
+                self.ledger.post(
+                    tx, hold, quantity=answer.quantity, status=200, request_id=answer.request_id
+                )
+            else:
+                self.ledger.extend(tx, hold, answer.job_id, answer.request_id)
+
+    async def _settle_failure(self, call: PaidCall, hold: Hold, failure: CallFailed) -> None:
+        code, status, name = failure.error.code, failure.status, failure.request_id
+        if failure.charge is Charge.BOUND:
+            self._reached("before_loss", call, hold)
+            outcome = code if status == 200 else "lost"
+            await asyncio.to_thread(self._post_loss, hold, outcome, status, name)
+            self._reached("loss_posted", call, hold)
+        else:
+            self._reached("before_void", call, hold)
+            await asyncio.to_thread(
+                self.ledger.void,
+                hold,
+                outcome=code,
+                status=status,
+                request_id=name,
+                was_sent=failure.was_sent,
+            )
+            self._reached("voided", call, hold)
+        await self._door.record(call.service, str(hold.entry_id), failed(call.account, failure))
+
+    def _post_loss(self, hold: Hold, outcome: str, status: int | None, name: str | None) -> None:
+        with self._database.transaction() as tx:
+            self.ledger.post(tx, hold, outcome=outcome, status=status, request_id=name)
+
+    async def _note_end(self, service: str, error: TvdbError) -> None:
+        error.run_id = self.run_id
+        if isinstance(error, HaltedError):
+            message = f"{error.message} {error.remedy}"
+            await self.journal.note(Happening.HALTED, service, message, code=error.code)
+
+    def _reached(self, point: str, call: PaidCall, hold: Hold | None = None) -> None:
+        if self._observer is not None:
+            self._observer.reached(point, call, hold)
+
+
+def _ledger_lost() -> StorageError:
+    return StorageError(
+        "ledger_unreachable",
+        "The cost ledger was lost during a paid call, so nothing more may be paid.",
+        remedy="Check the database and run it again; what the call may have cost stays held.",
+    )
+
+
+__all__: Sequence[str] = [
+    "POINTS",
+    "Answer",
+    "Guard",
+    "Observer",
+    "PaidCall",
+    "Question",
+    "Transaction",
+]

@@ -1,0 +1,205 @@
+"""What a failed HTTP request to a paid service means: statuses, codes, and Retry-After.
+
+What belongs here: what all paid services have in common, mapped from status and error code.
+What does not: what only one of them says (its own client), or what follows (`guard`).
+
+Nothing that a service wrote goes into a message of ours: it may quote the document or the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from math import isfinite
+
+import httpx2
+
+from tvdb_assets.errors import RateError, RefusedError, TvdbError, UnavailableError
+from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, Kind
+
+QUOTA_CODES = frozenset(
+    {
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "credits_exhausted",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "spend_limit_reached",
+        "spend_limit_exceeded",
+        "project_spend_limit_reached",
+        "organization_spend_limit_reached",
+        "access_terminated",
+        "account_deactivated",
+    }
+)
+"""The code decides, not the status: they come as 400, 402, 403 or 429, and no retry helps."""
+_KEY_CODES = frozenset({"invalid_api_key", "invalid_organization", "ip_not_authorized"})
+_MODEL_CODES = frozenset({"model_not_found", "invalid_model"})
+_PASSING = frozenset({408, 409, 425})
+"""Besides all of 500 and above: the same request may be answered later."""
+_GATEWAY = frozenset({408, 502, 504, 520, 522, 524})
+"""Said by what stands before the service, which may have done and billed the work meanwhile."""
+_UNSENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+)
+_LONGEST_WAIT_SECONDS = 3_600.0
+"""A service that asks for more is asked again after it: no header can stop one for ever."""
+
+
+def service_failure(
+    service: str, status: int, code: str, headers: Mapping[str, str], now: datetime | None = None
+) -> CallFailed | None:
+    """What a status and an error code say of the service as a whole.
+
+    Args:
+        service: its name for people.
+        status: of HTTP.
+        code: of the service's error body; empty where there was none.
+        headers: of the answer.
+        now: to compare a Retry-After date with.
+
+    Returns:
+        The failure, or None where it is about this one request.
+    """
+    request_id = headers.get("x-request-id")
+    error: TvdbError
+    if code in QUOTA_CODES or "spend_limit" in code or status == 402:
+        error = RefusedError(
+            "quota_exhausted",
+            f"{service} says that this account's credit or spending limit is used up.",
+            remedy=f"Add credit or raise the limit in the account of {service}, then run "
+            "tvdb resume.",
+        )
+        kind = Kind.REFUSED
+    elif status == 401 or code in _KEY_CODES:
+        error = RefusedError(
+            "key_refused",
+            f"{service} does not accept the API key.",
+            remedy="Set a valid key for it in the environment or in .env, and run it again.",
+        )
+        kind = Kind.REFUSED
+    elif status == 403:
+        error = RefusedError(
+            "permission_refused",
+            f"{service} does not let this API key do that.",
+            remedy=f"Check the key's permissions, project and region in the account of {service}, "
+            "then run tvdb resume.",
+        )
+        kind = Kind.REFUSED
+    elif status == 404 or 300 <= status < 400 or code in _MODEL_CODES:
+        error = RefusedError(
+            "model_not_found",
+            f"{service} knows no such model or address.",
+            remedy="Check the model's name and the base URL in the settings.",
+        )
+        kind = Kind.REFUSED
+    elif status == 429:
+        error = RateError(
+            "rate_limited",
+            f"{service} kept saying that there were too many requests.",
+            remedy="It goes on by itself with the next ingest; lower TVDB_PAID_CONCURRENCY "
+            "if it happens often.",
+        )
+        kind = Kind.THROTTLED
+    elif status in _PASSING or status >= 500:
+        error = unavailable(service, f"it answered with status {status}")
+        kind = Kind.UNAVAILABLE
+    else:
+        return None
+    waits = kind in (Kind.THROTTLED, Kind.UNAVAILABLE)
+    return CallFailed(
+        kind,
+        error,
+        charge=Charge.BOUND if status in _GATEWAY else Charge.NONE,
+        retry_after=retry_after(headers, now) if waits else None,
+        status=status,
+        request_id=request_id,
+    )
+
+
+def connection_failure(service: str, cause: BaseException | None) -> CallFailed:
+    """No answer: never sent, so surely free; or sent, so perhaps billed."""
+    was_sent = not isinstance(cause, _UNSENT)
+    if isinstance(cause, httpx2.TimeoutException):
+        what = "it did not answer in time"
+    elif was_sent:
+        what = "the connection broke before its answer was there"
+    else:
+        what = "no connection could be made"
+    return CallFailed(
+        Kind.UNAVAILABLE,
+        unavailable(service, what),
+        charge=Charge.BOUND if was_sent else Charge.NONE,
+        was_sent=was_sent,
+    )
+
+
+def bad_answer(service: str, what: str, status: int, request_id: str | None) -> CallFailed:
+    """It answered, and perhaps billed, but the answer can't be used."""
+    return CallFailed(
+        Kind.UNAVAILABLE,
+        UnavailableError(
+            "bad_answer",
+            f"{service} gave an answer that can't be used: {what}. Nothing of it was stored.",
+            remedy="Run it again; if it stays, check the base URL and what stands behind it.",
+        ),
+        charge=Charge.BOUND,
+        status=status,
+        request_id=request_id,
+    )
+
+
+def unavailable(service: str, what: str) -> UnavailableError:
+    """The error of a service that gave no answer."""
+    return UnavailableError(
+        "service_unavailable",
+        f"{service} is not available: {what}.",
+        remedy="Run it again later; what was paid for is stored.",
+    )
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Seconds to wait, from ``retry-after-ms``, or ``retry-after`` as seconds or a date."""
+    seconds = _retry_after(headers, now)
+    return None if seconds is None else min(seconds, _LONGEST_WAIT_SECONDS)
+
+
+def _retry_after(headers: Mapping[str, str], now: datetime | None) -> float | None:
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1_000
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    if seconds is not None:
+        return seconds
+    date = _date(value)
+    if date is None:
+        return None
+    # By the service's own clock, where it tells the time: ours may be wrong.
+    now = now or _date(headers.get("date")) or datetime.now(UTC)
+    return max(0.0, (date - now).total_seconds())
+
+
+def _date(value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        date = parsedate_to_datetime(value)
+        return date.astimezone(UTC) if date.tzinfo is not None else date.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        number = float(value) if value is not None else None
+    except ValueError:
+        return None
+    # NaN and infinity are no number of seconds, and a negative one asks for no wait.
+    return max(0.0, number) if number is not None and isfinite(number) else None

@@ -1,0 +1,103 @@
+"""What is paid for, asked and answered: the values that pass the guard.
+
+What belongs here: values, and the points that a call reaches. What does not: the walk of a
+call (`calls`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+import psycopg
+
+from tvdb_assets.spend_guard.ledger import Hold
+from tvdb_assets.spend_guard.prices import Price
+from tvdb_assets.spend_guard.rate_limiter import Allowance
+from tvdb_assets.tracing import Operation
+
+Transaction: TypeAlias = psycopg.Connection[Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PaidCall:
+    """What is to be paid for."""
+
+    service: str
+    operation: str
+    model: str
+    account: str
+    """Fingerprint of key, server and model: what a refusal of the account is remembered by."""
+    price: Price
+    quantity: int
+    """Units at most: the upper bound that is reserved."""
+    inputs: int
+    documents: Sequence[str]
+    quantities: Sequence[int]
+    """Units of each document, in the order of ``documents``."""
+    is_split: bool = False
+    """A part of a batch that was refused as a whole."""
+    stage: str = ""
+    """Of the documents' walk."""
+    traced_as: Operation | None = None
+    """In a trace; None names it by operation and model."""
+
+    @property
+    def counted(self) -> int:
+        """Units as they were counted here; at least 1."""
+        return max(1, sum(self.quantities))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for nothing."""
+
+    service: str
+    operation: str
+    """``poll``, ``probe``."""
+    account: str
+    document: str | None = None
+    stage: str = ""
+    """Of the document's walk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What a client made of a service's answer."""
+
+    value: T
+    quantity: int | None = None
+    """Units that the service billed; None posts the bound."""
+    request_id: str | None = None
+    allowance: Allowance = field(default_factory=Allowance)
+    """As told in the answer's headers."""
+    job_id: str | None = None
+    """Of work that goes on, and is billed when it is done: the hold stays pending."""
+
+
+class Observer(Protocol):
+    """Told of each point that a paid call reaches; for traces, and for tests that kill there."""
+
+    def reached(self, point: str, call: PaidCall, hold: Hold | None) -> None:
+        """``point`` is one of `POINTS`."""
+        ...
+
+
+POINTS = (
+    "before_reservation",
+    "reserved",
+    "admitted",
+    "before_send",
+    "answered",
+    "before_commit",
+    "committed",
+    "recorded",
+    "failed",
+    "before_void",
+    "voided",
+    "before_loss",
+    "loss_posted",
+    "before_retry",
+)

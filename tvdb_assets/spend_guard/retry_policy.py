@@ -1,0 +1,58 @@
+"""Whether a failed attempt is followed by another, and when: the only owner of that decision.
+
+What belongs here: what follows from each kind of failure. What does not: making the attempts
+(`calls`), or what a service's answer means (`services`).
+"""
+
+from __future__ import annotations
+
+from tvdb_assets.errors import BreakerError, causes_of
+from tvdb_assets.spend_guard import circuit_breaker
+from tvdb_assets.spend_guard.call_failures import CallFailed, Kind
+
+
+class BreakerOpen(CallFailed):
+    """Nothing was sent; asked again when the breaker lets a probe through."""
+
+    def __init__(self, service: str, seconds: float) -> None:
+        error = BreakerError(
+            "breaker_open",
+            f"{service} failed {circuit_breaker.FAILURES} times in a row and is left alone for another "
+            f"{seconds:.0f} seconds.",
+            remedy="It goes on by itself with the next ingest; nothing was sent.",
+        )
+        super().__init__(Kind.THROTTLED, error, was_sent=False, retry_after=seconds)
+        self.service = service
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return BreakerOpen, (self.service, self.seconds), {"causes": causes_of(self)}
+
+
+class Tries:
+    """Whether and when a failed attempt of one call is followed by another: the only owner."""
+
+    def __init__(self, patience: float, waits_for_breaker: bool) -> None:
+        self._patience = patience
+        self._waits_for_breaker = waits_for_breaker
+        self._unknown = 0
+        self._last: tuple[BaseException, bool | float] | None = None
+
+    def wait_after(self, error: Exception) -> bool | float:
+        """False to give up, True for a wait of growing length, or seconds."""
+        if self._last is None or self._last[0] is not error:
+            self._last = error, self._decide(error)
+        return self._last[1]
+
+    def _decide(self, error: Exception) -> bool | float:
+        if isinstance(error, BreakerOpen) and not self._waits_for_breaker:
+            return False
+        if not isinstance(error, CallFailed) or error.kind in (Kind.CONTENT, Kind.REFUSED):
+            return False
+        if error.kind is Kind.UNKNOWN:
+            self._unknown += 1
+            if self._unknown > 1:
+                return False
+        if error.retry_after is None:
+            return True
+        return error.retry_after if error.retry_after <= self._patience else False

@@ -1,0 +1,185 @@
+"""What is known of a paid service, and what each outcome of a call changes in it: pure.
+
+What belongs here: the state, composed of breaker, limiter and refusal, and its transitions.
+What does not: where it is kept so that all processes share it (`states`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from tvdb_assets.errors import RateError, RefusedError
+from tvdb_assets.spend_guard import circuit_breaker, rate_limiter
+from tvdb_assets.spend_guard.call_failures import CallFailed, Kind
+from tvdb_assets.spend_guard.circuit_breaker import Breaker
+from tvdb_assets.spend_guard.rate_limiter import Allowance, Limiter
+
+REFUSED_SECONDS = 900.0
+"""How long a service that refused key, quota or model is left alone, with the same account."""
+TOO_LARGE = "request_exceeds_rate"
+"""The code of a request that no wait would let through; parts of it may pass."""
+_REFUSAL_PROBE_SECONDS = 120.0
+_FARTHEST_SECONDS = 3_700.0
+"""No wish of a service, opening or lease reaches farther ahead: an hour is the longest."""
+_HIGHEST_RATIO = 4.0
+"""No tokenizer differs more; a bill beyond it is an error of the service, no rule."""
+_RESTED_SECONDS = 5.0
+"""A success is noted no more often than this, so that a healthy service costs no writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The service answers nobody with this account until someone acts."""
+
+    code: str
+    message: str
+    remedy: str
+    account: str
+    """Fingerprint of key, server and model: another account is not refused."""
+    until: float
+    """Then one caller may ask again."""
+    probe: str = ""
+    """Who asks again right now; the others wait for what it finds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """One paid service as all processes see it; times are seconds since the epoch."""
+
+    breaker: Breaker = field(default_factory=Breaker)
+    limiter: Limiter = field(default_factory=Limiter)
+    refusal: Refusal | None = None
+    answered_at: float = 0.0
+    failed_at: float = 0.0
+    failed_code: str = ""
+    failed_message: str = ""
+    ratios: dict[str, float] = field(default_factory=dict)
+    """By account: units that it billed for one that was counted here, at most. Above 1 for a
+    server with another tokenizer, whose bounds must then be higher."""
+
+    def ratio(self, account: str) -> float:
+        """By which a count made here becomes an upper bound; at least 1."""
+        return max(1.0, self.ratios.get(account, 1.0))
+
+
+Change: TypeAlias = Callable[[ServiceState, float, str], ServiceState]
+"""Of a service's state, the time in seconds since the epoch, and the caller's name."""
+
+
+def take_place(
+    service: str, account: str, tokens: int, patience: float, caller: str
+) -> Callable[[ServiceState, float], tuple[ServiceState, float | None]]:
+    """Returns the seconds to wait; None where another asks a service that refused: try again."""
+
+    def transition(state: ServiceState, now: float) -> tuple[ServiceState, float | None]:
+        refusal = state.refusal
+        if refusal is not None and refusal.account == account:
+            if now < refusal.until:
+                if refusal.probe:
+                    return state, None
+                raise RefusedError(refusal.code, refusal.message, remedy=refusal.remedy)
+            later = replace(refusal, until=now + _REFUSAL_PROBE_SECONDS, probe=caller)
+            state = replace(state, refusal=later)
+        most = state.limiter.limits.tokens_per_minute
+        if most and tokens > most:
+            raise RateError(
+                TOO_LARGE,
+                f"A request of {tokens} tokens is more than {service} takes in a minute, {most:g}.",
+                remedy="Lower TVDB_CHUNK_TOKENS, or have the rate limit of the account raised.",
+            )
+        changed, wait, is_taken = rate_limiter.admit(state.limiter, now, tokens, patience)
+        if not is_taken:
+            raise RateError(
+                "rate_limited",
+                f"{service} takes no request for another {wait:.0f} seconds.",
+                remedy="It goes on by itself with the next ingest; nothing was sent.",
+            )
+        return replace(state, limiter=changed), wait
+
+    return transition
+
+
+def pass_breaker(caller: str) -> Callable[[ServiceState, float], tuple[ServiceState, float]]:
+    def transition(state: ServiceState, now: float) -> tuple[ServiceState, float]:
+        changed, wait = circuit_breaker.admit(state.breaker, now, caller)
+        if wait:
+            state = _unprobed(state, now, caller)
+        return replace(state, breaker=changed), wait
+
+    return transition
+
+
+def answered(told: Allowance, account: str = "", ratio: float = 1.0) -> Change:
+    def change(state: ServiceState, now: float, caller: str) -> ServiceState:
+        if ratio > state.ratio(account):
+            state = replace(state, ratios={**state.ratios, account: min(ratio, _HIGHEST_RATIO)})
+        is_news = now - state.answered_at > _RESTED_SECONDS or state.refusal is not None
+        return replace(
+            state,
+            breaker=circuit_breaker.answered(state.breaker, caller),
+            limiter=rate_limiter.learned(state.limiter, now, told),
+            refusal=None,
+            answered_at=now if is_news else state.answered_at,
+        )
+
+    return change
+
+
+def abandoned(state: ServiceState, now: float, caller: str) -> ServiceState:
+    state = _unprobed(state, now, caller)
+    return replace(state, breaker=circuit_breaker.released(state.breaker, caller))
+
+
+def _unprobed(state: ServiceState, now: float, caller: str) -> ServiceState:
+    """Whoever asked a service that had refused did not find out: let another ask."""
+    refusal = state.refusal
+    if refusal is None or refusal.probe != caller:
+        return state
+    return replace(state, refusal=replace(refusal, until=now, probe=""))
+
+
+def failed(account: str, failure: CallFailed) -> Change:
+    error = failure.error
+
+    def change(state: ServiceState, now: float, caller: str) -> ServiceState:
+        state = _unprobed(state, now, caller)
+        if failure.kind is Kind.CONTENT or failure.kind is Kind.UNKNOWN:
+            return replace(state, breaker=circuit_breaker.answered(state.breaker, caller))
+        state = replace(state, failed_at=now, failed_code=error.code, failed_message=error.message)
+        if failure.kind is Kind.UNAVAILABLE:
+            state = replace(state, breaker=circuit_breaker.failed(state.breaker, now, caller))
+        else:
+            state = replace(state, breaker=circuit_breaker.released(state.breaker, caller))
+        if failure.kind is Kind.REFUSED:
+            until = now + REFUSED_SECONDS
+            refusal = Refusal(error.code, error.message, error.remedy, account, until)
+            state = replace(state, refusal=refusal)
+        known = rate_limiter.learned(state.limiter, now, failure.allowance)
+        if failure.retry_after is not None:
+            known = rate_limiter.blocked(known, now, failure.retry_after)
+        return replace(state, limiter=known)
+
+    return change
+
+
+def forgiven(state: ServiceState, now: float) -> tuple[ServiceState, None]:
+    """Somebody acted: what the service refused, or how often it failed, counts no more."""
+    return replace(state, refusal=None, breaker=Breaker()), None
+
+
+def on_this_clock(state: ServiceState, now: float) -> ServiceState:
+    """The state, less what lies so far ahead that the clock must have been set back since.
+
+    Else a service would be left alone for as long as the clock was ahead.
+    """
+    line, circuit = state.limiter, state.breaker
+    ahead = now + _FARTHEST_SECONDS
+    if max(line.last, line.requests_due, line.tokens_due, line.blocked_until) > ahead:
+        state = replace(state, limiter=Limiter(limits=line.limits))
+    if max(circuit.open_until, circuit.probe_until) > ahead:
+        state = replace(state, breaker=replace(circuit, open_until=now, probe="", probe_until=0.0))
+    if state.refusal is not None and state.refusal.until > ahead:
+        state = replace(state, refusal=replace(state.refusal, until=now))
+    return state

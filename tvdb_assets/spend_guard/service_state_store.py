@@ -1,0 +1,93 @@
+"""What is known of each paid service, shared by all processes: one row a service.
+
+What belongs here: reading and changing that row under its lock. What does not: the
+transitions (`service_state`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from tvdb_assets.errors import StorageError
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.spend_guard.circuit_breaker import Breaker
+from tvdb_assets.spend_guard.rate_limiter import Limiter, RateLimits
+from tvdb_assets.spend_guard.service_state import Refusal, ServiceState, on_this_clock
+
+_T = TypeVar("_T")
+
+
+class ServiceStates:
+    """The rows of one database."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime] | None = None) -> None:
+        """Nothing is read yet; ``clock`` None means the database's own."""
+        self._database = database
+        self._clock = clock
+
+    def change(
+        self, service: str, transition: Callable[[ServiceState, float], tuple[ServiceState, _T]]
+    ) -> _T:
+        """Apply a pure transition under the row's lock; returns what it returns besides.
+
+        Raises:
+            StorageError: the database can't be reached; then nothing may be paid.
+        """
+        try:
+            with self._database.transaction() as tx:
+                state, now = self._read(tx, service, lock=True)
+                changed, answer = transition(state, now)
+                if changed != state:
+                    tx.execute(
+                        "UPDATE tvdb.service_states SET state = %s, updated_at = now()"
+                        " WHERE service = %s",
+                        (Jsonb(asdict(changed)), service),
+                    )
+        except psycopg.Error as error:
+            raise StorageError(
+                "ledger_unreachable",
+                "The shared state of paid services can't be reached, so nothing may be paid.",
+                remedy="Check the database and try again; nothing was sent.",
+            ) from error
+        return answer
+
+    def read(self, service: str) -> tuple[ServiceState, float]:
+        """The state and the time of the clock that it is to be compared with."""
+        with self._database.transaction() as tx:
+            return self._read(tx, service, lock=False)
+
+    def _read(
+        self, tx: psycopg.Connection[Any], service: str, *, lock: bool
+    ) -> tuple[ServiceState, float]:
+        query = (
+            "SELECT state, extract(epoch FROM tvdb.clock())::float8"
+            " FROM tvdb.service_states WHERE service = %s" + (" FOR UPDATE" if lock else "")
+        )
+        row = tx.execute(query, (service,)).fetchone()
+        if row is None and lock:
+            tx.execute(
+                "INSERT INTO tvdb.service_states (service) VALUES (%s) ON CONFLICT DO NOTHING",
+                (service,),
+            )
+            row = tx.execute(query, (service,)).fetchone()
+        now = self._clock().timestamp() if self._clock is not None else row[1] if row else 0.0
+        return on_this_clock(_state(row[0] if row else {}), now), now
+
+
+def _state(stored: dict[str, Any]) -> ServiceState:
+    limiter = dict(stored.get("limiter") or {})
+    limits = RateLimits(**limiter.pop("limits", {}))
+    refusal = stored.get("refusal")
+    plain = {k: v for k, v in stored.items() if k not in ("breaker", "limiter", "refusal")}
+    return ServiceState(
+        breaker=Breaker(**(stored.get("breaker") or {})),
+        limiter=Limiter(limits=limits, **limiter),
+        refusal=Refusal(**refusal) if refusal else None,
+        **plain,
+    )

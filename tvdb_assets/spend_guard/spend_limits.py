@@ -1,0 +1,109 @@
+"""Limits at run time: what the settings say, and what was changed since.
+
+What belongs here: reading and recording changes and pauses. What does not: whether an amount
+fits (`budget`), or who may change a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.spend_guard.budget import Limits
+
+ALL = ""
+"""The scope of a limit that holds for all services together."""
+Kind: TypeAlias = Literal["daily_usd", "hourly_requests", "is_paused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change as it was recorded."""
+
+    scope: str
+    kind: Kind
+    value: Decimal | None
+    """None takes an earlier change back to the setting."""
+    changed_by: str
+    changed_at: datetime
+    run_ids: list[str]
+
+
+def limits_now(
+    tx: psycopg.Connection[Any], settings: Limits, until: datetime | None = None
+) -> Limits:
+    """The limits that hold now: those of the settings, with what was changed since.
+
+    Args:
+        tx: reads the changes.
+        settings: what holds without a change.
+        until: only what was changed before; None for all of it.
+    """
+    rows = tx.execute(
+        "SELECT DISTINCT ON (scope, kind) scope, kind, value FROM tvdb.limit_changes"
+        " WHERE %(until)s::timestamptz IS NULL OR changed_at < %(until)s"
+        " ORDER BY scope, kind, change_id DESC",
+        {"until": until},
+    ).fetchall()
+    now = settings
+    for scope, kind, value in rows:
+        if value is None:
+            continue
+        if kind == "is_paused":
+            if value:
+                now = replace(now, paused=now.paused | {scope})
+        elif kind == "daily_usd" and scope == ALL:
+            now = replace(now, daily_usd=value)
+        elif kind == "daily_usd":
+            now = replace(now, service_daily_usd={**now.service_daily_usd, scope: value})
+        elif scope == ALL:
+            now = replace(now, hourly_requests=int(value))
+        else:
+            hourly = {**now.service_hourly_requests, scope: int(value)}
+            now = replace(now, service_hourly_requests=hourly)
+    return now
+
+
+def change(
+    database: Database,
+    kind: Kind,
+    value: Decimal | None,
+    *,
+    scope: str = ALL,
+    changed_by: str,
+    run_ids: Sequence[str] = (),
+) -> None:
+    """Record a change; it holds for every reservation from now on, in all processes.
+
+    Args:
+        database: of the ledger.
+        kind: US dollars a day, requests an hour, or a pause (1 or 0).
+        value: None takes an earlier change back to the setting.
+        scope: a service, or `ALL`.
+        changed_by: who.
+        run_ids: that are queued or under way, and so affected.
+    """
+    with database.transaction() as tx:
+        tx.execute(
+            "INSERT INTO tvdb.limit_changes (scope, kind, value, changed_by, run_ids)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            (scope, kind, value, changed_by, list(run_ids)),
+        )
+
+
+def changes(database: Database, limit: int = 20) -> list[Change]:
+    """The newest changes first."""
+    with database.transaction() as tx, tx.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(
+            "SELECT scope, kind, value, changed_by, changed_at, run_ids FROM tvdb.limit_changes"
+            " ORDER BY change_id DESC LIMIT %s",
+            (limit,),
+        )
+        return [Change(**row) for row in cursor]

@@ -1,0 +1,112 @@
+"""What the commands about money show and change, run as the command line runs them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tvdb_assets.cli import main
+from tvdb_assets.repositories.database import Database
+from tvdb_assets_tests.spend_guard.ledger_rows import Paying
+
+
+class Shell:
+    """Runs ``tvdb`` in this process, on the test's database."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys = capsys
+        self._monkeypatch = monkeypatch
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        self._monkeypatch.setattr(sys, "argv", ["tvdb", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        captured = self._capsys.readouterr()
+        assert caught.value.code == code, captured.err
+        return captured.out
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        value = json.loads(self.run(*arguments, "--json"))
+        assert isinstance(value, dict)
+        return value
+
+
+@pytest.fixture
+def shell(
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Shell:
+    monkeypatch.setenv("TVDB_DATABASE_URL", database.url)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    return Shell(capsys, monkeypatch)
+
+
+def test_a_limit_is_set_shown_and_taken_back_to_the_setting(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TVDB_DAILY_COST_LIMIT", "3.50")
+    monkeypatch.setenv("TVDB_OPENAI_DAILY_COST_LIMIT", "1")
+    assert shell.json("limits")["daily_usd"] == "3.50"
+
+    assert shell.json("limits", "--daily", "7", "--hourly", "20")["daily_usd"] == "7.00"
+    own = shell.json("limits", "--daily", "0.25", "--service", "openai")
+    assert own["daily_usd"] == "7.00"
+    assert own["services"]["openai"]["daily_usd"] == "0.25"
+    assert own["services"]["llamaparse"]["hourly_requests"] == 20
+
+    back = shell.json("limits", "--daily", "default")
+    assert back["daily_usd"] == "3.50"
+    assert back["services"]["openai"]["daily_usd"] == "0.25"
+    last = shell.json("limits", "--daily", "default", "--service", "openai")
+    assert last["services"]["openai"]["daily_usd"] == "1.00"
+    assert shell.json("limits", "--hourly", "default")["hourly_requests"] == 100
+    told = [(made["kind"], made["value"]) for made in shell.json("limits")["changes"]]
+    assert told[:3] == [("hourly_requests", None), ("daily_usd", None), ("daily_usd", None)]
+    assert "the setting" in shell.run("limits")
+
+
+@pytest.mark.parametrize("amount", ["-1", "NaN", "much", "Infinity"])
+def test_a_limit_that_is_no_amount_is_refused(shell: Shell, amount: str) -> None:
+    shell.run("limits", "--daily", amount, code=2)
+
+
+def test_costs_are_drawn(shell: Shell, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TVDB_DAILY_COST_LIMIT", "2.00")
+    paying = Paying(database)
+    with database.transaction() as tx:
+        [paying.now] = tx.execute("SELECT tvdb.clock()").fetchone() or ()
+    for number in range(12):
+        paying.pay(number + 1, documents=[f"[{number:02}].pdf"])
+    paying.pay(22, documents=["a.md"], service="llamaparse")
+
+    drawn = shell.run("costs").splitlines()
+
+    def bar(label: str) -> str:
+        [line] = [line for line in drawn if line.startswith(label)]
+        return line
+
+    today = bar(f"{paying.now:%Y-%m-%d}")
+    # $0.22 and $0.78 of $2.00: the bars are as long as that, and the limit is at the end.
+    width = today.index("┃") - today.index("█") + 1
+    assert today.count("█") == pytest.approx(width * 0.11, abs=1)
+    assert today.count("▓") == pytest.approx(width * 0.39, abs=1)
+    assert today.rstrip().endswith("$1.0000")
+    assert bar("openai").count("█") > 3 * bar("llamaparse").count("█") > 0
+    assert "$0.7800" in bar(".pdf")
+    dearest = drawn[drawn.index("Dearest documents") + 1 :]
+    # Names are shown as they are, whatever they mean to who draws.
+    names = [line.split()[0] for line in dearest if line]
+    assert names == ["a.md", *(f"[{number:02}].pdf" for number in range(11, 2, -1))]
+    assert Decimal(dearest[0].split("$")[1]) == Decimal("0.22")
+
+
+def test_nothing_paid_is_drawn_as_such(shell: Shell) -> None:
+    assert "Nothing has been paid for yet." in shell.run("costs")
+    assert shell.json("costs")["rows"] == []

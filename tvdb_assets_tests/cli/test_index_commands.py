@@ -1,0 +1,143 @@
+"""What a script sees of ``tvdb switch``, and of a search while two indexes stand side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tvdb_assets.cli import main, search_command
+from tvdb_assets.repositories.index_catalog import Indexes
+from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets_tests.paid_router import Paid, Shelf
+
+Command = Callable[..., tuple[int, dict[str, Any]]]
+NAMES = ("a.md", "b.md")
+LOCAL = {"service_mode": "local"}
+
+
+@pytest.fixture
+def command(
+    paid: Paid, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Runs a command with ``--json``; its exit code, and what it printed."""
+    monkeypatch.setenv("TVDB_DATABASE_URL", paid.database.url)
+
+    def run(*arguments: str) -> tuple[int, dict[str, Any]]:
+        monkeypatch.setattr(sys, "argv", ["tvdb", *arguments, "--json"])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        assert isinstance(caught.value.code, int)
+        out = capsys.readouterr().out
+        return caught.value.code, json.loads(out) if out else {}
+
+    return run
+
+
+@pytest.fixture
+def filled(shelf: Shelf) -> Shelf:
+    """Two documents, searched by vectors of this machine."""
+    for number, name in enumerate(NAMES):
+        shelf.write(name, f"# Rule {number}\n\nDamage by water up to floor {number} is covered.\n")
+    assert shelf.codes(shelf.walk(**LOCAL)) == {}
+    return shelf
+
+
+def test_a_switch_is_refused_until_nothing_is_missing(filled: Shelf, command: Command) -> None:
+    filled.walk(["a.md"], **LOCAL, chunk_tokens=32)
+
+    code, answer = command("switch")
+    assert (code, answer["error"]["code"]) == (2, "index_incomplete")
+    assert "1 of the documents" in answer["error"]["message"]
+    assert "tvdb ingest" in answer["error"]["remedy"]
+
+    filled.walk(**LOCAL, chunk_tokens=32)
+    code, answer = command("switch")
+    assert (code, answer["switched"], answer["index"]["chunk_tokens"]) == (0, True, 32)
+    code, answer = command("switch")
+    assert (code, answer["switched"]) == (0, False)
+
+    code, answer = command("switch", "--list")
+    told = [(i["documents"], i["missing"], i["is_current"], i["is_complete"], i["cost_usd"])
+        for i in answer["indexes"]]  # fmt: skip
+    assert (code, told) == (0, [(2, 0, True, True, "0.00"), (2, 0, False, True, "0.00")])
+    old = answer["indexes"][1]["index"]
+    assert command("switch", "--drop")[0] == 2
+    assert command("switch", "--drop", str(old))[1]["dropped"]["index"] == old
+    assert command("switch", str(old))[1]["error"]["code"] == "index_unknown"
+
+
+def test_status_tells_of_both_and_keeps_its_shape(filled: Shelf, command: Command) -> None:
+    before = command("status")[1]
+    filled.walk(**LOCAL, chunk_tokens=32)
+
+    after = command("status")[1]
+
+    assert before["documents"]["published"] == after["documents"]["published"] == 2
+    assert before["chunks"] == after["chunks"] == 2
+    [space] = after["vector_spaces"]
+    assert (space["is_current"], space["is_mock"], space["documents"]) == (True, False, 2)
+    assert [(i["is_current"], i["is_complete"]) for i in after["indexes"]] == [
+        (True, True),
+        (False, True),
+    ]
+
+
+def test_a_search_asks_the_index_that_it_reads_whatever_the_settings_name(
+    filled: Shelf, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TVDB_EMBEDDER_MODE", "real")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    # Nothing listens there: a request would end as an error.
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+
+    code, answer = command("search", "water damage")
+
+    assert code == 0
+    assert {hit["document"] for hit in answer["results"]} == set(NAMES)
+
+
+def test_a_search_in_a_free_mode_pays_for_no_vector(
+    paid: Paid, filled: Shelf, command: Command
+) -> None:
+    filled.walk()
+    Indexes(paid.database).switch()
+    spent = paid.spent
+
+    code, answer = command("search", "water damage")
+
+    assert (code, answer["error"]["code"]) == (2, "other_vector_space")
+    assert "TVDB_EMBEDDER_MODE" in answer["error"]["remedy"]
+    assert paid.spent == spent
+
+
+def test_a_switch_between_the_question_and_its_answer_is_followed(
+    paid: Paid, filled: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question's vector is of one space, and by then search reads the other."""
+    filled.walk()
+    indexes = Indexes(paid.database)
+    settings = paid.settings()
+    monkeypatch.setattr(
+        search_command,
+        "ServiceRouter",
+        partial(ServiceRouter, clock=paid.clock, transport=paid.transport),
+    )
+    search, times = search_command.find, []
+
+    def find(*arguments: Any) -> Any:
+        if not times:
+            indexes.switch()
+        times.append(arguments[3])
+        return search(*arguments)
+
+    monkeypatch.setattr(search_command, "find", find)
+    hits = asyncio.run(search_command._hits_of("water damage", 5, settings, paid.database))
+
+    assert {hit.vector_space for hit in hits} == {"openai/text-embedding-3-small@1536#v1"}
+    assert [space.partition("/")[0] for space in times] == ["wordllama", "openai"]

@@ -1,0 +1,65 @@
+"""What a comparison of two listings tells."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tvdb_assets.core.source_comparison import Difference, compare
+from tvdb_assets.errors import ConfigurationError, SourceError
+from tvdb_assets.models import SourceFile
+from tvdb_assets.repositories.document_registry import Listed
+
+_NAMES = st.sampled_from([f"{letter}.md" for letter in "abcdefgh"])
+_ETAGS = st.sampled_from(["1", "2"])
+
+
+def difference(
+    listed: dict[str, str], known: dict[str, Listed], *, is_whole: bool = False
+) -> Difference[Listed]:
+    files = [SourceFile(path, 1, etag) for path, etag in listed.items()]
+    return compare(files, known, root="/s", is_whole=is_whole)
+
+
+@given(st.dictionaries(_NAMES, _ETAGS), st.dictionaries(_NAMES, st.tuples(_ETAGS, st.booleans())))
+def test_each_document_is_in_just_one_place(
+    listed: dict[str, str], rows: dict[str, tuple[str, bool]]
+) -> None:
+    known = {p: Listed(i, etag, gone) for i, (p, (etag, gone)) in enumerate(rows.items())}
+    found = difference(listed, known)
+    assert {f.path for f in found.new} == set(listed) - set(known)
+    same = [p for p in listed if p in known and known[p].etag == listed[p]]
+    assert found.same == [known[p] for p in same if not known[p].is_gone]
+    changed = {p for p in listed if p in known} - {p for p in same if not known[p].is_gone}
+    assert {file.path for _, file in found.changed} == changed
+    assert found.gone == [row for p, row in known.items() if p not in listed]
+
+
+def test_a_file_that_is_back_counts_as_changed() -> None:
+    found = difference({"a.md": "1"}, {"a.md": Listed(7, "1", is_gone=True)})
+    assert [known.document_id for known, _ in found.changed] == [7]
+
+
+def test_a_file_that_was_just_written_to_is_left_unless_it_is_known() -> None:
+    files = [SourceFile("new.md", 1, "1", 100.0), SourceFile("old.md", 1, "1", 100.0)]
+    known = {"old.md": Listed(1, "1", is_gone=False)}
+    found = compare(files, known, root="/s", is_whole=True, written_before=99.0)
+    assert (found.new, found.changed, found.unsettled) == ([], [], 1)
+    assert found.gone == []
+    found = compare(files, known, root="/s", is_whole=True, written_before=100.0)
+    assert [file.path for file in found.new] == ["new.md"]
+
+
+def test_a_refused_file_is_a_document_too() -> None:
+    refused = SourceError("unreadable", "No.", remedy="Allow it.", document="secret.md")
+    [file] = compare([refused], {}, root="/s", is_whole=True).new
+    assert (file.path, file.etag) == ("secret.md", "refused:unreadable")
+
+
+def test_a_source_that_lost_everything_is_taken_for_not_mounted() -> None:
+    known = {"a.md": Listed(1, "1", is_gone=False)}
+    with pytest.raises(ConfigurationError, match="holds no documents"):
+        difference({}, known, is_whole=True)
+    assert difference({}, known).gone == [known["a.md"]]
+    assert difference({}, {"a.md": Listed(1, "1", is_gone=True)}, is_whole=True).gone

@@ -1,0 +1,95 @@
+"""Validation: each code for a text that deserves it, none for the odd but real."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tvdb_assets.core.text_validation import checks, validate
+from tvdb_assets.errors import ParseError
+from tvdb_assets.models import ParsedDocument, Provenance
+
+_MADE_BY = Provenance(service="s", mode="local", model="m", version="1")
+
+
+def _parsed(text: str, pages: tuple[int, ...] = (), **facts: int) -> ParsedDocument:
+    return ParsedDocument(
+        text, "text/plain", False, made_by=_MADE_BY, page_starts=pages, facts=facts
+    )
+
+
+def _code(parsed: ParsedDocument, size: int | None = None) -> str | None:
+    try:
+        validate(parsed, len(parsed.text.encode()) if size is None else size)
+    except ParseError as error:
+        assert error.remedy
+        return error.code
+    return None
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "empty"),
+        (" \n\t \n", "empty"),
+        ("a\x00b", "nul_in_text"),
+        ("\ufffd" * 50 + "abc", "garbled"),
+        ("Traceback (most recent call last):\n  File x\nKeyError: 1", "error_as_content"),
+        ("404 Not Found", "error_as_content"),
+        ("# 502 Bad Gateway\n\nnginx", "error_as_content"),
+        ("HTTP Error 403: Forbidden", "error_as_content"),
+        ("Failed to parse document: unexpected end of file", "error_as_content"),
+        ("The same long sentence is said again and again, always.\n" * 60, "repeated_text"),
+        ("The same long sentence is said again and again, always. " * 60, "repeated_text"),
+    ],
+)
+def test_refused(text: str, code: str) -> None:
+    assert _code(_parsed(text)) == code
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x",
+        "One \ufffd in a sentence of its own.",
+        "A 404 Not Found answer means that the page is gone.",
+        "Cover is limited to 404 Not Found Street.",
+        "Error handling is the subject of this chapter.",
+        "404 Not Found\n\n" + "How servers answer, and why it matters to the reader. " * 6,
+        "Traceback (most recent call last):\n" + "\n".join(f"line {i} of a log" for i in range(99)),
+        "\n".join(
+            f"2026-01-{day:02} 00:00:00 INFO worker started and is ready" for day in range(31)
+        ),
+        "| name | amount |\n| --- | --- |\n" + "| a policy with a long name | 100.00 EUR |\n" * 90,
+        "-" * 80 + "\n" + ("-" * 80 + "\n") * 100,
+        "yes\n" * 2_000,
+    ],
+)
+def test_odd_but_real_passes(text: str) -> None:
+    assert _code(_parsed(text)) is None
+
+
+def test_length_is_judged_by_bytes_and_pages() -> None:
+    text = " ".join(f"word{number}" for number in range(100_000))
+    assert _code(_parsed(text), size=1_000) == "implausible_length"
+    assert _code(_parsed(text, (0,))) == "implausible_length"
+    assert _code(_parsed(text, tuple(range(0, 50_000, 1_000)))) is None
+
+
+def test_a_scan_is_told_from_a_document_with_pictures() -> None:
+    # Four pages, of which the first alone, or the first three, hold a letter.
+    assert _code(_parsed("a\n\n\n\n\n\n", (0, 3, 5, 6))) == "pages_without_text"
+    assert _code(_parsed("a\n\nb\n\nc\n\n", (0, 3, 6, 9))) is None
+    assert _code(_parsed("", (0,))) == "pages_without_text"
+    assert _code(_parsed("stamp", (0,), pages_scanned=1)) == "pages_without_text"
+    # A workbook's sheets may well be empty.
+    assert _code(_parsed("a\n\n\n\n\n\n", (0, 3, 5, 6), sheets=4)) is None
+
+
+@given(st.text(), st.integers(0, 10_000))
+def test_measurements_never_fail_and_shares_are_shares(text: str, size: int) -> None:
+    found = checks(_parsed(text), size)
+    assert 0 <= found["replacement_share"] <= 1
+    assert 0 <= found["repeated_share"] <= 1
+    assert found["characters"] == len(text)

@@ -1,0 +1,215 @@
+"""What the sensor `document_intake` asks for, and what comes of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import dagster as dg
+import pytest
+
+from tvdb_assets.dagster.partitions import IN_PROCESS_TAG, DocumentPartitions
+from tvdb_assets.dagster.reconciler import Upkeep
+from tvdb_assets.definitions import defs
+from tvdb_assets.repositories.deletion import Deletion
+from tvdb_assets.repositories.due_documents import INTAKE, DueDocuments
+from tvdb_assets.settings import load_settings
+from tvdb_assets.sources.source import Source
+from tvdb_assets_tests.dagster.project import TEXTS, Project
+
+# Dagster itself still asks pydantic by the old name.
+pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
+
+
+def test_files_that_come_change_move_and_go_are_followed_by_few_runs(project: Project) -> None:
+    first = project.tick()
+    assert len(first) == 1
+    assert sorted(project.covered(first)) == sorted(TEXTS)
+    # Until the runs have come and gone, nothing is asked for twice.
+    assert project.tick() == []
+    assert project.night() == []
+    project.run(first)
+    assert project.shown() == project.materialized() == set(TEXTS)
+    assert project.tick() == []
+
+    # Far apart in Dagster's order, and one run all the same.
+    project.write("0.md", "# Note 0\n\nIt reads otherwise now.\n")
+    project.write("5.md", "# Note 5\n\nIt reads otherwise now, too.\n")
+    (project.documents / "3.md").rename(project.documents / "moved.md")
+    (project.documents / "2.md").unlink()
+    before = embedded(project)
+    second = project.tick()
+    assert "3.md" not in project.shown()
+    assert "2.md" not in project.shown()
+    assert len(second) == 1
+    assert sorted(project.covered(second)) == ["0.md", "5.md", "moved.md"]
+    project.run(second)
+    assert embedded(project) - before == 2, "the text that moved is not embedded again"
+
+    assert project.tick() == []
+    left = {"0.md", "1.md", "4.md", "5.md", "moved.md"}
+    assert project.shown() == left
+    assert set(project.instance.get_dynamic_partitions("documents")) == left
+    assert set(project.registry.listed(str(project.documents))) == left
+
+
+def embedded(project: Project) -> int:
+    with project.database.transaction() as tx:
+        row = tx.execute("SELECT count(*) FROM tvdb.embeddings").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_a_file_that_is_being_written_is_left_for_the_next_tick(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TVDB_INTAKE_SETTLE_SECONDS", "3600")
+    assert project.tick() == []
+    assert project.registry.counts()["documents"]["total"] == 0
+    an_hour_ago = (project.documents / "0.md").stat().st_mtime - 4_000
+    os.utime(project.documents / "0.md", (an_hour_ago, an_hour_ago))
+    # A copy that keeps its original's time is not settled by that.
+    assert project.tick() == []
+    monkeypatch.setenv("TVDB_INTAKE_SETTLE_SECONDS", "0")
+    assert len(project.covered(project.tick())) == len(TEXTS)
+
+
+def test_a_file_that_was_forgotten_by_hand_is_left_alone_until_it_changes(
+    project: Project,
+) -> None:
+    project.run(project.tick())
+    [known] = project.registry.find("0.md")
+    Deletion(project.database).forget([known.document_id], is_by_hand=True)
+    assert project.tick() == []
+    assert project.shown() == project.materialized() & set(
+        project.instance.get_dynamic_partitions("documents")
+    )
+    project.write("0.md", "# Note 0\n\nIt reads otherwise now.\n")
+    assert project.run(project.tick()) == ["0.md"]
+    assert project.shown() == set(TEXTS)
+
+
+def test_a_folder_that_is_not_mounted_deletes_nothing(project: Project) -> None:
+    project.run(project.tick())
+    for name in TEXTS:
+        (project.documents / name).unlink()
+    with pytest.raises(Exception, match="holds no documents"):
+        project.tick()
+    assert project.shown() == set(TEXTS)
+    shutil.rmtree(project.documents)
+    with pytest.raises(Exception, match="does not exist"):
+        project.tick()
+    assert project.shown() == set(TEXTS)
+
+
+def test_the_partition_of_a_deleted_document_stays_while_a_run_waits_to_start(
+    project: Project,
+) -> None:
+    requests = project.tick()
+    job = defs().resolve_implicit_global_asset_job_def()
+    run = project.instance.create_run_for_job(job, tags=requests[0].tags)
+    due = DueDocuments(project.database)
+    partitions = DocumentPartitions(project.instance, due)
+    assert partitions.under_way() == set(TEXTS)
+    deletion = Deletion(project.database)
+    [known] = project.registry.find("0.md")
+    deletion.forget([known.document_id])
+    partitions.drop_removed(deletion)
+    assert "0.md" in project.instance.get_dynamic_partitions("documents")
+    # The run starts, finds its range, and does what is left of it.
+    result = job.execute_in_process(
+        instance=project.instance, tags=dict(requests[0].tags), raise_on_error=False
+    )
+    assert result.success
+    assert project.shown() == set(TEXTS) - {"0.md"}
+    project.instance.delete_run(run.run_id)
+    partitions.drop_removed(deletion)
+    assert "0.md" not in project.instance.get_dynamic_partitions("documents")
+
+
+def test_partitions_stay_where_they_are_while_a_command_has_runs_before_it(
+    project: Project,
+) -> None:
+    project.run(project.tick())
+    due = DueDocuments(project.database)
+    before = list(project.instance.get_dynamic_partitions("documents"))
+    project.write("0.md", "# Note 0\n\nIt reads otherwise now.\n")
+    project.write("5.md", "# Note 5\n\nIt reads otherwise now, too.\n")
+    (project.documents / "3.md").unlink()
+    with due.planned():
+        requests = project.tick()
+        assert len(requests) == 2, "as they lie apart, and may not be moved"
+        assert project.tick() == []
+        assert project.instance.get_dynamic_partitions("documents") == before
+    project.run(requests)
+    assert project.tick() == []
+    assert project.instance.get_dynamic_partitions("documents") == [
+        key for key in before if key != "3.md"
+    ]
+
+
+def test_what_one_tick_has_no_run_for_is_asked_for_at_the_next(project: Project) -> None:
+    project.run(project.tick())
+    for name in ("0.md", "2.md", "4.md"):
+        project.write(name, "# Note\n\nIt reads otherwise now.\n")
+    covered: list[str] = []
+    with Upkeep.open(load_settings(), project.instance) as upkeep, upkeep.due.planned():
+        upkeep.take_in(Source.open(str(project.documents)), most=10)
+        for _ in range(4):
+            due = upkeep.plan(INTAKE)
+            covered += project.covered(upkeep.run_requests(due, "test", most_runs=1))
+    assert sorted(covered) == ["0.md", "2.md", "4.md"], "one a tick, and none twice"
+
+
+def test_a_run_whose_process_is_gone_holds_nothing_back(project: Project) -> None:
+    requests = project.tick()
+    run = project.instance.create_run_for_job(
+        defs().resolve_implicit_global_asset_job_def(), tags=requests[0].tags
+    )
+    partitions = DocumentPartitions(project.instance, DueDocuments(project.database))
+    # As Dagster shows a run that was killed: started long ago, and never ended.
+    project.instance.report_dagster_event(
+        dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job_name=run.job_name),
+        run.run_id,
+        timestamp=1_700_000_000.0,
+    )
+    with DueDocuments(project.database).run_lives(run.run_id):
+        assert partitions.under_way() == set(TEXTS)
+    assert partitions.under_way() == set()
+
+
+def test_a_command_that_was_killed_before_its_run_started_holds_nothing_back(
+    project: Project,
+) -> None:
+    requests = project.tick()
+    run = project.instance.create_run_for_job(
+        defs().resolve_implicit_global_asset_job_def(),
+        tags={**requests[0].tags, IN_PROCESS_TAG: "true"},
+    )
+    partitions = DocumentPartitions(project.instance, DueDocuments(project.database))
+    assert partitions.under_way() == set(TEXTS), "it may be about to start"
+    with project.database.transaction() as tx:
+        tx.execute("UPDATE dagster.runs SET update_timestamp = update_timestamp - interval '6 min'")
+    assert partitions.under_way() == set()
+    assert partitions.fail_dead_runs() == [run.run_id]
+
+
+def test_a_run_that_was_killed_after_it_was_launched_holds_nothing_back(project: Project) -> None:
+    requests = project.tick()
+    run = project.instance.create_run_for_job(
+        defs().resolve_implicit_global_asset_job_def(), tags=requests[0].tags
+    )
+    partitions = DocumentPartitions(project.instance, DueDocuments(project.database))
+    long_ago = "UPDATE dagster.runs SET update_timestamp = update_timestamp - interval '6 min'"
+    with project.database.transaction() as tx:
+        tx.execute(long_ago)
+    assert partitions.in_runs() == set(TEXTS), "it may be queued for as long as it takes"
+    project.instance.report_dagster_event(
+        dg.DagsterEvent(dg.DagsterEventType.RUN_STARTING.value, job_name=run.job_name), run.run_id
+    )
+    assert partitions.in_runs() == set(TEXTS), "it may be about to start"
+    with project.database.transaction() as tx:
+        tx.execute(long_ago)
+    with DueDocuments(project.database).run_lives(run.run_id):
+        assert partitions.in_runs() == set(TEXTS)
+    assert partitions.in_runs() == set()

@@ -1,0 +1,185 @@
+"""Dagster's storage as this project extends it, asked by Dagster's own code.
+
+These tests call the functions of Dagster that the extensions are made for. If a new version of
+Dagster asks in another way, they fail here, and not at midnight in a backfill.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import dagster as dg
+import pytest
+from dagster._core.events import StepMaterializationData
+from dagster._core.execution.asset_backfill import backfill_runs_are_complete
+from dagster._core.execution.backfill import (
+    BulkActionStatus,
+    PartitionBackfill,
+    cancel_backfill_runs_and_cancellation_complete,
+)
+from dagster._core.storage.tags import BACKFILL_ID_TAG
+
+from tvdb_assets.dagster.storage.home import dagster_instance
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.settings import load_settings
+
+BACKFILL = "of-a-night"
+_log = logging.getLogger(__name__)
+
+
+@pytest.fixture
+def instance(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.setenv("TVDB_DATABASE_URL", database.url)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with dagster_instance(load_settings()) as opened:
+        opened.add_backfill(
+            PartitionBackfill(
+                backfill_id=BACKFILL,
+                status=BulkActionStatus.REQUESTED,
+                from_failure=False,
+                tags={},
+                backfill_timestamp=time.time(),
+            )
+        )
+        yield opened
+
+
+def run_of(instance: dg.DagsterInstance, backfill_id: str, status: dg.DagsterRunStatus) -> str:
+    run_id = str(uuid4())
+    tags = {BACKFILL_ID_TAG: backfill_id}
+    instance.add_run(dg.DagsterRun("a_job", run_id=run_id, tags=tags, status=status))
+    return run_id
+
+
+def leave(database: Database, status: str, run_id: str) -> None:
+    """The one document, as a run left it."""
+    with database.transaction() as tx:
+        tx.execute("DELETE FROM tvdb.documents")
+        tx.execute(
+            "INSERT INTO tvdb.documents (partition_key, source, path, size, etag, status, run_id)"
+            " VALUES ('a.md', '/documents', 'a.md', 1, 'e', %s, %s)",
+            (status, run_id),
+        )
+
+
+def is_complete(instance: dg.DagsterInstance, backfill_id: str = BACKFILL) -> bool:
+    return backfill_runs_are_complete(backfill_id, instance, _log)
+
+
+def test_a_backfill_goes_on_while_a_document_of_it_waits(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    run_id = run_of(instance, BACKFILL, dg.DagsterRunStatus.SUCCESS)
+    leave(database, "deferred", run_id)
+    assert not is_complete(instance)
+    # One that waits in another backfill, or in none, is no reason.
+    assert is_complete(instance, "another")
+    leave(database, "deferred", run_of(instance, "another", dg.DagsterRunStatus.SUCCESS))
+    assert is_complete(instance)
+    for status in ("published", "failed"):
+        leave(database, status, run_id)
+        assert is_complete(instance)
+
+
+def test_runs_that_are_under_way_are_told_as_ever(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    leave(database, "deferred", run_of(instance, BACKFILL, dg.DagsterRunStatus.SUCCESS))
+    started = run_of(instance, BACKFILL, dg.DagsterRunStatus.STARTED)
+    filters = dg.RunsFilter(tags={BACKFILL_ID_TAG: BACKFILL})
+    assert len(instance.get_run_ids(filters)) == 2
+    filters = dg.RunsFilter(
+        tags={BACKFILL_ID_TAG: BACKFILL}, statuses=[dg.DagsterRunStatus.STARTED]
+    )
+    assert instance.get_run_ids(filters) == [started]
+
+
+def test_a_backfill_that_is_cancelled_waits_for_nothing(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    leave(database, "deferred", run_of(instance, BACKFILL, dg.DagsterRunStatus.SUCCESS))
+    backfill = instance.get_backfill(BACKFILL)
+    assert backfill is not None
+    instance.update_backfill(backfill.with_status(BulkActionStatus.CANCELING))
+    assert cancel_backfill_runs_and_cancellation_complete(instance, BACKFILL, _log)
+
+
+def test_events_of_a_batch_are_what_dagster_stores_one_by_one(
+    instance: dg.DagsterInstance,
+) -> None:
+    """Two assets' events in one batch: each asset has its newest, and each is read back whole."""
+    keys = [dg.AssetKey("chunks"), dg.AssetKey("embeddings")]
+    made = [
+        dg.AssetMaterialization(key, partition=partition, metadata={"chunks": 3, "seconds": 0.5})
+        for key in keys
+        for partition in ("a.md", "b.md")
+    ]
+    storage = instance.event_log_storage
+    run_id = run_of(instance, BACKFILL, dg.DagsterRunStatus.SUCCESS)
+    entries = [
+        dg.EventLogEntry(  # type: ignore[no-untyped-call]
+            error_info=None,
+            level="debug",
+            user_message="",
+            run_id=run_id,
+            timestamp=time.time(),
+            job_name="a_job",
+            dagster_event=dg.DagsterEvent(
+                event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+                job_name="a_job",
+                event_specific_data=StepMaterializationData(materialization),
+            ),
+        )
+        for materialization in made
+    ]
+    storage.store_event_batch(entries)
+
+    for key in keys:
+        assert set(instance.get_materialized_partitions(key)) == {"a.md", "b.md"}
+        newest = instance.get_latest_materialization_event(key)
+        assert newest is not None
+        assert newest.asset_materialization == dg.AssetMaterialization(
+            key, partition="b.md", metadata={"chunks": 3, "seconds": 0.5}
+        )
+    stored = [entry for entry in instance.all_logs(run_id) if entry.is_dagster_event]
+    assert [entry.asset_materialization for entry in stored] == made
+
+
+def test_partitions_keep_their_order_and_are_added_once(instance: dg.DagsterInstance) -> None:
+    instance.add_dynamic_partitions("documents", ["b.md", "a'\"{}%s:x.md", "c.md"])
+    instance.add_dynamic_partitions("documents", ["c.md", "a.md"])
+    instance.add_dynamic_partitions("documents", [])
+    assert instance.get_dynamic_partitions("documents") == [
+        *("b.md", "a'\"{}%s:x.md", "c.md", "a.md")
+    ]
+    assert instance.get_dynamic_partitions("others") == []
+
+
+def _backends(database: Database, instance: dg.DagsterInstance) -> set[int]:
+    """Connections that Dagster has, after each of its storages was asked for something."""
+    assert instance.get_runs_count() == 0
+    assert instance.get_dynamic_partitions("documents") == []
+    assert instance.all_instigator_state() == []
+    with database.transaction() as tx:
+        rows = tx.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = ''"
+        ).fetchall()
+    return {row[0] for row in rows}
+
+
+def test_all_storages_keep_one_connection_and_find_another_when_it_is_closed(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    [first] = _backends(database, instance)
+    assert _backends(database, instance) == {first}
+    with database.transaction() as tx:
+        tx.execute("SELECT pg_terminate_backend(%s, 10000)", (first,))
+    [second] = _backends(database, instance)
+    assert second != first

@@ -1,0 +1,155 @@
+"""What is due: asked for by the night, by jobs, by commands, and by several at once."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from dagster._core.definitions.run_request import RunRequest
+
+from tvdb_assets.cli import tvdb
+from tvdb_assets.dagster.reconciler import is_well
+from tvdb_assets.definitions import defs
+from tvdb_assets_tests.dagster.project import TEXTS, Project
+from tvdb_assets_tests.paid_router import Paid, Shelf
+
+# Dagster itself still asks pydantic by the old name.
+pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
+
+
+def test_the_night_takes_what_is_stale_and_what_dagster_does_not_show(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.run(project.tick())
+    assert project.night() == [], "an empty night makes no run"
+    with project.database.transaction() as tx:
+        tx.execute(
+            "DELETE FROM dagster.event_logs WHERE partition = '4.md' AND asset_key = '[\"chunks\"]'"
+        )
+    assert project.run(project.night()) == ["4.md"]
+    assert project.night() == []
+    monkeypatch.setenv("TVDB_CHUNK_TOKENS", "32")
+    monkeypatch.setenv("TVDB_CHUNK_OVERLAP_TOKENS", "0")
+    assert project.tick() == [], "what may be much waits for the night"
+    monkeypatch.setenv("TVDB_RUN_PARTITIONS", "4")
+    night = project.night()
+    assert len(night) == 2
+    assert sorted(project.run(night)) == sorted(TEXTS)
+    assert project.night() == []
+
+
+def test_two_catch_ups_and_an_intake_at_the_same_moment_ask_for_each_document_once(
+    project: Project,
+) -> None:
+    barrier = threading.Barrier(3)
+    asked: list[list[RunRequest]] = []
+    # An intake has to have seen the files before a catch-up can find them missing.
+    first = project.tick()
+    with project.database.transaction() as tx:
+        tx.execute("UPDATE tvdb.documents SET requested_at = NULL")
+    assert len(first) == 1
+
+    def at_once(plan: object) -> None:
+        barrier.wait()
+        assert callable(plan)
+        asked.append(plan())
+
+    threads = [
+        threading.Thread(target=at_once, args=(plan,))
+        for plan in (project.night, project.night, project.tick)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(asked) == 3
+    covered = [key for requests in asked for key in project.covered(requests)]
+    assert sorted(covered) == sorted(TEXTS)
+
+
+def test_a_job_asks_for_what_failed_and_the_sensor_brings_it(project: Project) -> None:
+    project.write("broken.pdf", "%PDF-1.7\n1 0 obj\n<< /Type /Cat")
+    project.run(project.tick())
+    [broken] = project.registry.find("broken.pdf")
+    assert broken.quarantine == "terminal"
+    assert project.tick() == []
+    result = defs().resolve_job_def("retry_documents").execute_in_process(instance=project.instance)
+    assert result.success
+    assert project.run(project.tick()) == ["broken.pdf"]
+    assert project.tick() == []
+    # A file that was mended leaves quarantine by itself.
+    project.write("broken.pdf", "The text is whole again, and no PDF any more.\n")
+    project.run(project.tick())
+    [mended] = project.registry.find("broken.pdf")
+    assert (mended.status, mended.quarantine) == ("published", None)
+
+
+def test_the_commands_tell_what_is_due_and_make_it(project: Project) -> None:
+    project.write("broken.pdf", "%PDF-1.7\n1 0 obj\n<< /Type /Cat")
+    project.tick()
+    with project.database.transaction() as tx:
+        tx.execute("UPDATE tvdb.documents SET requested_at = NULL")
+
+    code, due = command("catch-up", "--dry-run")
+    assert code == 0
+    assert due["due"] == {"missing": len(TEXTS) + 1}
+    assert {row["document"] for row in due["by_document"]} == {*TEXTS, "broken.pdf"}
+    assert due["fits"] is True
+    assert project.shown() == set()
+
+    code, done = command("catch-up")
+    assert (code, done["documents"]["published"], done["documents"]["failed"]) == (1, 6, 1)
+    assert project.shown() == project.materialized() == set(TEXTS)
+    assert command("catch-up") == (0, {**done, **_NOTHING, "seconds": pytest.approx(0, abs=60)})
+
+    code, done = command("retry")
+    assert (code, done["due"]) == (1, {"wanted": 1})
+    assert [failure["document"] for failure in done["failures"]] == ["broken.pdf"]
+    code, done = command("retry", "0.md")
+    assert (code, done["due"], done["documents"]["published"]) == (0, {"wanted": 1}, 1)
+
+    assert command("forget", "broken.pdf") == (0, {"forgotten": ["broken.pdf"]})
+    assert "broken.pdf" not in project.instance.get_dynamic_partitions("documents")
+
+
+_NOTHING = {
+    "run_ids": [],
+    "documents": dict.fromkeys(
+        ("total", "published", "unchanged", "failed", "degraded", "deferred", "deleted"), 0
+    ),
+    "failures": [],
+    "deferred": [],
+    "embedded_texts": 0,
+    "cached_texts": 0,
+    "due": {},
+}
+
+
+def command(*arguments: str) -> tuple[int, dict[str, Any]]:
+    """A command of `tvdb` with ``--json``: its exit code and its document."""
+    result = CliRunner().invoke(tvdb, [*arguments, "--json"], catch_exceptions=False)
+    said = json.loads(result.stdout)
+    assert isinstance(said, dict)
+    return result.exit_code, said
+
+
+def test_what_a_stand_in_made_is_tried_again_a_while_after_the_service_refused(
+    paid: Paid, shelf: Shelf
+) -> None:
+    shelf.write("note.md", "# Note\n\nThe boiler is serviced in autumn.\n")
+    paid.apis.faults.script("unavailable", times=None)
+    shelf.walk(service_mode="hybrid")
+    assert shelf.degraded_rows()["documents"] == 1
+    router = paid.router(service_mode="hybrid")
+    paid.apis.faults.clear()
+    paid.clock.forward(400)
+    assert is_well(router)
+    paid.apis.faults.script("insufficient_quota")
+    shelf.walk(service_mode="hybrid")
+    assert not is_well(router)
+    # What waited for the quota may be gone, so that nobody asks again: time alone has to do.
+    paid.clock.forward(15 * 60 + 1)
+    assert is_well(router)

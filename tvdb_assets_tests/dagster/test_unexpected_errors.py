@@ -1,0 +1,54 @@
+"""An error that nobody foresaw, in a run: its kind, its lines and an id, and nothing it quotes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from tvdb_assets.dagster.document_assets import walk_assets
+from tvdb_assets.dagster.resources import ServiceRouterResource
+from tvdb_assets.ingestion.parse_stage import Preparing
+from tvdb_assets.models import SourceFile
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_registry import Registry
+
+CANARY = "canary-of-a-quoted-text"
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The `__fields__` attribute is deprecated",
+    "ignore:.*default_executor",
+)
+
+
+def test_what_an_unforeseen_exception_quotes_is_not_in_dagsters_log(
+    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def meet_a_bug(*_: object) -> None:
+        raise ValueError(f"can't make a number of {CANARY}")
+
+    monkeypatch.setenv("TVDB_DATABASE_URL", database.url)
+    monkeypatch.setenv("TVDB_SOURCE", str(tmp_path))
+    monkeypatch.setattr(Preparing, "begin", meet_a_bug)
+    Registry(database).register(str(tmp_path), [SourceFile("a.md", 1, "x")], "by hand")
+    router = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("documents", ["a.md"])
+        done = dg.materialize(
+            [walk_assets(10)],
+            instance=instance,
+            resources={"service_router": router},
+            partition_key="a.md",
+            raise_on_error=False,
+        )
+        log = [
+            str(record.event_log_entry)
+            for record in instance.get_records_for_run(done.run_id).records
+        ]
+    said = "\n".join(log)
+    assert not done.success
+    assert CANARY not in said
+    assert "[unexpected]" in said
+    assert f"(id {done.run_id})" in said
+    assert "ValueError at assets/test_unexpected_errors.py:" in said

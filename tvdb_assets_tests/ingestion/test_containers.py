@@ -1,0 +1,296 @@
+"""Documents inside of documents: each with its own row, reason and retry, paid for once.
+
+What belongs here: walks of archives, mailboxes, records and mails, seen in the tables. What does
+not: taking a container apart (`services/test_containers`), Dagster's partitions (`integration`).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from email.message import EmailMessage
+
+import pytest
+
+from tvdb_assets.models import Stage
+from tvdb_assets.repositories.deletion import Deletion
+from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets_tests.paid_router import Paid, Shelf
+
+FREE = {"service_mode": "local"}
+LETTERS = {"one.md": "# One\n\nFlood damage is covered.\n", "two.md": "# Two\n\nFire is not.\n"}
+BROKEN = "%PDF-1.7 truncated"
+
+
+def packed(**files: str | bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def records(*texts: str) -> str:
+    return "\n".join(json.dumps({"id": f"r{n}", "text": text}) for n, text in enumerate(texts))
+
+
+def statuses(paid: Paid) -> dict[str, tuple[str, str | None]]:
+    rows = paid.rows("SELECT path, status, error_code FROM tvdb.documents")
+    return {path: (status, code) for path, status, code in rows}
+
+
+def test_each_member_is_a_document_of_its_own(paid: Paid, shelf: Shelf) -> None:
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = "ada@example.org", "Claims"
+    mail.set_content("The letters are attached.")
+    mail.add_attachment(packed(**LETTERS), maintype="application", subtype="zip", filename="l.zip")
+    shelf.write("a.zip", packed(**{**LETTERS, "../../etc/passwd": "Only a name.\n"}))
+    shelf.write("m.eml", mail.as_bytes())
+    shelf.write("r.jsonl", records("The boiler is serviced.", "The roof is new."))
+    results = shelf.walk(**FREE)
+
+    assert shelf.codes(results) == {}
+    # A partition's result is its file's; members have none of their own.
+    assert sorted(results) == ["a.zip", "m.eml", "r.jsonl"]
+    assert results["a.zip"].metadata["members"] == 3
+    shown = shelf.shown()
+    assert sorted(shown) == [
+        "a.zip!/%2E%2E/%2E%2E/etc/passwd",
+        "a.zip!/one.md",
+        "a.zip!/two.md",
+        "m.eml",
+        "m.eml!/l.zip!/one.md",
+        "m.eml!/l.zip!/two.md",
+        "r.jsonl!/r0",
+        "r.jsonl!/r1",
+    ]
+    assert shown["a.zip!/one.md"] == [LETTERS["one.md"].strip()]
+    assert set(statuses(paid).values()) == {("published", None)}
+    keys = paid.rows(
+        "SELECT DISTINCT partition_key FROM tvdb.documents WHERE container_id IS NOT NULL"
+    )
+    assert sorted(keys) == [("a.zip",), ("m.eml",), ("r.jsonl",)]
+    assert shelf.due(**FREE) == []
+
+
+def test_a_member_fails_alone_and_its_file_says_which(paid: Paid, shelf: Shelf) -> None:
+    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
+    shelf.write("b.zip", packed(**{"inner.zip": packed(**{"bad.pdf": BROKEN})}))
+    results = shelf.walk(**FREE)
+
+    assert shelf.codes(results) == {"a.zip": "members_failed", "b.zip": "members_failed"}
+    error = results["a.zip"].error
+    assert error is not None
+    assert "1 of 3 documents inside of it failed: bad.pdf (corrupt)." in str(error)
+    assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
+    found = statuses(paid)
+    assert found["a.zip!/bad.pdf"] == ("failed", "corrupt")
+    assert found["b.zip!/inner.zip"] == ("failed", "members_failed")
+    told = [failure.document for failure in shelf.registry.failures(["a.zip"])]
+    [file] = shelf.registry.find("a.zip")
+    history = shelf.registry.history(file.document_id)
+    assert history["members"] == {"failed": 1, "published": 2}
+    assert told == ["a.zip", "a.zip!/bad.pdf"]
+    # Nothing changed, so nothing would end otherwise.
+    assert shelf.due(**FREE) == []
+
+    # Asked for by hand, what failed is tried again.
+    shelf.walk(["a.zip"], **FREE)
+    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "three.md": "Three is new.\n"}))
+    # A file that changed does not make a member try again that did not.
+    assert shelf.codes(shelf.walk(**FREE)) == {"a.zip": "members_failed"}
+    assert "a.zip!/three.md" in shelf.shown()
+    [(attempts,)] = paid.rows("SELECT attempts FROM tvdb.documents WHERE path = 'a.zip!/bad.pdf'")
+    assert attempts == 2
+
+
+def test_a_member_that_killed_its_worker_is_tried_again_and_then_left_alone(
+    paid: Paid, shelf: Shelf
+) -> None:
+    """Its code is terminal, and yet another time may go well; see `repositories.due_documents`."""
+    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
+    shelf.walk(**FREE)
+
+    def left(attempts: int) -> None:
+        with paid.database.transaction() as tx:
+            tx.execute(
+                "UPDATE tvdb.documents SET error_code = 'parser_crashed', quarantine = NULL,"
+                " attempts = %s, next_attempt_at = tvdb.clock() WHERE path = 'a.zip!/bad.pdf'",
+                (attempts,),
+            )
+
+    left(attempts=1)
+    shelf.walk(["a.zip"], **FREE)
+    ends = "SELECT attempts, error_code, quarantine FROM tvdb.documents WHERE path LIKE '%%bad.pdf'"
+    assert paid.rows(ends) == [(2, "corrupt", "terminal")], "it was tried again"
+    shelf.walk(["a.zip"], **FREE)
+    assert paid.rows(ends)[0][0] == 3, "the whole file was asked for"
+    left(attempts=3)
+    with paid.database.transaction() as tx:
+        tx.execute("UPDATE tvdb.documents SET quarantine = 'poison' WHERE path = 'a.zip!/bad.pdf'")
+        tx.execute("UPDATE tvdb.documents SET etag = '' WHERE path = 'a.zip'")
+    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "new.md": "# New\n\nText.\n"}))
+    shelf.walk(**FREE)
+    assert paid.rows(ends) == [(3, "parser_crashed", "poison")], "it is left alone"
+    assert "a.zip!/new.md" in shelf.shown()
+
+
+def test_a_changed_file_makes_only_the_members_that_changed(paid: Paid, shelf: Shelf) -> None:
+    shelf.write("a.zip", packed(**LETTERS))
+    shelf.walk()
+    paid_before = paid.asked("embeddings")
+    made = "SELECT p.parsed_id FROM tvdb.parsed_documents p JOIN tvdb.documents USING (document_id)"
+    [(before,)] = paid.rows(f"{made} WHERE path = 'a.zip!/one.md'")
+
+    # One stays, one is edited, one is renamed from another that is gone.
+    shelf.write(
+        "a.zip",
+        packed(**{"moved.md": LETTERS["two.md"], "one.md": LETTERS["one.md"], "n.md": "New\n"}),
+    )
+    assert shelf.codes(shelf.walk()) == {}
+
+    assert sorted(shelf.shown()) == ["a.zip!/moved.md", "a.zip!/n.md", "a.zip!/one.md"]
+    assert paid.rows(f"{made} WHERE path = 'a.zip!/one.md'") == [(before,)]
+    assert sorted(statuses(paid)) == ["a.zip", "a.zip!/moved.md", "a.zip!/n.md", "a.zip!/one.md"]
+    assert paid.asked("embeddings") == paid_before + 1
+    last = paid.apis.charges[-1]
+    assert len(last.sha256) == 1  # the new text alone; what was renamed is known
+
+
+def test_members_that_find_no_money_wait_with_their_file(paid: Paid, shelf: Shelf) -> None:
+    shelf.write("r.jsonl", records(*(f"The boiler of house {n} is serviced." for n in range(40))))
+    results = shelf.walk(daily_cost_limit="0.000002")
+
+    error = results["r.jsonl"].error
+    assert error is not None
+    assert (error.code, error.disposition.value) == ("budget_exhausted", "deferred")
+    assert "of 40 documents inside of it wait" in error.message
+    done = len(shelf.shown())
+    assert 0 < done < 40
+    assert statuses(paid)["r.jsonl"] == ("deferred", "budget_exhausted")
+    assert shelf.codes(shelf.walk()) == {}
+    assert len(shelf.shown()) == 40
+    answered = [digest for charge in paid.apis.charges for digest in charge.sha256]
+    assert len(answered) == len(set(answered)) == 40
+    assert statuses(paid)["r.jsonl"] == ("published", None)
+
+
+def test_what_waits_goes_on_without_what_failed_for_good(paid: Paid, shelf: Shelf) -> None:
+    texts = [f"The boiler of house {n} is serviced." for n in range(40)]
+    inner = packed(**{"r.jsonl": records(*texts), "bad.pdf": BROKEN})
+    shelf.write("a.zip", packed(**{"inner.zip": inner}))
+    assert shelf.codes(shelf.walk(daily_cost_limit="0.000002")) == {"a.zip": "members_failed"}
+    found = statuses(paid)
+    assert found["a.zip!/inner.zip!/r.jsonl"][0] == "deferred"
+    assert 0 < len(shelf.shown()) < 40
+
+    assert shelf.codes(shelf.walk(["a.zip"])) == {"a.zip": "members_failed"}
+    assert len(shelf.shown()) == 40
+    [(attempts,)] = paid.rows("SELECT attempts FROM tvdb.documents WHERE path LIKE '%%bad.pdf'")
+    assert attempts == 1
+
+
+def test_a_file_may_become_a_container_and_a_document_again(paid: Paid, shelf: Shelf) -> None:
+    for content, shown in (
+        (b"A plain note.\n", ["a.bin"]),
+        (packed(**LETTERS), ["a.bin!/one.md", "a.bin!/two.md"]),
+        (b"Another note.\n", ["a.bin"]),
+    ):
+        shelf.write("a.bin", content)
+        assert shelf.codes(shelf.walk(**FREE)) == {}
+        assert sorted(shelf.shown()) == shown
+    assert paid.rows("SELECT count(*) FROM tvdb.documents") == [(1,)]
+
+
+def test_a_container_that_breaks_keeps_what_it_published(paid: Paid, shelf: Shelf) -> None:
+    shelf.write("a.zip", packed(**LETTERS))
+    shelf.walk(**FREE)
+    shelf.write("a.zip", packed(**LETTERS)[:60])
+    assert shelf.codes(shelf.walk(**FREE)) == {"a.zip": "corrupt"}
+    assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
+    # Nothing in it is due by itself meanwhile, also what was asked for or waited.
+    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
+    shelf.walk(**FREE)
+    with paid.database.transaction() as tx:
+        tx.execute("UPDATE tvdb.documents SET wanted_at = now() WHERE path LIKE 'a.zip!/%'")
+    shelf.write("a.zip", packed(**LETTERS)[:60])
+    shelf.walk(**FREE)
+    assert paid.rows("SELECT count(*) FROM tvdb.documents WHERE wanted_at IS NOT NULL") == [(0,)]
+    [(code, message)] = paid.rows(
+        "SELECT error_code, error_message FROM tvdb.documents WHERE path = 'a.zip!/bad.pdf'"
+    )
+    assert code == "corrupt"
+    assert message.startswith("What it is inside of failed: The ZIP archive is damaged")
+    # Whole again, all of it is.
+    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": LETTERS["one.md"]}))
+    assert shelf.codes(shelf.walk(**FREE)) == {}
+
+
+def test_one_stage_at_a_time_takes_members_along(paid: Paid, shelf: Shelf) -> None:
+    shelf.write("a.zip", packed(**LETTERS))
+    for stage, status in (
+        (Stage.PARSED_DOCUMENTS, "registered"),
+        (Stage.CHUNKS, "registered"),
+        (Stage.EMBEDDINGS, "published"),
+    ):
+        [result] = shelf.walk(["a.zip"] if shelf.walks else None, stages={stage}, **FREE).values()
+        assert result.error is None
+        assert {status for status, _ in statuses(paid).values()} == {status}
+    assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
+
+
+def test_forgetting_a_member_and_its_file(paid: Paid, shelf: Shelf) -> None:
+    shelf.write("a.zip", packed(**LETTERS))
+    shelf.walk(**FREE)
+    registry, deletion = Registry(paid.database), Deletion(paid.database)
+    [member] = registry.find("a.zip!/one.md")
+    assert member.is_member
+    deletion.forget([member.document_id])
+    assert sorted(shelf.shown()) == ["a.zip!/two.md"]
+    # As with a file: what is still in the source is taken in again.
+    assert shelf.due(**FREE) == ["a.zip"]
+    shelf.walk(**FREE)
+    assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
+
+    [file] = registry.find("a.zip")
+    deletion.forget([file.document_id])
+    for table in ("documents", "parsed_documents", "chunks", "embeddings", "publications"):
+        assert paid.rows(f"SELECT count(*) FROM tvdb.{table}") == [(0,)], table
+
+
+def test_an_estimate_counts_members_and_pays_nothing(paid: Paid, shelf: Shelf) -> None:
+    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "page.html": "<p>Text.</p>"}))
+    costs = shelf.estimate()
+    assert {c.document: (c.chunks, c.pages, c.error and c.error.code) for c in costs} == {
+        "a.zip!/one.md": (1, 0, None),
+        "a.zip!/two.md": (1, 0, None),
+        "a.zip!/bad.pdf": (0, 0, "corrupt"),
+        "a.zip!/page.html": (1, 2, None),
+    }
+    assert (paid.spent, len(paid.apis.requests)) == (0, 0)
+
+
+@pytest.mark.parametrize("limit", [{"max_members": 3}, {"max_depth": 1}, {"max_expanded_mib": 1}])
+def test_limits_over_all_levels_are_settings(
+    paid: Paid, shelf: Shelf, limit: dict[str, int]
+) -> None:
+    inner = packed(**LETTERS, **{"big.txt": "x" * (700 << 10)})
+    shelf.write("a.zip", packed(**{"1.zip": inner, "2.zip": inner}))
+    shelf.write("b.md", LETTERS["one.md"])
+    paid.workers = None
+    assert shelf.codes(shelf.walk(**limit, **FREE)) == {"a.zip": "members_failed"}
+    [name] = limit
+    told = paid.rows(
+        "SELECT error_message || error_remedy FROM tvdb.documents"
+        " WHERE error_code IN ('over_limit', 'expands_too_far')"
+    )
+    assert told
+    for (message,) in told:
+        assert f"TVDB_{name.upper()}" in message
+        assert str(limit[name]) in message
+    assert "b.md" in shelf.shown()
+    # It is tried again once a limit is another, and only then.
+    assert shelf.due(**limit, **FREE) == []
+    assert shelf.due(**FREE) == ["a.zip"]
+    assert shelf.codes(shelf.walk(**FREE)) == {}

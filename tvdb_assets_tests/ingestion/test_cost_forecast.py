@@ -1,0 +1,98 @@
+"""Whether a walk fits the budget, as it is told before the walk; and what the walk then does."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.ingestion.cost_estimator import Estimating
+from tvdb_assets.ingestion.cost_forecast import SAMPLE, Outlook, outlook
+from tvdb_assets.repositories.document_store import DocumentStore
+from tvdb_assets.repositories.index_store import IndexStore
+from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.sources.source import Source
+from tvdb_assets_tests.paid_router import Paid, Shelf
+
+PAGE = Decimal("0.00375")
+"""Three credits at $1.25 for 1,000."""
+
+
+def note(number: int) -> str:
+    # Three digits are one token, whichever they are.
+    return f"# Rule {number + 100}\n\nThe claims of series {number + 100} are paid in thirty days."
+
+
+def estimating(paid: Paid, router: ServiceRouter) -> Estimating:
+    return Estimating(
+        store=DocumentStore(paid.database, "outlook"),
+        index=IndexStore(paid.database, "outlook"),
+        router=router,
+        chunker=Chunker(64, 0),
+        max_document_bytes=1 << 20,
+    )
+
+
+def expected(shelf: Shelf, router: ServiceRouter) -> Outlook | None:
+    """What is told of all that an ingest would walk."""
+    paid, plan = shelf.paid, shelf.plan()
+    shelf.registry.register(plan.source.root, plan.new, "by hand")
+    known = shelf.registry.known(plan.source.root)
+    keys = [document.partition_key for document in known.values()]
+    recipe = router.recipe(Chunker(64, 0))
+    return outlook(router, estimating(paid, router), keys, recipe, Source.open)
+
+
+@pytest.mark.parametrize("count", [SAMPLE - 2, 3 * SAMPLE])
+def test_the_documents_that_fit_are_told_and_then_made(
+    paid: Paid, shelf: Shelf, count: int
+) -> None:
+    for number in range(count):
+        shelf.write(f"{number:03}.md", note(number))
+    router = paid.router()
+    assert expected(shelf, router) is None
+    names = [f"{number:03}.md" for number in range(3)]
+    [each] = {
+        cost.cost_usd
+        for cost in estimating(paid, router).run(Source.open(str(shelf.folder)), names)
+    }
+    limit = each * (count // 3)
+    told = expected(shelf, paid.router(daily_cost_limit=limit))
+    assert told is not None
+    assert (told.documents, told.fitting) == (count, count // 3)
+    assert told.left_usd == limit
+    assert told.cost_usd == pytest.approx(each * count)
+
+    results = shelf.walk(daily_cost_limit=limit)
+
+    assert sum(result.error is None for result in results.values()) == told.fitting
+    # What waits has been chunked, and is known to the token.
+    after = expected(shelf, paid.router(daily_cost_limit=limit * 2))
+    assert after is not None
+    assert (after.documents, after.fitting) == (count, 2 * (count // 3))
+    assert after.cost_usd == each * (count - count // 3)
+
+
+def test_pages_count_against_the_parsers_own_limit(paid: Paid, shelf: Shelf) -> None:
+    for number in range(5):
+        shelf.write(f"{number}.html", f"<!doctype html><h1>Page {number}</h1><p>It is paid.</p>")
+    shelf.write("free.md", note(1))
+    router = paid.router()
+    source = Source.open(str(shelf.folder))
+    [page, *_] = estimating(paid, router).run(source, ["0.html"])
+    assert page.parse_usd == page.pages * PAGE
+    told = expected(shelf, paid.router(llamaparse_daily_cost_limit=page.parse_usd * 2))
+    assert told is not None
+    assert (told.documents, told.fitting) == (6, 3)
+    assert expected(shelf, paid.router()) is None
+
+
+def test_nothing_is_told_where_nothing_is_paid(paid: Paid, shelf: Shelf) -> None:
+    shelf.write("a.md", note(1))
+    router = paid.router(service_mode="mock", daily_cost_limit=0)
+    assert expected(shelf, router) is None
+    paused = expected(shelf, paid.router(daily_cost_limit=0))
+    assert paused is not None
+    assert paused.fitting == 0
+    assert "0 of 1 documents fit" in paused.words()

@@ -1,0 +1,317 @@
+"""Two indexes side by side: one is searched and stays fresh, the other is built, then switched to.
+
+What belongs here: walks with other settings than those of the index that search reads, seen in
+what search shows. What does not: a reader that searches all the while
+(`integration/test_switching`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.ingestion.cost_estimator import Estimating
+from tvdb_assets.repositories.document_store import DocumentStore
+from tvdb_assets.repositories.index_catalog import Indexes
+from tvdb_assets.repositories.index_store import IndexStore
+from tvdb_assets_tests.paid_apis import expected_vectors
+from tvdb_assets_tests.paid_router import Paid, Shelf
+
+NOTES = {
+    f"note-{number}.md": "\n\n".join(
+        f"## Part {part}\n\nThe boiler of house {number} is serviced in autumn {part}, by the "
+        "same company as in the year before, and its report is kept with the others."
+        for part in range(4)
+    )
+    for number in range(3)
+}
+NEW_SIZE = {"chunk_tokens": 32}
+SMALL, LARGE = "text-embedding-3-small", "text-embedding-3-large"
+NEW_MODEL = {"embedding_model": LARGE}
+LOCAL = {"service_mode": "local"}
+
+
+@pytest.fixture
+def indexes(paid: Paid) -> Indexes:
+    return Indexes(paid.database)
+
+
+@pytest.fixture
+def filled(shelf: Shelf) -> Shelf:
+    """Three notes, searched in chunks of 64 tokens with vectors of the small model."""
+    for name, text in NOTES.items():
+        shelf.write(name, text)
+    assert shelf.codes(shelf.walk()) == {}
+    return shelf
+
+
+def longest(paid: Paid) -> int:
+    """Tokens of the longest chunk that search shows."""
+    return int(paid.rows("SELECT max(token_count) FROM tvdb.search_index")[0][0])
+
+
+def check_vectors(paid: Paid, model: str) -> None:
+    """What search shows has the vectors that the service gives for these texts."""
+    rows = paid.rows("SELECT text, embedding FROM tvdb.search_index")
+    wanted = expected_vectors([text for text, _ in rows], model)
+    assert rows
+    for (_, vector), expected in zip(rows, wanted, strict=True):
+        assert vector.to_numpy() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_new_chunk_size_is_built_beside_and_switched_to_and_back(
+    paid: Paid, filled: Shelf, indexes: Indexes
+) -> None:
+    before = filled.shown()
+    assert longest(paid) > 32
+
+    assert filled.codes(filled.walk(**NEW_SIZE)) == {}
+
+    assert filled.shown() == before
+    current, built = indexes.states()
+    assert (current.is_current, built.is_current, built.is_complete) == (True, False, True)
+    assert (built.documents, built.missing, built.chunk_tokens) == (len(NOTES), 0, 32)
+    assert current.cost_usd == built.cost_usd == paid.spent > 0
+    assert filled.due(**NEW_SIZE) == []
+
+    assert indexes.switch().index_id == built.index_id
+
+    after = filled.shown()
+    assert longest(paid) <= 32
+    assert after.keys() == before.keys()
+    assert after != before
+    check_vectors(paid, SMALL)
+
+    assert indexes.switch(current.index_id).is_current
+    assert filled.shown() == before
+
+
+def test_a_new_model_is_built_beside_and_what_changes_meanwhile_is_searched_at_once(
+    paid: Paid, filled: Shelf, indexes: Indexes
+) -> None:
+    filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
+    filled.write("note-9.md", NOTES["note-2.md"].replace("house 2", "house 9"))
+
+    results = filled.walk(["note-0.md", "note-9.md"], **NEW_MODEL)
+
+    assert filled.codes(results) == {}
+    assert {r.metadata["dimensions"] for r in results.values()} == {3_072}
+    shown = filled.shown()
+    assert sorted(shown) == [*sorted(NOTES), "note-9.md"]
+    assert "heat pump" in shown["note-0.md"][0]
+    check_vectors(paid, SMALL)
+    with pytest.raises(ConfigurationError, match=r"lacks 2 .*: note-1\.md, note-2\.md\.") as caught:
+        indexes.switch()
+    assert caught.value.code == "index_incomplete"
+    assert filled.shown() == shown
+
+    assert filled.codes(filled.walk(**NEW_MODEL)) == {}
+    indexes.switch()
+
+    assert filled.shown() == shown
+    check_vectors(paid, LARGE)
+    # Each text once for each model.
+    paid_for = [(c.model, digest) for c in paid.apis.charges for digest in c.sha256]
+    assert len(set(paid_for)) == len(paid_for)
+
+
+def test_an_index_that_shows_an_older_version_is_not_complete(
+    filled: Shelf, indexes: Indexes
+) -> None:
+    filled.walk(**NEW_SIZE)
+    first = indexes.states()[0]
+    indexes.switch()
+    filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
+    filled.walk(**NEW_SIZE)
+
+    with pytest.raises(ConfigurationError, match=r"lacks 1 .*: note-0\.md\."):
+        indexes.switch(first.index_id)
+
+    assert filled.codes(filled.walk()) == {}
+    indexes.switch(first.index_id)
+    assert "heat pump" in filled.shown()["note-0.md"][0]
+
+
+def test_a_document_that_is_missing_can_be_given_up(filled: Shelf, indexes: Indexes) -> None:
+    filled.walk(["note-0.md"], **NEW_SIZE)
+
+    assert indexes.switch(anyway=True).documents == 1
+
+    assert filled.shown().keys() == {"note-0.md"}
+
+
+@pytest.mark.parametrize("free", [LOCAL, {"embedder_mode": "mock"}], ids=["local", "mock"])
+def test_a_free_run_pays_nothing_for_the_index_that_search_reads(
+    paid: Paid, filled: Shelf, indexes: Indexes, free: dict[str, object]
+) -> None:
+    before, spent = filled.shown(), paid.spent
+    filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
+
+    assert filled.codes(filled.walk(**free)) == {}
+
+    assert filled.shown() == before
+    assert paid.spent == spent
+    # What a mock made waits for no switch.
+    assert indexes.behind() == (1 if free is LOCAL else 0)
+
+
+def test_a_paid_run_keeps_a_free_index_fresh(paid: Paid, shelf: Shelf, indexes: Indexes) -> None:
+    shelf.write("note-0.md", NOTES["note-0.md"])
+    shelf.walk(**LOCAL)
+    shelf.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
+
+    assert shelf.codes(shelf.walk()) == {}
+
+    assert "heat pump" in shelf.shown()["note-0.md"][0]
+    assert paid.rows("SELECT DISTINCT service FROM tvdb.search_index") == [("wordllama",)]
+    indexes.switch()
+    assert paid.rows("SELECT DISTINCT service FROM tvdb.search_index") == [("openai",)]
+
+
+def test_a_document_whose_new_version_search_can_not_show_is_not_done(
+    paid: Paid, filled: Shelf, indexes: Indexes
+) -> None:
+    """No money for the model that search reads, and the new index has all vectors already."""
+    changed = NOTES["note-0.md"].replace("boiler", "heat pump")
+    filled.write("note-9.md", changed)
+    filled.walk(["note-9.md"], **NEW_MODEL)
+    paid.rows("DELETE FROM tvdb.embeddings e USING tvdb.vector_spaces s"
+        " WHERE s.space_id = e.space_id AND s.dimensions = 1536 RETURNING 1")  # fmt: skip
+    filled.write("note-0.md", changed)
+
+    results = filled.walk(["note-0.md"], **NEW_MODEL, daily_cost_limit=Decimal(0))
+
+    assert filled.codes(results) == {"note-0.md": "budget_exhausted"}
+    error = results["note-0.md"].error
+    assert error is not None
+    assert error.message.startswith("In the index that search reads: ")
+    assert paid.rows("SELECT status FROM tvdb.documents WHERE path = 'note-0.md'") == [
+        ("deferred",)
+    ]
+    assert "note-0.md" in filled.due(**NEW_MODEL)
+
+    assert filled.codes(filled.walk(**NEW_MODEL)) == {}
+    assert "heat pump" in filled.shown()["note-0.md"][0]
+
+
+def test_an_outage_of_both_models_degrades_the_new_index_alone(
+    paid: Paid, filled: Shelf, indexes: Indexes
+) -> None:
+    before = filled.shown()
+    filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
+    paid.apis.faults.script("unavailable", times=None)
+
+    assert filled.codes(filled.walk(["note-0.md"], **NEW_MODEL, service_mode="hybrid")) == {}
+
+    assert filled.shown() == before
+    assert filled.degraded_rows().keys() == {"documents", "embeddings"}
+    paid.apis.faults.clear()
+    paid.clock.forward(400)
+    assert filled.codes(filled.walk(**NEW_MODEL, service_mode="hybrid")) == {}
+    assert filled.degraded_rows() == {}
+    assert "heat pump" in filled.shown()["note-0.md"][0]
+    assert [state.is_complete for state in indexes.states() if state.is_searchable] == [True, True]
+
+
+@pytest.mark.parametrize("new", [NEW_SIZE, NEW_MODEL], ids=["size", "model"])
+def test_a_dropped_index_takes_what_no_other_one_needs(
+    paid: Paid, filled: Shelf, indexes: Indexes, new: dict[str, object]
+) -> None:
+    def everything() -> list[tuple[object, ...]]:
+        tables = ("chunk_sets", "chunks", "publications", "embeddings", "former_texts")
+        return [row for t in (*tables, "vector_spaces", "indexes", "parsed_documents")
+                for row in paid.rows(f"SELECT t::text FROM tvdb.{t} t ORDER BY 1")]  # fmt: skip
+
+    before, shown = everything(), filled.shown()
+    filled.walk(**new)
+    built = indexes.states()[1]
+    with pytest.raises(ConfigurationError, match="Search reads index"):
+        indexes.drop(indexes.states()[0].index_id)
+
+    indexes.drop(built.index_id)
+
+    assert everything() == before
+    assert filled.shown() == shown
+    # An ingest with its settings makes it again.
+    assert filled.due(**new) == sorted(NOTES)
+    assert filled.codes(filled.walk(**new)) == {}
+    assert indexes.switch().documents == len(NOTES)
+
+
+def test_the_old_index_can_be_dropped_after_the_switch(
+    paid: Paid, filled: Shelf, indexes: Indexes
+) -> None:
+    filled.walk(**NEW_MODEL)
+    old = indexes.states()[0]
+    indexes.switch()
+    shown = filled.shown()
+
+    indexes.drop(old.index_id)
+
+    assert filled.shown() == shown
+    check_vectors(paid, LARGE)
+    assert [state.vector_space for state in indexes.states()] == [
+        "openai/text-embedding-3-large@3072#v1"
+    ]
+    assert paid.rows("SELECT count(*) FROM tvdb.embeddings WHERE space_id NOT IN"
+        " (SELECT space_id FROM tvdb.indexes)") == [(0,)]  # fmt: skip
+    assert filled.due(**NEW_MODEL) == []
+
+
+def test_a_run_may_switch_by_itself_once_nothing_is_missing(
+    paid: Paid, filled: Shelf, indexes: Indexes
+) -> None:
+    filled.walk(["note-0.md"], **NEW_SIZE, switch="auto")
+    assert longest(paid) > 32
+
+    filled.walk(**NEW_SIZE, switch="auto")
+
+    assert longest(paid) <= 32
+    assert filled.shown().keys() == NOTES.keys()
+
+
+@pytest.mark.parametrize(
+    ("ask", "code"),
+    [
+        (lambda indexes: indexes.switch(99), "index_unknown"),
+        (lambda indexes: indexes.drop(99), "index_unknown"),
+        (lambda indexes: indexes.switch(indexes.states()[-1].index_id), "index_not_searchable"),
+        (lambda indexes: indexes.switch(), "no_index"),
+    ],
+)
+def test_what_is_no_index_to_switch_to_is_named(
+    shelf: Shelf, indexes: Indexes, ask: Callable[[Indexes], object], code: str
+) -> None:
+    shelf.write("note-0.md", NOTES["note-0.md"])
+    shelf.walk(service_mode="mock")
+
+    with pytest.raises(ConfigurationError) as caught:
+        ask(indexes)
+
+    assert caught.value.code == code
+    assert caught.value.remedy
+    assert shelf.shown() == {}
+
+
+def test_an_estimate_knows_what_both_indexes_cost(paid: Paid, filled: Shelf) -> None:
+    filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
+    plan, spent = filled.plan(**NEW_MODEL), paid.spent
+    router = paid.router(**NEW_MODEL)
+    estimating = Estimating(
+        store=DocumentStore(paid.database, "estimate"),
+        index=IndexStore(paid.database, "estimate"),
+        router=router,
+        chunker=Chunker(64, 0),
+        max_document_bytes=1 << 20,
+    )
+    told = list(estimating.run(plan.source, [known.path for known in plan.stale]))
+
+    assert filled.codes(filled.walk(**NEW_MODEL)) == {}
+
+    assert sum(cost.cost_usd for cost in told) == pytest.approx(paid.spent - spent)
+    assert paid.apis.dollars == paid.spent
+    assert {charge.model for charge in paid.apis.charges[1:]} == {SMALL, LARGE}

@@ -1,0 +1,300 @@
+"""Outage and recovery in ``hybrid``: what stands in, what search shows, what is made again.
+
+What belongs here: walks through an outage of one paid service, seen in the tables. What does
+not: what a single failure means (`services/test_paid_failures`).
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tvdb_assets.repositories.index_store import IndexStore
+from tvdb_assets_tests.paid_apis import expected_vector
+from tvdb_assets_tests.paid_router import Paid, Shelf
+
+HYBRID = {"service_mode": "hybrid"}
+NOTES = {
+    f"note-{number}.md": f"# Note {number}\n\nThe boiler of house {number} is serviced in autumn.\n"
+    for number in range(6)
+}
+OLD, NEW = "note-0.md", "note-5.md"
+
+
+def page(words: str) -> str:
+    """A document that the paid parser is asked for."""
+    return f"<!doctype html><html><body><h1>Policy</h1><p>{words}</p></body></html>"
+
+
+PAGES = {
+    f"page-{number}.html": page(f"The hotel of journey {number} may cost ninety euros a night.")
+    for number in range(4)
+}
+
+
+def check_vectors(paid: Paid) -> None:
+    """Each vector of the real space is the one that the service gives for its text."""
+    rows = paid.rows(
+        "SELECT c.text, e.embedding FROM tvdb.chunks c JOIN tvdb.embeddings e USING (text_sha256)"
+        " JOIN tvdb.vector_spaces s USING (space_id) WHERE NOT s.is_stand_in"
+    )
+    assert rows
+    for text, vector in rows:
+        np.testing.assert_array_equal(vector.to_numpy(), expected_vector(text))
+
+
+def end_outage(paid: Paid) -> None:
+    paid.apis.faults.clear()
+    paid.clock.forward(400)  # past the longest time that a breaker stays open
+
+
+def test_an_embedding_outage_degrades_what_it_meets_and_heals_exactly_that(
+    paid: Paid, shelf: Shelf
+) -> None:
+    shelf.write(OLD, NOTES[OLD])
+    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    before = shelf.shown()
+    for name, text in NOTES.items():
+        shelf.write(name, text)
+    paid.apis.faults.script("unavailable", times=None)
+
+    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+
+    assert shelf.shown() == before
+    degraded = sorted(NOTES.keys() - {OLD})
+    assert paid.rows("SELECT path FROM tvdb.documents WHERE is_degraded ORDER BY 1") == [
+        (name,) for name in degraded
+    ]
+    assert shelf.degraded_rows().keys() == {"documents", "embeddings"}
+    assert shelf.registry.counts()["documents"]["degraded"] == len(degraded)
+    assert shelf.due(**HYBRID) == degraded
+
+    # The outage goes on: a second walk changes nothing, and nothing is shown.
+    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    assert shelf.shown() == before
+    assert shelf.due(**HYBRID) == degraded
+
+    end_outage(paid)
+    paid.apis.books.charges.clear()
+    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+
+    assert shelf.degraded_rows() == {}
+    assert shelf.due(**HYBRID) == []
+    assert sorted(shelf.shown()) == sorted(NOTES)
+    healed = {
+        sha256(text.encode()).hexdigest() for name in degraded for text in shelf.shown()[name]
+    }
+    paid_for = [digest for charge in paid.apis.charges for digest in charge.sha256]
+    assert sorted(paid_for) == sorted(healed)
+    check_vectors(paid)
+
+
+def test_a_parsing_outage_degrades_what_it_meets_and_heals_exactly_that(
+    paid: Paid, shelf: Shelf
+) -> None:
+    shelf.write("page-0.html", PAGES["page-0.html"])
+    shelf.write(OLD, NOTES[OLD])
+    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    before = shelf.shown()
+    assert sorted(before) == [OLD, "page-0.html"]
+    for name, text in PAGES.items():
+        shelf.write(name, text)
+    paid.apis.faults.script("unavailable", operation="submit", times=None)
+
+    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+
+    degraded = sorted(PAGES.keys() - {"page-0.html"})
+    assert shelf.shown() == before
+    assert shelf.due(**HYBRID) == degraded
+    assert shelf.degraded_rows().keys() == {"documents", "parsed_documents", "embeddings"}
+    # What a stand-in parsed is not worth paying a vector for.
+    assert paid.asked("embeddings") == 1
+
+    # The outage goes on.
+    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    assert shelf.shown() == before
+    assert shelf.due(**HYBRID) == degraded
+
+    end_outage(paid)
+    paid.apis.books.charges.clear()
+    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+
+    assert shelf.degraded_rows() == {}
+    assert shelf.due(**HYBRID) == []
+    assert sorted(shelf.shown()) == [OLD, *sorted(PAGES)]
+    parsed = [charge.sha256[0] for charge in paid.apis.charges if charge.operation == "parse"]
+    assert sorted(parsed) == sorted(sha256(PAGES[name].encode()).hexdigest() for name in degraded)
+    assert paid.rows("SELECT DISTINCT service FROM tvdb.parsed_documents p"
+        " JOIN tvdb.documents d USING (document_id) WHERE path LIKE 'page-%%'") == [
+        ("llamaparse",)
+    ]  # fmt: skip
+    check_vectors(paid)
+
+
+@pytest.mark.parametrize("name", [OLD, "page-0.html"])
+def test_an_edit_during_an_outage_shows_the_old_text_and_leaves_nothing_behind(
+    paid: Paid, shelf: Shelf, name: str
+) -> None:
+    versions = [
+        (NOTES | PAGES)[name].replace("ninety", number).replace("autumn", number)
+        for number in ("first", "second", "third")
+    ]
+    shelf.write(name, versions[0])
+    shelf.walk(**HYBRID)
+    before = shelf.shown()
+    assert "first" in before[name][0]
+    for operation in ("embeddings", "submit"):
+        paid.apis.faults.script("bad_gateway", operation=operation, times=None)
+    for version in versions[1:]:
+        shelf.write(name, version)
+        assert shelf.codes(shelf.walk(**HYBRID)) == {}
+        assert shelf.shown() == before
+    assert paid.rows("SELECT count(*) FROM tvdb.embeddings WHERE is_degraded") == [(1,)]
+
+    end_outage(paid)
+    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+
+    assert "third" in shelf.shown()[name][0]
+    assert shelf.degraded_rows() == {}
+    assert paid.rows("SELECT count(*) FROM tvdb.parsed_documents") == [(1,)]
+
+
+def test_a_text_that_two_degraded_documents_share_goes_with_the_last_of_them(
+    paid: Paid, shelf: Shelf
+) -> None:
+    for name in ("a.md", "b.md"):
+        shelf.write(name, NOTES[OLD])
+    paid.apis.faults.script("unavailable", times=None)
+    shelf.walk(**HYBRID)
+    assert shelf.degraded_rows() == {"documents": 2, "embeddings": 1}
+    end_outage(paid)
+
+    shelf.walk(["a.md"], **HYBRID)
+
+    assert shelf.degraded_rows() == {"documents": 1, "embeddings": 1}
+    assert list(shelf.shown()) == ["a.md"]
+
+    shelf.walk(["b.md"], **HYBRID)
+
+    assert shelf.degraded_rows() == {}
+    assert paid.asked("embeddings") - 3 == 1  # three attempts met the outage
+
+
+@pytest.mark.parametrize("operation", ["embeddings", "submit"])
+def test_an_open_breaker_is_a_reason_to_fall_back_without_a_request(
+    paid: Paid, shelf: Shelf, operation: str
+) -> None:
+    name = "page-0.html" if operation == "submit" else OLD
+    shelf.write(name, (NOTES | PAGES)[name])
+    paid.apis.faults.script("unavailable", operation=operation, times=None)
+    shelf.walk(paid_attempts=5, **HYBRID)
+    assert paid.asked(operation) == 5
+
+    shelf.walk(**HYBRID)
+
+    assert paid.asked(operation) == 5
+    assert shelf.due(**HYBRID) == [name]
+    assert shelf.shown() == {}
+
+
+NO_REASON = {
+    "refused text": ({"kind": "refused_text"}, {}, "text_refused"),
+    "refused key": ({"kind": "invalid_key"}, {}, "key_refused"),
+    "no permission": ({"kind": "forbidden"}, {}, "permission_refused"),
+    "no quota": ({"kind": "insufficient_quota"}, {}, "quota_exhausted"),
+    "unknown": ({"kind": "unknown_code"}, {}, "request_refused"),
+    "busy": ({"kind": "rate_limited"}, {}, "rate_limited"),
+    "no budget": (None, {"daily_cost_limit": "0"}, "budget_exhausted"),
+    "no requests": (None, {"hourly_rate_limit": 0}, "hourly_requests_exhausted"),
+}
+
+
+@pytest.mark.parametrize("case", NO_REASON)
+def test_what_is_no_outage_is_no_reason_to_fall_back(paid: Paid, shelf: Shelf, case: str) -> None:
+    fault, limits, code = NO_REASON[case]
+    shelf.write(OLD, NOTES[OLD])
+    if fault is not None:
+        paid.apis.faults.script(times=None, **fault)
+
+    results = shelf.walk(**HYBRID, **limits)
+
+    assert shelf.codes(results) == {OLD: code}
+    assert shelf.degraded_rows() == {}
+    assert paid.rows("SELECT count(*) FROM tvdb.embeddings") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("unprocessable", "document_refused"),
+        ("too_large", "document_refused"),
+        ("job_failed", "parse_job_failed"),
+        ("job_cancelled", "parse_job_failed"),
+        ("job_partial", "pages_failed"),
+        ("invalid_key", "key_refused"),
+        ("payment_required", "quota_exhausted"),
+        ("credit_balance_exhausted", "quota_exhausted"),
+        ("billing_hard_limit_400", "quota_exhausted"),
+        ("billing_hard_limit_429", "quota_exhausted"),
+    ],
+)
+def test_a_document_or_account_that_the_parser_refuses_is_no_reason_to_fall_back(
+    paid: Paid, shelf: Shelf, fault: str, code: str
+) -> None:
+    shelf.write("page-0.html", PAGES["page-0.html"])
+    paid.apis.faults.script(fault, operation="submit", times=None)
+
+    results = shelf.walk(**HYBRID)
+
+    assert shelf.codes(results) == {"page-0.html": code}
+    assert shelf.degraded_rows() == {}
+    assert paid.asked("submit") == 1
+
+
+def test_real_never_falls_back(paid: Paid, shelf: Shelf) -> None:
+    shelf.write(OLD, NOTES[OLD])
+    shelf.write("page-0.html", PAGES["page-0.html"])
+    for operation in ("embeddings", "submit"):
+        paid.apis.faults.script("unavailable", operation=operation, times=None)
+
+    results = shelf.walk(service_mode="real")
+
+    assert set(shelf.codes(results).values()) <= {"service_unavailable", "rate_limited"}
+    assert len(shelf.codes(results)) == 2
+    assert shelf.degraded_rows() == {}
+    assert paid.rows("SELECT count(*) FROM tvdb.embeddings") == [(0,)]
+    assert paid.rows("SELECT path FROM tvdb.parsed_documents JOIN tvdb.documents"
+        " USING (document_id)") == [(OLD,)]  # fmt: skip
+
+
+def test_two_documents_with_one_text_that_heal_at_the_same_moment_leave_nothing_behind(
+    paid: Paid, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twins = ["twin-1.md", "twin-2.md"]
+    for name in twins:
+        shelf.write(name, NOTES[OLD])
+    paid.apis.faults.script("unavailable", times=None)
+    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    assert shelf.degraded_rows().keys() == {"documents", "embeddings"}
+    end_outage(paid)
+    both_are_there = threading.Barrier(2)
+    drop_replaced = IndexStore._drop_replaced
+
+    def together(index: IndexStore, *given: Any) -> None:
+        # If one has to wait for the other, the other goes on.
+        with suppress(threading.BrokenBarrierError):
+            both_are_there.wait(timeout=1)
+        drop_replaced(index, *given)
+
+    monkeypatch.setattr(IndexStore, "_drop_replaced", together)
+    monkeypatch.setattr("tvdb_assets.ingestion.runner.BATCH_DOCUMENTS", 1)
+
+    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+
+    assert shelf.degraded_rows() == {}
+    assert sorted(shelf.shown()) == twins

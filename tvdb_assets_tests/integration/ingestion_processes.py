@@ -1,0 +1,208 @@
+"""A walk in `real` mode as a process of its own, which kills itself at a named point.
+
+What belongs here: documents, the walk, and where it dies. What does not: what must hold
+afterwards (`test_walk_kills`). The points of a paid call are those that the guard tells its
+observer; those of the walk are calls of the package's own methods, wrapped here.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import stamina
+
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
+from tvdb_assets.ingestion import Walk, runner
+from tvdb_assets.ingestion.embed_stage import Indexing
+from tvdb_assets.ingestion.parse_stage import Preparing
+from tvdb_assets.models import Stage
+from tvdb_assets.parsing.paid_parsing import PaidParsing
+from tvdb_assets.parsing.providers.llamaparse import LlamaParse
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_store import DocumentStore
+from tvdb_assets.repositories.index_store import IndexStore
+from tvdb_assets.repositories.parse_jobs import ParseJobs
+from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.settings import Settings, load_settings
+from tvdb_assets.sources.source import Source
+from tvdb_assets.spend_guard.guard import POINTS, PaidCall
+from tvdb_assets.spend_guard.ledger import Hold
+
+CHUNK_TOKENS = 48
+_ENDS_FLIGHT = ("committed", "voided", "loss_posted")
+
+_BEFORE, _AFTER = "before", "after"
+HOOKS: dict[str, tuple[type, str, str]] = {
+    "chunks_stored": (DocumentStore, "store_chunk_sets", _AFTER),
+    "texts_claimed": (IndexStore, "claim_missing", _AFTER),
+    "vectors_written": (IndexStore, "store_vectors", _AFTER),  # in the transaction that posts
+    "before_publish": (Indexing, "publish", _BEFORE),
+    "within_publish": (IndexStore, "_drop_replaced", _AFTER),
+    "published": (IndexStore, "publish", _AFTER),
+    "before_record": (Walk, "_record", _BEFORE),
+    "before_finish": (Indexing, "finish", _BEFORE),
+    "job_written": (ParseJobs, "add", _AFTER),  # in the transaction that notes the submission
+    "before_poll": (LlamaParse, "fetch", _BEFORE),
+    "before_text": (PaidParsing, "_settle", _BEFORE),
+    "text_written": (Preparing, "_store_parse", _AFTER),  # in the transaction that posts
+    "text_stored": (PaidParsing, "_settle", _AFTER),
+}
+ALL_POINTS = (*POINTS, *HOOKS)
+
+
+@dataclass(frozen=True)
+class Trip:
+    """One process's walk."""
+
+    url: str
+    root: str
+    server: str
+    point: str = ""
+    """Where it kills itself; empty for nowhere."""
+    nth: int = 1
+    """At which arrival there."""
+    told: str = ""
+    """A file that is given the entries which were in flight at the kill."""
+    paths: tuple[str, ...] | None = None
+    """None walks every document."""
+    batch_documents: int = 3
+    inputs: int = 4
+    """Most texts in a request: few, so that there are many requests."""
+    daily_usd: Decimal = Decimal("5.00")
+    concurrency: int = 8
+    settings: dict[str, object] = field(default_factory=dict)
+
+
+def settings_of(trip: Trip) -> Settings:
+    return load_settings(
+        service_mode="real",
+        chunk_tokens=CHUNK_TOKENS,
+        chunk_overlap_tokens=0,
+        OPENAI_API_KEY="sk-of-the-test",
+        OPENAI_BASE_URL=f"{trip.server}/v1",
+        LLAMA_CLOUD_API_KEY="llx-of-the-test",
+        LLAMA_CLOUD_BASE_URL=trip.server,
+        daily_cost_limit=trip.daily_usd,
+        hourly_rate_limit=1_000_000,
+        paid_concurrency=trip.concurrency,
+        **trip.settings,
+    )
+
+
+def register(database: Database, root: Path) -> None:
+    """Register every file of a folder."""
+    source = Source.open(str(root))
+    files = [file for file in source.list() if not isinstance(file, Exception)]
+    Registry(database).register(source.root, files, "of the test")
+
+
+def go(trip: Trip) -> None:
+    """Walk, in this process; pass it to a process that may die."""
+    runner.BATCH_DOCUMENTS = trip.batch_documents
+    OpenAIEmbedder.max_inputs = trip.inputs
+    killer = Killer(trip.point, trip.nth, trip.told)
+    settings = settings_of(trip)
+    # Retries without their waits, in the mode that the retrying library has for it.
+    with (
+        stamina.set_testing(True, attempts=20, cap=True),
+        Database(trip.url) as database,
+        ServiceRouter(
+            settings, database=database, run_id=f"walk-{uuid4()}", observer=killer
+        ) as router,
+    ):
+        router.__dict__["workers"] = Inline()
+        chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
+        recipe = router.recipe(chunker)
+        made = Walk(
+            store=DocumentStore(database, router.run_id, recipe),
+            index=IndexStore(database, router.run_id, recipe),
+            sources=Source.open,
+            router=router,
+            chunker=chunker,
+            max_document_bytes=1 << 20,
+        )
+        known = Registry(database).known(Source.open(trip.root).root)
+        keys = [
+            document.partition_key
+            for path, document in known.items()
+            if trip.paths is None or path in trip.paths
+        ]
+        for _ in made.run(keys, frozenset(Stage)):
+            pass
+
+
+class Killer:
+    """Kills its process at the nth arrival at a point; knows what was in flight."""
+
+    def __init__(self, point: str = "", nth: int = 1, told: str = "") -> None:
+        """As of `Trip`; where the point is a method's, the method is wrapped."""
+        self._point = point
+        self._told = told
+        self.left = nth
+        """Arrivals until it kills; 0 disarms it."""
+        self._flying: set[str] = set()
+        self._lock = threading.Lock()
+        if point in HOOKS:
+            self._hook(*HOOKS[point])
+
+    def reached(self, point: str, call: PaidCall, hold: Hold | None) -> None:
+        with self._lock:
+            if hold is not None:
+                if point == "before_send":
+                    self._flying.add(str(hold.entry_id))
+                if point == self._point:
+                    self._arrive()
+                if point in _ENDS_FLIGHT:
+                    self._flying.discard(str(hold.entry_id))
+            elif point == self._point:
+                self._arrive()
+
+    def _hook(self, owner: type, name: str, when: str) -> None:
+        method: Callable[..., Any] = getattr(owner, name)
+
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            if when == _BEFORE:
+                self._arrive_alone()
+            value = method(*arguments, **named)
+            if when == _AFTER:
+                self._arrive_alone()
+            return value
+
+        setattr(owner, name, wrapped)
+
+    def _arrive_alone(self) -> None:
+        with self._lock:
+            self._arrive()
+
+    def _arrive(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            if self._told:
+                Path(self._told).write_text("\n".join(self._flying))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Inline:
+    """Does at once what worker processes would do; they are not what is killed here."""
+
+    def submit(self, task: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(task(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        """Nothing was started."""

@@ -1,0 +1,219 @@
+"""Containers: what is inside, by which name, within limits, and nothing outside."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+
+import pytest
+
+from tvdb_assets.core.member_paths import MAX_BYTES, MemberNames
+from tvdb_assets.document_limits import Limits
+from tvdb_assets.errors import ParseError
+from tvdb_assets.models import Member
+from tvdb_assets.parsing.container_members import Room, list_members, take_members
+from tvdb_assets.parsing.document_parser import look_at, parse_document
+from tvdb_assets.parsing.formats.active_limits import using
+from tvdb_assets.parsing.formats.record import MEDIA_TYPE
+from tvdb_assets_tests.parsing.made_files import MAIL, make_docx, make_zip
+
+ROOM = Room(1, 1_000, 1 << 24)
+
+
+def _zip(*members: tuple[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def _opened(data: bytes, path: str, room: Room = ROOM) -> list[tuple[Member, bytes]]:
+    media_type = look_at(data, path).media_type
+    members = list_members(data, media_type, room)
+    good = [member for member in members if member.error is None]
+    taken = take_members(data, media_type, [member.position for member in good])
+    # Any of them can be taken alone.
+    assert [take_members(data, media_type, [m.position]) for m in good[-2:]] == [
+        [content] for content in taken[-2:]
+    ]
+    return list(zip(good, taken, strict=True))
+
+
+def _error(make: Callable[[], object]) -> ParseError:
+    with pytest.raises(ParseError) as caught:
+        make()
+    assert caught.value.remedy
+    return caught.value
+
+
+def test_files_of_an_archive_by_names_that_point_nowhere() -> None:
+    link = zipfile.ZipInfo("link.txt")
+    link.external_attr = 0o120777 << 16
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive, pytest.warns(UserWarning):
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("folder/", "")
+        archive.writestr("__MACOSX/x", "system")
+        for name in ("a/b.md", "../../etc/passwd", "/abs.txt", "a\\..\\b.md", "a/b.md", "x!/y"):
+            archive.writestr(name, name)
+    names = [member.name for member, _ in _opened(buffer.getvalue(), "a.zip")]
+    assert names == [
+        "a/b.md",
+        "%2E%2E/%2E%2E/etc/passwd",
+        "%2Fabs.txt",
+        "a/%2E%2E/b.md",
+        "a/b (2).md",
+        "x%21/y",
+    ]
+
+
+def test_an_entry_without_a_name_is_no_reason_to_fail() -> None:
+    nameless = zipfile.ZipInfo("x")
+    nameless.filename = ""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.md", "The first.")
+        archive.writestr(nameless, "The other.")
+    opened = _opened(buffer.getvalue(), "a.zip")
+    assert [content for _, content in opened] == [b"The first.", b"The other."]
+    assert all(member.name for member, _ in opened)
+
+
+def test_long_and_odd_names_stay_apart() -> None:
+    names = MemberNames()
+    long = "é" * 500
+    taken = [
+        names.take(raw) for raw in (f"{long}1.md", f"{long}2.md", "", " ", "a\n%.md", "\ud800")
+    ]
+    assert len(set(taken)) == 6
+    assert all(len(name.encode()) <= MAX_BYTES for name in taken)
+    assert all(name.endswith(".md") for name in taken[:2])
+    assert taken[2:] == ["unnamed", "unnamed (2)", "a%0A%25.md", "%ED%A0%80"]
+
+
+def test_a_file_that_can_not_be_unpacked_fails_alone() -> None:
+    torn = bytearray(_zip(("a.txt", b"text " * 400), ("b.txt", b"whole")))
+    torn[36:40] = b"\xff" * 4
+    members = list_members(bytes(torn), "application/zip", ROOM)
+    assert [(m.name, m.error and m.error.code) for m in members] == [
+        ("a.txt", "corrupt"),
+        ("b.txt", None),
+    ]
+    locked = bytearray(_zip(("a.txt", b"text"), ("b.txt", b"whole")))
+    at = locked.rindex(b"PK\x01\x02", 0, locked.rindex(b"PK\x01\x02"))
+    locked[at + 8] |= 1
+    members = list_members(bytes(locked), look_at(bytes(locked), "a.zip").media_type, ROOM)
+    assert [m.error and m.error.code for m in members] == ["encrypted", None]
+    assert _error(lambda: list_members(_zip(("f/", b"")), "application/zip", ROOM)).code == "empty"
+    assert _error(lambda: parse_document(_zip(("a.txt", b"x")), "a.zip")).code == "container"
+
+
+def test_limits_over_all_that_is_inside() -> None:
+    data = _zip(*((f"{n}.txt", b"x" * 100) for n in range(5)))
+
+    def listed(room: Room) -> Callable[[], object]:
+        return lambda: list_members(data, "application/zip", room)
+
+    assert len(list_members(data, "application/zip", Room(3, 5, 500))) == 5
+    assert _error(listed(Room(3, 4, 500))).code == "over_limit"
+    assert _error(listed(Room(4, 5, 500))).code == "over_limit"
+    error = _error(listed(Room(1, 5, 499)))
+    assert (error.code, "512 MiB" in error.message) == ("expands_too_far", True)
+    big = _zip(("zeros.txt", b"0" * (3 << 20)), ("small.txt", b"small"))
+    with using(Limits(max_document_mib=2)):
+        members = list_members(big, "application/zip", ROOM)
+    assert [m.error and m.error.code for m in members] == ["too_large", None]
+
+
+_MBOX = (
+    b"From a@example.org Mon Sep  6 05:25:34 2010\n" + MAIL + b"\n"
+    b"From b@example.org Tue Sep  7 05:25:34 2010\nFrom: b@example.org\nSubject: Second\n\n"
+    b"From here on it is text.\n>From quoted\n\n"
+    b"From c@example.org Wed Sep  8 05:25:34 2010\n\n\n"
+)
+
+
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n"])
+def test_messages_of_a_mailbox(ends: bytes) -> None:
+    opened = _opened(_MBOX.replace(b"\n", ends), "inbox")
+    assert [(m.name, m.media_type) for m, _ in opened] == [
+        (f"#{n:06}.eml", "message/rfc822") for n in (1, 2, 3)
+    ]
+    text = parse_document(opened[1][1], opened[1][0].name).text
+    assert text == ("From: b@example.org\nSubject: Second\n\nFrom here on it is text.\nFrom quoted")
+
+
+def test_a_mail_that_begins_like_a_mailbox_is_a_mail() -> None:
+    one = b"From a@example.org Mon Sep  6 05:25:34 2010\n" + MAIL
+    assert parse_document(one, "a.eml").media_type == "message/rfc822"
+
+
+def test_documents_that_are_archives_are_no_archives() -> None:
+    docx = make_docx()
+    assert "wordprocessing" in look_at(docx, "a.zip").media_type
+    assert look_at(make_zip(**{"x.txt": "text"}), "a.docx").media_type == "application/zip"
+
+
+# --- records
+
+
+def _record(content: bytes) -> tuple[str, str | None]:
+    parsed = parse_document(content, "r", look_at(content, "r", MEDIA_TYPE))
+    assert parsed.media_type == MEDIA_TYPE
+    return parsed.text, parsed.title
+
+
+def test_records_of_json_lines() -> None:
+    lines = [
+        '{"id": 7, "text": "x"}',
+        "",
+        '{"id": 7, "a": 1}',
+        "broken",
+        '["list"]',
+        '{"_id": "k"}',
+    ]
+    opened = _opened("\n".join(lines).encode(), "a.jsonl")
+    assert [m.name for m, _ in opened] == ["7", "7 (2)", "#000004", "#000005", "k"]
+    assert [content.decode() for _, content in opened] == [line for line in lines if line]
+    assert _error(lambda: _record(b"broken")).code == "corrupt"
+    wide = _opened('{"id": "ü"}\n{"id": "b"}\n'.encode("utf-16"), "a.ndjson")
+    assert [m.name for m, _ in wide] == ["ü", "b"]
+
+
+def test_the_text_of_a_record() -> None:
+    assert _record(b'{"title": "T", "text": "The text.", "n": 1}') == ("The text.", "T")
+    assert _record(b'{"Body": "<p>Only <b>this</b></p>", "x": 1}') == ("Only this", None)
+    assert _record(b'{"text": "# Head\\n\\n- one\\n- two"}') == ("# Head\n\n- one\n- two", "Head")
+    # It looks like a mail, and is a field.
+    mail = "From: a\nTo: b\nSubject: c\nDate: d\n\nbody"
+    assert _record(json.dumps({"content": mail}).encode())[0] == mail
+    assert _record(b'{"text": " ", "name": "N", "size": 3}') == ("text:\nname: N\nsize: 3", "N")
+
+
+def test_rows_of_parquet() -> None:
+    from arro3.core import Array, DataType, Table
+    from arro3.io import write_parquet
+
+    columns = {
+        "id": Array(["a", None, "c"], type=DataType.string()),
+        "text": Array(["One.", "Two.", None], type=DataType.string()),
+        "raw": Array([b"\xff", b"plain", None], type=DataType.binary()),
+        "n": Array([1, None, 3], type=DataType.int64()),
+    }
+    buffer = io.BytesIO()
+    write_parquet(Table.from_pydict(columns), buffer)
+    data = buffer.getvalue()
+    opened = _opened(data, "rows.bin")
+    assert [(m.name, m.media_type) for m, _ in opened] == [
+        ("a", MEDIA_TYPE),
+        ("#000002", MEDIA_TYPE),
+        ("c", MEDIA_TYPE),
+    ]
+    assert json.loads(opened[1][1]) == {"id": None, "text": "Two.", "raw": "plain", "n": None}
+    assert [_record(content)[0] for _, content in opened[:2]] == ["One.", "Two."]
+    for broken in (data[:-1], data[:40] + data[60:], b"PAR1" + data[-8:]):
+        code = _error(lambda d=broken: list_members(d, "application/vnd.apache.parquet", ROOM)).code
+        assert code == "corrupt"

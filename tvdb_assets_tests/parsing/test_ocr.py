@@ -1,0 +1,173 @@
+"""Scans and pictures, drawn here and really read: which pages, how sure, what limits."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+
+from tvdb_assets.core.text_validation import validate
+from tvdb_assets.document_limits import Limits
+from tvdb_assets.errors import ConfigurationError, ParseError
+from tvdb_assets.parsing.document_parser import parse_document, parser_fingerprint
+from tvdb_assets.parsing.formats import image, ocr, pdf
+from tvdb_assets.parsing.formats.active_limits import using
+from tvdb_assets.parsing.parse_tasks import most_pages, prepare_document
+from tvdb_assets.parsing.worker_pool import WorkerPool
+
+_WORDS = "The policy covers fire and theft."
+
+
+def _drawn(text: str = _WORDS, size: tuple[int, int] = (1_240, 400)) -> Image.Image:
+    picture = Image.new("L", size, "white")
+    draw = ImageDraw.Draw(picture)
+    draw.multiline_text((80, 80), text, fill="black", font=ImageFont.load_default(48))
+    return picture
+
+
+def _bytes(picture: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _pdf(*pages: Image.Image | str | None) -> bytes:
+    """Pages that are a scan, a line of text, or blank."""
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(612, 792), invariant=1)
+    for page in pages:
+        if isinstance(page, str):
+            for row in range(10):
+                canvas.drawString(72, 700 - 20 * row, f"{page} Line {row} of plain text.")
+        elif page is not None:
+            canvas.drawImage(ImageReader(page), 0, 0, 612, 792)
+            canvas.drawString(500, 20, "7")  # a number that the scanner stamped
+        canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
+
+
+def _error(data: bytes, path: str) -> ParseError:
+    with pytest.raises(ParseError) as caught:
+        parse_document(data, path)
+    assert caught.value.remedy
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("PNG", lambda picture: picture),
+        ("JPEG", lambda picture: picture.rotate(180)),
+        ("TIFF", lambda picture: picture.rotate(90, expand=True)),
+        ("BMP", lambda picture: picture.resize((620, 200))),
+        ("WEBP", lambda picture: picture.convert("RGB")),
+    ],
+)
+def test_pictures_are_read_whichever_way_up(
+    kind: str, change: Callable[[Image.Image], Image.Image]
+) -> None:
+    lines = "\n".join([_WORDS] * 6)
+    data = _bytes(change(_drawn(lines, (1_240, 700))), kind)
+    parsed = parse_document(data, f"a.{kind.lower()}")
+    assert parsed.text.count("The policy covers fire and") == 6
+    assert parsed.facts["ocr_confidence"] > 80
+    assert parsed.notes == (
+        f"text is read by OCR with {parsed.facts['ocr_confidence']} % confidence",
+    )
+    assert parsed.page_starts == (0,)
+
+
+def test_a_tiff_has_pages_and_transparency_is_white() -> None:
+    second = _drawn("Second page, other words.")
+    data = _bytes(_drawn(), "TIFF", save_all=True, append_images=[second])
+    parsed = parse_document(data, "a.tiff")
+    assert len(parsed.page_starts) == 2
+    assert "other words" in parsed.text[parsed.page_starts[1] :]
+    clear = Image.new("RGBA", (1_240, 400), (0, 0, 0, 0))
+    clear.paste((0, 0, 0, 255), mask=_drawn().point(lambda value: 255 - value))
+    assert _WORDS in parse_document(_bytes(clear, "PNG"), "a.png").text
+
+
+def test_only_pages_that_are_pictures_are_read() -> None:
+    scan = _drawn(_WORDS, (1_240, 1_604))
+    data = _pdf("First", scan, None, "Last")
+    parsed = parse_document(data, "a.pdf")
+    validate(parsed, len(data))
+    bounds = (*parsed.page_starts, len(parsed.text))
+    pages = [parsed.text[bounds[n] : bounds[n + 1]].strip() for n in range(4)]
+    assert _WORDS in pages[1]
+    assert pages[2] == ""
+    assert "Line 9 of plain text" in pages[0] and "Line 9 of plain text" in pages[3]
+    assert parsed.facts["pages_ocr"] == 1
+    assert parsed.facts["pages_scanned"] == 0
+    assert "1 of 4 pages are scans, read by OCR with" in parsed.notes[0]
+
+
+def test_scans_past_the_limit_are_told() -> None:
+    scan = _drawn(_WORDS, (1_240, 1_604))
+    with using(Limits(ocr_max_pages=1)):
+        parsed = parse_document(_pdf(scan, scan), "a.pdf")
+    assert (parsed.facts["pages_ocr"], parsed.facts["pages_scanned"]) == (1, 1)
+    assert "only the first 1 scans are read" in parsed.notes[1]
+
+
+def test_pictures_without_text_or_too_large() -> None:
+    assert _error(_bytes(Image.new("L", (600, 400), "grey"), "PNG"), "a.png").code == "empty"
+    with pytest.raises(ParseError) as caught:
+        blank = Image.new("L", (1_240, 1_604), "white")
+        validate(parse_document(_pdf(blank), "a.pdf"), 1_000)
+    assert caught.value.code == "pages_without_text"
+    assert "tessdata" in caught.value.remedy
+    good = _bytes(_drawn(), "PNG")
+    assert _error(good[:200], "a.png").code == "corrupt"
+    with using(Limits(max_picture_megapixels=0)):
+        error = _error(good, "a.png")
+    assert error.code == "over_limit"
+    assert "TVDB_MAX_PICTURE_MEGAPIXELS" in error.remedy
+
+
+def test_without_data_of_a_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ocr.languages().startswith("eng")
+    before = image.PARSER.fingerprint, pdf.PARSER.fingerprint
+    monkeypatch.setattr(ocr, "languages", lambda: "")
+    error = _error(_bytes(_drawn(), "PNG"), "a.png")
+    assert (error.code, "pip install" in error.remedy) == ("ocr_unavailable", True)
+    parsed = parse_document(_pdf("Text", _drawn(_WORDS, (1_240, 1_604))), "a.pdf")
+    assert parsed.facts["pages_scanned"] == 1
+    # Installing a language makes stale what was read without it.
+    assert image.PARSER.fingerprint != before[0]
+    assert pdf.PARSER.fingerprint != before[1]
+
+
+def test_counting_pages_reads_no_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*args: object) -> None:
+        raise AssertionError("a scan was read")
+
+    scan = _pdf(_drawn(_WORDS, (1_240, 1_604)), "Text")
+    monkeypatch.setattr(ocr, "read", read)
+    assert most_pages(scan, "a.pdf", frozenset({"application/pdf"})) == 2
+    with pytest.raises(AssertionError):
+        ocr.read_pages(scan, {1: 1.0})
+
+
+def test_a_worker_can_read_pictures() -> None:
+    with WorkerPool(workers=1, timeout_seconds=60) as pool:
+        scan = _pdf(_drawn(_WORDS, (1_240, 1_604)))
+        made = pool.submit(prepare_document, scan, "a.pdf", "local", None).result(60)
+    assert _WORDS in made.parsed.text
+
+
+def test_languages_that_are_asked_for_have_to_be_installed() -> None:
+    ocr.check("eng")
+    with pytest.raises(ConfigurationError) as caught:
+        ocr.check("eng+xyz")
+    assert "pip install tessdata.xyz" in caught.value.remedy
+    with using(Limits(ocr_languages="eng")):
+        assert ocr.languages() == "eng"
+    prints = {parser_fingerprint(limits=Limits(ocr_dpi=dpi)) for dpi in (300, 200)}
+    assert len(prints) == 2

@@ -1,0 +1,263 @@
+"""Which documents are due, when, and who asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tvdb_assets.errors import Disposition, ParseError, TvdbError
+from tvdb_assets.models import SourceFile, Stage
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_store import DocumentStore, mark
+from tvdb_assets.repositories.due_documents import REQUEST_LASTS, DueDocuments, Reason, Windows
+from tvdb_assets.repositories.rows import Failure, Seen
+
+RECIPE = "of now"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+WINDOWS = Windows(LONG_AGO, LONG_AGO, LONG_AGO)
+MINUTE = timedelta(minutes=1)
+
+Later = Callable[[timedelta], None]
+
+
+@pytest.fixture
+def later(database: Database) -> Later:
+    """Moves the clock of the database ahead, by so much in all."""
+
+    def move(by: timedelta) -> None:
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} SET tvdb.clock_offset = {}").format(
+                    sql.Identifier(connection.info.dbname),
+                    sql.Literal(f"{by.total_seconds()} seconds"),
+                )
+            )
+
+    return move
+
+
+def register(database: Database, *paths: str) -> list[int]:
+    Registry(database).register("/s", [SourceFile(path, 1, "1") for path in paths], "")
+    known = Registry(database).known("/s")
+    return [known[path].document_id for path in paths]
+
+
+def fail(database: Database, document_id: int, error: TvdbError, times: int = 1) -> None:
+    with Database(database.url) as fresh:  # with the clock's offset of now
+        store = DocumentStore(fresh, "run-1", RECIPE)
+        for _ in range(times):
+            store.record_failures(
+                [Failure(document_id, Stage.PARSED_DOCUMENTS, error)], Seen(store.clock(), {})
+            )
+
+
+def publish(
+    database: Database,
+    document_id: int,
+    recipe: str = RECIPE,
+    *,
+    is_degraded: bool = False,
+    seen: Seen | None = None,
+) -> None:
+    if seen is None:
+        read = {document_id: (SourceFile("x.md", 1, "1"), None)}
+        seen = Seen(DocumentStore(database, "run-1").clock(), read)
+    with database.transaction() as tx:
+        mark(
+            tx, [document_id], "published", Stage.EMBEDDINGS, seen,
+            run_id="run-1", recipe=recipe, is_degraded=is_degraded,
+        )  # fmt: skip
+
+
+def due(
+    database: Database, *, is_healing: bool = True, unseen: tuple[str, ...] = ()
+) -> dict[str, str]:
+    with Database(database.url) as fresh:
+        found = DueDocuments(fresh).find(RECIPE, WINDOWS, is_healing=is_healing, unseen=unseen)
+    return {document.path: document.reason for document in found}
+
+
+def may_pass(code: str = "read_failed") -> TvdbError:
+    return ParseError(code, "It failed.", remedy="Wait.", disposition=Disposition.TRANSIENT)
+
+
+def stays(code: str = "corrupt") -> TvdbError:
+    return ParseError(code, "It failed.", remedy="Mend it.")
+
+
+def test_each_reason(database: Database) -> None:
+    names = ("asked.md", "changed.md", "missing.md", "failed.md", "poor.md", "stale.md", "done.md")
+    ids = dict(zip(names, register(database, *names), strict=True))
+    for name in ("asked.md", "changed.md", "done.md"):
+        publish(database, ids[name])
+    DueDocuments(database).want([ids["asked.md"]])
+    Registry(database).change([(ids["changed.md"], SourceFile("changed.md", 2, "2"))])
+    fail(database, ids["failed.md"], may_pass())
+    with database.transaction() as tx:
+        tx.execute("UPDATE tvdb.documents SET next_attempt_at = tvdb.clock()"
+                   " WHERE status = 'failed'")  # fmt: skip
+    publish(database, ids["poor.md"], is_degraded=True)
+    publish(database, ids["stale.md"], recipe="of yesterday")
+    expected = {
+        "asked.md": Reason.WANTED,
+        "changed.md": Reason.CHANGED,
+        "missing.md": Reason.MISSING,
+        "failed.md": Reason.FAILED,
+        "poor.md": Reason.DEGRADED,
+        "stale.md": Reason.STALE,
+    }
+    assert due(database) == expected
+    assert due(database, unseen=("done.md",)) == expected | {"done.md": Reason.UNSEEN}
+    # While the service is away, what stood in for it is as good as it gets.
+    assert "poor.md" not in due(database, is_healing=False)
+
+
+def test_a_failure_that_may_pass_is_tried_again_later_each_time(
+    database: Database, later: Later
+) -> None:
+    [document] = register(database, "a.md")
+    elapsed = timedelta()
+    for minutes in (5, 20, 80, 320, 1_280, 1_440, 1_440):
+        fail(database, document, may_pass())
+        later(elapsed + minutes * MINUTE - MINUTE)
+        assert due(database) == {}, minutes
+        elapsed += minutes * MINUTE + MINUTE
+        later(elapsed)
+        assert due(database) == {"a.md": Reason.FAILED}, minutes
+    fail(database, document, may_pass())
+    later(elapsed + timedelta(days=30))
+    assert due(database) == {}
+    [known] = Registry(database).find("a.md")
+    assert known.quarantine == "attempts"
+    assert Registry(database).counts()["documents"]["quarantined"] == 1
+
+
+def test_a_failure_that_stays_is_in_quarantine_at_once_until_something_changes(
+    database: Database, later: Later
+) -> None:
+    first, second, third = register(database, "changed.md", "recipe.md", "asked.md")
+    for document in (first, second, third):
+        fail(database, document, stays())
+    later(timedelta(days=400))
+    assert due(database) == {}
+    Registry(database).change([(first, SourceFile("changed.md", 2, "2"))])
+    assert due(database) == {"changed.md": Reason.CHANGED}
+    publish(database, first)
+    with database.transaction() as tx:
+        tx.execute("UPDATE tvdb.documents SET recipe = 'old' WHERE document_id = %s", (second,))
+    assert due(database) == {"recipe.md": Reason.STALE}
+    assert DueDocuments(database).want([third]) == 1
+    assert due(database) == {"asked.md": Reason.WANTED, "recipe.md": Reason.STALE}
+    fail(database, third, stays())
+    assert due(database) == {"recipe.md": Reason.STALE}
+
+
+def test_a_document_that_kills_its_worker_three_times_is_poison(
+    database: Database, later: Later
+) -> None:
+    [document] = register(database, "bomb.pdf")
+    fail(database, document, stays("parser_crashed"), times=2)
+    later(timedelta(days=1))
+    assert due(database) == {"bomb.pdf": Reason.FAILED}
+    fail(database, document, stays("parse_memory"))
+    later(timedelta(days=100))
+    assert due(database) == {}
+    [known] = Registry(database).find("bomb.pdf")
+    assert known.quarantine == "poison"
+
+
+def test_a_request_keeps_a_document_from_being_asked_for_again_until_it_lapses(
+    database: Database, later: Later
+) -> None:
+    register(database, "a.md")
+    DueDocuments(database).request(["a.md"])
+    assert due(database) == {}
+    later(REQUEST_LASTS + MINUTE)
+    assert due(database) == {"a.md": Reason.MISSING}
+
+
+def test_a_request_does_not_lapse_while_a_command_has_runs_before_it(
+    database: Database, later: Later
+) -> None:
+    register(database, "a.md")
+    work = DueDocuments(database)
+    work.request(["a.md"])
+    later(timedelta(hours=5))
+    with work.planned(), work.planned():
+        assert work.is_planned()
+        assert due(database) == {}
+        register(database, "b.md")
+        assert due(database) == {"b.md": Reason.MISSING}
+    assert not work.is_planned()
+    assert due(database) == {"a.md": Reason.MISSING, "b.md": Reason.MISSING}
+
+
+def test_what_is_changed_or_asked_for_beside_a_walk_stays_due(database: Database) -> None:
+    before, after, unread, asked = register(database, "b.md", "a.md", "u.md", "w.md")
+    registry = Registry(database)
+    file = SourceFile("x.md", 1, "1")
+    seen = Seen(
+        DocumentStore(database, "run-1").clock(),
+        {document_id: (file, bytes(32)) for document_id in (before, after, asked)},
+    )
+    changed = SourceFile("x.md", 7, "2")
+    registry.change([(before, changed), (unread, changed)])
+    DueDocuments(database).want([asked])
+    for document_id in (before, after, unread, asked):
+        publish(database, document_id, seen=seen)
+    registry.change([(after, changed)])
+    # The etag of what was read is back: the next look at the source finds the other one.
+    known = registry.known("/s")
+    assert known["b.md"].etag == "1"
+    assert due(database) == {
+        "a.md": Reason.CHANGED,
+        "u.md": Reason.CHANGED,
+        "w.md": Reason.WANTED,
+    }
+    assert {name for name in known if known[name].sha256 is None} == {"u.md"}
+
+
+def test_a_change_that_could_not_be_read_is_tried_again_as_a_failure(database: Database) -> None:
+    [document] = register(database, "a.md")
+    file = SourceFile("a.md", 7, "2")
+    Registry(database).change([(document, file)])
+    store = DocumentStore(database, "run-1", RECIPE)
+    failure = Failure(document, Stage.PARSED_DOCUMENTS, may_pass())
+    store.record_failures([failure], Seen(store.clock(), {document: (file, None)}))
+    assert due(database) == {}, "until its next attempt"
+
+
+def test_nearly_finished_comes_first_and_then_the_oldest(database: Database) -> None:
+    old, new, parsed = register(database, "old.md", "new.md", "parsed.md")
+    del old, new
+    with database.transaction() as tx:
+        tx.execute(
+            "INSERT INTO tvdb.parsed_documents (document_id, content_sha256, fingerprint, suffix,"
+            " text, media_type, is_markdown, page_starts, headings, notes, facts, service, mode,"
+            " model, version, is_degraded, run_id) VALUES (%s, '', '', '', 'text', '', true, '{}',"
+            " '[]', '{}', '{}', '', '', '', '', false, '')",
+            (parsed,),
+        )
+    assert list(due(database)) == ["parsed.md", "old.md", "new.md"]
+
+
+def test_one_plans_at_a_time(database: Database) -> None:
+    mine, other = DueDocuments(database), DueDocuments(database)
+    with mine.planning() as is_mine:
+        assert is_mine
+        with other.planning(waits=False) as is_others:
+            assert not is_others
+    with other.planning(waits=False) as is_others:
+        assert is_others
+
+
+def test_a_run_is_alive_while_somebody_works_on_it(database: Database) -> None:
+    work = DueDocuments(database)
+    with work.run_lives("run-1"), work.run_lives("run-1"):
+        assert work.alive(["run-1", "run-2"]) == {"run-1"}
+    assert work.alive(["run-1", "run-2"]) == set()

@@ -1,0 +1,84 @@
+"""What is cut back, and what never is."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.deletion import Deletion
+from tvdb_assets.repositories.retention import Retention
+from tvdb_assets_tests.paid_router import Paid, Shelf
+
+DAY = timedelta(days=1)
+
+
+def count(database: Database, table: str) -> int:
+    with database.transaction() as tx:
+        row = tx.execute(f"SELECT count(*) FROM tvdb.{table}").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_a_vector_goes_when_its_text_has_been_gone_for_long_enough(shelf: Shelf) -> None:
+    database = shelf.paid.database
+    shelf.write("a.md", "# Terms\n\nThe first version of the text.\n")
+    shelf.write("b.md", "# Terms\n\nWhat stays as it is.\n")
+    shelf.walk()
+    # Made long ago, and needed until now.
+    with database.transaction() as tx:
+        tx.execute("UPDATE tvdb.embeddings SET created_at = created_at - interval '1 year'")
+    shelf.write("a.md", "# Terms\n\nThe second version of the text.\n")
+    shelf.walk()
+    retention = Retention(database)
+    assert count(database, "embeddings") == 3
+    assert retention.cut_back(keep=30 * DAY, cache=DAY)["vectors"] == 0
+    with database.transaction() as tx:
+        tx.execute("UPDATE tvdb.former_texts SET dropped_at = dropped_at - interval '25 hours'")
+    done = retention.cut_back(keep=30 * DAY, cache=DAY)
+    assert (done["vectors"], done["former texts"]) == (1, 1)
+    assert count(database, "embeddings") == 2
+    retention.refresh()
+
+
+def test_the_ledger_and_each_documents_last_end_stay(shelf: Shelf) -> None:
+    database = shelf.paid.database
+    for version in range(3):
+        shelf.write("a.md", f"# Terms\n\nVersion {version} of the text.\n")
+        shelf.walk()
+    with database.transaction() as tx:
+        tx.execute("UPDATE tvdb.document_events SET happened_at = happened_at - interval '1 year'")
+        tx.execute("UPDATE tvdb.budget_windows SET starts_at = starts_at - interval '1 year'")
+        tx.execute("UPDATE tvdb.cost_ledger SET reserved_at = reserved_at - interval '1 year'")
+    paid = count(database, "cost_ledger")
+    assert paid == count(database, "document_events") == 3
+    done = Retention(database).cut_back(keep=30 * DAY, cache=DAY)
+    assert done["document events"] == 2
+    assert done["hours of the budget"] > 0
+    assert count(database, "document_events") == 1
+    assert count(database, "cost_ledger") == paid
+
+
+def test_a_stand_ins_vector_goes_when_no_document_shows_it_or_may_be_about_to(
+    paid: Paid, shelf: Shelf
+) -> None:
+    retention = Retention(paid.database)
+
+    def cut_back() -> int:
+        return retention.cut_back(keep=30 * DAY, cache=30 * DAY)["vectors of stand-ins"]
+
+    for name in ("healed.md", "gone.md"):
+        shelf.write(name, "# Terms\n\nThe text of both documents.\n")
+    paid.apis.faults.script("unavailable", times=None)
+    assert shelf.codes(shelf.walk(service_mode="hybrid")) == {}
+    paid.apis.faults.clear()
+    paid.clock.forward(400)
+    assert shelf.codes(shelf.walk(["healed.md"], service_mode="hybrid")) == {}
+    assert cut_back() == 0, "the other document is published with it"
+
+    [known] = shelf.registry.find("gone.md")
+    Deletion(paid.database).forget([known.document_id])
+
+    assert shelf.degraded_rows() == {"embeddings": 1}
+    assert cut_back() == 1
+    assert shelf.degraded_rows() == {}
+    assert list(shelf.shown()) == ["healed.md"]

@@ -1,0 +1,200 @@
+"""A simulated world: real walks, guard and database; services and time of its own.
+
+What belongs here: putting the parts together, and walking. What does not: what must hold
+(`invariants`), what goes wrong (`weather`).
+
+Parsing runs within the process, because a real process takes real time. Everything else
+between the files and the HTTP transport is what runs in production.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+import psycopg
+import pytest
+
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.correlation import part_of
+from tvdb_assets.embedding.fallback import StandIn
+from tvdb_assets.embedding.providers.local import LocalEmbedder
+from tvdb_assets.errors import DocumentError
+from tvdb_assets.ingestion import Result, Walk
+from tvdb_assets.models import Stage
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_store import DocumentStore
+from tvdb_assets.repositories.index_store import IndexStore
+from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.settings import ServiceMode, Settings, load_settings
+from tvdb_assets.sources.source import Source
+from tvdb_assets.spend_guard.guard import Observer
+from tvdb_assets_tests.paid_apis import PaidApis, PaidApisTransport
+from tvdb_assets_tests.simulation.corpus import Corpus
+from tvdb_assets_tests.simulation.fault_scenario import Weather
+from tvdb_assets_tests.simulation.virtual_time import Clock, loops
+
+DIMENSIONS = 64
+_CHUNKER = Chunker(96, 0)
+_EMPTY = "; ".join(
+    f"DELETE FROM tvdb.{table}"
+    for table in ("parse_jobs", "cost_ledger", "budget_windows", "service_states")
+    + ("text_claims", "documents", "embeddings", "indexes", "vector_spaces")
+)
+"""What hangs on documents goes with them. At this size deleting is faster than truncating."""
+
+
+class Shared:
+    """What all seeds of a process share: database, documents, weights, caches."""
+
+    def __init__(self, database: Database, corpus: Corpus) -> None:
+        self.database = database
+        self.corpus = corpus
+        self.source = Source.open(str(corpus.folder))
+        self.files = {f.path: f for f in self.source.list() if not isinstance(f, Exception)}
+        self.apis = PaidApis()
+        self.stand_in = StandIn(LocalEmbedder())
+        self.workers = _Inline()
+        self.settings = load_settings(
+            openai_api_key="sk-test",
+            llama_cloud_api_key="llx-test",
+            openai_base_url="http://paid.test/v1",
+            llama_cloud_base_url="http://paid.test",
+            embedding_dimensions=DIMENSIONS,
+        )
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            name = connection.info.dbname
+            # Nothing here outlives the test, and each commit would wait for the disk.
+            connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+
+
+class World:
+    """One seed's world."""
+
+    def __init__(self, shared: Shared, weather: Weather) -> None:
+        self.shared = shared
+        self.database = shared.database
+        self.weather = weather
+        self.clock = Clock(weather.start)
+        self.apis = shared.apis
+        self.apis.behaviour = weather.behaviour
+        self.apis.reset()
+        self.observer: Observer | None = None
+        self.walks = 0
+        self.is_generous = False
+        """No limit of ours is tight any more."""
+        self.embedded_texts = 0
+        self._loops = loops(self.clock, weather.seed)
+        with self.database.transaction() as tx:
+            tx.execute(_EMPTY)
+        files = [shared.files[path] for path in weather.documents]
+        self.keys = Registry(self.database).register(shared.source.root, files, "by hand")
+
+    @cached_property
+    def settings(self) -> Settings:
+        """As the weather has it; the cached ones go when `relax` is called."""
+        w = self.weather
+        changes = {
+            "service_mode": ServiceMode.HYBRID if w.is_hybrid else ServiceMode.REAL,
+            "paid_concurrency": w.concurrency,
+            "daily_cost_limit": Decimal(5) if self.is_generous else w.daily_usd,
+            "hourly_rate_limit": 1_000 if self.is_generous else w.hourly_requests,
+        }
+        return self.shared.settings.model_copy(update=changes)
+
+    def relax(self) -> None:
+        """Lift what limits of ours the weather made tight."""
+        self.is_generous = True
+        del self.settings
+
+    def router(self) -> ServiceRouter:
+        router = ServiceRouter(
+            self.settings,
+            database=self.database,
+            run_id=f"run-{self.walks}",
+            clock=self.clock.now,
+            observer=self.observer,
+            transport=PaidApisTransport(self.apis, self.clock.seconds),
+        )
+        router.__dict__["workers"] = self.shared.workers
+        router.__dict__["stand_in"] = self.shared.stand_in
+        router.embedder.max_inputs = self.weather.max_inputs
+        return router
+
+    def walk(self) -> list[Result]:
+        """Walk all documents once, in virtual time."""
+        self.walks += 1
+        router = self.router()
+        recipe = router.recipe(_CHUNKER)
+        walk = Walk(
+            store=DocumentStore(self.database, router.run_id, recipe),
+            index=IndexStore(self.database, router.run_id, recipe),
+            sources=lambda root: self.shared.source,
+            router=router,
+            chunker=_CHUNKER,
+            max_document_bytes=1 << 20,
+            loop_factory=self._loops,
+        )
+        results = [result for batch in walk.run(self.keys) for result in batch]
+        self.embedded_texts = walk.embedded_texts
+        assert len(results) == len(self.keys) * len(Stage)
+        return results
+
+    def reconcile(self) -> None:
+        """Once every lease has run out, ask the service what each open entry cost."""
+        self.clock.advance(49 * 3_600)
+        billed: dict[str | None, Decimal] = {}
+        for charge in self.apis.charges:
+            key = str(part_of(charge.client_request_id or ""))
+            billed[key] = billed.get(key, Decimal(0)) + charge.dollars
+        ledger = self.router().ledger
+        ledger.reconcile(lambda entry: billed.get(str(entry.entry_id), Decimal(0)))
+
+    def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        with self.database.transaction() as tx:
+            return tx.execute(query, arguments or None).fetchall()
+
+
+@contextmanager
+def governed(monkeypatch: pytest.MonkeyPatch, weather: Weather) -> Iterator[None]:
+    """What is not a setting: the size of a batch, and the jitter of the waits between attempts.
+
+    The jitter is drawn from the seed, not from the global generator.
+    """
+    with monkeypatch.context() as patch:
+        patch.setattr("stamina._core.random", random.Random(weather.seed))
+        patch.setattr("tvdb_assets.ingestion.runner.BATCH_DOCUMENTS", weather.batch_documents)
+        yield
+
+
+class _Inline:
+    """In place of the worker processes: the same functions, at once, here.
+
+    What they make of a file is made once: it depends on nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[Any, ...], Any] = {}
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        is_of_file = isinstance(args[0], bytes)
+        try:
+            made = self._made.get((fn, args)) if is_of_file else None
+            if made is None:
+                made = fn(*args)
+                if is_of_file:
+                    self._made[fn, args] = made
+            future.set_result(made)
+        except DocumentError as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,239 @@
+"""What a source lists, refuses and reads, on real folders with real FIFOs and links."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tvdb_assets.errors import ConfigurationError, SourceError
+from tvdb_assets.models import SourceFile
+from tvdb_assets.sources.source import Source
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    folder.mkdir()
+    return folder
+
+
+def listed(root: Path, *prefixes: str) -> dict[str, str]:
+    """Path to the code of its refusal, or to its size."""
+    found = list(Source.open(str(root)).list(prefixes))
+    return {
+        (item.path if isinstance(item, SourceFile) else item.document or ""): (
+            str(item.size) if isinstance(item, SourceFile) else item.code
+        )
+        for item in found
+    }
+
+
+def refusal(root: Path, path: str, max_bytes: int = 1_000) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        Source.open(str(root)).read(path, max_bytes=max_bytes)
+    assert caught.value.remedy
+    return caught.value
+
+
+def write(path: Path, data: bytes = b"text") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def test_files_are_listed_in_the_order_of_their_paths(root: Path) -> None:
+    names = ["a.md", "a/b.md", "a/ä.md", "a/c/d e.md", "a-b/x", "b,[c].md", "保险.md", "Z"]
+    for name in names:
+        write(root / name, name.encode())
+    found = list(Source.open(str(root)).list())
+    assert [f.path for f in found if isinstance(f, SourceFile)] == sorted(names)
+    source = Source.open(str(root))
+    for name in names:
+        assert source.read(name, max_bytes=100) == name.encode()
+        assert source.stat(name) in found
+
+
+def test_a_prefix_is_a_folder_or_a_file_and_each_file_is_listed_once(root: Path) -> None:
+    for name in ["a/1", "a/b/2", "ab/3", "c"]:
+        write(root / name)
+    assert list(listed(root, "a")) == ["a/1", "a/b/2"]
+    assert list(listed(root, "a/", "a/b", "c")) == ["a/1", "a/b/2", "c"]
+    assert listed(root, "nothing") == {}
+    assert listed(root, "../root") == {}
+
+
+def test_what_is_not_meant_for_readers_is_passed_over(root: Path) -> None:
+    for name in [".git/config", ".DS_Store", "~$report.docx", "Thumbs.db", "desktop.ini", "a/.x"]:
+        write(root / name)
+    write(root / "kept..md")
+    assert list(listed(root)) == ["kept..md"]
+
+
+def test_links_within_the_source_are_files_and_others_are_refused(root: Path) -> None:
+    write(root / "real.md", b"12345")
+    (root / "within.md").symlink_to("real.md")
+    write(root.parent / "secret.md")
+    (root / "outside.md").symlink_to(root.parent / "secret.md")
+    (root / "dangling.md").symlink_to("nowhere.md")
+    (root / "loop.md").symlink_to("loop.md")
+    write(root / "folder" / "x.md")
+    (root / "again").symlink_to("folder")
+    (root / "up").symlink_to(root.parent)
+    assert listed(root) == {
+        "again": "not_a_file",
+        "dangling.md": "vanished",
+        "folder/x.md": "4",
+        "loop.md": "link_loop",
+        "outside.md": "link_outside",
+        "real.md": "5",
+        "up": "link_outside",
+        "within.md": "5",
+    }
+    assert Source.open(str(root)).read("within.md", max_bytes=5) == b"12345"
+    assert refusal(root, "outside.md").code == "link_outside"
+    assert refusal(root, "up/secret.md").code == "link_outside"
+    assert refusal(root, "../secret.md").code == "link_outside"
+    assert refusal(root, str(root.parent / "secret.md")).code == "link_outside"
+    assert refusal(root, "loop.md").code == "link_loop"
+    assert listed(root, "up/secret.md") == {"up/secret.md": "link_outside"}
+
+
+def test_a_root_that_starts_with_the_same_letters_is_outside(root: Path) -> None:
+    write(root.parent / "root-other" / "x.md")
+    (root / "x.md").symlink_to(root.parent / "root-other" / "x.md")
+    assert listed(root) == {"x.md": "link_outside"}
+
+
+def test_fifos_sockets_and_devices_are_refused_without_waiting(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(root / "fifo")
+    monkeypatch.chdir(root)  # a socket's path may have 100 characters at most
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        (root / "link").symlink_to("fifo")
+        assert listed(root) == dict.fromkeys(["fifo", "link", "socket"], "not_a_file")
+        for name in ("fifo", "link", "socket"):
+            assert refusal(root, name).code == "not_a_file"
+    assert "a FIFO" in refusal(root, "fifo").message
+
+
+def test_a_name_that_is_no_utf8_is_refused_and_can_be_shown(root: Path) -> None:
+    Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.md")).write_bytes(b"x")
+    assert listed(root) == {"caf\\xe9.md": "bad_name"}
+
+
+@pytest.fixture
+def as_ordinary_user() -> Iterator[Path]:
+    """A folder of an ordinary user, with that user's rights: root may read everything."""
+    nobody = 65_534
+    with tempfile.TemporaryDirectory() as folder:
+        if os.geteuid() != 0:
+            yield Path(folder)
+            return
+        os.chown(folder, nobody, nobody)
+        os.seteuid(nobody)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
+
+
+def test_what_may_not_be_read_is_refused(as_ordinary_user: Path) -> None:
+    root = as_ordinary_user
+    write(root / "file.md").chmod(0)
+    write(root / "folder" / "x.md").parent.chmod(0)
+    try:
+        assert listed(root) == {"file.md": "unreadable", "folder": "unreadable"}
+        assert refusal(root, "file.md").code == "unreadable"
+    finally:
+        (root / "folder").chmod(0o700)
+
+
+def test_a_large_file_is_refused_before_it_is_read(root: Path) -> None:
+    with (root / "large").open("wb") as file:
+        file.truncate(1 << 40)  # more than memory holds, if it were read
+    error = refusal(root, "large", max_bytes=1 << 20)
+    assert error.code == "too_large"
+    assert "TVDB_MAX_DOCUMENT_MIB" in error.remedy
+    write(root / "exact", b"1234")
+    assert Source.open(str(root)).read("exact", max_bytes=4) == b"1234"
+
+
+def test_a_file_that_went_is_refused(root: Path) -> None:
+    write(root / "a.md")
+    listing = Source.open(str(root)).list()
+    (root / "a.md").unlink()
+    assert [item.code for item in listing if isinstance(item, SourceError)] in ([], ["vanished"])
+    assert refusal(root, "a.md").code == "vanished"
+    with pytest.raises(SourceError):
+        Source.open(str(root)).stat("a.md")
+
+
+def test_the_etag_changes_with_the_bytes_even_if_size_and_time_do_not(root: Path) -> None:
+    path = write(root / "a.md", b"one")
+    source = Source.open(str(root))
+    before, status = source.stat("a.md"), path.stat()
+    assert source.stat("a.md") == before
+    other = write(root / "b.md", b"two")
+    other.replace(path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert source.stat("a.md").etag != before.etag
+
+
+def test_a_file_swapped_for_an_outside_link_is_never_read(root: Path) -> None:
+    write(root.parent / "secret", b"secret")
+    write(root / "a", b"public")
+    (root / "link").symlink_to(root.parent / "secret")
+    source = Source.open(str(root))
+    stop = threading.Event()
+
+    def swap() -> None:
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            fresh = root / ".fresh"
+            fresh.symlink_to(root.parent / "secret") if turn % 2 else fresh.write_bytes(b"public")
+            fresh.replace(root / "a")
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    codes = set()
+    try:
+        for _ in range(1_500):
+            try:
+                assert source.read("a", max_bytes=100) == b"public"
+            except SourceError as error:
+                codes.add(error.code)
+    finally:
+        stop.set()
+        thread.join()
+    # "read_failed": the link was gone again while the system was asked where it leads.
+    refused = {"link_outside", "link_loop", "vanished", "changed_while_read", "not_a_file"}
+    assert codes <= {*refused, "read_failed"}
+
+
+def test_a_missing_source_says_what_to_do(tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere", write(tmp_path / "file")):
+        with pytest.raises(ConfigurationError) as caught:
+            Source.open(str(path))
+        assert caught.value.code == "source_missing"
+        assert "TVDB_SOURCE" in caught.value.remedy
+
+
+def test_a_source_is_known_by_its_real_path(root: Path) -> None:
+    (root.parent / "alias").symlink_to(root)
+    assert Source.open(str(root.parent / "alias")).root == str(root.resolve())
+    assert Source.open(f"file://{root}").root == str(root.resolve())
+
+
+def test_an_unknown_scheme_is_refused() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Source.open("ftp://host/folder")
+    assert caught.value.code == "source_unusable"

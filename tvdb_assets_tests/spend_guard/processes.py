@@ -1,0 +1,111 @@
+"""Real processes for tests that race and kill: cheap to start, and nothing shared with pytest.
+
+What belongs here: starting them and seeing how they ended. What does not: what they do. They
+come from a fork server that has imported the package once, so that hundreds can be killed; it
+is an interpreter of its own, without pytest's threads.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+KILLED = -signal.SIGKILL
+_PATIENCE_SECONDS = 60
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["tvdb_assets_tests.spend_guard.preloaded_processes"])
+
+
+def start(target: Callable[..., Any], *arguments: Any) -> BaseProcess:
+    """Run a module-level function in a new process; what it returns is lost."""
+    process = _CONTEXT.Process(target=target, args=arguments, daemon=True)
+    process.start()
+    return process
+
+
+def ended(process: BaseProcess) -> int:
+    """Wait for a process; returns its exit code, `KILLED` for one that was killed."""
+    process.join(_PATIENCE_SECONDS)
+    assert process.exitcode is not None, "it never ended"
+    return process.exitcode
+
+
+class Crew:
+    """Processes that do one task after the other, all of them at once."""
+
+    def __init__(self, target: Callable[[Any], Any], size: int) -> None:
+        """Each process calls ``target`` with what it is told, and tells what that returns."""
+        self._target = target
+        self.members = [self._hired() for _ in range(size)]
+
+    def tell(self, tasks: Sequence[Any], first: int = 0) -> list[Any]:
+        """Give processes a task each, from the ``first`` on; returns what they made, in order."""
+        places = range(first, first + len(tasks))
+        for place, task in zip(places, tasks, strict=True):
+            self.send(place, task)
+        return [self.answer(place) for place in places]
+
+    def send(self, place: int, task: Any) -> None:
+        """Give one process a task, and do not wait for it."""
+        self.members[place][1].send(task)
+
+    def kill(self, place: int) -> None:
+        """SIGKILL, then wait until it is gone."""
+        process, pipe = self.members[place]
+        process.kill()
+        assert ended(process) == KILLED
+        pipe.close()
+
+    def replace(self, place: int) -> None:
+        """Put a new process in the place of one that is gone."""
+        self.members[place] = self._hired()
+
+    def is_done(self, place: int, seconds: float = _PATIENCE_SECONDS) -> bool:
+        """Whether a process has answered, or died, within so many seconds."""
+        process, pipe = self.members[place]
+        return bool(wait([pipe, process.sentinel], seconds))
+
+    def answer(self, place: int) -> Any:
+        """What a process made of its task.
+
+        Raises:
+            EOFError: it died.
+        """
+        assert self.is_done(place), "it never answered"
+        answer = self.members[place][1].recv()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def _hired(self) -> tuple[BaseProcess, Connection]:
+        here, there = _CONTEXT.Pipe()
+        process = start(_serve, there, self._target)
+        there.close()
+        return process, here
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for process, pipe in self.members:
+            if process.is_alive():
+                process.kill()
+            process.join()
+            pipe.close()
+
+
+def _serve(pipe: Connection, target: Callable[[Any], Any]) -> None:
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer = target(task)
+        except Exception as error:
+            answer = error
+        pipe.send(answer)
