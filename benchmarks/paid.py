@@ -42,11 +42,11 @@ from tvdb_assets.core.batching import batches
 from tvdb_assets.core.tokens import tokenizer
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.search.hybrid_search import index_words
-from tvdb_assets.spend_guard.budget import Limits
+from tvdb_assets.search.hybrid_search import index_full_text
+from tvdb_assets.spend_guard.budget import SpendLimits
 from tvdb_assets.spend_guard.guard import Guard
-from tvdb_assets.spend_guard.ledger import Hold, Ledger
-from tvdb_assets.spend_guard.paid_call import Answer, PaidCall, Transaction
+from tvdb_assets.spend_guard.ledger import Ledger, Reservation
+from tvdb_assets.spend_guard.paid_call import PaidCall, ServiceResponse, Transaction
 from tvdb_assets.spend_guard.prices import embedding_price
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 
@@ -112,7 +112,7 @@ def measure(home: Path, source: Path, database: str, api: str, documents: int) -
     # What the walk left for later, because no search asked yet.
     started = time.perf_counter()
     with Database(database) as opened:
-        index_words(opened)
+        index_full_text(opened)
     words = time.perf_counter() - started
     again, _, repeated = run(tvdb, environment)
     table = Table(title=f"{documents:,} Markdown documents of 20 kB, over a paid API")
@@ -150,14 +150,14 @@ async def guard_cpu(url: str, calls: int = 500) -> tuple[float, float]:
     """Milliseconds of CPU for one paid call whose request takes none: here, and in Postgres."""
     price = embedding_price(MODEL)
 
-    async def send(request_id: str) -> Answer[None]:
-        return Answer(None, quantity=100, request_id=request_id)
+    async def send(request_id: str) -> ServiceResponse[None]:
+        return ServiceResponse(None, quantity=100, request_id=request_id)
 
-    def keep(tx: Transaction, hold: Hold, value: None) -> None:
+    def keep(tx: Transaction, reservation: Reservation, value: None) -> None:
         """Nothing: what is kept is no part of the guard."""
 
     with Database(url) as database:
-        limits = Limits(Decimal(1_000), 1_000_000)
+        limits = SpendLimits(Decimal(1_000), 1_000_000)
         guard = Guard(
             database, Ledger(database, limits), ServiceStates(database), run_id="benchmark"
         )

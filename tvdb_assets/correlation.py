@@ -38,7 +38,7 @@ def current() -> str | None:
 
 
 @contextmanager
-def under(run_id: str) -> Iterator[str]:
+def run_scope(run_id: str) -> Iterator[str]:
     """Have all that is done in the block carry this id, where it is given no other."""
     token = _current.set(run_id)
     try:

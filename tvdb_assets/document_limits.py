@@ -15,7 +15,7 @@ REFUSALS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DocumentLimits:
     """Defaults that ordinary documents don't come near.
 
     The setting of each field is ``TVDB_`` and its name in capitals.
@@ -44,5 +44,5 @@ class Limits:
 
 
 def setting_of(name: str) -> str:
-    """The setting that sets a field of `Limits`."""
+    """The setting that sets a field of `DocumentLimits`."""
     return f"TVDB_{name.upper()}"

@@ -31,8 +31,8 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Self
 
-from tvdb_assets.correlation import current, under
-from tvdb_assets.redaction import SilentCause, redact, shown
+from tvdb_assets.correlation import current, run_scope
+from tvdb_assets.redaction import RedactedCause, display_path, redact
 
 
 class Disposition(StrEnum):
@@ -87,7 +87,7 @@ class TvdbError(Exception):
         told = f"[{self.code}] {self.message} {self.remedy}"
         if self.document:
             # One of many of its run, which is named once.
-            return f"{shown(self.document)}: {told}"
+            return f"{display_path(self.document)}: {told}"
         return f"{told} (id {self.run_id})" if self.run_id else told
 
 
@@ -115,7 +115,7 @@ def link(error: BaseException, causes: Sequence[BaseException]) -> None:
 
 
 @contextmanager
-def presentable(run_id: str | None = None) -> Iterator[None]:
+def redacting_errors(run_id: str | None = None) -> Iterator[None]:
     """Let errors leave the block only as their user may see them, with an id.
 
     Those of ours go on with causes that say their kind alone; any other becomes a `TvdbError`
@@ -139,13 +139,13 @@ def presentable(run_id: str | None = None) -> Iterator[None]:
             "the lines of code that are named as the cause.",
         )
         unexpected.run_id = run_id or unexpected.run_id
-        raise unexpected from SilentCause.with_lines(error)
+        raise unexpected from RedactedCause.with_lines(error)
 
 
 @contextmanager
-def findable(run_id: str) -> Iterator[None]:
+def tagging_errors(run_id: str) -> Iterator[None]:
     """Let no error of ours leave the block without the id that its work was under."""
-    with under(run_id):
+    with run_scope(run_id):
         try:
             yield
         except TvdbError as error:
@@ -154,7 +154,7 @@ def findable(run_id: str) -> Iterator[None]:
 
 
 def _silent(cause: BaseException) -> BaseException:
-    return cause if isinstance(cause, TvdbError | SilentCause) else SilentCause.of(cause)
+    return cause if isinstance(cause, TvdbError | RedactedCause) else RedactedCause.of(cause)
 
 
 class ConfigurationError(TvdbError):

@@ -81,7 +81,7 @@ def configure(secrets: Iterable[str], private_paths: str) -> None:
             too. A glob without a slash is compared with each folder's and file's name, one with
             a slash with the path and with each end of it; upper and lower case are the same.
     """
-    keep_secret(*secrets)
+    register_secret(*secrets)
     globs = [glob.strip() for glob in private_paths.split(",") if glob.strip()]
     _known.private = tuple(re.compile(translate(glob.casefold().strip("/"))) for glob in globs)
     _is_private.cache_clear()
@@ -90,12 +90,12 @@ def configure(secrets: Iterable[str], private_paths: str) -> None:
         logging.setLogRecordFactory(_record)
 
 
-def keep_secret(*secrets: str) -> None:
+def register_secret(*secrets: str) -> None:
     """Make known what must never be told."""
     _known.secrets |= {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
 
 
-def salt_names(salt: bytes) -> None:
+def set_path_salt(salt: bytes) -> None:
     """Make the names of private paths ones that nobody can guess who has not this salt."""
     _known.salt = salt
 
@@ -115,7 +115,7 @@ def is_private(path: str) -> bool:
     return bool(_known.private) and _is_private(path)
 
 
-def shown(path: str) -> str:
+def display_path(path: str) -> str:
     """A document's name for all who are not asking for it: its path, or what stands for it.
 
     What stands for a private path is the same in every process on one database.
@@ -126,17 +126,17 @@ def shown(path: str) -> str:
     return PRIVATE + digest.hexdigest()
 
 
-class SilentCause(Exception):  # noqa: N818 - stands for another error, which may quote anything
+class RedactedCause(Exception):  # noqa: N818 - stands for another error, which may quote anything
     """What was raised by others, by kind and line alone: its text may hold a document or a key."""
 
     @classmethod
-    def of(cls, error: BaseException) -> SilentCause:
+    def of(cls, error: BaseException) -> RedactedCause:
         """Stand for ``error`` and for its own cause."""
         cause = error.__cause__ or error.__context__
         return cls(type(error).__name__ + (f" from {type(cause).__name__}" if cause else ""))
 
     @classmethod
-    def with_lines(cls, error: BaseException) -> SilentCause:
+    def with_lines(cls, error: BaseException) -> RedactedCause:
         """As `of`, with the lines of code that led to it."""
         return cls(f"{cls.of(error)} at {lines(error)}")
 
@@ -190,5 +190,5 @@ def _told(error: BaseException) -> str:
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     if any(name.startswith(_CODE) for name in files):
         is_ours = type(error).__module__.partition(".")[0] == _PACKAGE
-        return redact(str(error)) if is_ours else str(SilentCause.with_lines(error))
+        return redact(str(error)) if is_ours else str(RedactedCause.with_lines(error))
     return redact("".join(traceback.format_exception(error)).rstrip("\n"))

@@ -21,12 +21,12 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tvdb_assets.document_limits import Limits
+from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.redaction import configure
 
 PREFIX = "TVDB_"
-_LIMITS = Limits()
+_LIMITS = DocumentLimits()
 _SECRET_NAMES = re.compile(
     r"SECRET|TOKEN|PASSWORD|API_?KEY|ACCOUNT_?KEY|ACCESS_?KEY|OTEL_.*HEADERS"
 )
@@ -196,12 +196,14 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> DocumentLimits:
         """How much of a document is read."""
-        return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
+        return DocumentLimits(
+            **{field.name: getattr(self, field.name) for field in fields(DocumentLimits)}
+        )
 
     @property
-    def limits_mark(self) -> str:
+    def limits_fingerprint(self) -> str:
         """Changes with any limit that parsing keeps to, those on time and memory too."""
         held = (self.limits, self.parse_timeout_seconds, self.parse_memory_mib)
         return f"limits:{sha256(repr(held).encode()).hexdigest()[:12]} "

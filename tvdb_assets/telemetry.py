@@ -46,7 +46,7 @@ RUN_ENDED = LogEvent(
     "run_ended", logging.INFO, "It has ended; `code` is of the error that ended it.",
     ("seconds", "code"),
 )  # fmt: skip
-OUTLOOK = LogEvent(
+COST_FORECAST = LogEvent(
     "outlook", logging.WARNING, "The run's documents cost more than is left of the budget.", ()
 )
 DOCUMENTS_DONE = LogEvent(
@@ -115,7 +115,7 @@ HAPPENED: Final = {
     )
 }  # fmt: skip
 EVENTS: Final = (
-    *(RUN_STARTED, RUN_ENDED, OUTLOOK, DOCUMENTS_DONE, DOCUMENT_FAILED, DOCUMENT_WAITS),
+    *(RUN_STARTED, RUN_ENDED, COST_FORECAST, DOCUMENTS_DONE, DOCUMENT_FAILED, DOCUMENT_WAITS),
     *(DOCUMENTS_WAIT, CALL_ENDED, REQUEST_ENDED, *HAPPENED.values()),
     *(
         INTAKE_LOOKED,
@@ -128,7 +128,7 @@ EVENTS: Final = (
 )
 
 
-def tell(
+def log_event(
     event: LogEvent,
     message: str,
     fields: Mapping[str, str | int | float | None] | None = None,

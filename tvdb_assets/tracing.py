@@ -42,7 +42,7 @@ _NAME = "tvdb_assets"
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class TracedOperation:
     """What a span of a call says of what was called, in the semantic conventions' words."""
 
     name: str
@@ -50,7 +50,7 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class GaugeReading:
     """What a gauge shows now."""
 
     name: str
@@ -80,7 +80,7 @@ class Trace(Protocol):
 
     def call(
         self,
-        operation: Operation,
+        operation: TracedOperation,
         *,
         stage: str,
         documents: Sequence[str],
@@ -99,7 +99,7 @@ class Trace(Protocol):
         """Add a value to a histogram."""
         ...
 
-    def read(self, readings: Sequence[Reading]) -> None:
+    def read(self, readings: Sequence[GaugeReading]) -> None:
         """Set gauges."""
         ...
 
@@ -165,7 +165,7 @@ class _OnTrace:
 
     def call(
         self,
-        operation: Operation,
+        operation: TracedOperation,
         *,
         stage: str,
         documents: Sequence[str],
@@ -191,7 +191,7 @@ class _OnTrace:
     def measure(self, name: str, value: float, unit: str, attributes: Attributes) -> None:
         self._sdk.instrument("histogram", name, unit).record(value, _told(attributes))
 
-    def read(self, readings: Sequence[Reading]) -> None:
+    def read(self, readings: Sequence[GaugeReading]) -> None:
         for reading in readings:
             gauge = self._sdk.instrument("gauge", reading.name, reading.unit)
             gauge.set(reading.value, _told(reading.attributes))

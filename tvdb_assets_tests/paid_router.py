@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx2
 
 from tvdb_assets.core.chunking import Chunker
-from tvdb_assets.ingestion import Result, Walk
-from tvdb_assets.ingestion.cost_estimator import DocumentCost, Estimating
+from tvdb_assets.ingestion import IngestionRun, StageResult
+from tvdb_assets.ingestion.cost_estimator import CostEstimator, DocumentCost
 from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.routing.service_router import ServiceRouter
@@ -33,7 +33,7 @@ from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets_tests.paid_apis import Behaviour, PaidApis, PaidApisTransport
 
 if TYPE_CHECKING:
-    from tvdb_assets.dagster.ingest import Plan
+    from tvdb_assets.dagster.ingest import IngestPlan
 
 T = TypeVar("T")
 DEGRADED_TABLES = ("documents", "parsed_documents", "chunks", "embeddings")
@@ -168,14 +168,14 @@ class Shelf:
     def __init__(self, paid: Paid, folder: Path) -> None:
         self.paid = paid
         self.folder = folder
-        self.registry = Registry(paid.database)
+        self.registry = DocumentRegistry(paid.database)
         self.walks = 0
 
     def write(self, name: str, content: str | bytes) -> None:
         data = content.encode() if isinstance(content, str) else content
         (self.folder / name).write_bytes(data)
 
-    def plan(self, **given: object) -> Plan:
+    def plan(self, **given: object) -> IngestPlan:
         # Loaded here, because Dagster costs seconds and most tests need none of it.
         from tvdb_assets.dagster import ingest
 
@@ -193,7 +193,7 @@ class Shelf:
         names: Sequence[str] | None = None,
         stages: Collection[Stage] = tuple(Stage),
         **given: object,
-    ) -> dict[str, Result]:
+    ) -> dict[str, StageResult]:
         """Walk what an ingest would walk, or ``names``; the last stage's results by name."""
         plan = self.plan(**given)
         self.registry.register(plan.source.root, plan.new, "by hand")
@@ -209,7 +209,7 @@ class Shelf:
         chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
         run_id, recipe = f"run-{self.walks}", router.recipe(chunker)
         router.run_id = run_id
-        walk = Walk(
+        walk = IngestionRun(
             store=DocumentStore(self.paid.database, run_id, recipe),
             index=IndexStore(self.paid.database, run_id, recipe),
             sources=Source.open,
@@ -227,7 +227,7 @@ class Shelf:
     def estimate(self, **given: object) -> list[DocumentCost]:
         """What a walk of the folder would cost."""
         router, settings = self.paid.router(**given), self.paid.settings(**given)
-        estimating = Estimating(
+        estimating = CostEstimator(
             store=DocumentStore(self.paid.database, "run-0"),
             index=IndexStore(self.paid.database, "run-0"),
             router=router,
@@ -239,7 +239,7 @@ class Shelf:
             estimating.run(source, [f.path for f in source.list() if isinstance(f, SourceFile)])
         )
 
-    def codes(self, results: Mapping[str, Result]) -> dict[str, str]:
+    def codes(self, results: Mapping[str, StageResult]) -> dict[str, str]:
         return {name: r.error.code for name, r in results.items() if r.error is not None}
 
     def shown(self) -> dict[str, list[str]]:

@@ -11,8 +11,8 @@ import pytest
 
 from tvdb_assets import errors
 from tvdb_assets.errors import Disposition, TvdbError
-from tvdb_assets.redaction import SilentCause
-from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, Kind
+from tvdb_assets.redaction import RedactedCause
+from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, FailureKind
 from tvdb_assets.spend_guard.http_failures import bad_answer
 from tvdb_assets.spend_guard.retry_policy import BreakerOpen
 
@@ -44,7 +44,7 @@ def caused(error: BaseException, cause: BaseException) -> BaseException:
 
 
 CAUSES = [
-    SilentCause("ReadError from OSError"),
+    RedactedCause("ReadError from OSError"),
     OSError(2, "No such file"),
     psycopg.OperationalError("gone"),
     psycopg.errors.UniqueViolation("twice"),
@@ -75,14 +75,14 @@ def test_an_error_crosses_a_process_whole(
         assert [type(e) for e in chain(again)] == [type(e) for e in chain(error)]
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", FailureKind)
 @pytest.mark.parametrize("charge", Charge)
-def test_a_failed_call_crosses_a_process_whole(kind: Kind, charge: Charge) -> None:
+def test_a_failed_call_crosses_a_process_whole(kind: FailureKind, charge: Charge) -> None:
     error = errors.RateError("rate_limited", "Too many.", remedy="Wait.")
     failure = CallFailed(
         *(kind, error), charge=charge, was_sent=False, retry_after=0.5, status=429, request_id="r"
     )
-    failure.__cause__ = SilentCause("RateLimitError")
+    failure.__cause__ = RedactedCause("RateLimitError")
 
     again = pickle.loads(pickle.dumps(failure))
 

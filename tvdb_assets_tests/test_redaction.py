@@ -13,8 +13,8 @@ import pytest
 
 import tvdb_assets
 from tvdb_assets import redaction
-from tvdb_assets.errors import ConfigurationError, ParseError, TvdbError, presentable
-from tvdb_assets.redaction import MARK, is_private, redact, shown
+from tvdb_assets.errors import ConfigurationError, ParseError, TvdbError, redacting_errors
+from tvdb_assets.redaction import MARK, display_path, is_private, redact
 from tvdb_assets.settings import load_settings
 
 KEY = "sk-Qz7xK-canary-9m2t"
@@ -99,7 +99,7 @@ def test_a_log_holds_no_secret_and_no_text_of_an_exception_that_came_from_our_co
 
 
 def test_an_unexpected_error_tells_kind_lines_and_id_but_not_what_it_quotes() -> None:
-    with pytest.raises(TvdbError) as caught, presentable("run-7"):
+    with pytest.raises(TvdbError) as caught, redacting_errors("run-7"):
         int(WORD)
     error = caught.value
     assert (error.code, error.run_id) == ("unexpected", "run-7")
@@ -111,7 +111,7 @@ def test_an_unexpected_error_tells_kind_lines_and_id_but_not_what_it_quotes() ->
 
 
 def test_an_error_of_ours_keeps_its_kind_and_loses_what_its_causes_say() -> None:
-    with pytest.raises(ParseError) as caught, presentable("run-7"):
+    with pytest.raises(ParseError) as caught, redacting_errors("run-7"):
         try:
             int(WORD)
         except ValueError as cause:
@@ -138,13 +138,13 @@ def test_globs_mark_paths_private(globs: str, private: list[str], public: list[s
 
 def test_what_stands_for_a_private_path_is_stable_and_can_not_be_guessed() -> None:
     load_settings(private_paths="hr")
-    redaction.salt_names(b"one")
-    one = shown("hr/jane.pdf")
-    assert one == shown("hr/jane.pdf") != shown("hr/john.pdf")
+    redaction.set_path_salt(b"one")
+    one = display_path("hr/jane.pdf")
+    assert one == display_path("hr/jane.pdf") != display_path("hr/john.pdf")
     assert re.fullmatch("private-[0-9a-f]{16}", one)
-    redaction.salt_names(b"two")
-    assert shown("hr/jane.pdf") != one
-    assert shown("public.pdf") == "public.pdf"
+    redaction.set_path_salt(b"two")
+    assert display_path("hr/jane.pdf") != one
+    assert display_path("public.pdf") == "public.pdf"
     error = ConfigurationError("x", "Y.", remedy="Z.", document="hr/jane.pdf")
     assert "jane" not in str(error)
 

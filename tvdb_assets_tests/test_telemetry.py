@@ -21,8 +21,8 @@ from tvdb_assets.telemetry import (
     EVENTS,
     LOGGER,
     JsonFormatter,
+    log_event,
     page,
-    tell,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +40,7 @@ def test_each_kind_of_event_has_one_name_and_is_told_somewhere() -> None:
         path.read_text("utf-8") for path in PACKAGE.rglob("*.py") if path.name != "telemetry.py"
     )
     constants = re.findall(r"^([A-Z_]+) = LogEvent\(", (PACKAGE / "telemetry.py").read_text(), re.M)
-    assert [name for name in constants if not re.search(rf"tell\(\s*{name}\b", code)] == []
+    assert [name for name in constants if not re.search(rf"log_event\(\s*{name}\b", code)] == []
 
 
 def test_nothing_logs_but_by_an_event() -> None:
@@ -55,7 +55,7 @@ def test_nothing_logs_but_by_an_event() -> None:
 
 def test_an_event_takes_no_field_that_is_not_listed() -> None:
     with pytest.raises(ValueError, match="documents_done has no field text"):
-        tell(DOCUMENTS_DONE, "Done.", {"text": "of a document"})
+        log_event(DOCUMENTS_DONE, "Done.", {"text": "of a document"})
 
 
 def test_as_json_an_event_is_one_object_with_its_fields_and_no_key() -> None:
@@ -65,7 +65,7 @@ def test_as_json_an_event_is_one_object_with_its_fields_and_no_key() -> None:
     LOGGER.addHandler(handler)
     try:
         fields = {"code": "answered", "cost_usd": 0.00002, "service": None}
-        tell(CALL_ENDED, "Key sk-Qz7xK-canary-9m2t.", fields, run_id=RUN)
+        log_event(CALL_ENDED, "Key sk-Qz7xK-canary-9m2t.", fields, run_id=RUN)
     finally:
         LOGGER.removeHandler(handler)
     told = json.loads(written.getvalue())
@@ -98,7 +98,7 @@ def test_the_standard_variables_turn_tracing_on(variables: dict[str, str], is_on
 def test_where_it_is_off_nothing_of_the_sdk_is_loaded() -> None:
     code = (
         "import sys, tvdb_assets.definitions, tvdb_assets.cli\n"
-        "from tvdb_assets.tracing import Operation, trace_of\n"
+        "from tvdb_assets.tracing import TracedOperation, trace_of\n"
         "trace = trace_of('x'); trace.run(0, None, None, None); trace.flush()\n"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
@@ -124,6 +124,6 @@ def test_a_request_id_leads_back_to_run_and_part() -> None:
     assert sent == f"of_the_test_.{part}"
     assert correlation.part_of(sent) == part
     assert correlation.part_of("req_123") is None
-    with correlation.under(RUN):
+    with correlation.run_scope(RUN):
         assert correlation.current() == RUN
     assert correlation.current() is None

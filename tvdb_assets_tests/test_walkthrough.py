@@ -19,15 +19,16 @@ import pytest
 
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.errors import Disposition
-from tvdb_assets.ingestion import Result, Walk
+from tvdb_assets.ingestion import IngestionRun, StageResult
 from tvdb_assets.models import Stage
 from tvdb_assets.parsing.parse_tasks import chunk_document, prepare_document
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
+from tvdb_assets.repositories.full_text import index_full_text
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.routing.service_router import ServiceRouter
-from tvdb_assets.search.hybrid_search import Hit, index_words, search, unsearchable
+from tvdb_assets.search.hybrid_search import Hit, search, unsearchable
 from tvdb_assets.settings import ServiceMode, load_settings
 from tvdb_assets.sources.source import Source
 
@@ -67,17 +68,17 @@ class Index:
         self,
         mode: ServiceMode = ServiceMode.LOCAL,
         stages: frozenset[Stage] = frozenset(Stage),
-    ) -> dict[tuple[str, Stage], Result]:
+    ) -> dict[tuple[str, Stage], StageResult]:
         """Walk every document of the folder; results by path and stage."""
         source = Source.open(str(self.folder))
-        registry = Registry(self.database)
+        registry = DocumentRegistry(self.database)
         files = [file for file in source.list() if not isinstance(file, Exception)]
         known = registry.known(source.root)
         registry.register(source.root, [f for f in files if f.path not in known], "by hand")
         router = self.routers(mode)
         self.walks += 1
         run_id, recipe = f"run-{self.walks}", router.recipe(self.chunker)
-        walk = Walk(
+        walk = IngestionRun(
             store=DocumentStore(self.database, run_id, recipe),
             index=IndexStore(self.database, run_id, recipe),
             sources=Source.open,
@@ -199,12 +200,12 @@ def test_a_search_is_the_same_before_and_after_words_are_taken_out_of_texts(inde
     assert all(before)
     assert index.rows(words) == []
     with Database(index.database.url + "&options=-cdefault_transaction_read_only%3Don") as reader:
-        index_words(reader)
+        index_full_text(reader)
     assert index.rows(words) == []
 
-    index_words(index.database, at_least=3)
+    index_full_text(index.database, at_least=3)
     assert index.rows(words) == []
-    index_words(index.database, at_least=2)
+    index_full_text(index.database, at_least=2)
 
     assert index.rows(words) == index.rows("SELECT chunk_id FROM tvdb.chunks ORDER BY 1")
     assert [index.search(query) for query in queries] == before
@@ -293,7 +294,7 @@ def test_a_bad_document_fails_alone_with_a_code_and_a_remedy(index: Index) -> No
         ("a.md",),
         ("c.md",),
     ]
-    [failure] = Registry(index.database).failures()
+    [failure] = DocumentRegistry(index.database).failures()
     assert (failure.document, failure.code, failure.remedy) == (
         "b.pdf",
         "corrupt",

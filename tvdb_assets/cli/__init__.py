@@ -26,8 +26,8 @@ from tvdb_assets.cli.output import print_error
 from tvdb_assets.cli.search_command import search
 from tvdb_assets.cli.server_commands import dev, stop
 from tvdb_assets.cli.trace_command import trace
-from tvdb_assets.correlation import new_run_id, under
-from tvdb_assets.errors import ConfigurationError, HaltedError, TvdbError, presentable
+from tvdb_assets.correlation import new_run_id, run_scope
+from tvdb_assets.errors import ConfigurationError, HaltedError, TvdbError, redacting_errors
 from tvdb_assets.settings import LogFormat, load_settings
 from tvdb_assets.telemetry import LOGGER, write_to_stderr
 
@@ -55,7 +55,7 @@ def main() -> None:
     set_on_retry_hooks(())
     try:
         # What a command pays for or fails at is found by this id, where no run has one of its own.
-        with under(new_run_id()), presentable():
+        with run_scope(new_run_id()), redacting_errors():
             # Its own results say all that a person at a shell wants to know of.
             LOGGER.addHandler(logging.NullHandler())
             # A bad setting is told by the command that needs it.

@@ -20,15 +20,15 @@ from tvdb_assets.cli.ingest_commands import (
 )
 from tvdb_assets.cli.output import console, print_json
 from tvdb_assets.dagster.storage.home import dagster_instance
-from tvdb_assets.redaction import shown
-from tvdb_assets.repositories.due_documents import Due, Reason
+from tvdb_assets.redaction import display_path
+from tvdb_assets.repositories.due_documents import DueDocument, Reason
 from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import Source
 
 if TYPE_CHECKING:
     import dagster as dg
 
-    from tvdb_assets.dagster.reconciler import Upkeep
+    from tvdb_assets.dagster.reconciler import Reconciler
 
 _SHOWN = 40
 """Documents that a dry run lists on a terminal; ``--json`` has them all."""
@@ -46,14 +46,14 @@ def catch_up(context: click.Context, dry_run: bool, as_json: bool) -> None:
     and by the sensor document_intake. Exits with 1 if any document failed, and with 3 if some
     wait for a budget or a paid service.
     """
-    from tvdb_assets.dagster.reconciler import Upkeep
+    from tvdb_assets.dagster.reconciler import Reconciler
 
     settings = load_settings()
-    with dagster_instance(settings) as instance, Upkeep.open(settings, instance) as upkeep:
+    with dagster_instance(settings) as instance, Reconciler.open(settings, instance) as reconciler:
         if dry_run:
-            _show_due(upkeep, as_json=as_json)
+            _show_due(reconciler, as_json=as_json)
             return
-        code = _run(upkeep, instance, frozenset(Reason), as_json=as_json)
+        code = _run(reconciler, instance, frozenset(Reason), as_json=as_json)
     context.exit(code)
 
 
@@ -66,15 +66,15 @@ def retry(context: click.Context, documents: tuple[str, ...], as_json: bool) -> 
 
     Exits with 1 if any failed again, and with 3 if some wait for a budget or a paid service.
     """
-    from tvdb_assets.dagster.reconciler import Upkeep
+    from tvdb_assets.dagster.reconciler import Reconciler
 
     settings = load_settings()
-    with dagster_instance(settings) as instance, Upkeep.open(settings, instance) as upkeep:
+    with dagster_instance(settings) as instance, Reconciler.open(settings, instance) as reconciler:
         wanted = [
-            d.document_id for name in documents for d in find_documents(upkeep.registry, name)
+            d.document_id for name in documents for d in find_documents(reconciler.registry, name)
         ]
-        upkeep.due.want(wanted if documents else None)
-        code = _run(upkeep, instance, frozenset({Reason.WANTED}), as_json=as_json)
+        reconciler.due.want(wanted if documents else None)
+        code = _run(reconciler, instance, frozenset({Reason.WANTED}), as_json=as_json)
     context.exit(code)
 
 
@@ -86,32 +86,36 @@ def forget(document: str, as_json: bool) -> None:
 
     The sensor document_intake leaves the file alone until it changes; an ingest takes it in.
     """
-    from tvdb_assets.dagster.reconciler import Upkeep
+    from tvdb_assets.dagster.reconciler import Reconciler
 
     settings = load_settings()
-    with dagster_instance(settings) as instance, Upkeep.open(settings, instance) as upkeep:
-        found = find_documents(upkeep.registry, document)
-        upkeep.deletion.forget([known.document_id for known in found], is_by_hand=True)
-        with upkeep.due.planning():
-            upkeep.partitions.drop_removed(upkeep.deletion)
+    with dagster_instance(settings) as instance, Reconciler.open(settings, instance) as reconciler:
+        found = find_documents(reconciler.registry, document)
+        reconciler.deletion.forget([known.document_id for known in found], is_by_hand=True)
+        with reconciler.due.planning():
+            reconciler.partitions.drop_removed(reconciler.deletion)
     if as_json:
-        print_json({"forgotten": [shown(known.path) for known in found]})
+        print_json({"forgotten": [display_path(known.path) for known in found]})
     else:
         console.print(f"Forgotten: {document}", markup=False)
 
 
 def _run(
-    upkeep: Upkeep, instance: dg.DagsterInstance, reasons: frozenset[Reason], *, as_json: bool
+    reconciler: Reconciler,
+    instance: dg.DagsterInstance,
+    reasons: frozenset[Reason],
+    *,
+    as_json: bool,
 ) -> int:
     from tvdb_assets.dagster import ingest
 
     started = time.perf_counter()
     run_ids: list[str] = []
-    with progress(upkeep.registry, run_ids, is_quiet=as_json) as set_total:
+    with progress(reconciler.registry, run_ids, is_quiet=as_json) as set_total:
         due = ingest.catch_up(
-            upkeep, instance, reasons, lambda found: set_total(len(found)), run_ids.append
+            reconciler, instance, reasons, lambda found: set_total(len(found)), run_ids.append
         )
-    summary = summary_of([d.path for d in due], run_ids, upkeep.registry, upkeep.database)
+    summary = summary_of([d.path for d in due], run_ids, reconciler.registry, reconciler.database)
     summary["due"] = _by_reason(due)
     summary["seconds"] = round(time.perf_counter() - started, 2)
     if as_json:
@@ -123,17 +127,21 @@ def _run(
     return exit_code(summary)
 
 
-def _show_due(upkeep: Upkeep, *, as_json: bool) -> None:
-    with upkeep.due.planning():
-        due = upkeep.plan(frozenset(Reason))
+def _show_due(reconciler: Reconciler, *, as_json: bool) -> None:
+    with reconciler.due.planning():
+        due = reconciler.plan(frozenset(Reason))
     by_source: dict[str, list[str]] = {}
     for document in due:
         by_source.setdefault(document.source, []).append(document.path)
     wanted = [(Source.open(root), paths) for root, paths in by_source.items()]
-    costs, summary = estimate_documents(wanted, upkeep.settings, upkeep.database)
+    costs, summary = estimate_documents(wanted, reconciler.settings, reconciler.database)
     cost_of = {row["document"]: row["cost_usd"] for row in summary.pop("by_document")}
     rows = [
-        {"document": shown(d.path), "reason": d.reason, "cost_usd": cost_of.get(shown(d.path))}
+        {
+            "document": display_path(d.path),
+            "reason": d.reason,
+            "cost_usd": cost_of.get(display_path(d.path)),
+        }
         for d in due
     ]
     if as_json:
@@ -152,5 +160,5 @@ def _show_due(upkeep: Upkeep, *, as_json: bool) -> None:
     show_estimate(summary, costs)
 
 
-def _by_reason(due: Sequence[Due]) -> dict[str, int]:
+def _by_reason(due: Sequence[DueDocument]) -> dict[str, int]:
     return dict(Counter(document.reason for document in due))

@@ -16,11 +16,11 @@ from tvdb_assets.cli.ingest_commands import sources_of
 from tvdb_assets.cli.output import console, print_json
 from tvdb_assets.cli.terminal_charts import plots
 from tvdb_assets.core.chunking import Chunker
-from tvdb_assets.ingestion.cost_estimator import DocumentCost, Estimating
-from tvdb_assets.redaction import shown
+from tvdb_assets.ingestion.cost_estimator import CostEstimator, DocumentCost
+from tvdb_assets.redaction import display_path
 from tvdb_assets.reporting.costs import GROUPS, budget, costs, report
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.routing.paid_services import PAID_SERVICES, limits_of
@@ -44,7 +44,7 @@ def estimate(paths: tuple[str, ...], as_json: bool) -> None:
 
     settings = load_settings()
     with Database.open(settings) as database:
-        registry = Registry(database)
+        registry = DocumentRegistry(database)
         wanted = []
         for source, prefixes in sources_of(paths, settings, registry):
             made = plan(source, prefixes, registry, settings, settings.max_document_mib << 20)
@@ -63,7 +63,7 @@ def estimate_documents(
     documents: list[DocumentCost] = []
     with ServiceRouter(settings, database=database) as router:
         chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
-        estimating = Estimating(
+        estimating = CostEstimator(
             store=DocumentStore(database, "estimate"),
             index=IndexStore(database, "estimate"),
             router=router,
@@ -99,7 +99,7 @@ def _that_fit(documents: list[DocumentCost], left: Decimal) -> int:
 
 
 def _as_json(document: DocumentCost) -> dict[str, Any]:
-    row = asdict(document) | {"document": shown(document.document)}
+    row = asdict(document) | {"document": display_path(document.document)}
     error = row.pop("error")
     row |= {name: usd(row[name]) for name in ("cost_usd", "parse_usd")}
     return row | {"error": error.code if error is not None else None}
@@ -121,12 +121,12 @@ def show_estimate(summary: dict[str, Any], documents: list[DocumentCost]) -> Non
             "or a higher TVDB_DAILY_COST_LIMIT.",
             style="yellow",
         )
-    dearest = sorted(documents, key=lambda document: -document.cost_usd)[:_DEAREST]
-    if dearest and dearest[0].cost_usd:
+    most_expensive = sorted(documents, key=lambda document: -document.cost_usd)[:_DEAREST]
+    if most_expensive and most_expensive[0].cost_usd:
         rows = Table("Dearest documents", "tokens", "pages", "cost", box=None, padding=(0, 2, 0, 0))
-        for document in dearest:
+        for document in most_expensive:
             rows.add_row(
-                shown(document.document),
+                display_path(document.document),
                 f"{document.tokens:,}",
                 f"{document.pages:,}",
                 f"${document.cost_usd:,.6f}",

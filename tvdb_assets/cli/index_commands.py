@@ -10,7 +10,7 @@ from rich.table import Table
 
 from tvdb_assets.cli.output import console, print_json
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.index_catalog import Indexes, IndexState
+from tvdb_assets.repositories.index_catalog import IndexCatalog, IndexState
 from tvdb_assets.settings import load_settings
 from tvdb_assets.spend_guard.budget import usd
 
@@ -37,7 +37,7 @@ def switch(
     if is_dropping and index is None:
         raise click.UsageError("--drop needs the number of an index.")
     with Database.open(load_settings()) as database:
-        indexes = Indexes(database)
+        indexes = IndexCatalog(database)
         if is_listing:
             states = indexes.states()
             if as_json:

@@ -20,18 +20,22 @@ from tvdb_assets.cli.output import console, notices, print_json
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.ingestion.prefetch import parsing_ahead
-from tvdb_assets.redaction import shown
+from tvdb_assets.redaction import display_path
 from tvdb_assets.reporting.costs import spent_by
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.document_registry import FailedDocument, Known, Registry
-from tvdb_assets.repositories.index_catalog import Indexes
+from tvdb_assets.repositories.document_registry import (
+    DocumentRegistry,
+    FailedDocument,
+    KnownDocument,
+)
+from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.sources.source import Source
 from tvdb_assets.spend_guard.budget import usd
 
 if TYPE_CHECKING:
-    from tvdb_assets.dagster.ingest import Plan
-    from tvdb_assets.ingestion.cost_forecast import Outlook
+    from tvdb_assets.dagster.ingest import IngestPlan
+    from tvdb_assets.ingestion.cost_forecast import CostForecast
 
 QUARANTINE = {
     "terminal": "not tried again until it or a setting changes; tvdb retry asks for it",
@@ -58,34 +62,34 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
     settings = load_settings()
     with ExitStack() as stack:
         database = stack.enter_context(Database.open(settings))
-        registry = Registry(database)
+        registry = DocumentRegistry(database)
         places = list(sources_of(paths, settings, registry))
         stack.enter_context(parsing_ahead(settings, registry, places))
         # Loaded only by the commands that need it, because it costs seconds: Dagster.
         from tvdb_assets.dagster.ingest import execute, plan
-        from tvdb_assets.dagster.reconciler import Upkeep
+        from tvdb_assets.dagster.reconciler import Reconciler
 
         instance = stack.enter_context(dagster_instance(settings))
-        upkeep = Upkeep(settings, database, instance)
-        plans: list[Plan] = []
+        reconciler = Reconciler(settings, database, instance)
+        plans: list[IngestPlan] = []
         run_ids: list[str] = []
-        outlooks: list[Outlook] = []
+        outlooks: list[CostForecast] = []
 
-        def announce(outlook: Outlook) -> None:
-            outlooks.append(outlook)
-            notices.print(outlook.words(), style="yellow", markup=False)
+        def announce(forecast_cost: CostForecast) -> None:
+            outlooks.append(forecast_cost)
+            notices.print(forecast_cost.message(), style="yellow", markup=False)
 
         for source, prefixes in places:
-            with upkeep.due.planning():
-                upkeep.rekey(source)
+            with reconciler.due.planning():
+                reconciler.rekey(source)
             made = plan(source, prefixes, registry, settings, settings.max_document_mib << 20)
             plans.append(made)
             to_do = len(made.new) + len(made.stale)
             with progress(registry, run_ids, is_quiet=as_json) as start:
                 start(to_do)
-                execute(made, upkeep, instance, run_ids.append, announce)
+                execute(made, reconciler, instance, run_ids.append, announce)
         summary = _summary(plans, run_ids, registry, database)
-        indexes = Indexes(database)
+        indexes = IndexCatalog(database)
         states = indexes.states()
         summary["indexes"] = [as_row(state) for state in states]
         summary["documents"]["behind"] = behind = indexes.behind()
@@ -104,7 +108,7 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
 
 
 def sources_of(
-    paths: tuple[str, ...], settings: Settings, registry: Registry
+    paths: tuple[str, ...], settings: Settings, registry: DocumentRegistry
 ) -> Iterator[tuple[Source, list[str]]]:
     """Each source with the prefixes to look at; none means all of it."""
     if not paths:
@@ -129,7 +133,7 @@ def _root_of(path: str, roots: list[str]) -> tuple[str, str]:
     if not absolute.exists():
         raise ConfigurationError(
             "path_missing",
-            f"There is no file or folder {shown(path)}.",
+            f"There is no file or folder {display_path(path)}.",
             remedy="Check the spelling.",
         )
     for root in roots:
@@ -142,7 +146,7 @@ def _root_of(path: str, roots: list[str]) -> tuple[str, str]:
 
 
 def _summary(
-    plans: list[Plan], run_ids: list[str], registry: Registry, database: Database
+    plans: list[IngestPlan], run_ids: list[str], registry: DocumentRegistry, database: Database
 ) -> dict[str, Any]:
     looked_at = [d.path for p in plans for d in (*p.unchanged, *p.stale)]
     looked_at += [f.path for p in plans for f in p.new]
@@ -155,7 +159,7 @@ def _summary(
 
 
 def summary_of(
-    paths: list[str], run_ids: list[str], registry: Registry, database: Database
+    paths: list[str], run_ids: list[str], registry: DocumentRegistry, database: Database
 ) -> dict[str, Any]:
     """How documents ended in these runs, what was made, and what it cost."""
     outcomes = registry.outcomes(run_ids)
@@ -182,7 +186,7 @@ def summary_of(
 
 def _without_names(document: FailedDocument) -> dict[str, Any]:
     """For all who see what an ingest prints; `tvdb status` tells who asks for it."""
-    return asdict(document) | {"document": shown(document.document)}
+    return asdict(document) | {"document": display_path(document.document)}
 
 
 def exit_code(summary: dict[str, Any]) -> int:
@@ -225,7 +229,7 @@ def _show_deferred(documents: list[FailedDocument]) -> None:
 
 @contextmanager
 def progress(
-    registry: Registry, run_ids: list[str], *, is_quiet: bool
+    registry: DocumentRegistry, run_ids: list[str], *, is_quiet: bool
 ) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal, a line every ten seconds elsewhere, nothing where it is quiet.
 
@@ -280,9 +284,9 @@ def status(document: str | None, as_json: bool) -> None:
     """Counts by stage and outcome; or one DOCUMENT's row, failures and runs."""
     settings = load_settings()
     with Database.open(settings) as database:
-        registry = Registry(database)
+        registry = DocumentRegistry(database)
         if document is None:
-            indexes = Indexes(database)
+            indexes = IndexCatalog(database)
             states = indexes.states()
             counts = registry.counts() | {"indexes": [as_row(state) for state in states]}
             behind = indexes.behind()
@@ -303,7 +307,7 @@ def status(document: str | None, as_json: bool) -> None:
             _show_history(history)
 
 
-def find_documents(registry: Registry, name: str) -> list[Known]:
+def find_documents(registry: DocumentRegistry, name: str) -> list[KnownDocument]:
     """Documents by path or partition key.
 
     Raises:
@@ -313,7 +317,7 @@ def find_documents(registry: Registry, name: str) -> list[Known]:
         return found
     raise ConfigurationError(
         "document_unknown",
-        f"There is no document {shown(name)}.",
+        f"There is no document {display_path(name)}.",
         remedy="Use the path as tvdb search or the Dagster UI shows it.",
     )
 

@@ -17,11 +17,11 @@ from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.routing.paid_services import PAID_SERVICES, limits_of
 from tvdb_assets.settings import Settings, load_settings
-from tvdb_assets.spend_guard.budget import Limits, usd
+from tvdb_assets.spend_guard.budget import SpendLimits, usd
 from tvdb_assets.spend_guard.ledger import Ledger
-from tvdb_assets.spend_guard.service_state import forgiven
+from tvdb_assets.spend_guard.service_state import reset_refusal
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
-from tvdb_assets.spend_guard.spend_limits import ALL, Kind, change, changes
+from tvdb_assets.spend_guard.spend_limits import ALL, LimitKind, change, changes
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 _service = click.option("--service", type=click.Choice(PAID_SERVICES), help="One service alone.")
@@ -56,7 +56,7 @@ def limits(
     """Show what may be spent, or change it from now on, in all processes, without a restart."""
     settings = load_settings()
     with Database.open(settings) as database:
-        asked: list[tuple[Kind, Decimal | str | None]] = [
+        asked: list[tuple[LimitKind, Decimal | str | None]] = [
             ("daily_usd", daily),
             ("hourly_requests", hourly),
         ]
@@ -87,7 +87,7 @@ def resume(service: str | None, as_json: bool) -> None:
     with Database.open(settings) as database:
         states = ServiceStates(database)
         for name in [service] if service else PAID_SERVICES:
-            states.change(name, forgiven)
+            states.change(name, reset_refusal)
     _set_pause(None, service, as_json)
 
 
@@ -99,7 +99,11 @@ def _set_pause(value: Decimal | None, service: str | None, as_json: bool) -> Non
 
 
 def _record(
-    database: Database, settings: Settings, kind: Kind, value: Decimal | None, service: str | None
+    database: Database,
+    settings: Settings,
+    kind: LimitKind,
+    value: Decimal | None,
+    service: str | None,
 ) -> None:
     change(
         database,
@@ -165,7 +169,7 @@ def _show(database: Database, settings: Settings, as_json: bool) -> None:
         console.print(table)
 
 
-def _show_limits(now: Limits) -> None:
+def _show_limits(now: SpendLimits) -> None:
     if ALL in now.paused:
         console.print("Paid calls are paused.", style="bold yellow")
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))

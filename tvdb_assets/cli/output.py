@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tvdb_assets.errors import TvdbError
-from tvdb_assets.redaction import SilentCause, shown
+from tvdb_assets.redaction import RedactedCause, display_path
 
 console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 """For results."""
@@ -28,12 +28,12 @@ def print_error(error: TvdbError, *, as_json: bool) -> None:
     """What went wrong and what to do."""
     if as_json:
         problem = {"code": error.code, "message": error.message, "remedy": error.remedy}
-        document = shown(error.document) if error.document else None
+        document = display_path(error.document) if error.document else None
         print_json({"error": problem | {"document": document, "id": error.run_id}})
     notices.print("[bold red]Error[/]", escape(f"[{error.code}] {error.message}"))
     notices.print(error.remedy, markup=False)
     if error.run_id:
         notices.print(f"id {error.run_id}", style="dim")
     cause = error.__cause__
-    if error.code == "unexpected" and isinstance(cause, SilentCause):
+    if error.code == "unexpected" and isinstance(cause, RedactedCause):
         notices.print(f"cause: {cause}", style="dim", markup=False)

@@ -12,8 +12,8 @@ from rich.text import Text
 from tvdb_assets.cli.output import console, notices, print_json
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.full_text import index_words
-from tvdb_assets.repositories.index_catalog import Indexes
+from tvdb_assets.repositories.full_text import index_full_text
+from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.search.hybrid_search import Hit, other_space, unsearchable
 from tvdb_assets.search.hybrid_search import search as find
@@ -49,7 +49,7 @@ def search(query: str, k: int, as_json: bool) -> None:
 
 async def _hits_of(query: str, k: int, settings: Settings, database: Database) -> list[Hit]:
     """What the index finds that search reads, by a vector of its own space."""
-    indexes = Indexes(database)
+    indexes = IndexCatalog(database)
     async with ServiceRouter(settings, database=database) as router:
         current = indexes.current()
         while True:
@@ -60,7 +60,7 @@ async def _hits_of(query: str, k: int, settings: Settings, database: Database) -
                 raise other_space(current.space.label, router.embedder.space.label)
             made = await router.embed_by(embedder, [query])
             # After a large ingest this takes seconds, once.
-            index_words(database)
+            index_full_text(database)
             try:
                 return find(database, query, made[0], made.space.label, k)
             except ConfigurationError:

@@ -13,7 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from tvdb_assets.reporting.costs import Report
+from tvdb_assets.reporting.costs import CostReport
 from tvdb_assets.spend_guard.budget import usd
 
 _FILLS = (("█", "blue"), ("▓", "green"), ("▒", "yellow"), ("░", "magenta"))
@@ -64,7 +64,7 @@ class Stack:
         return Measurement(min(_LEAST, options.max_width), min(_MOST, options.max_width))
 
 
-def plots(costs: Report, limit: Decimal) -> Iterator[Table | Text]:
+def plots(costs: CostReport, limit: Decimal) -> Iterator[Table | Text]:
     """What was spent, by day against the limit, by service, by kind, and the dearest documents.
 
     Args:
@@ -97,7 +97,9 @@ def plots(costs: Report, limit: Decimal) -> Iterator[Table | Text]:
     }
     yield from _bars("By service, of these days", by_service.items())
     yield from _bars("By kind of document", costs.by_kind)
-    yield from _bars("Dearest documents", [(name, dollars) for name, dollars, _ in costs.dearest])
+    yield from _bars(
+        "Dearest documents", [(name, dollars) for name, dollars, _ in costs.most_expensive]
+    )
 
 
 def _bars(title: str, amounts: Iterable[tuple[str, Decimal]]) -> Iterator[Table | Text]:

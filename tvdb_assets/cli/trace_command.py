@@ -12,7 +12,13 @@ from rich.text import Text
 from tvdb_assets.cli.output import console, notices, print_json
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.errors import ConfigurationError
-from tvdb_assets.reporting.run_history import Event, Found, Story, Subject, in_order
+from tvdb_assets.reporting.run_history import (
+    HistoryEvent,
+    HistoryLookup,
+    HistorySubject,
+    RunHistory,
+    in_order,
+)
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.runs import Run
 from tvdb_assets.settings import load_settings
@@ -38,7 +44,7 @@ def trace(name: str, as_json: bool) -> None:
     """
     settings = load_settings()
     with Database.open(settings) as database:
-        story = Story(database)
+        story = RunHistory(database)
         subject = _only(story.find(name), name)
         events = story.events(subject)
     with dagster_instance(settings) as instance:
@@ -60,7 +66,7 @@ def trace(name: str, as_json: bool) -> None:
     console.print(f"\n{len(events):,} events, {calls:,} paid calls, ${usd(cost)}.", style="bold")
 
 
-def _only(found: Found, name: str) -> Subject:
+def _only(found: HistoryLookup, name: str) -> HistorySubject:
     """The one thing that a name stands for.
 
     Raises:
@@ -90,7 +96,7 @@ def _as_json(run: Run, retried_as: list[str]) -> dict[str, Any]:
     return asdict(run) | {"root_run_id": run.root_run_id or run.run_id, "retried_as": retried_as}
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event(event: HistoryEvent) -> dict[str, Any]:
     cost = usd(event.cost_usd) if event.cost_usd is not None else None
     return asdict(event) | {"time": event.time.isoformat(), "cost_usd": cost}
 
@@ -103,7 +109,7 @@ def _show_run(run: dict[str, Any]) -> None:
         notices.print(f"  tried again as {retry}")
 
 
-def _show(events: list[Event], with_run: bool) -> None:
+def _show(events: list[HistoryEvent], with_run: bool) -> None:
     day = ""
     for event in events:
         if (now := f"{event.time:%Y-%m-%d}") != day:

@@ -14,7 +14,7 @@ from tvdb_assets.errors import ConfigurationError, SourceError
 from tvdb_assets.models import SourceFile
 
 
-class Listed(Protocol):
+class KnownFile(Protocol):
     """What must be known of a registered document to compare it."""
 
     @property
@@ -30,11 +30,11 @@ class Listed(Protocol):
         """It was missing from the source before."""
 
 
-_K = TypeVar("_K", bound=Listed)
+_K = TypeVar("_K", bound=KnownFile)
 
 
 @dataclass(slots=True)
-class Difference(Generic[_K]):
+class SourceDifference(Generic[_K]):
     """What a listing of the source shows that the register does not have."""
 
     new: list[SourceFile] = field(default_factory=list)
@@ -53,7 +53,7 @@ def compare(
     root: str,
     is_whole: bool,
     written_before: float | None = None,
-) -> Difference[_K]:
+) -> SourceDifference[_K]:
     """Compare a listing with the documents that are known.
 
     Args:
@@ -68,7 +68,7 @@ def compare(
     Raises:
         ConfigurationError: everything that is known is gone, as of a folder that is not mounted.
     """
-    found: Difference[_K] = Difference()
+    found: SourceDifference[_K] = SourceDifference()
     seen: set[str] = set()
     for entry in listed:
         file = _as_file(entry)

@@ -14,7 +14,7 @@ from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.storage.tags import BACKFILL_ID_TAG
 
 
-def by_backfill(
+def group_by_backfill(
     instance: dg.DagsterInstance, waiting: Mapping[str, str]
 ) -> list[tuple[PartitionBackfill | None, set[str]]]:
     """Documents by the backfill that they wait in; None where it was no backfill's run.
@@ -36,6 +36,6 @@ def by_backfill(
     ]
 
 
-def tags_of(backfill: PartitionBackfill | None) -> dict[str, str]:
+def backfill_tags(backfill: PartitionBackfill | None) -> dict[str, str]:
     """What a run carries to count for this backfill."""
     return {BACKFILL_ID_TAG: backfill.backfill_id} if backfill is not None else {}

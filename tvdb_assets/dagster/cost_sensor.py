@@ -13,11 +13,11 @@ from functools import partial
 
 import dagster as dg
 
-from tvdb_assets.dagster.reconciler import Upkeep
-from tvdb_assets.dagster.resources import Money, ServiceRouterResource
+from tvdb_assets.dagster.reconciler import Reconciler
+from tvdb_assets.dagster.resources import BudgetView, ServiceRouterResource
 from tvdb_assets.models import Stage
 from tvdb_assets.reporting.budget_alerts import Alert
-from tvdb_assets.telemetry import ALERT_UNDELIVERED, BUDGET_THRESHOLD, tell
+from tvdb_assets.telemetry import ALERT_UNDELIVERED, BUDGET_THRESHOLD, log_event
 
 
 def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
@@ -38,44 +38,44 @@ def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
     def cost_sensor(
         context: dg.SensorEvaluationContext, service_router: ServiceRouterResource
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        with service_router.money() as money:
+        with service_router.budget_view() as money:
             money.alert(partial(_tell, context))
             for failure in money.deliver():
-                tell(ALERT_UNDELIVERED, failure, log=context.log)
+                log_event(ALERT_UNDELIVERED, failure, log=context.log)
             due = money.due(changed=_limits_changed(context, money))
             waiting = money.waiting()
         if not due:
-            yield dg.SkipReason(f"{money.pace.words()} {waiting:,} documents wait.")
+            yield dg.SkipReason(f"{money.pace.message()} {waiting:,} documents wait.")
             return
         with (
-            Upkeep.open(service_router.settings(), context.instance) as upkeep,
-            upkeep.due.planning(waits=False) as is_mine,
+            Reconciler.open(service_router.settings(), context.instance) as reconciler,
+            reconciler.due.planning(waits=False) as is_mine,
         ):
             if not is_mine:
                 yield dg.SkipReason("Another process is planning runs right now.")
                 return
-            in_runs = upkeep.partitions.in_runs()
+            in_runs = reconciler.partitions.in_runs()
             left = [document for document in due if document.partition_key not in in_runs]
-            requests = upkeep.run_requests(left, "cost_sensor", resumes=True)
+            requests = reconciler.run_requests(left, "cost_sensor", resumes=True)
         yield from requests
         if not requests:
             # What waits in a backfill that was cancelled stays as it is.
             why = f"{waiting:,} documents wait." if left else "Documents are being resumed."
-            yield dg.SkipReason(f"{money.pace.words()} {why}")
+            yield dg.SkipReason(f"{money.pace.message()} {why}")
 
     return cost_sensor
 
 
 def _tell(context: dg.SensorEvaluationContext, alert: Alert) -> None:
-    message = f"{alert.threshold} % of the budget: {alert.pace.words()}"
-    tell(BUDGET_THRESHOLD, message, log=context.log)
+    message = f"{alert.threshold} % of the budget: {alert.pace.message()}"
+    log_event(BUDGET_THRESHOLD, message, log=context.log)
     context.instance.report_runless_asset_event(_as_event(alert))
 
 
 def _as_event(alert: Alert) -> dg.AssetObservation:
     return dg.AssetObservation(
         "cost_report",
-        description=alert.pace.words(),
+        description=alert.pace.message(),
         metadata={
             "threshold_percent": alert.threshold,
             "service": alert.pace.service or "all",
@@ -85,7 +85,7 @@ def _as_event(alert: Alert) -> dg.AssetObservation:
     )
 
 
-def _limits_changed(context: dg.SensorEvaluationContext, money: Money) -> datetime:
+def _limits_changed(context: dg.SensorEvaluationContext, money: BudgetView) -> datetime:
     """When the limits that hold now came to hold, whether by a command or by a setting."""
     known = json.loads(context.cursor) if context.cursor else {}
     if known.get("limits") != money.limits:

@@ -10,7 +10,7 @@ import dagster as dg
 
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.dagster.run_announcement import announce
-from tvdb_assets.dagster.run_events import PARSE_CHECK, STAND_IN_CHECK, RunReport
+from tvdb_assets.dagster.run_events import FALLBACK_CHECK, PARSE_CHECK, RunReport
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.runs import Run
 
@@ -118,7 +118,7 @@ def walk_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
                 "length; no error message, no repetition, no garbage.",
             ),
             dg.AssetCheckSpec(
-                STAND_IN_CHECK,
+                FALLBACK_CHECK,
                 asset=Stage.EMBEDDINGS.value,
                 description="No document of the run was made by a stand-in for a paid service "
                 "that was unavailable. Such documents are kept out of search until the service "
@@ -139,7 +139,7 @@ def walk_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
             if context.instance.has_dynamic_partition("documents", key)
         ]
         if added_by_hand:
-            service_router.adopt(added_by_hand)
+            service_router.register_manual_partitions(added_by_hand)
         announce(context, service_router)
         dagster_run = context.run
         run = Run(

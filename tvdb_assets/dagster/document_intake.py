@@ -1,19 +1,19 @@
 """`document_intake`: files that come, change and go, taken in as they do.
 
 What belongs here: when, and in which bounds. What does not: what is compared and noted
-(`upkeep`).
+(`reconciler`).
 """
 
 from collections.abc import Iterator
 
 import dagster as dg
 
-from tvdb_assets.dagster.reconciler import Upkeep
+from tvdb_assets.dagster.reconciler import Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.due_documents import INTAKE
 from tvdb_assets.sources.source import Source
-from tvdb_assets.telemetry import INTAKE_LOOKED, tell
+from tvdb_assets.telemetry import INTAKE_LOOKED, log_event
 
 MOST_DOCUMENTS = 20_000
 """New and changed documents noted at one tick, which takes a few seconds for so many."""
@@ -42,17 +42,17 @@ def make_document_intake(interval_seconds: int) -> dg.SensorDefinition:
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         settings = service_router.settings()
         with (
-            Upkeep.open(settings, context.instance) as upkeep,
-            upkeep.due.planning(waits=False) as is_mine,
+            Reconciler.open(settings, context.instance) as reconciler,
+            reconciler.due.planning(waits=False) as is_mine,
         ):
             if not is_mine:
                 yield dg.SkipReason("Another process is planning runs right now.")
                 return
-            found = upkeep.take_in(Source.open(settings.source), MOST_DOCUMENTS)
-            requests = upkeep.run_requests(upkeep.plan(INTAKE), "document_intake")
-        tell(INTAKE_LOOKED, found.words(), log=context.log)
+            found = reconciler.scan_source(Source.open(settings.source), MOST_DOCUMENTS)
+            requests = reconciler.run_requests(reconciler.plan(INTAKE), "document_intake")
+        log_event(INTAKE_LOOKED, found.message(), log=context.log)
         yield from requests
         if not requests:
-            yield dg.SkipReason(found.words())
+            yield dg.SkipReason(found.message())
 
     return document_intake

@@ -21,38 +21,42 @@ from tvdb_assets.core.source_comparison import compare
 from tvdb_assets.correlation import new_run_id
 from tvdb_assets.dagster.definitions import defs
 from tvdb_assets.dagster.partitions import IN_PROCESS_TAG
-from tvdb_assets.dagster.reconciler import PlannedRun, Upkeep
+from tvdb_assets.dagster.reconciler import PlannedRun, Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
-from tvdb_assets.dagster.run_announcement import TOLD_TAG, observe
+from tvdb_assets.dagster.run_announcement import FORECAST_TAG, observe
 from tvdb_assets.errors import SourceError, TvdbError
-from tvdb_assets.ingestion.cost_forecast import Outlook
+from tvdb_assets.ingestion.cost_forecast import CostForecast
 from tvdb_assets.models import SourceFile, Stage
-from tvdb_assets.repositories.document_registry import Known, Registry
-from tvdb_assets.repositories.due_documents import Due, Reason
+from tvdb_assets.repositories.document_registry import DocumentRegistry, KnownDocument
+from tvdb_assets.repositories.due_documents import DueDocument, Reason
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings
 from tvdb_assets.sources.source import Source
 
 
 @dataclass(slots=True)
-class Plan:
+class IngestPlan:
     """What a comparison of source and index found; nothing is changed by making it."""
 
     source: Source
     new: list[SourceFile] = field(default_factory=list)
-    stale: list[Known] = field(default_factory=list)
+    stale: list[KnownDocument] = field(default_factory=list)
     """Changed, unfinished, or made by another parser, chunker or model."""
     changed: list[tuple[int, SourceFile]] = field(default_factory=list)
     """Of the stale ones, those with another etag."""
     touched: list[tuple[int, SourceFile]] = field(default_factory=list)
     """New etag, same bytes."""
-    unchanged: list[Known] = field(default_factory=list)
-    gone: list[Known] = field(default_factory=list)
+    unchanged: list[KnownDocument] = field(default_factory=list)
+    gone: list[KnownDocument] = field(default_factory=list)
 
 
 def plan(
-    source: Source, prefixes: Sequence[str], registry: Registry, settings: Settings, max_bytes: int
-) -> Plan:
+    source: Source,
+    prefixes: Sequence[str],
+    registry: DocumentRegistry,
+    settings: Settings,
+    max_bytes: int,
+) -> IngestPlan:
     """Compare a source, or what lies under ``prefixes`` of it, with the registered documents.
 
     Raises:
@@ -65,9 +69,9 @@ def plan(
     }
     with ServiceRouter(settings) as router:
         recipe = router.recipe(Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens))
-    recipes = (recipe, settings.limits_mark + recipe)
+    recipes = (recipe, settings.limits_fingerprint + recipe)
     found = compare(source.list(prefixes), known, root=source.root, is_whole=not prefixes)
-    made = Plan(source, new=found.new, gone=found.gone)
+    made = IngestPlan(source, new=found.new, gone=found.gone)
     for document in found.same:
         (made.unchanged if _is_settled(document, recipes) else made.stale).append(document)
     for document, file in found.changed:
@@ -81,67 +85,67 @@ def plan(
 
 
 def execute(
-    made: Plan,
-    upkeep: Upkeep,
+    made: IngestPlan,
+    reconciler: Reconciler,
     instance: dg.DagsterInstance,
     on_run: Callable[[str], None],
-    on_outlook: Callable[[Outlook], None] = lambda _: None,
+    on_forecast: Callable[[CostForecast], None] = lambda _: None,
 ) -> list[str]:
     """Carry out a plan: register, run, delete; returns the run ids.
 
     Args:
         made: the plan.
-        upkeep: of the same database.
+        reconciler: of the same database.
         instance: Dagster's.
         on_run: called with each run's id before it starts.
-        on_outlook: called before all runs if they cost more than is left of the budget.
+        on_forecast: called before all runs if they cost more than is left of the budget.
     """
     planned = ExitStack()
-    with upkeep.due.planning():
-        upkeep.registry.touch(made.touched)
-        upkeep.registry.change(made.changed)
-        keys = upkeep.add(made.source, made.new)
+    with reconciler.due.planning():
+        reconciler.registry.touch(made.touched)
+        reconciler.registry.change(made.changed)
+        keys = reconciler.add(made.source, made.new)
         keys += [document.partition_key for document in made.stale]
-        runs = upkeep.runs(keys)
-        upkeep.due.request(keys)
-        planned.enter_context(upkeep.due.planned())
+        runs = reconciler.runs(keys)
+        reconciler.due.request(keys)
+        planned.enter_context(reconciler.due.planned())
     with planned:
-        run_ids = _run_all(instance, keys, runs, on_run, on_outlook)
+        run_ids = _run_all(instance, keys, runs, on_run, on_forecast)
     # Last, so that a file that was moved finds its text and vectors under the old name.
-    upkeep.deletion.forget([document.document_id for document in made.gone])
-    with upkeep.due.planning():
-        upkeep.partitions.drop_removed(upkeep.deletion)
+    reconciler.deletion.forget([document.document_id for document in made.gone])
+    with reconciler.due.planning():
+        reconciler.partitions.drop_removed(reconciler.deletion)
     return run_ids
 
 
 def catch_up(
-    upkeep: Upkeep,
+    reconciler: Reconciler,
     instance: dg.DagsterInstance,
     reasons: frozenset[Reason],
-    on_start: Callable[[Sequence[Due]], None],
+    on_start: Callable[[Sequence[DueDocument]], None],
     on_run: Callable[[str], None],
-    on_outlook: Callable[[Outlook], None] = lambda _: None,
-) -> list[Due]:
+    on_forecast: Callable[[CostForecast], None] = lambda _: None,
+) -> list[DueDocument]:
     """Run the documents that are due, in this process; returns what was due.
 
     Args:
-        upkeep: of the same database.
+        reconciler: of the same database.
         instance: Dagster's.
         reasons: for which documents are run.
         on_start: called with what is due before the first run.
         on_run: called with each run's id before it starts.
-        on_outlook: called before all runs if they cost more than is left of the budget.
+        on_forecast: called before all runs if they cost more than is left of the budget.
     """
     planned = ExitStack()
-    with upkeep.due.planning():
-        due = upkeep.plan(reasons)
+    with reconciler.due.planning():
+        due = reconciler.plan(reasons)
         keys = [document.partition_key for document in due]
-        runs = upkeep.runs(keys)
-        upkeep.due.request(keys)
-        planned.enter_context(upkeep.due.planned())
+        runs = reconciler.runs(keys)
+        reconciler.due.request(keys)
+        planned.enter_context(reconciler.due.planned())
     with planned:
         on_start(due)
-        _run_all(instance, keys, runs, on_run, on_outlook)
+        _run_all(instance, keys, runs, on_run, on_forecast)
     return due
 
 
@@ -150,16 +154,16 @@ def _run_all(
     keys: Sequence[str],
     runs: Sequence[PlannedRun],
     on_run: Callable[[str], None],
-    on_outlook: Callable[[Outlook], None],
+    on_forecast: Callable[[CostForecast], None],
 ) -> list[str]:
     """Execute runs one after the other, having said if they cost more than is left."""
     if not runs:
         return []
     services = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
-    if (outlook := services.outlook(sorted(keys))) is not None:
-        observe(instance, outlook)
-        on_outlook(outlook)
-    told = {TOLD_TAG: outlook.words() if outlook is not None else ""}
+    if (forecast_cost := services.forecast_cost(sorted(keys))) is not None:
+        observe(instance, forecast_cost)
+        on_forecast(forecast_cost)
+    told = {FORECAST_TAG: forecast_cost.message() if forecast_cost is not None else ""}
     return [run(instance, {**planned.tags, **told}, on_run) for planned in runs]
 
 
@@ -212,14 +216,14 @@ def _run_failed(run_id: str, error: Any) -> TvdbError:
     return failed
 
 
-def _is_settled(document: Known, recipes: Collection[str]) -> bool:
+def _is_settled(document: KnownDocument, recipes: Collection[str]) -> bool:
     """Whether another walk of the same bytes would end as the last one did."""
     ended = document.status == "published" or document.quarantine is not None
     # What a stand-in made is made again, by the real service if it is back.
     return ended and document.recipe in recipes and not document.is_degraded
 
 
-def _has_same_bytes(source: Source, document: Known, max_bytes: int) -> bool:
+def _has_same_bytes(source: Source, document: KnownDocument, max_bytes: int) -> bool:
     if document.sha256 is None:
         return False
     try:

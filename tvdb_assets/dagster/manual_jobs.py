@@ -8,12 +8,12 @@ plans them and each run is Dagster's own.
 import dagster as dg
 from pydantic import Field
 
-from tvdb_assets.dagster.reconciler import Upkeep, counted
+from tvdb_assets.dagster.reconciler import Reconciler, counted
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.errors import ConfigurationError
-from tvdb_assets.redaction import shown
+from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.due_documents import Reason
-from tvdb_assets.telemetry import DOCUMENTS_ASKED, tell
+from tvdb_assets.telemetry import DOCUMENTS_ASKED, log_event
 
 
 class RetryConfig(dg.Config):
@@ -28,27 +28,27 @@ class RetryConfig(dg.Config):
 def _ask(
     context: dg.OpExecutionContext, config: RetryConfig, service_router: ServiceRouterResource
 ) -> None:
-    with Upkeep.open(service_router.settings(), context.instance) as upkeep:
-        found = {name: upkeep.registry.find(name) for name in config.documents}
-        if unknown := [shown(name) for name, known in found.items() if not known]:
+    with Reconciler.open(service_router.settings(), context.instance) as reconciler:
+        found = {name: reconciler.registry.find(name) for name in config.documents}
+        if unknown := [display_path(name) for name, known in found.items() if not known]:
             raise ConfigurationError(
                 "document_unknown",
                 f"There is no document {', '.join(unknown)}; none was asked for.",
                 remedy="Use the names that the partitions' page shows.",
             )
         wanted = [document for known in found.values() for document in known]
-        asked = upkeep.due.want([d.document_id for d in wanted] if config.documents else None)
+        asked = reconciler.due.want([d.document_id for d in wanted] if config.documents else None)
     _tell(context, f"{asked:,} documents are asked for.", asked)
 
 
 @dg.op(name="ask_for_all_that_is_due", description="Asks for every document that is due.")
 def _ask_for_due(context: dg.OpExecutionContext, service_router: ServiceRouterResource) -> None:
     with (
-        Upkeep.open(service_router.settings(), context.instance) as upkeep,
-        upkeep.due.planning(),
+        Reconciler.open(service_router.settings(), context.instance) as reconciler,
+        reconciler.due.planning(),
     ):
-        due = upkeep.plan(frozenset(Reason))
-        upkeep.due.want([document.document_id for document in due], forgives=False)
+        due = reconciler.plan(frozenset(Reason))
+        reconciler.due.want([document.document_id for document in due], forgives=False)
     told = ", ".join(f"{count:,} {reason}" for reason, count in counted(due).items())
     said = f"{len(due):,} documents are due: {told}." if due else "No document is due."
     _tell(context, said, len(due))
@@ -57,7 +57,7 @@ def _ask_for_due(context: dg.OpExecutionContext, service_router: ServiceRouterRe
 def _tell(context: dg.OpExecutionContext, said: str, documents: int) -> None:
     said += " The sensor document_intake asks for their runs at its next tick."
     fields = {"documents": documents}
-    tell(DOCUMENTS_ASKED, said, fields, run_id=context.run.run_id, log=context.log)
+    log_event(DOCUMENTS_ASKED, said, fields, run_id=context.run.run_id, log=context.log)
 
 
 @dg.job(name="retry_documents", description="Tries documents again that failed, or all of them.")

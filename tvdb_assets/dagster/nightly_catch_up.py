@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from tvdb_assets.dagster.reconciler import MOST_RUNS, Upkeep
+from tvdb_assets.dagster.reconciler import MOST_RUNS, Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.due_documents import Reason
@@ -34,13 +34,13 @@ def make_nightly_catch_up(cron: str) -> dg.ScheduleDefinition:
         context: dg.ScheduleEvaluationContext, service_router: ServiceRouterResource
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         with (
-            Upkeep.open(service_router.settings(), context.instance) as upkeep,
-            upkeep.due.planning(),
+            Reconciler.open(service_router.settings(), context.instance) as reconciler,
+            reconciler.due.planning(),
         ):
-            due = upkeep.plan(frozenset(Reason))
+            due = reconciler.plan(frozenset(Reason))
             # Beside a command partitions can't be moved, and might take a run each.
-            most_runs = MOST_RUNS if upkeep.due.is_planned() else None
-            requests = upkeep.run_requests(due, "nightly_catch_up", most_runs=most_runs)
+            most_runs = MOST_RUNS if reconciler.due.is_planned() else None
+            requests = reconciler.run_requests(due, "nightly_catch_up", most_runs=most_runs)
         yield from requests
         if not requests:
             yield dg.SkipReason("No document is due.")

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import dagster as dg
 
-from tvdb_assets.dagster.reconciler import Upkeep
+from tvdb_assets.dagster.reconciler import Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.repositories.retention import Retention
-from tvdb_assets.telemetry import MAINTAINED, tell
+from tvdb_assets.telemetry import MAINTAINED, log_event
 
 
 @dg.op(
@@ -23,12 +23,12 @@ from tvdb_assets.telemetry import MAINTAINED, tell
 def _maintain(context: dg.OpExecutionContext, service_router: ServiceRouterResource) -> None:
     settings = service_router.settings()
     keep = timedelta(days=settings.retention_days)
-    with Upkeep.open(settings, context.instance) as upkeep:
-        dead = upkeep.partitions.fail_dead_runs()
-        with upkeep.due.planning():
-            swept = upkeep.deletion.sweep()
-            upkeep.partitions.drop_removed(upkeep.deletion)
-        retention = Retention(upkeep.database)
+    with Reconciler.open(settings, context.instance) as reconciler:
+        dead = reconciler.partitions.fail_dead_runs()
+        with reconciler.due.planning():
+            swept = reconciler.deletion.delete_unpublished()
+            reconciler.partitions.drop_removed(reconciler.deletion)
+        retention = Retention(reconciler.database)
         deleted = retention.cut_back(keep=keep, cache=timedelta(days=settings.cache_days))
         old_runs = retention.runs_without_events(keep)
         for run_id in old_runs:
@@ -44,7 +44,7 @@ def _maintain(context: dg.OpExecutionContext, service_router: ServiceRouterResou
     for what, count in done.items():
         fields: dict[str, str | int] = {"kind": what, "count": count}
         message = f"{what}: {count:,}"
-        tell(MAINTAINED, message, fields, run_id=context.run.run_id, log=context.log)
+        log_event(MAINTAINED, message, fields, run_id=context.run.run_id, log=context.log)
     context.add_output_metadata({what: dg.MetadataValue.int(n) for what, n in done.items()})
 
 

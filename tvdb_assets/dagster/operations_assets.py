@@ -1,7 +1,7 @@
 """Assets about the pipeline itself: how its services are, and what they cost.
 
 What belongs here: what an operator looks at in the UI. What does not: documents
-(`documents`), how health is known (`routing.service_health`), or what is summed up (`reporting.costs`).
+(`document_assets`), health (`routing.service_health`), or the sums (`reporting.costs`).
 """
 
 import asyncio
@@ -48,21 +48,21 @@ def cost_report(
     context: dg.AssetExecutionContext, service_router: ServiceRouterResource
 ) -> dg.MaterializeResult[None]:
     """Draw the ledger."""
-    with service_router.money() as money:
+    with service_router.budget_view() as money:
         now, costs = money.pace, money.report()
     days = sorted({row.day for row in costs.by_day})
     services = sorted({row.service for row in costs.by_day})
     spent = {(row.day, row.service): float(row.usd) for row in costs.by_day}
     by_day = {name: [spent.get((day, name), 0.0) for day in days] for name in services}
-    dearest = [
+    most_expensive = [
         dg.TableRecord({"document": name, "usd": float(usd), "requests": requests})
-        for name, usd, requests in costs.dearest
+        for name, usd, requests in costs.most_expensive
     ]
     kinds = {kind: float(usd) for kind, usd in costs.by_kind}
     md = dg.MetadataValue.md
     return dg.MaterializeResult(
         metadata={
-            "summary": now.words(),
+            "summary": now.message(),
             "spent_today_usd": float(now.spent_usd),
             "limit_usd": float(now.limit_usd),
             "spent_percent": now.percent,
@@ -70,7 +70,7 @@ def cost_report(
             "by_day": md(spend_by_day(days, by_day, float(now.limit_usd))),
             "by_kind_of_document": md(spend_by("US dollars by kind of document", kinds)),
             "dearest_documents": dg.MetadataValue.table(
-                dearest,
+                most_expensive,
                 schema=dg.TableSchema(
                     [
                         dg.TableColumn("document", "string"),

@@ -1,8 +1,8 @@
 """Dagster's partitions of documents: added, put into few ranges, removed when no run needs them.
 
 What belongs here: what stands between documents that need work and runs of Dagster. What does
-not: which documents those are (`repositories.due_documents`), or when they are looked for (sensors, schedules,
-`ingest`).
+not: which documents those are (`repositories.due_documents`), or when they are looked for
+(sensors, schedules, `ingest`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from tvdb_assets.core.partition_ranges import partition_ranges
 from tvdb_assets.dagster.storage.instance_storage import BatchingEventLogStorage
 from tvdb_assets.models import Stage
-from tvdb_assets.repositories.deletion import Deletion
+from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.due_documents import DueDocuments
 
 NAME = "documents"
@@ -146,7 +146,7 @@ class DocumentPartitions:
             found = partition_ranges(self._instance.get_dynamic_partitions(NAME), set(asked), most)
         return found
 
-    def drop_removed(self, deletion: Deletion) -> None:
+    def drop_removed(self, deletion: DocumentDeletion) -> None:
         """Delete the partitions of deleted documents that no run needs any more.
 
         A run takes a range by its first and last key: without one of them it could not start.

@@ -20,15 +20,15 @@ from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.partition_ranges import range_tags
 from tvdb_assets.core.source_comparison import compare
 from tvdb_assets.correlation import new_run_id
-from tvdb_assets.dagster.backfill_tags import by_backfill, tags_of
+from tvdb_assets.dagster.backfill_tags import backfill_tags, group_by_backfill
 from tvdb_assets.dagster.partitions import DocumentPartitions
-from tvdb_assets.errors import presentable
+from tvdb_assets.errors import redacting_errors
 from tvdb_assets.models import SourceFile
-from tvdb_assets.reporting.budget_alerts import pace
+from tvdb_assets.reporting.budget_alerts import budget_pace
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.deletion import Deletion
-from tvdb_assets.repositories.document_registry import Registry
-from tvdb_assets.repositories.due_documents import Due, DueDocuments, Reason, Windows
+from tvdb_assets.repositories.deletion import DocumentDeletion
+from tvdb_assets.repositories.document_registry import DocumentRegistry
+from tvdb_assets.repositories.due_documents import BudgetWindows, DueDocument, DueDocuments, Reason
 from tvdb_assets.routing.paid_services import PAID_SERVICES, limits_of
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings
@@ -43,7 +43,7 @@ MOST_RUNS = 25
 
 
 @dataclass(frozen=True, slots=True)
-class TakenIn:
+class IntakeSummary:
     """What a look at the source found, and what was done about it."""
 
     new: int
@@ -55,7 +55,7 @@ class TakenIn:
     """New or changed, and left for the next look because one look has its bounds."""
     deleted: int
 
-    def words(self) -> str:
+    def message(self) -> str:
         """For a tick's page."""
         told = {
             "new": self.new,
@@ -79,7 +79,7 @@ class PlannedRun:
     """By which Dagster knows them, and the backfill that it counts for."""
 
 
-class Upkeep:
+class Reconciler:
     """What documents need, for one instance and database; hold `planning` while using it."""
 
     def __init__(
@@ -88,24 +88,24 @@ class Upkeep:
         """Nothing is read yet."""
         self.settings = settings
         self.database = database
-        self.registry = Registry(database)
+        self.registry = DocumentRegistry(database)
         self.due = DueDocuments(database)
-        self.deletion = Deletion(database)
+        self.deletion = DocumentDeletion(database)
         self.instance = instance
         self.partitions = DocumentPartitions(instance, self.due)
 
     @classmethod
     @contextmanager
-    def open(cls, settings: Settings, instance: dg.DagsterInstance) -> Iterator[Upkeep]:
+    def open(cls, settings: Settings, instance: dg.DagsterInstance) -> Iterator[Reconciler]:
         """On the database of the settings, closed at the end of the block.
 
         Raises:
             StorageError: the database can't be used.
         """
-        with presentable(), Database.open(settings) as database:
+        with redacting_errors(), Database.open(settings) as database:
             yield cls(settings, database, instance)
 
-    def take_in(self, source: Source, most: int) -> TakenIn:
+    def scan_source(self, source: Source, most: int) -> IntakeSummary:
         """Compare the source with what is known of it, and note what is new, changed and gone.
 
         Args:
@@ -130,10 +130,10 @@ class Upkeep:
         self.registry.change(changed)
         self.add(source, new)
         gone = [known.document_id for known in found.gone if not known.is_gone]
-        self.deletion.withdraw(gone)
-        deleted = self.deletion.sweep()
+        self.deletion.unpublish(gone)
+        deleted = self.deletion.delete_unpublished()
         self.partitions.drop_removed(self.deletion)
-        return TakenIn(
+        return IntakeSummary(
             new=len(new),
             changed=len(changed),
             gone=len(gone),
@@ -155,7 +155,7 @@ class Upkeep:
         self.partitions.add(keys)
         return keys
 
-    def plan(self, reasons: frozenset[Reason], limit: int | None = None) -> list[Due]:
+    def plan(self, reasons: frozenset[Reason], limit: int | None = None) -> list[DueDocument]:
         """Documents that are due, and that no run is under way for.
 
         Args:
@@ -170,7 +170,7 @@ class Upkeep:
         found = self.due.find(
             recipe,
             self._windows(),
-            limits_mark=self.settings.limits_mark,
+            limits_fingerprint=self.settings.limits_fingerprint,
             reasons=reasons,
             is_healing=is_healing,
             unseen=sorted(self.partitions.missing()) if Reason.UNSEEN in reasons else (),
@@ -183,7 +183,7 @@ class Upkeep:
 
     def run_requests(
         self,
-        due: Sequence[Due],
+        due: Sequence[DueDocument],
         requested_by: str,
         *,
         most_runs: int | None = MOST_RUNS,
@@ -224,9 +224,9 @@ class Upkeep:
         wanted = list(dict.fromkeys(keys))
         self.partitions.add(wanted)
         under_way = self.partitions.under_way()
-        waiting = by_backfill(self.instance, self.registry.waiting(wanted))
+        waiting = group_by_backfill(self.instance, self.registry.waiting(wanted))
         groups = [
-            (tags_of(backfill), keys)
+            (backfill_tags(backfill), keys)
             for backfill, keys in waiting
             if backfill is not None and backfill.status is BulkActionStatus.REQUESTED
         ]
@@ -248,11 +248,11 @@ class Upkeep:
             )
         ]
 
-    def _windows(self) -> Windows:
-        now = pace(self.database, Ledger(self.database, limits_of(self.settings)))
+    def _windows(self) -> BudgetWindows:
+        now = budget_pace(self.database, Ledger(self.database, limits_of(self.settings)))
         newest = changes(self.database, limit=1)
         hour = now.now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        return Windows(now.day, hour, newest[0].changed_at if newest else now.day)
+        return BudgetWindows(now.day, hour, newest[0].changed_at if newest else now.day)
 
 
 def is_well(router: ServiceRouter) -> bool:
@@ -268,6 +268,6 @@ def is_well(router: ServiceRouter) -> bool:
     return True
 
 
-def counted(due: Sequence[Due]) -> Mapping[Reason, int]:
+def counted(due: Sequence[DueDocument]) -> Mapping[Reason, int]:
     """How many documents are due for each reason."""
     return {r: n for r in Reason if (n := sum(document.reason is r for document in due))}

@@ -17,19 +17,19 @@ from pydantic import Field
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.partition_keys import path_from_key
 from tvdb_assets.dagster.run_telemetry import told
-from tvdb_assets.errors import ConfigurationError, SourceError, presentable
-from tvdb_assets.ingestion import Walk
-from tvdb_assets.ingestion.cost_estimator import Estimating
-from tvdb_assets.ingestion.cost_forecast import Outlook, outlook
+from tvdb_assets.errors import ConfigurationError, SourceError, redacting_errors
+from tvdb_assets.ingestion import IngestionRun
+from tvdb_assets.ingestion.cost_estimator import CostEstimator
+from tvdb_assets.ingestion.cost_forecast import CostForecast, forecast_cost
 from tvdb_assets.models import SourceFile
 from tvdb_assets.redaction import is_private
-from tvdb_assets.reporting.budget_alerts import Alert, deliver, note_thresholds, pace, tell
-from tvdb_assets.reporting.costs import Report, report
+from tvdb_assets.reporting.budget_alerts import Alert, budget_pace, deliver, note_thresholds, tell
+from tvdb_assets.reporting.costs import CostReport, report
 from tvdb_assets.reporting.gauges import publish
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
-from tvdb_assets.repositories.due_documents import Due, DueDocuments, Reason, Windows
+from tvdb_assets.repositories.due_documents import BudgetWindows, DueDocument, DueDocuments, Reason
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.repositories.runs import Run, recorded
 from tvdb_assets.routing.paid_services import PAID_SERVICES, limits_of
@@ -63,7 +63,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         }
         return load_settings(**{name: mode for name, mode in asked.items() if mode is not None})
 
-    def adopt(self, partition_keys: Sequence[str]) -> None:
+    def register_manual_partitions(self, partition_keys: Sequence[str]) -> None:
         """Register the documents of partitions that Dagster was given by another than an ingest.
 
         Without a row, a walk would pass them over and the run succeed with nothing made. A key
@@ -85,15 +85,15 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                     "keys that tell nothing.",
                 )
             files = [_file(source, path) for path in paths]
-            Registry(database).register(source.root, files, run_id="")
+            DocumentRegistry(database).register(source.root, files, run_id="")
 
     def unregistered(self, partition_keys: Sequence[str]) -> list[str]:
         """Those of ``partition_keys`` that no document has or had."""
         with Database.open(self.settings()) as database:
-            return Registry(database).unregistered(partition_keys)
+            return DocumentRegistry(database).unregistered(partition_keys)
 
     @contextmanager
-    def walk(self, run: Run) -> Iterator[Walk]:
+    def walk(self, run: Run) -> Iterator[IngestionRun]:
         """Everything that a run needs to walk documents, closed at the end of the block.
 
         Raises:
@@ -102,7 +102,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         settings, run_id = self.settings(), run.run_id
         with (
-            presentable(run_id),
+            redacting_errors(run_id),
             Database.open(settings) as database,
             recorded(database, run),
             ServiceRouter(settings, database=database, run_id=run_id) as router,
@@ -114,7 +114,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
             recipe = router.recipe(chunker)
             with DueDocuments(database).run_lives(run_id):
-                yield Walk(
+                yield IngestionRun(
                     store=DocumentStore(database, run_id, recipe),
                     index=IndexStore(database, run_id, recipe),
                     sources=lru_cache(Source.open),
@@ -124,7 +124,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                     switches=settings.switch is SwitchMode.AUTO,
                 )
 
-    def outlook(self, partition_keys: Sequence[str]) -> Outlook | None:
+    def forecast_cost(self, partition_keys: Sequence[str]) -> CostForecast | None:
         """What documents would cost if it does not fit what is left of the budget, or None.
 
         Raises:
@@ -133,14 +133,14 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         settings = self.settings()
         with (
-            presentable(),
+            redacting_errors(),
             Database.open(settings) as database,
             ServiceRouter(settings, database=database) as router,
         ):
             if not router.pays:
                 return None
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
-            estimating = Estimating(
+            estimating = CostEstimator(
                 store=DocumentStore(database, "outlook"),
                 index=IndexStore(database, "outlook"),
                 router=router,
@@ -148,21 +148,21 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 max_document_bytes=settings.max_document_mib << 20,
             )
             recipe, sources = router.recipe(chunker), lru_cache(Source.open)
-            return outlook(router, estimating, partition_keys, recipe, sources)
+            return forecast_cost(router, estimating, partition_keys, recipe, sources)
 
     @contextmanager
-    def money(self) -> Iterator[Money]:
+    def budget_view(self) -> Iterator[BudgetView]:
         """Where the budget stands, and what waits for it.
 
         Raises:
             StorageError: the database can't be used.
         """
         settings = self.settings()
-        with presentable(), Database.open(settings) as database:
+        with redacting_errors(), Database.open(settings) as database:
             if (trace := trace_of("")).is_on:
                 ledger = Ledger(database, limits_of(settings))
                 publish(trace, database, ledger, ServiceStates(database), PAID_SERVICES)
-            yield Money(settings, database)
+            yield BudgetView(settings, database)
 
     async def health(self, run_id: str) -> list[ServiceHealth]:
         """How each service is.
@@ -171,22 +171,22 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             StorageError: the database can't be used.
         """
         settings = self.settings()
-        with presentable(run_id), Database.open(settings) as database:
+        with redacting_errors(run_id), Database.open(settings) as database:
             async with ServiceRouter(settings, database=database, run_id=run_id) as router:
                 return await router.health()
 
 
-class Money:
+class BudgetView:
     """What a sensor asks about the budget, as of one moment."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         """Reads where the budget stands."""
         self._settings = settings
         self._database = database
-        self._registry = Registry(database)
+        self._registry = DocumentRegistry(database)
         self._ledger = Ledger(database, limits_of(settings))
         limits = self._ledger.limits
-        self.pace = pace(database, self._ledger)
+        self.pace = budget_pace(database, self._ledger)
         self.limits = repr(limits)
         """All limits that hold now, in one string that changes whenever one does."""
         newest = changes(database, limit=1)
@@ -205,13 +205,13 @@ class Money:
         key = secret.get_secret_value() if secret is not None else None
         return deliver(self._database, self._ledger, url.get_secret_value(), key)
 
-    def due(self, changed: datetime) -> list[Due]:
+    def due(self, changed: datetime) -> list[DueDocument]:
         """Documents that wait for what has come since, and that no run was asked for.
 
         Args:
             changed: when the limits that hold now came to hold.
         """
-        windows = Windows(self.pace.day, self.hour, changed, self.pace.now)
+        windows = BudgetWindows(self.pace.day, self.hour, changed, self.pace.now)
         # What would make them now matters for other reasons only.
         return DueDocuments(self._database).find("", windows, reasons=frozenset({Reason.DEFERRED}))
 
@@ -220,7 +220,7 @@ class Money:
         """When the window of requests began."""
         return self.pace.now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
-    def report(self) -> Report:
+    def report(self) -> CostReport:
         """What was spent, summed up."""
         return report(self._database, self.pace.day)
 

@@ -8,34 +8,34 @@ import dagster as dg
 from dagster._core.storage.tags import BACKFILL_ID_TAG
 
 from tvdb_assets.dagster.resources import ServiceRouterResource
-from tvdb_assets.ingestion.cost_forecast import Outlook
+from tvdb_assets.ingestion.cost_forecast import CostForecast
 from tvdb_assets.models import Stage
-from tvdb_assets.telemetry import OUTLOOK, tell
+from tvdb_assets.telemetry import COST_FORECAST, log_event
 
-TOLD_TAG = "tvdb/outlook"
+FORECAST_TAG = "tvdb/outlook"
 """Of a run whose launch has told it already: in these words, or none where all fits."""
 _LAST = dg.AssetKey(Stage.EMBEDDINGS.value)
 
 
 def announce(context: dg.AssetExecutionContext, services: ServiceRouterResource) -> None:
     """Warn in the run's log, and by an observation of the cost report, before anything is paid."""
-    told = context.run.tags.get(TOLD_TAG)
+    told = context.run.tags.get(FORECAST_TAG)
     if told is not None or _LAST not in context.selected_asset_keys:
         if told:
-            tell(OUTLOOK, told, run_id=context.run.run_id, log=context.log)
+            log_event(COST_FORECAST, told, run_id=context.run.run_id, log=context.log)
         return
-    made = services.outlook(_documents(context))
+    made = services.forecast_cost(_documents(context))
     if made is not None:
-        tell(OUTLOOK, made.words(), run_id=context.run.run_id, log=context.log)
+        log_event(COST_FORECAST, made.message(), run_id=context.run.run_id, log=context.log)
         observe(context.instance, made, context.run.run_id)
 
 
-def observe(instance: dg.DagsterInstance, made: Outlook, run_id: str = "") -> None:
+def observe(instance: dg.DagsterInstance, made: CostForecast, run_id: str = "") -> None:
     """Tell it where the budget's alerts are told."""
     instance.report_runless_asset_event(
         dg.AssetObservation(
             "cost_report",
-            description=made.words(),
+            description=made.message(),
             metadata={
                 "documents": made.documents,
                 "documents_that_fit": made.fitting,

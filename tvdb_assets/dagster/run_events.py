@@ -17,22 +17,22 @@ import dagster as dg
 from dagster._core.events import AssetObservationData, StepMaterializationData
 
 from tvdb_assets.errors import HaltedError, TvdbError
-from tvdb_assets.ingestion import Result
+from tvdb_assets.ingestion import StageResult
 from tvdb_assets.models import Stage
-from tvdb_assets.redaction import shown
+from tvdb_assets.redaction import display_path
 from tvdb_assets.telemetry import (
     DOCUMENT_FAILED,
     DOCUMENT_WAITS,
     DOCUMENTS_DONE,
     DOCUMENTS_WAIT,
     LogEvent,
-    tell,
+    log_event,
 )
 
 SHOWN_FAILURES = 20
 """Failures spelled out in a run's error; the rest are counted, and all are in `tvdb status`."""
 PARSE_CHECK = "parse_validation"
-STAND_IN_CHECK = "made_by_real_services"
+FALLBACK_CHECK = "made_by_real_services"
 _KEYS = {stage: dg.AssetKey(stage.value) for stage in Stage}
 
 
@@ -43,15 +43,15 @@ class RunReport:
         """Reports for the step that ``context`` belongs to."""
         self._context = context
         self._is_single = context.has_partition_key
-        self._failed: dict[str, Result] = {}
-        self._deferred: dict[str, Result] = {}
-        self._single: list[Result] = []
+        self._failed: dict[str, StageResult] = {}
+        self._deferred: dict[str, StageResult] = {}
+        self._single: list[StageResult] = []
         self._parses: Counter[str] = Counter()
         self._documents: set[str] = set()
         self._degraded: set[str] = set()
         self._named: set[str] = set()
 
-    def take(self, results: Sequence[Result]) -> None:
+    def take(self, results: Sequence[StageResult]) -> None:
         """Count a batch's results; in a run of many partitions, store its materializations."""
         for result in results:
             # How the partition ended is in the result of its file.
@@ -78,26 +78,26 @@ class RunReport:
             )
             count = len(self._documents)
             message = f"{count} documents done, {good} in this batch."
-            self._tell(DOCUMENTS_DONE, message, {"documents": count, "succeeded": good})
+            self._log_event(DOCUMENTS_DONE, message, {"documents": count, "succeeded": good})
 
-    def _name_member(self, result: Result, error: TvdbError) -> None:
+    def _name_member(self, result: StageResult, error: TvdbError) -> None:
         if result.path not in self._named:
             self._named.add(result.path)
             event = DOCUMENT_WAITS if isinstance(error, HaltedError) else DOCUMENT_FAILED
-            self._tell(event, str(error), _about(result, error))
+            self._log_event(event, str(error), _about(result, error))
 
-    def _note(self, result: Result, error: TvdbError) -> None:
+    def _note(self, result: StageResult, error: TvdbError) -> None:
         """Once a document: a failure, or work that waits for a budget, a rate or a breaker."""
         if isinstance(error, HaltedError):
             if result.partition_key not in self._deferred:
                 self._deferred[result.partition_key] = result
-                self._tell(DOCUMENT_WAITS, str(error), _about(result, error))
+                self._log_event(DOCUMENT_WAITS, str(error), _about(result, error))
         elif result.partition_key not in self._failed:
             self._failed[result.partition_key] = result
-            self._tell(DOCUMENT_FAILED, str(error), _about(result, error))
+            self._log_event(DOCUMENT_FAILED, str(error), _about(result, error))
 
-    def _tell(self, event: LogEvent, message: str, fields: dict[str, str | int]) -> None:
-        tell(event, message, fields, run_id=self._context.run.run_id, log=self._context.log)
+    def _log_event(self, event: LogEvent, message: str, fields: dict[str, str | int]) -> None:
+        log_event(event, message, fields, run_id=self._context.run.run_id, log=self._context.log)
 
     def finish(self) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """What the step yields, and then its error if any document failed.
@@ -109,10 +109,10 @@ class RunReport:
         for result in self._single:
             yield dg.MaterializeResult(asset_key=_KEYS[result.stage], metadata=_metadata(result))
         checks = self._context.selected_asset_check_keys
-        if dg.AssetCheckKey(_KEYS[Stage.EMBEDDINGS], STAND_IN_CHECK) in checks:
+        if dg.AssetCheckKey(_KEYS[Stage.EMBEDDINGS], FALLBACK_CHECK) in checks:
             yield dg.AssetCheckResult(
                 asset_key=_KEYS[Stage.EMBEDDINGS],
-                check_name=STAND_IN_CHECK,
+                check_name=FALLBACK_CHECK,
                 passed=not self._degraded,
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={"degraded": len(self._degraded)},
@@ -133,7 +133,7 @@ class RunReport:
         if self._deferred:
             # Nothing is wrong, so the run ends well; what waits is simply not materialized.
             count, waiting = len(self._documents), len(self._deferred)
-            self._tell(
+            self._log_event(
                 DOCUMENTS_WAIT,
                 f"{waiting} of {count} documents wait and go on by themselves; what was paid for "
                 "them is stored.",
@@ -155,7 +155,7 @@ class RunReport:
                     partition=result.partition_key,
                     description=f"Waits: {result.error.message}",
                     metadata={
-                        "document": shown(result.path),
+                        "document": display_path(result.path),
                         "deferred": result.error.code,
                         "why": result.error.message,
                         "goes_on": result.error.remedy,
@@ -231,11 +231,11 @@ class RunReport:
         )
 
 
-def _about(result: Result, error: TvdbError) -> dict[str, str | int]:
-    return {"document": shown(result.path), "code": error.code, "stage": result.stage.value}
+def _about(result: StageResult, error: TvdbError) -> dict[str, str | int]:
+    return {"document": display_path(result.path), "code": error.code, "stage": result.stage.value}
 
 
-def _materialization(result: Result) -> dg.AssetMaterialization:
+def _materialization(result: StageResult) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
         asset_key=_KEYS[result.stage],
         partition=result.partition_key,
@@ -243,5 +243,9 @@ def _materialization(result: Result) -> dg.AssetMaterialization:
     )
 
 
-def _metadata(result: Result) -> dict[str, int | float | str | bool]:
-    return {"document": shown(result.path), "unchanged": result.is_unchanged, **result.metadata}
+def _metadata(result: StageResult) -> dict[str, int | float | str | bool]:
+    return {
+        "document": display_path(result.path),
+        "unchanged": result.is_unchanged,
+        **result.metadata,
+    }

@@ -16,7 +16,7 @@ from tvdb_assets.errors import TvdbError
 from tvdb_assets.repositories.runs import Run
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import LogFormat
-from tvdb_assets.telemetry import LOGGER, RUN_ENDED, RUN_STARTED, JsonFormatter, tell
+from tvdb_assets.telemetry import LOGGER, RUN_ENDED, RUN_STARTED, JsonFormatter, log_event
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def told(run: Run, router: ServiceRouter) -> Iterator[None]:
     LOGGER.parent = dg.get_dagster_logger()
     began, code = time_ns(), None
     lineage = {"root_run_id": run.root_run_id, "parent_run_id": run.parent_run_id}
-    tell(RUN_STARTED, "Documents are walked.", lineage, run_id=run.run_id)
+    log_event(RUN_STARTED, "Documents are walked.", lineage, run_id=run.run_id)
     try:
         router.publish_gauges()
         yield
@@ -37,7 +37,7 @@ def told(run: Run, router: ServiceRouter) -> Iterator[None]:
         router.publish_gauges()
         router.trace.run(began, run.root_run_id, run.parent_run_id, code)
         seconds = (time_ns() - began) / 1e9
-        tell(RUN_ENDED, "The walk has ended.", {"seconds": seconds, "code": code},
+        log_event(RUN_ENDED, "The walk has ended.", {"seconds": seconds, "code": code},
              run_id=run.run_id)  # fmt: skip
 
 

@@ -52,7 +52,7 @@ class StartState:
     """The database and its extension were seen."""
 
 
-class ServerFolder:
+class DataFolder:
     """Files of one server."""
 
     def __init__(self, home: Path) -> None:

@@ -39,7 +39,7 @@ import psutil
 import psycopg
 from psycopg.pq import PGconn, Ping
 
-from tvdb_assets.embedded_postgres.data_folder import ServerFolder, StartState
+from tvdb_assets.embedded_postgres.data_folder import DataFolder, StartState
 from tvdb_assets.embedded_postgres.server_process import (
     Account,
     exclusive,
@@ -93,7 +93,7 @@ class EmbeddedPostgres:
         Args:
             home: folder of the Dagster instance; made if it does not exist.
         """
-        self._folder = ServerFolder(home)
+        self._folder = DataFolder(home)
 
     def ensure_running(self) -> str:
         """Start the server if it does not run, and return a URL of its database ``tvdb``.

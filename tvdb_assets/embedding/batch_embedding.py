@@ -23,11 +23,11 @@ from tvdb_assets.core.vector_checks import check_vectors
 from tvdb_assets.embedding.embedder_protocol import Embedder, PaidEmbedder
 from tvdb_assets.errors import BudgetError, EmbeddingError, RateError, RefusedError, TvdbError
 from tvdb_assets.models import Provenance, Stage, VectorSpace
-from tvdb_assets.spend_guard.call_log import Happening
-from tvdb_assets.spend_guard.guard import Answer, Guard, PaidCall, Transaction
-from tvdb_assets.spend_guard.ledger import Hold
+from tvdb_assets.spend_guard.call_log import ServiceEvent
+from tvdb_assets.spend_guard.guard import Guard, PaidCall, ServiceResponse, Transaction
+from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets.spend_guard.service_state import TOO_LARGE
-from tvdb_assets.tracing import Operation
+from tvdb_assets.tracing import TracedOperation
 
 _SAME_REFUSAL = 4
 """So many parts of a load without a text in common that are refused for an unknown reason, and
@@ -37,13 +37,13 @@ _REQUESTS_A_MINUTE = 8
 line, and none is to lose its patience there."""
 
 Vectors: TypeAlias = NDArray[np.float32]
-KeepVectors: TypeAlias = Callable[[Transaction | None, Sequence[int], Vectors, Provenance], None]
+PersistVectors: TypeAlias = Callable[[Transaction | None, Sequence[int], Vectors, Provenance], None]
 """Stores vectors as they arrive: (transaction, positions in ``texts``, vectors of shape
 (len(positions), dimensions), who made them). The transaction is None where nothing was paid."""
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextToEmbed:
     """A text to embed, with what is counted by."""
 
     text: str
@@ -53,13 +53,13 @@ class Text:
     """Whose cost it is; empty for a search."""
 
     @classmethod
-    def of(cls, text: str) -> Text:
+    def of(cls, text: str) -> TextToEmbed:
         """A text by itself, counted."""
         return cls(text, count_tokens(text) if is_unicode(text) else 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class EmbeddingResult:
     """What an embedder made of texts: a sequence of their vectors, in their order."""
 
     vectors: Vectors
@@ -91,8 +91,8 @@ def is_unicode(text: str) -> bool:
 
 
 async def embed_free(
-    embedder: Embedder, texts: Sequence[Text], keep: KeepVectors | None
-) -> Embedded:
+    embedder: Embedder, texts: Sequence[TextToEmbed], keep: PersistVectors | None
+) -> EmbeddingResult:
     """Embed on this machine.
 
     Args:
@@ -124,8 +124,8 @@ class PaidEmbedding:
         embedder: PaidEmbedder,
         places: asyncio.Semaphore,
         *,
-        waits_for_breaker: bool,
-        keep: KeepVectors | None,
+        wait_if_open: bool,
+        keep: PersistVectors | None,
     ) -> None:
         """Nothing is sent yet.
 
@@ -133,13 +133,13 @@ class PaidEmbedding:
             guard: passed by each request.
             embedder: paid by request.
             places: one for each request that may be in flight.
-            waits_for_breaker: False halts at once where the breaker is open.
+            wait_if_open: False halts at once where the breaker is open.
             keep: stores each answer's good vectors in the transaction that posts its cost.
         """
         self._guard = guard
         self._embedder = embedder
         self._places = places
-        self._waits = waits_for_breaker
+        self._waits = wait_if_open
         self._keep = keep
         self._accepted = 0
         self._unknown = 0
@@ -149,7 +149,7 @@ class PaidEmbedding:
         self._left = asyncio.Event()
         """Set, and replaced, whenever a request leaves the line."""
 
-    async def embed(self, texts: Sequence[Text]) -> Embedded:
+    async def embed(self, texts: Sequence[TextToEmbed]) -> EmbeddingResult:
         """Pay for what these texts need.
 
         Requests that are in flight when one of them is halted are still awaited and kept.
@@ -186,7 +186,7 @@ class PaidEmbedding:
             raise self._halted
         return result.finished()
 
-    async def _batch(self, texts: Sequence[Text], order: list[int], result: _Result) -> None:
+    async def _batch(self, texts: Sequence[TextToEmbed], order: list[int], result: _Result) -> None:
         """One request; halved where it is refused or too dear, down to the text that is so.
 
         What is refused is halved level by level, so that its other half is heard before its own
@@ -215,7 +215,7 @@ class PaidEmbedding:
                 first = _Part(part.order[start:middle], part.is_split or is_refused, is_unknown)
                 second = _Part(part.order[middle:end], part.is_split or is_refused)
                 await self._guard.journal.note(
-                    Happening.BATCH_HALVED,
+                    ServiceEvent.BATCH_HALVED,
                     self._embedder.service,
                     f"{len(part.order)} texts are tried as {len(first.order)} and "
                     f"{len(second.order)}.",
@@ -227,7 +227,7 @@ class PaidEmbedding:
                     parts.extendleft((second, first))
 
     async def _attempt(
-        self, texts: Sequence[Text], part: _Part, result: _Result
+        self, texts: Sequence[TextToEmbed], part: _Part, result: _Result
     ) -> EmbeddingError | BudgetError | RateError | None:
         """One request; why it was refused or not made, if a part of it may fare better."""
         async with self._places:
@@ -245,7 +245,9 @@ class PaidEmbedding:
             self._accepted += 1
             return None
 
-    async def _stand_in_line(self, texts: Sequence[Text], part: _Part, result: _Result) -> None:
+    async def _stand_in_line(
+        self, texts: Sequence[TextToEmbed], part: _Part, result: _Result
+    ) -> None:
         """As `_request`, but where the line is too long it waits for another to leave it."""
         while self._halted is None:
             self._in_line += 1
@@ -270,7 +272,7 @@ class PaidEmbedding:
         self._halted = self._halted or error
 
     async def _request(
-        self, texts: Sequence[Text], order: list[int], result: _Result, is_split: bool
+        self, texts: Sequence[TextToEmbed], order: list[int], result: _Result, is_split: bool
     ) -> None:
         embedder, keep = self._embedder, self._keep
         units: Counter[str] = Counter()
@@ -288,7 +290,7 @@ class PaidEmbedding:
             quantities=list(units.values()),
             is_split=is_split,
             stage=Stage.EMBEDDINGS.value,
-            traced_as=Operation(
+            traced_as=TracedOperation(
                 f"embeddings {embedder.space.model}",
                 {
                     "gen_ai.operation.name": "embeddings",
@@ -299,15 +301,15 @@ class PaidEmbedding:
             ),
         )
 
-        async def send(request_id: str) -> Answer[Vectors]:
+        async def send(request_id: str) -> ServiceResponse[Vectors]:
             return await embedder.request([texts[i].text for i in order], request_id)
 
-        def store(tx: Transaction, hold: Hold, vectors: Vectors) -> None:
+        def store(tx: Transaction, reservation: Reservation, vectors: Vectors) -> None:
             good = result.take(order, vectors)
             if keep is not None and good:
                 keep(tx, good, result.vectors[good], embedder.made_by)
 
-        await self._guard.call(call, send, store, waits_for_breaker=self._waits)
+        await self._guard.call(call, send, store, wait_if_open=self._waits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +326,7 @@ class _Part:
 class _Result:
     """Collects the vectors and refusals of a load's distinct texts."""
 
-    def __init__(self, texts: Sequence[Text], embedder: Embedder | PaidEmbedder) -> None:
+    def __init__(self, texts: Sequence[TextToEmbed], embedder: Embedder | PaidEmbedder) -> None:
         self._texts = texts
         self._space = embedder.space
         self._made_by = embedder.made_by
@@ -344,7 +346,7 @@ class _Result:
     def refuse(self, position: int, error: EmbeddingError) -> None:
         self._errors[position] = error
 
-    def finished(self) -> Embedded:
+    def finished(self) -> EmbeddingResult:
         """With what is known of a text noted for all texts that equal it."""
         first: dict[str, int] = {}
         for position, text in enumerate(self._texts):
@@ -353,10 +355,10 @@ class _Result:
                 self.vectors[position] = self.vectors[source]
                 if source in self._errors:
                     self._errors[position] = self._errors[source]
-        return Embedded(self.vectors, self._space, self._made_by, self._errors)
+        return EmbeddingResult(self.vectors, self._space, self._made_by, self._errors)
 
 
-def _distinct(texts: Sequence[Text]) -> list[int]:
+def _distinct(texts: Sequence[TextToEmbed]) -> list[int]:
     """Positions of the first of each text, in order."""
     first: dict[str, int] = {}
     for position, text in enumerate(texts):
@@ -364,7 +366,7 @@ def _distinct(texts: Sequence[Text]) -> list[int]:
     return list(first.values())
 
 
-def _cannot_be_sent(text: Text) -> EmbeddingError:
+def _cannot_be_sent(text: TextToEmbed) -> EmbeddingError:
     if not text.text:
         return EmbeddingError(
             "text_empty", "An empty text has no vector.", remedy="Give it a text that says more."

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tvdb_assets.models import Provenance, VectorSpace
-from tvdb_assets.spend_guard.guard import Answer
+from tvdb_assets.spend_guard.guard import ServiceResponse
 from tvdb_assets.spend_guard.prices import Price
 
 
-class Makes(Protocol):
+class EmbedderIdentity(Protocol):
     """Says whose vectors they are."""
 
     @property
@@ -32,7 +32,7 @@ class Makes(Protocol):
         ...
 
 
-class Embedder(Makes, Protocol):
+class Embedder(EmbedderIdentity, Protocol):
     """Makes vectors of texts on this machine, all in one vector space."""
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -47,7 +47,7 @@ class Embedder(Makes, Protocol):
         ...
 
 
-class PaidEmbedder(Makes, Protocol):
+class PaidEmbedder(EmbedderIdentity, Protocol):
     """Makes vectors by requests to a paid service, each of which passes the guard."""
 
     service: str
@@ -71,7 +71,9 @@ class PaidEmbedder(Makes, Protocol):
         """Fingerprint of key, server and model."""
         ...
 
-    async def request(self, texts: Sequence[str], request_id: str) -> Answer[NDArray[np.float32]]:
+    async def request(
+        self, texts: Sequence[str], request_id: str
+    ) -> ServiceResponse[NDArray[np.float32]]:
         """Make one request; vectors as `Embedder.embed` gives them.
 
         Args:

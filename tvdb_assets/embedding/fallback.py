@@ -18,7 +18,7 @@ from tvdb_assets.embedding.embedder_protocol import Embedder
 from tvdb_assets.models import Provenance, VectorSpace
 
 
-class StandIn:
+class FallbackEmbedder:
     """Another embedder's vectors, marked as a stand-in's."""
 
     def __init__(self, embedder: Embedder) -> None:

@@ -1,8 +1,8 @@
 """What is inside of documents: each member walks as a document of its own.
 
 What belongs here: which members of a container are walked, in batches, and what their ends mean
-for it. What does not: listing and taking them out (`parsing.container_members`), the stages, which are
-those of any document (`walk`), or statements (`repositories.member_store`).
+for it. What does not: listing and taking them out (`parsing.container_members`), the stages, which
+are those of any document (`walk`), or statements (`repositories.member_store`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TypeVar
 
 from tvdb_assets.core.member_paths import SEPARATOR
 from tvdb_assets.errors import Disposition, DocumentError, TvdbError
-from tvdb_assets.ingestion.document_state import Metadata, Traveller, Value
+from tvdb_assets.ingestion.document_state import DocumentState, Metadata, Value
 from tvdb_assets.models import Stage
-from tvdb_assets.parsing.container_members import Room, list_members
-from tvdb_assets.redaction import is_private, shown
+from tvdb_assets.parsing.container_members import ContainerBudget, list_members
+from tvdb_assets.redaction import display_path, is_private
 from tvdb_assets.repositories.member_store import MemberStore
 from tvdb_assets.repositories.rows import DocumentRow
 from tvdb_assets.routing.service_router import ServiceRouter
@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(slots=True)
-class Tally:
+class MemberSummary:
     """How the members of a container ended, not counting theirs."""
 
     total: int = 0
@@ -44,7 +44,7 @@ class Tally:
     """Path, why, and where."""
     deferred: list[tuple[str, TvdbError, Stage]] = field(default_factory=list)
     is_degraded: bool = False
-    is_behind: bool = False
+    is_current_index_stale: bool = False
     is_limited: bool = False
     kept: list[int] = field(default_factory=list)
     """Document ids; other members of the container are gone."""
@@ -52,11 +52,11 @@ class Tally:
     """Stages that made something of a member."""
     sums: dict[Stage, dict[str, int | float]] = field(default_factory=dict)
 
-    def add(self, t: Traveller, stages: frozenset[Stage]) -> None:
+    def add(self, t: DocumentState, stages: frozenset[Stage]) -> None:
         """Count a member that is done."""
         self.total += 1
         self.is_degraded = self.is_degraded or t.is_degraded
-        self.is_behind = self.is_behind or t.is_behind
+        self.is_current_index_stale = self.is_current_index_stale or t.is_current_index_stale
         self.is_limited = self.is_limited or t.is_limited
         if t.error is not None and t.failed_at is not None:
             self.note(t.row.path, t.error, t.failed_at)
@@ -107,17 +107,17 @@ class Tally:
         return None
 
 
-class Inside:
+class ContainerScope:
     """Where a batch of members is: in which file, how deep, and what room is left there."""
 
-    def __init__(self, container: Traveller, room: Room) -> None:
+    def __init__(self, container: DocumentState, room: ContainerBudget) -> None:
         self.container = container
         self.room = room
         self.is_asked_again = False
         """What failed in the file and would fail again is tried again nonetheless."""
 
 
-class MemberWalk:
+class ContainerIngestion:
     """Walks the members of containers, one container at a time."""
 
     def __init__(self, store: MemberStore, router: ServiceRouter) -> None:
@@ -125,14 +125,14 @@ class MemberWalk:
         self._store = store
         self._router = router
         self._recipe = store.recipe
-        self._recipes = (store.recipe, router.limits_mark + store.recipe)
+        self._recipes = (store.recipe, router.limits_fingerprint + store.recipe)
 
     async def walk(
         self,
-        t: Traveller,
-        inside: Inside | None,
+        t: DocumentState,
+        inside: ContainerScope | None,
         stages: frozenset[Stage],
-        through: Callable[[list[Traveller], Inside], Awaitable[None]],
+        through: Callable[[list[DocumentState], ContainerScope], Awaitable[None]],
     ) -> None:
         """Take what is inside of ``t`` through the stages, and note how it ended.
 
@@ -142,16 +142,16 @@ class MemberWalk:
             stages: of the run.
             through: takes a batch through them.
         """
-        within = Inside(t, self._room(inside))
+        within = ContainerScope(t, self._room(inside))
         if t.holds is not None:
             members = await self._listed(t, t.holds, within)
             if members is None:
                 return
         else:
             rows = await asyncio.to_thread(self._store.rows, [t.row.document_id])
-            members = [Traveller(row) for row in rows]
+            members = [DocumentState(row) for row in rows]
         within.is_asked_again = await self._is_asked_again(t, inside)
-        tally = t.members = Tally(kept=[m.row.document_id for m in members])
+        tally = t.members = MemberSummary(kept=[m.row.document_id for m in members])
         due = []
         for m in members:
             if (error := self._settled(m, within)) is not None:
@@ -167,11 +167,11 @@ class MemberWalk:
         if inside is not None:
             # What is left is shared by all that is inside of the file.
             level = inside.room.level
-            inside.room = Room(level, within.room.members, within.room.bytes)
+            inside.room = ContainerBudget(level, within.room.members, within.room.bytes)
 
     async def _listed(
-        self, t: Traveller, media_type: str, within: Inside
-    ) -> list[Traveller] | None:
+        self, t: DocumentState, media_type: str, within: ContainerScope
+    ) -> list[DocumentState] | None:
         assert t.data is not None
         room = within.room
         try:
@@ -182,17 +182,17 @@ class MemberWalk:
             t.fail(Stage.PARSED_DOCUMENTS, error)
             return None
         spent = sum(member.size for member in listed)
-        within.room = Room(room.level, room.members - len(listed), room.bytes - spent)
+        within.room = ContainerBudget(room.level, room.members - len(listed), room.bytes - spent)
         rows = await asyncio.to_thread(self._store.sync, t.row, listed)
-        return [Traveller(row, member) for row, member in zip(rows, listed, strict=True)]
+        return [DocumentState(row, member) for row, member in zip(rows, listed, strict=True)]
 
-    def _room(self, inside: Inside | None) -> Room:
+    def _room(self, inside: ContainerScope | None) -> ContainerBudget:
         limits = self._router.limits
         if inside is None:
-            return Room(1, limits.max_members, limits.max_expanded_mib << 20)
-        return Room(inside.room.level + 1, inside.room.members, inside.room.bytes)
+            return ContainerBudget(1, limits.max_members, limits.max_expanded_mib << 20)
+        return ContainerBudget(inside.room.level + 1, inside.room.members, inside.room.bytes)
 
-    async def _is_asked_again(self, t: Traveller, inside: Inside | None) -> bool:
+    async def _is_asked_again(self, t: DocumentState, inside: ContainerScope | None) -> bool:
         """Whether somebody asked for the whole file, which would end as it did."""
         if inside is not None:
             return inside.is_asked_again
@@ -203,7 +203,7 @@ class MemberWalk:
         # Else it is walked for something inside of it, and for that alone.
         return not await asyncio.to_thread(self._store.is_any_due, t.row.partition_key)
 
-    def _settled(self, m: Traveller, within: Inside) -> TvdbError | None:
+    def _settled(self, m: DocumentState, within: ContainerScope) -> TvdbError | None:
         """Why a member that is as it was when it failed would fail again."""
         row = m.row
         is_asked_for = within.is_asked_again or row.is_wanted
@@ -237,7 +237,7 @@ def in_batches(members: Sequence[_T], size_of: Callable[[_T], int]) -> Iterator[
 
 
 def _name(container: str, path: str) -> str:
-    return shown(path) if is_private(path) else path.removeprefix(container + SEPARATOR)
+    return display_path(path) if is_private(path) else path.removeprefix(container + SEPARATOR)
 
 
 def _add(sums: dict[str, int | float], told: Metadata) -> None:
@@ -247,5 +247,5 @@ def _add(sums: dict[str, int | float], told: Metadata) -> None:
             sums[name] = sums.get(name, 0) + value
 
 
-def _size(m: Traveller) -> int:
+def _size(m: DocumentState) -> int:
     return m.member.size if m.member is not None else m.row.size

@@ -17,13 +17,13 @@ from tvdb_assets.core.member_paths import member_path
 from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
 from tvdb_assets.errors import SourceError, TvdbError
 from tvdb_assets.ingestion.containers import in_batches
-from tvdb_assets.ingestion.current_index_sync import searched_recipe
+from tvdb_assets.ingestion.current_index_sync import current_index_recipe
 from tvdb_assets.ingestion.document_state import suffix_of
 from tvdb_assets.models import Chunk, VectorSpace
-from tvdb_assets.parsing.container_members import Room, list_members, take_members
+from tvdb_assets.parsing.container_members import ContainerBudget, list_members, take_members
 from tvdb_assets.parsing.parse_tasks import (
-    Opened,
-    Prepared,
+    ContainerFile,
+    PreparedDocument,
     chunk_document,
     most_pages,
     prepare_document,
@@ -56,7 +56,7 @@ class DocumentCost:
     """Why it would fail, and cost nothing."""
 
 
-class Estimating:
+class CostEstimator:
     """Estimates documents one by one; equal texts are counted once over all of them."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Estimating:
         self._chunker = chunker
         self._max_bytes = max_document_bytes
         self._index = index
-        self._searched = searched_recipe(index.indexes, router, chunker)
+        self._searched = current_index_recipe(index.indexes, router, chunker)
         self._seen: set[tuple[VectorSpace, bytes]] = set()
 
     def run(self, source: Source, paths: Sequence[str]) -> Iterator[DocumentCost]:
@@ -97,15 +97,17 @@ class Estimating:
             failed = DocumentCost(path, error=error)
             return lambda: iter((failed,))
         limits = self._router.limits
-        room = Room(1, limits.max_members, limits.max_expanded_mib << 20)
+        room = ContainerBudget(1, limits.max_members, limits.max_expanded_mib << 20)
         return self._begin(data, path, None, room)
 
-    def _begin(self, data: bytes, path: str, media_type: str | None, room: Room) -> _Finish:
+    def _begin(
+        self, data: bytes, path: str, media_type: str | None, room: ContainerBudget
+    ) -> _Finish:
         router, workers = self._router, self._router.workers
         stored = self._store.text_of(
             sha256(data).digest(), router.parser_fingerprint, media_type or suffix_of(path)
         )
-        made: Future[Prepared] | Future[Prepared | Opened]
+        made: Future[PreparedDocument] | Future[PreparedDocument | ContainerFile]
         if stored is not None:
             made = workers.submit(chunk_document, stored, self._chunker)
             return lambda: self._finish(data, path, made, None, room)
@@ -121,9 +123,9 @@ class Estimating:
         self,
         data: bytes,
         path: str,
-        future: Future[Prepared] | Future[Prepared | Opened],
+        future: Future[PreparedDocument] | Future[PreparedDocument | ContainerFile],
         pages: Future[int] | None,
-        room: Room,
+        room: ContainerBudget,
     ) -> Iterator[DocumentCost]:
         """What a document costs, and then what is inside of it."""
         try:
@@ -132,7 +134,7 @@ class Estimating:
         except TvdbError as error:
             yield DocumentCost(path, error=error)
             return
-        if isinstance(made, Opened):
+        if isinstance(made, ContainerFile):
             yield from self._inside(data, path, made.media_type, room)
             return
         yield self._cost_of(path, made, page_count)
@@ -140,13 +142,13 @@ class Estimating:
             yield from self._inside(data, path, made.parsed.media_type, room)
 
     def _inside(
-        self, data: bytes, path: str, media_type: str, room: Room
+        self, data: bytes, path: str, media_type: str, room: ContainerBudget
     ) -> Iterator[DocumentCost]:
         workers = self._router.workers
         try:
             members = workers.submit(list_members, data, media_type, room).result()
             left = room.bytes - sum(member.size for member in members)
-            deeper = Room(room.level + 1, room.members - len(members), left)
+            deeper = ContainerBudget(room.level + 1, room.members - len(members), left)
             for batch in in_batches(members, lambda member: member.size):
                 good = [member for member in batch if member.error is None]
                 positions = [member.position for member in good]
@@ -163,7 +165,7 @@ class Estimating:
         except TvdbError as error:
             yield DocumentCost(path, error=error)
 
-    def _cost_of(self, path: str, made: Prepared, page_count: int) -> DocumentCost:
+    def _cost_of(self, path: str, made: PreparedDocument, page_count: int) -> DocumentCost:
         if made.error is not None:
             return DocumentCost(path, error=made.error)
         chunks = made.chunks or ()

@@ -17,14 +17,14 @@ from decimal import Decimal
 from tvdb_assets.embedding.providers.openai import SERVICE as OPENAI
 from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
 from tvdb_assets.errors import TvdbError
-from tvdb_assets.ingestion.cost_estimator import Estimating
+from tvdb_assets.ingestion.cost_estimator import CostEstimator
 from tvdb_assets.ingestion.document_state import suffix_of
 from tvdb_assets.parsing.providers.llamaparse import SERVICE as LLAMAPARSE
-from tvdb_assets.repositories.forecast_inputs import Pending, pending
+from tvdb_assets.repositories.forecast_inputs import ForecastInput, pending
 from tvdb_assets.routing.paid_services import PAID_SERVICES
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.sources.source import Source
-from tvdb_assets.spend_guard.budget import Committed, Limits, usd
+from tvdb_assets.spend_guard.budget import CommittedSpend, SpendLimits, usd
 from tvdb_assets.spend_guard.prices import Price
 from tvdb_assets.spend_guard.spend_limits import ALL
 
@@ -40,7 +40,7 @@ _READ_HERE = frozenset({".md", ".txt", ".eml"})
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class CostForecast:
     """What a walk would cost, against what is left of today's budget."""
 
     documents: int
@@ -49,7 +49,7 @@ class Outlook:
     cost_usd: Decimal
     left_usd: Decimal
 
-    def words(self) -> str:
+    def message(self) -> str:
         """For people, before it starts."""
         return (
             f"About {self.fitting:,} of {self.documents:,} documents fit what is left of today's "
@@ -59,13 +59,13 @@ class Outlook:
         )
 
 
-def outlook(
+def forecast_cost(
     router: ServiceRouter,
-    estimating: Estimating,
+    estimating: CostEstimator,
     partition_keys: Sequence[str],
     recipe: str,
     sources: Callable[[str], Source],
-) -> Outlook | None:
+) -> CostForecast | None:
     """The outlook, or None if all fits, or nothing is paid for in these modes.
 
     Args:
@@ -97,10 +97,10 @@ def outlook(
     if fitting == len(files):
         return None
     total = sum((parse + embed for parse, embed in costs), Decimal(0))
-    return Outlook(len(files), fitting, total, budgets[ALL])
+    return CostForecast(len(files), fitting, total, budgets[ALL])
 
 
-def _left(limits: Limits, committed: Mapping[str, Committed]) -> dict[str, Decimal]:
+def _left(limits: SpendLimits, committed: Mapping[str, CommittedSpend]) -> dict[str, Decimal]:
     """US dollars that are left, of all services and of each."""
     zero, day = Decimal(0), next(iter(committed.values())).day_usd
     left = {ALL: max(zero, limits.daily_usd - day)}
@@ -111,15 +111,15 @@ def _left(limits: Limits, committed: Mapping[str, Committed]) -> dict[str, Decim
 
 
 def _rates(
-    unknown: Sequence[Pending], estimating: Estimating, sources: Callable[[str], Source]
+    unknown: Sequence[ForecastInput], estimating: CostEstimator, sources: Callable[[str], Source]
 ) -> dict[str, tuple[Decimal, Decimal]]:
     """US dollars for a byte by kind of file: of parsing, and of embedding."""
-    kinds: dict[str, list[Pending]] = defaultdict(list)
+    kinds: dict[str, list[ForecastInput]] = defaultdict(list)
     for file in unknown:
         kinds[suffix_of(file.path)].append(file)
     rates = {}
     for kind, files in kinds.items():
-        sample: list[Pending] = []
+        sample: list[ForecastInput] = []
         size = 0
         # Evenly over all of them, as neighbours are alike.
         for file in files[:: max(1, len(files) // SAMPLE)][:SAMPLE]:
@@ -138,7 +138,7 @@ def _rates(
 
 
 def _estimated(
-    estimating: Estimating, sources: Callable[[str], Source], root: str, paths: Sequence[str]
+    estimating: CostEstimator, sources: Callable[[str], Source], root: str, paths: Sequence[str]
 ) -> list[tuple[Decimal, Decimal]]:
     try:
         source = sources(root)
@@ -149,7 +149,7 @@ def _estimated(
 
 
 def _cost(
-    file: Pending, token: Price | None, rates: Mapping[str, tuple[Decimal, Decimal]]
+    file: ForecastInput, token: Price | None, rates: Mapping[str, tuple[Decimal, Decimal]]
 ) -> tuple[Decimal, Decimal]:
     """US dollars for a file: of parsing, and of embedding."""
     if file.is_known:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.embedding.embedder_protocol import Embedder, PaidEmbedder
 from tvdb_assets.errors import TvdbError
-from tvdb_assets.ingestion.document_state import Traveller
-from tvdb_assets.ingestion.embed_stage import Indexing, for_one, sets_of
-from tvdb_assets.ingestion.parse_stage import Preparing
+from tvdb_assets.ingestion.document_state import DocumentState
+from tvdb_assets.ingestion.embed_stage import EmbedStage, for_one, sets_of
+from tvdb_assets.ingestion.parse_stage import ParseStage
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.document_store import DocumentStore
-from tvdb_assets.repositories.index_catalog import CurrentIndex, Indexes
+from tvdb_assets.repositories.index_catalog import CurrentIndex, IndexCatalog
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode
@@ -29,7 +29,7 @@ _STAGES = frozenset({Stage.CHUNKS, Stage.EMBEDDINGS})
 
 
 @dataclass(frozen=True, slots=True)
-class SearchedRecipe:
+class CurrentIndexRecipe:
     """What makes chunks and vectors of the index that search reads."""
 
     index: CurrentIndex
@@ -37,9 +37,9 @@ class SearchedRecipe:
     embedder: Embedder | PaidEmbedder
 
 
-def searched_recipe(
-    indexes: Indexes, router: ServiceRouter, chunker: Chunker
-) -> SearchedRecipe | None:
+def current_index_recipe(
+    indexes: IndexCatalog, router: ServiceRouter, chunker: Chunker
+) -> CurrentIndexRecipe | None:
     """The recipe of the index that search reads, for a run with this router and chunker.
 
     Returns:
@@ -54,10 +54,10 @@ def searched_recipe(
     theirs, embedder = _chunker_of(current), router.embedder_in(current.space)
     if theirs is None or embedder is None:
         return None
-    return SearchedRecipe(current, theirs, embedder)
+    return CurrentIndexRecipe(current, theirs, embedder)
 
 
-class Beside:
+class CurrentIndexSync:
     """Takes a run's documents through the index that search reads, if it is another one."""
 
     def __init__(
@@ -76,8 +76,8 @@ class Beside:
         self._chunker = chunker
         self._max_bytes = max_bytes
 
-    async def take_along(
-        self, batch: Sequence[Traveller], indexing: Indexing, claim: int
+    async def publish_to_current(
+        self, batch: Sequence[DocumentState], indexing: EmbedStage, claim: int
     ) -> dict[int, TvdbError]:
         """Show the texts of these documents in the index that search reads, by its own recipe.
 
@@ -91,25 +91,25 @@ class Beside:
         """
         # Looked up for each batch, because a switch may come at any time.
         recipe = await asyncio.to_thread(
-            searched_recipe, self._index.indexes, self._router, self._chunker
+            current_index_recipe, self._index.indexes, self._router, self._chunker
         )
         if recipe is None:
             return {}
         aside = [
-            Traveller(t.row, parsed_id=t.parsed_id)
+            DocumentState(t.row, parsed_id=t.parsed_id)
             for t in batch
             # Not what a stand-in, or another mode's parser, made of it.
             if t.parsed_id is not None and t.fingerprint == self._router.parser_fingerprint
         ]
         if not aside:
             return {}
-        preparing = Preparing(
+        preparing = ParseStage(
             self._store, self._sources, self._router, recipe.chunker, self._max_bytes
         )
         await asyncio.to_thread(preparing.begin, aside, _STAGES)
         await preparing.finish(aside, _STAGES)
-        await indexing.embed_aside(recipe.embedder, recipe.index.space_id, aside, claim)
-        ready = sets_of([t for t in aside if t.is_walking])
+        await indexing.embed_for_index(recipe.embedder, recipe.index.space_id, aside, claim)
+        ready = sets_of([t for t in aside if t.is_active])
         await asyncio.to_thread(self._index.publish, recipe.index.index_id, ready, None)
         return {
             t.row.document_id: for_one(t.error, "In the index that search reads: ")

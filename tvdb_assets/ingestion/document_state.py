@@ -14,14 +14,14 @@ from tvdb_assets.models import Member, ParsedDocument, SourceFile, Stage
 from tvdb_assets.repositories.rows import DocumentRow, StoredChunkSet
 
 if TYPE_CHECKING:
-    from tvdb_assets.ingestion.containers import Tally
+    from tvdb_assets.ingestion.containers import MemberSummary
 
 Value: TypeAlias = int | float | str | bool
 Metadata = Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class StageResult:
     """How one stage of one document ended."""
 
     partition_key: str
@@ -37,7 +37,7 @@ class Result:
 
 
 @dataclass(slots=True)
-class Traveller:
+class DocumentState:
     """A document on its way through the stages of one batch."""
 
     row: DocumentRow
@@ -49,14 +49,15 @@ class Traveller:
     fingerprint: str = ""
     data: bytes | None = None
     future: Future[Any] | None = None
-    """Of `Prepared` or `Opened`, or of `Inspected` where a paid service is to parse it."""
+    """Of `PreparedDocument` or `ContainerFile`, or of `PaidParseCandidate` where a paid service
+    is to parse it."""
     holds: str | None = None
     """The media type of a container, whose members are to be listed and walked."""
     is_listed: bool = False
     """Its members are those that are registered: its bytes were not asked for."""
-    members: Tally | None = None
+    members: MemberSummary | None = None
     """How its members ended, if it has any."""
-    borrowed: ParsedDocument | None = None
+    shared_text: ParsedDocument | None = None
     """The text of another document with the same bytes."""
     parsed_id: int | None = None
     is_parse_new: bool = False
@@ -65,14 +66,14 @@ class Traveller:
     is_chunk_set_new: bool = False
     is_degraded: bool = False
     """What is published of it now was made by a stand-in."""
-    is_behind: bool = False
+    is_current_index_stale: bool = False
     """Its error is of the index that search reads; in the run's own it is published."""
     error: TvdbError | None = None
     failed_at: Stage | None = None
     metadata: dict[Stage, dict[str, Value]] = field(default_factory=dict)
 
     @property
-    def is_walking(self) -> bool:
+    def is_active(self) -> bool:
         """Neither failed nor stopped before it had chunks."""
         return self.error is None and self.chunk_set is not None
 
@@ -101,7 +102,7 @@ class Traveller:
         """Add to what is told of a stage."""
         self.metadata.setdefault(stage, {}).update(values)
 
-    def results(self, stages: frozenset[Stage]) -> Iterator[Result]:
+    def results(self, stages: frozenset[Stage]) -> Iterator[StageResult]:
         """One result a stage: a failed stage fails those after it, for the same reason."""
         is_member = self.row.container_id is not None
         is_failed = False
@@ -122,7 +123,7 @@ class Traveller:
             if self.members is not None:
                 is_unchanged[stage] = is_unchanged[stage] and stage not in self.members.changed
                 metadata = self.members.told(stage, metadata)
-            yield Result(
+            yield StageResult(
                 self.row.partition_key,
                 self.row.path,
                 stage,

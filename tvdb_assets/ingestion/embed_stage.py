@@ -1,7 +1,8 @@
 """From chunks to search: vectors for the texts that have none, then publication.
 
 What belongs here: which documents are complete, and what becomes of those that are not.
-What does not: requests and their cost (`services`, `guard`), statements (`repositories.index_store`).
+What does not: requests and their cost (`routing`, `spend_guard`), or statements
+(`repositories.index_store`).
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from tvdb_assets.core.chunking import Chunker
-from tvdb_assets.embedding.batch_embedding import Text, Vectors
+from tvdb_assets.embedding.batch_embedding import TextToEmbed, Vectors
 from tvdb_assets.embedding.embedder_protocol import Embedder, PaidEmbedder
 from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
 from tvdb_assets.errors import EmbeddingError, ServiceError, TvdbError
-from tvdb_assets.ingestion.document_state import Traveller
+from tvdb_assets.ingestion.document_state import DocumentState
 from tvdb_assets.models import Provenance, Stage
-from tvdb_assets.redaction import shown
+from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.index_store import IndexStore, MissingText
-from tvdb_assets.repositories.rows import Seen, StoredChunkSet
+from tvdb_assets.repositories.rows import ReadSnapshot, StoredChunkSet
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.spend_guard.guard import Transaction
 
@@ -32,7 +33,7 @@ _MOST_WITHOUT_WORDS = 1_500
 _CLAIMED_ELSEWHERE_SECONDS = 0.25
 
 
-class Indexing:
+class EmbedStage:
     """Makes the vectors of one run, in the space of its embedder, and publishes documents."""
 
     def __init__(self, index: IndexStore, router: ServiceRouter, chunker: Chunker) -> None:
@@ -54,7 +55,7 @@ class Indexing:
         self.embedded_texts = 0
         self.cached_texts = 0
 
-    async def embed(self, batch: Sequence[Traveller], claim: int) -> None:
+    async def embed(self, batch: Sequence[DocumentState], claim: int) -> None:
         """Make what vectors these documents lack; who still lacks one fails, waits or degrades.
 
         Args:
@@ -62,43 +63,43 @@ class Indexing:
             claim: of the batch; texts are claimed under it, so that none is paid for twice.
         """
         # A text that a stand-in made is not worth paying for: it goes when the real one comes.
-        degraded = [t for t in batch if t.is_walking and t.is_parse_degraded]
-        real = [t for t in batch if t.is_walking and not t.is_parse_degraded]
+        degraded = [t for t in batch if t.is_active and t.is_parse_degraded]
+        real = [t for t in batch if t.is_active and not t.is_parse_degraded]
         error = await self._make(self._router.embedder, self._space_id, real, claim)
         if error is not None:
             halted = self._incomplete(real, self._space_id)
-            if self._router.may_stand_in(error, self._router.embedder_mode):
+            if self._router.may_fall_back(error, self._router.embedder_mode):
                 degraded += halted
             else:
                 for t in halted:
                     t.fail(Stage.EMBEDDINGS, for_one(error))
         if degraded:
-            stand_in = self._router.stand_in
+            fallback_embedder = self._router.fallback_embedder
             if self._stand_in_ids is None:
-                space_id = self._index.space_id(stand_in.space, is_stand_in=True)
+                space_id = self._index.space_id(fallback_embedder.space, is_stand_in=True)
                 self._stand_in_ids = space_id, self._index.index_id(space_id, self._chunker)
-            await self._make(stand_in, self._stand_in_ids[0], degraded, claim)
+            await self._make(fallback_embedder, self._stand_in_ids[0], degraded, claim)
             for t in degraded:
                 t.is_degraded = t.error is None
 
-    async def embed_aside(
+    async def embed_for_index(
         self,
         embedder: Embedder | PaidEmbedder,
         space_id: int,
-        batch: Sequence[Traveller],
+        batch: Sequence[DocumentState],
         claim: int,
     ) -> None:
         """As `embed`, in another space than the run's, where nothing ever stands in.
 
         What was published there of a document that fails or waits stays.
         """
-        walking = [t for t in batch if t.is_walking]
+        walking = [t for t in batch if t.is_active]
         error = await self._make(embedder, space_id, walking, claim)
         if error is not None:
             for t in self._incomplete(walking, space_id):
                 t.fail(Stage.EMBEDDINGS, for_one(error))
 
-    def _incomplete(self, batch: Sequence[Traveller], space_id: int) -> list[Traveller]:
+    def _incomplete(self, batch: Sequence[DocumentState], space_id: int) -> list[DocumentState]:
         """Who lacks a vector, for no fault of its own."""
         lacking = self._index.incomplete(space_id, [s.chunk_set_id for s in sets_of(batch)])
         return [t for t in batch if t.row.document_id in lacking and t.error is None]
@@ -107,7 +108,7 @@ class Indexing:
         self,
         embedder: Embedder | PaidEmbedder,
         space_id: int,
-        walking: list[Traveller],
+        walking: list[DocumentState],
         claim: int,
     ) -> ServiceError | None:
         """Embed each text that the space does not know, and store it as it arrives.
@@ -139,7 +140,9 @@ class Indexing:
             load = _Load(self._index, space_id, texts)
             try:
                 made = await self._router.embed_by(
-                    embedder, [Text(t.text, t.tokens, shown(t.document)) for t in texts], load.keep
+                    embedder,
+                    [TextToEmbed(t.text, t.tokens, display_path(t.document)) for t in texts],
+                    load.keep,
                 )
                 refused.update({texts[i].sha256: error for i, error in made.errors.items()})
             except ServiceError as error:
@@ -158,7 +161,7 @@ class Indexing:
     def _count(
         self,
         embedder: Embedder | PaidEmbedder,
-        walking: list[Traveller],
+        walking: list[DocumentState],
         embedded: int,
         refused: int,
         seconds: float,
@@ -180,9 +183,9 @@ class Indexing:
                     seconds=round(seconds * share, 4),
                 )
 
-    def publish(self, batch: Sequence[Traveller], seen: Seen) -> None:
+    def publish(self, batch: Sequence[DocumentState], seen: ReadSnapshot) -> None:
         """Show the documents that are complete, each in the space that its vectors are in."""
-        ready = [t for t in batch if t.is_walking]
+        ready = [t for t in batch if t.is_active]
         real = [t for t in ready if not t.is_degraded]
         changed = self._index.publish(self.index_id, sets_of(real), seen)
         degraded = [t for t in ready if t.is_degraded]
@@ -199,7 +202,7 @@ class Indexing:
             self._index.indexes.switch_if_complete(self.index_id)
         # The first search after a run takes the words out of its texts, in a second or two;
         # what several runs have left would be too much for it.
-        self._index.index_words(at_least=_MOST_WITHOUT_WORDS)
+        self._index.index_full_text(at_least=_MOST_WITHOUT_WORDS)
 
 
 class _Load:
@@ -229,9 +232,9 @@ def load_client(router: ServiceRouter) -> None:
         router.embedder.load()
 
 
-def sets_of(travellers: Sequence[Traveller]) -> list[StoredChunkSet]:
+def sets_of(document_states: Sequence[DocumentState]) -> list[StoredChunkSet]:
     """The chunk sets of those that have one."""
-    return [t.chunk_set for t in travellers if t.chunk_set is not None]
+    return [t.chunk_set for t in document_states if t.chunk_set is not None]
 
 
 def for_one(error: TvdbError, where: str = "") -> TvdbError:

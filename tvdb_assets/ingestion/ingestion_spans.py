@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tvdb_assets.ingestion.document_state import Result
+from tvdb_assets.ingestion.document_state import StageResult
 from tvdb_assets.models import Stage
-from tvdb_assets.redaction import shown
+from tvdb_assets.redaction import display_path
 from tvdb_assets.tracing import Trace
 
 
-class WalkSpans:
+class IngestionSpans:
     """Tells the trace of one run what its walk does."""
 
     def __init__(self, trace: Trace) -> None:
@@ -25,7 +25,7 @@ class WalkSpans:
         self._trace = trace
         self._stages: dict[Stage, tuple[int, int, int]] = {}
 
-    def batch(self, results: Sequence[Result], began: int, prepared: int, ended: int) -> None:
+    def batch(self, results: Sequence[StageResult], began: int, prepared: int, ended: int) -> None:
         """A batch has ended.
 
         Args:
@@ -53,7 +53,7 @@ class WalkSpans:
             self._stages[result.stage] = (min(first, begin), max(last, end), count + 1)
             self._trace.document(
                 result.stage.value,
-                shown(result.path),
+                display_path(result.path),
                 (begin, end),
                 result.error.code if result.error is not None else None,
                 {f"tvdb.{name}": value for name, value in result.metadata.items()},

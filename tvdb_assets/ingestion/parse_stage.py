@@ -16,14 +16,14 @@ from typing import TypeVar
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.text_validation import validate
 from tvdb_assets.errors import ChunkError, DocumentError, ParseError, ServiceError, SourceError
-from tvdb_assets.ingestion.document_state import Traveller, Value
+from tvdb_assets.ingestion.document_state import DocumentState, Value
 from tvdb_assets.ingestion.embed_stage import for_one
 from tvdb_assets.models import ParsedDocument, SourceFile, Stage
 from tvdb_assets.parsing.container_members import take_members
 from tvdb_assets.parsing.parse_tasks import (
-    Inspected,
-    Opened,
-    Prepared,
+    ContainerFile,
+    PaidParseCandidate,
+    PreparedDocument,
     chunk_document,
     has_members,
     prepare_document,
@@ -38,7 +38,7 @@ from tvdb_assets.spend_guard.guard import Transaction
 _T = TypeVar("_T")
 
 
-class Preparing:
+class ParseStage:
     """Makes text and chunks for the documents of one run."""
 
     def __init__(
@@ -57,9 +57,9 @@ class Preparing:
 
     def begin(
         self,
-        batch: Sequence[Traveller],
+        batch: Sequence[DocumentState],
         stages: frozenset[Stage],
-        container: Traveller | None = None,
+        container: DocumentState | None = None,
     ) -> None:
         """Find what is stored, and hand the rest to the worker processes.
 
@@ -73,21 +73,21 @@ class Preparing:
             self._take_out(batch, container)
         self._submit(batch, stages)
 
-    async def finish(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
+    async def finish(self, batch: Sequence[DocumentState], stages: frozenset[Stage]) -> None:
         """Wait for what `begin` started, have parsed what is paid for, and store it all."""
-        prepared: list[tuple[Traveller, Prepared]] = []
-        paid: list[tuple[Traveller, Inspected]] = []
+        prepared: list[tuple[DocumentState, PreparedDocument]] = []
+        paid: list[tuple[DocumentState, PaidParseCandidate]] = []
         for t in batch:
             if t.future is None:
-                if t.borrowed is not None and t.error is None:
-                    prepared.append((t, Prepared(t.borrowed)))
+                if t.shared_text is not None and t.error is None:
+                    prepared.append((t, PreparedDocument(t.shared_text)))
                 continue
             made = await _result_of(t, t.future)
             t.future = None
-            if isinstance(made, Inspected):
+            if isinstance(made, PaidParseCandidate):
                 paid.append((t, made))
                 continue
-            if isinstance(made, Opened):
+            if isinstance(made, ContainerFile):
                 t.holds = made.media_type
             elif made is not None:
                 prepared.append((t, made))
@@ -99,7 +99,7 @@ class Preparing:
             prepared += await self._parse_paid(paid, stages)
         await asyncio.to_thread(self._store_prepared, prepared)
 
-    def _find_stored(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
+    def _find_stored(self, batch: Sequence[DocumentState], stages: frozenset[Stage]) -> None:
         """Look up what each document has already, reading its bytes only if it is to be parsed."""
         if Stage.PARSED_DOCUMENTS in stages:
             for t in batch:
@@ -109,16 +109,16 @@ class Preparing:
                 for t in batch
                 if t.content_sha256 is not None
             ]
-            own, borrowed = self._store.parses(wanted)
+            own, shared_text = self._store.parses(wanted)
             for t in batch:
                 if (mine := own.get(t.row.document_id)) is not None:
                     t.parsed_id = mine.parsed_id
                     if has_members(mine.media_type, mine.attachments):
                         t.holds = mine.media_type
-                elif (other := borrowed.get(t.row.document_id)) is not None:
-                    t.borrowed = other[1]
-                    if Prepared(t.borrowed).has_members:
-                        t.holds = t.borrowed.media_type
+                elif (other := shared_text.get(t.row.document_id)) is not None:
+                    t.shared_text = other[1]
+                    if PreparedDocument(t.shared_text).has_members:
+                        t.holds = t.shared_text.media_type
         else:
             containers = self._store.members.containers([t.row.document_id for t in batch])
             unknown = [t for t in batch if t.parsed_id is None]
@@ -143,7 +143,7 @@ class Preparing:
             if t.error is None and t.chunk_set is None and not (is_chunking or is_empty):
                 t.fail(Stage.EMBEDDINGS, _not_made("chunks"))
 
-    def _read(self, t: Traveller) -> None:
+    def _read(self, t: DocumentState) -> None:
         t.source = SourceFile(t.row.path, t.row.size, t.row.etag)
         if t.member is not None:
             if t.member.error is not None:
@@ -164,7 +164,7 @@ class Preparing:
         t.fingerprint = self._router.parser_fingerprint
         t.data = data
 
-    def _take_out(self, batch: Sequence[Traveller], container: Traveller) -> None:
+    def _take_out(self, batch: Sequence[DocumentState], container: DocumentState) -> None:
         """Get the bytes of those members that are to be parsed or listed."""
         assert container.data is not None
         assert container.holds is not None
@@ -173,7 +173,7 @@ class Preparing:
             for t in batch
             if t.error is None
             and t.member is not None
-            and (t.holds is not None or (t.parsed_id is None and t.borrowed is None))
+            and (t.holds is not None or (t.parsed_id is None and t.shared_text is None))
         ]
         if not wanted:
             return
@@ -188,31 +188,31 @@ class Preparing:
             for t, _ in wanted:
                 t.fail(Stage.PARSED_DOCUMENTS, for_one(error))
 
-    def _submit(self, batch: Sequence[Traveller], stages: frozenset[Stage]) -> None:
+    def _submit(self, batch: Sequence[DocumentState], stages: frozenset[Stage]) -> None:
         """Hand to the worker processes what is to be parsed or chunked."""
         chunker = self._chunker if Stage.CHUNKS in stages else None
         workers = self._router.workers
         for t in batch:
             if t.error is not None:
                 continue
-            if t.parsed_id is None and t.borrowed is None:
+            if t.parsed_id is None and t.shared_text is None:
                 if t.is_listed:
                     continue
                 assert t.data is not None
                 task, args = parse_task(self._router, t.data, t.row.path, chunker, t.media_type)
                 t.future = workers.submit(task, *args)
             elif chunker is not None and t.chunk_set is None:
-                parsed = t.borrowed or self._store.parsed(t.parsed_id or 0)
+                parsed = t.shared_text or self._store.parsed(t.parsed_id or 0)
                 t.future = workers.submit(chunk_document, parsed, chunker)
             # Otherwise they are kept: for a paid service, or for what is inside.
             if t.future is None and t.holds is None:
                 t.data = None
 
     async def _parse_paid(
-        self, paid: Sequence[tuple[Traveller, Inspected]], stages: frozenset[Stage]
-    ) -> list[tuple[Traveller, Prepared]]:
+        self, paid: Sequence[tuple[DocumentState, PaidParseCandidate]], stages: frozenset[Stage]
+    ) -> list[tuple[DocumentState, PreparedDocument]]:
         """Have documents parsed by the paid service, side by side, and chunk what it made."""
-        same: dict[bytes | None, list[tuple[Traveller, Inspected]]] = {}
+        same: dict[bytes | None, list[tuple[DocumentState, PaidParseCandidate]]] = {}
         for t, seen in paid:
             same.setdefault(t.content_sha256, []).append((t, seen))
         await asyncio.gather(*(self._parse_in_turn(group) for group in same.values()))
@@ -220,23 +220,25 @@ class Preparing:
         prepared = []
         for t, _ in paid:
             t.data = None
-            if t.borrowed is None or t.error is not None:
+            if t.shared_text is None or t.error is not None:
                 continue
             if chunker is None:
-                prepared.append((t, Prepared(t.borrowed)))
+                prepared.append((t, PreparedDocument(t.shared_text)))
                 continue
-            future = self._router.workers.submit(chunk_document, t.borrowed, chunker)
+            future = self._router.workers.submit(chunk_document, t.shared_text, chunker)
             made = await _result_of(t, future)
             if made is not None:
                 prepared.append((t, made))
         return prepared
 
-    async def _parse_in_turn(self, same: Sequence[tuple[Traveller, Inspected]]) -> None:
+    async def _parse_in_turn(
+        self, same: Sequence[tuple[DocumentState, PaidParseCandidate]]
+    ) -> None:
         """Documents with the same bytes: the first is paid for, the others ask for its job."""
         for t, seen in same:
             await self._parse_one(t, seen)
 
-    async def _parse_one(self, t: Traveller, seen: Inspected) -> None:
+    async def _parse_one(self, t: DocumentState, seen: PaidParseCandidate) -> None:
         assert t.data is not None
         assert t.content_sha256 is not None
         size = len(t.data)
@@ -252,40 +254,43 @@ class Preparing:
                 t.parsed_id = self._store_parse(t, parsed, tx)
 
         try:
-            t.borrowed = await self._router.parse_paid(
+            t.shared_text = await self._router.parse_paid(
                 t.data, t.row.path, seen.media_type, seen.most_pages, keep=keep
             )
         except DocumentError as error:
             t.fail(Stage.PARSED_DOCUMENTS, error)
             return
         except ServiceError as error:
-            if not self._router.may_stand_in(error, self._router.parser_mode):
+            if not self._router.may_fall_back(error, self._router.parser_mode):
                 t.fail(Stage.PARSED_DOCUMENTS, error)
                 return
-            await self._parse_by_stand_in(t)
+            await self._parse_with_fallback(t)
         if unusable:
             t.fail(Stage.PARSED_DOCUMENTS, unusable[0])
-        if t.error is None and t.borrowed is not None:
+        if t.error is None and t.shared_text is not None:
             t.is_parse_new = True
             seconds = perf_counter() - started
-            t.note(Stage.PARSED_DOCUMENTS, **_told(Prepared(t.borrowed, parse_seconds=seconds)))
+            t.note(
+                Stage.PARSED_DOCUMENTS,
+                **_told(PreparedDocument(t.shared_text, parse_seconds=seconds)),
+            )
 
-    async def _parse_by_stand_in(self, t: Traveller) -> None:
+    async def _parse_with_fallback(self, t: DocumentState) -> None:
         """Parse on this machine, marked degraded, while the service is unavailable."""
         assert t.data is not None
         t.fingerprint += "+stand-in"
         t.is_parse_degraded = True
-        if await asyncio.to_thread(self._find_stand_in, t):
+        if await asyncio.to_thread(self._find_fallback, t):
             return
         future = self._router.workers.submit(
             prepare_document, t.data, t.row.path, "local", None, True, t.media_type
         )
         made = await _result_of(t, future)
-        if isinstance(made, Prepared):
-            t.borrowed = made.parsed
+        if isinstance(made, PreparedDocument):
+            t.shared_text = made.parsed
             t.parsed_id = await asyncio.to_thread(self._store_parse, t, made.parsed, None)
 
-    def _find_stand_in(self, t: Traveller) -> bool:
+    def _find_fallback(self, t: DocumentState) -> bool:
         """Whether the outage lasts, and what stood in for its first walk is stored."""
         assert t.content_sha256 is not None
         wanted = (t.row.document_id, t.content_sha256, t.fingerprint, t.suffix)
@@ -296,15 +301,15 @@ class Preparing:
         sets = self._store.chunk_sets([mine.parsed_id], self._chunker.fingerprint)
         t.chunk_set = sets.get(mine.parsed_id)
         if t.chunk_set is None:
-            t.borrowed = self._store.parsed(mine.parsed_id)
+            t.shared_text = self._store.parsed(mine.parsed_id)
         return True
 
-    def _store_parse(self, t: Traveller, parsed: ParsedDocument, tx: Transaction | None) -> int:
+    def _store_parse(self, t: DocumentState, parsed: ParsedDocument, tx: Transaction | None) -> int:
         assert t.content_sha256 is not None
         new = NewParse(t.row.document_id, t.content_sha256, t.fingerprint, t.suffix, parsed)
         return self._store.store_parses([new], tx)[t.row.document_id]
 
-    def _store_prepared(self, prepared: Sequence[tuple[Traveller, Prepared]]) -> None:
+    def _store_prepared(self, prepared: Sequence[tuple[DocumentState, PreparedDocument]]) -> None:
         parses = []
         for t, made in prepared:
             if t.parsed_id is None:
@@ -341,7 +346,9 @@ def parse_task(
     path: str,
     chunker: Chunker | None,
     media_type: str | None = None,
-) -> tuple[Callable[..., Prepared | Inspected | Opened], tuple[object, ...]]:
+) -> tuple[
+    Callable[..., PreparedDocument | PaidParseCandidate | ContainerFile], tuple[object, ...]
+]:
     """What a worker process does first with a document: a function and its arguments."""
     mode = router.free_parser_mode.value
     if router.paid_parser is None:
@@ -350,7 +357,7 @@ def parse_task(
     return prepare_or_inspect, (data, path, mode, chunker, paid_types, media_type)
 
 
-async def _result_of(t: Traveller, future: Future[_T]) -> _T | None:
+async def _result_of(t: DocumentState, future: Future[_T]) -> _T | None:
     """What a worker made; a document that it could not prepare fails alone."""
     try:
         return await asyncio.wrap_future(future)
@@ -359,7 +366,7 @@ async def _result_of(t: Traveller, future: Future[_T]) -> _T | None:
         return None
 
 
-def _told(made: Prepared) -> dict[str, Value]:
+def _told(made: PreparedDocument) -> dict[str, Value]:
     parsed = made.parsed
     return {
         "characters": len(parsed.text),

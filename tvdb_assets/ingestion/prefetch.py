@@ -20,7 +20,7 @@ from tvdb_assets.ingestion.embed_stage import load_client
 from tvdb_assets.ingestion.parse_stage import parse_task
 from tvdb_assets.models import SourceFile
 from tvdb_assets.parsing.worker_pool import WorkerPool, drop_handed_on, hand_on
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings
 from tvdb_assets.sources.source import Source
@@ -35,7 +35,7 @@ _MOST_AT_ONCE = 64
 
 @contextmanager
 def parsing_ahead(
-    settings: Settings, registry: Registry, places: Iterable[tuple[Source, Sequence[str]]]
+    settings: Settings, registry: DocumentRegistry, places: Iterable[tuple[Source, Sequence[str]]]
 ) -> Iterator[None]:
     """Parse new documents in the worker processes that the next walk of this process takes over.
 
@@ -65,7 +65,7 @@ class _Ahead:
         settings: Settings,
         router: ServiceRouter,
         pool: WorkerPool,
-        registry: Registry,
+        registry: DocumentRegistry,
         places: Iterable[tuple[Source, Sequence[str]]],
     ) -> None:
         self.pool = pool

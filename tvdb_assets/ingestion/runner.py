@@ -17,20 +17,20 @@ from time import time_ns
 from typing import Any
 
 from tvdb_assets.core.chunking import Chunker
-from tvdb_assets.correlation import under
+from tvdb_assets.correlation import run_scope
 from tvdb_assets.errors import TvdbError
-from tvdb_assets.ingestion.containers import Inside, MemberWalk
-from tvdb_assets.ingestion.current_index_sync import Beside
-from tvdb_assets.ingestion.document_state import Result, Traveller
-from tvdb_assets.ingestion.embed_stage import Indexing, load_client
-from tvdb_assets.ingestion.ingestion_spans import WalkSpans
-from tvdb_assets.ingestion.parse_stage import Preparing
+from tvdb_assets.ingestion.containers import ContainerIngestion, ContainerScope
+from tvdb_assets.ingestion.current_index_sync import CurrentIndexSync
+from tvdb_assets.ingestion.document_state import DocumentState, StageResult
+from tvdb_assets.ingestion.embed_stage import EmbedStage, load_client
+from tvdb_assets.ingestion.ingestion_spans import IngestionSpans
+from tvdb_assets.ingestion.parse_stage import ParseStage
 from tvdb_assets.models import Stage
-from tvdb_assets.redaction import shown
+from tvdb_assets.redaction import display_path
 from tvdb_assets.reporting.costs import DocumentCosts, cost_of_documents
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_store import IndexStore
-from tvdb_assets.repositories.rows import Failure, Seen
+from tvdb_assets.repositories.rows import DocumentFailure, ReadSnapshot
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.sources.source import Source
 
@@ -43,7 +43,7 @@ BATCHES = 6
 """Under way at once: enough that processor, database and paid services all have work."""
 
 
-class Walk:
+class IngestionRun:
     """Takes registered documents through some or all stages.
 
     One for each run: it owns nothing that outlives the call of `run`.
@@ -72,17 +72,17 @@ class Walk:
         self._loop_factory = loop_factory
         self._chunker = chunker
         self._switches = switches
-        self._preparing = Preparing(store, sources, router, chunker, max_document_bytes)
-        self._beside = Beside(store, index, sources, router, chunker, max_document_bytes)
-        self._inside = MemberWalk(store.members, router)
+        self._preparing = ParseStage(store, sources, router, chunker, max_document_bytes)
+        self._beside = CurrentIndexSync(store, index, sources, router, chunker, max_document_bytes)
+        self._inside = ContainerIngestion(store.members, router)
         self.embedded_texts = 0
         self.cached_texts = 0
         self._is_stopped = False
-        self._spans = WalkSpans(router.trace)
+        self._spans = IngestionSpans(router.trace)
 
     def run(
         self, partition_keys: Sequence[str], stages: frozenset[Stage] = frozenset(Stage)
-    ) -> Iterator[list[Result]]:
+    ) -> Iterator[list[StageResult]]:
         """Walk these documents; yields the results of each batch once it is stored.
 
         A few batches are under way at once, each in its own stage: while one waits for the
@@ -92,7 +92,7 @@ class Walk:
         Raises:
             StorageError: the database is lost; batches that were under way are ended first.
         """
-        finished: queue.SimpleQueue[list[Result] | None] = queue.SimpleQueue()
+        finished: queue.SimpleQueue[list[StageResult] | None] = queue.SimpleQueue()
         with ThreadPoolExecutor(1, thread_name_prefix="tvdb-walk") as thread:
             walking = thread.submit(self._run, self._walk(partition_keys, stages, finished.put))
             walking.add_done_callback(lambda _: finished.put(None))
@@ -105,7 +105,7 @@ class Walk:
 
     def _run(self, walk: Coroutine[Any, Any, None]) -> None:
         with (
-            under(self._store.run_id),
+            run_scope(self._store.run_id),
             asyncio.Runner(loop_factory=self._loop_factory) as runner,
         ):
             runner.run(walk)
@@ -114,11 +114,11 @@ class Walk:
         self,
         partition_keys: Sequence[str],
         stages: frozenset[Stage],
-        done: Callable[[list[Result]], None],
+        done: Callable[[list[StageResult]], None],
     ) -> None:
         indexing = None
         if Stage.EMBEDDINGS in stages:
-            indexing = await asyncio.to_thread(Indexing, self._index, self._router, self._chunker)
+            indexing = await asyncio.to_thread(EmbedStage, self._index, self._router, self._chunker)
         places = asyncio.Semaphore(BATCHES)
         under_way: list[asyncio.Task[None]] = []
         if indexing is not None:
@@ -150,12 +150,12 @@ class Walk:
 
     async def _take_through(
         self,
-        batch: list[Traveller],
+        batch: list[DocumentState],
         stages: frozenset[Stage],
-        indexing: Indexing | None,
+        indexing: EmbedStage | None,
         claim: ExitStack,
         name: int,
-        done: Callable[[list[Result]], None],
+        done: Callable[[list[StageResult]], None],
     ) -> None:
         """One batch from bytes to publication, under its claim."""
         try:
@@ -163,39 +163,44 @@ class Walk:
             # One that was forgotten before it was claimed has nothing to be stored under.
             left = await asyncio.to_thread(self._store.left_of, [t.row.document_id for t in batch])
             batch = [t for t in batch if t.row.document_id in left]
-            trip = _Trip(stages, indexing, name, began_at, done)
-            await self._through(batch, trip)
+            batch_context = _BatchContext(stages, indexing, name, began_at, done)
+            await self._through(batch, batch_context)
         finally:
             await asyncio.to_thread(claim.close)
         done([result for t in batch for result in t.results(stages)])
 
     async def _through(
-        self, batch: list[Traveller], trip: _Trip, inside: Inside | None = None
+        self,
+        batch: list[DocumentState],
+        batch_context: _BatchContext,
+        inside: ContainerScope | None = None,
     ) -> None:
         """Files, or members of one container, and all that is inside of them."""
-        stages, indexing = trip.stages, trip.indexing
+        stages, indexing = batch_context.stages, batch_context.indexing
         container = inside.container if inside is not None else None
         began = time_ns()
         await asyncio.to_thread(self._preparing.begin, batch, stages, container)
         await self._preparing.finish(batch, stages)
         prepared = time_ns()
 
-        async def through(members: list[Traveller], within: Inside) -> None:
-            await self._through(members, trip, within)
-            trip.done([r for m in members for r in m.results(stages) if r.error is not None])
+        async def through(members: list[DocumentState], within: ContainerScope) -> None:
+            await self._through(members, batch_context, within)
+            batch_context.done(
+                [r for m in members for r in m.results(stages) if r.error is not None]
+            )
 
         for t in batch:
             if t.error is None and (t.holds is not None or t.is_listed):
                 await self._inside.walk(t, inside, stages, through)
                 t.data = None
-        seen = Seen(
-            trip.began_at,
+        seen = ReadSnapshot(
+            batch_context.began_at,
             {t.row.document_id: (t.source, t.content_sha256) for t in batch if t.source},
         )
         if indexing is not None:
             # What search reads comes first, also where money runs out.
-            behind = await self._beside.take_along(batch, indexing, trip.claim)
-            await indexing.embed(batch, trip.claim)
+            behind = await self._beside.publish_to_current(batch, indexing, batch_context.claim)
+            await indexing.embed(batch, batch_context.claim)
             await asyncio.to_thread(indexing.publish, batch, seen)
             _fail_behind(batch, behind)
             self.embedded_texts = indexing.embedded_texts
@@ -208,23 +213,23 @@ class Walk:
         if self._router.trace.is_on:
             await asyncio.to_thread(self._router.publish_gauges)
 
-    def _batches(self, partition_keys: Sequence[str]) -> list[list[Traveller]]:
+    def _batches(self, partition_keys: Sequence[str]) -> list[list[DocumentState]]:
         # A document that was forgotten since the run was planned has no row: there is nothing
         # to do. All runs claim in the order of the ids.
         rows = sorted(self._store.rows(partition_keys), key=lambda row: row.document_id)
-        batches: list[list[Traveller]] = []
+        batches: list[list[DocumentState]] = []
         size = 0
         for row in rows:
             if not batches or len(batches[-1]) == BATCH_DOCUMENTS or size + row.size > BATCH_BYTES:
                 batches.append([])
                 size = 0
-            batches[-1].append(Traveller(row))
+            batches[-1].append(DocumentState(row))
             size += row.size
         return batches
 
-    def _note_costs(self, batch: Sequence[Traveller]) -> None:
+    def _note_costs(self, batch: Sequence[DocumentState]) -> None:
         """What each document cost in this run: numbers that Dagster plots over time."""
-        names = [shown(t.row.path) for t in batch]
+        names = [display_path(t.row.path) for t in batch]
         spent = cost_of_documents(self._router.database, self._store.run_id, names)
         for t, name in zip(batch, names, strict=True):
             for stage, operation in _PAID_STAGES.items():
@@ -236,21 +241,23 @@ class Walk:
                     **{f"paid_{cost.unit}s": cost.units} if cost.unit else {},
                 )
 
-    def _record(self, batch: Sequence[Traveller], stages: frozenset[Stage], seen: Seen) -> None:
+    def _record(
+        self, batch: Sequence[DocumentState], stages: frozenset[Stage], seen: ReadSnapshot
+    ) -> None:
         """Write how each document ended; what was published stands."""
         last = max(stages, key=list(Stage).index)
         ended = [t for t in batch if t.error is None]
         if Stage.PARSED_DOCUMENTS in stages and last is Stage.EMBEDDINGS:
             kept = [i for t in ended if t.members is not None for i in t.members.kept]
-            self._store.members.drop_vanished([t.row.document_id for t in ended], kept)
+            self._store.members.delete_vanished([t.row.document_id for t in ended], kept)
         for t in ended:
             if t.members is not None and (verdict := t.members.verdict(t.row.path)) is not None:
                 t.fail(verdict[1], verdict[0])
-                t.is_behind = t.members.is_behind
+                t.is_current_index_stale = t.members.is_current_index_stale
         failures = [
-            Failure(
-                *(t.row.document_id, t.failed_at, t.error, t.is_behind),
-                limits=self._router.limits_mark if t.is_limited else "",
+            DocumentFailure(
+                *(t.row.document_id, t.failed_at, t.error, t.is_current_index_stale),
+                limits=self._router.limits_fingerprint if t.is_limited else "",
             )
             for t in batch
             if t.error is not None and t.failed_at is not None
@@ -258,7 +265,7 @@ class Walk:
         self._store.record_failures(failures, seen)
         if Stage.PARSED_DOCUMENTS in stages:
             opened = {t.row.document_id for t in batch if t.members is not None}
-            self._store.members.shut(
+            self._store.members.mark_members_failed(
                 [
                     f
                     for f in failures
@@ -279,22 +286,22 @@ class Walk:
                 )
 
 
-def _fail_behind(batch: Sequence[Traveller], behind: Mapping[int, TvdbError]) -> None:
+def _fail_behind(batch: Sequence[DocumentState], behind: Mapping[int, TvdbError]) -> None:
     """A document that search can't show in its new version is not done, wherever else it is."""
     for t in batch:
         error = behind.get(t.row.document_id)
         # What a stand-in made is made again anyway.
         if error is not None and t.error is None and not t.is_degraded:
             t.fail(Stage.EMBEDDINGS, error)
-            t.is_behind = True
+            t.is_current_index_stale = True
 
 
 @dataclass(frozen=True, slots=True)
-class _Trip:
+class _BatchContext:
     """What holds for a batch and all that is inside of it."""
 
     stages: frozenset[Stage]
-    indexing: Indexing | None
+    indexing: EmbedStage | None
     claim: int
     began_at: datetime
-    done: Callable[[list[Result]], None]
+    done: Callable[[list[StageResult]], None]

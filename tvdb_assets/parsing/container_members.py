@@ -13,7 +13,7 @@ from hashlib import sha256
 from tvdb_assets.core.member_paths import MemberNames
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import Member
-from tvdb_assets.parsing.formats import Entry, container_for, parser_for
+from tvdb_assets.parsing.formats import ContainerEntry, container_for, parser_for
 from tvdb_assets.parsing.formats.active_limits import allowed, over_limit
 from tvdb_assets.parsing.formats.refusals import corrupt, empty, expands_too_far, too_large
 from tvdb_assets.parsing.formats.sniff import describe
@@ -22,7 +22,7 @@ _MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class ContainerBudget:
     """What is left for one more container of a file: counted over all levels of it."""
 
     level: int
@@ -32,7 +32,7 @@ class Room:
     """Unpacked."""
 
 
-def list_members(data: bytes, media_type: str, room: Room) -> list[Member]:
+def list_members(data: bytes, media_type: str, room: ContainerBudget) -> list[Member]:
     """The documents inside of a document, each read once and dropped.
 
     Args:
@@ -112,7 +112,7 @@ def take_members(data: bytes, media_type: str, positions: Sequence[int]) -> list
     return taken
 
 
-def _entries(data: bytes, media_type: str, what: str) -> Iterator[Entry]:
+def _entries(data: bytes, media_type: str, what: str) -> Iterator[ContainerEntry]:
     container = container_for(media_type)
     if container is None:
         return

@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import replace
 from functools import cache
 
-from tvdb_assets.document_limits import Limits
+from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.formats import (
@@ -36,7 +36,7 @@ from tvdb_assets.parsing.formats.sniff import Sniffed, describe, promised_by, sn
 
 # Changes whenever sniffing, decoding, normalization or assembly give another text.
 _REVISION = 3
-_DEFAULTS = Limits()
+_DEFAULTS = DocumentLimits()
 _READABLE = frozenset(
     {"text/x-rst", "text/x-textile", "text/x-mediawiki", "application/x-tex", "text/asciidoc"}
 )
@@ -122,7 +122,7 @@ def look_at(data: bytes, path: str, media_type: str | None = None) -> Sniffed:
 
 
 @cache
-def parser_fingerprint(media_type: str | None = None, limits: Limits = _DEFAULTS) -> str:
+def parser_fingerprint(media_type: str | None = None, limits: DocumentLimits = _DEFAULTS) -> str:
     """Changes whenever the same bytes may give another text; imports no parsing library.
 
     Args:

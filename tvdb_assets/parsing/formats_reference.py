@@ -82,8 +82,9 @@ def page() -> str:
     rows = sorted(map(_row, formats), key=str.lower)
     said = _attribute_docs()
     bounds = [
-        f"| `{document_limits.setting_of(field.name)}` | {_shown(field.default)} | {said[field.name]} |"
-        for field in fields(document_limits.Limits)
+        f"| `{document_limits.setting_of(field.name)}` | {_shown(field.default)} |"
+        f" {said[field.name]} |"
+        for field in fields(document_limits.DocumentLimits)
     ]
     return _HEAD + "\n".join(rows) + "\n" + _MIDDLE + "\n".join(bounds) + "\n"
 
@@ -104,7 +105,7 @@ def _shown(default: object) -> str:
 
 def _attribute_docs() -> dict[str, str]:
     """The sentence below each field, which Python itself throws away."""
-    body = ast.parse(inspect.getsource(document_limits.Limits)).body[0]
+    body = ast.parse(inspect.getsource(document_limits.DocumentLimits)).body[0]
     assert isinstance(body, ast.ClassDef)
     found: dict[str, str] = {}
     name = ""

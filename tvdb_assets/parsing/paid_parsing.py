@@ -16,15 +16,15 @@ from typing import TypeAlias
 
 from tvdb_assets.errors import Disposition, ParseError
 from tvdb_assets.models import ParsedDocument, Stage
-from tvdb_assets.parsing.providers.llamaparse import Finished, LlamaParse
-from tvdb_assets.redaction import is_private, shown
+from tvdb_assets.parsing.providers.llamaparse import FinishedJob, LlamaParse
+from tvdb_assets.redaction import display_path, is_private
 from tvdb_assets.repositories.parse_jobs import ParseJobs
-from tvdb_assets.spend_guard.call_log import Happening
-from tvdb_assets.spend_guard.guard import Answer, Guard, PaidCall, Question, Transaction
-from tvdb_assets.spend_guard.ledger import Hold
+from tvdb_assets.spend_guard.call_log import ServiceEvent
+from tvdb_assets.spend_guard.guard import FreeRequest, Guard, PaidCall, ServiceResponse, Transaction
+from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets.spend_guard.prices import USD_PER_CREDIT
 
-KeepText: TypeAlias = Callable[[Transaction, ParsedDocument], None]
+PersistText: TypeAlias = Callable[[Transaction, ParsedDocument], None]
 """Stores a text in the transaction that posts its cost."""
 _FIRST_POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0
@@ -33,11 +33,11 @@ _STAGE = Stage.PARSED_DOCUMENTS.value
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class SubmittedJob:
     """A submission that is on record."""
 
     job_id: str
-    hold: Hold
+    reservation: Reservation
 
 
 class PaidParsing:
@@ -66,8 +66,8 @@ class PaidParsing:
         media_type: str,
         most_pages: int,
         *,
-        keep: KeepText | None,
-        waits_for_breaker: bool,
+        keep: PersistText | None,
+        wait_if_open: bool,
     ) -> ParsedDocument:
         """Submit, or find what was submitted, and wait for the text.
 
@@ -77,7 +77,7 @@ class PaidParsing:
             media_type: as sniffed.
             most_pages: what is reserved, and the most that the service may parse.
             keep: stores the text in the transaction that posts its cost.
-            waits_for_breaker: False halts at once where the breaker is open.
+            wait_if_open: False halts at once where the breaker is open.
 
         Raises:
             ParseError: the service gave no usable text of it, or not in time.
@@ -85,9 +85,9 @@ class PaidParsing:
         """
         digest = sha256(data).digest()
         job = await self._known(digest, path) or await self._submit_once(
-            data, path, media_type, most_pages, digest, waits_for_breaker
+            data, path, media_type, most_pages, digest, wait_if_open
         )
-        finished = await self._await(job, path, media_type, waits_for_breaker)
+        finished = await self._await(job, path, media_type, wait_if_open)
         # What may be cut is paid for, but neither stored nor given.
         is_guess = media_type != "application/pdf" and most_pages > 1
         pages = 0 if finished.parsed is None else len(finished.parsed.page_starts)
@@ -99,20 +99,20 @@ class PaidParsing:
         assert finished.parsed is not None
         return finished.parsed
 
-    async def _known(self, digest: bytes, path: str) -> Job | None:
+    async def _known(self, digest: bytes, path: str) -> SubmittedJob | None:
         parser = self._parser
         known = await asyncio.to_thread(self._jobs.find, parser.service, digest, parser.fingerprint)
         if known is None:
             return None
         job_id, entry_id, amount, run_id = known
         await self._guard.journal.note(
-            Happening.JOB_RESUMED,
+            ServiceEvent.JOB_RESUMED,
             parser.service,
             f"Awaits the job {job_id}, which the run {run_id} submitted and pays.",
-            document=shown(path),
+            document=display_path(path),
             part=entry_id,
         )
-        return Job(job_id, Hold(entry_id, amount))
+        return SubmittedJob(job_id, Reservation(entry_id, amount))
 
     async def _submit_once(
         self,
@@ -121,16 +121,16 @@ class PaidParsing:
         media_type: str,
         pages: int,
         digest: bytes,
-        waits_for_breaker: bool,
-    ) -> Job:
+        wait_if_open: bool,
+    ) -> SubmittedJob:
         """Submit, unless another document or process is just submitting the same bytes."""
-        turn = self._jobs.turn(digest, self._parser.fingerprint)
+        turn = self._jobs.submission_lock(digest, self._parser.fingerprint)
         take = await asyncio.to_thread(turn.__enter__)
         try:
             while not await asyncio.to_thread(take):
                 await asyncio.sleep(_TURN_SECONDS)
             return await self._known(digest, path) or await self._submit(
-                data, path, media_type, pages, digest, waits_for_breaker
+                data, path, media_type, pages, digest, wait_if_open
             )
         finally:
             await asyncio.to_thread(turn.__exit__, None, None, None)
@@ -142,20 +142,22 @@ class PaidParsing:
         media_type: str,
         pages: int,
         digest: bytes,
-        waits_for_breaker: bool,
-    ) -> Job:
+        wait_if_open: bool,
+    ) -> SubmittedJob:
         parser = self._parser
         # The name tells the service the format; what a private one tells besides, it does not get.
         name = f"document{guess_extension(media_type) or ''}" if is_private(path) else path
-        submitted: list[Job] = []
+        submitted: list[SubmittedJob] = []
 
-        async def send(request_id: str) -> Answer[str]:
+        async def send(request_id: str) -> ServiceResponse[str]:
             return await parser.submit(data, name, pages, request_id)
 
-        def keep(tx: Transaction, hold: Hold, job_id: str) -> None:
+        def keep(tx: Transaction, reservation: Reservation, job_id: str) -> None:
             # The hold stays: the job bills when it is done, whoever waits for it then.
-            job = Job(job_id, hold)
-            self._jobs.add(tx, parser.service, job_id, hold.entry_id, digest, parser.fingerprint)
+            job = SubmittedJob(job_id, reservation)
+            self._jobs.add(
+                tx, parser.service, job_id, reservation.entry_id, digest, parser.fingerprint
+            )
             submitted.append(job)
 
         call = PaidCall(
@@ -166,27 +168,29 @@ class PaidParsing:
             price=parser.price,
             quantity=pages,
             inputs=1,
-            documents=[shown(path)],
+            documents=[display_path(path)],
             quantities=[pages],
             stage=_STAGE,
         )
-        await self._guard.call(call, send, keep, waits_for_breaker=waits_for_breaker)
+        await self._guard.call(call, send, keep, wait_if_open=wait_if_open)
         return submitted[-1]
 
     async def _await(
-        self, job: Job, path: str, media_type: str, waits_for_breaker: bool
-    ) -> Finished:
+        self, job: SubmittedJob, path: str, media_type: str, wait_if_open: bool
+    ) -> FinishedJob:
         parser, loop = self._parser, asyncio.get_running_loop()
         deadline = loop.time() + self._deadline
         pause = _FIRST_POLL_SECONDS
 
-        question = Question(parser.service, "poll", parser.account, shown(path), _STAGE)
+        free_request = FreeRequest(
+            parser.service, "poll", parser.account, display_path(path), _STAGE
+        )
 
-        async def send(request_id: str) -> Answer[Finished | None]:
+        async def send(request_id: str) -> ServiceResponse[FinishedJob | None]:
             return await parser.fetch(job.job_id, media_type, request_id)
 
         while True:
-            finished = await self._guard.ask(question, send, waits_for_breaker=waits_for_breaker)
+            finished = await self._guard.ask(free_request, send, wait_if_open=wait_if_open)
             if finished is not None:
                 return finished
             if loop.time() + pause > deadline:
@@ -200,7 +204,7 @@ class PaidParsing:
             await asyncio.sleep(pause)
             pause = min(_LONGEST_POLL_SECONDS, pause * 1.5)
 
-    def _settle(self, job: Job, finished: Finished, keep: KeepText | None) -> None:
+    def _settle(self, job: SubmittedJob, finished: FinishedJob, keep: PersistText | None) -> None:
         cost = None if finished.credits is None else Decimal(str(finished.credits)) * USD_PER_CREDIT
         with self._guard.transaction() as tx:
             if finished.parsed is not None and keep is not None:
@@ -208,10 +212,10 @@ class PaidParsing:
             # Where the service has not said yet what it billed, the bound stands for it.
             outcome = "lost" if finished.is_lost else "assumed" if cost is None else "answered"
             status = 404 if finished.is_lost else 200
-            self._guard.ledger.post(tx, job.hold, cost=cost, outcome=outcome, status=status)
+            self._guard.ledger.post(tx, job.reservation, cost=cost, outcome=outcome, status=status)
             state = "done" if finished.parsed is not None else "failed"
             self._jobs.close(tx, self._parser.service, job.job_id, state)
-        paid = job.hold.amount if cost is None else cost
+        paid = job.reservation.amount if cost is None else cost
         self._guard.journal.job_done(self._parser.service, self._parser.model, paid)
 
 

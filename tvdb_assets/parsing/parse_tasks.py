@@ -28,7 +28,7 @@ _NOT_WORTH_SENDING = frozenset({"empty", "encrypted", "corrupt", "expands_too_fa
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedDocument:
     """A document's text and, where they were asked for, its chunks."""
 
     parsed: ParsedDocument
@@ -45,14 +45,14 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class ContainerFile:
     """A document that has no text of its own and holds others, to be listed."""
 
     media_type: str
 
 
 @dataclass(frozen=True, slots=True)
-class Inspected:
+class PaidParseCandidate:
     """A document that a paid service is to parse: what it may cost."""
 
     media_type: str
@@ -72,7 +72,7 @@ def prepare_document(
     chunker: Chunker | None,
     is_degraded: bool = False,
     media_type: str | None = None,
-) -> Prepared | Opened:
+) -> PreparedDocument | ContainerFile:
     """Parse and validate a document, and chunk it if there is a chunker.
 
     Args:
@@ -89,23 +89,23 @@ def prepare_document(
     started = perf_counter()
     sniffed = look_at(data, path, media_type)
     if is_mere_container(sniffed):
-        return Opened(sniffed.media_type)
+        return ContainerFile(sniffed.media_type)
     parsed = parse_document(data, path, sniffed)
     validate(parsed, len(data))
     parsed = replace(parsed, made_by=replace(parsed.made_by, mode=mode, is_degraded=is_degraded))
     seconds = perf_counter() - started
     if chunker is None:
-        return Prepared(parsed, parse_seconds=seconds)
+        return PreparedDocument(parsed, parse_seconds=seconds)
     return replace(chunk_document(parsed, chunker), parse_seconds=seconds)
 
 
-def text_of(made: Prepared | Opened) -> ParsedDocument:
+def text_of(made: PreparedDocument | ContainerFile) -> ParsedDocument:
     """The text that was asked for.
 
     Raises:
         ParseError: it has none of its own.
     """
-    if isinstance(made, Opened):
+    if isinstance(made, ContainerFile):
         raise is_container(describe(made.media_type))
     return made.parsed
 
@@ -117,7 +117,7 @@ def prepare_or_inspect(
     chunker: Chunker | None,
     paid_types: frozenset[str],
     media_type: str | None = None,
-) -> Prepared | Opened | Inspected:
+) -> PreparedDocument | ContainerFile | PaidParseCandidate:
     """As `prepare_document`, unless a paid service is to parse this kind of document.
 
     Args:
@@ -135,7 +135,7 @@ def prepare_or_inspect(
     seen = look_at(data, path, media_type)
     if seen.media_type not in paid_types:
         return prepare_document(data, path, mode, chunker, False, media_type)
-    return Inspected(seen.media_type, _bound(data, path, seen.media_type))
+    return PaidParseCandidate(seen.media_type, _bound(data, path, seen.media_type))
 
 
 def most_pages(
@@ -173,16 +173,16 @@ def _bound(data: bytes, path: str, media_type: str) -> int:
     return _SPARE_PAGES + len(parsed.text) // _CHARACTERS_OF_A_PAGE
 
 
-def chunk_document(parsed: ParsedDocument, chunker: Chunker) -> Prepared:
+def chunk_document(parsed: ParsedDocument, chunker: Chunker) -> PreparedDocument:
     """Chunk a text; a text that can't be chunked is an `error`, so that the text is kept."""
     started = perf_counter()
     chunks = chunker.chunk(parsed)
     seconds = perf_counter() - started
     if chunks:
-        return Prepared(parsed, chunks, chunk_seconds=seconds)
+        return PreparedDocument(parsed, chunks, chunk_seconds=seconds)
     error = ChunkError(
         "no_chunks",
         "The document's text holds nothing to search for.",
         remedy="Check that the file holds readable text, and replace it in the source.",
     )
-    return Prepared(parsed, error=error, chunk_seconds=seconds)
+    return PreparedDocument(parsed, error=error, chunk_seconds=seconds)

@@ -24,7 +24,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from tvdb_assets.errors import ParseError, ServiceError, TvdbError
 from tvdb_assets.parsing.formats.active_limits import use
-from tvdb_assets.parsing.worker_process import Slot, WorkerProcess
+from tvdb_assets.parsing.worker_process import WorkerProcess, WorkerSlot
 from tvdb_assets.settings import Settings
 
 _P = ParamSpec("_P")
@@ -70,7 +70,7 @@ class WorkerPool:
         self._memory_mib = memory_mib
         self._tasks_per_worker = tasks_per_worker
         self._tasks: queue.SimpleQueue[_Tasks | None] = queue.SimpleQueue()
-        self._slots = [Slot() for _ in range(workers)]
+        self._slots = [WorkerSlot() for _ in range(workers)]
         self._threads: list[threading.Thread] = []
         self._submit_lock = threading.Lock()
         self._closed = False
@@ -197,7 +197,7 @@ class WorkerPool:
                 for future, _, _ in self._tasks.get_nowait() or ():
                     future.cancel()
 
-    def _serve(self, slot: Slot) -> None:
+    def _serve(self, slot: WorkerSlot) -> None:
         while (queued := self._tasks.get()) is not None:
             tasks = [task for task in queued if task[0].set_running_or_notify_cancel()]
             if tasks:
@@ -206,7 +206,7 @@ class WorkerPool:
             del queued, tasks
         slot.retire()
 
-    def _do(self, slot: Slot, tasks: _Tasks) -> None:
+    def _do(self, slot: WorkerSlot, tasks: _Tasks) -> None:
         """Give each future its end."""
         try:
             answers = self._run(slot, [_packed(fn, args) for _, fn, args in tasks])
@@ -227,7 +227,7 @@ class WorkerPool:
             else:
                 future.set_result(result)
 
-    def _run(self, slot: Slot, tasks: Sequence[bytes]) -> Sequence[bytes]:
+    def _run(self, slot: WorkerSlot, tasks: Sequence[bytes]) -> Sequence[bytes]:
         """The answers of a worker to these packed tasks."""
         worker = self._ready_worker(slot)
         slot.begin(self._timeout_seconds)
@@ -246,7 +246,7 @@ class WorkerPool:
             slot.retire()
         return answers
 
-    def _ready_worker(self, slot: Slot) -> WorkerProcess:
+    def _ready_worker(self, slot: WorkerSlot) -> WorkerProcess:
         if slot.worker is not None and slot.worker.process.poll() is not None:
             slot.retire()
         if slot.worker is None:

@@ -120,7 +120,7 @@ class WorkerProcess:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Slot:
+class WorkerSlot:
     """One place for a worker; its lock keeps a late kill from hitting the next task."""
 
     def __init__(self) -> None:

@@ -37,7 +37,7 @@ _SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class BudgetPace:
     """What one day's budget has spent, and where that leads."""
 
     day: datetime
@@ -59,7 +59,7 @@ class Pace:
         """Whether the day has ended."""
         return self.now >= self.day + _DAY
 
-    def words(self) -> str:
+    def message(self) -> str:
         """For people: what is spent, and the forecast."""
         whose = f" for {self.service}" if self.service else ""
         spent, limit = usd(self.spent_usd), usd(self.limit_usd)
@@ -78,7 +78,7 @@ class Alert:
     """One threshold of one day's budget, with what held when it was noted."""
 
     threshold: int
-    pace: Pace
+    pace: BudgetPace
 
     def body(self) -> bytes:
         """What is posted to a webhook: JSON."""
@@ -92,24 +92,26 @@ class Alert:
                 "spent_usd": usd(self.pace.spent_usd),
                 "limit_usd": usd(self.pace.limit_usd),
                 "limit_reached_at": reached.isoformat() if reached else None,
-                "message": self.pace.words(),
+                "message": self.pace.message(),
             }
         ).encode()
 
 
-def pace(database: Database, ledger: Ledger) -> Pace:
+def budget_pace(database: Database, ledger: Ledger) -> BudgetPace:
     """Today's spending over all services and where it leads."""
     with database.transaction() as tx:
         now = ledger.now(tx)
         limit = limits_now(tx, ledger.settings).daily_usd
         day = _day_of(now)
-        [found] = _paces(tx, now, day, {ALL: limit}) or [Pace(day, now, Decimal(0), limit, None)]
+        [found] = _paces(tx, now, day, {ALL: limit}) or [
+            BudgetPace(day, now, Decimal(0), limit, None)
+        ]
     return found
 
 
 def _paces(
     tx: psycopg.Connection[Any], now: datetime, day: datetime, limits: Mapping[str, Decimal]
-) -> list[Pace]:
+) -> list[BudgetPace]:
     """The budgets of a day of which something is spent, at the pace since the day's first call."""
     rows = tx.execute(
         "SELECT w.scope, w.spent_usd, (SELECT min(l.reserved_at) FROM tvdb.cost_ledger l"
@@ -119,7 +121,7 @@ def _paces(
         (day, list(limits)),
     ).fetchall()
     return [
-        Pace(
+        BudgetPace(
             day, now, spent, limits[scope], _forecast(day, now, spent, limits[scope], first), scope
         )
         for scope, spent, first in rows
@@ -231,7 +233,7 @@ def _alerts(tx: psycopg.Connection[Any], now: datetime, which: LiteralString) ->
         f" WHERE {which} ORDER BY day, scope, threshold FOR UPDATE SKIP LOCKED",
         {"now": now},
     ).fetchall()
-    return [Alert(threshold, Pace(day, now, *held)) for threshold, day, *held in rows]
+    return [Alert(threshold, BudgetPace(day, now, *held)) for threshold, day, *held in rows]
 
 
 def _update(tx: psycopg.Connection[Any], alert: Alert, what: LiteralString) -> None:
@@ -291,9 +293,9 @@ def _why(error: httpx2.HTTPError) -> str:
 __all__: Sequence[str] = [
     "THRESHOLDS",
     "Alert",
-    "Pace",
+    "BudgetPace",
+    "budget_pace",
     "deliver",
     "note_thresholds",
-    "pace",
     "tell",
 ]

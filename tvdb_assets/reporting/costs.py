@@ -18,7 +18,7 @@ from tvdb_assets.spend_guard.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class BudgetSummary:
     """Today's budget of all paid services, and what is left of it."""
 
     day: datetime
@@ -33,7 +33,7 @@ class Budget:
     """By service."""
 
 
-def budget(database: Database, ledger: Ledger, services: Sequence[str]) -> Budget:
+def budget(database: Database, ledger: Ledger, services: Sequence[str]) -> BudgetSummary:
     """Where today's budget stands.
 
     Args:
@@ -51,7 +51,7 @@ def budget(database: Database, ledger: Ledger, services: Sequence[str]) -> Budge
         ).fetchone()
     reserved, posted = row or (Decimal(0), Decimal(0))
     limit = ledger.limits.daily_usd
-    return Budget(
+    return BudgetSummary(
         day=now.day,
         limit_usd=limit,
         reserved_usd=reserved,
@@ -101,20 +101,20 @@ class DayCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CostReport:
     """What was spent, as a person looks at it."""
 
     by_day: list[DayCost]
     """Of the last 14 days."""
     by_kind: list[tuple[str, Decimal]]
     """US dollars by the suffix of documents' names."""
-    dearest: list[tuple[str, Decimal, int]]
+    most_expensive: list[tuple[str, Decimal, int]]
     """The ten dearest documents: path, US dollars, requests."""
     wasted_usd: Decimal
     """Paid for answers that were lost or could not be used."""
 
 
-def report(database: Database, today: datetime) -> Report:
+def report(database: Database, today: datetime) -> CostReport:
     """Sum up the ledger."""
     with database.transaction() as tx:
         days = tx.execute(
@@ -128,15 +128,15 @@ def report(database: Database, today: datetime) -> Report:
             "  CASE document WHEN '' THEN 'searches' ELSE 'other' END), sum(usd)"
             " FROM tvdb.cost_by_document GROUP BY 1 ORDER BY 2 DESC LIMIT 12"
         ).fetchall()
-        dearest = tx.execute(
+        most_expensive = tx.execute(
             "SELECT document, usd, requests FROM tvdb.cost_by_document WHERE document <> ''"
             " ORDER BY usd DESC, document LIMIT 10"
         ).fetchall()
         wasted = tx.execute("SELECT coalesce(sum(usd), 0) FROM tvdb.cost_waste").fetchone()
-    return Report(
+    return CostReport(
         by_day=[DayCost(*row) for row in days],
         by_kind=kinds,
-        dearest=dearest,
+        most_expensive=most_expensive,
         wasted_usd=wasted[0] if wasted else Decimal(0),
     )
 

@@ -14,7 +14,7 @@ import psycopg
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.ledger import Ledger
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
-from tvdb_assets.tracing import Reading, Trace
+from tvdb_assets.tracing import GaugeReading, Trace
 
 _BREAKER = {"closed": 0, "half-open": 1, "open": 2}
 
@@ -41,23 +41,23 @@ def publish(
 
 def _readings(
     database: Database, ledger: Ledger, states: ServiceStates, services: Sequence[str]
-) -> list[Reading]:
+) -> list[GaugeReading]:
     with database.transaction() as tx:
         rows = tx.execute("SELECT status, count(*) FROM tvdb.documents GROUP BY 1").fetchall()
     queue = {"registered": 0, "deferred": 0} | dict(rows)
     spent, limit = ledger.committed("").day_usd, ledger.limits.daily_usd
     left = max(Decimal(0), limit - spent)
     made = [
-        Reading("tvdb.budget.spent", float(spent), "USD"),
-        Reading("tvdb.budget.limit", float(limit), "USD"),
-        Reading("tvdb.budget.remaining", float(left), "USD"),
+        GaugeReading("tvdb.budget.spent", float(spent), "USD"),
+        GaugeReading("tvdb.budget.limit", float(limit), "USD"),
+        GaugeReading("tvdb.budget.remaining", float(left), "USD"),
     ]
     made += [
-        Reading("tvdb.documents", count, "{document}", {"status": status})
+        GaugeReading("tvdb.documents", count, "{document}", {"status": status})
         for status, count in queue.items()
     ]
     for service in services:
         state, now = states.read(service)
         breaker = _BREAKER[state.breaker.name(now)]
-        made.append(Reading("tvdb.breaker.state", breaker, "1", {"service": service}))
+        made.append(GaugeReading("tvdb.breaker.state", breaker, "1", {"service": service}))
     return made

@@ -15,14 +15,14 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from tvdb_assets.correlation import part_of
-from tvdb_assets.redaction import shown
+from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.database import Database
 
 SHOWN_CANDIDATES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class HistoryEvent:
     """Something that happened."""
 
     time: datetime
@@ -45,7 +45,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class HistorySubject:
     """What an id stands for."""
 
     kind: str
@@ -57,22 +57,22 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class HistoryLookup:
     """What an id, or its beginning, may stand for."""
 
-    subject: Subject | None
+    subject: HistorySubject | None
     candidates: list[str] = field(default_factory=list)
     """Ids that begin so, where there are several."""
 
 
-class Story:
+class RunHistory:
     """Reads the tables of one database."""
 
     def __init__(self, database: Database) -> None:
         """Nothing is read yet."""
         self._database = database
 
-    def find(self, name: str) -> Found:
+    def find(self, name: str) -> HistoryLookup:
         """What ``name`` stands for.
 
         Args:
@@ -81,32 +81,36 @@ class Story:
                 first characters of any id.
         """
         if (document := self._document(name)) is not None:
-            return Found(document)
+            return HistoryLookup(document)
         if (request := self._request(name)) is not None:
-            return Found(request)
+            return HistoryLookup(request)
         runs = self._begins(_RUN_IDS, name)
         if name in runs:
-            return Found(Subject("run", (name,)))
+            return HistoryLookup(HistorySubject("run", (name,)))
         requests = self._begins(_REQUEST_IDS, name) if len(runs) < 2 else []
         candidates = runs + requests
         if len(candidates) != 1:
-            return Found(None, candidates[:SHOWN_CANDIDATES])
-        return Found(Subject("run", (runs[0],)) if runs else self._request(requests[0]))
+            return HistoryLookup(None, candidates[:SHOWN_CANDIDATES])
+        return HistoryLookup(
+            HistorySubject("run", (runs[0],)) if runs else self._request(requests[0])
+        )
 
-    def events(self, subject: Subject) -> list[Event]:
+    def events(self, subject: HistorySubject) -> list[HistoryEvent]:
         """All that is on record in the project's own tables, unordered."""
         asked = {"runs": list(subject.run_ids), "names": list(subject.names) or None}
-        found: list[Event] = []
+        found: list[HistoryEvent] = []
         for query in (_CALLS, _RETRIES, _HAPPENINGS, _DOCUMENTS, _LIMITS, _ALERTS):
             with (
                 self._database.transaction() as tx,
-                tx.cursor(row_factory=class_row(Event)) as cursor,
+                tx.cursor(row_factory=class_row(HistoryEvent)) as cursor,
             ):
                 cursor.execute(query, asked)
                 found += cursor.fetchall()
-        return [replace(event, document=shown(event.document or "") or None) for event in found]
+        return [
+            replace(event, document=display_path(event.document or "") or None) for event in found
+        ]
 
-    def _document(self, name: str) -> Subject | None:
+    def _document(self, name: str) -> HistorySubject | None:
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT document_id, path, partition_key FROM tvdb.documents"
@@ -116,20 +120,20 @@ class Story:
             if not rows:
                 return None
             # Rows outside of the documents' own tables have what stands for a private path.
-            names = sorted({text for row in rows for text in (*row[1:], shown(row[1]))})
+            names = sorted({text for row in rows for text in (*row[1:], display_path(row[1]))})
             runs = tx.execute(
                 _RUNS_OF_DOCUMENT, {"ids": [row[0] for row in rows], "names": names}
             ).fetchall()
-        return Subject("document", tuple(row[0] for row in runs), tuple(names))
+        return HistorySubject("document", tuple(row[0] for row in runs), tuple(names))
 
-    def _request(self, name: str) -> Subject | None:
+    def _request(self, name: str) -> HistorySubject | None:
         try:
             part = part_of(name) or UUID(name)
         except ValueError:
             part = None
         with self._database.transaction() as tx:
             row = tx.execute(_RUN_OF_REQUEST, {"name": name, "part": part}).fetchone()
-        return Subject("request", (row[0],)) if row else None
+        return HistorySubject("request", (row[0],)) if row else None
 
     def _begins(self, query: str, start: str) -> list[str]:
         with self._database.transaction() as tx:
@@ -144,7 +148,7 @@ class Story:
         return [row[0] for row in rows]
 
 
-def in_order(events: Sequence[Event]) -> list[Event]:
+def in_order(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
     """By time; what happened at one time, by what must come first."""
     return sorted(events, key=lambda event: (event.time, _FIRST.get(event.kind, 1)))
 

@@ -18,7 +18,7 @@ from psycopg_pool import ConnectionPool
 
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.errors import StorageError
-from tvdb_assets.redaction import keep_secret, salt_names
+from tvdb_assets.redaction import register_secret, set_path_salt
 from tvdb_assets.repositories.migrations import HEAD, upgrade
 from tvdb_assets.settings import Settings
 
@@ -172,8 +172,8 @@ def prepare(url: str) -> None:
             _check_pgvector(connection, url)
             _migrate(url)
         row = connection.execute("SELECT salt FROM tvdb.installation").fetchone()
-    keep_secret(unquote(urlsplit(url).password or ""))
-    salt_names(row[0] if row else b"")
+    register_secret(unquote(urlsplit(url).password or ""))
+    set_path_salt(row[0] if row else b"")
 
 
 def _migrate(url: str) -> None:

@@ -23,17 +23,20 @@ _BATCH = 500
 """Documents deleted in one transaction: each holds a lock, of which a server has some thousands."""
 
 
-class Deletion:
+class DocumentDeletion:
     """Deletes documents of a database."""
 
     def __init__(self, database: Database) -> None:
         """Nothing is read yet."""
         self._database = database
 
-    def withdraw(self, document_ids: Sequence[int]) -> None:
-        """Take files out of search now, with what is inside of them; `sweep` deletes them."""
+    def unpublish(self, document_ids: Sequence[int]) -> None:
+        """Take files out of search now, with what is inside of them.
+
+        `delete_unpublished` deletes them later.
+        """
         with self._database.transaction() as tx:
-            # In order, as `not_gone` does; what is being published is waited for, and seen below.
+            # In order, as `still_present` does; this waits for what is being published.
             tx.execute(
                 "SELECT FROM tvdb.documents WHERE document_id = ANY(%s) ORDER BY document_id"
                 " FOR NO KEY UPDATE",
@@ -50,7 +53,7 @@ class Deletion:
                 ([row[0] for row in gone],),
             )
 
-    def sweep(self) -> int:
+    def delete_unpublished(self) -> int:
         """Delete what was withdrawn and is no longer waited with; returns how many documents.
 
         A document that a run is working on is left for the next time.
@@ -115,7 +118,7 @@ class Deletion:
             )
 
 
-def not_gone(tx: Connection, document_ids: Sequence[int]) -> set[int]:
+def still_present(tx: Connection, document_ids: Sequence[int]) -> set[int]:
     """Those of the documents whose file is not withdrawn, nor is until the transaction ends."""
     rows = tx.execute(
         "SELECT d.document_id FROM tvdb.documents d JOIN tvdb.documents f"

@@ -16,12 +16,12 @@ from psycopg.rows import class_row, dict_row
 
 from tvdb_assets.core.partition_keys import partition_key
 from tvdb_assets.models import SourceFile
-from tvdb_assets.redaction import PRIVATE, is_private, shown
+from tvdb_assets.redaction import PRIVATE, display_path, is_private
 from tvdb_assets.repositories.database import Database
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownDocument:
     """What the last walk left of a document."""
 
     document_id: int
@@ -39,7 +39,7 @@ class Known:
     is_gone: bool
 
 
-class Listed(NamedTuple):
+class ListedDocument(NamedTuple):
     """Of a document, what a comparison with its source needs: there may be a million."""
 
     document_id: int
@@ -66,7 +66,7 @@ _KNOWN = (
 )
 
 
-class Registry:
+class DocumentRegistry:
     """The documents of a database."""
 
     def __init__(self, database: Database) -> None:
@@ -79,18 +79,21 @@ class Registry:
             rows = tx.execute("SELECT DISTINCT source FROM tvdb.documents ORDER BY 1").fetchall()
         return [row[0] for row in rows]
 
-    def known(self, source: str) -> dict[str, Known]:
+    def known(self, source: str) -> dict[str, KnownDocument]:
         """The files of a source, by path; not what is inside of them."""
-        with self._database.transaction() as tx, tx.cursor(row_factory=class_row(Known)) as c:
+        with (
+            self._database.transaction() as tx,
+            tx.cursor(row_factory=class_row(KnownDocument)) as c,
+        ):
             c.execute(
                 f"SELECT {_KNOWN} WHERE source = %s AND container_id IS NULL",
                 (source,),
             )
             return {row.path: row for row in c}
 
-    def listed(self, source: str) -> dict[str, Listed]:
+    def listed(self, source: str) -> dict[str, ListedDocument]:
         """As `known`, in little memory."""
-        found: dict[str, Listed] = {}
+        found: dict[str, ListedDocument] = {}
         with self._database.transaction() as tx, tx.cursor(name="listed") as cursor:
             cursor.itersize = 10_000
             cursor.execute(
@@ -99,7 +102,7 @@ class Registry:
                 (source,),
             )
             for path, *rest in cursor:
-                found[path] = Listed(*rest)
+                found[path] = ListedDocument(*rest)
         return found
 
     def register(self, source: str, files: Sequence[SourceFile], run_id: str) -> list[str]:
@@ -109,7 +112,7 @@ class Registry:
         """
         if not files:
             return []
-        wanted = {file.path: partition_key(shown(file.path)) for file in files}
+        wanted = {file.path: partition_key(display_path(file.path)) for file in files}
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT partition_key FROM tvdb.documents WHERE partition_key = ANY(%s)"
@@ -121,7 +124,7 @@ class Registry:
             keys = [
                 key
                 if (key := wanted[f.path]) not in taken
-                else partition_key(f"{name}/{shown(f.path)}")
+                else partition_key(f"{name}/{display_path(f.path)}")
                 for f in files
             ]
             with tx.cursor() as cursor:
@@ -156,7 +159,7 @@ class Registry:
             ).fetchall()
             for path, key in rows:
                 if is_private(path) != (PRIVATE in key):
-                    wanted = partition_key(shown(path))
+                    wanted = partition_key(display_path(path))
                     if key != wanted:
                         moved[key] = wanted
             tx.cursor().executemany(
@@ -215,9 +218,12 @@ class Registry:
                 ([document_id for document_id, _ in files],),
             )
 
-    def find(self, name: str) -> list[Known]:
+    def find(self, name: str) -> list[KnownDocument]:
         """Documents by partition key or path; of two sources, both."""
-        with self._database.transaction() as tx, tx.cursor(row_factory=class_row(Known)) as c:
+        with (
+            self._database.transaction() as tx,
+            tx.cursor(row_factory=class_row(KnownDocument)) as c,
+        ):
             c.execute(
                 f"SELECT {_KNOWN} WHERE path = %s OR (partition_key = %s AND container_id IS NULL)",
                 (name, name),

@@ -26,11 +26,11 @@ from tvdb_assets.repositories.due_documents import end_walk, schedule_attempts
 from tvdb_assets.repositories.member_store import MemberStore
 from tvdb_assets.repositories.rows import (
     ROW,
+    DocumentFailure,
     DocumentRow,
-    Failure,
     NewChunkSet,
     NewParse,
-    Seen,
+    ReadSnapshot,
     StoredChunkSet,
     StoredParse,
 )
@@ -251,7 +251,7 @@ class DocumentStore:
                         )
         return stored
 
-    def mark_advanced(self, document_ids: Sequence[int], stage: Stage, seen: Seen) -> None:
+    def mark_advanced(self, document_ids: Sequence[int], stage: Stage, seen: ReadSnapshot) -> None:
         """Note that a stage before the last went well; what is published stays so."""
         ids = list(document_ids)
         with self._database.transaction() as tx:
@@ -264,7 +264,7 @@ class DocumentStore:
         assert row is not None
         return row[0]
 
-    def record_failures(self, failures: Sequence[Failure], seen: Seen) -> None:
+    def record_failures(self, failures: Sequence[DocumentFailure], seen: ReadSnapshot) -> None:
         """Note why documents failed, or wait; what is published of them stays.
 
         Args:
@@ -282,7 +282,7 @@ class DocumentStore:
                 [
                     (f.outcome, f.stage.value, f.error.code, f.error.message, f.error.remedy)
                     + (f.error.disposition.value, int(f.outcome == "failed"))
-                    + ("" if f.is_behind else f.limits + self._recipe,)
+                    + ("" if f.is_current_index_stale else f.limits + self._recipe,)
                     + (self.run_id, f.outcome == "deferred", seen.began_at, f.document_id)
                     for f in failures
                 ],
@@ -305,7 +305,7 @@ def mark(
     documents: list[int],
     outcome: str,
     stage: Stage,
-    seen: Seen,
+    seen: ReadSnapshot,
     *,
     run_id: str,
     recipe: str,

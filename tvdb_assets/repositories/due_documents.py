@@ -22,7 +22,7 @@ from typing import Any
 from psycopg.rows import class_row
 
 from tvdb_assets.repositories.database import Connection, Database
-from tvdb_assets.repositories.rows import Seen
+from tvdb_assets.repositories.rows import ReadSnapshot
 
 REQUEST_LASTS = timedelta(minutes=10)
 """From asking for a run to its being on record, which takes seconds; more if the asker died."""
@@ -66,7 +66,7 @@ INTAKE = frozenset({Reason.WANTED, Reason.CHANGED, Reason.MISSING, Reason.FAILED
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueDocument:
     """A document that needs work."""
 
     document_id: int
@@ -79,7 +79,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Windows:
+class BudgetWindows:
     """Since when what documents wait for may have come."""
 
     day: datetime
@@ -142,30 +142,33 @@ class DueDocuments:
     def find(
         self,
         recipe: str,
-        windows: Windows,
+        windows: BudgetWindows,
         *,
-        limits_mark: str = "",
+        limits_fingerprint: str = "",
         reasons: frozenset[Reason] = frozenset(Reason),
         is_healing: bool = True,
         unseen: Sequence[str] = (),
         limit: int | None = None,
-    ) -> list[Due]:
+    ) -> list[DueDocument]:
         """Documents that are due and that no run was asked for, nearly finished and oldest first.
 
         Args:
             recipe: what would make them now; made by another, they are stale.
             windows: since when what they wait for may have come.
-            limits_mark: of the limits that hold now; refused by others, they are stale.
+            limits_fingerprint: of the limits that hold now; refused by others, they are stale.
             reasons: which to look for.
             is_healing: whether the services are well that a stand-in stood in for.
             unseen: partition keys that Dagster shows as missing.
             limit: the most to return; None is all.
         """
-        with self._database.transaction() as tx, tx.cursor(row_factory=class_row(Due)) as cursor:
+        with (
+            self._database.transaction() as tx,
+            tx.cursor(row_factory=class_row(DueDocument)) as cursor,
+        ):
             cursor.execute(
                 _DUE,
                 {
-                    "recipes": [recipe, limits_mark + recipe],
+                    "recipes": [recipe, limits_fingerprint + recipe],
                     "day": windows.day,
                     "hour": windows.hour,
                     "changed": windows.changed,
@@ -240,7 +243,7 @@ class DueDocuments:
         return [row[0] for row in rows]
 
 
-def end_walk(tx: Connection, document_ids: Sequence[int], seen: Seen) -> None:
+def end_walk(tx: Connection, document_ids: Sequence[int], seen: ReadSnapshot) -> None:
     """Note what a walk read of documents, and that nothing is due of them.
 
     In the transaction that says how it ended. What was changed or asked for meanwhile stays due.

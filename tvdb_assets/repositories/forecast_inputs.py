@@ -14,7 +14,7 @@ from tvdb_assets.repositories.database import Database
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class ForecastInput:
     """A file that is to be walked, with what is inside of it."""
 
     source: str
@@ -29,7 +29,7 @@ class Pending:
 
 def pending(
     database: Database, partition_keys: Sequence[str], recipe: str, space: str
-) -> list[Pending]:
+) -> list[ForecastInput]:
     """The files of these partitions, in the order in which a walk takes them.
 
     Args:
@@ -38,7 +38,7 @@ def pending(
         recipe: parser, chunker and vector space that they are to be made by.
         space: label of the vector space alone.
     """
-    with database.transaction() as tx, tx.cursor(row_factory=class_row(Pending)) as cursor:
+    with database.transaction() as tx, tx.cursor(row_factory=class_row(ForecastInput)) as cursor:
         cursor.execute(_PENDING, {"keys": list(partition_keys), "recipe": recipe, "space": space})
         return cursor.fetchall()
 

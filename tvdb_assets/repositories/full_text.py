@@ -11,7 +11,7 @@ import psycopg
 from tvdb_assets.repositories.database import Database
 
 
-def index_words(database: Database, at_least: int = 1) -> int:
+def index_full_text(database: Database, at_least: int = 1) -> int:
     """Take the words out of texts where that has not been done; it makes searches faster.
 
     Not done while documents are stored, because it would double the database's work then. A

@@ -15,7 +15,7 @@ from psycopg.rows import class_row, dict_row
 
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.models import VectorSpace
-from tvdb_assets.redaction import shown
+from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.database import Connection, Database
 
 
@@ -72,7 +72,7 @@ class IndexState:
         return f"{self.index_id} ({size if self.chunk_tokens else ''}{self.vector_space})"
 
 
-class Indexes:
+class IndexCatalog:
     """The indexes of a database."""
 
     def __init__(self, database: Database) -> None:
@@ -203,7 +203,9 @@ def _newest(states: Sequence[IndexState]) -> IndexState:
 
 def _incomplete(tx: Connection, index: IndexState) -> ConfigurationError:
     rows = tx.execute(_MISSING + " ORDER BY path LIMIT 3", {"index": index.index_id}).fetchall()
-    named = ", ".join(shown(row[0]) for row in rows) + (", …" if index.missing > len(rows) else "")
+    named = ", ".join(display_path(row[0]) for row in rows) + (
+        ", …" if index.missing > len(rows) else ""
+    )
     return ConfigurationError(
         "index_incomplete",
         f"Index {index.name} lacks {index.missing:,} of the documents that search shows, or "

@@ -19,11 +19,11 @@ from psycopg.rows import class_row
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.models import Provenance, Stage, VectorSpace
 from tvdb_assets.repositories.database import Connection, Database
-from tvdb_assets.repositories.deletion import not_gone
+from tvdb_assets.repositories.deletion import still_present
 from tvdb_assets.repositories.document_store import mark, provenance_row
-from tvdb_assets.repositories.full_text import index_words
-from tvdb_assets.repositories.index_catalog import Indexes
-from tvdb_assets.repositories.rows import Seen, StoredChunkSet
+from tvdb_assets.repositories.full_text import index_full_text
+from tvdb_assets.repositories.index_catalog import IndexCatalog
+from tvdb_assets.repositories.rows import ReadSnapshot, StoredChunkSet
 
 _TYPES = ("int2", "bytea", "vector", "int4", *("text",) * 4, "bool", "text")
 
@@ -48,7 +48,7 @@ class IndexStore:
         self._database = database
         self.run_id = run_id
         self._recipe = recipe
-        self.indexes = Indexes(database)
+        self.indexes = IndexCatalog(database)
 
     def space_id(
         self, space: VectorSpace, *, is_mock: bool = False, is_stand_in: bool = False
@@ -93,9 +93,9 @@ class IndexStore:
         assert row is not None
         return int(row[0])
 
-    def index_words(self, at_least: int) -> None:
-        """See `search.index_words`."""
-        index_words(self._database, at_least)
+    def index_full_text(self, at_least: int) -> None:
+        """See `search.index_full_text`."""
+        index_full_text(self._database, at_least)
 
     def claim_missing(
         self,
@@ -248,7 +248,7 @@ class IndexStore:
         self,
         index_id: int,
         sets: Sequence[StoredChunkSet],
-        seen: Seen | None,
+        seen: ReadSnapshot | None,
         *,
         is_degraded: bool = False,
     ) -> set[int]:
@@ -277,7 +277,7 @@ class IndexStore:
             # Held against a switch, which thus sees all of this transaction or nothing.
             tx.execute("SELECT FROM tvdb.indexes WHERE index_id = %s FOR KEY SHARE", (index_id,))
             # A run may have been on its way when the file was withdrawn.
-            there = not_gone(tx, documents)
+            there = still_present(tx, documents)
             changed = tx.execute(
                 "INSERT INTO tvdb.publications (document_id, index_id, chunk_set_id, run_id)"
                 " SELECT d, %s, s, %s FROM unnest(%s::bigint[], %s::bigint[]) AS n(d, s)"

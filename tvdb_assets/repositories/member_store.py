@@ -15,7 +15,7 @@ from tvdb_assets.models import Member, Stage
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.deletion import delete_documents
 from tvdb_assets.repositories.due_documents import end_walk
-from tvdb_assets.repositories.rows import ROW, DocumentRow, Failure, Seen
+from tvdb_assets.repositories.rows import ROW, DocumentFailure, DocumentRow, ReadSnapshot
 
 
 class MemberStore:
@@ -30,7 +30,7 @@ class MemberStore:
     def sync(self, container: DocumentRow, members: Sequence[Member]) -> list[DocumentRow]:
         """Register what is new in a container; returns the rows of ``members``, in order.
 
-        Rows of members that are gone stay until `drop_vanished`, so that one that was renamed
+        Rows of members that are gone stay until `delete_vanished`, so that one that was renamed
         finds its text and vectors under its old name.
         """
         with self._database.transaction() as tx:
@@ -93,7 +93,7 @@ class MemberStore:
             ).fetchall()
         return {row[0] for row in rows}
 
-    def drop_vanished(self, container_ids: Sequence[int], kept: Collection[int]) -> None:
+    def delete_vanished(self, container_ids: Sequence[int], kept: Collection[int]) -> None:
         """Forget members of these containers that are not in ``kept`` (document ids)."""
         with self._database.transaction() as tx:
             rows = tx.execute(
@@ -104,7 +104,7 @@ class MemberStore:
             if rows:
                 delete_documents(tx, [row[0] for row in rows])
 
-    def shut(self, failures: Sequence[Failure], seen: Seen) -> None:
+    def mark_members_failed(self, failures: Sequence[DocumentFailure], seen: ReadSnapshot) -> None:
         """Note of what is inside of containers that could not be opened why it was not made.
 
         What is published of it stays. None of it is due by itself any more: it is walked when
@@ -129,7 +129,9 @@ class MemberStore:
                         },
                     )
 
-    def settle(self, container_id: int, stage: Stage, seen: Seen, *, has_text: bool) -> None:
+    def settle(
+        self, container_id: int, stage: Stage, seen: ReadSnapshot, *, has_text: bool
+    ) -> None:
         """Note that a container and all of its members went well, up to ``stage``.
 
         Args:

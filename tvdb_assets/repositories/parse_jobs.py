@@ -49,7 +49,9 @@ class ParseJobs:
             ).fetchone()
 
     @contextmanager
-    def turn(self, content_sha256: bytes, fingerprint: str) -> Iterator[Callable[[], bool]]:
+    def submission_lock(
+        self, content_sha256: bytes, fingerprint: str
+    ) -> Iterator[Callable[[], bool]]:
         """A turn to submit these bytes, which one caller of all processes has at a time.
 
         Yields:

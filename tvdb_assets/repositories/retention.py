@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.full_text import index_words
+from tvdb_assets.repositories.full_text import index_full_text
 
 _ROWS_AT_ONCE = 20_000
 _ANALYZED = ("documents", "chunks", "chunk_words", "embeddings", "publications")
@@ -56,7 +56,7 @@ class Retention:
 
     def refresh(self) -> None:
         """Take the words out of new texts, and let the planner count anew."""
-        while index_words(self._database):
+        while index_full_text(self._database):
             pass
         with self._database.session() as session:
             session.execute("SELECT gin_clean_pending_list('tvdb.chunk_words_words'::regclass)")

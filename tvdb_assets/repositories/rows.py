@@ -95,7 +95,7 @@ class NewChunkSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ReadSnapshot:
     """What a walk knew of its documents: whatever came later is not done with its end."""
 
     began_at: datetime
@@ -106,13 +106,13 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class DocumentFailure:
     """A document that failed or was deferred, at which stage, and why."""
 
     document_id: int
     stage: Stage
     error: TvdbError
-    is_behind: bool = False
+    is_current_index_stale: bool = False
     """It is published in another index than the one that search reads, and is tried again until
     search shows it."""
     limits: str = ""

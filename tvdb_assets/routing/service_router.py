@@ -26,24 +26,24 @@ from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.text_validation import validate
 from tvdb_assets.correlation import current, new_run_id
 from tvdb_assets.embedding.batch_embedding import (
-    Embedded,
-    KeepVectors,
+    EmbeddingResult,
     PaidEmbedding,
-    Text,
+    PersistVectors,
+    TextToEmbed,
     embed_free,
 )
 from tvdb_assets.embedding.embedder_protocol import Embedder, PaidEmbedder
-from tvdb_assets.embedding.fallback import StandIn
+from tvdb_assets.embedding.fallback import FallbackEmbedder
 from tvdb_assets.embedding.providers.local import LocalEmbedder
 from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
 from tvdb_assets.embedding.registry import embedder_in, embedder_of
-from tvdb_assets.errors import BreakerError, TvdbError, UnavailableError, findable
+from tvdb_assets.errors import BreakerError, TvdbError, UnavailableError, tagging_errors
 from tvdb_assets.models import ParsedDocument, VectorSpace
 from tvdb_assets.parsing.document_parser import parser_fingerprint
 from tvdb_assets.parsing.formats import ocr
-from tvdb_assets.parsing.paid_parsing import KeepText, PaidParsing
+from tvdb_assets.parsing.paid_parsing import PaidParsing, PersistText
 from tvdb_assets.parsing.parse_tasks import (
-    Inspected,
+    PaidParseCandidate,
     prepare_document,
     prepare_or_inspect,
     text_of,
@@ -56,7 +56,7 @@ from tvdb_assets.repositories.parse_jobs import ParseJobs
 from tvdb_assets.routing.paid_services import PAID_SERVICES, is_paid, limits_of
 from tvdb_assets.routing.service_health import ServiceHealth, paid_health
 from tvdb_assets.settings import ServiceMode, Settings
-from tvdb_assets.spend_guard.guard import Guard, Observer, Question
+from tvdb_assets.spend_guard.guard import CallObserver, FreeRequest, Guard
 from tvdb_assets.spend_guard.ledger import Clock, Ledger
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets.tracing import Trace, trace_of
@@ -80,7 +80,7 @@ class ServiceRouter:
         database: Database | None = None,
         run_id: str | None = None,
         clock: Clock | None = None,
-        observer: Observer | None = None,
+        observer: CallObserver | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         """Choose the clients.
@@ -110,7 +110,7 @@ class ServiceRouter:
         self.embedder_mode = settings.resolved_embedder_mode
         self.limits = settings.limits
         """On what is read of a document."""
-        self.limits_mark = settings.limits_mark
+        self.limits_fingerprint = settings.limits_fingerprint
         ocr.check(self.limits.ocr_languages)
         # A paid mode that can't work says so before any document is touched.
         if isinstance(self.embedder, OpenAIEmbedder):
@@ -125,9 +125,9 @@ class ServiceRouter:
         return embedder_of(self.embedder_mode, self._settings, self._transport)
 
     @cached_property
-    def stand_in(self) -> StandIn:
+    def fallback_embedder(self) -> FallbackEmbedder:
         """What embeds in ``hybrid`` while the paid service is unavailable."""
-        return StandIn(LocalEmbedder())
+        return FallbackEmbedder(LocalEmbedder())
 
     def embedder_in(self, space: VectorSpace) -> Embedder | PaidEmbedder | None:
         """The embedder whose vectors are in ``space``, whatever the settings name.
@@ -154,13 +154,13 @@ class ServiceRouter:
         return is_paid(self.embedder_mode)
 
     @staticmethod
-    def may_stand_in(error: TvdbError, mode: ServiceMode) -> bool:
+    def may_fall_back(error: TvdbError, mode: ServiceMode) -> bool:
         """Whether this error is a reason to fall back, in this mode of its service."""
         return mode is ServiceMode.HYBRID and isinstance(error, (UnavailableError, BreakerError))
 
     async def embed(
-        self, texts: Sequence[str] | Sequence[Text], *, keep: KeepVectors | None = None
-    ) -> Embedded:
+        self, texts: Sequence[str] | Sequence[TextToEmbed], *, keep: PersistVectors | None = None
+    ) -> EmbeddingResult:
         """Vectors of texts, by the mode of this run.
 
         In ``hybrid``, if the service is unavailable, all of them are made by the stand-in and
@@ -179,26 +179,26 @@ class ServiceRouter:
         try:
             return await self.embed_by(self.embedder, texts, keep)
         except TvdbError as error:
-            if not self.may_stand_in(error, self.embedder_mode):
+            if not self.may_fall_back(error, self.embedder_mode):
                 raise
-        return await self.embed_by(self.stand_in, texts, keep)
+        return await self.embed_by(self.fallback_embedder, texts, keep)
 
     async def embed_by(
         self,
         embedder: Embedder | PaidEmbedder,
-        texts: Sequence[str] | Sequence[Text],
-        keep: KeepVectors | None = None,
-    ) -> Embedded:
+        texts: Sequence[str] | Sequence[TextToEmbed],
+        keep: PersistVectors | None = None,
+    ) -> EmbeddingResult:
         """As `embed`, by one embedder and no other."""
-        with findable(self.run_id):
-            wanted = [t if isinstance(t, Text) else Text.of(t) for t in texts]
+        with tagging_errors(self.run_id):
+            wanted = [t if isinstance(t, TextToEmbed) else TextToEmbed.of(t) for t in texts]
             if not isinstance(embedder, OpenAIEmbedder):
                 return await embed_free(cast(Embedder, embedder), wanted, keep)
             load = PaidEmbedding(
                 self.guard,
                 embedder,
                 self.places,
-                waits_for_breaker=self.embedder_mode is not ServiceMode.HYBRID,
+                wait_if_open=self.embedder_mode is not ServiceMode.HYBRID,
                 keep=keep,
             )
             return await load.embed(wanted)
@@ -239,7 +239,7 @@ class ServiceRouter:
             ParseError: the bytes give no usable text, or hold other documents and no text.
             ServiceError: as of `embed`.
         """
-        with findable(self.run_id):
+        with tagging_errors(self.run_id):
             return await self._parse(data, path)
 
     async def _parse(self, data: bytes, path: str) -> ParsedDocument:
@@ -250,12 +250,12 @@ class ServiceRouter:
                     prepare_or_inspect, data, path, free_mode, None, paid_parser.media_types
                 )
             )
-            if not isinstance(seen, Inspected):
+            if not isinstance(seen, PaidParseCandidate):
                 return text_of(seen)
             try:
                 parsed = await self.parse_paid(data, path, seen.media_type, seen.most_pages)
             except TvdbError as error:
-                if not self.may_stand_in(error, self.parser_mode):
+                if not self.may_fall_back(error, self.parser_mode):
                     raise
             else:
                 validate(parsed, len(data))
@@ -273,7 +273,7 @@ class ServiceRouter:
         media_type: str,
         most_pages: int,
         *,
-        keep: KeepText | None = None,
+        keep: PersistText | None = None,
     ) -> ParsedDocument:
         """As `parse`, by the paid service and no other; see `PaidParsing.parse`."""
         assert self.paid_parser is not None
@@ -290,7 +290,7 @@ class ServiceRouter:
                 media_type,
                 most_pages,
                 keep=keep,
-                waits_for_breaker=self.parser_mode is not ServiceMode.HYBRID,
+                wait_if_open=self.parser_mode is not ServiceMode.HYBRID,
             )
 
     # --- health
@@ -316,9 +316,9 @@ class ServiceRouter:
                 # What it finds is noted with the service's state, as any call's outcome is.
                 with suppress(TvdbError):
                     await self.guard.ask(
-                        Question(client.service, "probe", client.account),
+                        FreeRequest(client.service, "probe", client.account),
                         client.probe,
-                        waits_for_breaker=False,
+                        wait_if_open=False,
                     )
             checked.append(
                 await asyncio.to_thread(paid_health, self.guard, role, mode.value, client.service)
@@ -354,7 +354,7 @@ class ServiceRouter:
             ServiceStates(self.database, self._clock),
             run_id=self.run_id,
             attempts=s.paid_attempts,
-            patience_seconds=s.paid_patience_seconds,
+            max_wait_seconds=s.paid_patience_seconds,
             request_seconds=s.paid_timeout_seconds,
             observer=self._observer,
             trace=self.trace,

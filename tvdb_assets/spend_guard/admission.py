@@ -1,7 +1,7 @@
 """The door before a service: its rate and its breaker, which every request passes.
 
 What belongs here: waiting for a place and for the breaker, and recording what a request found
-out of the service's health. What does not: money (`ledger`), retries (`tries`), the rules of
+out of the service's health. What does not: money (`ledger`), retries (`retry_policy`), the rules of
 either (`limiter`, `breaker`, `service_state`).
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 
-from tvdb_assets.spend_guard.call_log import Happening, Journal
+from tvdb_assets.spend_guard.call_log import CallEventLog, ServiceEvent
 from tvdb_assets.spend_guard.circuit_breaker import Breaker
 from tvdb_assets.spend_guard.retry_policy import BreakerOpen
-from tvdb_assets.spend_guard.service_state import Change, ServiceState, pass_breaker, take_place
+from tvdb_assets.spend_guard.service_state import Change, ServiceState, pass_breaker, take_rate_slot
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 
 _PROBED_SECONDS = 0.25
@@ -21,20 +21,22 @@ _NOTED_WAIT_SECONDS = 1.0
 """A shorter wait in line is no event."""
 
 
-class Door:
+class AdmissionControl:
     """Lets requests of one run pass, or keeps them waiting."""
 
-    def __init__(self, states: ServiceStates, journal: Journal, patience_seconds: float) -> None:
+    def __init__(
+        self, states: ServiceStates, journal: CallEventLog, max_wait_seconds: float
+    ) -> None:
         """Nothing is opened yet.
 
         Args:
             states: of the services, shared by all processes.
             journal: told of waits and of a breaker that turns.
-            patience_seconds: the longest single wait.
+            max_wait_seconds: the longest single wait.
         """
         self._states = states
         self._journal = journal
-        self._patience = patience_seconds
+        self._max_wait = max_wait_seconds
 
     async def admit(self, service: str, account: str, tokens: int, caller: str) -> None:
         """Wait for a place within the rate, and pass the breaker.
@@ -44,14 +46,14 @@ class Door:
             RateError: the wait would be too long.
             BreakerError: the breaker is open.
         """
-        place = take_place(service, account, tokens, self._patience, caller)
+        place = take_rate_slot(service, account, tokens, self._max_wait, caller)
         while (wait := await asyncio.to_thread(self._states.change, service, place)) is None:
             await asyncio.sleep(_PROBED_SECONDS)
         if wait:
             await asyncio.sleep(wait)
         if wait >= _NOTED_WAIT_SECONDS:
             await self._journal.note(
-                Happening.WAITED, service, "Waited for a place within its rate.", seconds=wait
+                ServiceEvent.WAITED, service, "Waited for a place within its rate.", seconds=wait
             )
         # Last, so that a probe's lease is not spent on waiting.
         passing = pass_breaker(caller)
@@ -67,14 +69,14 @@ class Door:
             )
             if not closed_for:
                 break
-            if not is_probed or waited >= self._patience:
+            if not is_probed or waited >= self._max_wait:
                 raise BreakerOpen(service, closed_for)
             # Another caller is finding out right now, long before its lease runs out.
             await asyncio.sleep(_PROBED_SECONDS)
             waited += _PROBED_SECONDS
         if is_probed:
             message = "One request finds out whether the service is back."
-            await self._journal.note(Happening.BREAKER_PROBED, service, message)
+            await self._journal.note(ServiceEvent.BREAKER_PROBED, service, message)
 
     async def record(self, service: str, caller: str, change: Change) -> None:
         """Note what a request says of the service's health."""
@@ -92,16 +94,16 @@ class Door:
         refusal, known = after.refusal, before.refusal
         if refusal is not None and (known is None or refusal.until > known.until):
             await self._journal.note(
-                Happening.SERVICE_REFUSED, service, refusal.message, code=refusal.code
+                ServiceEvent.SERVICE_REFUSED, service, refusal.message, code=refusal.code
             )
 
 
-def _turned(before: Breaker, after: Breaker) -> tuple[Happening, str, float | None] | None:
+def _turned(before: Breaker, after: Breaker) -> tuple[ServiceEvent, str, float | None] | None:
     if after.is_closed:
         if before.is_closed:
             return None
-        return Happening.BREAKER_CLOSED, "The service answers again.", None
+        return ServiceEvent.BREAKER_CLOSED, "The service answers again.", None
     if after.open_until > before.open_until:
         message = f"The service is left alone for {after.open_seconds:.0f} seconds."
-        return Happening.BREAKER_OPENED, message, after.open_seconds
+        return ServiceEvent.BREAKER_OPENED, message, after.open_seconds
     return None

@@ -15,7 +15,7 @@ from tvdb_assets.errors import BudgetError, RateError
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SpendLimits:
     """What may be spent."""
 
     daily_usd: Decimal
@@ -35,7 +35,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Committed:
+class CommittedSpend:
     """What the current windows hold already: holds at their bound, and what was posted."""
 
     day: datetime
@@ -47,7 +47,9 @@ class Committed:
     service_hour_requests: int = 0
 
 
-def check_fits(service: str, amount: Decimal, limits: Limits, committed: Committed) -> None:
+def check_fits(
+    service: str, amount: Decimal, limits: SpendLimits, committed: CommittedSpend
+) -> None:
     """Refuse an amount that does not fit.
 
     Raises:

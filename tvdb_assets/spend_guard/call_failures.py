@@ -10,10 +10,10 @@ from enum import StrEnum
 from typing import Any
 
 from tvdb_assets.errors import TvdbError, causes_of, link
-from tvdb_assets.spend_guard.rate_limiter import Allowance
+from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders
 
 
-class Kind(StrEnum):
+class FailureKind(StrEnum):
     """What a failed attempt means."""
 
     UNAVAILABLE = "unavailable"
@@ -45,7 +45,7 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
 
     def __init__(
         self,
-        kind: Kind,
+        kind: FailureKind,
         error: TvdbError,
         *,
         charge: Charge = Charge.NONE,
@@ -53,7 +53,7 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
         retry_after: float | None = None,
         status: int | None = None,
         request_id: str | None = None,
-        allowance: Allowance | None = None,
+        rate_limit_headers: RateLimitHeaders | None = None,
     ) -> None:
         super().__init__(f"{kind}: {error.code}")
         self.kind = kind
@@ -64,14 +64,14 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
         """Seconds, where the service asked for it."""
         self.status = status
         self.request_id = request_id
-        self.allowance = allowance or Allowance()
+        self.rate_limit_headers = rate_limit_headers or RateLimitHeaders()
         """As told in the answer's headers."""
 
     def __reduce__(self) -> tuple[object, ...]:
         rest = (self.charge, self.was_sent, self.retry_after, self.status, self.request_id)
         return (
             _rebuild,
-            (self.kind, self.error, (*rest, self.allowance)),
+            (self.kind, self.error, (*rest, self.rate_limit_headers)),
             {"causes": causes_of(self)},
         )
 
@@ -80,11 +80,11 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
 
 
 def _rebuild(
-    kind: Kind,
+    kind: FailureKind,
     error: TvdbError,
-    rest: tuple[Charge, bool, float | None, int | None, str | None, Allowance],
+    rest: tuple[Charge, bool, float | None, int | None, str | None, RateLimitHeaders],
 ) -> CallFailed:
-    charge, was_sent, retry_after, status, request_id, allowance = rest
+    charge, was_sent, retry_after, status, request_id, rate_limit_headers = rest
     return CallFailed(
         kind,
         error,
@@ -93,5 +93,5 @@ def _rebuild(
         retry_after=retry_after,
         status=status,
         request_id=request_id,
-        allowance=allowance,
+        rate_limit_headers=rate_limit_headers,
     )

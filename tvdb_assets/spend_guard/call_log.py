@@ -22,26 +22,26 @@ import psycopg
 from tvdb_assets.correlation import request_id as whole_id
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.call_failures import CallFailed, Charge
-from tvdb_assets.spend_guard.ledger import Hold
-from tvdb_assets.spend_guard.paid_call import Answer, PaidCall, Question
-from tvdb_assets.telemetry import CALL_ENDED, HAPPENED, JOURNAL_LOST, REQUEST_ENDED, tell
-from tvdb_assets.tracing import Operation, Trace, Value
+from tvdb_assets.spend_guard.ledger import Reservation
+from tvdb_assets.spend_guard.paid_call import FreeRequest, PaidCall, ServiceResponse
+from tvdb_assets.telemetry import CALL_ENDED, HAPPENED, JOURNAL_LOST, REQUEST_ENDED, log_event
+from tvdb_assets.tracing import Trace, TracedOperation, Value
 
 ClockOf: TypeAlias = Callable[[psycopg.Connection[Any]], datetime]
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentRequest:
     """An attempt of a paid call that is out."""
 
     call: PaidCall
-    hold: Hold
+    reservation: Reservation
     attempt: int
     began: float
     """By `perf_counter`."""
 
 
-class Happening(StrEnum):
+class ServiceEvent(StrEnum):
     """What can happen."""
 
     REQUEST = "request"
@@ -61,7 +61,7 @@ class Happening(StrEnum):
     """Key, quota or model: nobody asks again for a while."""
 
 
-class Journal:
+class CallEventLog:
     """Adds to the happenings of one run."""
 
     def __init__(self, database: Database, run_id: str, clock: ClockOf, trace: Trace) -> None:
@@ -74,7 +74,7 @@ class Journal:
 
     async def note(
         self,
-        kind: Happening,
+        kind: ServiceEvent,
         service: str,
         message: str,
         *,
@@ -98,13 +98,13 @@ class Journal:
             status: of HTTP, if there was an answer.
             seconds: how long it took.
         """
-        if kind is Happening.HALTED:
+        if kind is ServiceEvent.HALTED:
             if (service, code or "") in self._told:
                 return
             self._told.add((service, code or ""))
-        if kind is not Happening.REQUEST:
+        if kind is not ServiceEvent.REQUEST:
             told = {"service": service, "document": document, "code": code, "seconds": seconds}
-            tell(HAPPENED[kind.value], message, told, run_id=self.run_id)
+            log_event(HAPPENED[kind.value], message, told, run_id=self.run_id)
         row: tuple[object, ...] = (self.run_id, service, kind.value, document, part, request_id)
         await asyncio.to_thread(self._add, (*row, code, status, seconds, message))
 
@@ -119,57 +119,63 @@ class Journal:
                 )
         except psycopg.Error as error:
             message = "An event was not stored."
-            tell(JOURNAL_LOST, message, {"code": error.sqlstate}, run_id=self.run_id)
+            log_event(JOURNAL_LOST, message, {"code": error.sqlstate}, run_id=self.run_id)
 
-    def answered(self, sent: Sent, answer: Answer[Any]) -> None:
+    def answered(self, sent: SentRequest, answer: ServiceResponse[Any]) -> None:
         """A paid attempt was answered; its result is stored next."""
         call, quantity = sent.call, answer.quantity
         # What a job costs is known when it is done.
         cost = None if answer.job_id else call.price.of(quantity or call.quantity)
         self._attempted(sent, "answered", cost, quantity, 200, answer.request_id, error=None)
 
-    def failed(self, sent: Sent, failure: CallFailed) -> None:
+    def failed(self, sent: SentRequest, failure: CallFailed) -> None:
         """A paid attempt failed."""
-        cost = sent.hold.amount if failure.charge is Charge.BOUND else Decimal(0)
+        cost = sent.reservation.amount if failure.charge is Charge.BOUND else Decimal(0)
         code = failure.error.code
         self._attempted(sent, code, cost, None, failure.status, failure.request_id, error=code)
 
-    def lost(self, sent: Sent) -> None:
+    def lost(self, sent: SentRequest) -> None:
         """Nobody waits for a paid attempt's answer any more."""
-        self._attempted(sent, "lost", sent.hold.amount, None, None, None, error="lost")
+        self._attempted(sent, "lost", sent.reservation.amount, None, None, None, error="lost")
 
     def job_done(self, service: str, model: str, cost: Decimal) -> None:
         """A job has ended, and what it cost is known, or assumed."""
         self._trace.count("tvdb.cost", float(cost), "USD", {"service": service, "model": model})
 
     async def asked(
-        self, question: Question, part: UUID, began: float, end: Answer[Any] | CallFailed
+        self,
+        free_request: FreeRequest,
+        part: UUID,
+        began: float,
+        end: ServiceResponse[Any] | CallFailed,
     ) -> None:
         """A request that costs nothing was answered, or failed."""
         failure = end if isinstance(end, CallFailed) else None
         code = failure.error.code if failure is not None else None
         status = failure.status if failure is not None else 200
         seconds = perf_counter() - began
-        message = f"{question.operation}: {code or 'answered'}."
+        message = f"{free_request.operation}: {code or 'answered'}."
         facts: dict[str, Value | None] = {
             "client_request_id": whole_id(self.run_id, part),
             "request_id": end.request_id,
             "status": status,
         }
-        document = question.document
-        about = {"service": question.service, "document": document, "code": code}
-        tell(REQUEST_ENDED, message, {**about, "seconds": seconds, **facts}, run_id=self.run_id)
+        document = free_request.document
+        about = {"service": free_request.service, "document": document, "code": code}
+        log_event(
+            REQUEST_ENDED, message, {**about, "seconds": seconds, **facts}, run_id=self.run_id
+        )
         self._trace.call(
-            Operation(f"{question.operation} {question.service}"),
-            stage=question.stage,
+            TracedOperation(f"{free_request.operation} {free_request.service}"),
+            stage=free_request.stage,
             documents=[document] if document else [],
             seconds=seconds,
             error=code,
-            more={"tvdb.service": question.service, **_as_attributes(facts)},
+            more={"tvdb.service": free_request.service, **_as_attributes(facts)},
         )
         await self.note(
-            Happening.REQUEST,
-            question.service,
+            ServiceEvent.REQUEST,
+            free_request.service,
             message,
             document=document,
             part=part,
@@ -181,7 +187,7 @@ class Journal:
 
     def _attempted(
         self,
-        sent: Sent,
+        sent: SentRequest,
         outcome: str,
         cost: Decimal | None,
         quantity: int | None,
@@ -192,7 +198,7 @@ class Journal:
     ) -> None:
         call, seconds = sent.call, perf_counter() - sent.began
         facts: dict[str, Value | None] = {
-            "client_request_id": whole_id(self.run_id, sent.hold.entry_id),
+            "client_request_id": whole_id(self.run_id, sent.reservation.entry_id),
             "request_id": request_id,
             "status": status,
             "attempt": sent.attempt,
@@ -207,10 +213,10 @@ class Journal:
             "inputs": call.inputs,
         }
         message = f"{call.operation} with {call.model}: {outcome}."
-        tell(CALL_ENDED, message, {**about, **facts}, run_id=self.run_id)
+        log_event(CALL_ENDED, message, {**about, **facts}, run_id=self.run_id)
         if not self._trace.is_on:
             return
-        operation = call.traced_as or Operation(f"{call.operation} {call.model}")
+        operation = call.traced_as or TracedOperation(f"{call.operation} {call.model}")
         is_tokens = call.price.unit == "token"
         more: dict[str, Value | None] = {
             "tvdb.service": call.service,

@@ -67,14 +67,14 @@ def admit(breaker: Breaker, now: float, caller: str) -> tuple[Breaker, float]:
     return replace(breaker, probe=caller, probe_until=now + PROBE_SECONDS), 0.0
 
 
-def answered(breaker: Breaker, caller: str) -> Breaker:
+def record_success(breaker: Breaker, caller: str) -> Breaker:
     """The service answered, if only to refuse a text. Late answers don't close an open one."""
     if breaker.is_closed:
         return replace(breaker, failures=0) if breaker.failures else breaker
     return Breaker() if breaker.probe == caller else breaker
 
 
-def failed(breaker: Breaker, now: float, caller: str) -> Breaker:
+def record_failure(breaker: Breaker, now: float, caller: str) -> Breaker:
     """The service gave no usable answer. Late failures don't open it for longer."""
     if breaker.is_closed:
         if breaker.failures + 1 < FAILURES:
@@ -86,7 +86,7 @@ def failed(breaker: Breaker, now: float, caller: str) -> Breaker:
     return Breaker(open_seconds=seconds, open_until=now + seconds)
 
 
-def released(breaker: Breaker, caller: str) -> Breaker:
+def release_probe(breaker: Breaker, caller: str) -> Breaker:
     """The probe said nothing about the service's health, or was not sent: let another probe."""
     if breaker.probe != caller:
         return breaker

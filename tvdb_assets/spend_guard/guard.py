@@ -24,21 +24,21 @@ import stamina
 from tvdb_assets.correlation import new_part, request_id
 from tvdb_assets.errors import HaltedError, StorageError, TvdbError
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.spend_guard.admission import Door
+from tvdb_assets.spend_guard.admission import AdmissionControl
 from tvdb_assets.spend_guard.call_failures import CallFailed, Charge
-from tvdb_assets.spend_guard.call_log import Happening, Journal, Sent
-from tvdb_assets.spend_guard.ledger import Attempt, Hold, Ledger
+from tvdb_assets.spend_guard.call_log import CallEventLog, SentRequest, ServiceEvent
+from tvdb_assets.spend_guard.ledger import Ledger, Reservation, ReservationRequest
 from tvdb_assets.spend_guard.paid_call import (
     POINTS,
-    Answer,
-    Observer,
+    CallObserver,
+    FreeRequest,
     PaidCall,
-    Question,
+    ServiceResponse,
     Transaction,
 )
-from tvdb_assets.spend_guard.rate_limiter import Allowance
-from tvdb_assets.spend_guard.retry_policy import Tries
-from tvdb_assets.spend_guard.service_state import abandoned, answered, failed
+from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders
+from tvdb_assets.spend_guard.retry_policy import RetryPolicy
+from tvdb_assets.spend_guard.service_state import record_failure, record_success, release_probe
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets.tracing import Trace, trace_of
 
@@ -67,9 +67,9 @@ class Guard:
         *,
         run_id: str,
         attempts: int = 6,
-        patience_seconds: float = 120.0,
+        max_wait_seconds: float = 120.0,
         request_seconds: float = 60.0,
-        observer: Observer | None = None,
+        observer: CallObserver | None = None,
         trace: Trace | None = None,
     ) -> None:
         """Nothing is opened yet.
@@ -80,7 +80,7 @@ class Guard:
             states: of the same database.
             run_id: on every entry.
             attempts: of one call, the first included.
-            patience_seconds: the longest single wait for a limit, a breaker or a service.
+            max_wait_seconds: the longest single wait for a limit, a breaker or a service.
             request_seconds: the client's own time limit for one request.
             observer: told of each point reached.
             trace: of the run; None asks for it.
@@ -90,19 +90,19 @@ class Guard:
         self.run_id = run_id
         self._database = database
         self._attempts = attempts
-        self._patience = patience_seconds
-        self._lease = timedelta(seconds=2 * request_seconds + patience_seconds + 60)
+        self._max_wait = max_wait_seconds
+        self._lease = timedelta(seconds=2 * request_seconds + max_wait_seconds + 60)
         self._observer = observer
-        self.journal = Journal(database, run_id, ledger.now, trace or trace_of(run_id))
-        self._door = Door(states, self.journal, patience_seconds)
+        self.journal = CallEventLog(database, run_id, ledger.now, trace or trace_of(run_id))
+        self._admission = AdmissionControl(states, self.journal, max_wait_seconds)
 
     async def call(
         self,
         call: PaidCall,
-        send: Callable[[str], Awaitable[Answer[T]]],
-        keep: Callable[[Transaction, Hold, T], None],
+        send: Callable[[str], Awaitable[ServiceResponse[T]]],
+        keep: Callable[[Transaction, Reservation, T], None],
         *,
-        waits_for_breaker: bool = True,
+        wait_if_open: bool = True,
     ) -> T:
         """Pay for one request, once.
 
@@ -111,21 +111,21 @@ class Guard:
             send: makes one request; is given the id that goes into ``X-Client-Request-Id``,
                 and raises `CallFailed`.
             keep: stores the answer; runs in a thread, in the transaction that posts the cost.
-            waits_for_breaker: False halts at once where the breaker is open.
+            wait_if_open: False halts at once where the breaker is open.
 
         Returns:
             What ``send`` made of the answer, once it is stored.
         """
         call_id = new_part()
-        tries = Tries(self._patience, waits_for_breaker)
-        async for attempt in self._retrying(tries):
+        retry_policy = RetryPolicy(self._max_wait, wait_if_open)
+        async for attempt in self._retrying(retry_policy):
             with attempt:
                 if attempt.num > 1:
                     self._reached("before_retry", call)
                 try:
                     return await self._attempt(call, call_id, attempt.num, send, keep)
                 except CallFailed as failure:
-                    if tries.wait_after(failure) is False or attempt.num == self._attempts:
+                    if retry_policy.wait_after(failure) is False or attempt.num == self._attempts:
                         await self._note_end(call.service, failure.error)
                         raise failure.error from failure
                     raise
@@ -138,50 +138,56 @@ class Guard:
 
     async def ask(
         self,
-        question: Question,
-        send: Callable[[str], Awaitable[Answer[T]]],
+        free_request: FreeRequest,
+        send: Callable[[str], Awaitable[ServiceResponse[T]]],
         *,
-        waits_for_breaker: bool = True,
+        wait_if_open: bool = True,
     ) -> T:
         """Make a request that costs nothing, within the same limits: a poll, a probe.
 
         Raises:
             As `call`, but for the budget.
         """
-        tries = Tries(self._patience, waits_for_breaker)
-        async for attempt in self._retrying(tries):
+        retry_policy = RetryPolicy(self._max_wait, wait_if_open)
+        async for attempt in self._retrying(retry_policy):
             with attempt:
                 try:
-                    return await self._ask(question, send)
+                    return await self._ask(free_request, send)
                 except CallFailed as failure:
-                    if tries.wait_after(failure) is False or attempt.num == self._attempts:
-                        await self._note_end(question.service, failure.error)
+                    if retry_policy.wait_after(failure) is False or attempt.num == self._attempts:
+                        await self._note_end(free_request.service, failure.error)
                         raise failure.error from failure
                     raise
                 except TvdbError as error:
-                    await self._note_end(question.service, error)
+                    await self._note_end(free_request.service, error)
                     raise
         raise AssertionError("unreachable")
 
-    async def _ask(self, question: Question, send: Callable[[str], Awaitable[Answer[T]]]) -> T:
+    async def _ask(
+        self, free_request: FreeRequest, send: Callable[[str], Awaitable[ServiceResponse[T]]]
+    ) -> T:
         part = new_part()
         caller = str(part)
-        await self._door.admit(question.service, question.account, 0, caller)
+        await self._admission.admit(free_request.service, free_request.account, 0, caller)
         began = perf_counter()
 
         try:
             answer = await send(request_id(self.run_id, part))
         except CallFailed as failure:
-            await self.journal.asked(question, part, began, failure)
-            await self._door.record(question.service, caller, failed(question.account, failure))
+            await self.journal.asked(free_request, part, began, failure)
+            await self._admission.record(
+                free_request.service, caller, record_failure(free_request.account, failure)
+            )
             raise
-        await self.journal.asked(question, part, began, answer)
-        await self._door.record(question.service, caller, answered(Allowance()))
+        await self.journal.asked(free_request, part, began, answer)
+        await self._admission.record(
+            free_request.service, caller, record_success(RateLimitHeaders())
+        )
         return answer.value
 
-    def _retrying(self, tries: Tries) -> AsyncIterable[stamina.Attempt]:
+    def _retrying(self, retry_policy: RetryPolicy) -> AsyncIterable[stamina.Attempt]:
         return stamina.retry_context(
-            on=tries.wait_after,
+            on=retry_policy.wait_after,
             attempts=self._attempts,
             timeout=None,
             wait_initial=_FIRST_WAIT_SECONDS,
@@ -199,53 +205,57 @@ class Guard:
         call: PaidCall,
         call_id: UUID,
         number: int,
-        send: Callable[[str], Awaitable[Answer[T]]],
-        keep: Callable[[Transaction, Hold, T], None],
+        send: Callable[[str], Awaitable[ServiceResponse[T]]],
+        keep: Callable[[Transaction, Reservation, T], None],
     ) -> T:
         self._reached("before_reservation", call)
-        hold = await asyncio.to_thread(
+        reservation = await asyncio.to_thread(
             self.ledger.reserve, self._reservation(call, call_id, number)
         )
-        self._reached("reserved", call, hold)
+        self._reached("reserved", call, reservation)
         try:
             tokens = call.quantity if call.price.unit == "token" else 0
-            await self._door.admit(call.service, call.account, tokens, str(hold.entry_id))
-            self._reached("admitted", call, hold)
+            await self._admission.admit(
+                call.service, call.account, tokens, str(reservation.entry_id)
+            )
+            self._reached("admitted", call, reservation)
         except BaseException as error:
             cause = error.error if isinstance(error, CallFailed) else error
             code = cause.code if isinstance(cause, TvdbError) else "cancelled"
-            await asyncio.to_thread(self.ledger.void, hold, outcome=code, was_sent=False)
+            await asyncio.to_thread(self.ledger.void, reservation, outcome=code, was_sent=False)
             raise
-        self._reached("before_send", call, hold)
-        sent = Sent(call, hold, number, perf_counter())
+        self._reached("before_send", call, reservation)
+        sent = SentRequest(call, reservation, number, perf_counter())
         try:
-            answer = await send(request_id(self.run_id, hold.entry_id))
+            answer = await send(request_id(self.run_id, reservation.entry_id))
         except CallFailed as failure:
-            self._reached("failed", call, hold)
+            self._reached("failed", call, reservation)
             self.journal.failed(sent, failure)
-            await self._settle_failure(call, hold, failure)
+            await self._settle_failure(call, reservation, failure)
             raise
         except BaseException:
             # Cancelled, or a bug, while the request was out: it may have been billed.
             self.journal.lost(sent)
-            await asyncio.to_thread(self._post_loss, hold, "lost", None, None)
-            await self._door.record(call.service, str(hold.entry_id), abandoned)
+            await asyncio.to_thread(self._post_loss, reservation, "lost", None, None)
+            await self._admission.record(call.service, str(reservation.entry_id), release_probe)
             raise
-        self._reached("answered", call, hold)
+        self._reached("answered", call, reservation)
         self.journal.answered(sent, answer)
-        await asyncio.to_thread(self._keep, call, hold, answer, keep)
-        self._reached("committed", call, hold)
-        await self._door.record(
+        await asyncio.to_thread(self._keep, call, reservation, answer, keep)
+        self._reached("committed", call, reservation)
+        await self._admission.record(
             call.service,
-            str(hold.entry_id),
-            answered(answer.allowance, call.account, (answer.quantity or 0) / call.counted),
+            str(reservation.entry_id),
+            record_success(
+                answer.rate_limit_headers, call.account, (answer.quantity or 0) / call.counted
+            ),
         )
-        self._reached("recorded", call, hold)
+        self._reached("recorded", call, reservation)
         return answer.value
 
-    def _reservation(self, call: PaidCall, call_id: UUID, number: int) -> Attempt:
+    def _reservation(self, call: PaidCall, call_id: UUID, number: int) -> ReservationRequest:
         purpose = "retry" if number > 1 else "split" if call.is_split else "first"
-        return Attempt(
+        return ReservationRequest(
             entry_id=new_part(),
             call_id=call_id,
             number=number,
@@ -265,53 +275,63 @@ class Guard:
     def _keep(
         self,
         call: PaidCall,
-        hold: Hold,
-        answer: Answer[T],
-        keep: Callable[[Transaction, Hold, T], None],
+        reservation: Reservation,
+        answer: ServiceResponse[T],
+        keep: Callable[[Transaction, Reservation, T], None],
     ) -> None:
         with self._database.transaction() as tx:
-            keep(tx, hold, answer.value)
-            self._reached("before_commit", call, hold)
+            keep(tx, reservation, answer.value)
+            self._reached("before_commit", call, reservation)
             if answer.job_id is None:
                 self.ledger.post(
-                    tx, hold, quantity=answer.quantity, status=200, request_id=answer.request_id
+                    tx,
+                    reservation,
+                    quantity=answer.quantity,
+                    status=200,
+                    request_id=answer.request_id,
                 )
             else:
-                self.ledger.extend(tx, hold, answer.job_id, answer.request_id)
+                self.ledger.extend(tx, reservation, answer.job_id, answer.request_id)
 
-    async def _settle_failure(self, call: PaidCall, hold: Hold, failure: CallFailed) -> None:
+    async def _settle_failure(
+        self, call: PaidCall, reservation: Reservation, failure: CallFailed
+    ) -> None:
         code, status, name = failure.error.code, failure.status, failure.request_id
         if failure.charge is Charge.BOUND:
-            self._reached("before_loss", call, hold)
+            self._reached("before_loss", call, reservation)
             outcome = code if status == 200 else "lost"
-            await asyncio.to_thread(self._post_loss, hold, outcome, status, name)
-            self._reached("loss_posted", call, hold)
+            await asyncio.to_thread(self._post_loss, reservation, outcome, status, name)
+            self._reached("loss_posted", call, reservation)
         else:
-            self._reached("before_void", call, hold)
+            self._reached("before_void", call, reservation)
             await asyncio.to_thread(
                 self.ledger.void,
-                hold,
+                reservation,
                 outcome=code,
                 status=status,
                 request_id=name,
                 was_sent=failure.was_sent,
             )
-            self._reached("voided", call, hold)
-        await self._door.record(call.service, str(hold.entry_id), failed(call.account, failure))
+            self._reached("voided", call, reservation)
+        await self._admission.record(
+            call.service, str(reservation.entry_id), record_failure(call.account, failure)
+        )
 
-    def _post_loss(self, hold: Hold, outcome: str, status: int | None, name: str | None) -> None:
+    def _post_loss(
+        self, reservation: Reservation, outcome: str, status: int | None, name: str | None
+    ) -> None:
         with self._database.transaction() as tx:
-            self.ledger.post(tx, hold, outcome=outcome, status=status, request_id=name)
+            self.ledger.post(tx, reservation, outcome=outcome, status=status, request_id=name)
 
     async def _note_end(self, service: str, error: TvdbError) -> None:
         error.run_id = self.run_id
         if isinstance(error, HaltedError):
             message = f"{error.message} {error.remedy}"
-            await self.journal.note(Happening.HALTED, service, message, code=error.code)
+            await self.journal.note(ServiceEvent.HALTED, service, message, code=error.code)
 
-    def _reached(self, point: str, call: PaidCall, hold: Hold | None = None) -> None:
+    def _reached(self, point: str, call: PaidCall, reservation: Reservation | None = None) -> None:
         if self._observer is not None:
-            self._observer.reached(point, call, hold)
+            self._observer.reached(point, call, reservation)
 
 
 def _ledger_lost() -> StorageError:
@@ -324,10 +344,10 @@ def _ledger_lost() -> StorageError:
 
 __all__: Sequence[str] = [
     "POINTS",
-    "Answer",
+    "CallObserver",
+    "FreeRequest",
     "Guard",
-    "Observer",
     "PaidCall",
-    "Question",
+    "ServiceResponse",
     "Transaction",
 ]

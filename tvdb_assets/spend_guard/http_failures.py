@@ -16,7 +16,7 @@ from math import isfinite
 import httpx2
 
 from tvdb_assets.errors import RateError, RefusedError, TvdbError, UnavailableError
-from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, Kind
+from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, FailureKind
 
 QUOTA_CODES = frozenset(
     {
@@ -76,14 +76,14 @@ def service_failure(
             remedy=f"Add credit or raise the limit in the account of {service}, then run "
             "tvdb resume.",
         )
-        kind = Kind.REFUSED
+        kind = FailureKind.REFUSED
     elif status == 401 or code in _KEY_CODES:
         error = RefusedError(
             "key_refused",
             f"{service} does not accept the API key.",
             remedy="Set a valid key for it in the environment or in .env, and run it again.",
         )
-        kind = Kind.REFUSED
+        kind = FailureKind.REFUSED
     elif status == 403:
         error = RefusedError(
             "permission_refused",
@@ -91,14 +91,14 @@ def service_failure(
             remedy=f"Check the key's permissions, project and region in the account of {service}, "
             "then run tvdb resume.",
         )
-        kind = Kind.REFUSED
+        kind = FailureKind.REFUSED
     elif status == 404 or 300 <= status < 400 or code in _MODEL_CODES:
         error = RefusedError(
             "model_not_found",
             f"{service} knows no such model or address.",
             remedy="Check the model's name and the base URL in the settings.",
         )
-        kind = Kind.REFUSED
+        kind = FailureKind.REFUSED
     elif status == 429:
         error = RateError(
             "rate_limited",
@@ -106,13 +106,13 @@ def service_failure(
             remedy="It goes on by itself with the next ingest; lower TVDB_PAID_CONCURRENCY "
             "if it happens often.",
         )
-        kind = Kind.THROTTLED
+        kind = FailureKind.THROTTLED
     elif status in _PASSING or status >= 500:
         error = unavailable(service, f"it answered with status {status}")
-        kind = Kind.UNAVAILABLE
+        kind = FailureKind.UNAVAILABLE
     else:
         return None
-    waits = kind in (Kind.THROTTLED, Kind.UNAVAILABLE)
+    waits = kind in (FailureKind.THROTTLED, FailureKind.UNAVAILABLE)
     return CallFailed(
         kind,
         error,
@@ -133,7 +133,7 @@ def connection_failure(service: str, cause: BaseException | None) -> CallFailed:
     else:
         what = "no connection could be made"
     return CallFailed(
-        Kind.UNAVAILABLE,
+        FailureKind.UNAVAILABLE,
         unavailable(service, what),
         charge=Charge.BOUND if was_sent else Charge.NONE,
         was_sent=was_sent,
@@ -143,7 +143,7 @@ def connection_failure(service: str, cause: BaseException | None) -> CallFailed:
 def bad_answer(service: str, what: str, status: int, request_id: str | None) -> CallFailed:
     """It answered, and perhaps billed, but the answer can't be used."""
     return CallFailed(
-        Kind.UNAVAILABLE,
+        FailureKind.UNAVAILABLE,
         UnavailableError(
             "bad_answer",
             f"{service} gave an answer that can't be used: {what}. Nothing of it was stored.",

@@ -27,7 +27,7 @@ from psycopg.rows import class_row, dict_row
 
 from tvdb_assets.errors import StorageError
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.spend_guard.budget import Committed, Limits, check_fits
+from tvdb_assets.spend_guard.budget import CommittedSpend, SpendLimits, check_fits
 from tvdb_assets.spend_guard.prices import Price
 from tvdb_assets.spend_guard.spend_limits import limits_now
 
@@ -41,7 +41,7 @@ _UNSURE = ("lost", "bad_answer", "assumed")
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Reservation:
     """A reservation that was granted: what may now be sent, once."""
 
     entry_id: UUID
@@ -51,7 +51,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class ReservationRequest:
     """What is reserved for one attempt of a paid call."""
 
     entry_id: UUID
@@ -76,7 +76,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """An entry whose real cost is not known for sure."""
 
     entry_id: UUID
@@ -89,7 +89,7 @@ class Entry:
 class Ledger:
     """The ledger of one database."""
 
-    def __init__(self, database: Database, limits: Limits, clock: Clock | None = None) -> None:
+    def __init__(self, database: Database, limits: SpendLimits, clock: Clock | None = None) -> None:
         """Nothing is read yet.
 
         Args:
@@ -102,12 +102,12 @@ class Ledger:
         self._clock = clock
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> SpendLimits:
         """The limits that hold now, with what was changed at run time."""
         with self._database.transaction() as tx:
             return limits_now(tx, self.settings)
 
-    def reserve(self, attempt: Attempt) -> Hold:
+    def reserve(self, attempt: ReservationRequest) -> Reservation:
         """Hold an attempt's upper bound against the budget.
 
         Raises:
@@ -121,15 +121,15 @@ class Ledger:
                 now = self.now(tx)
                 committed = self._lock_windows(tx, attempt.service, now)
                 check_fits(attempt.service, amount, limits_now(tx, self.settings), committed)
-                self._write_hold(tx, attempt, amount, now, committed)
+                self._write_reservation(tx, attempt, amount, now, committed)
         except psycopg.Error as error:
             raise _unreachable(error) from error
-        return Hold(attempt.entry_id, amount)
+        return Reservation(attempt.entry_id, amount)
 
     def post(
         self,
         tx: Connection,
-        hold: Hold,
+        reservation: Reservation,
         *,
         quantity: int | None = None,
         cost: Decimal | None = None,
@@ -141,7 +141,7 @@ class Ledger:
 
         Args:
             tx: the transaction that stores what was paid for.
-            hold: of the attempt.
+            reservation: of the attempt.
             quantity: units that were billed; None where only the bound is known.
             cost: US dollars; None takes the entry's price of ``quantity``, or the bound. More
                 than was held is posted in full, and may exceed the limit.
@@ -149,11 +149,13 @@ class Ledger:
             status: of HTTP, if there was an answer.
             request_id: the service's own name for the request.
         """
-        self._settle(tx, hold.entry_id, "posted", quantity, cost, outcome, status, request_id)
+        self._settle(
+            tx, reservation.entry_id, "posted", quantity, cost, outcome, status, request_id
+        )
 
     def void(
         self,
-        hold: Hold,
+        reservation: Reservation,
         *,
         outcome: str,
         status: int | None = None,
@@ -163,14 +165,14 @@ class Ledger:
         """Give a hold back: the service surely billed nothing.
 
         Args:
-            hold: of the attempt.
+            reservation: of the attempt.
             outcome: why, as the code of an error.
             status: of HTTP, if there was an answer.
             request_id: the service's own name for the request.
             was_sent: whether it counts as a request of this hour.
         """
         with self._database.transaction() as tx:
-            self._settle(tx, hold.entry_id, "voided", 0, None, outcome, status, request_id)
+            self._settle(tx, reservation.entry_id, "voided", 0, None, outcome, status, request_id)
             if not was_sent:
                 tx.execute(
                     "UPDATE tvdb.budget_windows w SET requests = requests - 1"
@@ -178,18 +180,20 @@ class Ledger:
                     " AND w.period = 'hour' AND w.starts_at = l.hour"
                     # Not where the service was asked meanwhile and had billed it.
                     " AND l.state = 'voided' AND l.outcome = %s",
-                    (hold.entry_id, outcome),
+                    (reservation.entry_id, outcome),
                 )
 
-    def extend(self, tx: Connection, hold: Hold, job_id: str, request_id: str | None) -> None:
+    def extend(
+        self, tx: Connection, reservation: Reservation, job_id: str, request_id: str | None
+    ) -> None:
         """Keep a hold for a job that was submitted and bills when it is done."""
         tx.execute(
             "UPDATE tvdb.cost_ledger SET job_id = %s, lease_until = %s, http_status = 200,"
             " request_id = %s WHERE entry_id = %s",
-            (job_id, self.now(tx) + JOB_LEASE, request_id, hold.entry_id),
+            (job_id, self.now(tx) + JOB_LEASE, request_id, reservation.entry_id),
         )
 
-    def reconcile(self, billed: Callable[[Entry], Decimal | None] | None = None) -> int:
+    def reconcile(self, billed: Callable[[LedgerEntry], Decimal | None] | None = None) -> int:
         """Settle what nobody will settle any more: holds whose lease ran out.
 
         Args:
@@ -200,7 +204,10 @@ class Ledger:
         Returns:
             How many entries were settled or corrected.
         """
-        with self._database.transaction() as tx, tx.cursor(row_factory=class_row(Entry)) as cursor:
+        with (
+            self._database.transaction() as tx,
+            tx.cursor(row_factory=class_row(LedgerEntry)) as cursor,
+        ):
             cursor.execute(
                 "SELECT entry_id, service, run_id, job_id, reserved_usd FROM tvdb.cost_ledger"
                 " WHERE (state = 'pending' AND lease_until < %(now)s)"
@@ -221,7 +228,7 @@ class Ledger:
                     self._settle(tx, entry.entry_id, "voided", 0, None, "not_billed")
         return len(entries)
 
-    def committed(self, service: str) -> Committed:
+    def committed(self, service: str) -> CommittedSpend:
         """What today and this hour hold already, without a lock: for reports, not decisions."""
         with self._database.transaction() as tx:
             return self._read_windows(tx, service, self.now(tx), lock=False)[0]
@@ -234,7 +241,7 @@ class Ledger:
         assert row is not None
         return row[0]  # type: ignore[no-any-return]
 
-    def _lock_windows(self, tx: Connection, service: str, now: datetime) -> Committed:
+    def _lock_windows(self, tx: Connection, service: str, now: datetime) -> CommittedSpend:
         committed, is_whole = self._read_windows(tx, service, now, lock=True)
         if is_whole:
             return committed
@@ -253,7 +260,7 @@ class Ledger:
 
     def _read_windows(
         self, tx: Connection, service: str, now: datetime, *, lock: bool
-    ) -> tuple[Committed, bool]:
+    ) -> tuple[CommittedSpend, bool]:
         utc = now.astimezone(UTC)
         day = utc.replace(hour=0, minute=0, second=0, microsecond=0)
         hour = utc.replace(minute=0, second=0, microsecond=0)
@@ -271,7 +278,7 @@ class Ledger:
         zero = Decimal(0)
         overall, daily = rows.get((_EVERYTHING, "day")), rows.get((service, "day"))
         hourly = rows.get((service, "hour"))
-        committed = Committed(
+        committed = CommittedSpend(
             day=day,
             hour=hour,
             day_usd=overall["spent_usd"] if overall else zero,
@@ -280,8 +287,13 @@ class Ledger:
         )
         return committed, len(rows) == 3
 
-    def _write_hold(
-        self, tx: Connection, attempt: Attempt, amount: Decimal, now: datetime, at: Committed
+    def _write_reservation(
+        self,
+        tx: Connection,
+        attempt: ReservationRequest,
+        amount: Decimal,
+        now: datetime,
+        at: CommittedSpend,
     ) -> None:
         tx.execute(
             _HOLD,

@@ -12,10 +12,10 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import psycopg
 
-from tvdb_assets.spend_guard.ledger import Hold
+from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets.spend_guard.prices import Price
-from tvdb_assets.spend_guard.rate_limiter import Allowance
-from tvdb_assets.tracing import Operation
+from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders
+from tvdb_assets.tracing import TracedOperation
 
 Transaction: TypeAlias = psycopg.Connection[Any]
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class PaidCall:
     """A part of a batch that was refused as a whole."""
     stage: str = ""
     """Of the documents' walk."""
-    traced_as: Operation | None = None
+    traced_as: TracedOperation | None = None
     """In a trace; None names it by operation and model."""
 
     @property
@@ -51,7 +51,7 @@ class PaidCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class FreeRequest:
     """What is asked for nothing."""
 
     service: str
@@ -64,23 +64,23 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[T]):
+class ServiceResponse(Generic[T]):
     """What a client made of a service's answer."""
 
     value: T
     quantity: int | None = None
     """Units that the service billed; None posts the bound."""
     request_id: str | None = None
-    allowance: Allowance = field(default_factory=Allowance)
+    rate_limit_headers: RateLimitHeaders = field(default_factory=RateLimitHeaders)
     """As told in the answer's headers."""
     job_id: str | None = None
     """Of work that goes on, and is billed when it is done: the hold stays pending."""
 
 
-class Observer(Protocol):
+class CallObserver(Protocol):
     """Told of each point that a paid call reaches; for traces, and for tests that kill there."""
 
-    def reached(self, point: str, call: PaidCall, hold: Hold | None) -> None:
+    def reached(self, point: str, call: PaidCall, reservation: Reservation | None) -> None:
         """``point`` is one of `POINTS`."""
         ...
 

@@ -29,7 +29,7 @@ class RateLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RateLimitHeaders:
     """What one answer tells of the limits; None where it tells nothing."""
 
     limits: RateLimits = field(default_factory=RateLimits)
@@ -52,7 +52,7 @@ class Limiter:
 
 
 def admit(
-    limiter: Limiter, now: float, tokens: int, patience: float
+    limiter: Limiter, now: float, tokens: int, max_wait: float
 ) -> tuple[Limiter, float, bool]:
     """Take a place in line for one request.
 
@@ -60,11 +60,11 @@ def admit(
         limiter: the state.
         now: seconds since the epoch.
         tokens: of the request.
-        patience: most seconds that the caller would wait.
+        max_wait: most seconds that the caller would wait.
 
     Returns:
         The new state, seconds to wait before sending, and whether the place was taken; it
-        is not where the wait would be longer than ``patience``.
+        is not where the wait would be longer than ``max_wait``.
     """
     of_request = _seconds(1, limiter.limits.requests_per_minute)
     of_tokens = _seconds(tokens, limiter.limits.tokens_per_minute)
@@ -77,7 +77,7 @@ def admit(
         limiter.requests_due + of_request - BUCKET_SECONDS,
         limiter.tokens_due + of_tokens - BUCKET_SECONDS,
     )
-    if at - now > patience:
+    if at - now > max_wait:
         return limiter, at - now, False
     changed = replace(
         limiter,
@@ -88,12 +88,12 @@ def admit(
     return changed, at - now, True
 
 
-def blocked(limiter: Limiter, now: float, seconds: float) -> Limiter:
+def block(limiter: Limiter, now: float, seconds: float) -> Limiter:
     """The service asked to be left alone for some seconds; the longest such wish holds."""
     return replace(limiter, blocked_until=max(limiter.blocked_until, now + seconds))
 
 
-def learned(limiter: Limiter, now: float, told: Allowance) -> Limiter:
+def update_from_headers(limiter: Limiter, now: float, told: RateLimitHeaders) -> Limiter:
     """The service told its limits and what is left; what it did not tell stays as it was."""
     limits = RateLimits(
         told.limits.requests_per_minute or limiter.limits.requests_per_minute,

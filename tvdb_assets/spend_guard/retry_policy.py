@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tvdb_assets.errors import BreakerError, causes_of
 from tvdb_assets.spend_guard import circuit_breaker
-from tvdb_assets.spend_guard.call_failures import CallFailed, Kind
+from tvdb_assets.spend_guard.call_failures import CallFailed, FailureKind
 
 
 class BreakerOpen(CallFailed):
@@ -17,11 +17,11 @@ class BreakerOpen(CallFailed):
     def __init__(self, service: str, seconds: float) -> None:
         error = BreakerError(
             "breaker_open",
-            f"{service} failed {circuit_breaker.FAILURES} times in a row and is left alone for another "
-            f"{seconds:.0f} seconds.",
+            f"{service} failed {circuit_breaker.FAILURES} times in a row and is left alone for "
+            f"another {seconds:.0f} seconds.",
             remedy="It goes on by itself with the next ingest; nothing was sent.",
         )
-        super().__init__(Kind.THROTTLED, error, was_sent=False, retry_after=seconds)
+        super().__init__(FailureKind.THROTTLED, error, was_sent=False, retry_after=seconds)
         self.service = service
         self.seconds = seconds
 
@@ -29,12 +29,12 @@ class BreakerOpen(CallFailed):
         return BreakerOpen, (self.service, self.seconds), {"causes": causes_of(self)}
 
 
-class Tries:
+class RetryPolicy:
     """Whether and when a failed attempt of one call is followed by another: the only owner."""
 
-    def __init__(self, patience: float, waits_for_breaker: bool) -> None:
-        self._patience = patience
-        self._waits_for_breaker = waits_for_breaker
+    def __init__(self, max_wait: float, wait_if_open: bool) -> None:
+        self._max_wait = max_wait
+        self._wait_if_open = wait_if_open
         self._unknown = 0
         self._last: tuple[BaseException, bool | float] | None = None
 
@@ -45,14 +45,17 @@ class Tries:
         return self._last[1]
 
     def _decide(self, error: Exception) -> bool | float:
-        if isinstance(error, BreakerOpen) and not self._waits_for_breaker:
+        if isinstance(error, BreakerOpen) and not self._wait_if_open:
             return False
-        if not isinstance(error, CallFailed) or error.kind in (Kind.CONTENT, Kind.REFUSED):
+        if not isinstance(error, CallFailed) or error.kind in (
+            FailureKind.CONTENT,
+            FailureKind.REFUSED,
+        ):
             return False
-        if error.kind is Kind.UNKNOWN:
+        if error.kind is FailureKind.UNKNOWN:
             self._unknown += 1
             if self._unknown > 1:
                 return False
         if error.retry_after is None:
             return True
-        return error.retry_after if error.retry_after <= self._patience else False
+        return error.retry_after if error.retry_after <= self._max_wait else False

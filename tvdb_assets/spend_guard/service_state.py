@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 from tvdb_assets.errors import RateError, RefusedError
 from tvdb_assets.spend_guard import circuit_breaker, rate_limiter
-from tvdb_assets.spend_guard.call_failures import CallFailed, Kind
+from tvdb_assets.spend_guard.call_failures import CallFailed, FailureKind
 from tvdb_assets.spend_guard.circuit_breaker import Breaker
-from tvdb_assets.spend_guard.rate_limiter import Allowance, Limiter
+from tvdb_assets.spend_guard.rate_limiter import Limiter, RateLimitHeaders
 
 REFUSED_SECONDS = 900.0
 """How long a service that refused key, quota or model is left alone, with the same account."""
@@ -68,8 +68,8 @@ Change: TypeAlias = Callable[[ServiceState, float, str], ServiceState]
 """Of a service's state, the time in seconds since the epoch, and the caller's name."""
 
 
-def take_place(
-    service: str, account: str, tokens: int, patience: float, caller: str
+def take_rate_slot(
+    service: str, account: str, tokens: int, max_wait: float, caller: str
 ) -> Callable[[ServiceState, float], tuple[ServiceState, float | None]]:
     """Returns the seconds to wait; None where another asks a service that refused: try again."""
 
@@ -89,7 +89,7 @@ def take_place(
                 f"A request of {tokens} tokens is more than {service} takes in a minute, {most:g}.",
                 remedy="Lower TVDB_CHUNK_TOKENS, or have the rate limit of the account raised.",
             )
-        changed, wait, is_taken = rate_limiter.admit(state.limiter, now, tokens, patience)
+        changed, wait, is_taken = rate_limiter.admit(state.limiter, now, tokens, max_wait)
         if not is_taken:
             raise RateError(
                 "rate_limited",
@@ -111,15 +111,15 @@ def pass_breaker(caller: str) -> Callable[[ServiceState, float], tuple[ServiceSt
     return transition
 
 
-def answered(told: Allowance, account: str = "", ratio: float = 1.0) -> Change:
+def record_success(told: RateLimitHeaders, account: str = "", ratio: float = 1.0) -> Change:
     def change(state: ServiceState, now: float, caller: str) -> ServiceState:
         if ratio > state.ratio(account):
             state = replace(state, ratios={**state.ratios, account: min(ratio, _HIGHEST_RATIO)})
         is_news = now - state.answered_at > _RESTED_SECONDS or state.refusal is not None
         return replace(
             state,
-            breaker=circuit_breaker.answered(state.breaker, caller),
-            limiter=rate_limiter.learned(state.limiter, now, told),
+            breaker=circuit_breaker.record_success(state.breaker, caller),
+            limiter=rate_limiter.update_from_headers(state.limiter, now, told),
             refusal=None,
             answered_at=now if is_news else state.answered_at,
         )
@@ -127,9 +127,9 @@ def answered(told: Allowance, account: str = "", ratio: float = 1.0) -> Change:
     return change
 
 
-def abandoned(state: ServiceState, now: float, caller: str) -> ServiceState:
+def release_probe(state: ServiceState, now: float, caller: str) -> ServiceState:
     state = _unprobed(state, now, caller)
-    return replace(state, breaker=circuit_breaker.released(state.breaker, caller))
+    return replace(state, breaker=circuit_breaker.release_probe(state.breaker, caller))
 
 
 def _unprobed(state: ServiceState, now: float, caller: str) -> ServiceState:
@@ -140,31 +140,33 @@ def _unprobed(state: ServiceState, now: float, caller: str) -> ServiceState:
     return replace(state, refusal=replace(refusal, until=now, probe=""))
 
 
-def failed(account: str, failure: CallFailed) -> Change:
+def record_failure(account: str, failure: CallFailed) -> Change:
     error = failure.error
 
     def change(state: ServiceState, now: float, caller: str) -> ServiceState:
         state = _unprobed(state, now, caller)
-        if failure.kind is Kind.CONTENT or failure.kind is Kind.UNKNOWN:
-            return replace(state, breaker=circuit_breaker.answered(state.breaker, caller))
+        if failure.kind is FailureKind.CONTENT or failure.kind is FailureKind.UNKNOWN:
+            return replace(state, breaker=circuit_breaker.record_success(state.breaker, caller))
         state = replace(state, failed_at=now, failed_code=error.code, failed_message=error.message)
-        if failure.kind is Kind.UNAVAILABLE:
-            state = replace(state, breaker=circuit_breaker.failed(state.breaker, now, caller))
+        if failure.kind is FailureKind.UNAVAILABLE:
+            state = replace(
+                state, breaker=circuit_breaker.record_failure(state.breaker, now, caller)
+            )
         else:
-            state = replace(state, breaker=circuit_breaker.released(state.breaker, caller))
-        if failure.kind is Kind.REFUSED:
+            state = replace(state, breaker=circuit_breaker.release_probe(state.breaker, caller))
+        if failure.kind is FailureKind.REFUSED:
             until = now + REFUSED_SECONDS
             refusal = Refusal(error.code, error.message, error.remedy, account, until)
             state = replace(state, refusal=refusal)
-        known = rate_limiter.learned(state.limiter, now, failure.allowance)
+        known = rate_limiter.update_from_headers(state.limiter, now, failure.rate_limit_headers)
         if failure.retry_after is not None:
-            known = rate_limiter.blocked(known, now, failure.retry_after)
+            known = rate_limiter.block(known, now, failure.retry_after)
         return replace(state, limiter=known)
 
     return change
 
 
-def forgiven(state: ServiceState, now: float) -> tuple[ServiceState, None]:
+def reset_refusal(state: ServiceState, now: float) -> tuple[ServiceState, None]:
     """Somebody acted: what the service refused, or how often it failed, counts no more."""
     return replace(state, refusal=None, breaker=Breaker()), None
 

@@ -16,19 +16,19 @@ import psycopg
 from psycopg.rows import dict_row
 
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.spend_guard.budget import Limits
+from tvdb_assets.spend_guard.budget import SpendLimits
 
 ALL = ""
 """The scope of a limit that holds for all services together."""
-Kind: TypeAlias = Literal["daily_usd", "hourly_requests", "is_paused"]
+LimitKind: TypeAlias = Literal["daily_usd", "hourly_requests", "is_paused"]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LimitChange:
     """A change as it was recorded."""
 
     scope: str
-    kind: Kind
+    kind: LimitKind
     value: Decimal | None
     """None takes an earlier change back to the setting."""
     changed_by: str
@@ -37,8 +37,8 @@ class Change:
 
 
 def limits_now(
-    tx: psycopg.Connection[Any], settings: Limits, until: datetime | None = None
-) -> Limits:
+    tx: psycopg.Connection[Any], settings: SpendLimits, until: datetime | None = None
+) -> SpendLimits:
     """The limits that hold now: those of the settings, with what was changed since.
 
     Args:
@@ -73,7 +73,7 @@ def limits_now(
 
 def change(
     database: Database,
-    kind: Kind,
+    kind: LimitKind,
     value: Decimal | None,
     *,
     scope: str = ALL,
@@ -98,7 +98,7 @@ def change(
         )
 
 
-def changes(database: Database, limit: int = 20) -> list[Change]:
+def changes(database: Database, limit: int = 20) -> list[LimitChange]:
     """The newest changes first."""
     with database.transaction() as tx, tx.cursor(row_factory=dict_row) as cursor:
         cursor.execute(
@@ -106,4 +106,4 @@ def changes(database: Database, limit: int = 20) -> list[Change]:
             " ORDER BY change_id DESC LIMIT %s",
             (limit,),
         )
-        return [Change(**row) for row in cursor]
+        return [LimitChange(**row) for row in cursor]

@@ -100,11 +100,11 @@ def test_costs_are_drawn(shell: Shell, database: Database, monkeypatch: pytest.M
     assert today.rstrip().endswith("$1.0000")
     assert bar("openai").count("█") > 3 * bar("llamaparse").count("█") > 0
     assert "$0.7800" in bar(".pdf")
-    dearest = drawn[drawn.index("Dearest documents") + 1 :]
+    most_expensive = drawn[drawn.index("Dearest documents") + 1 :]
     # Names are shown as they are, whatever they mean to who draws.
-    names = [line.split()[0] for line in dearest if line]
+    names = [line.split()[0] for line in most_expensive if line]
     assert names == ["a.md", *(f"[{number:02}].pdf" for number in range(11, 2, -1))]
-    assert Decimal(dearest[0].split("$")[1]) == Decimal("0.22")
+    assert Decimal(most_expensive[0].split("$")[1]) == Decimal("0.22")
 
 
 def test_nothing_paid_is_drawn_as_such(shell: Shell) -> None:

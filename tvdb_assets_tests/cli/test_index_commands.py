@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tvdb_assets.cli import main, search_command
-from tvdb_assets.repositories.index_catalog import Indexes
+from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets_tests.paid_router import Paid, Shelf
 
@@ -106,7 +106,7 @@ def test_a_search_in_a_free_mode_pays_for_no_vector(
     paid: Paid, filled: Shelf, command: Command
 ) -> None:
     filled.walk()
-    Indexes(paid.database).switch()
+    IndexCatalog(paid.database).switch()
     spent = paid.spent
 
     code, answer = command("search", "water damage")
@@ -121,7 +121,7 @@ def test_a_switch_between_the_question_and_its_answer_is_followed(
 ) -> None:
     """The question's vector is of one space, and by then search reads the other."""
     filled.walk()
-    indexes = Indexes(paid.database)
+    indexes = IndexCatalog(paid.database)
     settings = paid.settings()
     monkeypatch.setattr(
         search_command,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tvdb_assets.core.vector_checks import check_vectors
-from tvdb_assets.embedding.batch_embedding import Embedded, Vectors
+from tvdb_assets.embedding.batch_embedding import EmbeddingResult, Vectors
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.models import Provenance
 from tvdb_assets.routing.service_router import ServiceRouter
@@ -39,7 +39,7 @@ def mode(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def embed(paid: Paid, mode: str, texts: Sequence[str]) -> Embedded:
+def embed(paid: Paid, mode: str, texts: Sequence[str]) -> EmbeddingResult:
     return paid.use(lambda router: router.embed(texts), embedder_mode=mode, service_mode="local")
 
 
@@ -181,7 +181,7 @@ def test_a_paid_mode_without_a_key_says_so_at_once(
 def test_a_plain_class_over_a_real_connection_that_opens_its_own_database(
     server_url: str, empty_url: str, mode: ServiceMode
 ) -> None:
-    async def use(url: str) -> Embedded:
+    async def use(url: str) -> EmbeddingResult:
         settings = load_settings(
             embedder_mode=mode,
             database_url=empty_url,

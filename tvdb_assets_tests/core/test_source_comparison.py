@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tvdb_assets.core.source_comparison import Difference, compare
+from tvdb_assets.core.source_comparison import SourceDifference, compare
 from tvdb_assets.errors import ConfigurationError, SourceError
 from tvdb_assets.models import SourceFile
-from tvdb_assets.repositories.document_registry import Listed
+from tvdb_assets.repositories.document_registry import ListedDocument
 
 _NAMES = st.sampled_from([f"{letter}.md" for letter in "abcdefgh"])
 _ETAGS = st.sampled_from(["1", "2"])
 
 
 def difference(
-    listed: dict[str, str], known: dict[str, Listed], *, is_whole: bool = False
-) -> Difference[Listed]:
+    listed: dict[str, str], known: dict[str, ListedDocument], *, is_whole: bool = False
+) -> SourceDifference[ListedDocument]:
     files = [SourceFile(path, 1, etag) for path, etag in listed.items()]
     return compare(files, known, root="/s", is_whole=is_whole)
 
@@ -26,7 +26,7 @@ def difference(
 def test_each_document_is_in_just_one_place(
     listed: dict[str, str], rows: dict[str, tuple[str, bool]]
 ) -> None:
-    known = {p: Listed(i, etag, gone) for i, (p, (etag, gone)) in enumerate(rows.items())}
+    known = {p: ListedDocument(i, etag, gone) for i, (p, (etag, gone)) in enumerate(rows.items())}
     found = difference(listed, known)
     assert {f.path for f in found.new} == set(listed) - set(known)
     same = [p for p in listed if p in known and known[p].etag == listed[p]]
@@ -37,13 +37,13 @@ def test_each_document_is_in_just_one_place(
 
 
 def test_a_file_that_is_back_counts_as_changed() -> None:
-    found = difference({"a.md": "1"}, {"a.md": Listed(7, "1", is_gone=True)})
+    found = difference({"a.md": "1"}, {"a.md": ListedDocument(7, "1", is_gone=True)})
     assert [known.document_id for known, _ in found.changed] == [7]
 
 
 def test_a_file_that_was_just_written_to_is_left_unless_it_is_known() -> None:
     files = [SourceFile("new.md", 1, "1", 100.0), SourceFile("old.md", 1, "1", 100.0)]
-    known = {"old.md": Listed(1, "1", is_gone=False)}
+    known = {"old.md": ListedDocument(1, "1", is_gone=False)}
     found = compare(files, known, root="/s", is_whole=True, written_before=99.0)
     assert (found.new, found.changed, found.unsettled) == ([], [], 1)
     assert found.gone == []
@@ -58,8 +58,8 @@ def test_a_refused_file_is_a_document_too() -> None:
 
 
 def test_a_source_that_lost_everything_is_taken_for_not_mounted() -> None:
-    known = {"a.md": Listed(1, "1", is_gone=False)}
+    known = {"a.md": ListedDocument(1, "1", is_gone=False)}
     with pytest.raises(ConfigurationError, match="holds no documents"):
         difference({}, known, is_whole=True)
     assert difference({}, known).gone == [known["a.md"]]
-    assert difference({}, {"a.md": Listed(1, "1", is_gone=True)}, is_whole=True).gone
+    assert difference({}, {"a.md": ListedDocument(1, "1", is_gone=True)}, is_whole=True).gone

@@ -16,7 +16,7 @@ from tvdb_assets.dagster import ingest
 from tvdb_assets.definitions import defs
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 
 TEXTS = {f"{n}.md": f"# Note {n}\n\nThe matter of series {n} is settled.\n" for n in range(6)}
 
@@ -32,7 +32,7 @@ class Project:
         self.documents = folder / "documents"
         self.database = database
         self.instance = instance
-        self.registry = Registry(database)
+        self.registry = DocumentRegistry(database)
 
     def write(self, name: str, text: str) -> None:
         """Write a file that nothing has written to for a while."""

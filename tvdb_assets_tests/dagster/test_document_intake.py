@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 
 from tvdb_assets.dagster.partitions import IN_PROCESS_TAG, DocumentPartitions
-from tvdb_assets.dagster.reconciler import Upkeep
+from tvdb_assets.dagster.reconciler import Reconciler
 from tvdb_assets.definitions import defs
-from tvdb_assets.repositories.deletion import Deletion
+from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.due_documents import INTAKE, DueDocuments
 from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import Source
@@ -79,7 +79,7 @@ def test_a_file_that_was_forgotten_by_hand_is_left_alone_until_it_changes(
 ) -> None:
     project.run(project.tick())
     [known] = project.registry.find("0.md")
-    Deletion(project.database).forget([known.document_id], is_by_hand=True)
+    DocumentDeletion(project.database).forget([known.document_id], is_by_hand=True)
     assert project.tick() == []
     assert project.shown() == project.materialized() & set(
         project.instance.get_dynamic_partitions("documents")
@@ -111,7 +111,7 @@ def test_the_partition_of_a_deleted_document_stays_while_a_run_waits_to_start(
     due = DueDocuments(project.database)
     partitions = DocumentPartitions(project.instance, due)
     assert partitions.under_way() == set(TEXTS)
-    deletion = Deletion(project.database)
+    deletion = DocumentDeletion(project.database)
     [known] = project.registry.find("0.md")
     deletion.forget([known.document_id])
     partitions.drop_removed(deletion)
@@ -153,11 +153,11 @@ def test_what_one_tick_has_no_run_for_is_asked_for_at_the_next(project: Project)
     for name in ("0.md", "2.md", "4.md"):
         project.write(name, "# Note\n\nIt reads otherwise now.\n")
     covered: list[str] = []
-    with Upkeep.open(load_settings(), project.instance) as upkeep, upkeep.due.planned():
-        upkeep.take_in(Source.open(str(project.documents)), most=10)
+    with Reconciler.open(load_settings(), project.instance) as reconciler, reconciler.due.planned():
+        reconciler.scan_source(Source.open(str(project.documents)), most=10)
         for _ in range(4):
-            due = upkeep.plan(INTAKE)
-            covered += project.covered(upkeep.run_requests(due, "test", most_runs=1))
+            due = reconciler.plan(INTAKE)
+            covered += project.covered(reconciler.run_requests(due, "test", most_runs=1))
     assert sorted(covered) == ["0.md", "2.md", "4.md"], "one a tick, and none twice"
 
 

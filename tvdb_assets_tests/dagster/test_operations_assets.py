@@ -50,9 +50,9 @@ def test_an_empty_ledger_is_drawn_too(database: Database, monkeypatch: pytest.Mo
     assert metadata["limit_usd"].value == 5.0
     for name in ("by_day", "by_kind_of_document"):
         assert picture(metadata, name).width > 500
-    dearest = metadata["dearest_documents"]
-    assert isinstance(dearest, dg.TableMetadataValue)
-    assert list(dearest.records) == []
+    most_expensive = metadata["dearest_documents"]
+    assert isinstance(most_expensive, dg.TableMetadataValue)
+    assert list(most_expensive.records) == []
 
 
 def test_a_full_ledger_is_drawn_with_the_ten_dearest(
@@ -73,9 +73,9 @@ def test_a_full_ledger_is_drawn_with_the_ten_dearest(
     assert metadata["spent_today_usd"].value == pytest.approx(1.00)
     assert metadata["spent_percent"].value == 20
     assert metadata["wasted_usd"].value == pytest.approx(0.22)
-    dearest = metadata["dearest_documents"]
-    assert isinstance(dearest, dg.TableMetadataValue)
-    rows = [record.data for record in dearest.records]
+    most_expensive = metadata["dearest_documents"]
+    assert isinstance(most_expensive, dg.TableMetadataValue)
+    rows = [record.data for record in most_expensive.records]
     assert [row["document"] for row in rows] == ["a.md", *(f"{n:02}.pdf" for n in range(11, 2, -1))]
     assert rows[0] == {"document": "a.md", "usd": pytest.approx(0.22), "requests": 1}
     for name in ("by_day", "by_kind_of_document"):

@@ -9,10 +9,10 @@ import pytest
 
 from tvdb_assets.dagster.document_assets import walk_assets
 from tvdb_assets.dagster.resources import ServiceRouterResource
-from tvdb_assets.ingestion.parse_stage import Preparing
+from tvdb_assets.ingestion.parse_stage import ParseStage
 from tvdb_assets.models import SourceFile
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 
 CANARY = "canary-of-a-quoted-text"
 
@@ -30,8 +30,8 @@ def test_what_an_unforeseen_exception_quotes_is_not_in_dagsters_log(
 
     monkeypatch.setenv("TVDB_DATABASE_URL", database.url)
     monkeypatch.setenv("TVDB_SOURCE", str(tmp_path))
-    monkeypatch.setattr(Preparing, "begin", meet_a_bug)
-    Registry(database).register(str(tmp_path), [SourceFile("a.md", 1, "x")], "by hand")
+    monkeypatch.setattr(ParseStage, "begin", meet_a_bug)
+    DocumentRegistry(database).register(str(tmp_path), [SourceFile("a.md", 1, "x")], "by hand")
     router = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("documents", ["a.md"])
@@ -51,4 +51,4 @@ def test_what_an_unforeseen_exception_quotes_is_not_in_dagsters_log(
     assert CANARY not in said
     assert "[unexpected]" in said
     assert f"(id {done.run_id})" in said
-    assert "ValueError at assets/test_unexpected_errors.py:" in said
+    assert "ValueError at dagster/test_unexpected_errors.py:" in said

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 
 from tvdb_assets.errors import Disposition
-from tvdb_assets.spend_guard.call_failures import Charge, Kind
+from tvdb_assets.spend_guard.call_failures import Charge, FailureKind
 from tvdb_assets.spend_guard.http_failures import QUOTA_CODES
 from tvdb_assets_tests.paid_router import Said
 
@@ -25,7 +25,7 @@ class Row:
     """A failure, and all that follows from it."""
 
     said: Said | Exception
-    kind: Kind
+    kind: FailureKind
     error: str
     code: str
     disposition: Disposition
@@ -57,7 +57,9 @@ def _named(headers: Mapping[str, str]) -> dict[str, str]:
 
 def unavailable(answer: Said | Exception, **more: Any) -> Row:
     code = "service_unavailable"
-    return Row(answer, Kind.UNAVAILABLE, "UnavailableError", code, Disposition.TRANSIENT, **more)
+    return Row(
+        answer, FailureKind.UNAVAILABLE, "UnavailableError", code, Disposition.TRANSIENT, **more
+    )
 
 
 def gateway(answer: Said) -> Row:
@@ -76,26 +78,26 @@ def lost(error: Exception) -> Row:
 def bad(body: bytes, **headers: str) -> Row:
     return Row(
         Said(200, body, _named(headers)),
-        *(Kind.UNAVAILABLE, "UnavailableError", "bad_answer", Disposition.TRANSIENT),
+        *(FailureKind.UNAVAILABLE, "UnavailableError", "bad_answer", Disposition.TRANSIENT),
         charge=Charge.BOUND,
     )
 
 
 def throttled(answer: Said, **more: Any) -> Row:
-    kind, code = Kind.THROTTLED, "rate_limited"
+    kind, code = FailureKind.THROTTLED, "rate_limited"
     return Row(answer, kind, "RateError", code, Disposition.DEFERRED, **more)
 
 
 def refused(answer: Said, code: str) -> Row:
-    return Row(answer, Kind.REFUSED, "RefusedError", code, Disposition.DEFERRED, calls=1)
+    return Row(answer, FailureKind.REFUSED, "RefusedError", code, Disposition.DEFERRED, calls=1)
 
 
 def content(answer: Said, code: str, error: str = "EmbeddingError") -> Row:
-    return Row(answer, Kind.CONTENT, error, code, Disposition.TERMINAL, calls=1)
+    return Row(answer, FailureKind.CONTENT, error, code, Disposition.TERMINAL, calls=1)
 
 
 def unknown(answer: Said, code: str, error: str = "EmbeddingError") -> Row:
-    return Row(answer, Kind.UNKNOWN, error, code, Disposition.TERMINAL, calls=2)
+    return Row(answer, FailureKind.UNKNOWN, error, code, Disposition.TERMINAL, calls=2)
 
 
 HTML = b"<html><body>Just a moment...</body></html>"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tvdb_assets.core.tokens import count_tokens
-from tvdb_assets.embedding.batch_embedding import Embedded, Text, Vectors
+from tvdb_assets.embedding.batch_embedding import EmbeddingResult, TextToEmbed, Vectors
 from tvdb_assets.errors import BudgetError, RateError, RefusedError, UnavailableError
 from tvdb_assets.models import Provenance
 from tvdb_assets.routing.service_router import ServiceRouter
@@ -34,13 +34,13 @@ def paid(paid_in_shared: Paid) -> Paid:
     return paid_in_shared
 
 
-def embed(paid: Paid, texts: Sequence[str], **given: object) -> Embedded:
+def embed(paid: Paid, texts: Sequence[str], **given: object) -> EmbeddingResult:
     return paid.use(lambda router: router.embed(texts), **given)
 
 
-def requests_of(count: int) -> list[Text]:
+def requests_of(count: int) -> list[TextToEmbed]:
     """Texts that fill so many requests, by the tokens that they claim."""
-    return [Text(f"Clause {at} of the law.", 8_000) for at in range(count * EACH)]
+    return [TextToEmbed(f"Clause {at} of the law.", 8_000) for at in range(count * EACH)]
 
 
 BUDGET = Decimal("0.02") * sum(map(count_tokens, HUNDRED[:60])) / 1_000_000
@@ -51,7 +51,7 @@ def with_poison(at: int) -> list[str]:
     return [*HUNDRED[:at], POISON, *HUNDRED[at + 1 :]]
 
 
-def check(paid: Paid, texts: Sequence[str], done: Embedded, bad: dict[int, str]) -> None:
+def check(paid: Paid, texts: Sequence[str], done: EmbeddingResult, bad: dict[int, str]) -> None:
     """All but the bad texts have the vectors that are theirs, and the money is right."""
     assert {at: error.code for at, error in done.errors.items()} == bad
     assert len(done) == len(texts)

@@ -21,7 +21,7 @@ import pytest
 from tvdb_assets.errors import ConfigurationError, Disposition, TvdbError
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import load_settings
-from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, Kind
+from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, FailureKind
 from tvdb_assets.spend_guard.http_failures import retry_after
 from tvdb_assets_tests.embedding.failure_table import (
     ATTEMPTS,
@@ -91,9 +91,9 @@ def test_a_failure_means_what_the_table_says(paid: Paid, service: str, row: Row)
     [(reserved,)] = paid.rows("SELECT sum(reserved_usd) FROM tvdb.cost_ledger")
     assert paid.spent == (reserved if row.charge is Charge.BOUND else 0)
     state = paid.state(service)
-    counts = row.kind is Kind.UNAVAILABLE
+    counts = row.kind is FailureKind.UNAVAILABLE
     assert state.breaker.failures == (row.calls if counts else 0)
-    assert (state.refusal is not None) == (row.kind is Kind.REFUSED)
+    assert (state.refusal is not None) == (row.kind is FailureKind.REFUSED)
     assert SAID not in str(state)
 
 

@@ -27,7 +27,7 @@ from tvdb_assets.core.text_validation import validate
 from tvdb_assets.core.tokens import count_tokens
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.container_members import Room, list_members, take_members
+from tvdb_assets.parsing.container_members import ContainerBudget, list_members, take_members
 from tvdb_assets.parsing.document_parser import look_at, parse_document
 from tvdb_assets.parsing.formats import container_for, parser_for
 from tvdb_assets.parsing.formats.sniff import PARQUET
@@ -178,7 +178,7 @@ def check(name: str, data: bytes) -> str:
 
 
 def _check_members(data: bytes, media_type: str) -> None:
-    members = list_members(data, media_type, Room(1, 2_000, 64 << 20))
+    members = list_members(data, media_type, ContainerBudget(1, 2_000, 64 << 20))
     names = [member.name for member in members]
     _hold(len(set(names)) == len(names), "names of members are not apart")
     for member in members:

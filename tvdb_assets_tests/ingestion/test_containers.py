@@ -14,8 +14,8 @@ from email.message import EmailMessage
 import pytest
 
 from tvdb_assets.models import Stage
-from tvdb_assets.repositories.deletion import Deletion
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.deletion import DocumentDeletion
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets_tests.paid_router import Paid, Shelf
 
 FREE = {"service_mode": "local"}
@@ -243,7 +243,7 @@ def test_one_stage_at_a_time_takes_members_along(paid: Paid, shelf: Shelf) -> No
 def test_forgetting_a_member_and_its_file(paid: Paid, shelf: Shelf) -> None:
     shelf.write("a.zip", packed(**LETTERS))
     shelf.walk(**FREE)
-    registry, deletion = Registry(paid.database), Deletion(paid.database)
+    registry, deletion = DocumentRegistry(paid.database), DocumentDeletion(paid.database)
     [member] = registry.find("a.zip!/one.md")
     assert member.is_member
     deletion.forget([member.document_id])

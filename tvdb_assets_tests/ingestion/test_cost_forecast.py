@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from tvdb_assets.core.chunking import Chunker
-from tvdb_assets.ingestion.cost_estimator import Estimating
-from tvdb_assets.ingestion.cost_forecast import SAMPLE, Outlook, outlook
+from tvdb_assets.ingestion.cost_estimator import CostEstimator
+from tvdb_assets.ingestion.cost_forecast import SAMPLE, CostForecast, forecast_cost
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.routing.service_router import ServiceRouter
@@ -24,8 +24,8 @@ def note(number: int) -> str:
     return f"# Rule {number + 100}\n\nThe claims of series {number + 100} are paid in thirty days."
 
 
-def estimating(paid: Paid, router: ServiceRouter) -> Estimating:
-    return Estimating(
+def estimating(paid: Paid, router: ServiceRouter) -> CostEstimator:
+    return CostEstimator(
         store=DocumentStore(paid.database, "outlook"),
         index=IndexStore(paid.database, "outlook"),
         router=router,
@@ -34,14 +34,14 @@ def estimating(paid: Paid, router: ServiceRouter) -> Estimating:
     )
 
 
-def expected(shelf: Shelf, router: ServiceRouter) -> Outlook | None:
+def expected(shelf: Shelf, router: ServiceRouter) -> CostForecast | None:
     """What is told of all that an ingest would walk."""
     paid, plan = shelf.paid, shelf.plan()
     shelf.registry.register(plan.source.root, plan.new, "by hand")
     known = shelf.registry.known(plan.source.root)
     keys = [document.partition_key for document in known.values()]
     recipe = router.recipe(Chunker(64, 0))
-    return outlook(router, estimating(paid, router), keys, recipe, Source.open)
+    return forecast_cost(router, estimating(paid, router), keys, recipe, Source.open)
 
 
 @pytest.mark.parametrize("count", [SAMPLE - 2, 3 * SAMPLE])
@@ -95,4 +95,4 @@ def test_nothing_is_told_where_nothing_is_paid(paid: Paid, shelf: Shelf) -> None
     paused = expected(shelf, paid.router(daily_cost_limit=0))
     assert paused is not None
     assert paused.fitting == 0
-    assert "0 of 1 documents fit" in paused.words()
+    assert "0 of 1 documents fit" in paused.message()

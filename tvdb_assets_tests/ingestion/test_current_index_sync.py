@@ -14,9 +14,9 @@ import pytest
 
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.errors import ConfigurationError
-from tvdb_assets.ingestion.cost_estimator import Estimating
+from tvdb_assets.ingestion.cost_estimator import CostEstimator
 from tvdb_assets.repositories.document_store import DocumentStore
-from tvdb_assets.repositories.index_catalog import Indexes
+from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets_tests.paid_apis import expected_vectors
 from tvdb_assets_tests.paid_router import Paid, Shelf
@@ -36,8 +36,8 @@ LOCAL = {"service_mode": "local"}
 
 
 @pytest.fixture
-def indexes(paid: Paid) -> Indexes:
-    return Indexes(paid.database)
+def indexes(paid: Paid) -> IndexCatalog:
+    return IndexCatalog(paid.database)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def check_vectors(paid: Paid, model: str) -> None:
 
 
 def test_a_new_chunk_size_is_built_beside_and_switched_to_and_back(
-    paid: Paid, filled: Shelf, indexes: Indexes
+    paid: Paid, filled: Shelf, indexes: IndexCatalog
 ) -> None:
     before = filled.shown()
     assert longest(paid) > 32
@@ -91,7 +91,7 @@ def test_a_new_chunk_size_is_built_beside_and_switched_to_and_back(
 
 
 def test_a_new_model_is_built_beside_and_what_changes_meanwhile_is_searched_at_once(
-    paid: Paid, filled: Shelf, indexes: Indexes
+    paid: Paid, filled: Shelf, indexes: IndexCatalog
 ) -> None:
     filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
     filled.write("note-9.md", NOTES["note-2.md"].replace("house 2", "house 9"))
@@ -120,7 +120,7 @@ def test_a_new_model_is_built_beside_and_what_changes_meanwhile_is_searched_at_o
 
 
 def test_an_index_that_shows_an_older_version_is_not_complete(
-    filled: Shelf, indexes: Indexes
+    filled: Shelf, indexes: IndexCatalog
 ) -> None:
     filled.walk(**NEW_SIZE)
     first = indexes.states()[0]
@@ -136,7 +136,7 @@ def test_an_index_that_shows_an_older_version_is_not_complete(
     assert "heat pump" in filled.shown()["note-0.md"][0]
 
 
-def test_a_document_that_is_missing_can_be_given_up(filled: Shelf, indexes: Indexes) -> None:
+def test_a_document_that_is_missing_can_be_given_up(filled: Shelf, indexes: IndexCatalog) -> None:
     filled.walk(["note-0.md"], **NEW_SIZE)
 
     assert indexes.switch(anyway=True).documents == 1
@@ -146,7 +146,7 @@ def test_a_document_that_is_missing_can_be_given_up(filled: Shelf, indexes: Inde
 
 @pytest.mark.parametrize("free", [LOCAL, {"embedder_mode": "mock"}], ids=["local", "mock"])
 def test_a_free_run_pays_nothing_for_the_index_that_search_reads(
-    paid: Paid, filled: Shelf, indexes: Indexes, free: dict[str, object]
+    paid: Paid, filled: Shelf, indexes: IndexCatalog, free: dict[str, object]
 ) -> None:
     before, spent = filled.shown(), paid.spent
     filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
@@ -159,7 +159,9 @@ def test_a_free_run_pays_nothing_for_the_index_that_search_reads(
     assert indexes.behind() == (1 if free is LOCAL else 0)
 
 
-def test_a_paid_run_keeps_a_free_index_fresh(paid: Paid, shelf: Shelf, indexes: Indexes) -> None:
+def test_a_paid_run_keeps_a_free_index_fresh(
+    paid: Paid, shelf: Shelf, indexes: IndexCatalog
+) -> None:
     shelf.write("note-0.md", NOTES["note-0.md"])
     shelf.walk(**LOCAL)
     shelf.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
@@ -173,7 +175,7 @@ def test_a_paid_run_keeps_a_free_index_fresh(paid: Paid, shelf: Shelf, indexes: 
 
 
 def test_a_document_whose_new_version_search_can_not_show_is_not_done(
-    paid: Paid, filled: Shelf, indexes: Indexes
+    paid: Paid, filled: Shelf, indexes: IndexCatalog
 ) -> None:
     """No money for the model that search reads, and the new index has all vectors already."""
     changed = NOTES["note-0.md"].replace("boiler", "heat pump")
@@ -199,7 +201,7 @@ def test_a_document_whose_new_version_search_can_not_show_is_not_done(
 
 
 def test_an_outage_of_both_models_degrades_the_new_index_alone(
-    paid: Paid, filled: Shelf, indexes: Indexes
+    paid: Paid, filled: Shelf, indexes: IndexCatalog
 ) -> None:
     before = filled.shown()
     filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
@@ -219,7 +221,7 @@ def test_an_outage_of_both_models_degrades_the_new_index_alone(
 
 @pytest.mark.parametrize("new", [NEW_SIZE, NEW_MODEL], ids=["size", "model"])
 def test_a_dropped_index_takes_what_no_other_one_needs(
-    paid: Paid, filled: Shelf, indexes: Indexes, new: dict[str, object]
+    paid: Paid, filled: Shelf, indexes: IndexCatalog, new: dict[str, object]
 ) -> None:
     def everything() -> list[tuple[object, ...]]:
         tables = ("chunk_sets", "chunks", "publications", "embeddings", "former_texts")
@@ -243,7 +245,7 @@ def test_a_dropped_index_takes_what_no_other_one_needs(
 
 
 def test_the_old_index_can_be_dropped_after_the_switch(
-    paid: Paid, filled: Shelf, indexes: Indexes
+    paid: Paid, filled: Shelf, indexes: IndexCatalog
 ) -> None:
     filled.walk(**NEW_MODEL)
     old = indexes.states()[0]
@@ -263,7 +265,7 @@ def test_the_old_index_can_be_dropped_after_the_switch(
 
 
 def test_a_run_may_switch_by_itself_once_nothing_is_missing(
-    paid: Paid, filled: Shelf, indexes: Indexes
+    paid: Paid, filled: Shelf, indexes: IndexCatalog
 ) -> None:
     filled.walk(["note-0.md"], **NEW_SIZE, switch="auto")
     assert longest(paid) > 32
@@ -284,7 +286,7 @@ def test_a_run_may_switch_by_itself_once_nothing_is_missing(
     ],
 )
 def test_what_is_no_index_to_switch_to_is_named(
-    shelf: Shelf, indexes: Indexes, ask: Callable[[Indexes], object], code: str
+    shelf: Shelf, indexes: IndexCatalog, ask: Callable[[IndexCatalog], object], code: str
 ) -> None:
     shelf.write("note-0.md", NOTES["note-0.md"])
     shelf.walk(service_mode="mock")
@@ -301,7 +303,7 @@ def test_an_estimate_knows_what_both_indexes_cost(paid: Paid, filled: Shelf) -> 
     filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
     plan, spent = filled.plan(**NEW_MODEL), paid.spent
     router = paid.router(**NEW_MODEL)
-    estimating = Estimating(
+    estimating = CostEstimator(
         store=DocumentStore(paid.database, "estimate"),
         index=IndexStore(paid.database, "estimate"),
         router=router,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tvdb_assets.models import Stage
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets_tests.paid_apis import expected_vector
 from tvdb_assets_tests.paid_router import Paid, Shelf
 
@@ -115,6 +115,6 @@ def test_each_row_says_who_made_it(paid: Paid, shelf: Shelf) -> None:
         ("openai", "real", "text-embedding-3-small", False)
     ]
     assert paid.rows("SELECT DISTINCT run_id FROM tvdb.cost_ledger") == [("run-1",)]
-    [known] = Registry(paid.database).find("a.html")
+    [known] = DocumentRegistry(paid.database).find("a.html")
     assert known.status == "published"
     assert [stage.value for stage in Stage][-1] == "embeddings"

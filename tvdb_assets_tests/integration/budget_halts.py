@@ -35,7 +35,7 @@ from tvdb_assets.dagster.storage.home import INSTANCE_YAML, dagster_instance
 from tvdb_assets.definitions import defs
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import Source
 from tvdb_assets_tests.paid_apis import RunningServer
@@ -151,7 +151,7 @@ class Halting:
         with Database.open(load_settings()) as database:
             source = Source.open(str(self.source))
             files = [source.stat(name) for name in names or all_names]
-            keys = Registry(database).register(source.root, files, run_id="")
+            keys = DocumentRegistry(database).register(source.root, files, run_id="")
         instance.add_dynamic_partitions("documents", keys)
         return keys
 

@@ -1,7 +1,7 @@
 """The long forms of `test_halts`, by hand, because they take minutes.
 
-``python -m tvdb_assets_tests.integration.budget_halts_campaign 300`` takes 300 documents through three
-windows. ``… 300 --seeds 0 10`` does so ten times while run workers and the daemon are killed
+``python -m tvdb_assets_tests.integration.budget_halts_campaign 300`` takes 300 documents through
+three windows. ``… 300 --seeds 0 10`` does so ten times while run workers and the daemon are killed
 at random moments. Each prints a line and ends with 1 if a claim does not hold.
 
 What belongs here: the killing, and what may differ because of it. A request that is out when

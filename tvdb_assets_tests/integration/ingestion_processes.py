@@ -22,14 +22,14 @@ import stamina
 
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
-from tvdb_assets.ingestion import Walk, runner
-from tvdb_assets.ingestion.embed_stage import Indexing
-from tvdb_assets.ingestion.parse_stage import Preparing
+from tvdb_assets.ingestion import IngestionRun, runner
+from tvdb_assets.ingestion.embed_stage import EmbedStage
+from tvdb_assets.ingestion.parse_stage import ParseStage
 from tvdb_assets.models import Stage
 from tvdb_assets.parsing.paid_parsing import PaidParsing
 from tvdb_assets.parsing.providers.llamaparse import LlamaParse
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.repositories.parse_jobs import ParseJobs
@@ -37,7 +37,7 @@ from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.sources.source import Source
 from tvdb_assets.spend_guard.guard import POINTS, PaidCall
-from tvdb_assets.spend_guard.ledger import Hold
+from tvdb_assets.spend_guard.ledger import Reservation
 
 CHUNK_TOKENS = 48
 _ENDS_FLIGHT = ("committed", "voided", "loss_posted")
@@ -47,15 +47,15 @@ HOOKS: dict[str, tuple[type, str, str]] = {
     "chunks_stored": (DocumentStore, "store_chunk_sets", _AFTER),
     "texts_claimed": (IndexStore, "claim_missing", _AFTER),
     "vectors_written": (IndexStore, "store_vectors", _AFTER),  # in the transaction that posts
-    "before_publish": (Indexing, "publish", _BEFORE),
+    "before_publish": (EmbedStage, "publish", _BEFORE),
     "within_publish": (IndexStore, "_drop_replaced", _AFTER),
     "published": (IndexStore, "publish", _AFTER),
-    "before_record": (Walk, "_record", _BEFORE),
-    "before_finish": (Indexing, "finish", _BEFORE),
+    "before_record": (IngestionRun, "_record", _BEFORE),
+    "before_finish": (EmbedStage, "finish", _BEFORE),
     "job_written": (ParseJobs, "add", _AFTER),  # in the transaction that notes the submission
     "before_poll": (LlamaParse, "fetch", _BEFORE),
     "before_text": (PaidParsing, "_settle", _BEFORE),
-    "text_written": (Preparing, "_store_parse", _AFTER),  # in the transaction that posts
+    "text_written": (ParseStage, "_store_parse", _AFTER),  # in the transaction that posts
     "text_stored": (PaidParsing, "_settle", _AFTER),
 }
 ALL_POINTS = (*POINTS, *HOOKS)
@@ -84,19 +84,19 @@ class Trip:
     settings: dict[str, object] = field(default_factory=dict)
 
 
-def settings_of(trip: Trip) -> Settings:
+def settings_of(batch_context: Trip) -> Settings:
     return load_settings(
         service_mode="real",
         chunk_tokens=CHUNK_TOKENS,
         chunk_overlap_tokens=0,
         OPENAI_API_KEY="sk-of-the-test",
-        OPENAI_BASE_URL=f"{trip.server}/v1",
+        OPENAI_BASE_URL=f"{batch_context.server}/v1",
         LLAMA_CLOUD_API_KEY="llx-of-the-test",
-        LLAMA_CLOUD_BASE_URL=trip.server,
-        daily_cost_limit=trip.daily_usd,
+        LLAMA_CLOUD_BASE_URL=batch_context.server,
+        daily_cost_limit=batch_context.daily_usd,
         hourly_rate_limit=1_000_000,
-        paid_concurrency=trip.concurrency,
-        **trip.settings,
+        paid_concurrency=batch_context.concurrency,
+        **batch_context.settings,
     )
 
 
@@ -104,19 +104,19 @@ def register(database: Database, root: Path) -> None:
     """Register every file of a folder."""
     source = Source.open(str(root))
     files = [file for file in source.list() if not isinstance(file, Exception)]
-    Registry(database).register(source.root, files, "of the test")
+    DocumentRegistry(database).register(source.root, files, "of the test")
 
 
-def go(trip: Trip) -> None:
+def go(batch_context: Trip) -> None:
     """Walk, in this process; pass it to a process that may die."""
-    runner.BATCH_DOCUMENTS = trip.batch_documents
-    OpenAIEmbedder.max_inputs = trip.inputs
-    killer = Killer(trip.point, trip.nth, trip.told)
-    settings = settings_of(trip)
+    runner.BATCH_DOCUMENTS = batch_context.batch_documents
+    OpenAIEmbedder.max_inputs = batch_context.inputs
+    killer = Killer(batch_context.point, batch_context.nth, batch_context.told)
+    settings = settings_of(batch_context)
     # Retries without their waits, in the mode that the retrying library has for it.
     with (
         stamina.set_testing(True, attempts=20, cap=True),
-        Database(trip.url) as database,
+        Database(batch_context.url) as database,
         ServiceRouter(
             settings, database=database, run_id=f"walk-{uuid4()}", observer=killer
         ) as router,
@@ -124,7 +124,7 @@ def go(trip: Trip) -> None:
         router.__dict__["workers"] = Inline()
         chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
         recipe = router.recipe(chunker)
-        made = Walk(
+        made = IngestionRun(
             store=DocumentStore(database, router.run_id, recipe),
             index=IndexStore(database, router.run_id, recipe),
             sources=Source.open,
@@ -132,11 +132,11 @@ def go(trip: Trip) -> None:
             chunker=chunker,
             max_document_bytes=1 << 20,
         )
-        known = Registry(database).known(Source.open(trip.root).root)
+        known = DocumentRegistry(database).known(Source.open(batch_context.root).root)
         keys = [
             document.partition_key
             for path, document in known.items()
-            if trip.paths is None or path in trip.paths
+            if batch_context.paths is None or path in batch_context.paths
         ]
         for _ in made.run(keys, frozenset(Stage)):
             pass
@@ -156,15 +156,15 @@ class Killer:
         if point in HOOKS:
             self._hook(*HOOKS[point])
 
-    def reached(self, point: str, call: PaidCall, hold: Hold | None) -> None:
+    def reached(self, point: str, call: PaidCall, reservation: Reservation | None) -> None:
         with self._lock:
-            if hold is not None:
+            if reservation is not None:
                 if point == "before_send":
-                    self._flying.add(str(hold.entry_id))
+                    self._flying.add(str(reservation.entry_id))
                 if point == self._point:
                     self._arrive()
                 if point in _ENDS_FLIGHT:
-                    self._flying.discard(str(hold.entry_id))
+                    self._flying.discard(str(reservation.entry_id))
             elif point == self._point:
                 self._arrive()
 

@@ -67,7 +67,9 @@ def test_a_limit_in_the_middle_of_the_load_is_kept_and_the_rest_goes_on_later(
                 )
                 for paths in share
             ]
-            return [ended(process) for process in [start(go, trip) for trip in trips]]
+            return [
+                ended(process) for process in [start(go, batch_context) for batch_context in trips]
+            ]
 
         assert walk_all(limit) == [0] * PROCESSES
 
@@ -109,7 +111,7 @@ def test_no_two_processes_pay_for_one_text(database: Database, tmp_path: Path) -
     # Slow enough that all of them want the same texts while the first is paying for them.
     with running_server(Behaviour(latency_seconds=0.2)) as server:
         trips = [Trip(database.url, str(folder), server.url, paths=(name,)) for name in names]
-        processes = [start(go, trip) for trip in trips]
+        processes = [start(go, batch_context) for batch_context in trips]
 
         assert [ended(process) for process in processes] == [0] * PROCESSES
 
@@ -160,7 +162,9 @@ def test_the_same_bytes_under_three_names_are_parsed_for_money_once(
             Trip(database.url, str(folder), server.url, paths=names[place::walks])
             for place in range(walks)
         ]
-        assert [ended(walk) for walk in [start(go, trip) for trip in trips]] == [0] * walks
+        assert [ended(walk) for walk in [start(go, batch_context) for batch_context in trips]] == [
+            0
+        ] * walks
 
         submitted = [r for r in server.apis.requests if r.operation == "submit"]
         assert len(submitted) == 1

@@ -15,12 +15,12 @@ from typing import Any
 
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.embedding.providers.local import LocalEmbedder
-from tvdb_assets.ingestion import Walk
+from tvdb_assets.ingestion import IngestionRun
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
-from tvdb_assets.repositories.index_catalog import Indexes
+from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.search.hybrid_search import search
@@ -58,13 +58,13 @@ def read(url: str, answers: str, stop: str) -> None:
 def walk(database: Database, chunker: Chunker, workers: WorkerPool) -> None:
     """Take the demo's documents through a walk with this chunker."""
     source = Source.open(str(DEMO))
-    registry = Registry(database)
+    registry = DocumentRegistry(database)
     files = [file for file in source.list() if not isinstance(file, Exception)]
     registry.register(source.root, files, "by hand")
     router = ServiceRouter(load_settings(), database=database)
     router.workers = workers
     recipe = router.recipe(chunker)
-    made = Walk(
+    made = IngestionRun(
         store=DocumentStore(database, router.run_id, recipe),
         index=IndexStore(database, router.run_id, recipe),
         sources=Source.open,
@@ -108,7 +108,7 @@ class Reader:
 def test_every_search_answers_from_one_chunk_size_or_the_other(
     database: Database, tmp_path: Path, paid_workers: WorkerPool
 ) -> None:
-    indexes = Indexes(database)
+    indexes = IndexCatalog(database)
 
     def rows(query: str) -> list[tuple[Any, ...]]:
         with database.transaction() as tx:

@@ -61,9 +61,9 @@ def write_documents(folder: Path) -> list[str]:
     return names
 
 
-def go_and_watch(database: Database, trip: Trip) -> int:
+def go_and_watch(database: Database, batch_context: Trip) -> int:
     """Walk in another process; meanwhile search never shows a part of a document."""
-    process = start(go, trip)
+    process = start(go, batch_context)
     while process.is_alive():
         check_nothing_is_half_shown(database)
         process.join(0.05)
@@ -147,9 +147,9 @@ def test_a_walk_that_is_killed_there_is_ended_by_the_next(
                 server.apis.faults.script(ON_FAILURE[point], operation="submit", after=after % 3)
             else:
                 nth += chance.randrange(1 if point == "before_finish" else _arrivals(point))
-            trip = Trip(database.url, str(folder), server.url, point, nth, str(told))
+            batch_context = Trip(database.url, str(folder), server.url, point, nth, str(told))
 
-            assert go_and_watch(database, trip) == KILLED, f"never there: {point} {nth}"
+            assert go_and_watch(database, batch_context) == KILLED, f"never there: {point} {nth}"
             in_flight = set(told.read_text().split())
             check_counters(database)
             assert ledger_usd(database) >= server.apis.dollars

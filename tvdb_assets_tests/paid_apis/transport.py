@@ -43,9 +43,9 @@ class PaidApisTransport(httpx2.AsyncBaseTransport):
         return httpx2.Response(reply.status, headers=headers, stream=_Body(reply), request=request)
 
     async def _wait(self, reply: Reply, request: httpx2.Request) -> None:
-        patience = request.extensions.get("timeout", {}).get("read")
-        if patience is not None and reply.delay_seconds > patience:
-            await asyncio.sleep(patience)
+        max_wait = request.extensions.get("timeout", {}).get("read")
+        if max_wait is not None and reply.delay_seconds > max_wait:
+            await asyncio.sleep(max_wait)
             raise httpx2.ReadTimeout("", request=request)
         await asyncio.sleep(reply.delay_seconds)
 

@@ -17,7 +17,7 @@ MODEL = "text-embedding-3-small"
 
 
 @dataclass(frozen=True)
-class StandIn:
+class SimulatedServer:
     """Makes clients of one `PaidApis`; each is used within one event loop."""
 
     apis: PaidApis
@@ -45,12 +45,14 @@ class StandIn:
 
 
 @contextmanager
-def stand_in(
+def simulated_server(
     kind: str, behaviour: Behaviour | None = None, clock: Callable[[], float] = time.time
-) -> Iterator[StandIn]:
+) -> Iterator[SimulatedServer]:
     if kind == "socket":
         with running_server(behaviour, clock=clock) as server:
-            yield StandIn(server.apis, server.url, lambda: httpx2.AsyncHTTPTransport(verify=False))
+            yield SimulatedServer(
+                server.apis, server.url, lambda: httpx2.AsyncHTTPTransport(verify=False)
+            )
     else:
         apis = PaidApis(behaviour)
-        yield StandIn(apis, "http://paid.test", lambda: PaidApisTransport(apis, clock))
+        yield SimulatedServer(apis, "http://paid.test", lambda: PaidApisTransport(apis, clock))

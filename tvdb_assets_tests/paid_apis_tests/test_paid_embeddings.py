@@ -17,14 +17,14 @@ import pytest
 
 from tvdb_assets.core.tokens import count_tokens
 from tvdb_assets_tests.paid_apis import Behaviour, FaultKind, expected_vector, expected_vectors
-from tvdb_assets_tests.paid_apis_tests.clients import MODEL, StandIn, stand_in
+from tvdb_assets_tests.paid_apis_tests.clients import MODEL, SimulatedServer, simulated_server
 
 TEXTS = ["The insured pays.", "保险合同", "👩‍👩‍👧‍👦", "word " * 700]
 
 
 @pytest.fixture(params=["socket", "in process"])
-def paid(request: pytest.FixtureRequest) -> Iterator[StandIn]:
-    with stand_in(request.param) as made:
+def paid(request: pytest.FixtureRequest) -> Iterator[SimulatedServer]:
+    with simulated_server(request.param) as made:
         yield made
 
 
@@ -32,7 +32,7 @@ def decoded(item: Any) -> np.ndarray:
     return np.frombuffer(base64.b64decode(item.embedding), np.float32)
 
 
-def embed(paid: StandIn, texts: Any, **more: Any) -> Any:
+def embed(paid: SimulatedServer, texts: Any, **more: Any) -> Any:
     return asyncio.run(paid.embed(texts, **more))
 
 
@@ -46,7 +46,7 @@ def embed(paid: StandIn, texts: Any, **more: Any) -> Any:
     ],
 )
 def test_each_text_has_its_own_vector(
-    paid: StandIn, model: str, dimensions: int | None, full: int
+    paid: SimulatedServer, model: str, dimensions: int | None, full: int
 ) -> None:
     more = {"dimensions": dimensions} if dimensions else {}
     answer = embed(paid, TEXTS, model=model, **more)
@@ -71,14 +71,14 @@ def test_texts_share_no_vector() -> None:
     assert len({vector.tobytes() for vector in expected_vectors(texts)}) == len(texts)
 
 
-def test_floats_and_base64_say_the_same(paid: StandIn) -> None:
+def test_floats_and_base64_say_the_same(paid: SimulatedServer) -> None:
     answer = embed(paid, "a", encoding_format="float")
     np.testing.assert_array_equal(
         np.array(answer.data[0].embedding, np.float32), expected_vector("a")
     )
 
 
-def test_the_charge_is_exact(paid: StandIn) -> None:
+def test_the_charge_is_exact(paid: SimulatedServer) -> None:
     tokens = sum(map(count_tokens, TEXTS))
     answer = embed(paid, TEXTS, extra_headers={"X-Client-Request-Id": "attempt-7"})
     assert answer.usage.prompt_tokens == answer.usage.total_tokens == tokens
@@ -91,7 +91,7 @@ def test_the_charge_is_exact(paid: StandIn) -> None:
     assert (request.status, request.request_id, request.inputs) == (200, charge.request_id, 4)
 
 
-def test_the_large_model_costs_more(paid: StandIn) -> None:
+def test_the_large_model_costs_more(paid: SimulatedServer) -> None:
     embed(paid, "a", model="text-embedding-3-large")
     assert paid.apis.dollars == Decimal("0.13") / 1_000_000
 
@@ -110,7 +110,7 @@ def test_the_large_model_costs_more(paid: StandIn) -> None:
     ],
 )
 def test_bad_requests_are_refused_and_free(
-    paid: StandIn, texts: Any, more: dict[str, Any], code: str | None, said: str
+    paid: SimulatedServer, texts: Any, more: dict[str, Any], code: str | None, said: str
 ) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         embed(paid, texts, **more)
@@ -120,7 +120,7 @@ def test_bad_requests_are_refused_and_free(
     assert paid.apis.charges == []
 
 
-def test_as_much_as_is_allowed_is_served(paid: StandIn) -> None:
+def test_as_much_as_is_allowed_is_served(paid: SimulatedServer) -> None:
     assert len(embed(paid, ["a"] * 2_048).data) == 2_048
 
 
@@ -128,7 +128,7 @@ def test_as_much_as_is_allowed_is_served(paid: StandIn) -> None:
 def test_a_wrong_key_is_refused(key: str) -> None:
     accepted = None if key == "bad" else frozenset({"sk-test"})
     with (
-        stand_in("in process", Behaviour(keys=accepted)) as paid,
+        simulated_server("in process", Behaviour(keys=accepted)) as paid,
         pytest.raises(openai.AuthenticationError) as caught,
     ):
         embed(paid, "a", key=key)
@@ -136,7 +136,7 @@ def test_a_wrong_key_is_refused(key: str) -> None:
     assert "of-another-organization" not in str(caught.value)
 
 
-def test_an_unknown_model_is_not_found(paid: StandIn) -> None:
+def test_an_unknown_model_is_not_found(paid: SimulatedServer) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         embed(paid, "a", model="text-embedding-9")
     assert caught.value.code == "model_not_found"
@@ -175,7 +175,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", REFUSALS)
-def test_a_refusal_happens_once_and_is_free(paid: StandIn, kind: str) -> None:
+def test_a_refusal_happens_once_and_is_free(paid: SimulatedServer, kind: str) -> None:
     paid.apis.faults.script(kind)
     with pytest.raises(openai.APIStatusError) as caught:
         embed(paid, "a")
@@ -186,7 +186,9 @@ def test_a_refusal_happens_once_and_is_free(paid: StandIn, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_broken_connection_is_what_the_network_makes_of_it(paid: StandIn, kind: str) -> None:
+def test_a_broken_connection_is_what_the_network_makes_of_it(
+    paid: SimulatedServer, kind: str
+) -> None:
     paid.apis.faults.script(kind, seconds=5)
     cause, is_billed = BROKEN[kind]
     with pytest.raises(openai.APIConnectionError) as caught:
@@ -196,13 +198,13 @@ def test_a_broken_connection_is_what_the_network_makes_of_it(paid: StandIn, kind
     assert paid.apis.requests[0].status == (0 if cause == "ReadError" else 200)
 
 
-def test_a_slow_answer_comes_to_who_waits(paid: StandIn) -> None:
+def test_a_slow_answer_comes_to_who_waits(paid: SimulatedServer) -> None:
     paid.apis.faults.script("slow", seconds=0.1)
     assert embed(paid, "a", timeout=3).data
     assert paid.apis.charges[0].answered
 
 
-def test_the_time_to_wait_comes_in_each_form(paid: StandIn) -> None:
+def test_the_time_to_wait_comes_in_each_form(paid: SimulatedServer) -> None:
     waits = []
     for kind in ("rate_limited_seconds", "rate_limited_ms", "rate_limited_date", "rate_limited"):
         paid.apis.faults.script(kind, seconds=1.5)
@@ -225,14 +227,14 @@ def test_the_time_to_wait_comes_in_each_form(paid: StandIn) -> None:
         ("missing_index", [1, 2, 3]),
     ],
 )
-def test_an_answer_of_the_wrong_count(paid: StandIn, kind: str, indexes: list[int]) -> None:
+def test_an_answer_of_the_wrong_count(paid: SimulatedServer, kind: str, indexes: list[int]) -> None:
     paid.apis.faults.script(kind)
     assert [item.index for item in embed(paid, ["a", "b", "c"]).data] == indexes
     assert len(paid.apis.charges) == 1
 
 
 @pytest.mark.parametrize("count", [2, 50])
-def test_a_shuffled_answer_is_right_by_index(paid: StandIn, count: int) -> None:
+def test_a_shuffled_answer_is_right_by_index(paid: SimulatedServer, count: int) -> None:
     paid.apis.faults.script("shuffled")
     texts = [f"text {number}" for number in range(count)]
     data = embed(paid, texts).data
@@ -241,7 +243,7 @@ def test_a_shuffled_answer_is_right_by_index(paid: StandIn, count: int) -> None:
         np.testing.assert_array_equal(decoded(item), expected_vector(texts[item.index]))
 
 
-def test_spoilt_vectors(paid: StandIn) -> None:
+def test_spoilt_vectors(paid: SimulatedServer) -> None:
     for kind in ("wrong_dimensions", "not_a_number", "zero_vector"):
         paid.apis.faults.script(kind)
     short, not_numbers, zeros = (
@@ -253,14 +255,14 @@ def test_spoilt_vectors(paid: StandIn) -> None:
 
 
 @pytest.mark.parametrize("kind", ["truncated_json", "empty_body"])
-def test_an_answer_that_is_not_json(paid: StandIn, kind: str) -> None:
+def test_an_answer_that_is_not_json(paid: SimulatedServer, kind: str) -> None:
     paid.apis.faults.script(kind)
     with pytest.raises(json.JSONDecodeError):
         embed(paid, "a")
     assert len(paid.apis.charges) == 1
 
 
-def test_a_web_page_instead_of_an_answer(paid: StandIn) -> None:
+def test_a_web_page_instead_of_an_answer(paid: SimulatedServer) -> None:
     paid.apis.faults.script("html_200")
     assert str(embed(paid, "a")).startswith("<html>")
 
@@ -272,7 +274,9 @@ def test_every_fault_of_embeddings_is_tested() -> None:
     assert tested == {kind.value for kind in FaultKind if not kind.startswith("job_")}
 
 
-def test_a_marked_text_is_refused_as_often_as_it_comes_and_is_repeated(paid: StandIn) -> None:
+def test_a_marked_text_is_refused_as_often_as_it_comes_and_is_repeated(
+    paid: SimulatedServer,
+) -> None:
     paid.apis.faults.script("refused_text", times=None, marker="POISON")
     assert embed(paid, ["good"]).data
     for _ in range(2):
@@ -280,7 +284,7 @@ def test_a_marked_text_is_refused_as_often_as_it_comes_and_is_repeated(paid: Sta
             embed(paid, ["good", "some POISON here"])
 
 
-def test_a_fault_can_come_in_the_middle_and_stay(paid: StandIn) -> None:
+def test_a_fault_can_come_in_the_middle_and_stay(paid: SimulatedServer) -> None:
     paid.apis.faults.script("insufficient_quota", after=2, times=None)
     assert embed(paid, "a").data
     assert embed(paid, "a").data
@@ -290,12 +294,12 @@ def test_a_fault_can_come_in_the_middle_and_stay(paid: StandIn) -> None:
 
 
 def test_rough_tokens_are_a_quarter_of_the_bytes() -> None:
-    with stand_in("in process", Behaviour(exact_tokens=False)) as paid:
+    with simulated_server("in process", Behaviour(exact_tokens=False)) as paid:
         assert embed(paid, ["word " * 8]).usage.prompt_tokens == 11
 
 
 def test_errors_carry_the_canary() -> None:
-    with stand_in("in process", Behaviour(canary=" canary-4711")) as paid:
+    with simulated_server("in process", Behaviour(canary=" canary-4711")) as paid:
         for kind in REFUSALS:
             paid.apis.faults.script(kind)
             with pytest.raises(openai.APIStatusError) as caught:
@@ -305,7 +309,9 @@ def test_errors_carry_the_canary() -> None:
 
 def test_rate_limits_are_real_and_told() -> None:
     now = 1_000_000.0
-    with stand_in("in process", Behaviour(requests_per_minute=2, tokens_per_minute=10)) as paid:
+    with simulated_server(
+        "in process", Behaviour(requests_per_minute=2, tokens_per_minute=10)
+    ) as paid:
         ask = json.dumps({"model": MODEL, "input": "four words of text"}).encode()
 
         def call(body: bytes = ask) -> Any:
@@ -329,7 +335,7 @@ def test_rate_limits_are_real_and_told() -> None:
 
 def test_random_faults_come_from_the_seed() -> None:
     def faults(seed: int) -> list[str | None]:
-        with stand_in("in process", Behaviour(seed=seed)) as paid:
+        with simulated_server("in process", Behaviour(seed=seed)) as paid:
             paid.apis.faults.set_rates({"server_error": 0.3, "shuffled": 0.2})
             body = json.dumps({"model": MODEL, "input": ["a", "b"]}).encode()
             for _ in range(200):
@@ -342,7 +348,7 @@ def test_random_faults_come_from_the_seed() -> None:
     assert 20 < one.count("shuffled") < 70
 
 
-def test_faults_that_can_not_happen_are_refused(paid: StandIn) -> None:
+def test_faults_that_can_not_happen_are_refused(paid: SimulatedServer) -> None:
     with pytest.raises(ValueError, match="can't happen"):
         paid.apis.faults.script("shuffled", operation="poll")
     with pytest.raises(ValueError, match="no operation"):
@@ -351,12 +357,12 @@ def test_faults_that_can_not_happen_are_refused(paid: StandIn) -> None:
         paid.apis.faults.set_rates({"slow": 0.6, "shuffled": 0.6})
 
 
-def test_no_text_is_kept(paid: StandIn) -> None:
+def test_no_text_is_kept(paid: SimulatedServer) -> None:
     embed(paid, "a very secret text")
     assert "secret" not in repr((paid.apis.charges, paid.apis.requests))
 
 
-def test_the_models_can_be_listed_for_free(paid: StandIn) -> None:
+def test_the_models_can_be_listed_for_free(paid: SimulatedServer) -> None:
     async def models() -> list[str]:
         async with paid.openai() as client:
             return [model.id async for model in client.models.list()]

@@ -15,7 +15,7 @@ import pytest
 
 from tvdb_assets_tests.paid_apis import Behaviour, FaultKind
 from tvdb_assets_tests.paid_apis.parsing import PAGE_BYTES, VERSIONS
-from tvdb_assets_tests.paid_apis_tests.clients import StandIn, stand_in
+from tvdb_assets_tests.paid_apis_tests.clients import SimulatedServer, simulated_server
 
 KEY = {"authorization": "Bearer llx-test", "x-client-request-id": "attempt-1"}
 DOCUMENT = "# One\r\n\r\nfirst\f# Two\n\nzwei \N{SNOWMAN}\fthree".encode()
@@ -25,12 +25,12 @@ DOCUMENT = "# One\r\n\r\nfirst\f# Two\n\nzwei \N{SNOWMAN}\fthree".encode()
 class Parser:
     """Calls the API the way that the official client does, with the time in its hand."""
 
-    stand_in: StandIn
+    simulated_server: SimulatedServer
     time: list[float] = field(default_factory=lambda: [1_000_000.0])
 
     def call(self, method: str, path: str, **more: Any) -> httpx2.Response:
         async def send() -> httpx2.Response:
-            async with self.stand_in.http(timeout=0.2) as client:
+            async with self.simulated_server.http(timeout=0.2) as client:
                 return await client.request(method, path, headers={**KEY}, **more)
 
         return asyncio.run(send())
@@ -51,7 +51,7 @@ class Parser:
     def run(self, kind: str | None = None) -> tuple[str, dict[str, Any]]:
         """Submit with a fault, wait long enough, poll."""
         if kind:
-            self.stand_in.apis.faults.script(kind, operation="submit")
+            self.simulated_server.apis.faults.script(kind, operation="submit")
         job_id: str = self.submit().json()["id"]
         self.time[0] += 60
         return job_id, self.poll(job_id, "markdown", "usage")
@@ -61,7 +61,7 @@ class Parser:
 def parser(request: pytest.FixtureRequest) -> Iterator[Parser]:
     behaviour = Behaviour(job_seconds=8, billed_after_seconds=2)
     clock: list[float] = [1_000_000.0]
-    with stand_in(request.param, behaviour, lambda: clock[0]) as made:
+    with simulated_server(request.param, behaviour, lambda: clock[0]) as made:
         yield Parser(made, clock)
 
 
@@ -97,7 +97,7 @@ def test_a_job_runs_and_is_billed_later(parser: Parser) -> None:
 )
 def test_the_charge_is_pages_by_tier(parser: Parser, tier: str, credits_used: int) -> None:
     job = parser.submit(tier=tier).json()
-    (charge,) = parser.stand_in.apis.charges
+    (charge,) = parser.simulated_server.apis.charges
     assert (charge.service, charge.operation, charge.model) == ("llamaparse", "parse", tier)
     assert charge.credits == credits_used
     assert charge.dollars == Decimal("1.25") * credits_used / 1000
@@ -107,8 +107,8 @@ def test_the_charge_is_pages_by_tier(parser: Parser, tier: str, credits_used: in
 
 def test_the_same_document_twice_is_billed_twice(parser: Parser) -> None:
     assert parser.submit().json()["id"] != parser.submit().json()["id"]
-    assert parser.stand_in.apis.dollars == Decimal("0.075")
-    assert parser.stand_in.apis.books.counters()["billed_twice"] == 1
+    assert parser.simulated_server.apis.dollars == Decimal("0.075")
+    assert parser.simulated_server.apis.books.counters()["billed_twice"] == 1
 
 
 def test_a_file_can_be_uploaded_first(parser: Parser) -> None:
@@ -157,7 +157,7 @@ def test_a_running_job_can_be_cancelled_once(parser: Parser) -> None:
 def test_versions_are_listed_for_free(parser: Parser) -> None:
     versions = parser.call("GET", "/api/v2/parse/versions").json()
     assert versions["latest"]["agentic"] == VERSIONS["agentic"][0]
-    assert parser.stand_in.apis.charges == []
+    assert parser.simulated_server.apis.charges == []
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_bad_submissions_are_refused_and_free(
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == where
     assert parser.call("POST", "/api/v2/parse/upload", content=b"no form").status_code == 422
-    assert parser.stand_in.apis.charges == []
+    assert parser.simulated_server.apis.charges == []
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_how_jobs_end(
     _, result = parser.run(kind)
     assert result["job"]["status"] == status
     assert result["job"]["usage"]["credits"] == credits_shown
-    assert sum(charge.credits for charge in parser.stand_in.apis.charges) == credits_billed
+    assert sum(charge.credits for charge in parser.simulated_server.apis.charges) == credits_billed
     assert (result["job"]["error_message"] is not None) == (status == "FAILED")
     assert (result["markdown"] is None) == (status != "COMPLETED")
 
@@ -222,10 +222,10 @@ def test_a_partial_success_says_which_pages_failed(parser: Parser) -> None:
 def test_a_lost_submission_made_a_job_and_is_billed(
     parser: Parser, kind: str, error: type[Exception]
 ) -> None:
-    parser.stand_in.apis.faults.script(kind, operation="submit")
+    parser.simulated_server.apis.faults.script(kind, operation="submit")
     with pytest.raises(error):
         parser.submit()
-    (charge,) = parser.stand_in.apis.charges
+    (charge,) = parser.simulated_server.apis.charges
     assert not charge.answered
     parser.time[0] += 8
     assert charge.job_id is not None
@@ -233,10 +233,10 @@ def test_a_lost_submission_made_a_job_and_is_billed(
 
 
 def test_a_submission_that_never_arrived_is_free(parser: Parser) -> None:
-    parser.stand_in.apis.faults.script("reset_before_work", operation="submit")
+    parser.simulated_server.apis.faults.script("reset_before_work", operation="submit")
     with pytest.raises(httpx2.ReadError):
         parser.submit()
-    assert parser.stand_in.apis.charges == []
+    assert parser.simulated_server.apis.charges == []
 
 
 REFUSALS = {
@@ -267,13 +267,13 @@ REFUSALS = {
 
 @pytest.mark.parametrize("kind", REFUSALS)
 def test_a_refusal_happens_once_and_is_free(parser: Parser, kind: str) -> None:
-    faults = parser.stand_in.apis.faults
+    faults = parser.simulated_server.apis.faults
     faults.script(kind, operation="submit")
     answer = parser.submit()
     assert answer.status_code == REFUSALS[kind]
     if kind != "bad_gateway_html":
         assert answer.json()["detail"]
-    assert parser.stand_in.apis.charges == []
+    assert parser.simulated_server.apis.charges == []
     job_id = parser.submit().json()["id"]
     faults.script(kind, operation="poll")
     refused = parser.call("GET", f"/api/v2/parse/{job_id}")
@@ -282,7 +282,9 @@ def test_a_refusal_happens_once_and_is_free(parser: Parser, kind: str) -> None:
 
 
 def test_a_marked_file_is_refused_each_time(parser: Parser) -> None:
-    parser.stand_in.apis.faults.script("refused_text", operation="submit", times=None, marker="BAD")
+    parser.simulated_server.apis.faults.script(
+        "refused_text", operation="submit", times=None, marker="BAD"
+    )
     assert [parser.submit(text).status_code for text in (b"fine", b"so BAD", b"so BAD")] == [
         200, 400, 400,
     ]  # fmt: skip
@@ -292,7 +294,7 @@ def test_a_marked_file_is_refused_each_time(parser: Parser) -> None:
 def test_submissions_and_polls_share_one_rate(kind: str) -> None:
     clock = [1_000_000.0]
     behaviour = Behaviour(parsing_requests_per_minute=3)
-    with stand_in(kind, behaviour, lambda: clock[0]) as made:
+    with simulated_server(kind, behaviour, lambda: clock[0]) as made:
         parser = Parser(made, clock)
         job = f"/api/v2/parse/{parser.submit().json()['id']}"
         assert [parser.call("GET", job).status_code for _ in range(3)] == [200, 200, 429]
@@ -314,7 +316,7 @@ def test_what_is_not_there(parser: Parser) -> None:
 
 def test_a_wrong_key_is_refused(parser: Parser) -> None:
     async def ask() -> httpx2.Response:
-        async with parser.stand_in.http() as client:
+        async with parser.simulated_server.http() as client:
             key = {"authorization": "Bearer bad"}
             return await client.get("/api/v2/parse/versions", headers=key)
 

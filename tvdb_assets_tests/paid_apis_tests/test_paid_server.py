@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from tvdb_assets_tests.paid_apis import Behaviour, PaidApis, PaidApisTransport, running_server
-from tvdb_assets_tests.paid_apis_tests.clients import MODEL, stand_in
+from tvdb_assets_tests.paid_apis_tests.clients import MODEL, simulated_server
 
 ASK = json.dumps({"model": MODEL, "input": "a", "encoding_format": "base64"}).encode()
 HEAD = b"POST /v1/embeddings HTTP/1.1\r\nauthorization: Bearer k\r\n"
@@ -100,7 +100,7 @@ def test_the_answer_to_a_client_that_left_is_lost(kind: str) -> None:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(sending, 0.05)
 
-    with stand_in(kind, Behaviour(latency_seconds=10)) as paid:
+    with simulated_server(kind, Behaviour(latency_seconds=10)) as paid:
         asyncio.run(leave())
     (charge,) = paid.apis.charges
     assert not charge.answered
@@ -141,7 +141,7 @@ def test_a_streamed_upload_reaches_the_stand_in() -> None:
             return (await client.post("/embeddings", content=pieces(), headers=headers)).status_code
 
     for kind in ("socket", "in process"):
-        with stand_in(kind) as paid:
+        with simulated_server(kind) as paid:
             assert asyncio.run(ask()) == 200
 
 

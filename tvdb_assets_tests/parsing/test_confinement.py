@@ -8,7 +8,7 @@ import pikepdf
 import pytest
 from PIL import Image, ImageDraw
 
-from tvdb_assets.document_limits import Limits
+from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
 from tvdb_assets.parsing.parse_tasks import prepare_document
 from tvdb_assets.parsing.worker_pool import WorkerPool
@@ -63,7 +63,7 @@ def _hostile() -> dict[str, bytes]:
 def test_no_document_makes_its_parser_write_connect_or_grow() -> None:
     good = {**samples(), "a.pdf": make_pdf(["A page", "with text"]), "a.png": _picture()}
     codes: dict[str, str] = {}
-    limits = Limits(max_expanded_mib=64)
+    limits = DocumentLimits(max_expanded_mib=64)
     with WorkerPool(
         workers=1,
         timeout_seconds=_WAIT,

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tvdb_assets.core.text_validation import validate
-from tvdb_assets.document_limits import Limits
+from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.container_members import Room, list_members, take_members
+from tvdb_assets.parsing.container_members import ContainerBudget, list_members, take_members
 from tvdb_assets.parsing.document_parser import parse_document
 from tvdb_assets.parsing.formats.active_limits import using
 from tvdb_assets.parsing.formats.assemble import find_headings
@@ -136,7 +136,7 @@ def test_docx_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _error(good[: len(good) // 2], "a.docx").code == "corrupt"
     bomb = rewritten(good, lambda name, c: b" " * (8 << 20) if name == "word/document.xml" else c)
     assert len(bomb) < 1 << 20
-    with using(Limits(max_expanded_mib=4)):
+    with using(DocumentLimits(max_expanded_mib=4)):
         error = _error(bomb, "a.docx")
     assert (error.code, "4 MiB" in error.message) == ("expands_too_far", True)
 
@@ -351,7 +351,7 @@ def test_attached_mails_are_apart_and_pictures_in_the_text_are_none() -> None:
 
 
 def _inside(data: bytes, media_type: str) -> Iterator[tuple[str, bytes]]:
-    members = list_members(data, media_type, Room(1, 100, 1 << 20))
+    members = list_members(data, media_type, ContainerBudget(1, 100, 1 << 20))
     taken = take_members(data, media_type, [member.position for member in members])
     return zip((member.name for member in members), taken, strict=True)
 

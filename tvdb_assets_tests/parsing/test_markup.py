@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tvdb_assets.document_limits import Limits
+from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
 from tvdb_assets.parsing.document_parser import parse_document
 from tvdb_assets.parsing.formats import delimited
@@ -282,7 +282,7 @@ def test_csv_delimiters_quotes_and_encodings() -> None:
 
 
 def test_csv_limit() -> None:
-    with using(Limits(max_cells=5)):
+    with using(DocumentLimits(max_cells=5)):
         error = _error(b"a,b\n1,2\n3,4\n", "a.csv")
     assert (error.code, "5 filled cells" in error.message) == ("over_limit", True)
     assert delimited.find_delimiter("a|b\nc|d", ",") == "|"

@@ -11,7 +11,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from tvdb_assets.core.text_validation import validate
-from tvdb_assets.document_limits import Limits
+from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ConfigurationError, ParseError
 from tvdb_assets.parsing.document_parser import parse_document, parser_fingerprint
 from tvdb_assets.parsing.formats import image, ocr, pdf
@@ -110,7 +110,7 @@ def test_only_pages_that_are_pictures_are_read() -> None:
 
 def test_scans_past_the_limit_are_told() -> None:
     scan = _drawn(_WORDS, (1_240, 1_604))
-    with using(Limits(ocr_max_pages=1)):
+    with using(DocumentLimits(ocr_max_pages=1)):
         parsed = parse_document(_pdf(scan, scan), "a.pdf")
     assert (parsed.facts["pages_ocr"], parsed.facts["pages_scanned"]) == (1, 1)
     assert "only the first 1 scans are read" in parsed.notes[1]
@@ -125,7 +125,7 @@ def test_pictures_without_text_or_too_large() -> None:
     assert "tessdata" in caught.value.remedy
     good = _bytes(_drawn(), "PNG")
     assert _error(good[:200], "a.png").code == "corrupt"
-    with using(Limits(max_picture_megapixels=0)):
+    with using(DocumentLimits(max_picture_megapixels=0)):
         error = _error(good, "a.png")
     assert error.code == "over_limit"
     assert "TVDB_MAX_PICTURE_MEGAPIXELS" in error.remedy
@@ -167,7 +167,7 @@ def test_languages_that_are_asked_for_have_to_be_installed() -> None:
     with pytest.raises(ConfigurationError) as caught:
         ocr.check("eng+xyz")
     assert "pip install tessdata.xyz" in caught.value.remedy
-    with using(Limits(ocr_languages="eng")):
+    with using(DocumentLimits(ocr_languages="eng")):
         assert ocr.languages() == "eng"
-    prints = {parser_fingerprint(limits=Limits(ocr_dpi=dpi)) for dpi in (300, 200)}
+    prints = {parser_fingerprint(limits=DocumentLimits(ocr_dpi=dpi)) for dpi in (300, 200)}
     assert len(prints) == 2

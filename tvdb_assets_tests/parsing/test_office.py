@@ -7,9 +7,9 @@ import struct
 import pytest
 
 from tvdb_assets.core.text_validation import validate
-from tvdb_assets.document_limits import Limits
+from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
-from tvdb_assets.parsing.container_members import Room, list_members
+from tvdb_assets.parsing.container_members import ContainerBudget, list_members
 from tvdb_assets.parsing.document_parser import parse_document
 from tvdb_assets.parsing.formats import grid
 from tvdb_assets.parsing.formats.active_limits import using
@@ -80,7 +80,7 @@ def test_xlsx_limits_and_damage() -> None:
     parsed = parse_document(torn, "a.xlsx")
     assert "1\n2\n3" in parsed.text
     assert parsed.notes == ("1 sheets are damaged; what comes before the damage is kept",)
-    with using(Limits(max_cells=7)):
+    with using(DocumentLimits(max_cells=7)):
         error = _error(good, "a.xlsx")
     assert (error.code, "7 filled cells" in error.message) == ("over_limit", True)
     assert "TVDB_MAX_CELLS" in error.remedy
@@ -150,7 +150,7 @@ def test_pptx_damage_and_limits() -> None:
 
     parsed = parse_document(rewritten(make_pptx(), damage), "a.pptx")
     assert parsed.notes == ("1 slides are damaged and left out",)
-    with using(Limits(max_pages=1)):
+    with using(DocumentLimits(max_pages=1)):
         assert _error(make_pptx(), "a.pptx").code == "over_limit"
 
 
@@ -255,7 +255,7 @@ def test_msg_headers_body_and_named_attachments() -> None:
         "The body.\nÜber €."
     )
     assert (parsed.title, parsed.facts) == ("Claim 7", {"attachments": 1})
-    [member] = list_members(make_msg(), parsed.media_type, Room(1, 9, 1 << 20))
+    [member] = list_members(make_msg(), parsed.media_type, ContainerBudget(1, 9, 1 << 20))
     assert (member.name, member.error) == ("bill.pdf", None)
     html = make_msg(body=None, html="<p>Only <b>HTML</b> — \u20ac</p>".encode("cp1252"))
     assert parse_document(html, "a.msg").text.endswith("\n\nOnly HTML — €")

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tvdb_assets.document_limits import Limits
+from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
 from tvdb_assets.parsing.formats.active_limits import use
 
@@ -78,7 +78,7 @@ _seen: list[tuple[str, str]] = []
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-def watch(limits: Limits) -> None:
+def watch(limits: DocumentLimits) -> None:
     """Keep to these limits, and note from now on what this process writes or whom it talks to."""
     use(limits)
 

@@ -18,7 +18,14 @@ from typing import Any
 import pytest
 import stamina
 
-from tvdb_assets.reporting.budget_alerts import Alert, Pace, deliver, note_thresholds, pace, tell
+from tvdb_assets.reporting.budget_alerts import (
+    Alert,
+    BudgetPace,
+    budget_pace,
+    deliver,
+    note_thresholds,
+    tell,
+)
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.spend_limits import change
 from tvdb_assets_tests.spend_guard.ledger_rows import DAY, Paying
@@ -75,8 +82,8 @@ def paying(database: Database) -> Paying:
     return Paying(database)
 
 
-def now(paying: Paying) -> Pace:
-    return pace(paying.database, paying.ledger)
+def now(paying: Paying) -> BudgetPace:
+    return budget_pace(paying.database, paying.ledger)
 
 
 def alerts(paying: Paying) -> list[Alert]:
@@ -134,7 +141,7 @@ def test_the_forecast_goes_on_at_the_pace_since_the_first_call(paying: Paying) -
     paying.pay(300)
     # $5.00 in 2 hours; $5.00 are left, so 2 more hours: 10:00 + 2 h.
     assert now(paying).reached_at == DAY + timedelta(hours=12)
-    assert now(paying).words() == (
+    assert now(paying).message() == (
         "$5.00 of today's $10.00 are spent or reserved."
         " At this pace the limit is reached at 12:00 UTC."
     )
@@ -144,7 +151,7 @@ def test_the_forecast_goes_on_at_the_pace_since_the_first_call(paying: Paying) -
     # At 16:30 it is 8.5 hours, so 8.5 more: 01:00 of tomorrow, when the window has turned.
     paying.now = DAY + timedelta(hours=16, minutes=30)
     assert now(paying).reached_at is None
-    assert "not reached today" in now(paying).words()
+    assert "not reached today" in now(paying).message()
 
 
 def test_the_first_minutes_are_no_pace(paying: Paying) -> None:
@@ -195,7 +202,7 @@ def test_what_is_passed_just_before_midnight_is_told_after_it(paying: Paying, ho
         )
     seen = alerts(paying)
     assert [(alert.threshold, alert.pace.day) for alert in seen] == [(50, DAY), (80, DAY)]
-    assert seen[0].pace.words() == "$8.00 of the $10.00 of 2026-03-01 were spent or reserved."
+    assert seen[0].pace.message() == "$8.00 of the $10.00 of 2026-03-01 were spent or reserved."
     assert post(paying, hook) == []
     assert posted(hook) == [50, 80]
     # What is older is history.

@@ -23,8 +23,8 @@ def paying(database: Database) -> Paying:
     made.pay(11, number=2, documents=["c"])
     made.pay(13, outcome="bad_answer", documents=["c"], run_id="run-2")
     made.pay(0, documents=["empty.md"])
-    made.ledger.void(made.hold(500, documents=["a.md"]), outcome="overloaded", status=529)
-    made.hold(40, documents=["d.md"], run_id="run-3")  # its outcome is not known yet
+    made.ledger.void(made.reservation(500, documents=["a.md"]), outcome="overloaded", status=529)
+    made.reservation(40, documents=["d.md"], run_id="run-3")  # its outcome is not known yet
     return made
 
 
@@ -82,10 +82,15 @@ def test_the_report_shows_days_kinds_and_the_dearest(paying: Paying) -> None:
         ("2026-03-01", "openai", Decimal("1.84")),
     ]
     assert [kind for kind, _ in made.by_kind] == [".md", ".pdf", "other", "searches"]
-    assert made.dearest[0][0] == "a.md"
+    assert made.most_expensive[0][0] == "a.md"
     assert made.wasted_usd == Decimal("0.24")
 
 
 def test_an_empty_ledger_is_reported_as_nothing(database: Database) -> None:
     made = report(database, DAY)
-    assert (made.by_day, made.by_kind, made.dearest, made.wasted_usd) == ([], [], [], Decimal(0))
+    assert (made.by_day, made.by_kind, made.most_expensive, made.wasted_usd) == (
+        [],
+        [],
+        [],
+        Decimal(0),
+    )

@@ -12,8 +12,8 @@ import pytest
 
 from tvdb_assets.models import SourceFile
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.deletion import Deletion
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.deletion import DocumentDeletion
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.sources.source import Source
 from tvdb_assets_tests.paid_router import Shelf
@@ -71,9 +71,9 @@ def test_nothing_of_a_forgotten_document_is_left_in_any_table(two: Shelf) -> Non
     assert vectors(database) == before + 1
     two.write("canary.md", f"# Terms\n\nThe {CANARY} is back, in other words.\n")
     two.walk()
-    [known] = Registry(database).find("canary.md")
+    [known] = DocumentRegistry(database).find("canary.md")
 
-    assert Deletion(database).forget([known.document_id]) == 1
+    assert DocumentDeletion(database).forget([known.document_id]) == 1
 
     assert everything(database) == {}
     assert vectors(database) == 1, "of the other document"
@@ -91,7 +91,10 @@ def test_a_text_that_another_document_has_keeps_its_vector(shelf: Shelf) -> None
     for name in ("one.md", "two.md"):
         shelf.write(name, f"# Terms\n\nThe {CANARY} is in both.\n")
     shelf.walk()
-    deletion, registry = Deletion(shelf.paid.database), Registry(shelf.paid.database)
+    deletion, registry = (
+        DocumentDeletion(shelf.paid.database),
+        DocumentRegistry(shelf.paid.database),
+    )
     deletion.forget([registry.find("one.md")[0].document_id])
     assert vectors(shelf.paid.database) == 1
     deletion.forget([registry.find("two.md")[0].document_id])
@@ -102,19 +105,19 @@ def test_a_text_that_another_document_has_keeps_its_vector(shelf: Shelf) -> None
 def test_what_is_gone_is_out_of_search_at_once_and_waits_for_what_may_be_it_under_another_name(
     two: Shelf,
 ) -> None:
-    database, deletion = two.paid.database, Deletion(two.paid.database)
-    registry = Registry(database)
+    database, deletion = two.paid.database, DocumentDeletion(two.paid.database)
+    registry = DocumentRegistry(database)
     [gone] = registry.find("canary.md")
     registry.register(root_of(two), [SourceFile("moved.md", 1, "1")], "")
-    deletion.withdraw([gone.document_id])
+    deletion.unpublish([gone.document_id])
     with database.transaction() as tx:
         rows = tx.execute("SELECT DISTINCT document FROM tvdb.search_index").fetchall()
     assert rows == [("plain.md",)]
     assert registry.counts()["documents"]["total"] == 2, "it is not counted any more"
-    assert deletion.sweep() == 0, "the new document may be the same"
+    assert deletion.delete_unpublished() == 0, "the new document may be the same"
     [moved] = registry.find("moved.md")
     deletion.forget([moved.document_id])
-    assert deletion.sweep() == 1
+    assert deletion.delete_unpublished() == 1
     assert everything(database) == {}
     assert deletion.removed_partitions() == ["moved.md", "canary.md"], "in order"
 
@@ -124,12 +127,15 @@ def test_a_run_that_was_on_its_way_shows_nothing_of_what_is_gone(shelf: Shelf) -
     _zip(shelf, {"a.md": "The gate is open by day."})
     shelf.walk()
     assert shelf.shown().keys() == {"note.md", "all.zip!/a.md"}
-    registry, deletion = Registry(shelf.paid.database), Deletion(shelf.paid.database)
+    registry, deletion = (
+        DocumentRegistry(shelf.paid.database),
+        DocumentDeletion(shelf.paid.database),
+    )
     known = registry.known(root_of(shelf))
     shelf.write("note.md", "# Note\n\nThe gate is closed for good.\n")
     _zip(shelf, {"a.md": "The gate is open by day.", "b.md": "The bell is rung by hand."})
     # Withdrawn after the run was planned, and read by it all the same.
-    deletion.withdraw([document.document_id for document in known.values()])
+    deletion.unpublish([document.document_id for document in known.values()])
     shelf.walk(["note.md", "all.zip"])
     assert shelf.shown() == {}
 
@@ -147,21 +153,21 @@ def _zip(shelf: Shelf, members: Mapping[str, str]) -> None:
 
 
 def test_it_does_not_wait_for_ever(two: Shelf) -> None:
-    deletion, registry = Deletion(two.paid.database), Registry(two.paid.database)
+    deletion, registry = DocumentDeletion(two.paid.database), DocumentRegistry(two.paid.database)
     [gone] = registry.find("canary.md")
     registry.register(root_of(two), [SourceFile("never-walked.md", 1, "1")], "")
-    deletion.withdraw([gone.document_id])
+    deletion.unpublish([gone.document_id])
     with two.paid.database.transaction() as tx:
         tx.execute(
             "UPDATE tvdb.documents SET gone_at = gone_at - %s::interval WHERE gone_at IS NOT NULL",
             (timedelta(hours=1),),
         )
-    assert deletion.sweep() == 1
+    assert deletion.delete_unpublished() == 1
 
 
 def test_a_document_that_a_run_works_on_is_waited_for_or_left(two: Shelf) -> None:
-    database, deletion = two.paid.database, Deletion(two.paid.database)
-    [known] = Registry(database).find("canary.md")
+    database, deletion = two.paid.database, DocumentDeletion(two.paid.database)
+    [known] = DocumentRegistry(database).find("canary.md")
     done = threading.Event()
 
     def forget() -> None:
@@ -172,22 +178,22 @@ def test_a_document_that_a_run_works_on_is_waited_for_or_left(two: Shelf) -> Non
     with DocumentStore(database, "run-2").claim([known.document_id]):
         assert deletion.forget([known.document_id], waits=False) == 0
         waiting.start()
-        assert Registry(database).find("canary.md")
+        assert DocumentRegistry(database).find("canary.md")
         assert not done.is_set()
     waiting.join()
-    assert Registry(database).find("canary.md") == []
+    assert DocumentRegistry(database).find("canary.md") == []
 
 
 def test_a_walk_passes_over_what_was_forgotten_after_it_was_planned(shelf: Shelf) -> None:
     for name in ("a.md", "b.md", "c.md"):
         shelf.write(name, f"# Terms\n\nThe text of {name}.\n")
     shelf.registry.register(root_of(shelf), shelf.plan().new, "")
-    [known] = Registry(shelf.paid.database).find("b.md")
+    [known] = DocumentRegistry(shelf.paid.database).find("b.md")
     # The walk has read its rows when it claims the batch.
     claim = DocumentStore.claim
 
     def forget_first(store: DocumentStore, ids: list[int]) -> object:
-        Deletion(shelf.paid.database).forget([known.document_id])
+        DocumentDeletion(shelf.paid.database).forget([known.document_id])
         return claim(store, ids)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -197,9 +203,9 @@ def test_a_walk_passes_over_what_was_forgotten_after_it_was_planned(shelf: Shelf
 
 
 def test_a_partition_that_was_removed_is_not_taken_for_one_added_by_hand(two: Shelf) -> None:
-    registry = Registry(two.paid.database)
+    registry = DocumentRegistry(two.paid.database)
     [known] = registry.find("canary.md")
-    Deletion(two.paid.database).forget([known.document_id])
+    DocumentDeletion(two.paid.database).forget([known.document_id])
     assert registry.unregistered(["canary.md", "new.md"]) == ["new.md"]
     registry.register(root_of(two), [SourceFile("canary.md", 1, "1")], "")
-    assert Deletion(two.paid.database).removed_partitions() == []
+    assert DocumentDeletion(two.paid.database).removed_partitions() == []

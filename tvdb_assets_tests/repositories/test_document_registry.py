@@ -9,10 +9,10 @@ import pytest
 from tvdb_assets.errors import Disposition, TvdbError
 from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
-from tvdb_assets.repositories.due_documents import DueDocuments, Reason, Windows
-from tvdb_assets.repositories.rows import Failure, Seen
+from tvdb_assets.repositories.due_documents import BudgetWindows, DueDocuments, Reason
+from tvdb_assets.repositories.rows import DocumentFailure, ReadSnapshot
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = DAY + timedelta(hours=10)
@@ -21,14 +21,16 @@ NOW = HOUR + timedelta(minutes=50)
 
 
 def due(database: Database, code: str, since: datetime, *, changed: datetime = CHANGED) -> bool:
-    registry = Registry(database)
+    registry = DocumentRegistry(database)
     [key] = registry.register("/source", [SourceFile("a.md", 1, "e")], "") or ["a.md"]
     [known] = registry.find("a.md")
     error = TvdbError(code, "It waits.", remedy="Wait.", disposition=Disposition.DEFERRED)
     store = DocumentStore(database, "run-1")
-    store.record_failures([Failure(known.document_id, Stage.EMBEDDINGS, error)], Seen(since, {}))
+    store.record_failures(
+        [DocumentFailure(known.document_id, Stage.EMBEDDINGS, error)], ReadSnapshot(since, {})
+    )
     found = DueDocuments(database).find(
-        "", Windows(DAY, HOUR, changed, NOW), reasons=frozenset({Reason.DEFERRED})
+        "", BudgetWindows(DAY, HOUR, changed, NOW), reasons=frozenset({Reason.DEFERRED})
     )
     assert [(d.partition_key, d.run_id) for d in found] in ([], [(key, "run-1")])
     assert registry.deferred() == registry.deferred("run-1") == 1

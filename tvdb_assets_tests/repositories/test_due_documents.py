@@ -12,14 +12,19 @@ from psycopg import sql
 from tvdb_assets.errors import Disposition, ParseError, TvdbError
 from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore, mark
-from tvdb_assets.repositories.due_documents import REQUEST_LASTS, DueDocuments, Reason, Windows
-from tvdb_assets.repositories.rows import Failure, Seen
+from tvdb_assets.repositories.due_documents import (
+    REQUEST_LASTS,
+    BudgetWindows,
+    DueDocuments,
+    Reason,
+)
+from tvdb_assets.repositories.rows import DocumentFailure, ReadSnapshot
 
 RECIPE = "of now"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-WINDOWS = Windows(LONG_AGO, LONG_AGO, LONG_AGO)
+WINDOWS = BudgetWindows(LONG_AGO, LONG_AGO, LONG_AGO)
 MINUTE = timedelta(minutes=1)
 
 Later = Callable[[timedelta], None]
@@ -42,8 +47,8 @@ def later(database: Database) -> Later:
 
 
 def register(database: Database, *paths: str) -> list[int]:
-    Registry(database).register("/s", [SourceFile(path, 1, "1") for path in paths], "")
-    known = Registry(database).known("/s")
+    DocumentRegistry(database).register("/s", [SourceFile(path, 1, "1") for path in paths], "")
+    known = DocumentRegistry(database).known("/s")
     return [known[path].document_id for path in paths]
 
 
@@ -52,7 +57,8 @@ def fail(database: Database, document_id: int, error: TvdbError, times: int = 1)
         store = DocumentStore(fresh, "run-1", RECIPE)
         for _ in range(times):
             store.record_failures(
-                [Failure(document_id, Stage.PARSED_DOCUMENTS, error)], Seen(store.clock(), {})
+                [DocumentFailure(document_id, Stage.PARSED_DOCUMENTS, error)],
+                ReadSnapshot(store.clock(), {}),
             )
 
 
@@ -62,11 +68,11 @@ def publish(
     recipe: str = RECIPE,
     *,
     is_degraded: bool = False,
-    seen: Seen | None = None,
+    seen: ReadSnapshot | None = None,
 ) -> None:
     if seen is None:
         read = {document_id: (SourceFile("x.md", 1, "1"), None)}
-        seen = Seen(DocumentStore(database, "run-1").clock(), read)
+        seen = ReadSnapshot(DocumentStore(database, "run-1").clock(), read)
     with database.transaction() as tx:
         mark(
             tx, [document_id], "published", Stage.EMBEDDINGS, seen,
@@ -96,7 +102,7 @@ def test_each_reason(database: Database) -> None:
     for name in ("asked.md", "changed.md", "done.md"):
         publish(database, ids[name])
     DueDocuments(database).want([ids["asked.md"]])
-    Registry(database).change([(ids["changed.md"], SourceFile("changed.md", 2, "2"))])
+    DocumentRegistry(database).change([(ids["changed.md"], SourceFile("changed.md", 2, "2"))])
     fail(database, ids["failed.md"], may_pass())
     with database.transaction() as tx:
         tx.execute("UPDATE tvdb.documents SET next_attempt_at = tvdb.clock()"
@@ -132,9 +138,9 @@ def test_a_failure_that_may_pass_is_tried_again_later_each_time(
     fail(database, document, may_pass())
     later(elapsed + timedelta(days=30))
     assert due(database) == {}
-    [known] = Registry(database).find("a.md")
+    [known] = DocumentRegistry(database).find("a.md")
     assert known.quarantine == "attempts"
-    assert Registry(database).counts()["documents"]["quarantined"] == 1
+    assert DocumentRegistry(database).counts()["documents"]["quarantined"] == 1
 
 
 def test_a_failure_that_stays_is_in_quarantine_at_once_until_something_changes(
@@ -145,7 +151,7 @@ def test_a_failure_that_stays_is_in_quarantine_at_once_until_something_changes(
         fail(database, document, stays())
     later(timedelta(days=400))
     assert due(database) == {}
-    Registry(database).change([(first, SourceFile("changed.md", 2, "2"))])
+    DocumentRegistry(database).change([(first, SourceFile("changed.md", 2, "2"))])
     assert due(database) == {"changed.md": Reason.CHANGED}
     publish(database, first)
     with database.transaction() as tx:
@@ -167,7 +173,7 @@ def test_a_document_that_kills_its_worker_three_times_is_poison(
     fail(database, document, stays("parse_memory"))
     later(timedelta(days=100))
     assert due(database) == {}
-    [known] = Registry(database).find("bomb.pdf")
+    [known] = DocumentRegistry(database).find("bomb.pdf")
     assert known.quarantine == "poison"
 
 
@@ -199,9 +205,9 @@ def test_a_request_does_not_lapse_while_a_command_has_runs_before_it(
 
 def test_what_is_changed_or_asked_for_beside_a_walk_stays_due(database: Database) -> None:
     before, after, unread, asked = register(database, "b.md", "a.md", "u.md", "w.md")
-    registry = Registry(database)
+    registry = DocumentRegistry(database)
     file = SourceFile("x.md", 1, "1")
-    seen = Seen(
+    seen = ReadSnapshot(
         DocumentStore(database, "run-1").clock(),
         {document_id: (file, bytes(32)) for document_id in (before, after, asked)},
     )
@@ -225,10 +231,10 @@ def test_what_is_changed_or_asked_for_beside_a_walk_stays_due(database: Database
 def test_a_change_that_could_not_be_read_is_tried_again_as_a_failure(database: Database) -> None:
     [document] = register(database, "a.md")
     file = SourceFile("a.md", 7, "2")
-    Registry(database).change([(document, file)])
+    DocumentRegistry(database).change([(document, file)])
     store = DocumentStore(database, "run-1", RECIPE)
-    failure = Failure(document, Stage.PARSED_DOCUMENTS, may_pass())
-    store.record_failures([failure], Seen(store.clock(), {document: (file, None)}))
+    failure = DocumentFailure(document, Stage.PARSED_DOCUMENTS, may_pass())
+    store.record_failures([failure], ReadSnapshot(store.clock(), {document: (file, None)}))
     assert due(database) == {}, "until its next attempt"
 
 

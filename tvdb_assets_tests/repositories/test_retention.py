@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.deletion import Deletion
+from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.retention import Retention
 from tvdb_assets_tests.paid_router import Paid, Shelf
 
@@ -76,7 +76,7 @@ def test_a_stand_ins_vector_goes_when_no_document_shows_it_or_may_be_about_to(
     assert cut_back() == 0, "the other document is published with it"
 
     [known] = shelf.registry.find("gone.md")
-    Deletion(paid.database).forget([known.document_id])
+    DocumentDeletion(paid.database).forget([known.document_id])
 
     assert shelf.degraded_rows() == {"embeddings": 1}
     assert cut_back() == 1

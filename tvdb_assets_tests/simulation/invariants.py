@@ -14,9 +14,9 @@ import numpy as np
 
 from tvdb_assets.correlation import part_of
 from tvdb_assets.errors import TvdbError
-from tvdb_assets.ingestion import Result
+from tvdb_assets.ingestion import StageResult
 from tvdb_assets.spend_guard.guard import PaidCall
-from tvdb_assets.spend_guard.ledger import Hold
+from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets_tests.paid_apis import Charge, FaultKind, expected_vectors
 from tvdb_assets_tests.simulation.simulated_services import DIMENSIONS, World
 
@@ -41,7 +41,7 @@ _ONE_UNUSABLE = frozenset({FaultKind.NOT_A_NUMBER, FaultKind.ZERO_VECTOR})
 _LEDGER = "coalesce(sum(CASE state WHEN 'pending' THEN reserved_usd ELSE posted_usd END), 0)"
 
 
-def check_walk(world: World, results: Sequence[Result]) -> None:
+def check_walk(world: World, results: Sequence[StageResult]) -> None:
     """After any walk, in any weather."""
     _check_results(results)
     _check_documents(world)
@@ -56,7 +56,7 @@ def check_walk(world: World, results: Sequence[Result]) -> None:
     assert world.rows("SELECT count(*) FROM tvdb.text_claims") == [(0,)]
 
 
-def _check_results(results: Sequence[Result]) -> None:
+def _check_results(results: Sequence[StageResult]) -> None:
     for result in results:
         error = result.error
         if error is not None:
@@ -152,7 +152,7 @@ class NeverBelow:
         self._world = world
         self.points: set[str] = set()
 
-    def reached(self, point: str, call: PaidCall, hold: Hold | None) -> None:
+    def reached(self, point: str, call: PaidCall, reservation: Reservation | None) -> None:
         self.points.add(point)
         # Within the transaction that posts, what it posts is seen by nobody yet.
         if point != "before_commit":

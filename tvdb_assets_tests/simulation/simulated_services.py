@@ -22,19 +22,19 @@ import pytest
 
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.correlation import part_of
-from tvdb_assets.embedding.fallback import StandIn
+from tvdb_assets.embedding.fallback import FallbackEmbedder
 from tvdb_assets.embedding.providers.local import LocalEmbedder
 from tvdb_assets.errors import DocumentError
-from tvdb_assets.ingestion import Result, Walk
+from tvdb_assets.ingestion import IngestionRun, StageResult
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.document_registry import Registry
+from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, Settings, load_settings
 from tvdb_assets.sources.source import Source
-from tvdb_assets.spend_guard.guard import Observer
+from tvdb_assets.spend_guard.guard import CallObserver
 from tvdb_assets_tests.paid_apis import PaidApis, PaidApisTransport
 from tvdb_assets_tests.simulation.corpus import Corpus
 from tvdb_assets_tests.simulation.fault_scenario import Weather
@@ -59,7 +59,7 @@ class Shared:
         self.source = Source.open(str(corpus.folder))
         self.files = {f.path: f for f in self.source.list() if not isinstance(f, Exception)}
         self.apis = PaidApis()
-        self.stand_in = StandIn(LocalEmbedder())
+        self.fallback_embedder = FallbackEmbedder(LocalEmbedder())
         self.workers = _Inline()
         self.settings = load_settings(
             openai_api_key="sk-test",
@@ -85,7 +85,7 @@ class World:
         self.apis = shared.apis
         self.apis.behaviour = weather.behaviour
         self.apis.reset()
-        self.observer: Observer | None = None
+        self.observer: CallObserver | None = None
         self.walks = 0
         self.is_generous = False
         """No limit of ours is tight any more."""
@@ -94,7 +94,7 @@ class World:
         with self.database.transaction() as tx:
             tx.execute(_EMPTY)
         files = [shared.files[path] for path in weather.documents]
-        self.keys = Registry(self.database).register(shared.source.root, files, "by hand")
+        self.keys = DocumentRegistry(self.database).register(shared.source.root, files, "by hand")
 
     @cached_property
     def settings(self) -> Settings:
@@ -123,16 +123,16 @@ class World:
             transport=PaidApisTransport(self.apis, self.clock.seconds),
         )
         router.__dict__["workers"] = self.shared.workers
-        router.__dict__["stand_in"] = self.shared.stand_in
+        router.__dict__["stand_in"] = self.shared.fallback_embedder
         router.embedder.max_inputs = self.weather.max_inputs
         return router
 
-    def walk(self) -> list[Result]:
+    def walk(self) -> list[StageResult]:
         """Walk all documents once, in virtual time."""
         self.walks += 1
         router = self.router()
         recipe = router.recipe(_CHUNKER)
-        walk = Walk(
+        walk = IngestionRun(
             store=DocumentStore(self.database, router.run_id, recipe),
             index=IndexStore(self.database, router.run_id, recipe),
             sources=lambda root: self.shared.source,

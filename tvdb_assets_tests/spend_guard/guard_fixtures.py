@@ -17,8 +17,14 @@ from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.settings import load_settings
-from tvdb_assets.spend_guard.guard import Answer, Guard, Observer, PaidCall, Transaction
-from tvdb_assets.spend_guard.ledger import Hold, Ledger
+from tvdb_assets.spend_guard.guard import (
+    CallObserver,
+    Guard,
+    PaidCall,
+    ServiceResponse,
+    Transaction,
+)
+from tvdb_assets.spend_guard.ledger import Ledger, Reservation
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets_tests.spend_guard.ledger_invariants import LIMITS
 from tvdb_assets_tests.spend_guard.reservations import opened
@@ -55,7 +61,7 @@ def call(given: Once) -> str:
     return asyncio.run(call_on(opened(given.url), given))
 
 
-async def call_on(database: Database, given: Once, observer: Observer | None = None) -> str:
+async def call_on(database: Database, given: Once, observer: CallObserver | None = None) -> str:
     settings = load_settings(OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=f"{given.server}/v1")
     # Without certificates, which are half of what such a call costs.
     embedder = OpenAIEmbedder(settings, httpx2.AsyncHTTPTransport(verify=False))
@@ -68,7 +74,7 @@ async def call_on(database: Database, given: Once, observer: Observer | None = N
         states,
         run_id="of the test",
         attempts=1,
-        patience_seconds=0,
+        max_wait_seconds=0,
         observer=observer,
     )
     paid = PaidCall(
@@ -83,10 +89,10 @@ async def call_on(database: Database, given: Once, observer: Observer | None = N
         quantities=[5],
     )
 
-    async def send(request_id: str) -> Answer[Vectors]:
+    async def send(request_id: str) -> ServiceResponse[Vectors]:
         return await embedder.request([given.text], request_id)
 
-    def keep(tx: Transaction, hold: Hold, vectors: Vectors) -> None:
+    def keep(tx: Transaction, reservation: Reservation, vectors: Vectors) -> None:
         """The call is all that counts here."""
 
     try:

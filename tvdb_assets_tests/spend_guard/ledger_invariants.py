@@ -14,11 +14,11 @@ from typing import Any
 
 from tvdb_assets.correlation import part_of
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.spend_guard.budget import Limits
-from tvdb_assets.spend_guard.ledger import Entry, Ledger
+from tvdb_assets.spend_guard.budget import SpendLimits
+from tvdb_assets.spend_guard.ledger import Ledger, LedgerEntry
 from tvdb_assets_tests.paid_apis import Charge
 
-LIMITS = Limits(daily_usd=Decimal("5.00"), hourly_requests=1_000_000)
+LIMITS = SpendLimits(daily_usd=Decimal("5.00"), hourly_requests=1_000_000)
 
 
 def rows(database: Database, query: str, *arguments: object) -> list[tuple[Any, ...]]:
@@ -62,7 +62,7 @@ def settle_by(database: Database, charges: Iterable[Charge]) -> None:
         assert charge.client_request_id is not None, "a request without a ledger entry"
         billed[str(part_of(charge.client_request_id))] += charge.dollars  # type: ignore[assignment]
 
-    def asked(entry: Entry) -> Decimal:
+    def asked(entry: LedgerEntry) -> Decimal:
         return Decimal(billed[str(entry.entry_id)])
 
     later = datetime.now(UTC) + timedelta(days=30)

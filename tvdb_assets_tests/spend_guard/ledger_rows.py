@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.spend_guard.budget import Limits
-from tvdb_assets.spend_guard.ledger import Attempt, Hold, Ledger
+from tvdb_assets.spend_guard.budget import SpendLimits
+from tvdb_assets.spend_guard.ledger import Ledger, Reservation, ReservationRequest
 from tvdb_assets.spend_guard.prices import Price
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -24,17 +24,19 @@ class Paying:
     def __init__(self, database: Database, daily_usd: str = "10.00") -> None:
         self.now = DAY + timedelta(hours=8)
         self.database = database
-        self.ledger = Ledger(database, Limits(Decimal(daily_usd), 1_000), clock=lambda: self.now)
+        self.ledger = Ledger(
+            database, SpendLimits(Decimal(daily_usd), 1_000), clock=lambda: self.now
+        )
 
-    def hold(
+    def reservation(
         self,
         tokens: int,
         documents: Sequence[str] = ("a.md",),
         quantities: Sequence[int] = (),
         **more: Any,
-    ) -> Hold:
+    ) -> Reservation:
         number = more.pop("number", 1)
-        attempt = Attempt(
+        attempt = ReservationRequest(
             entry_id=uuid4(),
             call_id=more.pop("call_id", UUID(int=1)),
             number=number,
@@ -54,6 +56,6 @@ class Paying:
         return self.ledger.reserve(attempt)
 
     def pay(self, tokens: int, *, outcome: str = "answered", **more: Any) -> None:
-        hold = self.hold(tokens, **more)
+        reservation = self.reservation(tokens, **more)
         with self.database.transaction() as tx:
-            self.ledger.post(tx, hold, quantity=tokens, outcome=outcome, status=200)
+            self.ledger.post(tx, reservation, quantity=tokens, outcome=outcome, status=200)

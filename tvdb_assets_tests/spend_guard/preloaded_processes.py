@@ -8,11 +8,11 @@ from __future__ import annotations
 import openai
 
 from tvdb_assets.core.tokens import count_tokens
-from tvdb_assets.ingestion import Walk
+from tvdb_assets.ingestion import IngestionRun
 from tvdb_assets.parsing.parse_tasks import prepare_document
 from tvdb_assets.spend_guard.prices import embedding_price
 
-__all__ = ["Walk", "openai", "prepare_document"]
+__all__ = ["IngestionRun", "openai", "prepare_document"]
 
 count_tokens("warm")
 embedding_price("text-embedding-3-small")

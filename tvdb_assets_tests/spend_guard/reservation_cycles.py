@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 from tvdb_assets.core.tokens import count_tokens
 from tvdb_assets.correlation import request_id
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.spend_guard.budget import Limits
-from tvdb_assets.spend_guard.ledger import Hold, Ledger
+from tvdb_assets.spend_guard.budget import SpendLimits
+from tvdb_assets.spend_guard.ledger import Ledger, Reservation
 from tvdb_assets.spend_guard.prices import embedding_price
 from tvdb_assets_tests.spend_guard.ledger_invariants import LIMITS
 from tvdb_assets_tests.spend_guard.reservations import attempt
@@ -41,7 +41,7 @@ class Cycles:
     kill_at: int | None
     """The step at which it dies, of ``count`` times `STEPS`; None lives."""
     lease: timedelta = timedelta(hours=1)
-    limits: Limits = LIMITS
+    limits: SpendLimits = LIMITS
 
 
 def turn(given: Cycles) -> None:
@@ -62,37 +62,40 @@ def turn(given: Cycles) -> None:
             text = chance.choice(TEXTS[1:])
             # The bound is above what it will cost, as that of a paid parse is.
             bound = count_tokens(text) + chance.randrange(10)
-            hold = ledger.reserve(attempt(quantity=bound, price=price, lease=given.lease))
+            reservation = ledger.reserve(attempt(quantity=bound, price=price, lease=given.lease))
             step()
             try:
-                status, body = _send(connection, text, hold, step)
+                status, body = _send(connection, text, reservation, step)
             except (OSError, http.client.HTTPException):
                 connection.close()
                 with database.transaction() as tx:
-                    ledger.post(tx, hold, outcome="lost")
+                    ledger.post(tx, reservation, outcome="lost")
                 step()
                 continue
             step()
             if status in _FREE:
-                ledger.void(hold, outcome="refused", status=status)
+                ledger.void(reservation, outcome="refused", status=status)
             else:
                 tokens = json.loads(body)["usage"]["total_tokens"] if status == 200 else None
                 outcome = "answered" if status == 200 else "lost"
                 with database.transaction() as tx:
-                    ledger.post(tx, hold, quantity=tokens, outcome=outcome, status=status)
+                    ledger.post(tx, reservation, quantity=tokens, outcome=outcome, status=status)
                     step()
             step()
     connection.close()
 
 
 def _send(
-    connection: http.client.HTTPConnection, text: str, hold: Hold, step: Callable[[], None]
+    connection: http.client.HTTPConnection,
+    text: str,
+    reservation: Reservation,
+    step: Callable[[], None],
 ) -> tuple[int, bytes]:
     body = json.dumps({"input": [text], "model": "text-embedding-3-small", "dimensions": 3})
     headers = {
         "Authorization": "Bearer sk-of-the-test",
         "Content-Type": "application/json",
-        "X-Client-Request-Id": request_id("cycle", hold.entry_id),
+        "X-Client-Request-Id": request_id("cycle", reservation.entry_id),
     }
     connection.request("POST", "/v1/embeddings", body, headers)
     step()

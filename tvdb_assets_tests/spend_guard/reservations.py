@@ -13,8 +13,8 @@ from uuid import uuid4
 
 from tvdb_assets.errors import BudgetError
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.spend_guard.budget import Limits
-from tvdb_assets.spend_guard.ledger import Attempt, Hold, Ledger
+from tvdb_assets.spend_guard.budget import SpendLimits
+from tvdb_assets.spend_guard.ledger import Ledger, Reservation, ReservationRequest
 from tvdb_assets.spend_guard.prices import Price
 
 TEN_CENTS = Price("token", Decimal("0.10"), "of the test")
@@ -28,7 +28,7 @@ class Rush:
     url: str
     now: datetime
     reservations: int
-    limits: Limits
+    limits: SpendLimits
     service: str = "openai"
 
 
@@ -38,8 +38,8 @@ def attempt(
     price: Price = TEN_CENTS,
     service: str = "openai",
     lease: timedelta = timedelta(minutes=5),
-) -> Attempt:
-    return Attempt(
+) -> ReservationRequest:
+    return ReservationRequest(
         entry_id=uuid4(),
         call_id=uuid4(),
         number=1,
@@ -57,7 +57,7 @@ def attempt(
     )
 
 
-def reserve(ledger: Ledger, wanted: Attempt) -> Hold | None:
+def reserve(ledger: Ledger, wanted: ReservationRequest) -> Reservation | None:
     """The hold, or None where the budget refuses it; anything else is raised."""
     try:
         return ledger.reserve(wanted)

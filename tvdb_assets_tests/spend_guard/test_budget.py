@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tvdb_assets.errors import BudgetError, Disposition, RateError
-from tvdb_assets.spend_guard.budget import Committed, Limits, check_fits, usd
+from tvdb_assets.spend_guard.budget import CommittedSpend, SpendLimits, check_fits, usd
 
 DAY, HOUR = datetime(2026, 3, 14, tzinfo=UTC), datetime(2026, 3, 14, 15, tzinfo=UTC)
 MONEY = st.decimals(0, 100, places=10)
 
 
-def limits(daily: Decimal, service: Decimal | None = None, requests: int = 10) -> Limits:
-    return Limits(daily, requests, {} if service is None else {"openai": service})
+def limits(daily: Decimal, service: Decimal | None = None, requests: int = 10) -> SpendLimits:
+    return SpendLimits(daily, requests, {} if service is None else {"openai": service})
 
 
-def committed(day: Decimal, service: Decimal = Decimal(0), requests: int = 0) -> Committed:
-    return Committed(DAY, HOUR, day, service, requests)
+def committed(day: Decimal, service: Decimal = Decimal(0), requests: int = 0) -> CommittedSpend:
+    return CommittedSpend(DAY, HOUR, day, service, requests)
 
 
 @given(MONEY, MONEY, MONEY, MONEY, MONEY)

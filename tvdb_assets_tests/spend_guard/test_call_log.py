@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import pytest
 
 from tvdb_assets.errors import BudgetError, ParseError, RefusedError, TvdbError, UnavailableError
-from tvdb_assets.reporting.run_history import Event, Story
+from tvdb_assets.reporting.run_history import HistoryEvent, RunHistory
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.runs import Run, recorded
 from tvdb_assets.routing.service_router import ServiceRouter
-from tvdb_assets.spend_guard.call_log import Happening, Journal
+from tvdb_assets.spend_guard.call_log import CallEventLog, ServiceEvent
 from tvdb_assets.tracing import trace_of
 from tvdb_assets_tests.paid_apis import Behaviour, PaidApis, PaidApisTransport
 from tvdb_assets_tests.paid_router import Paid, Shelf
@@ -20,8 +20,8 @@ from tvdb_assets_tests.paid_router import Paid, Shelf
 PAGE = "<!doctype html><p>The minutes of the founding meeting are kept in the cellar.</p>"
 
 
-def told(paid: Paid, run_id: str) -> list[Event]:
-    story = Story(paid.database)
+def told(paid: Paid, run_id: str) -> list[HistoryEvent]:
+    story = RunHistory(paid.database)
     subject = story.find(run_id).subject
     assert subject is not None
     assert subject.run_ids == (run_id,)
@@ -109,7 +109,7 @@ def test_a_job_that_is_resumed_names_the_run_that_pays_it(paid: Paid, shelf: She
     assert {e.request_id for e in polls} <= {r.request_id for r in paid.apis.requests}
     assert polls
     job_id = next(iter(paid.apis._jobs))
-    subject = Story(paid.database).find(job_id).subject
+    subject = RunHistory(paid.database).find(job_id).subject
     assert subject is not None
     assert subject.run_ids == ("run-1",)
 
@@ -117,8 +117,8 @@ def test_a_job_that_is_resumed_names_the_run_that_pays_it(paid: Paid, shelf: She
 def test_a_note_that_can_not_be_stored_stops_nothing(database: Database) -> None:
     with database.transaction() as tx:
         tx.execute("DROP TABLE tvdb.service_events")
-    journal = Journal(database, "run", lambda _: datetime.now(UTC), trace_of("run"))
-    asyncio.run(journal.note(Happening.BATCH_HALVED, "openai", "In two."))
+    journal = CallEventLog(database, "run", lambda _: datetime.now(UTC), trace_of("run"))
+    asyncio.run(journal.note(ServiceEvent.BATCH_HALVED, "openai", "In two."))
 
 
 def test_a_run_is_recorded_with_where_it_comes_from(database: Database) -> None:

@@ -14,9 +14,9 @@ from tvdb_assets.spend_guard.circuit_breaker import (
     PROBE_SECONDS,
     Breaker,
     admit,
-    answered,
-    failed,
-    released,
+    record_failure,
+    record_success,
+    release_probe,
 )
 
 CALLERS = tuple("abcdefgh")
@@ -43,7 +43,7 @@ STEPS = st.lists(
 def opened(now: float = 0.0) -> Breaker:
     breaker = Breaker()
     for _ in range(FAILURES):
-        breaker = failed(breaker, now, "a")
+        breaker = record_failure(breaker, now, "a")
     return breaker
 
 
@@ -64,16 +64,16 @@ def test_one_caller_at_most_probes_at_a_time(steps: list[Step]) -> None:
         elif step.what == "answered":
             is_probe = breaker.probe == step.caller
             was_closed = breaker.is_closed
-            breaker = answered(breaker, step.caller)
+            breaker = record_success(breaker, step.caller)
             assert breaker.is_closed == (was_closed or is_probe)
             leased = None if breaker.is_closed else leased
         elif step.what == "failed":
             was_probe = not breaker.is_closed and breaker.probe == step.caller
-            breaker = failed(breaker, now, step.caller)
+            breaker = record_failure(breaker, now, step.caller)
             leased = None if was_probe else leased
         else:
             was_probe = breaker.probe == step.caller
-            breaker = released(breaker, step.caller)
+            breaker = release_probe(breaker, step.caller)
             leased = None if was_probe else leased
 
 
@@ -92,10 +92,10 @@ def test_nobody_passes_while_it_is_open_and_nobody_waits_for_ever(steps: list[St
             elif before.is_closed:
                 assert wait == 0
         elif step.what == "failed":
-            breaker = failed(breaker, now, step.caller)
+            breaker = record_failure(breaker, now, step.caller)
             assert breaker.open_seconds <= LONGEST_OPEN_SECONDS
         elif step.what == "answered":
-            breaker = answered(breaker, step.caller)
+            breaker = record_success(breaker, step.caller)
 
 
 @given(st.lists(st.sampled_from(("answered", "failed", "released")), max_size=60))
@@ -103,11 +103,11 @@ def test_it_opens_after_so_many_failures_in_a_row_and_for_nothing_else(outcomes:
     breaker, in_a_row = Breaker(), 0
     for outcome in outcomes:
         if outcome == "answered":
-            breaker, in_a_row = answered(breaker, "a"), 0
+            breaker, in_a_row = record_success(breaker, "a"), 0
         elif outcome == "failed":
-            breaker, in_a_row = failed(breaker, 0.0, "a"), in_a_row + 1
+            breaker, in_a_row = record_failure(breaker, 0.0, "a"), in_a_row + 1
         else:
-            breaker = released(breaker, "a")
+            breaker = release_probe(breaker, "a")
         assert breaker.is_closed == (in_a_row < FAILURES)
         if not breaker.is_closed:
             assert breaker.open_until == OPEN_SECONDS
@@ -122,9 +122,9 @@ def test_the_lease_of_a_probe_that_died_passes_on() -> None:
     breaker, wait = admit(breaker, OPEN_SECONDS + PROBE_SECONDS, "b")
     assert (wait, breaker.probe) == (0, "b")
     # What the first one finds out after all is late.
-    assert answered(breaker, "a") == breaker
-    assert failed(breaker, 200, "a") == breaker
-    assert answered(breaker, "b") == Breaker()
+    assert record_success(breaker, "a") == breaker
+    assert record_failure(breaker, 200, "a") == breaker
+    assert record_success(breaker, "b") == Breaker()
 
 
 def test_each_probe_that_fails_doubles_the_time_up_to_a_bound() -> None:
@@ -134,5 +134,5 @@ def test_each_probe_that_fails_doubles_the_time_up_to_a_bound() -> None:
         now = breaker.open_until
         breaker, wait = admit(breaker, now, "a")
         assert wait == 0
-        breaker = failed(breaker, now, "a")
+        breaker = record_failure(breaker, now, "a")
     assert times == [15, 30, 60, 120, 240, 300, 300]

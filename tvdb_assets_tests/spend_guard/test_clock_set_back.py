@@ -18,13 +18,13 @@ def used(now: float) -> ServiceState:
     """A state in which everything waits for something."""
     line = Limiter(LIMITS)
     for _ in range(30):
-        line, _, _ = rate_limiter.admit(line, now, 500, patience=1e9)
+        line, _, _ = rate_limiter.admit(line, now, 500, max_wait=1e9)
     circuit = Breaker()
     for caller in range(circuit_breaker.FAILURES):
-        circuit = circuit_breaker.failed(circuit, now, str(caller))
+        circuit = circuit_breaker.record_failure(circuit, now, str(caller))
     return ServiceState(
         breaker=circuit,
-        limiter=rate_limiter.blocked(line, now, 60),
+        limiter=rate_limiter.block(line, now, 60),
         refusal=Refusal("quota_exhausted", "It is.", "Pay.", "account", now + 900),
     )
 
@@ -40,7 +40,7 @@ def test_after_it_was_set_back_calls_go_out_again_and_limits_are_known_still(
 ) -> None:
     state = on_this_clock(used(NOW), NOW - seconds)
 
-    line, wait, is_taken = rate_limiter.admit(state.limiter, NOW - seconds, 500, patience=1.0)
+    line, wait, is_taken = rate_limiter.admit(state.limiter, NOW - seconds, 500, max_wait=1.0)
     assert (wait, is_taken, line.limits) == (0.0, True, LIMITS)
     circuit, wait = circuit_breaker.admit(state.breaker, NOW - seconds, "caller")
     assert (wait, circuit.probe) == (0.0, "caller")

@@ -20,7 +20,7 @@ from tvdb_assets.errors import StorageError
 from tvdb_assets.repositories import database as databases
 from tvdb_assets.repositories.database import Database, prepare
 from tvdb_assets.spend_guard.guard import PaidCall
-from tvdb_assets.spend_guard.ledger import Hold
+from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets_tests.paid_apis import RunningServer, running_server
 from tvdb_assets_tests.spend_guard.guard_fixtures import Clock, Once, call_on
 from tvdb_assets_tests.spend_guard.ledger_invariants import (
@@ -55,7 +55,7 @@ class StopsAt:
     def __init__(self, postgres: EmbeddedPostgres, point: str) -> None:
         self.postgres, self.point = postgres, point
 
-    def reached(self, point: str, call: PaidCall, hold: Hold | None) -> None:
+    def reached(self, point: str, call: PaidCall, reservation: Reservation | None) -> None:
         if point == self.point:
             self.point = ""
             self.postgres.stop()

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.spend_guard.budget import Limits
-from tvdb_assets.spend_guard.ledger import Entry, Hold, Ledger
+from tvdb_assets.spend_guard.budget import SpendLimits
+from tvdb_assets.spend_guard.ledger import Ledger, LedgerEntry, Reservation
 from tvdb_assets.spend_guard.prices import Price
 from tvdb_assets_tests.spend_guard.ledger_invariants import LIMITS, check_counters, ledger_usd, rows
 from tvdb_assets_tests.spend_guard.processes import Crew
@@ -56,14 +56,14 @@ def test_the_first_reservations_of_a_day_do_not_wait_in_a_circle(database: Datab
 
 
 def test_two_services_at_once_share_the_budget_of_the_day(database: Database) -> None:
-    limits = Limits(Decimal("5.00"), 1_000_000, {"openai": Decimal("2.00")})
+    limits = SpendLimits(Decimal("5.00"), 1_000_000, {"openai": Decimal("2.00")})
     ledger = Ledger(database, limits, lambda: NOON)
 
     embedded = [reserve(ledger, attempt()) for _ in range(30)]
     parsed = [reserve(ledger, attempt(service="llamaparse")) for _ in range(40)]
 
-    assert sum(hold is not None for hold in embedded) == 20
-    assert sum(hold is not None for hold in parsed) == 30
+    assert sum(reservation is not None for reservation in embedded) == 20
+    assert sum(reservation is not None for reservation in parsed) == 30
     check_counters(database)
 
 
@@ -85,11 +85,11 @@ def test_a_request_that_was_billed_counts_though_its_process_says_it_was_not_sen
 ) -> None:
     now = [NOON]
     ledger = Ledger(database, LIMITS, lambda: now[0])
-    hold = reserve(ledger, attempt(quantity=1))
-    assert hold is not None
+    reservation = reserve(ledger, attempt(quantity=1))
+    assert reservation is not None
     now[0] += timedelta(minutes=30)
     assert ledger.reconcile(partial(_cost, Decimal("0.1"))) == 1
-    ledger.void(hold, outcome="x", was_sent=False)
+    ledger.void(reservation, outcome="x", was_sent=False)
     check_counters(database)
     [(requests,)] = rows(database, "SELECT requests FROM tvdb.budget_windows WHERE period = 'hour'")
     assert requests == 1
@@ -109,47 +109,49 @@ def test_no_order_of_events_admits_beyond_the_limit(
         tx.execute("TRUNCATE tvdb.cost_ledger, tvdb.budget_windows CASCADE")
     now = [NOON]
     ledger = Ledger(database, LIMITS, lambda: now[0])
-    holds: list[Hold] = []
+    holds: list[Reservation] = []
     for step, value in steps:
         if step == "reserve":
             assert value is not None
             before = _spent(database, now[0])
             wanted = attempt(quantity=value)
-            hold = reserve(ledger, wanted)
+            reservation = reserve(ledger, wanted)
             amount = Decimal(value) / 10
-            assert (hold is not None) == (before + amount <= LIMITS.daily_usd)
-            if hold is not None:
-                holds.append(hold)
+            assert (reservation is not None) == (before + amount <= LIMITS.daily_usd)
+            if reservation is not None:
+                holds.append(reservation)
         elif step == "move":
             now[0] += timedelta(minutes=value or 0)
         elif step == "reconcile":
             ledger.reconcile(None if value is None else partial(_cost, Decimal(value) / 10))
         elif holds:
-            hold = late.choice(holds)
+            reservation = late.choice(holds)
             if step == "void":
-                holds.remove(hold)
-                ledger.void(hold, outcome="x", status=429 if value else None, was_sent=bool(value))
+                holds.remove(reservation)
+                ledger.void(
+                    reservation, outcome="x", status=429 if value else None, was_sent=bool(value)
+                )
             else:
                 with database.transaction() as tx:
                     if step == "lose":
-                        ledger.post(tx, hold, outcome="lost")
+                        ledger.post(tx, reservation, outcome="lost")
                     else:
-                        ledger.post(tx, hold, quantity=value)
-                        holds.remove(hold)
+                        ledger.post(tx, reservation, quantity=value)
+                        holds.remove(reservation)
                 if step == "post":
                     # Only what the service itself had said of it stands against the answer.
                     query = "SELECT outcome, posted_usd FROM tvdb.cost_ledger WHERE entry_id = %s"
-                    ((outcome, posted),) = rows(database, query, hold.entry_id)
+                    ((outcome, posted),) = rows(database, query, reservation.entry_id)
                     assert outcome == "reconciled" or posted == Decimal(value or 0) / 10
         check_counters(database)
 
 
 def test_more_than_was_held_is_posted_in_full_and_admits_nothing_more(database: Database) -> None:
     ledger = Ledger(database, LIMITS, lambda: NOON)
-    hold = ledger.reserve(attempt(quantity=49))
+    reservation = ledger.reserve(attempt(quantity=49))
 
     with database.transaction() as tx:
-        ledger.post(tx, hold, quantity=60)
+        ledger.post(tx, reservation, quantity=60)
 
     assert ledger_usd(database) == Decimal("6.00")
     assert reserve(ledger, attempt(quantity=1)) is None
@@ -160,13 +162,13 @@ def test_more_than_was_held_is_posted_in_full_and_admits_nothing_more(database: 
 def test_a_call_over_midnight_counts_for_the_day_of_its_reservation(database: Database) -> None:
     now = [NOON.replace(hour=23, minute=59)]
     ledger = Ledger(database, LIMITS, lambda: now[0])
-    hold = ledger.reserve(attempt(quantity=50))
+    reservation = ledger.reserve(attempt(quantity=50))
     assert reserve(ledger, attempt()) is None
 
     now[0] += timedelta(minutes=2)
     fresh = ledger.reserve(attempt(quantity=50))
     with database.transaction() as tx:
-        ledger.post(tx, hold, quantity=10)
+        ledger.post(tx, reservation, quantity=10)
 
     assert reserve(ledger, attempt()) is None
     now[0] -= timedelta(minutes=2)  # the clock goes back: the old day has room again
@@ -180,14 +182,14 @@ def test_an_answer_that_comes_after_its_lease_is_still_counted(database: Databas
     """A process that slept past its lease, such as a laptop's, and then was billed."""
     now = [NOON]
     ledger = Ledger(database, LIMITS, lambda: now[0])
-    hold = ledger.reserve(attempt(quantity=10))
+    reservation = ledger.reserve(attempt(quantity=10))
     now[0] += timedelta(hours=1)
     # The service is asked before it was sent anything.
     assert ledger.reconcile(lambda entry: Decimal(0)) == 1
     assert ledger_usd(database) == 0
 
     with database.transaction() as tx:
-        ledger.post(tx, hold, quantity=9)
+        ledger.post(tx, reservation, quantity=9)
 
     assert ledger_usd(database) == Decimal("0.90")
     check_counters(database)
@@ -203,7 +205,7 @@ def test_asking_the_service_holds_up_no_reservation(database: Database) -> None:
     with Database(f"{database.url}&options=-clock_timeout%3D2s") as impatient:
         others = Ledger(impatient, LIMITS, lambda: now[0])
 
-        def asked(entry: Entry) -> Decimal:
+        def asked(entry: LedgerEntry) -> Decimal:
             others.reserve(attempt())
             return Decimal("0.05")
 
@@ -213,7 +215,7 @@ def test_asking_the_service_holds_up_no_reservation(database: Database) -> None:
     check_counters(database)
 
 
-def _cost(cost: Decimal, entry: Entry) -> Decimal:
+def _cost(cost: Decimal, entry: LedgerEntry) -> Decimal:
     return cost
 
 

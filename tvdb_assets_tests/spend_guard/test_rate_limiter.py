@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from tvdb_assets.spend_guard.rate_limiter import (
     BUCKET_SECONDS,
-    Allowance,
     Limiter,
+    RateLimitHeaders,
     RateLimits,
     admit,
-    blocked,
-    learned,
+    block,
+    update_from_headers,
 )
 
 ARRIVALS = st.lists(
@@ -29,7 +29,7 @@ def test_no_stretch_of_time_holds_more_than_its_share_and_a_bucket(
     now, sent = 1_000.0, []
     for pause, tokens in arrivals:
         now += pause
-        limiter, wait, is_taken = admit(limiter, now, tokens, patience=1e9)
+        limiter, wait, is_taken = admit(limiter, now, tokens, max_wait=1e9)
         assert is_taken
         sent.append((now + wait, tokens))
     sent.sort()
@@ -44,14 +44,14 @@ def test_no_stretch_of_time_holds_more_than_its_share_and_a_bucket(
 
 @given(ARRIVALS, st.floats(0, 120))
 def test_nobody_waits_longer_than_his_patience_and_who_would_takes_no_place(
-    arrivals: list[tuple[float, int]], patience: float
+    arrivals: list[tuple[float, int]], max_wait: float
 ) -> None:
     limiter, now = Limiter(RateLimits(30, 6_000)), 1_000.0
     for pause, tokens in arrivals:
         now += pause
         before = limiter
-        limiter, wait, is_taken = admit(limiter, now, tokens, patience)
-        assert is_taken == (wait <= patience)
+        limiter, wait, is_taken = admit(limiter, now, tokens, max_wait)
+        assert is_taken == (wait <= max_wait)
         if not is_taken:
             assert limiter == before
 
@@ -61,9 +61,9 @@ def test_nobody_is_sent_before_the_service_wants_it(wishes: list[tuple[float, fl
     limiter, now, until = Limiter(), 1_000.0, 0.0
     for pause, seconds in wishes:
         now += pause
-        limiter = blocked(limiter, now, seconds)
+        limiter = block(limiter, now, seconds)
         until = max(until, now + seconds)
-        _, wait, _ = admit(limiter, now, 1, patience=1e9)
+        _, wait, _ = admit(limiter, now, 1, max_wait=1e9)
         assert now + wait == pytest.approx(until, abs=1e-6)
 
 
@@ -71,43 +71,43 @@ def test_nobody_is_sent_before_the_service_wants_it(wishes: list[tuple[float, fl
 def test_without_a_known_limit_nobody_waits(now: float, tokens: int) -> None:
     limiter = Limiter()
     for _ in range(50):
-        limiter, wait, is_taken = admit(limiter, now, tokens, patience=0)
+        limiter, wait, is_taken = admit(limiter, now, tokens, max_wait=0)
         assert (wait, is_taken) == (0, True)
 
 
 def test_what_a_service_does_not_tell_stays_as_it_was() -> None:
-    limiter = learned(Limiter(), 0.0, Allowance(RateLimits(60, 1_000)))
-    assert learned(limiter, 7.0, Allowance()) == limiter
-    told = Allowance(RateLimits(tokens_per_minute=500))
-    assert learned(limiter, 7.0, told).limits == RateLimits(60, 500)
+    limiter = update_from_headers(Limiter(), 0.0, RateLimitHeaders(RateLimits(60, 1_000)))
+    assert update_from_headers(limiter, 7.0, RateLimitHeaders()) == limiter
+    told = RateLimitHeaders(RateLimits(tokens_per_minute=500))
+    assert update_from_headers(limiter, 7.0, told).limits == RateLimits(60, 500)
 
 
 def test_what_others_have_used_is_waited_for() -> None:
     limits = RateLimits(600, 60_000)
     limiter = Limiter(limits)
     for _ in range(3):
-        limiter, wait, _ = admit(limiter, 100.0, 10_000, patience=0)
+        limiter, wait, _ = admit(limiter, 100.0, 10_000, max_wait=0)
         assert wait == 0
     # The service has seen one of the three; that is no news, nor is the age of its answer.
-    assert learned(limiter, 100.5, Allowance(limits, 599, 50_000)) == limiter
-    limiter = learned(limiter, 100.5, Allowance(limits, 400, 5_000))
-    limiter, wait, _ = admit(limiter, 100.5, 10_000, patience=60)
+    assert update_from_headers(limiter, 100.5, RateLimitHeaders(limits, 599, 50_000)) == limiter
+    limiter = update_from_headers(limiter, 100.5, RateLimitHeaders(limits, 400, 5_000))
+    limiter, wait, _ = admit(limiter, 100.5, 10_000, max_wait=60)
     assert wait == pytest.approx(5)
-    _, wait, _ = admit(limiter, 200.0, 60_000, patience=0)
+    _, wait, _ = admit(limiter, 200.0, 60_000, max_wait=0)
     assert wait == 0, "it is full again"
 
 
 def test_what_is_left_of_a_longer_window_holds_nobody_up() -> None:
     # Some services tell the requests of a day by the same names.
     limits = RateLimits(requests_per_minute=14_400)
-    limiter = learned(Limiter(), 100.0, Allowance(limits, requests_left=1))
-    _, wait, _ = admit(limiter, 100.0, 10, patience=0)
+    limiter = update_from_headers(Limiter(), 100.0, RateLimitHeaders(limits, requests_left=1))
+    _, wait, _ = admit(limiter, 100.0, 10, max_wait=0)
     assert wait == 0
 
 
 def test_the_arithmetic_of_a_minute() -> None:
     limiter, waits = Limiter(RateLimits(requests_per_minute=6)), []
     for _ in range(9):
-        limiter, wait, _ = admit(limiter, 100.0, 0, patience=60)
+        limiter, wait, _ = admit(limiter, 100.0, 0, max_wait=60)
         waits.append(wait)
     assert waits == [0, 0, 0, 0, 0, 0, 10, 20, 30]

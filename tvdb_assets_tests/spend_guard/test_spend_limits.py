@@ -22,11 +22,11 @@ def test_a_raised_limit_holds_for_the_next_reservation_and_default_takes_it_back
 ) -> None:
     paying.pay(100)
     with pytest.raises(BudgetError, match="today's budget of"):
-        paying.hold(1)
+        paying.reservation(1)
     change(paying.database, "daily_usd", Decimal("1.01"), changed_by="ada")
-    paying.hold(1)
+    paying.reservation(1)
     with pytest.raises(BudgetError):
-        paying.hold(1)
+        paying.reservation(1)
     change(paying.database, "daily_usd", None, changed_by="ada")
     assert paying.ledger.limits == paying.ledger.settings
 
@@ -35,23 +35,23 @@ def test_a_service_has_limits_of_its_own(paying: Paying) -> None:
     change(paying.database, "daily_usd", Decimal("0.10"), scope="openai", changed_by="ada")
     change(paying.database, "hourly_requests", Decimal(1), scope="llamaparse", changed_by="ada")
     with pytest.raises(BudgetError):
-        paying.hold(11)
-    paying.hold(10)
-    paying.hold(11, service="llamaparse")
+        paying.reservation(11)
+    paying.reservation(10)
+    paying.reservation(11, service="llamaparse")
     with pytest.raises(RateError):
-        paying.hold(1, service="llamaparse")
+        paying.reservation(1, service="llamaparse")
 
 
 @pytest.mark.parametrize("scope", ["", "openai"])
 def test_a_pause_refuses_what_it_is_about_until_it_ends(paying: Paying, scope: str) -> None:
     change(paying.database, "is_paused", Decimal(1), scope=scope, changed_by="ada")
     with pytest.raises(BudgetError) as refused:
-        paying.hold(1)
+        paying.reservation(1)
     assert refused.value.code == "paused"
     if scope:
-        paying.hold(1, service="llamaparse")
+        paying.reservation(1, service="llamaparse")
     change(paying.database, "is_paused", None, scope=scope, changed_by="ada")
-    paying.hold(1)
+    paying.reservation(1)
 
 
 def test_changes_tell_who_when_and_which_runs(paying: Paying) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance
 
-from tvdb_assets.reporting.run_history import Event
+from tvdb_assets.reporting.run_history import HistoryEvent
 from tvdb_assets.repositories.runs import Run
 
 _KINDS = {
@@ -27,7 +27,7 @@ _KINDS = {
 _PAGE = 1_000
 
 
-def run_events(instance: DagsterInstance, run_ids: Sequence[str]) -> list[Event]:
+def run_events(instance: DagsterInstance, run_ids: Sequence[str]) -> list[HistoryEvent]:
     """Starts and ends of these runs and of their steps, with how long they took."""
     return [event for run_id in run_ids for event in _of_one(instance, run_id)]
 
@@ -43,9 +43,9 @@ def lineage(instance: DagsterInstance, run_id: str) -> tuple[Run, list[str]] | N
     return made, [other.run_id for other in retries]
 
 
-def _of_one(instance: DagsterInstance, run_id: str) -> list[Event]:
+def _of_one(instance: DagsterInstance, run_id: str) -> list[HistoryEvent]:
     began: dict[str | None, float] = {}
-    found: list[Event] = []
+    found: list[HistoryEvent] = []
     cursor = None
     while True:
         page = instance.get_records_for_run(run_id, cursor, set(_KINDS), _PAGE)
@@ -61,7 +61,7 @@ def _of_one(instance: DagsterInstance, run_id: str) -> list[Event]:
             elif event.step_key in began:
                 seconds = entry.timestamp - began[event.step_key]
             time = datetime.fromtimestamp(entry.timestamp, UTC)
-            found.append(Event(time, kind, _words(event), run_id, seconds=seconds))
+            found.append(HistoryEvent(time, kind, _words(event), run_id, seconds=seconds))
         if not page.has_more:
             return found
         cursor = page.cursor

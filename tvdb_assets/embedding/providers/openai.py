@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 
 from tvdb_assets.errors import ConfigurationError, EmbeddingError
 from tvdb_assets.models import Provenance, VectorSpace
-from tvdb_assets.redaction import SilentCause
+from tvdb_assets.redaction import RedactedCause
 from tvdb_assets.settings import Settings
-from tvdb_assets.spend_guard.call_failures import CallFailed, Kind
-from tvdb_assets.spend_guard.guard import Answer
+from tvdb_assets.spend_guard.call_failures import CallFailed, FailureKind
+from tvdb_assets.spend_guard.guard import ServiceResponse
 from tvdb_assets.spend_guard.http_failures import (
     QUOTA_CODES,
     bad_answer,
@@ -37,7 +37,7 @@ from tvdb_assets.spend_guard.http_failures import (
     service_failure,
 )
 from tvdb_assets.spend_guard.prices import Price, embedding_price
-from tvdb_assets.spend_guard.rate_limiter import Allowance, RateLimits
+from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders, RateLimits
 
 SERVICE = "openai"
 NAME = "OpenAI"
@@ -171,7 +171,9 @@ class OpenAIEmbedder:
             http_client=http,
         )
 
-    async def request(self, texts: Sequence[str], request_id: str) -> Answer[NDArray[np.float32]]:
+    async def request(
+        self, texts: Sequence[str], request_id: str
+    ) -> ServiceResponse[NDArray[np.float32]]:
         """See `PaidEmbedder.request`."""
         import openai
 
@@ -187,12 +189,12 @@ class OpenAIEmbedder:
                 **shortened,
             )
         except openai.APIStatusError as error:
-            raise _status_failure(error) from SilentCause.of(error)
+            raise _status_failure(error) from RedactedCause.of(error)
         except openai.APIConnectionError as error:
-            raise connection_failure(NAME, error.__cause__) from SilentCause.of(error)
+            raise connection_failure(NAME, error.__cause__) from RedactedCause.of(error)
         except httpx2.HTTPError as error:
             # The body is read after the SDK's own handling.
-            raise connection_failure(NAME, error) from SilentCause.of(error)
+            raise connection_failure(NAME, error) from RedactedCause.of(error)
         headers = raw.headers
         try:
             vectors, tokens = await asyncio.to_thread(
@@ -202,14 +204,14 @@ class OpenAIEmbedder:
             raise bad_answer(
                 NAME, str(error), raw.status_code, headers.get("x-request-id")
             ) from error
-        return Answer(
+        return ServiceResponse(
             vectors,
             quantity=tokens,
             request_id=headers.get("x-request-id"),
-            allowance=_allowance(headers),
+            rate_limit_headers=_rate_limit_headers(headers),
         )
 
-    async def probe(self, request_id: str) -> Answer[None]:
+    async def probe(self, request_id: str) -> ServiceResponse[None]:
         """Ask for the model by name, which is free.
 
         Raises:
@@ -222,10 +224,10 @@ class OpenAIEmbedder:
                 self._model, extra_headers={"X-Client-Request-Id": request_id}
             )
         except openai.APIStatusError as error:
-            raise _status_failure(error) from SilentCause.of(error)
+            raise _status_failure(error) from RedactedCause.of(error)
         except openai.APIConnectionError as error:
-            raise connection_failure(NAME, error.__cause__) from SilentCause.of(error)
-        return Answer(None, request_id=raw.headers.get("x-request-id"))
+            raise connection_failure(NAME, error.__cause__) from RedactedCause.of(error)
+        return ServiceResponse(None, request_id=raw.headers.get("x-request-id"))
 
     async def close(self) -> None:
         """Close the connections, if any were opened."""
@@ -298,14 +300,14 @@ def _status_failure(error: Any) -> CallFailed:
     said = str(body.get("message") or "").lower()
     failure = service_failure(NAME, status, code, headers)
     if failure is not None:
-        failure.allowance = _allowance(headers)
+        failure.rate_limit_headers = _rate_limit_headers(headers)
         return failure
     if status == 413 or code in _TOO_LONG or _TOO_LONG_WORDS.search(said):
-        kind, refusal = Kind.CONTENT, text_too_long()
+        kind, refusal = FailureKind.CONTENT, text_too_long()
     elif code in _REFUSED or _REFUSED_WORDS.search(said):
-        kind, refusal = Kind.CONTENT, _refusal("text_refused", "refuses this text")
+        kind, refusal = FailureKind.CONTENT, _refusal("text_refused", "refuses this text")
     else:
-        kind = Kind.UNKNOWN
+        kind = FailureKind.UNKNOWN
         refusal = _refusal(
             "request_refused", f"refuses the request, with status {status} and an unknown reason"
         )
@@ -330,7 +332,7 @@ def _refusal(code: str, what: str) -> EmbeddingError:
     )
 
 
-def _allowance(headers: Any) -> Allowance:
+def _rate_limit_headers(headers: Any) -> RateLimitHeaders:
     def number(name: str) -> float | None:
         try:
             told = float(headers[f"x-ratelimit-{name}"])
@@ -339,4 +341,4 @@ def _allowance(headers: Any) -> Allowance:
         return max(0.0, told) if isfinite(told) else None
 
     limits = RateLimits(number("limit-requests") or 0.0, number("limit-tokens") or 0.0)
-    return Allowance(limits, number("remaining-requests"), number("remaining-tokens"))
+    return RateLimitHeaders(limits, number("remaining-requests"), number("remaining-tokens"))

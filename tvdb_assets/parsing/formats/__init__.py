@@ -12,11 +12,11 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, TypeVar
 
-from tvdb_assets.parsing.formats.format_protocol import Container, Entry, Format, Parser
+from tvdb_assets.parsing.formats.format_protocol import Container, ContainerEntry, Format, Parser
 
 __all__ = [
     "Container",
-    "Entry",
+    "ContainerEntry",
     "Format",
     "Parser",
     "all_containers",

@@ -10,24 +10,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from tvdb_assets.document_limits import Limits, setting_of
+from tvdb_assets.document_limits import DocumentLimits, setting_of
 from tvdb_assets.errors import ParseError
 
-_current: ContextVar[Limits] = ContextVar("limits", default=Limits())  # noqa: B039  it is frozen
+_current: ContextVar[DocumentLimits] = ContextVar("limits", default=DocumentLimits())  # noqa: B039  it is frozen
 
 
-def allowed() -> Limits:
+def allowed() -> DocumentLimits:
     """What a parser must keep to."""
     return _current.get()
 
 
-def use(limits: Limits) -> None:
+def use(limits: DocumentLimits) -> None:
     """Let these hold from now on: the first thing that a worker process is told."""
     _current.set(limits)
 
 
 @contextmanager
-def using(limits: Limits) -> Iterator[None]:
+def using(limits: DocumentLimits) -> Iterator[None]:
     """Let these hold within the block."""
     token = _current.set(limits)
     try:
@@ -41,7 +41,7 @@ def over_limit(what: str, name: str, unit: str) -> ParseError:
 
     Args:
         what: The document, e.g. ``workbook``.
-        name: The field of `Limits`.
+        name: The field of `DocumentLimits`.
         unit: What is counted, e.g. ``filled cells``.
     """
     return ParseError(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from tvdb_assets.parsing.formats.base import OURS, BaseParser
-from tvdb_assets.parsing.formats.format_protocol import Entry
+from tvdb_assets.parsing.formats.format_protocol import ContainerEntry
 from tvdb_assets.parsing.formats.refusals import corrupt, encrypted
 
 _WHAT = "ZIP archive"
@@ -30,7 +30,7 @@ class Archive(BaseParser):
     kept = "every file, as a document of its own"
     lost = "links, system files"
 
-    def entries(self, data: bytes) -> Iterator[Entry]:
+    def entries(self, data: bytes) -> Iterator[ContainerEntry]:
         """The files of an archive."""
         try:
             archive = zipfile.ZipFile(io.BytesIO(data))
@@ -40,7 +40,7 @@ class Archive(BaseParser):
             for file in archive.infolist():
                 name = file.filename.replace("\\", "/")
                 if not (file.filename.endswith("/") or _is_link(file) or _is_system(name)):
-                    yield Entry(name, partial(_read, archive, file))
+                    yield ContainerEntry(name, partial(_read, archive, file))
 
 
 def _read(archive: zipfile.ZipFile, file: zipfile.ZipInfo, most: int) -> bytes:

@@ -74,7 +74,7 @@ class Parser(Format, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ContainerEntry:
     """A document inside of a container, not taken out yet."""
 
     name: str
@@ -95,7 +95,7 @@ class Container(Format, Protocol):
     types that have a parser too, such as mail, are documents with others inside.
     """
 
-    def entries(self, data: bytes) -> Iterator[Entry]:
+    def entries(self, data: bytes) -> Iterator[ContainerEntry]:
         """The documents inside, in an order that only the bytes decide.
 
         Raises:

@@ -11,7 +11,7 @@ from functools import partial
 
 from tvdb_assets.parsing.formats.base import BaseParser
 from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.format_protocol import Entry
+from tvdb_assets.parsing.formats.format_protocol import ContainerEntry
 from tvdb_assets.parsing.formats.record import MEDIA_TYPE, record_name
 
 _HEAD = 65_536
@@ -27,7 +27,7 @@ class JsonLines(BaseParser):
     kept = "every record, as a document of its own, called by its `id` or as `#000001` and so on"
     lost = "blank lines"
 
-    def entries(self, data: bytes) -> Iterator[Entry]:
+    def entries(self, data: bytes) -> Iterator[ContainerEntry]:
         """The records, by the number of their line."""
         import orjson
 
@@ -43,7 +43,7 @@ class JsonLines(BaseParser):
                     value = orjson.loads(record)
                 except orjson.JSONDecodeError:
                     value = None  # it fails alone, when it is parsed
-            yield Entry(record_name(value, number), partial(_whole, record), MEDIA_TYPE)
+            yield ContainerEntry(record_name(value, number), partial(_whole, record), MEDIA_TYPE)
 
 
 def _whole(record: bytes, most: int) -> bytes:

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.formats.assemble import make
 from tvdb_assets.parsing.formats.decode import Decoded, decode
-from tvdb_assets.parsing.formats.format_protocol import Entry
+from tvdb_assets.parsing.formats.format_protocol import ContainerEntry
 from tvdb_assets.parsing.formats.refusals import corrupt, empty
 
 _REVISION = 2
@@ -85,14 +85,14 @@ class MailParser:
             facts={"attachments": attachments},
         )
 
-    def entries(self, data: bytes) -> Iterator[Entry]:
+    def entries(self, data: bytes) -> Iterator[ContainerEntry]:
         """The attachments of a mail."""
         for part in _parts(_message(data)):
             if _is_attached(part):
                 kind = part.get_content_type()
                 is_mail = kind == "message/rfc822"
                 name = _filename(part) or ("attached.eml" if is_mail else _unnamed(kind))
-                yield Entry(name, partial(_attached, part), kind if is_mail else None)
+                yield ContainerEntry(name, partial(_attached, part), kind if is_mail else None)
 
 
 def _message(data: bytes) -> Message:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from tvdb_assets.parsing.formats.base import OURS, BaseParser
-from tvdb_assets.parsing.formats.format_protocol import Entry
+from tvdb_assets.parsing.formats.format_protocol import ContainerEntry
 
 # As programs write it: the sender, then a date with a time; text that begins with "From "
 # has none, or is quoted.
@@ -27,7 +27,7 @@ class Mailbox(BaseParser):
     kept = "every message, as a document of its own: `#000001.eml` and so on"
     lost = "separating lines"
 
-    def entries(self, data: bytes) -> Iterator[Entry]:
+    def entries(self, data: bytes) -> Iterator[ContainerEntry]:
         """The messages of a mailbox, each without its separating line."""
         start: int | None = None
         number = 0
@@ -44,8 +44,8 @@ class Mailbox(BaseParser):
             yield _message(number + 1, data, start, len(data))
 
 
-def _message(number: int, data: bytes, start: int, end: int) -> Entry:
-    return Entry(f"#{number:06}.eml", partial(_read, data, start, end), "message/rfc822")
+def _message(number: int, data: bytes, start: int, end: int) -> ContainerEntry:
+    return ContainerEntry(f"#{number:06}.eml", partial(_read, data, start, end), "message/rfc822")
 
 
 def _read(data: bytes, start: int, end: int, most: int) -> bytes:

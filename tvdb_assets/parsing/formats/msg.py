@@ -17,7 +17,7 @@ from tvdb_assets.parsing.formats.assemble import make
 from tvdb_assets.parsing.formats.base import BaseParser
 from tvdb_assets.parsing.formats.compound import Compound
 from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.format_protocol import Entry
+from tvdb_assets.parsing.formats.format_protocol import ContainerEntry
 from tvdb_assets.parsing.formats.refusals import corrupt, empty
 
 _WHAT = "Outlook message"
@@ -63,7 +63,7 @@ class MsgParser(BaseParser):
             facts={"attachments": attached},
         )
 
-    def entries(self, data: bytes) -> Iterator[Entry]:
+    def entries(self, data: bytes) -> Iterator[ContainerEntry]:
         """The attachments of a message; a message that is attached gives its text."""
         compound = Compound(data, _WHAT)
         encoding = _encoding(_numbers(compound.read(_PROPERTIES) or b""))
@@ -75,9 +75,11 @@ class MsgParser(BaseParser):
             name = next(filter(None, shown), "attached")[:120]
             inner = (folder, f"__substg1.0_{_DATA}000D")
             if compound.read(*inner, _PROPERTIES) is not None:
-                yield Entry(f"{name}.txt", partial(_attached_text, compound, inner), "text/plain")
+                yield ContainerEntry(
+                    f"{name}.txt", partial(_attached_text, compound, inner), "text/plain"
+                )
             elif not (attachment.text(_CONTENT_ID) and _is_picture(attachment, name)):
-                yield Entry(name, partial(_attached, attachment))
+                yield ContainerEntry(name, partial(_attached, attachment))
 
 
 class _Properties:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.format_protocol import Entry
+from tvdb_assets.parsing.formats.format_protocol import ContainerEntry
 from tvdb_assets.parsing.formats.record import MEDIA_TYPE, record_name
 from tvdb_assets.parsing.formats.refusals import corrupt
 
@@ -29,7 +29,7 @@ class Parquet(BaseParser):
     kept = "every row, as a document of its own, called by its `id` or as `#000001` and so on"
     lost = "types; bytes that are no text"
 
-    def entries(self, data: bytes) -> Iterator[Entry]:
+    def entries(self, data: bytes) -> Iterator[ContainerEntry]:
         """The rows of a file."""
         from arro3.io import read_parquet
 
@@ -44,7 +44,9 @@ class Parquet(BaseParser):
                 for values in zip(*columns, strict=True):
                     number += 1
                     record = dict(zip(names, values, strict=True))
-                    yield Entry(record_name(record, number), partial(_json, record), MEDIA_TYPE)
+                    yield ContainerEntry(
+                        record_name(record, number), partial(_json, record), MEDIA_TYPE
+                    )
         except BaseException as error:
             # The library's panics are no `Exception`.
             if isinstance(error, GeneratorExit | KeyboardInterrupt | MemoryError):

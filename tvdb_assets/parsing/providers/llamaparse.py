@@ -21,10 +21,10 @@ import httpx2
 from tvdb_assets.errors import ConfigurationError, Disposition, ParseError
 from tvdb_assets.models import ParsedDocument, Provenance
 from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.redaction import SilentCause
+from tvdb_assets.redaction import RedactedCause
 from tvdb_assets.settings import Settings
-from tvdb_assets.spend_guard.call_failures import CallFailed, Kind
-from tvdb_assets.spend_guard.guard import Answer
+from tvdb_assets.spend_guard.call_failures import CallFailed, FailureKind
+from tvdb_assets.spend_guard.guard import ServiceResponse
 from tvdb_assets.spend_guard.http_failures import (
     bad_answer,
     connection_failure,
@@ -77,7 +77,7 @@ _WAITING = frozenset({"PENDING", "RUNNING"})
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedJob:
     """A job that has ended: with a text, or with the reason why there is none."""
 
     parsed: ParsedDocument | None
@@ -148,7 +148,9 @@ class LlamaParse:
             transport=self._transport,
         )
 
-    async def submit(self, data: bytes, path: str, pages: int, request_id: str) -> Answer[str]:
+    async def submit(
+        self, data: bytes, path: str, pages: int, request_id: str
+    ) -> ServiceResponse[str]:
         """Submit a document; the answer is the job's id.
 
         Args:
@@ -180,10 +182,12 @@ class LlamaParse:
         if not isinstance(job_id, str) or not job_id:
             raise bad_answer(
                 NAME, "it names no job", 200, headers.get("x-request-id")
-            ) from SilentCause("no job id")
-        return Answer(job_id, request_id=headers.get("x-request-id"), job_id=job_id)
+            ) from RedactedCause("no job id")
+        return ServiceResponse(job_id, request_id=headers.get("x-request-id"), job_id=job_id)
 
-    async def fetch(self, job_id: str, media_type: str, request_id: str) -> Answer[Finished | None]:
+    async def fetch(
+        self, job_id: str, media_type: str, request_id: str
+    ) -> ServiceResponse[FinishedJob | None]:
         """Ask for a job; the answer is None while it is waiting or running.
 
         Raises:
@@ -200,14 +204,14 @@ class LlamaParse:
             if failure.status != 404:
                 raise
             # The submission was taken at this address, so it is the job that is gone.
-            gone = Finished(None, _job_lost(), None, None, is_lost=True)
-            return Answer(gone, request_id=failure.request_id)
+            gone = FinishedJob(None, _job_lost(), None, None, is_lost=True)
+            return ServiceResponse(gone, request_id=failure.request_id)
         name = headers.get("x-request-id")
-        return Answer(self._read(answer, media_type, name), request_id=name)
+        return ServiceResponse(self._read(answer, media_type, name), request_id=name)
 
     def _read(
         self, answer: dict[str, Any], media_type: str, request_id: str | None
-    ) -> Finished | None:
+    ) -> FinishedJob | None:
         found = answer.get("job")
         job: dict[str, Any] = found if isinstance(found, dict) else answer
         status = job.get("status")
@@ -217,7 +221,7 @@ class LlamaParse:
         credited = usage.get("credits") if isinstance(usage, dict) else None
         billed = float(credited) if _is_credits(credited) else None
         if status in ("FAILED", "CANCELLED"):
-            return Finished(None, _job_failed(str(status)), None, billed)
+            return FinishedJob(None, _job_failed(str(status)), None, billed)
         if status != "COMPLETED":
             # Its name is the service's word for a state, and may be anything: not repeated.
             raise bad_answer(NAME, "its job is in a state that is not known", 200, request_id)
@@ -229,16 +233,16 @@ class LlamaParse:
 
     def _finished(
         self, pages: list[dict[str, Any]], media_type: str, billed: float | None
-    ) -> Finished:
+    ) -> FinishedJob:
         failed = sum(page.get("success") is False for page in pages)
         if all(type(page.get("page_number")) is int for page in pages):
             pages = sorted(pages, key=lambda page: int(page["page_number"]))
         texts = [_whole(str(page.get("markdown") or "")) for page in pages]
         cut = sum(len(text.encode()) >= _PAGE_BYTES - _UTF8_SLACK for text in texts)
         if failed:
-            return Finished(None, _pages_failed(failed, len(pages)), len(pages), billed)
+            return FinishedJob(None, _pages_failed(failed, len(pages)), len(pages), billed)
         if cut:
-            return Finished(None, _pages_cut(cut, len(pages)), len(pages), billed)
+            return FinishedJob(None, _pages_cut(cut, len(pages)), len(pages), billed)
         parsed = make(
             texts,
             media_type=media_type,
@@ -247,7 +251,7 @@ class LlamaParse:
             has_pages=True,
             facts={"pages": len(pages), "pages_with_text": sum(map(bool, map(str.strip, texts)))},
         )
-        return Finished(parsed, None, len(pages), billed)
+        return FinishedJob(parsed, None, len(pages), billed)
 
     async def _send(
         self, method: str, path: str, request_id: str, **rest: Any
@@ -256,9 +260,9 @@ class LlamaParse:
         try:
             response = await self._client.request(method, path, headers=headers, **rest)
         except httpx2.HTTPError as error:
-            raise connection_failure(NAME, error) from SilentCause.of(error)
+            raise connection_failure(NAME, error) from RedactedCause.of(error)
         if response.status_code >= 300:
-            raise _status_failure(response) from SilentCause(f"status {response.status_code}")
+            raise _status_failure(response) from RedactedCause(f"status {response.status_code}")
         try:
             answer = response.json()
         except (ValueError, RecursionError):
@@ -266,17 +270,17 @@ class LlamaParse:
         if not isinstance(answer, dict):
             raise bad_answer(
                 NAME, "it is no JSON object", response.status_code, _request_id(response)
-            ) from SilentCause("no JSON object")
+            ) from RedactedCause("no JSON object")
         return answer, response.headers
 
-    async def probe(self, request_id: str) -> Answer[None]:
+    async def probe(self, request_id: str) -> ServiceResponse[None]:
         """Ask for the versions that there are, which is free.
 
         Raises:
             CallFailed: with what it means.
         """
         _, headers = await self._send("GET", "/api/v2/parse/versions", request_id)
-        return Answer(None, request_id=headers.get("x-request-id"))
+        return ServiceResponse(None, request_id=headers.get("x-request-id"))
 
     async def close(self) -> None:
         """Close the connections, if any were opened."""
@@ -320,7 +324,7 @@ def _status_failure(response: httpx2.Response) -> CallFailed:
         "ones that the service takes; or set TVDB_PARSER_MODE to local.",
     )
     return CallFailed(
-        Kind.CONTENT if known else Kind.UNKNOWN,
+        FailureKind.CONTENT if known else FailureKind.UNKNOWN,
         refusal,
         status=response.status_code,
         request_id=_request_id(response),

@@ -10,16 +10,16 @@ from collections.abc import Callable
 import pytest
 
 from tvdb_assets.core.member_paths import MAX_BYTES, MemberNames
-from tvdb_assets.document_limits import Limits
+from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import Member
-from tvdb_assets.parsing.container_members import Room, list_members, take_members
+from tvdb_assets.parsing.container_members import ContainerBudget, list_members, take_members
 from tvdb_assets.parsing.document_parser import look_at, parse_document
 from tvdb_assets.parsing.formats.active_limits import using
 from tvdb_assets.parsing.formats.record import MEDIA_TYPE
 from tvdb_assets_tests.parsing.made_files import MAIL, make_docx, make_zip
 
-ROOM = Room(1, 1_000, 1 << 24)
+ROOM = ContainerBudget(1, 1_000, 1 << 24)
 
 
 def _zip(*members: tuple[str, bytes]) -> bytes:
@@ -30,7 +30,7 @@ def _zip(*members: tuple[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _opened(data: bytes, path: str, room: Room = ROOM) -> list[tuple[Member, bytes]]:
+def _opened(data: bytes, path: str, room: ContainerBudget = ROOM) -> list[tuple[Member, bytes]]:
     media_type = look_at(data, path).media_type
     members = list_members(data, media_type, room)
     good = [member for member in members if member.error is None]
@@ -114,16 +114,16 @@ def test_a_file_that_can_not_be_unpacked_fails_alone() -> None:
 def test_limits_over_all_that_is_inside() -> None:
     data = _zip(*((f"{n}.txt", b"x" * 100) for n in range(5)))
 
-    def listed(room: Room) -> Callable[[], object]:
+    def listed(room: ContainerBudget) -> Callable[[], object]:
         return lambda: list_members(data, "application/zip", room)
 
-    assert len(list_members(data, "application/zip", Room(3, 5, 500))) == 5
-    assert _error(listed(Room(3, 4, 500))).code == "over_limit"
-    assert _error(listed(Room(4, 5, 500))).code == "over_limit"
-    error = _error(listed(Room(1, 5, 499)))
+    assert len(list_members(data, "application/zip", ContainerBudget(3, 5, 500))) == 5
+    assert _error(listed(ContainerBudget(3, 4, 500))).code == "over_limit"
+    assert _error(listed(ContainerBudget(4, 5, 500))).code == "over_limit"
+    error = _error(listed(ContainerBudget(1, 5, 499)))
     assert (error.code, "512 MiB" in error.message) == ("expands_too_far", True)
     big = _zip(("zeros.txt", b"0" * (3 << 20)), ("small.txt", b"small"))
-    with using(Limits(max_document_mib=2)):
+    with using(DocumentLimits(max_document_mib=2)):
         members = list_members(big, "application/zip", ROOM)
     assert [m.error and m.error.code for m in members] == ["too_large", None]
 
