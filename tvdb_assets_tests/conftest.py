@@ -20,7 +20,7 @@ from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.repositories.database import Database, prepare
 from tvdb_assets.settings import PREFIX
-from tvdb_assets_tests.paid_router import Paid, Shelf
+from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 
 _TEMPLATE = "migrated"
 _numbers = count(1)
@@ -139,6 +139,6 @@ def paid_in_shared(_shared: Database) -> Iterator[Paid]:
 
 
 @pytest.fixture
-def shelf(paid: Paid, tmp_path: Path) -> Shelf:
+def shelf(paid: Paid, tmp_path: Path) -> DocumentFolder:
     """An empty folder to walk with paid services."""
-    return Shelf(paid, tmp_path)
+    return DocumentFolder(paid, tmp_path)

@@ -53,7 +53,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Said:
+class FixedResponse:
     """An answer to every request, whatever is asked."""
 
     status: int
@@ -64,7 +64,7 @@ class Said:
 class Always(httpx2.AsyncBaseTransport):
     """Answers with what it was given, in order and the last one for ever, or raises it."""
 
-    def __init__(self, *said: Said | Exception) -> None:
+    def __init__(self, *said: FixedResponse | Exception) -> None:
         self.said = list(said)
         self.requests: list[httpx2.Request] = []
 
@@ -162,14 +162,14 @@ class Paid:
         return sum(request.operation in operations for request in self.apis.requests)
 
 
-class Shelf:
+class DocumentFolder:
     """A folder of documents, walked in a mode."""
 
     def __init__(self, paid: Paid, folder: Path) -> None:
         self.paid = paid
         self.folder = folder
         self.registry = DocumentRegistry(paid.database)
-        self.walks = 0
+        self.ingestions = 0
 
     def write(self, name: str, content: str | bytes) -> None:
         data = content.encode() if isinstance(content, str) else content
@@ -188,7 +188,7 @@ class Shelf:
         plan = self.plan(**given)
         return sorted([file.path for file in plan.new] + [known.path for known in plan.stale])
 
-    def walk(
+    def ingest(
         self,
         names: Sequence[str] | None = None,
         stages: Collection[Stage] = tuple(Stage),
@@ -203,13 +203,13 @@ class Shelf:
             for path, known in self.registry.known(plan.source.root).items()
             if path in (due if names is None else names)
         ]
-        self.walks += 1
+        self.ingestions += 1
         settings = self.paid.settings(**given)
         router = self.paid.router(**given)
         chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
-        run_id, recipe = f"run-{self.walks}", router.recipe(chunker)
+        run_id, recipe = f"run-{self.ingestions}", router.recipe(chunker)
         router.run_id = run_id
-        walk = IngestionRun(
+        ingestion = IngestionRun(
             store=DocumentStore(self.paid.database, run_id, recipe),
             index=IndexStore(self.paid.database, run_id, recipe),
             sources=Source.open,
@@ -218,7 +218,7 @@ class Shelf:
             max_document_bytes=1 << 20,
             switches=settings.switch is SwitchMode.AUTO,
         )
-        results = [result for batch in walk.run(keys, frozenset(stages)) for result in batch]
+        results = [result for batch in ingestion.run(keys, frozenset(stages)) for result in batch]
         last = max(stages, key=list(Stage).index)
         if self.paid.workers is None:
             router.close()

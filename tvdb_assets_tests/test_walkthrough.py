@@ -57,14 +57,14 @@ class Index:
         self.folder = folder
         self.routers = routers
         self.chunker = Chunker(64, 0)
-        self.walks = 0
+        self.ingestions = 0
         self.embedded_texts = self.cached_texts = 0
 
     def write(self, name: str, content: str | bytes) -> None:
         data = content.encode() if isinstance(content, str) else content
         (self.folder / name).write_bytes(data)
 
-    def walk(
+    def ingest(
         self,
         mode: ServiceMode = ServiceMode.LOCAL,
         stages: frozenset[Stage] = frozenset(Stage),
@@ -76,9 +76,9 @@ class Index:
         known = registry.known(source.root)
         registry.register(source.root, [f for f in files if f.path not in known], "by hand")
         router = self.routers(mode)
-        self.walks += 1
-        run_id, recipe = f"run-{self.walks}", router.recipe(self.chunker)
-        walk = IngestionRun(
+        self.ingestions += 1
+        run_id, recipe = f"run-{self.ingestions}", router.recipe(self.chunker)
+        ingestion = IngestionRun(
             store=DocumentStore(self.database, run_id, recipe),
             index=IndexStore(self.database, run_id, recipe),
             sources=Source.open,
@@ -87,8 +87,8 @@ class Index:
             max_document_bytes=1 << 20,
         )
         keys = [document.partition_key for document in registry.known(source.root).values()]
-        results = [result for batch in walk.run(keys, stages) for result in batch]
-        self.embedded_texts, self.cached_texts = walk.embedded_texts, walk.cached_texts
+        results = [result for batch in ingestion.run(keys, stages) for result in batch]
+        self.embedded_texts, self.cached_texts = ingestion.embedded_texts, ingestion.cached_texts
         by_stage = {(result.path, result.stage): result for result in results}
         assert len(by_stage) == len(results) == len(keys) * len(stages)
         return by_stage
@@ -137,7 +137,7 @@ def index(database: Database, tmp_path: Path, routers: Routers) -> Index:
 def test_one_document_becomes_text_chunks_vectors_and_a_publication(index: Index) -> None:
     index.write("handbook.md", HANDBOOK)
 
-    results = index.walk()
+    results = index.ingest()
 
     assert [results["handbook.md", stage].error for stage in Stage] == [None] * 3
     assert not any(result.is_unchanged for result in results.values())
@@ -179,10 +179,10 @@ def test_one_document_becomes_text_chunks_vectors_and_a_publication(index: Index
 
 def test_a_second_walk_makes_nothing(index: Index) -> None:
     index.write("handbook.md", HANDBOOK)
-    index.walk()
+    index.ingest()
     before = index.everything()
 
-    results = index.walk()
+    results = index.ingest()
 
     assert all(before.values())
     assert index.everything() == before
@@ -193,7 +193,7 @@ def test_a_second_walk_makes_nothing(index: Index) -> None:
 def test_a_search_is_the_same_before_and_after_words_are_taken_out_of_texts(index: Index) -> None:
     index.write("handbook.md", HANDBOOK)
     index.write("other.md", "# Garden\n\nThe hedges are trimmed before the birds nest.\n")
-    index.walk()
+    index.ingest()
     words = "SELECT chunk_id FROM tvdb.chunk_words ORDER BY 1"
     queries = ("hedge", "How many days of leave?")
     before = [index.search(query) for query in queries]
@@ -211,7 +211,7 @@ def test_a_search_is_the_same_before_and_after_words_are_taken_out_of_texts(inde
     assert [index.search(query) for query in queries] == before
     # A document that is made again is found by its new words at once.
     index.write("other.md", "# Garden\n\nThe lawn is mown before the guests come.\n")
-    index.walk()
+    index.ingest()
     assert index.search("lawn")[0].document == "other.md"
     assert not any("hedge" in hit.text for hit in index.search("hedge"))
     assert len(index.rows(words)) == len(index.rows("SELECT FROM tvdb.chunks")) - 1
@@ -221,17 +221,17 @@ def test_an_edited_document_shows_its_old_chunks_until_the_new_ones_are_whole(
     index: Index,
 ) -> None:
     index.write("handbook.md", HANDBOOK)
-    index.walk()
+    index.ingest()
     old = index.shown("handbook.md")
     [(old_set,)] = index.rows("SELECT chunk_set_id FROM tvdb.publications")
     index.write("handbook.md", HANDBOOK.replace("thirty days", "twenty days"))
 
-    index.walk(stages=frozenset({Stage.PARSED_DOCUMENTS, Stage.CHUNKS}))
+    index.ingest(stages=frozenset({Stage.PARSED_DOCUMENTS, Stage.CHUNKS}))
 
     assert index.shown("handbook.md") == old
     assert index.rows("SELECT status FROM tvdb.documents") == [("registered",)]
 
-    index.walk()
+    index.ingest()
 
     new = index.shown("handbook.md")
     assert [piece.replace("thirty days", "twenty days") for piece in old] == new
@@ -247,18 +247,18 @@ def test_an_edited_document_shows_its_old_chunks_until_the_new_ones_are_whole(
 
 def test_chunks_of_another_size_are_indexed_by_its_settings_alone(index: Index) -> None:
     index.write("handbook.md", HANDBOOK)
-    index.walk()
+    index.ingest()
     before, recipe = index.shown("handbook.md"), index.rows("SELECT recipe FROM tvdb.documents")
 
     index.chunker = Chunker(32, 0)
-    index.walk(stages=frozenset({Stage.PARSED_DOCUMENTS, Stage.CHUNKS}))
+    index.ingest(stages=frozenset({Stage.PARSED_DOCUMENTS, Stage.CHUNKS}))
 
     assert index.shown("handbook.md") == before
     # Still to be taken through the last stage by the next ingest with these settings.
     assert index.rows("SELECT recipe FROM tvdb.documents") == recipe
 
     index.chunker = Chunker(32, 0)
-    index.walk(stages=frozenset({Stage.EMBEDDINGS}))
+    index.ingest(stages=frozenset({Stage.EMBEDDINGS}))
     assert index.shown("handbook.md") == before
     assert index.rows(
         "SELECT i.chunk_tokens, i.is_current, k.fingerprint = i.chunker FROM tvdb.publications"
@@ -267,7 +267,9 @@ def test_chunks_of_another_size_are_indexed_by_its_settings_alone(index: Index) 
     ) == [(32, False, True), (64, True, True)]
 
     index.chunker = Chunker(48, 0)
-    error = index.walk(stages=frozenset({Stage.EMBEDDINGS}))["handbook.md", Stage.EMBEDDINGS].error
+    error = index.ingest(stages=frozenset({Stage.EMBEDDINGS}))[
+        "handbook.md", Stage.EMBEDDINGS
+    ].error
     assert error is not None
     assert error.code == "chunks_missing"
 
@@ -277,7 +279,7 @@ def test_a_bad_document_fails_alone_with_a_code_and_a_remedy(index: Index) -> No
     index.write("b.pdf", CORRUPT_PDF)
     index.write("c.md", "# Notes\n\nThe boiler is serviced each autumn by the same company.\n")
 
-    results = index.walk()
+    results = index.ingest()
 
     errors = [error for stage in Stage if (error := results["b.pdf", stage].error) is not None]
     assert [(error.code, error.document) for error in errors] == [("corrupt", "b.pdf")] * 3
@@ -304,10 +306,10 @@ def test_a_bad_document_fails_alone_with_a_code_and_a_remedy(index: Index) -> No
 
 def test_a_mended_document_is_published_and_its_failure_forgotten(index: Index) -> None:
     index.write("plan.md", b"\x00\x00 \n")
-    assert index.walk()["plan.md", Stage.EMBEDDINGS].error is not None
+    assert index.ingest()["plan.md", Stage.EMBEDDINGS].error is not None
     index.write("plan.md", HANDBOOK)
 
-    results = index.walk()
+    results = index.ingest()
 
     assert results["plan.md", Stage.EMBEDDINGS].error is None
     assert index.rows("SELECT status, error_code, error_remedy, attempts FROM tvdb.documents") == [
@@ -321,11 +323,11 @@ def test_a_mended_document_is_published_and_its_failure_forgotten(index: Index) 
 
 def test_an_edit_that_breaks_a_document_keeps_what_was_published(index: Index) -> None:
     index.write("plan.md", HANDBOOK)
-    index.walk()
+    index.ingest()
     before = index.shown("plan.md")
     index.write("plan.md", b"")
 
-    results = index.walk()
+    results = index.ingest()
 
     assert results["plan.md", Stage.PARSED_DOCUMENTS].error is not None
     assert before
@@ -336,7 +338,7 @@ def test_the_same_bytes_under_another_name_are_not_parsed_or_embedded_again(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.write("handbook.md", HANDBOOK)
-    index.walk()
+    index.ingest()
     index.write("copy.md", HANDBOOK)
     workers = index.routers(ServiceMode.LOCAL).workers
     submit, tasks = workers.submit, []
@@ -346,7 +348,7 @@ def test_the_same_bytes_under_another_name_are_not_parsed_or_embedded_again(
         return submit(task, *arguments)
 
     monkeypatch.setattr(workers, "submit", recorded)
-    index.walk()
+    index.ingest()
 
     assert prepare_document not in tasks
     assert tasks == [chunk_document]
@@ -360,7 +362,7 @@ def test_what_a_mock_made_is_kept_out_of_search_until_the_real_thing_is_there(
 ) -> None:
     index.write("handbook.md", HANDBOOK)
 
-    index.walk(ServiceMode.MOCK)
+    index.ingest(ServiceMode.MOCK)
 
     [(count, modes)] = index.rows("SELECT count(*), array_agg(DISTINCT mode) FROM tvdb.embeddings")
     assert count > 1
@@ -369,7 +371,7 @@ def test_what_a_mock_made_is_kept_out_of_search_until_the_real_thing_is_there(
     assert index.search("vacation") == []
     assert unsearchable(index.database) == count
 
-    index.walk(ServiceMode.LOCAL)
+    index.ingest(ServiceMode.LOCAL)
 
     assert len(index.shown("handbook.md")) == count
     assert index.rows("SELECT DISTINCT mode FROM tvdb.search_index") == [("local",)]
@@ -378,10 +380,10 @@ def test_what_a_mock_made_is_kept_out_of_search_until_the_real_thing_is_there(
 
 def test_a_mock_walk_leaves_what_search_shows_alone(index: Index) -> None:
     index.write("handbook.md", HANDBOOK)
-    index.walk(ServiceMode.LOCAL)
+    index.ingest(ServiceMode.LOCAL)
     before = index.shown("handbook.md")
 
-    index.walk(ServiceMode.MOCK)
+    index.ingest(ServiceMode.MOCK)
 
     assert before
     assert index.shown("handbook.md") == before
@@ -406,7 +408,7 @@ def test_search_finds_the_right_passage_first(
         "security.md",
         "# Security\n\nWhoever sees a leaked password calls the security office at once.\n",
     )
-    index.walk()
+    index.ingest()
 
     hits = index.search(question)
 
@@ -418,7 +420,7 @@ def test_search_finds_the_right_passage_first(
 def test_each_piece_of_a_table_is_found_by_its_header_row(index: Index) -> None:
     rows = "".join(f"house {n},{n * 17}\n" for n in range(60))
     index.write("prices.csv", "building,premium\n" + rows)
-    index.walk()
+    index.ingest()
 
     chunks = index.rows(
         "SELECT c.lead, c.text, c.text_sha256, p.text, c.start_offset, c.end_offset"

@@ -14,7 +14,7 @@ import pytest
 from tvdb_assets.cli import main, search_command
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.routing.service_router import ServiceRouter
-from tvdb_assets_tests.paid_router import Paid, Shelf
+from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 
 Command = Callable[..., tuple[int, dict[str, Any]]]
 NAMES = ("a.md", "b.md")
@@ -40,23 +40,25 @@ def command(
 
 
 @pytest.fixture
-def filled(shelf: Shelf) -> Shelf:
+def filled(shelf: DocumentFolder) -> DocumentFolder:
     """Two documents, searched by vectors of this machine."""
     for number, name in enumerate(NAMES):
         shelf.write(name, f"# Rule {number}\n\nDamage by water up to floor {number} is covered.\n")
-    assert shelf.codes(shelf.walk(**LOCAL)) == {}
+    assert shelf.codes(shelf.ingest(**LOCAL)) == {}
     return shelf
 
 
-def test_a_switch_is_refused_until_nothing_is_missing(filled: Shelf, command: Command) -> None:
-    filled.walk(["a.md"], **LOCAL, chunk_tokens=32)
+def test_a_switch_is_refused_until_nothing_is_missing(
+    filled: DocumentFolder, command: Command
+) -> None:
+    filled.ingest(["a.md"], **LOCAL, chunk_tokens=32)
 
     code, answer = command("switch")
     assert (code, answer["error"]["code"]) == (2, "index_incomplete")
     assert "1 of the documents" in answer["error"]["message"]
     assert "tvdb ingest" in answer["error"]["remedy"]
 
-    filled.walk(**LOCAL, chunk_tokens=32)
+    filled.ingest(**LOCAL, chunk_tokens=32)
     code, answer = command("switch")
     assert (code, answer["switched"], answer["index"]["chunk_tokens"]) == (0, True, 32)
     code, answer = command("switch")
@@ -72,9 +74,9 @@ def test_a_switch_is_refused_until_nothing_is_missing(filled: Shelf, command: Co
     assert command("switch", str(old))[1]["error"]["code"] == "index_unknown"
 
 
-def test_status_tells_of_both_and_keeps_its_shape(filled: Shelf, command: Command) -> None:
+def test_status_tells_of_both_and_keeps_its_shape(filled: DocumentFolder, command: Command) -> None:
     before = command("status")[1]
-    filled.walk(**LOCAL, chunk_tokens=32)
+    filled.ingest(**LOCAL, chunk_tokens=32)
 
     after = command("status")[1]
 
@@ -89,7 +91,7 @@ def test_status_tells_of_both_and_keeps_its_shape(filled: Shelf, command: Comman
 
 
 def test_a_search_asks_the_index_that_it_reads_whatever_the_settings_name(
-    filled: Shelf, command: Command, monkeypatch: pytest.MonkeyPatch
+    filled: DocumentFolder, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TVDB_EMBEDDER_MODE", "real")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
@@ -103,9 +105,9 @@ def test_a_search_asks_the_index_that_it_reads_whatever_the_settings_name(
 
 
 def test_a_search_in_a_free_mode_pays_for_no_vector(
-    paid: Paid, filled: Shelf, command: Command
+    paid: Paid, filled: DocumentFolder, command: Command
 ) -> None:
-    filled.walk()
+    filled.ingest()
     IndexCatalog(paid.database).switch()
     spent = paid.spent
 
@@ -117,10 +119,10 @@ def test_a_search_in_a_free_mode_pays_for_no_vector(
 
 
 def test_a_switch_between_the_question_and_its_answer_is_followed(
-    paid: Paid, filled: Shelf, monkeypatch: pytest.MonkeyPatch
+    paid: Paid, filled: DocumentFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The question's vector is of one space, and by then search reads the other."""
-    filled.walk()
+    filled.ingest()
     indexes = IndexCatalog(paid.database)
     settings = paid.settings()
     monkeypatch.setattr(

@@ -15,7 +15,7 @@ from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, load_settings
 from tvdb_assets_tests.paid_apis import running_server
-from tvdb_assets_tests.paid_router import Always, Paid, Said
+from tvdb_assets_tests.paid_router import Always, FixedResponse, Paid
 
 PAGE = "<!doctype html><html><body><h1>Policy</h1><p>The insured pays.</p></body></html>"
 NOTE = "# Leave\n\nEvery employee has thirty days of vacation a year.\n"
@@ -50,7 +50,9 @@ def parse(paid: Paid, mode: str, data: bytes | str, path: str) -> ParsedDocument
 def completed(*pages: object, **job: object) -> Always:
     """A service that has a job done at once, with these pages."""
     answer = {"job": {"status": "COMPLETED", **job}, "markdown": {"pages": list(pages)}}
-    return Always(Said(200, b'{"id": "pjb-1"}'), Said(200, json.dumps(answer).encode()))
+    return Always(
+        FixedResponse(200, b'{"id": "pjb-1"}'), FixedResponse(200, json.dumps(answer).encode())
+    )
 
 
 def page(text: str, number: int = 1) -> dict[str, object]:

@@ -14,7 +14,7 @@ from tvdb_assets.cli import tvdb
 from tvdb_assets.dagster.reconciler import is_well
 from tvdb_assets.definitions import defs
 from tvdb_assets_tests.dagster.project import TEXTS, Project
-from tvdb_assets_tests.paid_router import Paid, Shelf
+from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 
 # Dagster itself still asks pydantic by the old name.
 pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
@@ -137,18 +137,18 @@ def command(*arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_what_a_stand_in_made_is_tried_again_a_while_after_the_service_refused(
-    paid: Paid, shelf: Shelf
+    paid: Paid, shelf: DocumentFolder
 ) -> None:
     shelf.write("note.md", "# Note\n\nThe boiler is serviced in autumn.\n")
     paid.apis.faults.script("unavailable", times=None)
-    shelf.walk(service_mode="hybrid")
+    shelf.ingest(service_mode="hybrid")
     assert shelf.degraded_rows()["documents"] == 1
     router = paid.router(service_mode="hybrid")
     paid.apis.faults.clear()
     paid.clock.forward(400)
     assert is_well(router)
     paid.apis.faults.script("insufficient_quota")
-    shelf.walk(service_mode="hybrid")
+    shelf.ingest(service_mode="hybrid")
     assert not is_well(router)
     # What waited for the quota may be gone, so that nobody asks again: time alone has to do.
     paid.clock.forward(15 * 60 + 1)

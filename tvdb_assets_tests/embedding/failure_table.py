@@ -14,7 +14,7 @@ import httpx2
 from tvdb_assets.errors import Disposition
 from tvdb_assets.spend_guard.call_failures import Charge, FailureKind
 from tvdb_assets.spend_guard.http_failures import QUOTA_CODES
-from tvdb_assets_tests.paid_router import Said
+from tvdb_assets_tests.paid_router import FixedResponse
 
 ATTEMPTS = 3
 SAID = "the words of the service"
@@ -24,7 +24,7 @@ SAID = "the words of the service"
 class Row:
     """A failure, and all that follows from it."""
 
-    said: Said | Exception
+    said: FixedResponse | Exception
     kind: FailureKind
     error: str
     code: str
@@ -39,15 +39,15 @@ class Row:
 
 def said(
     status: int, code: str | None = None, message: str = SAID, kind: str = "x", **headers: str
-) -> Said:
+) -> FixedResponse:
     """An error as OpenAI words it."""
     error = {"message": message, "type": kind, "param": None, "code": code}
-    return Said(status, json.dumps({"error": error}).encode(), _named(headers))
+    return FixedResponse(status, json.dumps({"error": error}).encode(), _named(headers))
 
 
-def detail(status: int, value: object = SAID, **headers: str) -> Said:
+def detail(status: int, value: object = SAID, **headers: str) -> FixedResponse:
     """An error as LlamaParse words it."""
-    return Said(status, json.dumps({"detail": value}).encode(), _named(headers))
+    return FixedResponse(status, json.dumps({"detail": value}).encode(), _named(headers))
 
 
 def _named(headers: Mapping[str, str]) -> dict[str, str]:
@@ -55,14 +55,14 @@ def _named(headers: Mapping[str, str]) -> dict[str, str]:
     return {"content-type": "application/json", "x-request-id": "req_1", **names}
 
 
-def unavailable(answer: Said | Exception, **more: Any) -> Row:
+def unavailable(answer: FixedResponse | Exception, **more: Any) -> Row:
     code = "service_unavailable"
     return Row(
         answer, FailureKind.UNAVAILABLE, "UnavailableError", code, Disposition.TRANSIENT, **more
     )
 
 
-def gateway(answer: Said) -> Row:
+def gateway(answer: FixedResponse) -> Row:
     """It may have worked and billed behind the gateway that gave up."""
     return unavailable(answer, charge=Charge.BOUND, outcome="lost")
 
@@ -77,26 +77,26 @@ def lost(error: Exception) -> Row:
 
 def bad(body: bytes, **headers: str) -> Row:
     return Row(
-        Said(200, body, _named(headers)),
+        FixedResponse(200, body, _named(headers)),
         *(FailureKind.UNAVAILABLE, "UnavailableError", "bad_answer", Disposition.TRANSIENT),
         charge=Charge.BOUND,
     )
 
 
-def throttled(answer: Said, **more: Any) -> Row:
+def throttled(answer: FixedResponse, **more: Any) -> Row:
     kind, code = FailureKind.THROTTLED, "rate_limited"
     return Row(answer, kind, "RateError", code, Disposition.DEFERRED, **more)
 
 
-def refused(answer: Said, code: str) -> Row:
+def refused(answer: FixedResponse, code: str) -> Row:
     return Row(answer, FailureKind.REFUSED, "RefusedError", code, Disposition.DEFERRED, calls=1)
 
 
-def content(answer: Said, code: str, error: str = "EmbeddingError") -> Row:
+def content(answer: FixedResponse, code: str, error: str = "EmbeddingError") -> Row:
     return Row(answer, FailureKind.CONTENT, error, code, Disposition.TERMINAL, calls=1)
 
 
-def unknown(answer: Said, code: str, error: str = "EmbeddingError") -> Row:
+def unknown(answer: FixedResponse, code: str, error: str = "EmbeddingError") -> Row:
     return Row(answer, FailureKind.UNKNOWN, error, code, Disposition.TERMINAL, calls=2)
 
 
@@ -104,31 +104,36 @@ HTML = b"<html><body>Just a moment...</body></html>"
 QUOTA = "quota_exhausted"
 BOTH: dict[str, Row] = {
     **{
-        f"{status}": unavailable(Said(status, HTML, _named({"content_type": "text/html"})))
+        f"{status}": unavailable(FixedResponse(status, HTML, _named({"content_type": "text/html"})))
         for status in (409, 425, 500, 501, 503, 521, 529, 599)
     },
-    **{f"{status}": gateway(Said(status, HTML)) for status in (408, 502, 504, 520, 522, 524)},
-    "503 with a wait": unavailable(Said(503, b"", _named({"retry_after": "0"})), retry_after=0.0),
-    "503 with a long wait": unavailable(
-        Said(503, b"", _named({"retry_after": "300"})), retry_after=300.0, calls=1
+    **{
+        f"{status}": gateway(FixedResponse(status, HTML))
+        for status in (408, 502, 504, 520, 522, 524)
+    },
+    "503 with a wait": unavailable(
+        FixedResponse(503, b"", _named({"retry_after": "0"})), retry_after=0.0
     ),
-    "429": throttled(Said(429)),
+    "503 with a long wait": unavailable(
+        FixedResponse(503, b"", _named({"retry_after": "300"})), retry_after=300.0, calls=1
+    ),
+    "429": throttled(FixedResponse(429)),
     "429 with milliseconds": throttled(
-        Said(429, b"", _named({"retry_after_ms": "2"})), retry_after=0.002
+        FixedResponse(429, b"", _named({"retry_after_ms": "2"})), retry_after=0.002
     ),
     "429 with a wait past patience": throttled(
-        Said(429, b"", _named({"retry_after": "30"})), retry_after=30.0, calls=1
+        FixedResponse(429, b"", _named({"retry_after": "30"})), retry_after=30.0, calls=1
     ),
     "429 with a wait for ever": throttled(
-        Said(429, b"", _named({"retry_after": "1e300"})), retry_after=3_600.0, calls=1
+        FixedResponse(429, b"", _named({"retry_after": "1e300"})), retry_after=3_600.0, calls=1
     ),
-    "429 with no number": throttled(Said(429, b"", _named({"retry_after": "soon"}))),
-    "429 with infinity": throttled(Said(429, b"", _named({"retry_after": "inf"}))),
-    "401": refused(Said(401, HTML), "key_refused"),
-    "402": refused(Said(402), QUOTA),
-    "403": refused(Said(403, HTML), "permission_refused"),
-    "404": refused(Said(404, HTML), "model_not_found"),
-    "307": refused(Said(307), "model_not_found"),
+    "429 with no number": throttled(FixedResponse(429, b"", _named({"retry_after": "soon"}))),
+    "429 with infinity": throttled(FixedResponse(429, b"", _named({"retry_after": "inf"}))),
+    "401": refused(FixedResponse(401, HTML), "key_refused"),
+    "402": refused(FixedResponse(402), QUOTA),
+    "403": refused(FixedResponse(403, HTML), "permission_refused"),
+    "404": refused(FixedResponse(404, HTML), "model_not_found"),
+    "307": refused(FixedResponse(307), "model_not_found"),
     "connection refused": unsent(httpx2.ConnectError("x")),
     "connect timeout": unsent(httpx2.ConnectTimeout("x")),
     "pool timeout": unsent(httpx2.PoolTimeout("x")),
@@ -167,7 +172,7 @@ OPENAI: dict[str, Row] = {
     "400 max_tokens": content(said(400, "max_tokens_per_request"), "text_too_long"),
     "400 array": content(said(400, "array_above_max_length"), "text_too_long"),
     "413": content(said(413), "text_too_long"),
-    "413 html": content(Said(413, HTML), "text_too_long"),
+    "413 html": content(FixedResponse(413, HTML), "text_too_long"),
     "400 long by words": content(
         said(400, None, "This model's maximum context length is 8192 tokens"), "text_too_long"
     ),
@@ -176,10 +181,12 @@ OPENAI: dict[str, Row] = {
     "400 invalid_input": content(said(400, "invalid_input"), "text_refused"),
     "400 $.input": content(said(400, None, "'$.input' is invalid."), "text_refused"),
     "400 new code": unknown(said(400, "a_code_of_next_year"), "request_refused"),
-    "400 number": unknown(Said(400, b'{"error": {"code": 17}}', _named({})), "request_refused"),
-    "400 no error": unknown(Said(400, b"{}", _named({})), "request_refused"),
-    "400 string": unknown(Said(400, b'{"error": "no"}', _named({})), "request_refused"),
-    "400 html": unknown(Said(400, HTML), "request_refused"),
+    "400 number": unknown(
+        FixedResponse(400, b'{"error": {"code": 17}}', _named({})), "request_refused"
+    ),
+    "400 no error": unknown(FixedResponse(400, b"{}", _named({})), "request_refused"),
+    "400 string": unknown(FixedResponse(400, b'{"error": "no"}', _named({})), "request_refused"),
+    "400 html": unknown(FixedResponse(400, HTML), "request_refused"),
     "422": unknown(said(422), "request_refused"),
     "418": unknown(said(418), "request_refused"),
     **{
@@ -217,8 +224,8 @@ LLAMAPARSE: dict[str, Row] = {
     "422": content(detail(422, [{"loc": ["body"], "msg": "no"}]), *_REFUSED),
     "400": unknown(detail(400), *_REFUSED),
     "400 that quotes": unknown(detail(400, "Refused: billing hard limit"), *_REFUSED),
-    "400 html": unknown(Said(400, HTML), *_REFUSED),
-    "418": unknown(Said(418), *_REFUSED),
+    "400 html": unknown(FixedResponse(400, HTML), *_REFUSED),
+    "418": unknown(FixedResponse(418), *_REFUSED),
     "200 no job": bad(b'{"status": "PENDING"}'),
     "200 job without a name": bad(b'{"id": ""}'),
     "200 job with a number": bad(b'{"id": 7}'),

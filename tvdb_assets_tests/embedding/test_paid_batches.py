@@ -1,7 +1,7 @@
 """Many texts through the paid embedder: order, halving, halting, and what is stored of it.
 
 What belongs here: a load of several texts or requests. What does not: what one failure means
-(`test_paid_failures`), documents (`walk`).
+(`test_paid_failures`), documents (`ingest`).
 """
 
 from __future__ import annotations

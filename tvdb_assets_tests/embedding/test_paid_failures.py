@@ -34,7 +34,7 @@ from tvdb_assets_tests.embedding.failure_table import (
     detail,
 )
 from tvdb_assets_tests.paid_apis import running_server
-from tvdb_assets_tests.paid_router import Always, Clock, Paid, Said
+from tvdb_assets_tests.paid_router import Always, Clock, FixedResponse, Paid
 
 TEXT = "The insured pays."
 FILE = b"<!doctype html><p>The insured pays.</p>"
@@ -79,8 +79,8 @@ def test_a_failure_means_what_the_table_says(paid: Paid, service: str, row: Row)
     assert isinstance(failure, CallFailed)
     assert (failure.kind, failure.charge, failure.was_sent) == (row.kind, row.charge, row.was_sent)
     assert failure.retry_after == row.retry_after
-    assert failure.status == (row.said.status if isinstance(row.said, Said) else None)
-    if isinstance(row.said, Said) and "x-request-id" in row.said.headers:
+    assert failure.status == (row.said.status if isinstance(row.said, FixedResponse) else None)
+    if isinstance(row.said, FixedResponse) and "x-request-id" in row.said.headers:
         assert failure.request_id == "req_1"
     assert failure.__cause__ is not None, "what the client raised is lost"
     assert len(transport.requests) == row.calls
@@ -97,22 +97,28 @@ def test_a_failure_means_what_the_table_says(paid: Paid, service: str, row: Row)
     assert SAID not in str(state)
 
 
-POLLS: dict[str, tuple[Said | Exception, str, str, int]] = {
+POLLS: dict[str, tuple[FixedResponse | Exception, str, str, int]] = {
     "500": (detail(500), "UnavailableError", "service_unavailable", ATTEMPTS),
     "reset": (httpx2.ReadError("x"), "UnavailableError", "service_unavailable", ATTEMPTS),
     "429": (detail(429), "RateError", "rate_limited", ATTEMPTS),
     "401": (detail(401), "RefusedError", "key_refused", 1),
     "400": (detail(400), "ParseError", "document_refused", 2),
-    "html": (Said(200, HTML), "UnavailableError", "bad_answer", ATTEMPTS),
-    "no status": (Said(200, b'{"job": {}}'), "UnavailableError", "bad_answer", ATTEMPTS),
+    "html": (FixedResponse(200, HTML), "UnavailableError", "bad_answer", ATTEMPTS),
+    "no status": (FixedResponse(200, b'{"job": {}}'), "UnavailableError", "bad_answer", ATTEMPTS),
     "unknown": (
-        Said(200, b'{"job": {"status": "ARCHIVED"}}'), "UnavailableError", "bad_answer", ATTEMPTS
+        FixedResponse(200, b'{"job": {"status": "ARCHIVED"}}'),
+        "UnavailableError",
+        "bad_answer",
+        ATTEMPTS,
     ),
     "no pages": (
-        Said(200, b'{"job": {"status": "COMPLETED"}}'), "UnavailableError", "bad_answer", ATTEMPTS
+        FixedResponse(200, b'{"job": {"status": "COMPLETED"}}'),
+        "UnavailableError",
+        "bad_answer",
+        ATTEMPTS,
     ),
     "odd pages": (
-        Said(200, b'{"job": {"status": "COMPLETED"}, "markdown": {"pages": [1]}}'),
+        FixedResponse(200, b'{"job": {"status": "COMPLETED"}, "markdown": {"pages": [1]}}'),
         *("UnavailableError", "bad_answer", ATTEMPTS),
     ),
 }  # fmt: skip
@@ -121,7 +127,7 @@ POLLS: dict[str, tuple[Said | Exception, str, str, int]] = {
 @pytest.mark.parametrize("case", POLLS)
 def test_a_failed_poll_costs_nothing_and_leaves_the_jobs_hold(paid: Paid, case: str) -> None:
     answer, error_class, code, polls = POLLS[case]
-    transport = paid.transport = Always(Said(200, b'{"id": "pjb-1"}'), answer)
+    transport = paid.transport = Always(FixedResponse(200, b'{"id": "pjb-1"}'), answer)
 
     error = paid.use(lambda router: pay(router, "llamaparse"))
 
@@ -138,7 +144,7 @@ def test_a_failed_poll_costs_nothing_and_leaves_the_jobs_hold(paid: Paid, case: 
         "job": {"status": "COMPLETED", "usage": {"credits": 3.0}},
         "markdown": {"pages": [good]},
     }
-    again = paid.transport = Always(Said(200, json.dumps(done).encode()))
+    again = paid.transport = Always(FixedResponse(200, json.dumps(done).encode()))
     parsed = paid.use(lambda router: router.parse_paid(FILE, "a.html", "text/html", 2))
 
     assert parsed.text.strip() == good["markdown"]
@@ -150,7 +156,9 @@ def test_a_failed_poll_costs_nothing_and_leaves_the_jobs_hold(paid: Paid, case: 
 def test_a_job_that_the_service_does_not_know_any_more_fails_its_document_alone(
     paid: Paid,
 ) -> None:
-    paid.transport = Always(Said(200, b'{"id": "pjb-1"}'), detail(404, "Parse job not found"))
+    paid.transport = Always(
+        FixedResponse(200, b'{"id": "pjb-1"}'), detail(404, "Parse job not found")
+    )
 
     error = paid.use(lambda router: pay(router, "llamaparse"))
 
@@ -166,7 +174,9 @@ def test_credits_that_make_no_sense_leave_the_bound(paid: Paid, billed: str) -> 
     page = '{"success": true, "markdown": "The insured pays."}'
     done = f'{{"job": {{"status": "COMPLETED", "usage": {{"credits": {billed}}}}},' \
         f' "markdown": {{"pages": [{page}]}}}}'  # fmt: skip
-    paid.transport = Always(Said(200, b'{"id": "pjb-1"}'), Said(200, done.encode()))
+    paid.transport = Always(
+        FixedResponse(200, b'{"id": "pjb-1"}'), FixedResponse(200, done.encode())
+    )
 
     parsed = paid.use(lambda router: router.parse_paid(FILE, "a.html", "text/html", 2))
 
@@ -178,7 +188,7 @@ def test_credits_that_make_no_sense_leave_the_bound(paid: Paid, billed: str) -> 
 def test_usage_that_makes_no_sense_leaves_the_bound(paid: Paid, tokens: str) -> None:
     vector = [{"index": 0, "embedding": [1.0] * 1_536}]
     body = f'{{"data": {json.dumps(vector)}, "usage": {{"total_tokens": {tokens}}}}}'
-    paid.transport = Always(Said(200, body.encode(), {"content-type": "application/json"}))
+    paid.transport = Always(FixedResponse(200, body.encode(), {"content-type": "application/json"}))
 
     done = paid.use(lambda router: router.embed([TEXT]))
 
@@ -192,7 +202,7 @@ def test_limits_that_make_no_sense_are_not_learned(paid: Paid, limit: str) -> No
     vector = [{"index": 0, "embedding": [1.0] * 1_536}]
     told = {"x-ratelimit-limit-requests": limit, "x-ratelimit-limit-tokens": limit}
     headers = {"content-type": "application/json", **told}
-    paid.transport = Always(Said(200, json.dumps({"data": vector}).encode(), headers))
+    paid.transport = Always(FixedResponse(200, json.dumps({"data": vector}).encode(), headers))
 
     assert not paid.use(lambda router: router.embed([TEXT])).errors
 

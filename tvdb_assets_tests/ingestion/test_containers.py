@@ -16,7 +16,7 @@ import pytest
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.document_registry import DocumentRegistry
-from tvdb_assets_tests.paid_router import Paid, Shelf
+from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 
 FREE = {"service_mode": "local"}
 LETTERS = {"one.md": "# One\n\nFlood damage is covered.\n", "two.md": "# Two\n\nFire is not.\n"}
@@ -40,7 +40,7 @@ def statuses(paid: Paid) -> dict[str, tuple[str, str | None]]:
     return {path: (status, code) for path, status, code in rows}
 
 
-def test_each_member_is_a_document_of_its_own(paid: Paid, shelf: Shelf) -> None:
+def test_each_member_is_a_document_of_its_own(paid: Paid, shelf: DocumentFolder) -> None:
     mail = EmailMessage()
     mail["From"], mail["Subject"] = "ada@example.org", "Claims"
     mail.set_content("The letters are attached.")
@@ -48,7 +48,7 @@ def test_each_member_is_a_document_of_its_own(paid: Paid, shelf: Shelf) -> None:
     shelf.write("a.zip", packed(**{**LETTERS, "../../etc/passwd": "Only a name.\n"}))
     shelf.write("m.eml", mail.as_bytes())
     shelf.write("r.jsonl", records("The boiler is serviced.", "The roof is new."))
-    results = shelf.walk(**FREE)
+    results = shelf.ingest(**FREE)
 
     assert shelf.codes(results) == {}
     # A partition's result is its file's; members have none of their own.
@@ -74,10 +74,10 @@ def test_each_member_is_a_document_of_its_own(paid: Paid, shelf: Shelf) -> None:
     assert shelf.due(**FREE) == []
 
 
-def test_a_member_fails_alone_and_its_file_says_which(paid: Paid, shelf: Shelf) -> None:
+def test_a_member_fails_alone_and_its_file_says_which(paid: Paid, shelf: DocumentFolder) -> None:
     shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
     shelf.write("b.zip", packed(**{"inner.zip": packed(**{"bad.pdf": BROKEN})}))
-    results = shelf.walk(**FREE)
+    results = shelf.ingest(**FREE)
 
     assert shelf.codes(results) == {"a.zip": "members_failed", "b.zip": "members_failed"}
     error = results["a.zip"].error
@@ -96,21 +96,21 @@ def test_a_member_fails_alone_and_its_file_says_which(paid: Paid, shelf: Shelf) 
     assert shelf.due(**FREE) == []
 
     # Asked for by hand, what failed is tried again.
-    shelf.walk(["a.zip"], **FREE)
+    shelf.ingest(["a.zip"], **FREE)
     shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "three.md": "Three is new.\n"}))
     # A file that changed does not make a member try again that did not.
-    assert shelf.codes(shelf.walk(**FREE)) == {"a.zip": "members_failed"}
+    assert shelf.codes(shelf.ingest(**FREE)) == {"a.zip": "members_failed"}
     assert "a.zip!/three.md" in shelf.shown()
     [(attempts,)] = paid.rows("SELECT attempts FROM tvdb.documents WHERE path = 'a.zip!/bad.pdf'")
     assert attempts == 2
 
 
-def test_a_member_that_killed_its_worker_is_tried_again_and_then_left_alone(
-    paid: Paid, shelf: Shelf
+def test_a_member_that_killed_its_worker_is_retried_and_then_quarantined(
+    paid: Paid, shelf: DocumentFolder
 ) -> None:
     """Its code is terminal, and yet another time may go well; see `repositories.due_documents`."""
     shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
-    shelf.walk(**FREE)
+    shelf.ingest(**FREE)
 
     def left(attempts: int) -> None:
         with paid.database.transaction() as tx:
@@ -121,24 +121,26 @@ def test_a_member_that_killed_its_worker_is_tried_again_and_then_left_alone(
             )
 
     left(attempts=1)
-    shelf.walk(["a.zip"], **FREE)
+    shelf.ingest(["a.zip"], **FREE)
     ends = "SELECT attempts, error_code, quarantine FROM tvdb.documents WHERE path LIKE '%%bad.pdf'"
     assert paid.rows(ends) == [(2, "corrupt", "terminal")], "it was tried again"
-    shelf.walk(["a.zip"], **FREE)
+    shelf.ingest(["a.zip"], **FREE)
     assert paid.rows(ends)[0][0] == 3, "the whole file was asked for"
     left(attempts=3)
     with paid.database.transaction() as tx:
         tx.execute("UPDATE tvdb.documents SET quarantine = 'poison' WHERE path = 'a.zip!/bad.pdf'")
         tx.execute("UPDATE tvdb.documents SET etag = '' WHERE path = 'a.zip'")
     shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "new.md": "# New\n\nText.\n"}))
-    shelf.walk(**FREE)
+    shelf.ingest(**FREE)
     assert paid.rows(ends) == [(3, "parser_crashed", "poison")], "it is left alone"
     assert "a.zip!/new.md" in shelf.shown()
 
 
-def test_a_changed_file_makes_only_the_members_that_changed(paid: Paid, shelf: Shelf) -> None:
+def test_a_changed_file_makes_only_the_members_that_changed(
+    paid: Paid, shelf: DocumentFolder
+) -> None:
     shelf.write("a.zip", packed(**LETTERS))
-    shelf.walk()
+    shelf.ingest()
     paid_before = paid.asked("embeddings")
     made = "SELECT p.parsed_id FROM tvdb.parsed_documents p JOIN tvdb.documents USING (document_id)"
     [(before,)] = paid.rows(f"{made} WHERE path = 'a.zip!/one.md'")
@@ -148,7 +150,7 @@ def test_a_changed_file_makes_only_the_members_that_changed(paid: Paid, shelf: S
         "a.zip",
         packed(**{"moved.md": LETTERS["two.md"], "one.md": LETTERS["one.md"], "n.md": "New\n"}),
     )
-    assert shelf.codes(shelf.walk()) == {}
+    assert shelf.codes(shelf.ingest()) == {}
 
     assert sorted(shelf.shown()) == ["a.zip!/moved.md", "a.zip!/n.md", "a.zip!/one.md"]
     assert paid.rows(f"{made} WHERE path = 'a.zip!/one.md'") == [(before,)]
@@ -158,9 +160,9 @@ def test_a_changed_file_makes_only_the_members_that_changed(paid: Paid, shelf: S
     assert len(last.sha256) == 1  # the new text alone; what was renamed is known
 
 
-def test_members_that_find_no_money_wait_with_their_file(paid: Paid, shelf: Shelf) -> None:
+def test_members_that_find_no_money_wait_with_their_file(paid: Paid, shelf: DocumentFolder) -> None:
     shelf.write("r.jsonl", records(*(f"The boiler of house {n} is serviced." for n in range(40))))
-    results = shelf.walk(daily_cost_limit="0.000002")
+    results = shelf.ingest(daily_cost_limit="0.000002")
 
     error = results["r.jsonl"].error
     assert error is not None
@@ -169,53 +171,55 @@ def test_members_that_find_no_money_wait_with_their_file(paid: Paid, shelf: Shel
     done = len(shelf.shown())
     assert 0 < done < 40
     assert statuses(paid)["r.jsonl"] == ("deferred", "budget_exhausted")
-    assert shelf.codes(shelf.walk()) == {}
+    assert shelf.codes(shelf.ingest()) == {}
     assert len(shelf.shown()) == 40
     answered = [digest for charge in paid.apis.charges for digest in charge.sha256]
     assert len(answered) == len(set(answered)) == 40
     assert statuses(paid)["r.jsonl"] == ("published", None)
 
 
-def test_what_waits_goes_on_without_what_failed_for_good(paid: Paid, shelf: Shelf) -> None:
+def test_what_waits_goes_on_without_what_failed_for_good(paid: Paid, shelf: DocumentFolder) -> None:
     texts = [f"The boiler of house {n} is serviced." for n in range(40)]
     inner = packed(**{"r.jsonl": records(*texts), "bad.pdf": BROKEN})
     shelf.write("a.zip", packed(**{"inner.zip": inner}))
-    assert shelf.codes(shelf.walk(daily_cost_limit="0.000002")) == {"a.zip": "members_failed"}
+    assert shelf.codes(shelf.ingest(daily_cost_limit="0.000002")) == {"a.zip": "members_failed"}
     found = statuses(paid)
     assert found["a.zip!/inner.zip!/r.jsonl"][0] == "deferred"
     assert 0 < len(shelf.shown()) < 40
 
-    assert shelf.codes(shelf.walk(["a.zip"])) == {"a.zip": "members_failed"}
+    assert shelf.codes(shelf.ingest(["a.zip"])) == {"a.zip": "members_failed"}
     assert len(shelf.shown()) == 40
     [(attempts,)] = paid.rows("SELECT attempts FROM tvdb.documents WHERE path LIKE '%%bad.pdf'")
     assert attempts == 1
 
 
-def test_a_file_may_become_a_container_and_a_document_again(paid: Paid, shelf: Shelf) -> None:
+def test_a_file_may_become_a_container_and_a_document_again(
+    paid: Paid, shelf: DocumentFolder
+) -> None:
     for content, shown in (
         (b"A plain note.\n", ["a.bin"]),
         (packed(**LETTERS), ["a.bin!/one.md", "a.bin!/two.md"]),
         (b"Another note.\n", ["a.bin"]),
     ):
         shelf.write("a.bin", content)
-        assert shelf.codes(shelf.walk(**FREE)) == {}
+        assert shelf.codes(shelf.ingest(**FREE)) == {}
         assert sorted(shelf.shown()) == shown
     assert paid.rows("SELECT count(*) FROM tvdb.documents") == [(1,)]
 
 
-def test_a_container_that_breaks_keeps_what_it_published(paid: Paid, shelf: Shelf) -> None:
+def test_a_container_that_breaks_keeps_what_it_published(paid: Paid, shelf: DocumentFolder) -> None:
     shelf.write("a.zip", packed(**LETTERS))
-    shelf.walk(**FREE)
+    shelf.ingest(**FREE)
     shelf.write("a.zip", packed(**LETTERS)[:60])
-    assert shelf.codes(shelf.walk(**FREE)) == {"a.zip": "corrupt"}
+    assert shelf.codes(shelf.ingest(**FREE)) == {"a.zip": "corrupt"}
     assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
     # Nothing in it is due by itself meanwhile, also what was asked for or waited.
     shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
-    shelf.walk(**FREE)
+    shelf.ingest(**FREE)
     with paid.database.transaction() as tx:
         tx.execute("UPDATE tvdb.documents SET wanted_at = now() WHERE path LIKE 'a.zip!/%'")
     shelf.write("a.zip", packed(**LETTERS)[:60])
-    shelf.walk(**FREE)
+    shelf.ingest(**FREE)
     assert paid.rows("SELECT count(*) FROM tvdb.documents WHERE wanted_at IS NOT NULL") == [(0,)]
     [(code, message)] = paid.rows(
         "SELECT error_code, error_message FROM tvdb.documents WHERE path = 'a.zip!/bad.pdf'"
@@ -224,25 +228,27 @@ def test_a_container_that_breaks_keeps_what_it_published(paid: Paid, shelf: Shel
     assert message.startswith("What it is inside of failed: The ZIP archive is damaged")
     # Whole again, all of it is.
     shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": LETTERS["one.md"]}))
-    assert shelf.codes(shelf.walk(**FREE)) == {}
+    assert shelf.codes(shelf.ingest(**FREE)) == {}
 
 
-def test_one_stage_at_a_time_takes_members_along(paid: Paid, shelf: Shelf) -> None:
+def test_one_stage_at_a_time_takes_members_along(paid: Paid, shelf: DocumentFolder) -> None:
     shelf.write("a.zip", packed(**LETTERS))
     for stage, status in (
         (Stage.PARSED_DOCUMENTS, "registered"),
         (Stage.CHUNKS, "registered"),
         (Stage.EMBEDDINGS, "published"),
     ):
-        [result] = shelf.walk(["a.zip"] if shelf.walks else None, stages={stage}, **FREE).values()
+        [result] = shelf.ingest(
+            ["a.zip"] if shelf.ingestions else None, stages={stage}, **FREE
+        ).values()
         assert result.error is None
         assert {status for status, _ in statuses(paid).values()} == {status}
     assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
 
 
-def test_forgetting_a_member_and_its_file(paid: Paid, shelf: Shelf) -> None:
+def test_forgetting_a_member_and_its_file(paid: Paid, shelf: DocumentFolder) -> None:
     shelf.write("a.zip", packed(**LETTERS))
-    shelf.walk(**FREE)
+    shelf.ingest(**FREE)
     registry, deletion = DocumentRegistry(paid.database), DocumentDeletion(paid.database)
     [member] = registry.find("a.zip!/one.md")
     assert member.is_member
@@ -250,7 +256,7 @@ def test_forgetting_a_member_and_its_file(paid: Paid, shelf: Shelf) -> None:
     assert sorted(shelf.shown()) == ["a.zip!/two.md"]
     # As with a file: what is still in the source is taken in again.
     assert shelf.due(**FREE) == ["a.zip"]
-    shelf.walk(**FREE)
+    shelf.ingest(**FREE)
     assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
 
     [file] = registry.find("a.zip")
@@ -259,7 +265,7 @@ def test_forgetting_a_member_and_its_file(paid: Paid, shelf: Shelf) -> None:
         assert paid.rows(f"SELECT count(*) FROM tvdb.{table}") == [(0,)], table
 
 
-def test_an_estimate_counts_members_and_pays_nothing(paid: Paid, shelf: Shelf) -> None:
+def test_an_estimate_counts_members_and_pays_nothing(paid: Paid, shelf: DocumentFolder) -> None:
     shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "page.html": "<p>Text.</p>"}))
     costs = shelf.estimate()
     assert {c.document: (c.chunks, c.pages, c.error and c.error.code) for c in costs} == {
@@ -273,13 +279,13 @@ def test_an_estimate_counts_members_and_pays_nothing(paid: Paid, shelf: Shelf) -
 
 @pytest.mark.parametrize("limit", [{"max_members": 3}, {"max_depth": 1}, {"max_expanded_mib": 1}])
 def test_limits_over_all_levels_are_settings(
-    paid: Paid, shelf: Shelf, limit: dict[str, int]
+    paid: Paid, shelf: DocumentFolder, limit: dict[str, int]
 ) -> None:
     inner = packed(**LETTERS, **{"big.txt": "x" * (700 << 10)})
     shelf.write("a.zip", packed(**{"1.zip": inner, "2.zip": inner}))
     shelf.write("b.md", LETTERS["one.md"])
     paid.workers = None
-    assert shelf.codes(shelf.walk(**limit, **FREE)) == {"a.zip": "members_failed"}
+    assert shelf.codes(shelf.ingest(**limit, **FREE)) == {"a.zip": "members_failed"}
     [name] = limit
     told = paid.rows(
         "SELECT error_message || error_remedy FROM tvdb.documents"
@@ -293,4 +299,4 @@ def test_limits_over_all_levels_are_settings(
     # It is tried again once a limit is another, and only then.
     assert shelf.due(**limit, **FREE) == []
     assert shelf.due(**FREE) == ["a.zip"]
-    assert shelf.codes(shelf.walk(**FREE)) == {}
+    assert shelf.codes(shelf.ingest(**FREE)) == {}

@@ -13,7 +13,7 @@ from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.sources.source import Source
-from tvdb_assets_tests.paid_router import Paid, Shelf
+from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 
 PAGE = Decimal("0.00375")
 """Three credits at $1.25 for 1,000."""
@@ -34,7 +34,7 @@ def estimating(paid: Paid, router: ServiceRouter) -> CostEstimator:
     )
 
 
-def expected(shelf: Shelf, router: ServiceRouter) -> CostForecast | None:
+def expected(shelf: DocumentFolder, router: ServiceRouter) -> CostForecast | None:
     """What is told of all that an ingest would walk."""
     paid, plan = shelf.paid, shelf.plan()
     shelf.registry.register(plan.source.root, plan.new, "by hand")
@@ -45,8 +45,8 @@ def expected(shelf: Shelf, router: ServiceRouter) -> CostForecast | None:
 
 
 @pytest.mark.parametrize("count", [SAMPLE - 2, 3 * SAMPLE])
-def test_the_documents_that_fit_are_told_and_then_made(
-    paid: Paid, shelf: Shelf, count: int
+def test_the_documents_that_fit_are_announced_and_then_ingested(
+    paid: Paid, shelf: DocumentFolder, count: int
 ) -> None:
     for number in range(count):
         shelf.write(f"{number:03}.md", note(number))
@@ -64,7 +64,7 @@ def test_the_documents_that_fit_are_told_and_then_made(
     assert told.left_usd == limit
     assert told.cost_usd == pytest.approx(each * count)
 
-    results = shelf.walk(daily_cost_limit=limit)
+    results = shelf.ingest(daily_cost_limit=limit)
 
     assert sum(result.error is None for result in results.values()) == told.fitting
     # What waits has been chunked, and is known to the token.
@@ -74,7 +74,7 @@ def test_the_documents_that_fit_are_told_and_then_made(
     assert after.cost_usd == each * (count - count // 3)
 
 
-def test_pages_count_against_the_parsers_own_limit(paid: Paid, shelf: Shelf) -> None:
+def test_pages_count_against_the_parsers_own_limit(paid: Paid, shelf: DocumentFolder) -> None:
     for number in range(5):
         shelf.write(f"{number}.html", f"<!doctype html><h1>Page {number}</h1><p>It is paid.</p>")
     shelf.write("free.md", note(1))
@@ -88,7 +88,7 @@ def test_pages_count_against_the_parsers_own_limit(paid: Paid, shelf: Shelf) -> 
     assert expected(shelf, paid.router()) is None
 
 
-def test_nothing_is_told_where_nothing_is_paid(paid: Paid, shelf: Shelf) -> None:
+def test_nothing_is_announced_where_nothing_is_paid(paid: Paid, shelf: DocumentFolder) -> None:
     shelf.write("a.md", note(1))
     router = paid.router(service_mode="mock", daily_cost_limit=0)
     assert expected(shelf, router) is None

@@ -19,7 +19,7 @@ from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets_tests.paid_apis import expected_vectors
-from tvdb_assets_tests.paid_router import Paid, Shelf
+from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 
 NOTES = {
     f"note-{number}.md": "\n\n".join(
@@ -41,11 +41,11 @@ def indexes(paid: Paid) -> IndexCatalog:
 
 
 @pytest.fixture
-def filled(shelf: Shelf) -> Shelf:
+def filled(shelf: DocumentFolder) -> DocumentFolder:
     """Three notes, searched in chunks of 64 tokens with vectors of the small model."""
     for name, text in NOTES.items():
         shelf.write(name, text)
-    assert shelf.codes(shelf.walk()) == {}
+    assert shelf.codes(shelf.ingest()) == {}
     return shelf
 
 
@@ -63,13 +63,13 @@ def check_vectors(paid: Paid, model: str) -> None:
         assert vector.to_numpy() == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_new_chunk_size_is_built_beside_and_switched_to_and_back(
-    paid: Paid, filled: Shelf, indexes: IndexCatalog
+def test_a_new_chunk_size_is_built_next_to_the_old_and_switched_both_ways(
+    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
     before = filled.shown()
     assert longest(paid) > 32
 
-    assert filled.codes(filled.walk(**NEW_SIZE)) == {}
+    assert filled.codes(filled.ingest(**NEW_SIZE)) == {}
 
     assert filled.shown() == before
     current, built = indexes.states()
@@ -90,13 +90,13 @@ def test_a_new_chunk_size_is_built_beside_and_switched_to_and_back(
     assert filled.shown() == before
 
 
-def test_a_new_model_is_built_beside_and_what_changes_meanwhile_is_searched_at_once(
-    paid: Paid, filled: Shelf, indexes: IndexCatalog
+def test_changes_are_searchable_at_once_while_a_new_model_is_built(
+    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
     filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
     filled.write("note-9.md", NOTES["note-2.md"].replace("house 2", "house 9"))
 
-    results = filled.walk(["note-0.md", "note-9.md"], **NEW_MODEL)
+    results = filled.ingest(["note-0.md", "note-9.md"], **NEW_MODEL)
 
     assert filled.codes(results) == {}
     assert {r.metadata["dimensions"] for r in results.values()} == {3_072}
@@ -109,7 +109,7 @@ def test_a_new_model_is_built_beside_and_what_changes_meanwhile_is_searched_at_o
     assert caught.value.code == "index_incomplete"
     assert filled.shown() == shown
 
-    assert filled.codes(filled.walk(**NEW_MODEL)) == {}
+    assert filled.codes(filled.ingest(**NEW_MODEL)) == {}
     indexes.switch()
 
     assert filled.shown() == shown
@@ -120,24 +120,26 @@ def test_a_new_model_is_built_beside_and_what_changes_meanwhile_is_searched_at_o
 
 
 def test_an_index_that_shows_an_older_version_is_not_complete(
-    filled: Shelf, indexes: IndexCatalog
+    filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
-    filled.walk(**NEW_SIZE)
+    filled.ingest(**NEW_SIZE)
     first = indexes.states()[0]
     indexes.switch()
     filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
-    filled.walk(**NEW_SIZE)
+    filled.ingest(**NEW_SIZE)
 
     with pytest.raises(ConfigurationError, match=r"lacks 1 .*: note-0\.md\."):
         indexes.switch(first.index_id)
 
-    assert filled.codes(filled.walk()) == {}
+    assert filled.codes(filled.ingest()) == {}
     indexes.switch(first.index_id)
     assert "heat pump" in filled.shown()["note-0.md"][0]
 
 
-def test_a_document_that_is_missing_can_be_given_up(filled: Shelf, indexes: IndexCatalog) -> None:
-    filled.walk(["note-0.md"], **NEW_SIZE)
+def test_a_document_that_is_missing_can_be_given_up(
+    filled: DocumentFolder, indexes: IndexCatalog
+) -> None:
+    filled.ingest(["note-0.md"], **NEW_SIZE)
 
     assert indexes.switch(anyway=True).documents == 1
 
@@ -146,12 +148,12 @@ def test_a_document_that_is_missing_can_be_given_up(filled: Shelf, indexes: Inde
 
 @pytest.mark.parametrize("free", [LOCAL, {"embedder_mode": "mock"}], ids=["local", "mock"])
 def test_a_free_run_pays_nothing_for_the_index_that_search_reads(
-    paid: Paid, filled: Shelf, indexes: IndexCatalog, free: dict[str, object]
+    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog, free: dict[str, object]
 ) -> None:
     before, spent = filled.shown(), paid.spent
     filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
 
-    assert filled.codes(filled.walk(**free)) == {}
+    assert filled.codes(filled.ingest(**free)) == {}
 
     assert filled.shown() == before
     assert paid.spent == spent
@@ -160,13 +162,13 @@ def test_a_free_run_pays_nothing_for_the_index_that_search_reads(
 
 
 def test_a_paid_run_keeps_a_free_index_fresh(
-    paid: Paid, shelf: Shelf, indexes: IndexCatalog
+    paid: Paid, shelf: DocumentFolder, indexes: IndexCatalog
 ) -> None:
     shelf.write("note-0.md", NOTES["note-0.md"])
-    shelf.walk(**LOCAL)
+    shelf.ingest(**LOCAL)
     shelf.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
 
-    assert shelf.codes(shelf.walk()) == {}
+    assert shelf.codes(shelf.ingest()) == {}
 
     assert "heat pump" in shelf.shown()["note-0.md"][0]
     assert paid.rows("SELECT DISTINCT service FROM tvdb.search_index") == [("wordllama",)]
@@ -175,17 +177,17 @@ def test_a_paid_run_keeps_a_free_index_fresh(
 
 
 def test_a_document_whose_new_version_search_can_not_show_is_not_done(
-    paid: Paid, filled: Shelf, indexes: IndexCatalog
+    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
     """No money for the model that search reads, and the new index has all vectors already."""
     changed = NOTES["note-0.md"].replace("boiler", "heat pump")
     filled.write("note-9.md", changed)
-    filled.walk(["note-9.md"], **NEW_MODEL)
+    filled.ingest(["note-9.md"], **NEW_MODEL)
     paid.rows("DELETE FROM tvdb.embeddings e USING tvdb.vector_spaces s"
         " WHERE s.space_id = e.space_id AND s.dimensions = 1536 RETURNING 1")  # fmt: skip
     filled.write("note-0.md", changed)
 
-    results = filled.walk(["note-0.md"], **NEW_MODEL, daily_cost_limit=Decimal(0))
+    results = filled.ingest(["note-0.md"], **NEW_MODEL, daily_cost_limit=Decimal(0))
 
     assert filled.codes(results) == {"note-0.md": "budget_exhausted"}
     error = results["note-0.md"].error
@@ -196,24 +198,24 @@ def test_a_document_whose_new_version_search_can_not_show_is_not_done(
     ]
     assert "note-0.md" in filled.due(**NEW_MODEL)
 
-    assert filled.codes(filled.walk(**NEW_MODEL)) == {}
+    assert filled.codes(filled.ingest(**NEW_MODEL)) == {}
     assert "heat pump" in filled.shown()["note-0.md"][0]
 
 
 def test_an_outage_of_both_models_degrades_the_new_index_alone(
-    paid: Paid, filled: Shelf, indexes: IndexCatalog
+    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
     before = filled.shown()
     filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
     paid.apis.faults.script("unavailable", times=None)
 
-    assert filled.codes(filled.walk(["note-0.md"], **NEW_MODEL, service_mode="hybrid")) == {}
+    assert filled.codes(filled.ingest(["note-0.md"], **NEW_MODEL, service_mode="hybrid")) == {}
 
     assert filled.shown() == before
     assert filled.degraded_rows().keys() == {"documents", "embeddings"}
     paid.apis.faults.clear()
     paid.clock.forward(400)
-    assert filled.codes(filled.walk(**NEW_MODEL, service_mode="hybrid")) == {}
+    assert filled.codes(filled.ingest(**NEW_MODEL, service_mode="hybrid")) == {}
     assert filled.degraded_rows() == {}
     assert "heat pump" in filled.shown()["note-0.md"][0]
     assert [state.is_complete for state in indexes.states() if state.is_searchable] == [True, True]
@@ -221,7 +223,7 @@ def test_an_outage_of_both_models_degrades_the_new_index_alone(
 
 @pytest.mark.parametrize("new", [NEW_SIZE, NEW_MODEL], ids=["size", "model"])
 def test_a_dropped_index_takes_what_no_other_one_needs(
-    paid: Paid, filled: Shelf, indexes: IndexCatalog, new: dict[str, object]
+    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog, new: dict[str, object]
 ) -> None:
     def everything() -> list[tuple[object, ...]]:
         tables = ("chunk_sets", "chunks", "publications", "embeddings", "former_texts")
@@ -229,7 +231,7 @@ def test_a_dropped_index_takes_what_no_other_one_needs(
                 for row in paid.rows(f"SELECT t::text FROM tvdb.{t} t ORDER BY 1")]  # fmt: skip
 
     before, shown = everything(), filled.shown()
-    filled.walk(**new)
+    filled.ingest(**new)
     built = indexes.states()[1]
     with pytest.raises(ConfigurationError, match="Search reads index"):
         indexes.drop(indexes.states()[0].index_id)
@@ -240,14 +242,14 @@ def test_a_dropped_index_takes_what_no_other_one_needs(
     assert filled.shown() == shown
     # An ingest with its settings makes it again.
     assert filled.due(**new) == sorted(NOTES)
-    assert filled.codes(filled.walk(**new)) == {}
+    assert filled.codes(filled.ingest(**new)) == {}
     assert indexes.switch().documents == len(NOTES)
 
 
 def test_the_old_index_can_be_dropped_after_the_switch(
-    paid: Paid, filled: Shelf, indexes: IndexCatalog
+    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
-    filled.walk(**NEW_MODEL)
+    filled.ingest(**NEW_MODEL)
     old = indexes.states()[0]
     indexes.switch()
     shown = filled.shown()
@@ -265,12 +267,12 @@ def test_the_old_index_can_be_dropped_after_the_switch(
 
 
 def test_a_run_may_switch_by_itself_once_nothing_is_missing(
-    paid: Paid, filled: Shelf, indexes: IndexCatalog
+    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
-    filled.walk(["note-0.md"], **NEW_SIZE, switch="auto")
+    filled.ingest(["note-0.md"], **NEW_SIZE, switch="auto")
     assert longest(paid) > 32
 
-    filled.walk(**NEW_SIZE, switch="auto")
+    filled.ingest(**NEW_SIZE, switch="auto")
 
     assert longest(paid) <= 32
     assert filled.shown().keys() == NOTES.keys()
@@ -286,10 +288,10 @@ def test_a_run_may_switch_by_itself_once_nothing_is_missing(
     ],
 )
 def test_what_is_no_index_to_switch_to_is_named(
-    shelf: Shelf, indexes: IndexCatalog, ask: Callable[[IndexCatalog], object], code: str
+    shelf: DocumentFolder, indexes: IndexCatalog, ask: Callable[[IndexCatalog], object], code: str
 ) -> None:
     shelf.write("note-0.md", NOTES["note-0.md"])
-    shelf.walk(service_mode="mock")
+    shelf.ingest(service_mode="mock")
 
     with pytest.raises(ConfigurationError) as caught:
         ask(indexes)
@@ -299,7 +301,7 @@ def test_what_is_no_index_to_switch_to_is_named(
     assert shelf.shown() == {}
 
 
-def test_an_estimate_knows_what_both_indexes_cost(paid: Paid, filled: Shelf) -> None:
+def test_an_estimate_knows_what_both_indexes_cost(paid: Paid, filled: DocumentFolder) -> None:
     filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
     plan, spent = filled.plan(**NEW_MODEL), paid.spent
     router = paid.router(**NEW_MODEL)
@@ -312,7 +314,7 @@ def test_an_estimate_knows_what_both_indexes_cost(paid: Paid, filled: Shelf) -> 
     )
     told = list(estimating.run(plan.source, [known.path for known in plan.stale]))
 
-    assert filled.codes(filled.walk(**NEW_MODEL)) == {}
+    assert filled.codes(filled.ingest(**NEW_MODEL)) == {}
 
     assert sum(cost.cost_usd for cost in told) == pytest.approx(paid.spent - spent)
     assert paid.apis.dollars == paid.spent

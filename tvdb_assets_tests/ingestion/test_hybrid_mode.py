@@ -16,7 +16,7 @@ import pytest
 
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets_tests.paid_apis import expected_vector
-from tvdb_assets_tests.paid_router import Paid, Shelf
+from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 
 HYBRID = {"service_mode": "hybrid"}
 NOTES = {
@@ -54,16 +54,16 @@ def end_outage(paid: Paid) -> None:
 
 
 def test_an_embedding_outage_degrades_what_it_meets_and_heals_exactly_that(
-    paid: Paid, shelf: Shelf
+    paid: Paid, shelf: DocumentFolder
 ) -> None:
     shelf.write(OLD, NOTES[OLD])
-    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
     before = shelf.shown()
     for name, text in NOTES.items():
         shelf.write(name, text)
     paid.apis.faults.script("unavailable", times=None)
 
-    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
 
     assert shelf.shown() == before
     degraded = sorted(NOTES.keys() - {OLD})
@@ -75,13 +75,13 @@ def test_an_embedding_outage_degrades_what_it_meets_and_heals_exactly_that(
     assert shelf.due(**HYBRID) == degraded
 
     # The outage goes on: a second walk changes nothing, and nothing is shown.
-    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
     assert shelf.shown() == before
     assert shelf.due(**HYBRID) == degraded
 
     end_outage(paid)
-    paid.apis.books.charges.clear()
-    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    paid.apis.charge_record.charges.clear()
+    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
 
     assert shelf.degraded_rows() == {}
     assert shelf.due(**HYBRID) == []
@@ -95,18 +95,18 @@ def test_an_embedding_outage_degrades_what_it_meets_and_heals_exactly_that(
 
 
 def test_a_parsing_outage_degrades_what_it_meets_and_heals_exactly_that(
-    paid: Paid, shelf: Shelf
+    paid: Paid, shelf: DocumentFolder
 ) -> None:
     shelf.write("page-0.html", PAGES["page-0.html"])
     shelf.write(OLD, NOTES[OLD])
-    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
     before = shelf.shown()
     assert sorted(before) == [OLD, "page-0.html"]
     for name, text in PAGES.items():
         shelf.write(name, text)
     paid.apis.faults.script("unavailable", operation="submit", times=None)
 
-    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
 
     degraded = sorted(PAGES.keys() - {"page-0.html"})
     assert shelf.shown() == before
@@ -116,13 +116,13 @@ def test_a_parsing_outage_degrades_what_it_meets_and_heals_exactly_that(
     assert paid.asked("embeddings") == 1
 
     # The outage goes on.
-    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
     assert shelf.shown() == before
     assert shelf.due(**HYBRID) == degraded
 
     end_outage(paid)
-    paid.apis.books.charges.clear()
-    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    paid.apis.charge_record.charges.clear()
+    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
 
     assert shelf.degraded_rows() == {}
     assert shelf.due(**HYBRID) == []
@@ -138,26 +138,26 @@ def test_a_parsing_outage_degrades_what_it_meets_and_heals_exactly_that(
 
 @pytest.mark.parametrize("name", [OLD, "page-0.html"])
 def test_an_edit_during_an_outage_shows_the_old_text_and_leaves_nothing_behind(
-    paid: Paid, shelf: Shelf, name: str
+    paid: Paid, shelf: DocumentFolder, name: str
 ) -> None:
     versions = [
         (NOTES | PAGES)[name].replace("ninety", number).replace("autumn", number)
         for number in ("first", "second", "third")
     ]
     shelf.write(name, versions[0])
-    shelf.walk(**HYBRID)
+    shelf.ingest(**HYBRID)
     before = shelf.shown()
     assert "first" in before[name][0]
     for operation in ("embeddings", "submit"):
         paid.apis.faults.script("bad_gateway", operation=operation, times=None)
     for version in versions[1:]:
         shelf.write(name, version)
-        assert shelf.codes(shelf.walk(**HYBRID)) == {}
+        assert shelf.codes(shelf.ingest(**HYBRID)) == {}
         assert shelf.shown() == before
     assert paid.rows("SELECT count(*) FROM tvdb.embeddings WHERE is_degraded") == [(1,)]
 
     end_outage(paid)
-    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
 
     assert "third" in shelf.shown()[name][0]
     assert shelf.degraded_rows() == {}
@@ -165,21 +165,21 @@ def test_an_edit_during_an_outage_shows_the_old_text_and_leaves_nothing_behind(
 
 
 def test_a_text_that_two_degraded_documents_share_goes_with_the_last_of_them(
-    paid: Paid, shelf: Shelf
+    paid: Paid, shelf: DocumentFolder
 ) -> None:
     for name in ("a.md", "b.md"):
         shelf.write(name, NOTES[OLD])
     paid.apis.faults.script("unavailable", times=None)
-    shelf.walk(**HYBRID)
+    shelf.ingest(**HYBRID)
     assert shelf.degraded_rows() == {"documents": 2, "embeddings": 1}
     end_outage(paid)
 
-    shelf.walk(["a.md"], **HYBRID)
+    shelf.ingest(["a.md"], **HYBRID)
 
     assert shelf.degraded_rows() == {"documents": 1, "embeddings": 1}
     assert list(shelf.shown()) == ["a.md"]
 
-    shelf.walk(["b.md"], **HYBRID)
+    shelf.ingest(["b.md"], **HYBRID)
 
     assert shelf.degraded_rows() == {}
     assert paid.asked("embeddings") - 3 == 1  # three attempts met the outage
@@ -187,15 +187,15 @@ def test_a_text_that_two_degraded_documents_share_goes_with_the_last_of_them(
 
 @pytest.mark.parametrize("operation", ["embeddings", "submit"])
 def test_an_open_breaker_is_a_reason_to_fall_back_without_a_request(
-    paid: Paid, shelf: Shelf, operation: str
+    paid: Paid, shelf: DocumentFolder, operation: str
 ) -> None:
     name = "page-0.html" if operation == "submit" else OLD
     shelf.write(name, (NOTES | PAGES)[name])
     paid.apis.faults.script("unavailable", operation=operation, times=None)
-    shelf.walk(paid_attempts=5, **HYBRID)
+    shelf.ingest(paid_attempts=5, **HYBRID)
     assert paid.asked(operation) == 5
 
-    shelf.walk(**HYBRID)
+    shelf.ingest(**HYBRID)
 
     assert paid.asked(operation) == 5
     assert shelf.due(**HYBRID) == [name]
@@ -215,13 +215,15 @@ NO_REASON = {
 
 
 @pytest.mark.parametrize("case", NO_REASON)
-def test_what_is_no_outage_is_no_reason_to_fall_back(paid: Paid, shelf: Shelf, case: str) -> None:
+def test_what_is_no_outage_is_no_reason_to_fall_back(
+    paid: Paid, shelf: DocumentFolder, case: str
+) -> None:
     fault, limits, code = NO_REASON[case]
     shelf.write(OLD, NOTES[OLD])
     if fault is not None:
         paid.apis.faults.script(times=None, **fault)
 
-    results = shelf.walk(**HYBRID, **limits)
+    results = shelf.ingest(**HYBRID, **limits)
 
     assert shelf.codes(results) == {OLD: code}
     assert shelf.degraded_rows() == {}
@@ -244,25 +246,25 @@ def test_what_is_no_outage_is_no_reason_to_fall_back(paid: Paid, shelf: Shelf, c
     ],
 )
 def test_a_document_or_account_that_the_parser_refuses_is_no_reason_to_fall_back(
-    paid: Paid, shelf: Shelf, fault: str, code: str
+    paid: Paid, shelf: DocumentFolder, fault: str, code: str
 ) -> None:
     shelf.write("page-0.html", PAGES["page-0.html"])
     paid.apis.faults.script(fault, operation="submit", times=None)
 
-    results = shelf.walk(**HYBRID)
+    results = shelf.ingest(**HYBRID)
 
     assert shelf.codes(results) == {"page-0.html": code}
     assert shelf.degraded_rows() == {}
     assert paid.asked("submit") == 1
 
 
-def test_real_never_falls_back(paid: Paid, shelf: Shelf) -> None:
+def test_real_never_falls_back(paid: Paid, shelf: DocumentFolder) -> None:
     shelf.write(OLD, NOTES[OLD])
     shelf.write("page-0.html", PAGES["page-0.html"])
     for operation in ("embeddings", "submit"):
         paid.apis.faults.script("unavailable", operation=operation, times=None)
 
-    results = shelf.walk(service_mode="real")
+    results = shelf.ingest(service_mode="real")
 
     assert set(shelf.codes(results).values()) <= {"service_unavailable", "rate_limited"}
     assert len(shelf.codes(results)) == 2
@@ -273,13 +275,13 @@ def test_real_never_falls_back(paid: Paid, shelf: Shelf) -> None:
 
 
 def test_two_documents_with_one_text_that_heal_at_the_same_moment_leave_nothing_behind(
-    paid: Paid, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    paid: Paid, shelf: DocumentFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     twins = ["twin-1.md", "twin-2.md"]
     for name in twins:
         shelf.write(name, NOTES[OLD])
     paid.apis.faults.script("unavailable", times=None)
-    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
     assert shelf.degraded_rows().keys() == {"documents", "embeddings"}
     end_outage(paid)
     both_are_there = threading.Barrier(2)
@@ -294,7 +296,7 @@ def test_two_documents_with_one_text_that_heal_at_the_same_moment_leave_nothing_
     monkeypatch.setattr(IndexStore, "_drop_replaced", together)
     monkeypatch.setattr("tvdb_assets.ingestion.runner.BATCH_DOCUMENTS", 1)
 
-    assert shelf.codes(shelf.walk(**HYBRID)) == {}
+    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
 
     assert shelf.degraded_rows() == {}
     assert sorted(shelf.shown()) == twins

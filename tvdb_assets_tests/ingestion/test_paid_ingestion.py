@@ -14,7 +14,7 @@ import pytest
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets_tests.paid_apis import expected_vector
-from tvdb_assets_tests.paid_router import Paid, Shelf
+from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 
 POISON = "this-text-is-poison"
 
@@ -33,7 +33,7 @@ def check_vectors(paid: Paid) -> None:
 
 @pytest.mark.parametrize("fault", ["refused_text", "unknown_code", "too_large", "shuffled"])
 def test_one_bad_document_among_a_hundred_loses_no_neighbour(
-    paid: Paid, shelf: Shelf, fault: str
+    paid: Paid, shelf: DocumentFolder, fault: str
 ) -> None:
     for number in range(100):
         shelf.write(f"{number}.md", note(number, POISON if number == 37 else ""))
@@ -42,7 +42,7 @@ def test_one_bad_document_among_a_hundred_loses_no_neighbour(
     shelf.write("corrupt.pdf", b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\ntruncated")
     paid.apis.faults.script(fault, times=None, marker=POISON)
 
-    codes = shelf.codes(shelf.walk())
+    codes = shelf.codes(shelf.ingest())
 
     bad = {} if fault == "shuffled" else {"37.md"}
     assert codes.keys() == {"corrupt.pdf", *bad}
@@ -54,14 +54,16 @@ def test_one_bad_document_among_a_hundred_loses_no_neighbour(
     assert shelf.due() == []
 
 
-def test_texts_and_documents_that_are_equal_are_paid_for_once(paid: Paid, shelf: Shelf) -> None:
+def test_texts_and_documents_that_are_equal_are_paid_for_once(
+    paid: Paid, shelf: DocumentFolder
+) -> None:
     page = "<!doctype html><h1>Policy</h1><p>The insured pays.</p>"
     for name in ("a.html", "b.html", "c.html"):
         shelf.write(name, page)
     for name in ("a.md", "b.md"):
         shelf.write(name, note(1))
 
-    assert shelf.codes(shelf.walk()) == {}
+    assert shelf.codes(shelf.ingest()) == {}
 
     assert sorted(shelf.shown()) == ["a.html", "a.md", "b.html", "b.md", "c.html"]
     assert paid.asked("submit") == 1
@@ -73,41 +75,41 @@ def test_texts_and_documents_that_are_equal_are_paid_for_once(paid: Paid, shelf:
 
 
 def test_a_text_that_may_be_cut_is_not_published_on_a_second_try_either(
-    paid: Paid, shelf: Shelf
+    paid: Paid, shelf: DocumentFolder
 ) -> None:
     shelf.write("a.html", "<!doctype html><p>One.</p>\f<p>Two.</p>\f<p>Three.</p>")
 
-    assert shelf.codes(shelf.walk()) == {"a.html": "pages_cut"}
+    assert shelf.codes(shelf.ingest()) == {"a.html": "pages_cut"}
 
     assert paid.spent == paid.apis.dollars > 0
     assert paid.rows("SELECT count(*) FROM tvdb.parsed_documents") == [(0,)]
-    assert shelf.codes(shelf.walk(["a.html"])) == {"a.html": "pages_cut"}
+    assert shelf.codes(shelf.ingest(["a.html"])) == {"a.html": "pages_cut"}
     assert shelf.shown() == {}
 
 
 @pytest.mark.parametrize("fault", ["insufficient_quota", "invalid_key"])
 def test_a_refused_account_defers_documents_until_time_or_key_change(
-    paid: Paid, shelf: Shelf, fault: str
+    paid: Paid, shelf: DocumentFolder, fault: str
 ) -> None:
     for number in range(30):
         shelf.write(f"{number}.md", note(number))
     paid.apis.faults.script(fault, times=None)
 
-    assert len(shelf.codes(shelf.walk())) == 30
+    assert len(shelf.codes(shelf.ingest())) == 30
     assert paid.asked("embeddings") == 1
-    assert len(shelf.codes(shelf.walk())) == 30
+    assert len(shelf.codes(shelf.ingest())) == 30
     assert paid.asked("embeddings") == 1
     assert paid.rows("SELECT DISTINCT status FROM tvdb.documents") == [("deferred",)]
 
     paid.apis.faults.clear()
-    assert shelf.codes(shelf.walk(OPENAI_API_KEY="sk-other")) == {}
+    assert shelf.codes(shelf.ingest(OPENAI_API_KEY="sk-other")) == {}
     assert paid.asked("embeddings") == 2
     check_vectors(paid)
 
 
-def test_each_row_says_who_made_it(paid: Paid, shelf: Shelf) -> None:
+def test_each_row_says_who_made_it(paid: Paid, shelf: DocumentFolder) -> None:
     shelf.write("a.html", "<!doctype html><p>The insured pays.</p>")
-    shelf.walk()
+    shelf.ingest()
     assert paid.rows("SELECT service, mode, is_degraded FROM tvdb.parsed_documents") == [
         ("llamaparse", "real", False)
     ]

@@ -12,12 +12,12 @@ from tvdb_assets.ingestion.prefetch import parsing_ahead
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.sources.source import Source
-from tvdb_assets_tests.paid_router import Paid, Shelf
+from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 
 
 @pytest.fixture
-def shelf(database: Database, tmp_path: Path) -> Shelf:
-    made = Shelf(Paid(database), tmp_path)
+def shelf(database: Database, tmp_path: Path) -> DocumentFolder:
+    made = DocumentFolder(Paid(database), tmp_path)
     for number in range(3):
         made.write(f"{number}.md", f"# Note {number}\n\nThe boiler of house {number} is old.\n")
     return made
@@ -30,7 +30,7 @@ def processes_of(router: ServiceRouter) -> tuple[int, ...]:
     return router.workers.process_ids()
 
 
-def test_a_walk_takes_over_what_was_begun(shelf: Shelf) -> None:
+def test_an_ingestion_takes_over_prefetched_tasks(shelf: DocumentFolder) -> None:
     settings = shelf.paid.settings()
     places = [(Source.open(str(shelf.folder)), ())]
     with parsing_ahead(settings, shelf.registry, places), ServiceRouter(settings) as router:
@@ -39,7 +39,7 @@ def test_a_walk_takes_over_what_was_begun(shelf: Shelf) -> None:
         # What has changed since is parsed as it is now.
         shelf.write("1.md", "# Note 1\n\nThe boiler is new.\n")
 
-        assert shelf.codes(shelf.walk()) == {}
+        assert shelf.codes(shelf.ingest()) == {}
 
         assert router.workers.process_ids() == early
     assert not any(map(psutil.pid_exists, early))
@@ -48,7 +48,7 @@ def test_a_walk_takes_over_what_was_begun(shelf: Shelf) -> None:
     assert "new" in shown["1.md"][0]
 
 
-def test_what_is_known_is_not_begun_and_what_nobody_takes_is_dropped(shelf: Shelf) -> None:
+def test_what_is_known_is_not_begun_and_what_nobody_takes_is_dropped(shelf: DocumentFolder) -> None:
     settings = shelf.paid.settings()
     source = Source.open(str(shelf.folder))
     with parsing_ahead(settings, shelf.registry, [(source, ())]):
@@ -57,5 +57,5 @@ def test_what_is_known_is_not_begun_and_what_nobody_takes_is_dropped(shelf: Shel
         assert router.workers.process_ids() == ()
     shelf.registry.register(source.root, shelf.plan().new, "by hand")
     with parsing_ahead(settings, shelf.registry, [(source, ())]), ServiceRouter(settings) as router:
-        assert shelf.codes(shelf.walk([])) == {}
+        assert shelf.codes(shelf.ingest([])) == {}
         assert router.workers.process_ids() == ()

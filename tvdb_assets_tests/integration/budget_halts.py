@@ -52,7 +52,7 @@ _DAEMON = (
 
 
 @dataclass(frozen=True)
-class Finished:
+class CommandResult:
     """A process that has ended."""
 
     code: int
@@ -66,7 +66,7 @@ class Finished:
         return value
 
 
-class Halting:
+class BudgetHaltProject:
     """One project. Its documents all cost the same, and no two have the same text."""
 
     def __init__(
@@ -132,7 +132,7 @@ class Halting:
                 "utf-8",
             )
 
-    def run(self, command: str, *arguments: str, **settings: str) -> Finished:
+    def run(self, command: str, *arguments: str, **settings: str) -> CommandResult:
         """Run a program of this environment, as a person would, to its end."""
         done = subprocess.run(
             [str(Path(sys.executable).parent / command), *arguments],
@@ -143,7 +143,7 @@ class Halting:
             timeout=90,
             check=False,
         )
-        return Finished(done.returncode, done.stdout + done.stderr)
+        return CommandResult(done.returncode, done.stdout + done.stderr)
 
     def register(self, instance: dg.DagsterInstance, names: Sequence[str] = ()) -> list[str]:
         """Make every file a partition, or those of ``names``, as an ingest does before its runs."""
@@ -365,8 +365,8 @@ def _text(number: int) -> str:
 
 __all__ = [
     "PRICE",
-    "Finished",
-    "Halting",
+    "BudgetHaltProject",
+    "CommandResult",
     "backfill_status",
     "is_idle",
     "new_database",

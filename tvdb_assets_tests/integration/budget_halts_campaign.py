@@ -27,7 +27,7 @@ import dagster as dg
 
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets_tests.integration.budget_halts import (
-    Halting,
+    BudgetHaltProject,
     backfill_status,
     is_idle,
     new_database,
@@ -59,7 +59,7 @@ def _one(documents: int, seed: int | None) -> bool:
         postgres = EmbeddedPostgres(folder / "postgres")
         stack.callback(postgres.stop)
         url = stack.enter_context(new_database(postgres.ensure_running(), "halts_by_hand"))
-        project = Halting(folder / "project", url, server, documents)
+        project = BudgetHaltProject(folder / "project", url, server, documents)
         stack.callback(project.end)
         steering = ("TVDB_", "DAGSTER", "OPENAI", "LLAMA")
         os.environ.update({k: v for k, v in project.environment.items() if k.startswith(steering)})
@@ -67,7 +67,7 @@ def _one(documents: int, seed: int | None) -> bool:
             return _walk(project, instance, seed)
 
 
-def _walk(project: Halting, instance: dg.DagsterInstance, seed: int | None) -> bool:
+def _walk(project: BudgetHaltProject, instance: dg.DagsterInstance, seed: int | None) -> bool:
     started = time.monotonic()
     chance = random.Random(seed)
     backfill_id = project.backfill(instance, project.register(instance))
@@ -103,12 +103,12 @@ def _walk(project: Halting, instance: dg.DagsterInstance, seed: int | None) -> b
     return holds
 
 
-def _is_halted(project: Halting) -> bool:
+def _is_halted(project: BudgetHaltProject) -> bool:
     """Every document is published, or was refused in the window of now."""
     return project.settled_in_this_window() == project.documents
 
 
-def _kill(project: Halting, chance: random.Random) -> str:
+def _kill(project: BudgetHaltProject, chance: random.Random) -> str:
     """Kill a run worker or the daemon at a random moment of the next seconds."""
     threading.Event().wait(chance.uniform(0.5, 12.0))
     workers = project.run_workers()

@@ -55,7 +55,7 @@ class Content:
         return _written(own[""], self.suffix)
 
 
-class Drifting:
+class ChangingSource:
     """The folder. All that happens to it is drawn from one generator."""
 
     def __init__(self, root: Path, draw: random.Random) -> None:

@@ -62,7 +62,7 @@ ALL_POINTS = (*POINTS, *HOOKS)
 
 
 @dataclass(frozen=True)
-class Trip:
+class ProcessSettings:
     """One process's walk."""
 
     url: str
@@ -84,19 +84,19 @@ class Trip:
     settings: dict[str, object] = field(default_factory=dict)
 
 
-def settings_of(batch_context: Trip) -> Settings:
+def settings_of(process_settings: ProcessSettings) -> Settings:
     return load_settings(
         service_mode="real",
         chunk_tokens=CHUNK_TOKENS,
         chunk_overlap_tokens=0,
         OPENAI_API_KEY="sk-of-the-test",
-        OPENAI_BASE_URL=f"{batch_context.server}/v1",
+        OPENAI_BASE_URL=f"{process_settings.server}/v1",
         LLAMA_CLOUD_API_KEY="llx-of-the-test",
-        LLAMA_CLOUD_BASE_URL=batch_context.server,
-        daily_cost_limit=batch_context.daily_usd,
+        LLAMA_CLOUD_BASE_URL=process_settings.server,
+        daily_cost_limit=process_settings.daily_usd,
         hourly_rate_limit=1_000_000,
-        paid_concurrency=batch_context.concurrency,
-        **batch_context.settings,
+        paid_concurrency=process_settings.concurrency,
+        **process_settings.settings,
     )
 
 
@@ -107,16 +107,16 @@ def register(database: Database, root: Path) -> None:
     DocumentRegistry(database).register(source.root, files, "of the test")
 
 
-def go(batch_context: Trip) -> None:
+def run_process(process_settings: ProcessSettings) -> None:
     """Walk, in this process; pass it to a process that may die."""
-    runner.BATCH_DOCUMENTS = batch_context.batch_documents
-    OpenAIEmbedder.max_inputs = batch_context.inputs
-    killer = Killer(batch_context.point, batch_context.nth, batch_context.told)
-    settings = settings_of(batch_context)
+    runner.BATCH_DOCUMENTS = process_settings.batch_documents
+    OpenAIEmbedder.max_inputs = process_settings.inputs
+    killer = Killer(process_settings.point, process_settings.nth, process_settings.told)
+    settings = settings_of(process_settings)
     # Retries without their waits, in the mode that the retrying library has for it.
     with (
         stamina.set_testing(True, attempts=20, cap=True),
-        Database(batch_context.url) as database,
+        Database(process_settings.url) as database,
         ServiceRouter(
             settings, database=database, run_id=f"walk-{uuid4()}", observer=killer
         ) as router,
@@ -132,11 +132,11 @@ def go(batch_context: Trip) -> None:
             chunker=chunker,
             max_document_bytes=1 << 20,
         )
-        known = DocumentRegistry(database).known(Source.open(batch_context.root).root)
+        known = DocumentRegistry(database).known(Source.open(process_settings.root).root)
         keys = [
             document.partition_key
             for path, document in known.items()
-            if batch_context.paths is None or path in batch_context.paths
+            if process_settings.paths is None or path in process_settings.paths
         ]
         for _ in made.run(keys, frozenset(Stage)):
             pass
@@ -146,7 +146,7 @@ class Killer:
     """Kills its process at the nth arrival at a point; knows what was in flight."""
 
     def __init__(self, point: str = "", nth: int = 1, told: str = "") -> None:
-        """As of `Trip`; where the point is a method's, the method is wrapped."""
+        """As of `ProcessSettings`; where the point is a method's, the method is wrapped."""
         self._point = point
         self._told = told
         self.left = nth

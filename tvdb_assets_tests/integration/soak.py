@@ -38,7 +38,7 @@ Tags = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Errand:
+class ProcessTask:
     """What a process is told to do."""
 
     environment: Mapping[str, str]
@@ -54,7 +54,7 @@ class Errand:
 
 
 @dataclass(frozen=True)
-class Done:
+class ProcessResult:
     """What came of an errand."""
 
     runs: tuple[Tags, ...] = ()
@@ -62,7 +62,7 @@ class Done:
     cursor: str | None = None
 
 
-def do(errand: Errand) -> Done:
+def do(errand: ProcessTask) -> ProcessResult:
     """Do an errand, in this process."""
     os.environ.update(errand.environment)
     instance = _instance()
@@ -72,7 +72,7 @@ def do(errand: Errand) -> Done:
         from tvdb_assets.definitions import defs
 
         assert defs().resolve_job_def(errand.what).execute_in_process(instance=instance).success
-        return Done()
+        return ProcessResult()
     return _tick(instance, errand)
 
 
@@ -107,7 +107,7 @@ class _Watching:
             killer.reached(point, *about)
 
 
-def _execute(instance: Any, errand: Errand) -> Done:
+def _execute(instance: Any, errand: ProcessTask) -> ProcessResult:
     from tvdb_assets.dagster import ingest
 
     killer = Killer(errand.point, errand.nth)
@@ -115,10 +115,10 @@ def _execute(instance: Any, errand: Errand) -> Done:
     for tags in errand.runs:
         ingest.run(instance, tags, lambda _: None)
     killer.left = 0
-    return Done()
+    return ProcessResult()
 
 
-def _tick(instance: Any, errand: Errand) -> Done:
+def _tick(instance: Any, errand: ProcessTask) -> ProcessResult:
     import dagster as dg
 
     from tvdb_assets.definitions import defs
@@ -132,10 +132,10 @@ def _tick(instance: Any, errand: Errand) -> Done:
     if errand.what == NIGHT:
         with dg.build_schedule_context(**given) as evening:
             asked = repository.get_schedule_def(NIGHT).evaluate_tick(evening).run_requests
-        return Done(tuple(dict(request.tags) for request in asked or ()))
+        return ProcessResult(tuple(dict(request.tags) for request in asked or ()))
     with dg.build_sensor_context(**given, cursor=errand.cursor) as context:
         ticked = repository.get_sensor_def(errand.what).evaluate_tick(context)
-    return Done(tuple(dict(r.tags) for r in ticked.run_requests or ()), ticked.cursor)
+    return ProcessResult(tuple(dict(r.tags) for r in ticked.run_requests or ()), ticked.cursor)
 
 
 @dataclass
@@ -159,7 +159,7 @@ class Project:
             # Only processes are killed, not the server, and each commit would wait for the disk.
             self._set(connection, "synchronous_commit", "off")
 
-    def errand(self, what: str, **more: Any) -> Errand:
+    def errand(self, what: str, **more: Any) -> ProcessTask:
         environment = {
             "DAGSTER_HOME": str(self.home),
             "TVDB_DATABASE_URL": self.url,
@@ -178,9 +178,9 @@ class Project:
             "LLAMA_CLOUD_BASE_URL": self.server,
             **self.more,
         }
-        return Errand(environment, what, self._cursors.get(what), **more)
+        return ProcessTask(environment, what, self._cursors.get(what), **more)
 
-    def note(self, what: str, done: Done) -> None:
+    def note(self, what: str, done: ProcessResult) -> None:
         """Keep a sensor's cursor, as Dagster does once a tick has ended."""
         if done.cursor is not None:
             self._cursors[what] = done.cursor

@@ -21,7 +21,7 @@ from dagster._core.execution.backfill import BulkActionStatus
 
 from tvdb_assets.models import Stage
 from tvdb_assets_tests.integration.budget_halts import (
-    Halting,
+    BudgetHaltProject,
     backfill_status,
     is_idle,
     new_database,
@@ -43,17 +43,21 @@ FIRST, SECOND = "000.md", "001.md"
 
 
 @pytest.fixture(scope="module")
-def project(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Halting]:
+def project(
+    server_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BudgetHaltProject]:
     with ExitStack() as stack:
         server = stack.enter_context(running_server(Behaviour(latency_seconds=0.02)))
         url = stack.enter_context(new_database(server_url, "halts_story"))
-        made = Halting(tmp_path_factory.mktemp("halts"), url, server, DOCUMENTS)
+        made = BudgetHaltProject(tmp_path_factory.mktemp("halts"), url, server, DOCUMENTS)
         stack.callback(made.end)
         yield made
 
 
 @pytest.fixture
-def instance(project: Halting, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+def instance(
+    project: BudgetHaltProject, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
     for name, value in project.environment.items():
         if name.startswith(("TVDB_", "DAGSTER", "OPENAI", "LLAMA")):
             monkeypatch.setenv(name, value)
@@ -61,7 +65,7 @@ def instance(project: Halting, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.D
         yield opened
 
 
-def materialize(project: Halting, document: str) -> tuple[int, str]:
+def materialize(project: BudgetHaltProject, document: str) -> tuple[int, str]:
     done = project.run(
         *("dagster", "asset", "materialize", "-m", "tvdb_assets.definitions"),
         *("--select", "parsed_documents*", "--partition", document),
@@ -76,7 +80,7 @@ def no_run_failed(instance: dg.DagsterInstance) -> bool:
 
 
 def test_without_a_daemon_what_fits_is_made_and_what_does_not_is_deferred(
-    project: Halting, instance: dg.DagsterInstance
+    project: BudgetHaltProject, instance: dg.DagsterInstance
 ) -> None:
     project.register(instance)
 
@@ -101,7 +105,7 @@ def test_without_a_daemon_what_fits_is_made_and_what_does_not_is_deferred(
 
 
 def test_a_backfill_over_three_windows_completes_by_itself(
-    project: Halting, instance: dg.DagsterInstance
+    project: BudgetHaltProject, instance: dg.DagsterInstance
 ) -> None:
     keys = instance.get_dynamic_partitions("documents")
     backfill_id = project.backfill(instance, keys[2:])
@@ -120,7 +124,7 @@ def test_a_backfill_over_three_windows_completes_by_itself(
         assert project.spent_by_day() == [project.limit] * window
         project.until(lambda told=3 * window: len(thresholds(instance)) == told)
         if window < 3:
-            project.until(lambda left=DOCUMENTS - share: told_to_wait(instance, left))
+            project.until(lambda left=DOCUMENTS - share: waiting_events(instance, left))
             assert backfill_status(instance, backfill_id) is BulkActionStatus.REQUESTED
             project.turn_window(window)
 
@@ -143,15 +147,15 @@ def log(instance: dg.DagsterInstance, run_id: str) -> str:
     return "\n".join(entry.user_message for entry in instance.all_logs(run_id))
 
 
-def test_a_halt_is_told_by_the_sensor_and_by_observations(
-    project: Halting, instance: dg.DagsterInstance
+def test_a_halt_is_reported_by_the_sensor_and_by_observations(
+    project: BudgetHaltProject, instance: dg.DagsterInstance
 ) -> None:
-    assert told_to_wait(instance, DOCUMENTS * 2 // 3)
+    assert waiting_events(instance, DOCUMENTS * 2 // 3)
     assert all(tick.error is None for tick in ticks(instance))
     assert sorted(thresholds(instance)) == sorted([50, 80, 100] * 3)
 
 
-def told_to_wait(instance: dg.DagsterInstance, documents: int) -> bool:
+def waiting_events(instance: dg.DagsterInstance, documents: int) -> bool:
     """Whether a tick of the sensor said that so many documents wait."""
     return any(f"{documents} documents wait." in (t.skip_reason or "") for t in ticks(instance))
 
@@ -205,7 +209,7 @@ def test_materializations_carry_costs_as_numbers(instance: dg.DagsterInstance) -
 
 
 def test_a_raised_limit_resumes_and_a_pause_stops_what_is_under_way(
-    project: Halting, instance: dg.DagsterInstance
+    project: BudgetHaltProject, instance: dg.DagsterInstance
 ) -> None:
     project.add_paid_parses(PAGES)
     done = project.run("tvdb", "ingest", "--json", str(project.source))
@@ -254,7 +258,7 @@ def test_a_raised_limit_resumes_and_a_pause_stops_what_is_under_way(
 
 
 def test_an_ingest_completes_the_backfill_whose_documents_it_makes(
-    project: Halting, instance: dg.DagsterInstance
+    project: BudgetHaltProject, instance: dg.DagsterInstance
 ) -> None:
     assert project.run("tvdb", "pause").code == 0
     backfill_id = project.backfill(instance, project.add_texts(instance, 2))

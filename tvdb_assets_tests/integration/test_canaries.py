@@ -58,7 +58,7 @@ PASSING = ["server_error", "bad_gateway_html", "rate_limited"]
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     """What one process said."""
 
     code: int
@@ -72,7 +72,7 @@ class Scene:
 
     database_url: str
     home: Path
-    said: list[Said]
+    said: list[CommandResult]
     collector: Collector
     project: Path
     server: RunningServer
@@ -96,13 +96,13 @@ def fill(documents: Path) -> None:
     (documents / "fake.docx").write_bytes(b"PK\x03\x04" + FILE.encode())
 
 
-def ingest(project: Path, database_url: str, server: RunningServer, **keys: str) -> Said:
+def ingest(project: Path, database_url: str, server: RunningServer, **keys: str) -> CommandResult:
     return run(project, database_url, server, "tvdb", "ingest", "--json", **keys)
 
 
 def run(
     project: Path, database_url: str, server: RunningServer, *command: str, **keys: str
-) -> Said:
+) -> CommandResult:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TVDB_", "DAGSTER"))}
     inherited.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
@@ -130,7 +130,7 @@ def run(
         timeout=120,
         check=False,
     )
-    return Said(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +256,7 @@ def test_the_search_finds_a_leak_wherever_it_is_planted(scene: Scene) -> None:
             "INSERT INTO dagster.kvs (key, value) VALUES ('leak', %s)", (OPENAI_KEY,)
         )
     scene.collector.bodies.append(NAME.encode())
-    scene.said.append(Said(0, BODY, LLAMA_KEY))
+    scene.said.append(CommandResult(0, BODY, LLAMA_KEY))
     try:
         leaked.write_text(f"Traceback: {TEXT}")
         hits = found(scene)
@@ -275,7 +275,7 @@ def test_the_search_finds_a_leak_wherever_it_is_planted(scene: Scene) -> None:
     } <= set(hits)
 
 
-def test_private_documents_are_walked_under_names_that_tell_nothing(scene: Scene) -> None:
+def test_private_documents_are_ingested_under_opaque_names(scene: Scene) -> None:
     keys = private_keys(scene.database_url)
     assert len(keys) == 3
     assert all(re.fullmatch("private-[0-9a-f]{16}", key) for key in keys)

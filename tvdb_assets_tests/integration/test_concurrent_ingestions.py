@@ -13,7 +13,11 @@ from pathlib import Path
 import pytest
 
 from tvdb_assets.repositories.database import Database
-from tvdb_assets_tests.integration.ingestion_processes import Trip, go, register
+from tvdb_assets_tests.integration.ingestion_processes import (
+    ProcessSettings,
+    register,
+    run_process,
+)
 from tvdb_assets_tests.paid_apis import Behaviour, RunningServer, running_server
 from tvdb_assets_tests.spend_guard.ledger_invariants import (
     check_counters,
@@ -56,7 +60,7 @@ def test_a_limit_in_the_middle_of_the_load_is_kept_and_the_rest_goes_on_later(
 
         def walk_all(daily_usd: Decimal) -> list[int]:
             trips = [
-                Trip(
+                ProcessSettings(
                     database.url,
                     str(folder),
                     server.url,
@@ -68,7 +72,8 @@ def test_a_limit_in_the_middle_of_the_load_is_kept_and_the_rest_goes_on_later(
                 for paths in share
             ]
             return [
-                ended(process) for process in [start(go, batch_context) for batch_context in trips]
+                ended(process)
+                for process in [start(run_process, process_settings) for process_settings in trips]
             ]
 
         assert walk_all(limit) == [0] * PROCESSES
@@ -110,8 +115,10 @@ def test_no_two_processes_pay_for_one_text(database: Database, tmp_path: Path) -
     register(database, folder)
     # Slow enough that all of them want the same texts while the first is paying for them.
     with running_server(Behaviour(latency_seconds=0.2)) as server:
-        trips = [Trip(database.url, str(folder), server.url, paths=(name,)) for name in names]
-        processes = [start(go, batch_context) for batch_context in trips]
+        trips = [
+            ProcessSettings(database.url, str(folder), server.url, paths=(name,)) for name in names
+        ]
+        processes = [start(run_process, process_settings) for process_settings in trips]
 
         assert [ended(process) for process in processes] == [0] * PROCESSES
 
@@ -131,22 +138,22 @@ def test_the_texts_of_a_killed_process_are_taken_over(database: Database, tmp_pa
     names = write_clauses(folder, 12)
     register(database, folder)
     with running_server() as server:
-        killed = Trip(
+        killed = ProcessSettings(
             database.url, str(folder), server.url, "texts_claimed", 1, paths=tuple(names[4:8])
         )
-        assert ended(start(go, killed)) == KILLED
+        assert ended(start(run_process, killed)) == KILLED
         assert rows(database, "SELECT count(*) > 0 FROM tvdb.text_claims") == [(True,)]
 
-        everything = Trip(database.url, str(folder), server.url, batch_documents=12)
-        assert ended(start(go, everything)) == 0
+        everything = ProcessSettings(database.url, str(folder), server.url, batch_documents=12)
+        assert ended(start(run_process, everything)) == 0
 
         assert rows(database, "SELECT DISTINCT status FROM tvdb.documents") == [("published",)]
         assert set(billed(server).values()) == {1}
 
 
-@pytest.mark.parametrize("walks", [1, 3])
+@pytest.mark.parametrize("ingestions", [1, 3])
 def test_the_same_bytes_under_three_names_are_parsed_for_money_once(
-    database: Database, tmp_path: Path, walks: int
+    database: Database, tmp_path: Path, ingestions: int
 ) -> None:
     folder = tmp_path / "documents"
     folder.mkdir()
@@ -159,12 +166,13 @@ def test_the_same_bytes_under_three_names_are_parsed_for_money_once(
     register(database, folder)
     with running_server(Behaviour(latency_seconds=0.1)) as server:
         trips = [
-            Trip(database.url, str(folder), server.url, paths=names[place::walks])
-            for place in range(walks)
+            ProcessSettings(database.url, str(folder), server.url, paths=names[place::ingestions])
+            for place in range(ingestions)
         ]
-        assert [ended(walk) for walk in [start(go, batch_context) for batch_context in trips]] == [
-            0
-        ] * walks
+        assert [
+            ended(ingestion)
+            for ingestion in [start(run_process, process_settings) for process_settings in trips]
+        ] == [0] * ingestions
 
         submitted = [r for r in server.apis.requests if r.operation == "submit"]
         assert len(submitted) == 1
@@ -172,7 +180,7 @@ def test_the_same_bytes_under_three_names_are_parsed_for_money_once(
         assert ledger_usd(database) == server.apis.dollars
 
 
-def test_a_job_that_was_submitted_is_awaited_by_the_next_walk(
+def test_a_submitted_job_is_awaited_by_the_next_ingestion(
     database: Database, tmp_path: Path
 ) -> None:
     folder = tmp_path / "documents"
@@ -180,12 +188,14 @@ def test_a_job_that_was_submitted_is_awaited_by_the_next_walk(
     (folder / "a.html").write_text("<html><body><p>Worth its money.</p></body></html>")
     register(database, folder)
     with running_server() as server:
-        killed = Trip(database.url, str(folder), server.url, "before_poll")
-        assert ended(start(go, killed)) == KILLED
+        killed = ProcessSettings(database.url, str(folder), server.url, "before_poll")
+        assert ended(start(run_process, killed)) == KILLED
         ((state, held),) = rows(database, "SELECT state, job_id IS NOT NULL FROM tvdb.cost_ledger")
         assert (state, held) == ("pending", True)
 
-        assert ended(start(go, Trip(database.url, str(folder), server.url))) == 0
+        assert (
+            ended(start(run_process, ProcessSettings(database.url, str(folder), server.url))) == 0
+        )
 
         submitted = [r for r in server.apis.requests if r.operation == "submit"]
         assert len(submitted) == 1

@@ -39,7 +39,7 @@ TEXTS = {
 
 
 @dataclass(frozen=True)
-class Finished:
+class CommandResult:
     """A process that has ended."""
 
     code: int
@@ -67,7 +67,7 @@ class Project:
             (self.documents / name).write_text(text, "utf-8")
         (self.documents / CORRUPT).write_bytes(b"%PDF-1.7\n1 0 obj\n<< /Type /Cat")
 
-    def run(self, command: str, *arguments: str) -> Finished:
+    def run(self, command: str, *arguments: str) -> CommandResult:
         """Run a program of this environment, as a person would, to its end."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TVDB_", "DAGSTER"))}
         # Where bytecode is kept from being written, each process would compile all of Dagster.
@@ -88,12 +88,12 @@ class Project:
             timeout=90,
             check=False,
         )
-        return Finished(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
-    def ingest(self) -> Finished:
+    def ingest(self) -> CommandResult:
         return self.run("tvdb", "ingest", "--json")
 
-    def materialize(self, partition: str) -> Finished:
+    def materialize(self, partition: str) -> CommandResult:
         return self.run(
             *("dagster", "asset", "materialize", "-m", "tvdb_assets.definitions"),
             *("--select", "*", "--partition", partition),
@@ -131,13 +131,13 @@ def project(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def first(project: Project) -> Finished:
+def first(project: Project) -> CommandResult:
     return project.ingest()
 
 
 @pytest.fixture
 def instance(
-    project: Project, first: Finished, monkeypatch: pytest.MonkeyPatch
+    project: Project, first: CommandResult, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dg.DagsterInstance]:
     monkeypatch.setenv("DAGSTER_HOME", str(project.home))
     monkeypatch.setenv("TVDB_DATABASE_URL", project.database_url)
@@ -145,7 +145,7 @@ def instance(
         yield opened
 
 
-def test_an_ingest_with_a_failure_ends_with_1_and_says_all_as_json(first: Finished) -> None:
+def test_an_ingest_with_a_failure_ends_with_1_and_says_all_as_json(first: CommandResult) -> None:
     assert first.code == 1, first.stderr
     said = first.json
     assert said.keys() == {
@@ -173,7 +173,7 @@ def test_an_ingest_with_a_failure_ends_with_1_and_says_all_as_json(first: Finish
 
 
 def test_dagster_shows_the_good_ones_as_made_and_the_bad_one_as_failed(
-    project: Project, first: Finished, instance: dg.DagsterInstance
+    project: Project, first: CommandResult, instance: dg.DagsterInstance
 ) -> None:
     assert set(instance.get_dynamic_partitions("documents")) == {*GOOD, CORRUPT}
     assert project.materialized(instance) == {stage: set(GOOD) for stage in Stage}
@@ -191,7 +191,7 @@ def test_dagster_shows_the_good_ones_as_made_and_the_bad_one_as_failed(
 
 
 def test_materializations_carry_counts_and_no_text(
-    first: Finished, instance: dg.DagsterInstance
+    first: CommandResult, instance: dg.DagsterInstance
 ) -> None:
     assert first.code == 1
     for stage in Stage:

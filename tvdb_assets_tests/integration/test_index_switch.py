@@ -55,7 +55,7 @@ def read(url: str, answers: str, stop: str) -> None:
                 told.write(json.dumps([[hit.chunk_id for hit in hits], whole]) + "\n")
 
 
-def walk(database: Database, chunker: Chunker, workers: WorkerPool) -> None:
+def ingestion(database: Database, chunker: Chunker, workers: WorkerPool) -> None:
     """Take the demo's documents through a walk with this chunker."""
     source = Source.open(str(DEMO))
     registry = DocumentRegistry(database)
@@ -114,11 +114,11 @@ def test_every_search_answers_from_one_chunk_size_or_the_other(
         with database.transaction() as tx:
             return tx.execute(query).fetchall()
 
-    walk(database, OLD, paid_workers)
+    ingestion(database, OLD, paid_workers)
     [first] = indexes.states()
     reader = Reader(database, tmp_path)
     changes: list[Callable[[], object]] = [
-        lambda: walk(database, NEW, paid_workers),
+        lambda: ingestion(database, NEW, paid_workers),
         lambda: indexes.switch(),
         lambda: indexes.switch(first.index_id),
         lambda: indexes.switch(indexes.states()[-1].index_id),

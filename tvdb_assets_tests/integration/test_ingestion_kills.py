@@ -15,7 +15,13 @@ import pytest
 
 from tvdb_assets.correlation import part_of
 from tvdb_assets.repositories.database import Database
-from tvdb_assets_tests.integration.ingestion_processes import ALL_POINTS, HOOKS, Trip, go, register
+from tvdb_assets_tests.integration.ingestion_processes import (
+    ALL_POINTS,
+    HOOKS,
+    ProcessSettings,
+    register,
+    run_process,
+)
 from tvdb_assets_tests.paid_apis import RunningServer, expected_vectors, running_server
 from tvdb_assets_tests.spend_guard.ledger_invariants import (
     check_counters,
@@ -61,9 +67,9 @@ def write_documents(folder: Path) -> list[str]:
     return names
 
 
-def go_and_watch(database: Database, batch_context: Trip) -> int:
+def go_and_watch(database: Database, process_settings: ProcessSettings) -> int:
     """Walk in another process; meanwhile search never shows a part of a document."""
-    process = start(go, batch_context)
+    process = start(run_process, process_settings)
     while process.is_alive():
         check_nothing_is_half_shown(database)
         process.join(0.05)
@@ -124,7 +130,7 @@ def check_only_what_was_in_flight_is_paid_again(
 
 
 @pytest.mark.parametrize("point", ALL_POINTS)
-def test_a_walk_that_is_killed_there_is_ended_by_the_next(
+def test_an_ingestion_killed_at_a_point_is_completed_by_the_next(
     database: Database, tmp_path: Path, point: str, is_full: bool
 ) -> None:
     folder = tmp_path / "documents"
@@ -147,13 +153,17 @@ def test_a_walk_that_is_killed_there_is_ended_by_the_next(
                 server.apis.faults.script(ON_FAILURE[point], operation="submit", after=after % 3)
             else:
                 nth += chance.randrange(1 if point == "before_finish" else _arrivals(point))
-            batch_context = Trip(database.url, str(folder), server.url, point, nth, str(told))
+            process_settings = ProcessSettings(
+                database.url, str(folder), server.url, point, nth, str(told)
+            )
 
-            assert go_and_watch(database, batch_context) == KILLED, f"never there: {point} {nth}"
+            assert go_and_watch(database, process_settings) == KILLED, f"never there: {point} {nth}"
             in_flight = set(told.read_text().split())
             check_counters(database)
             assert ledger_usd(database) >= server.apis.dollars
-            assert go_and_watch(database, Trip(database.url, str(folder), server.url)) == 0
+            assert (
+                go_and_watch(database, ProcessSettings(database.url, str(folder), server.url)) == 0
+            )
 
             check_all_is_published(database, names)
             check_only_what_was_in_flight_is_paid_again(database, server, in_flight)

@@ -24,7 +24,7 @@ import pytest
 
 from tvdb_assets.correlation import part_of
 from tvdb_assets.repositories.database import Database, prepare
-from tvdb_assets_tests.integration.changing_source import Drifting, clauses_of
+from tvdb_assets_tests.integration.changing_source import ChangingSource, clauses_of
 from tvdb_assets_tests.integration.ingestion_processes import ALL_POINTS
 from tvdb_assets_tests.integration.soak import (
     COST,
@@ -33,7 +33,7 @@ from tvdb_assets_tests.integration.soak import (
     NIGHT,
     RETRY,
     RUNS,
-    Done,
+    ProcessResult,
     Project,
     Tags,
     built,
@@ -80,7 +80,7 @@ class Soak:
         self.draw = random.Random(seed)
         self.database = database
         self.server = server
-        self.files = Drifting(folder / "documents", self.draw)
+        self.files = ChangingSource(folder / "documents", self.draw)
         mode = "hybrid" if seed % 2 else "real"
         more = {"TVDB_HOURLY_RATE_LIMIT": "60"}
         self.project = Project(
@@ -110,7 +110,7 @@ class Soak:
         while asked:
             asked = self._work(asked)
 
-    def _weather(self) -> None:
+    def _faults_of_round(self) -> None:
         with self.server.lock:
             faults = self.server.apis.faults
             faults.clear()
@@ -135,7 +135,7 @@ class Soak:
         ):
             self._killed(TICKS)
             return []
-        done: Done = self.crew.answer(TICKS)
+        done: ProcessResult = self.crew.answer(TICKS)
         self.project.note(what, done)
         if what == INTAKE:
             self.files.looked(missing)

@@ -123,26 +123,26 @@ def scene(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def story(scene: Scene) -> dict[str, Any]:
+def run_history(scene: Scene) -> dict[str, Any]:
     return scene.trace(scene.run_ids[0])
 
 
-def test_the_story_has_every_request_of_the_servers_log_and_no_other(
-    scene: Scene, story: dict[str, Any]
+def test_the_history_has_every_request_of_the_servers_log_and_no_other(
+    scene: Scene, run_history: dict[str, Any]
 ) -> None:
     logged = {(r.client_request_id, r.request_id) for r in scene.server.apis.requests}
-    sent = [e for e in story["events"] if e["kind"] in ("paid_call", "request")]
+    sent = [e for e in run_history["events"] if e["kind"] in ("paid_call", "request")]
     assert {(e["client_request_id"], e["request_id"]) for e in sent} == logged
     assert len(sent) == len(scene.server.apis.requests)
     assert all(name.startswith(f"{scene.run_ids[0]}.") for name, _ in logged if name)
 
 
-def test_the_story_tells_retries_halving_outcome_and_cost_in_order(
-    scene: Scene, story: dict[str, Any]
+def test_the_history_lists_retries_halving_outcome_and_cost_in_order(
+    scene: Scene, run_history: dict[str, Any]
 ) -> None:
-    events = story["events"]
+    events = run_history["events"]
     kinds = [event["kind"] for event in events]
-    assert story["run_id"] == scene.run_ids[0]
+    assert run_history["run_id"] == scene.run_ids[0]
     assert kinds[0] == "run_started"
     assert kinds[-1] == "run_ended"
     assert kinds.count("retry") == 2
@@ -158,13 +158,13 @@ def test_the_story_tells_retries_halving_outcome_and_cost_in_order(
     ]
     assert all(call["seconds"] is not None for call in calls)
     spent = sum(float(call["cost_usd"]) for call in calls)
-    assert spent == pytest.approx(float(story["cost_usd"]))
+    assert spent == pytest.approx(float(run_history["cost_usd"]))
     assert spent == pytest.approx(float(scene.server.apis.dollars))
 
 
-def test_any_id_finds_the_same_story(scene: Scene, story: dict[str, Any]) -> None:
-    call = next(e for e in story["events"] if e["kind"] == "paid_call")
-    poll = next(e for e in story["events"] if e["kind"] == "request")
+def test_any_id_finds_the_same_history(scene: Scene, run_history: dict[str, Any]) -> None:
+    call = next(e for e in run_history["events"] if e["kind"] == "paid_call")
+    poll = next(e for e in run_history["events"] if e["kind"] == "request")
     for name in (
         DOCUMENT,
         call["request_id"],
@@ -172,10 +172,10 @@ def test_any_id_finds_the_same_story(scene: Scene, story: dict[str, Any]) -> Non
         poll["request_id"],
         scene.run_ids[0][:8],
     ):
-        assert scene.trace(name)["events"] == story["events"], name
+        assert scene.trace(name)["events"] == run_history["events"], name
 
 
-def test_a_person_reads_the_story_line_by_line(scene: Scene) -> None:
+def test_the_history_is_printed_line_by_line(scene: Scene) -> None:
     done = scene.run("trace", scene.run_ids[0])
     assert done.returncode == 0, done.stderr
     for words in ("retry", "batch_halved", DOCUMENT, "attempt 2", "$0.00"):
@@ -198,7 +198,7 @@ def test_what_begins_several_ids_lists_them_and_what_begins_none_says_so(scene: 
 
 
 def test_a_collector_received_one_trace_whose_id_is_the_runs(
-    scene: Scene, story: dict[str, Any]
+    scene: Scene, run_history: dict[str, Any]
 ) -> None:
     run_id, spans = scene.run_ids[0], scene.collector.spans
     assert {span.trace_id for span in spans} == {run_id.replace("-", "")}
@@ -220,7 +220,9 @@ def test_a_collector_received_one_trace_whose_id_is_the_runs(
         for stage in (Stage.PARSED_DOCUMENTS, Stage.EMBEDDINGS)
     }
     sent = {
-        e["client_request_id"] for e in story["events"] if e["kind"] in ("paid_call", "request")
+        e["client_request_id"]
+        for e in run_history["events"]
+        if e["kind"] in ("paid_call", "request")
     }
     assert {span.attributes["tvdb.client_request_id"] for span in calls} == sent
     assert len(calls) == len(scene.server.apis.requests)

@@ -57,7 +57,7 @@ class Request:
     inputs: int
 
 
-class Books:
+class ChargeRecord:
     """Both logs, in the order of arrival."""
 
     def __init__(self) -> None:

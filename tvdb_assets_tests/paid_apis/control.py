@@ -30,7 +30,7 @@ def log(apis: PaidApis) -> dict[str, Any]:
     """Both logs and their totals, as plain values; dollars are decimal strings."""
     charges = [{**asdict(charge), "dollars": str(charge.dollars)} for charge in apis.charges]
     requests = [asdict(request) for request in apis.requests]
-    return {"charges": charges, "requests": requests, "counters": apis.books.counters()}
+    return {"charges": charges, "requests": requests, "counters": apis.charge_record.counters()}
 
 
 def _set_faults(apis: PaidApis, given: dict[str, Any]) -> None:

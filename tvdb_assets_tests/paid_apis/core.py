@@ -22,8 +22,8 @@ from urllib.parse import parse_qs, urlsplit
 from tvdb_assets.core.tokens import count_tokens
 from tvdb_assets_tests.paid_apis import embeddings, parsing, refusals
 from tvdb_assets_tests.paid_apis.charges import (
-    Books,
     Charge,
+    ChargeRecord,
     Request,
     embedding_dollars,
     parsing_dollars,
@@ -110,7 +110,7 @@ class PaidApis:
         kept = self.behaviour
         self._random = random.Random(kept.seed)
         self.faults = FaultPlan(kept.seed)
-        self.books = Books()
+        self.charge_record = ChargeRecord()
         self._limit = RateLimit(kept.requests_per_minute, kept.tokens_per_minute)
         self._parsing_limit = RateLimit(kept.parsing_requests_per_minute)
         self._files: dict[str, parsing.File] = {}
@@ -118,20 +118,20 @@ class PaidApis:
 
     @property
     def charges(self) -> list[Charge]:
-        return self.books.charges
+        return self.charge_record.charges
 
     @property
     def requests(self) -> list[Request]:
-        return self.books.requests
+        return self.charge_record.requests
 
     @property
     def dollars(self) -> Decimal:
         """What everything that happened costs."""
-        return self.books.dollars
+        return self.charge_record.dollars
 
     def answer_lost(self, request_id: str) -> None:
         """Say that the reader of this request's answer was gone before it came."""
-        self.books.lose(request_id)
+        self.charge_record.lose(request_id)
 
     def handle(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, now: float
@@ -156,7 +156,7 @@ class PaidApis:
             more = (("content-type", refusal.content_type), *refusal.headers)
             reply = self._reply(call, refusal.status, refusal.body, more)
         broken = reply.cut is Cut.BEFORE_ANSWER
-        self.books.requests.append(
+        self.charge_record.requests.append(
             Request(
                 now, call.service, call.operation, call.client_id, call.id,
                 0 if broken else reply.status, call.fault.kind.value if call.fault else None,
@@ -203,7 +203,7 @@ class PaidApis:
         tokens = embeddings.check_tokens(counts)
         call.rate_headers = self._limit.take(tokens, request.model, call.now)
         kind = call.fault.kind if call.fault else None
-        self.books.bill(
+        self.charge_record.bill(
             Charge(
                 call.now, call.service, call.operation, call.client_id, call.id, request.model,
                 tokens, 0, embedding_dollars(request.model, tokens),
@@ -250,7 +250,7 @@ class PaidApis:
         job.credits = parsing.billed_credits(job)
         self._jobs[job.id] = job
         if job.credits:
-            self.books.bill(
+            self.charge_record.bill(
                 Charge(
                     call.now, call.service, "parse", call.client_id, call.id, submission.tier,
                     0, job.credits, parsing_dollars(job.credits),

@@ -108,7 +108,7 @@ def test_the_charge_is_pages_by_tier(parser: Parser, tier: str, credits_used: in
 def test_the_same_document_twice_is_billed_twice(parser: Parser) -> None:
     assert parser.submit().json()["id"] != parser.submit().json()["id"]
     assert parser.simulated_server.apis.dollars == Decimal("0.075")
-    assert parser.simulated_server.apis.books.counters()["billed_twice"] == 1
+    assert parser.simulated_server.apis.charge_record.counters()["billed_twice"] == 1
 
 
 def test_a_file_can_be_uploaded_first(parser: Parser) -> None:

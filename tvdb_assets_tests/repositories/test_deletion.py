@@ -16,7 +16,7 @@ from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.sources.source import Source
-from tvdb_assets_tests.paid_router import Shelf
+from tvdb_assets_tests.paid_router import DocumentFolder
 
 CANARY = "zanzibarquokka"
 
@@ -41,7 +41,7 @@ def everything(database: Database) -> dict[str, int]:
     return found
 
 
-def root_of(shelf: Shelf) -> str:
+def root_of(shelf: DocumentFolder) -> str:
     return Source.open(str(shelf.folder)).root
 
 
@@ -53,24 +53,24 @@ def vectors(database: Database) -> int:
 
 
 @pytest.fixture
-def two(shelf: Shelf) -> Shelf:
+def two(shelf: DocumentFolder) -> DocumentFolder:
     """A document with a text of its own, and one that shares its other text."""
     shelf.write("canary.md", f"# Terms\n\nThe {CANARY} pays the excess of two hundred.\n")
     shelf.write("plain.md", "# Terms\n\nThe insured pays the excess of two hundred.\n")
-    shelf.walk()
+    shelf.ingest()
     return shelf
 
 
-def test_nothing_of_a_forgotten_document_is_left_in_any_table(two: Shelf) -> None:
+def test_nothing_of_a_forgotten_document_is_left_in_any_table(two: DocumentFolder) -> None:
     database = two.paid.database
     assert everything(database).keys() >= {"tvdb.parsed_documents", "tvdb.chunks"}
     before = vectors(database)
     # Its next version does not have the word; the first one's vector is kept, as it may return.
     two.write("canary.md", "# Terms\n\nAnother text takes its place.\n")
-    two.walk()
+    two.ingest()
     assert vectors(database) == before + 1
     two.write("canary.md", f"# Terms\n\nThe {CANARY} is back, in other words.\n")
-    two.walk()
+    two.ingest()
     [known] = DocumentRegistry(database).find("canary.md")
 
     assert DocumentDeletion(database).forget([known.document_id]) == 1
@@ -87,10 +87,10 @@ def test_nothing_of_a_forgotten_document_is_left_in_any_table(two: Shelf) -> Non
     assert row[1] > 0, "what it cost stays on record"
 
 
-def test_a_text_that_another_document_has_keeps_its_vector(shelf: Shelf) -> None:
+def test_a_text_that_another_document_has_keeps_its_vector(shelf: DocumentFolder) -> None:
     for name in ("one.md", "two.md"):
         shelf.write(name, f"# Terms\n\nThe {CANARY} is in both.\n")
-    shelf.walk()
+    shelf.ingest()
     deletion, registry = (
         DocumentDeletion(shelf.paid.database),
         DocumentRegistry(shelf.paid.database),
@@ -103,7 +103,7 @@ def test_a_text_that_another_document_has_keeps_its_vector(shelf: Shelf) -> None
 
 
 def test_what_is_gone_is_out_of_search_at_once_and_waits_for_what_may_be_it_under_another_name(
-    two: Shelf,
+    two: DocumentFolder,
 ) -> None:
     database, deletion = two.paid.database, DocumentDeletion(two.paid.database)
     registry = DocumentRegistry(database)
@@ -122,10 +122,10 @@ def test_what_is_gone_is_out_of_search_at_once_and_waits_for_what_may_be_it_unde
     assert deletion.removed_partitions() == ["moved.md", "canary.md"], "in order"
 
 
-def test_a_run_that_was_on_its_way_shows_nothing_of_what_is_gone(shelf: Shelf) -> None:
+def test_a_run_that_was_on_its_way_shows_nothing_of_what_is_gone(shelf: DocumentFolder) -> None:
     shelf.write("note.md", "# Note\n\nThe gate is closed at night.\n")
     _zip(shelf, {"a.md": "The gate is open by day."})
-    shelf.walk()
+    shelf.ingest()
     assert shelf.shown().keys() == {"note.md", "all.zip!/a.md"}
     registry, deletion = (
         DocumentRegistry(shelf.paid.database),
@@ -136,15 +136,15 @@ def test_a_run_that_was_on_its_way_shows_nothing_of_what_is_gone(shelf: Shelf) -
     _zip(shelf, {"a.md": "The gate is open by day.", "b.md": "The bell is rung by hand."})
     # Withdrawn after the run was planned, and read by it all the same.
     deletion.unpublish([document.document_id for document in known.values()])
-    shelf.walk(["note.md", "all.zip"])
+    shelf.ingest(["note.md", "all.zip"])
     assert shelf.shown() == {}
 
     registry.change([(d.document_id, SourceFile(d.path, 1, "back")) for d in known.values()])
-    shelf.walk(["note.md", "all.zip"])
+    shelf.ingest(["note.md", "all.zip"])
     assert shelf.shown().keys() == {"note.md", "all.zip!/a.md", "all.zip!/b.md"}
 
 
-def _zip(shelf: Shelf, members: Mapping[str, str]) -> None:
+def _zip(shelf: DocumentFolder, members: Mapping[str, str]) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in members.items():
@@ -152,7 +152,7 @@ def _zip(shelf: Shelf, members: Mapping[str, str]) -> None:
     shelf.write("all.zip", buffer.getvalue())
 
 
-def test_it_does_not_wait_for_ever(two: Shelf) -> None:
+def test_it_does_not_wait_for_ever(two: DocumentFolder) -> None:
     deletion, registry = DocumentDeletion(two.paid.database), DocumentRegistry(two.paid.database)
     [gone] = registry.find("canary.md")
     registry.register(root_of(two), [SourceFile("never-walked.md", 1, "1")], "")
@@ -165,7 +165,7 @@ def test_it_does_not_wait_for_ever(two: Shelf) -> None:
     assert deletion.delete_unpublished() == 1
 
 
-def test_a_document_that_a_run_works_on_is_waited_for_or_left(two: Shelf) -> None:
+def test_a_document_that_a_run_works_on_is_waited_for_or_left(two: DocumentFolder) -> None:
     database, deletion = two.paid.database, DocumentDeletion(two.paid.database)
     [known] = DocumentRegistry(database).find("canary.md")
     done = threading.Event()
@@ -184,7 +184,7 @@ def test_a_document_that_a_run_works_on_is_waited_for_or_left(two: Shelf) -> Non
     assert DocumentRegistry(database).find("canary.md") == []
 
 
-def test_a_walk_passes_over_what_was_forgotten_after_it_was_planned(shelf: Shelf) -> None:
+def test_a_walk_passes_over_what_was_forgotten_after_it_was_planned(shelf: DocumentFolder) -> None:
     for name in ("a.md", "b.md", "c.md"):
         shelf.write(name, f"# Terms\n\nThe text of {name}.\n")
     shelf.registry.register(root_of(shelf), shelf.plan().new, "")
@@ -198,11 +198,13 @@ def test_a_walk_passes_over_what_was_forgotten_after_it_was_planned(shelf: Shelf
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DocumentStore, "claim", forget_first)
-        results = shelf.walk()
+        results = shelf.ingest()
     assert results.keys() == {"a.md", "c.md"}
 
 
-def test_a_partition_that_was_removed_is_not_taken_for_one_added_by_hand(two: Shelf) -> None:
+def test_a_partition_that_was_removed_is_not_taken_for_one_added_by_hand(
+    two: DocumentFolder,
+) -> None:
     registry = DocumentRegistry(two.paid.database)
     [known] = registry.find("canary.md")
     DocumentDeletion(two.paid.database).forget([known.document_id])

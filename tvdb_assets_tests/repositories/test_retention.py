@@ -7,7 +7,7 @@ from datetime import timedelta
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.retention import Retention
-from tvdb_assets_tests.paid_router import Paid, Shelf
+from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 
 DAY = timedelta(days=1)
 
@@ -19,16 +19,16 @@ def count(database: Database, table: str) -> int:
     return int(row[0])
 
 
-def test_a_vector_goes_when_its_text_has_been_gone_for_long_enough(shelf: Shelf) -> None:
+def test_a_vector_goes_when_its_text_has_been_gone_for_long_enough(shelf: DocumentFolder) -> None:
     database = shelf.paid.database
     shelf.write("a.md", "# Terms\n\nThe first version of the text.\n")
     shelf.write("b.md", "# Terms\n\nWhat stays as it is.\n")
-    shelf.walk()
+    shelf.ingest()
     # Made long ago, and needed until now.
     with database.transaction() as tx:
         tx.execute("UPDATE tvdb.embeddings SET created_at = created_at - interval '1 year'")
     shelf.write("a.md", "# Terms\n\nThe second version of the text.\n")
-    shelf.walk()
+    shelf.ingest()
     retention = Retention(database)
     assert count(database, "embeddings") == 3
     assert retention.cut_back(keep=30 * DAY, cache=DAY)["vectors"] == 0
@@ -40,11 +40,11 @@ def test_a_vector_goes_when_its_text_has_been_gone_for_long_enough(shelf: Shelf)
     retention.refresh()
 
 
-def test_the_ledger_and_each_documents_last_end_stay(shelf: Shelf) -> None:
+def test_the_ledger_and_each_documents_last_end_stay(shelf: DocumentFolder) -> None:
     database = shelf.paid.database
     for version in range(3):
         shelf.write("a.md", f"# Terms\n\nVersion {version} of the text.\n")
-        shelf.walk()
+        shelf.ingest()
     with database.transaction() as tx:
         tx.execute("UPDATE tvdb.document_events SET happened_at = happened_at - interval '1 year'")
         tx.execute("UPDATE tvdb.budget_windows SET starts_at = starts_at - interval '1 year'")
@@ -59,7 +59,7 @@ def test_the_ledger_and_each_documents_last_end_stay(shelf: Shelf) -> None:
 
 
 def test_a_stand_ins_vector_goes_when_no_document_shows_it_or_may_be_about_to(
-    paid: Paid, shelf: Shelf
+    paid: Paid, shelf: DocumentFolder
 ) -> None:
     retention = Retention(paid.database)
 
@@ -69,10 +69,10 @@ def test_a_stand_ins_vector_goes_when_no_document_shows_it_or_may_be_about_to(
     for name in ("healed.md", "gone.md"):
         shelf.write(name, "# Terms\n\nThe text of both documents.\n")
     paid.apis.faults.script("unavailable", times=None)
-    assert shelf.codes(shelf.walk(service_mode="hybrid")) == {}
+    assert shelf.codes(shelf.ingest(service_mode="hybrid")) == {}
     paid.apis.faults.clear()
     paid.clock.forward(400)
-    assert shelf.codes(shelf.walk(["healed.md"], service_mode="hybrid")) == {}
+    assert shelf.codes(shelf.ingest(["healed.md"], service_mode="hybrid")) == {}
     assert cut_back() == 0, "the other document is published with it"
 
     [known] = shelf.registry.find("gone.md")

@@ -1,7 +1,7 @@
 """The documents of the simulation: a few pages each, made once, chosen by each seed.
 
 What belongs here: their bytes, and which of them no service will ever take. What does not:
-which of them a seed walks (`weather`).
+which of them a seed ingests (`fault_scenario`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a seed stands for: documents, settings, and everything that goes wrong.
+"""The scenario of a seed: its documents, its settings and every fault.
 
-What belongs here: drawing a scenario from a seed. What does not: running it (`world`).
+What belongs here: drawing a scenario from a seed. What does not: running it (`simulation`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FAULTS = (("embeddings", OF_EMBEDDING), ("submit", OF_SUBMISSION), ("poll", OF_
 
 
 @dataclass(frozen=True)
-class Weather:
+class FaultScenario:
     """One scenario."""
 
     seed: int
@@ -59,7 +59,7 @@ class Weather:
     hourly_requests: int
     batch_documents: int
     """Documents in one batch; several batches are under way at once."""
-    bad_walks: int
+    faulty_ingestions: int
     """Before the faults end."""
     rates: dict[str, dict[FaultKind, float]] = field(default_factory=dict)
     scripts: list[dict[str, Any]] = field(default_factory=list)
@@ -80,12 +80,12 @@ class Weather:
         self.poison(faults)
 
     def poison(self, faults: FaultPlan) -> None:
-        """Bad documents stay bad when the weather is fine again."""
+        """Bad documents stay bad after the faults have ended."""
         for operation, kind in (("embeddings", F.REFUSED_TEXT), ("submit", F.UNPROCESSABLE)):
             faults.script(kind, operation=operation, times=None, marker=POISON)
 
 
-def weather(seed: int, corpus: Corpus) -> Weather:
+def scenario(seed: int, corpus: Corpus) -> FaultScenario:
     draw = random.Random(seed)
     documents = draw.sample(corpus.markdown, draw.randint(1, 4))
     documents += draw.sample(corpus.paid, draw.randint(0, 3))
@@ -96,7 +96,7 @@ def weather(seed: int, corpus: Corpus) -> Weather:
     severity = draw.choice((0.0, 0.05, 0.15, 0.3, 0.6, 0.9))
     rates = {operation: _rates(draw, kinds, severity) for operation, kinds in _FAULTS}
     is_limited = draw.random() < 0.15
-    return Weather(
+    return FaultScenario(
         seed=seed,
         start=_start(draw),
         is_hybrid=draw.random() < 0.35,
@@ -116,7 +116,7 @@ def weather(seed: int, corpus: Corpus) -> Weather:
         daily_usd=Decimal(draw.randint(0, 80)) / 10_000 if draw.random() < 0.2 else Decimal(5),
         hourly_requests=draw.randint(0, 12) if draw.random() < 0.2 else 1_000,
         batch_documents=draw.choice((1, 2, 3, 64)),
-        bad_walks=draw.choice((1, 1, 1, 2)),
+        faulty_ingestions=draw.choice((1, 1, 1, 2)),
         rates=rates,
         scripts=_scripts(draw),
         wait_seconds=draw.choice((0.2, 1.0, 20.0, 600.0)),

@@ -1,7 +1,7 @@
 """What must hold, whatever happened.
 
 What belongs here: checks on a world's database and on the service's own logs. What does not:
-running it (`world`).
+running it (`simulation`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tvdb_assets.ingestion import StageResult
 from tvdb_assets.spend_guard.guard import PaidCall
 from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets_tests.paid_apis import Charge, FaultKind, expected_vectors
-from tvdb_assets_tests.simulation.simulated_services import DIMENSIONS, World
+from tvdb_assets_tests.simulation.simulated_services import DIMENSIONS, SimulatedServices
 
 _UNUSABLE = frozenset(
     {
@@ -41,19 +41,19 @@ _ONE_UNUSABLE = frozenset({FaultKind.NOT_A_NUMBER, FaultKind.ZERO_VECTOR})
 _LEDGER = "coalesce(sum(CASE state WHEN 'pending' THEN reserved_usd ELSE posted_usd END), 0)"
 
 
-def check_walk(world: World, results: Sequence[StageResult]) -> None:
-    """After any walk, in any weather."""
+def check_ingestion(simulation: SimulatedServices, results: Sequence[StageResult]) -> None:
+    """What must hold after any ingestion, in any scenario."""
     _check_results(results)
-    _check_documents(world)
-    check_published(world)
-    check_windows(world)
-    ledger = ledger_dollars(world)
-    assert ledger >= world.apis.dollars, f"ledger {ledger} < billed {world.apis.dollars}"
-    pending = world.rows(
+    _check_documents(simulation)
+    check_published(simulation)
+    check_windows(simulation)
+    ledger = ledger_dollars(simulation)
+    assert ledger >= simulation.apis.dollars, f"ledger {ledger} < billed {simulation.apis.dollars}"
+    pending = simulation.rows(
         "SELECT operation, count(*) FROM tvdb.cost_ledger WHERE state = 'pending' GROUP BY 1"
     )
     assert {operation for operation, _ in pending} <= {"parse"}, pending
-    assert world.rows("SELECT count(*) FROM tvdb.text_claims") == [(0,)]
+    assert simulation.rows("SELECT count(*) FROM tvdb.text_claims") == [(0,)]
 
 
 def _check_results(results: Sequence[StageResult]) -> None:
@@ -65,8 +65,8 @@ def _check_results(results: Sequence[StageResult]) -> None:
             assert error.document == result.path
 
 
-def _check_documents(world: World) -> None:
-    for path, status, code, message, remedy, is_degraded, complete, degraded in world.rows(
+def _check_documents(simulation: SimulatedServices) -> None:
+    for path, status, code, message, remedy, is_degraded, complete, degraded in simulation.rows(
         """
         SELECT d.path, d.status, d.error_code, d.error_message, d.error_remedy, d.is_degraded,
                count(*) FILTER (WHERE NOT s.is_stand_in), count(*) FILTER (WHERE s.is_stand_in)
@@ -83,9 +83,9 @@ def _check_documents(world: World) -> None:
             assert code and message and remedy, path
 
 
-def check_published(world: World) -> None:
+def check_published(simulation: SimulatedServices) -> None:
     """Search shows whole documents, with the right vectors, made by the real service."""
-    incomplete = world.rows(
+    incomplete = simulation.rows(
         "SELECT u.document_id, count(*)"
         " FROM tvdb.publications u JOIN tvdb.indexes x USING (index_id)"
         " JOIN tvdb.chunks c USING (chunk_set_id) LEFT JOIN tvdb.embeddings e"
@@ -93,7 +93,7 @@ def check_published(world: World) -> None:
         " WHERE e.space_id IS NULL GROUP BY 1"
     )
     assert not incomplete, f"published without all vectors: {incomplete}"
-    whole = world.rows(
+    whole = simulation.rows(
         "SELECT i.document, i.service, i.mode, i.is_degraded, p.is_degraded, count(*),"
         " max(k.chunk_count) FROM tvdb.search_index i"
         " JOIN tvdb.publications u ON (u.document_id, u.index_id) = (i.document_id, i.index_id)"
@@ -103,7 +103,7 @@ def check_published(world: World) -> None:
     for document, service, mode, is_degraded, is_parse_degraded, rows, chunks in whole:
         assert (service, mode, is_degraded, is_parse_degraded) == ("openai", "real", False, False)
         assert rows == chunks, f"{document} shows {rows} of {chunks} chunks"
-    stored = world.rows(
+    stored = simulation.rows(
         "SELECT DISTINCT ON (e.text_sha256) c.lead || c.text, e.embedding FROM tvdb.embeddings e"
         " JOIN tvdb.vector_spaces s USING (space_id) JOIN tvdb.chunks c USING (text_sha256)"
         " WHERE NOT s.is_stand_in"
@@ -114,9 +114,9 @@ def check_published(world: World) -> None:
         np.testing.assert_allclose(made, wanted, atol=1e-6)
 
 
-def check_windows(world: World) -> None:
+def check_windows(simulation: SimulatedServices) -> None:
     """The counters are the sums of the ledger, and within the limits."""
-    sums = world.rows(
+    sums = simulation.rows(
         """
         SELECT scope, period, starts_at, sum(usd), sum(requests) FROM (
             SELECT g.scope, g.period, g.starts_at,
@@ -130,7 +130,7 @@ def check_windows(world: World) -> None:
         ) entries GROUP BY 1, 2, 3
         """
     )
-    counted = world.rows(
+    counted = simulation.rows(
         "SELECT scope, period, starts_at, spent_usd, requests FROM tvdb.budget_windows"
         " WHERE spent_usd <> 0 OR requests <> 0"
     )
@@ -139,46 +139,48 @@ def check_windows(world: World) -> None:
     found = {(*c[:3], c[3], c[4] if c[1] == "hour" else None) for c in counted}
     assert found == expected
     for scope, period, _, spent, requests in counted:
-        limit = world.weather.daily_usd if not world.is_generous else Decimal(5)
+        limit = simulation.scenario.daily_usd if not simulation.is_generous else Decimal(5)
         assert spent <= limit, f"{scope} {period}: {spent} > {limit}"
-        if period == "hour" and not world.is_generous:
-            assert requests <= world.weather.hourly_requests, f"{scope}: {requests}"
+        if period == "hour" and not simulation.is_generous:
+            assert requests <= simulation.scenario.hourly_requests, f"{scope}: {requests}"
 
 
 class NeverBelow:
     """At every point of every paid call, the ledger holds at least what was billed."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, simulation: SimulatedServices) -> None:
+        self._simulation = simulation
         self.points: set[str] = set()
 
     def reached(self, point: str, call: PaidCall, reservation: Reservation | None) -> None:
         self.points.add(point)
         # Within the transaction that posts, what it posts is seen by nobody yet.
         if point != "before_commit":
-            ledger, billed = ledger_dollars(self._world), self._world.apis.dollars
+            ledger, billed = ledger_dollars(self._simulation), self._simulation.apis.dollars
             assert ledger >= billed, f"at {point}: ledger {ledger} < billed {billed}"
 
 
-def shown(world: World) -> set[str]:
+def searchable(simulation: SimulatedServices) -> set[str]:
     """The documents that search shows."""
-    return {path for (path,) in world.rows("SELECT DISTINCT document FROM tvdb.search_index")}
+    return {path for (path,) in simulation.rows("SELECT DISTINCT document FROM tvdb.search_index")}
 
 
-def ledger_dollars(world: World) -> Decimal:
-    [(dollars,)] = world.rows(f"SELECT {_LEDGER} FROM tvdb.cost_ledger WHERE state <> 'voided'")
+def ledger_dollars(simulation: SimulatedServices) -> Decimal:
+    [(dollars,)] = simulation.rows(
+        f"SELECT {_LEDGER} FROM tvdb.cost_ledger WHERE state <> 'voided'"
+    )
     return Decimal(dollars)
 
 
-def check_reconciled(world: World) -> None:
+def check_reconciled(simulation: SimulatedServices) -> None:
     """Once every open entry was asked for, the ledger is the service's own log."""
-    ledger = world.rows(
+    ledger = simulation.rows(
         "SELECT entry_id::text, posted_usd, outcome, operation FROM tvdb.cost_ledger"
         " WHERE state <> 'voided'"
     )
     assert all(posted is not None for _, posted, _, _ in ledger)
     billed: Counter[str] = Counter()
-    for charge in world.apis.charges:
+    for charge in simulation.apis.charges:
         billed[str(part_of(charge.client_request_id or ""))] += charge.dollars
     wrong = [
         (operation, outcome, posted, billed[entry])
@@ -186,23 +188,23 @@ def check_reconciled(world: World) -> None:
         if posted != billed[entry]
     ]
     assert not wrong, f"(operation, outcome, ledger, billed): {wrong}"
-    assert ledger_dollars(world) == world.apis.dollars
-    check_windows(world)
+    assert ledger_dollars(simulation) == simulation.apis.dollars
+    check_windows(simulation)
 
 
-def check_nothing_paid_twice(world: World) -> None:
+def check_nothing_paid_twice(simulation: SimulatedServices) -> None:
     """A text or file is paid once, but where its answer was lost or could not be used."""
-    faults = {request.request_id: request.fault for request in world.apis.requests}
+    faults = {request.request_id: request.fault for request in simulation.apis.requests}
     never_read = {
         job
-        for (job,) in world.rows(
+        for (job,) in simulation.rows(
             "SELECT j.job_id FROM tvdb.parse_jobs j JOIN tvdb.cost_ledger l USING (entry_id)"
             " WHERE j.state = 'submitted' OR l.outcome = 'lost'"
         )
     }
     good: Counter[tuple[str, str]] = Counter()
     excused = 0
-    for charge in world.apis.charges:
+    for charge in simulation.apis.charges:
         fault = faults[charge.request_id]
         if not _is_usable(charge, fault) or charge.job_id in never_read:
             continue
@@ -217,22 +219,24 @@ def _is_usable(charge: Charge, fault: str | None) -> bool:
     return charge.answered and fault not in _UNUSABLE
 
 
-def check_healed(world: World) -> None:
-    """In fine weather everything is published that any service will ever take."""
-    states = world.rows("SELECT path, status, error_code, is_degraded FROM tvdb.documents")
+def check_healed(simulation: SimulatedServices) -> None:
+    """Without faults, every document is published that the services accept."""
+    states = simulation.rows("SELECT path, status, error_code, is_degraded FROM tvdb.documents")
     wrong = [
         row
         for row in states
-        if row[1:] != ("published", None, False) and row[0] not in world.shared.corpus.poison
+        if row[1:] != ("published", None, False) and row[0] not in simulation.shared.corpus.poison
     ]
     assert not wrong, f"not healed: {wrong}"
     for path, status, code, _ in states:
-        if path in world.shared.corpus.poison:
+        if path in simulation.shared.corpus.poison:
             assert (status, code) in (("failed", "text_refused"), ("failed", "document_refused"))
-    degraded = world.rows(
+    degraded = simulation.rows(
         "SELECT path FROM tvdb.publications JOIN tvdb.indexes USING (index_id)"
         " JOIN tvdb.vector_spaces USING (space_id)"
         " JOIN tvdb.documents USING (document_id) WHERE is_stand_in"
     )
-    assert {path for (path,) in degraded} <= set(world.shared.corpus.poison)
-    assert shown(world) == set(world.weather.documents) - set(world.shared.corpus.poison)
+    assert {path for (path,) in degraded} <= set(simulation.shared.corpus.poison)
+    assert searchable(simulation) == set(simulation.scenario.documents) - set(
+        simulation.shared.corpus.poison
+    )

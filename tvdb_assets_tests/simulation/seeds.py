@@ -1,11 +1,11 @@
-"""What a seed's world lives through: bad weather, then fine, and at each step what must hold.
+"""The course of one seed: ingestions under faults, then without them, with checks after each.
 
-What belongs here: the course of one seed. What does not: the world (`world`), its weather
-(`weather`), what must hold (`invariants`).
+What belongs here: the order of the steps. What does not: the services (`simulated_services`),
+the faults (`fault_scenario`), or what must hold (`invariants`).
 
 A failure names its seed. That seed alone runs with::
 
-    SIMULATION_SEEDS=123 python -m pytest tvdb_assets_tests/simulation -k weather_passes
+    SIMULATION_SEEDS=123 python -m pytest tvdb_assets_tests/simulation -k every_fault_scenario
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from contextlib import contextmanager
 
 import pytest
 
-from tvdb_assets_tests.simulation.fault_scenario import weather
+from tvdb_assets_tests.simulation.fault_scenario import scenario
 from tvdb_assets_tests.simulation.invariants import (
     NeverBelow,
     check_healed,
+    check_ingestion,
     check_nothing_paid_twice,
     check_reconciled,
-    check_walk,
-    shown,
+    searchable,
 )
-from tvdb_assets_tests.simulation.simulated_services import Shared, World, governed
+from tvdb_assets_tests.simulation.simulated_services import Shared, SimulatedServices, seeded
 
 SEEDS = 1_000
 _BLOCK = 25
@@ -41,41 +41,41 @@ def blocks(part: int, of: int) -> list[range]:
 
 
 def run(shared: Shared, seeds: range, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Live through each of these seeds."""
+    """Run each of these seeds."""
     for seed in seeds:
-        drawn = weather(seed, shared.corpus)
-        with governed(monkeypatch, drawn), named(seed):
-            live(World(shared, drawn))
+        drawn = scenario(seed, shared.corpus)
+        with seeded(monkeypatch, drawn), named(seed):
+            run_scenario(SimulatedServices(shared, drawn))
 
 
-def live(world: World) -> None:
-    """Bad weather, then fine: everything is published that can be, and the books agree."""
-    world.weather.begin(world.apis.faults)
-    if world.weather.seed % 10 == 0:
-        world.observer = NeverBelow(world)
-    for _ in range(world.weather.bad_walks):
-        before = shown(world)
-        check_walk(world, world.walk())
-        assert shown(world) >= before, "what search showed is gone"
-        world.clock.advance(600)
-    world.apis.faults.clear()
-    world.weather.poison(world.apis.faults)
-    world.clock.advance(86_400)
-    world.relax()
-    check_walk(world, world.walk())
-    check_healed(world)
-    check_nothing_paid_twice(world)
-    if world.weather.seed % 4 == 0:
-        requests = len(world.apis.requests)
-        check_walk(world, world.walk())
-        _check_only_poison_is_tried(world, requests)
-    world.reconcile()
-    check_reconciled(world)
+def run_scenario(simulation: SimulatedServices) -> None:
+    """Faults first, then none: every good document is published, and the ledger agrees."""
+    simulation.scenario.begin(simulation.apis.faults)
+    if simulation.scenario.seed % 10 == 0:
+        simulation.observer = NeverBelow(simulation)
+    for _ in range(simulation.scenario.faulty_ingestions):
+        before = searchable(simulation)
+        check_ingestion(simulation, simulation.ingest())
+        assert searchable(simulation) >= before, "what search showed is gone"
+        simulation.clock.advance(600)
+    simulation.apis.faults.clear()
+    simulation.scenario.poison(simulation.apis.faults)
+    simulation.clock.advance(86_400)
+    simulation.relax()
+    check_ingestion(simulation, simulation.ingest())
+    check_healed(simulation)
+    check_nothing_paid_twice(simulation)
+    if simulation.scenario.seed % 4 == 0:
+        requests = len(simulation.apis.requests)
+        check_ingestion(simulation, simulation.ingest())
+        _check_only_poison_is_tried(simulation, requests)
+    simulation.reconcile()
+    check_reconciled(simulation)
 
 
-def _check_only_poison_is_tried(world: World, before: int) -> None:
-    """What was stored is not asked for again."""
-    fresh = world.apis.requests[before:]
+def _check_only_poison_is_tried(simulation: SimulatedServices, before: int) -> None:
+    """Nothing that is stored is requested again."""
+    fresh = simulation.apis.requests[before:]
     assert {request.status for request in fresh} <= {400, 422}, fresh
 
 
@@ -86,6 +86,6 @@ def named(seed: int) -> Iterator[None]:
     except BaseException as error:
         error.add_note(
             f"It was seed {seed}; that alone: SIMULATION_SEEDS={seed} python -m pytest "
-            "tvdb_assets_tests/simulation -k weather_passes"
+            "tvdb_assets_tests/simulation -k every_fault_scenario"
         )
         raise

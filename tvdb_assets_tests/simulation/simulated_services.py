@@ -1,7 +1,7 @@
-"""A simulated world: real walks, guard and database; services and time of its own.
+"""Simulated paid services on a virtual clock, around the real ingestion, guard and database.
 
-What belongs here: putting the parts together, and walking. What does not: what must hold
-(`invariants`), what goes wrong (`weather`).
+What belongs here: putting the parts together, and ingesting. What does not: what must hold
+(`invariants`), or what goes wrong (`fault_scenario`).
 
 Parsing runs within the process, because a real process takes real time. Everything else
 between the files and the HTTP transport is what runs in production.
@@ -37,7 +37,7 @@ from tvdb_assets.sources.source import Source
 from tvdb_assets.spend_guard.guard import CallObserver
 from tvdb_assets_tests.paid_apis import PaidApis, PaidApisTransport
 from tvdb_assets_tests.simulation.corpus import Corpus
-from tvdb_assets_tests.simulation.fault_scenario import Weather
+from tvdb_assets_tests.simulation.fault_scenario import FaultScenario
 from tvdb_assets_tests.simulation.virtual_time import Clock, loops
 
 DIMENSIONS = 64
@@ -47,7 +47,7 @@ _EMPTY = "; ".join(
     for table in ("parse_jobs", "cost_ledger", "budget_windows", "service_states")
     + ("text_claims", "documents", "embeddings", "indexes", "vector_spaces")
 )
-"""What hangs on documents goes with them. At this size deleting is faster than truncating."""
+"""Dependent rows are deleted by cascade. At this size DELETE is faster than TRUNCATE."""
 
 
 class Shared:
@@ -74,32 +74,32 @@ class Shared:
             connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
 
 
-class World:
-    """One seed's world."""
+class SimulatedServices:
+    """The services, database and clock of one seed."""
 
-    def __init__(self, shared: Shared, weather: Weather) -> None:
+    def __init__(self, shared: Shared, scenario: FaultScenario) -> None:
         self.shared = shared
         self.database = shared.database
-        self.weather = weather
-        self.clock = Clock(weather.start)
+        self.scenario = scenario
+        self.clock = Clock(scenario.start)
         self.apis = shared.apis
-        self.apis.behaviour = weather.behaviour
+        self.apis.behaviour = scenario.behaviour
         self.apis.reset()
         self.observer: CallObserver | None = None
-        self.walks = 0
+        self.ingestions = 0
         self.is_generous = False
-        """No limit of ours is tight any more."""
+        """The tight budget limits are lifted."""
         self.embedded_texts = 0
-        self._loops = loops(self.clock, weather.seed)
+        self._loops = loops(self.clock, scenario.seed)
         with self.database.transaction() as tx:
             tx.execute(_EMPTY)
-        files = [shared.files[path] for path in weather.documents]
+        files = [shared.files[path] for path in scenario.documents]
         self.keys = DocumentRegistry(self.database).register(shared.source.root, files, "by hand")
 
     @cached_property
     def settings(self) -> Settings:
-        """As the weather has it; the cached ones go when `relax` is called."""
-        w = self.weather
+        """As the scenario says. `relax` clears the cached value."""
+        w = self.scenario
         changes = {
             "service_mode": ServiceMode.HYBRID if w.is_hybrid else ServiceMode.REAL,
             "paid_concurrency": w.concurrency,
@@ -109,7 +109,7 @@ class World:
         return self.shared.settings.model_copy(update=changes)
 
     def relax(self) -> None:
-        """Lift what limits of ours the weather made tight."""
+        """Lift the tight budget limits of the scenario."""
         self.is_generous = True
         del self.settings
 
@@ -117,22 +117,22 @@ class World:
         router = ServiceRouter(
             self.settings,
             database=self.database,
-            run_id=f"run-{self.walks}",
+            run_id=f"run-{self.ingestions}",
             clock=self.clock.now,
             observer=self.observer,
             transport=PaidApisTransport(self.apis, self.clock.seconds),
         )
         router.__dict__["workers"] = self.shared.workers
         router.__dict__["stand_in"] = self.shared.fallback_embedder
-        router.embedder.max_inputs = self.weather.max_inputs
+        router.embedder.max_inputs = self.scenario.max_inputs
         return router
 
-    def walk(self) -> list[StageResult]:
-        """Walk all documents once, in virtual time."""
-        self.walks += 1
+    def ingest(self) -> list[StageResult]:
+        """Ingest all documents once, in virtual time."""
+        self.ingestions += 1
         router = self.router()
         recipe = router.recipe(_CHUNKER)
-        walk = IngestionRun(
+        ingestion = IngestionRun(
             store=DocumentStore(self.database, router.run_id, recipe),
             index=IndexStore(self.database, router.run_id, recipe),
             sources=lambda root: self.shared.source,
@@ -141,8 +141,8 @@ class World:
             max_document_bytes=1 << 20,
             loop_factory=self._loops,
         )
-        results = [result for batch in walk.run(self.keys) for result in batch]
-        self.embedded_texts = walk.embedded_texts
+        results = [result for batch in ingestion.run(self.keys) for result in batch]
+        self.embedded_texts = ingestion.embedded_texts
         assert len(results) == len(self.keys) * len(Stage)
         return results
 
@@ -162,21 +162,21 @@ class World:
 
 
 @contextmanager
-def governed(monkeypatch: pytest.MonkeyPatch, weather: Weather) -> Iterator[None]:
-    """What is not a setting: the size of a batch, and the jitter of the waits between attempts.
+def seeded(monkeypatch: pytest.MonkeyPatch, scenario: FaultScenario) -> Iterator[None]:
+    """Set what is no setting: the batch size, and the jitter of the waits between attempts.
 
-    The jitter is drawn from the seed, not from the global generator.
+    The jitter comes from the seed, not from the global generator.
     """
     with monkeypatch.context() as patch:
-        patch.setattr("stamina._core.random", random.Random(weather.seed))
-        patch.setattr("tvdb_assets.ingestion.runner.BATCH_DOCUMENTS", weather.batch_documents)
+        patch.setattr("stamina._core.random", random.Random(scenario.seed))
+        patch.setattr("tvdb_assets.ingestion.runner.BATCH_DOCUMENTS", scenario.batch_documents)
         yield
 
 
 class _Inline:
-    """In place of the worker processes: the same functions, at once, here.
+    """Replaces the worker processes: runs the same functions at once, in this process.
 
-    What they make of a file is made once: it depends on nothing else.
+    The result for a file is computed once, because it depends on the file alone.
     """
 
     def __init__(self) -> None:

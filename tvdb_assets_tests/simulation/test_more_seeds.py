@@ -1,6 +1,6 @@
-"""The second half of the seeds, in a file of its own so that it runs beside the first.
+"""The second half of the seeds, in a separate file so that both halves run in parallel.
 
-What a seed lives through is in `seeds`.
+The course of one seed is in `seeds`.
 """
 
 from __future__ import annotations
@@ -12,5 +12,7 @@ from tvdb_assets_tests.simulation.simulated_services import Shared
 
 
 @pytest.mark.parametrize("seeds", blocks(1, of=2), ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")
-def test_any_weather_passes(shared: Shared, seeds: range, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_fault_scenario_recovers(
+    shared: Shared, seeds: range, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(shared, seeds, monkeypatch)

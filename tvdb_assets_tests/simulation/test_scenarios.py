@@ -1,6 +1,6 @@
-"""Single faults of paid parsing, told one by one; what the seeds of `test_simulation` rarely hit.
+"""Single faults of paid parsing that the seeds of `test_simulation` rarely hit.
 
-What belongs here: a world with one thing wrong in it. What does not: weather that is drawn.
+What belongs here: scenarios with one fault. What does not: scenarios drawn from a seed.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from tvdb_assets_tests.paid_apis import Behaviour, FaultKind
-from tvdb_assets_tests.simulation.fault_scenario import weather
-from tvdb_assets_tests.simulation.invariants import check_reconciled, check_walk, shown
-from tvdb_assets_tests.simulation.simulated_services import Shared, World
+from tvdb_assets_tests.simulation.fault_scenario import scenario
+from tvdb_assets_tests.simulation.invariants import check_ingestion, check_reconciled, searchable
+from tvdb_assets_tests.simulation.simulated_services import Shared, SimulatedServices
 
 
-def fine(shared: Shared, documents: Sequence[str], **changes: Any) -> World:
+def fine(shared: Shared, documents: Sequence[str], **changes: Any) -> SimulatedServices:
     calm = replace(
-        weather(0, shared.corpus),
+        scenario(0, shared.corpus),
         documents=documents,
         is_hybrid=False,
         behaviour=Behaviour(job_seconds=2.0),
@@ -31,39 +31,39 @@ def fine(shared: Shared, documents: Sequence[str], **changes: Any) -> World:
         rates={},
         scripts=[],
     )
-    return World(shared, replace(calm, **changes))
+    return SimulatedServices(shared, replace(calm, **changes))
 
 
-def states(world: World) -> dict[str, tuple[str, str | None]]:
-    rows = world.rows("SELECT path, status, error_code FROM tvdb.documents")
+def states(simulation: SimulatedServices) -> dict[str, tuple[str, str | None]]:
+    rows = simulation.rows("SELECT path, status, error_code FROM tvdb.documents")
     return {path: (status, code) for path, status, code in rows}
 
 
 def test_a_job_that_is_not_found_fails_its_document_and_nothing_else(shared: Shared) -> None:
-    world = fine(shared, ["page1.html", "policy3.md"])
-    world.apis.faults.script(FaultKind.NOT_FOUND, operation="poll")
+    simulation = fine(shared, ["page1.html", "policy3.md"])
+    simulation.apis.faults.script(FaultKind.NOT_FOUND, operation="poll")
 
-    check_walk(world, world.walk())
+    check_ingestion(simulation, simulation.ingest())
 
-    assert states(world) == {
+    assert states(simulation) == {
         "page1.html": ("failed", "parse_job_lost"),
         "policy3.md": ("published", None),
     }
     # At once, not after a quarter of an hour, and as a new job.
-    check_walk(world, world.walk())
-    assert states(world)["page1.html"] == ("published", None)
-    world.reconcile()
-    check_reconciled(world)
-    assert world.apis.dollars > 2 * Decimal("0.00375")
+    check_ingestion(simulation, simulation.ingest())
+    assert states(simulation)["page1.html"] == ("published", None)
+    simulation.reconcile()
+    check_reconciled(simulation)
+    assert simulation.apis.dollars > 2 * Decimal("0.00375")
 
 
 def test_a_text_that_may_lack_pages_is_never_published(shared: Shared) -> None:
-    world = fine(shared, [shared.corpus.long])
+    simulation = fine(shared, [shared.corpus.long])
     for _ in range(2):
-        check_walk(world, world.walk())
-        assert states(world) == {shared.corpus.long: ("failed", "pages_cut")}
-        assert world.rows("SELECT count(*) FROM tvdb.parsed_documents") == [(0,)]
-    assert shown(world) == set()
+        check_ingestion(simulation, simulation.ingest())
+        assert states(simulation) == {shared.corpus.long: ("failed", "pages_cut")}
+        assert simulation.rows("SELECT count(*) FROM tvdb.parsed_documents") == [(0,)]
+    assert searchable(simulation) == set()
 
 
 def test_equal_files_are_submitted_once_whatever_batch_they_are_in(
@@ -71,29 +71,29 @@ def test_equal_files_are_submitted_once_whatever_batch_they_are_in(
 ) -> None:
     for size in (1, 64):
         monkeypatch.setattr("tvdb_assets.ingestion.runner.BATCH_DOCUMENTS", size)
-        world = fine(shared, shared.corpus.twins)
-        check_walk(world, world.walk())
-        assert shown(world) == set(shared.corpus.twins)
-        assert [request.operation for request in world.apis.requests].count("submit") == 1
+        simulation = fine(shared, shared.corpus.twins)
+        check_ingestion(simulation, simulation.ingest())
+        assert searchable(simulation) == set(shared.corpus.twins)
+        assert [request.operation for request in simulation.apis.requests].count("submit") == 1
 
 
-def test_what_a_stand_in_parsed_is_used_again_in_the_same_outage(shared: Shared) -> None:
-    world = fine(shared, ["page1.html"], is_hybrid=True)
-    world.apis.faults.script(FaultKind.UNAVAILABLE, operation="submit", times=None)
+def test_a_fallback_parse_is_reused_in_the_same_outage(shared: Shared) -> None:
+    simulation = fine(shared, ["page1.html"], is_hybrid=True)
+    simulation.apis.faults.script(FaultKind.UNAVAILABLE, operation="submit", times=None)
     for _ in range(2):
-        check_walk(world, world.walk())
-        assert states(world) == {"page1.html": ("published", None)}
-        assert shown(world) == set()
-    assert world.rows("SELECT count(*) FROM tvdb.parsed_documents") == [(1,)]
+        check_ingestion(simulation, simulation.ingest())
+        assert states(simulation) == {"page1.html": ("published", None)}
+        assert searchable(simulation) == set()
+    assert simulation.rows("SELECT count(*) FROM tvdb.parsed_documents") == [(1,)]
 
 
 def test_a_request_that_is_larger_than_a_minutes_allowance_is_cut(shared: Shared) -> None:
     documents = [name for name in shared.corpus.markdown if name != "policy0.md"]
-    world = fine(shared, documents, behaviour=Behaviour(tokens_per_minute=500))
+    simulation = fine(shared, documents, behaviour=Behaviour(tokens_per_minute=500))
     # The service asks to wait longer than anyone would, and tells what it allows.
-    check_walk(world, world.walk())
-    assert set(states(world).values()) == {("deferred", "rate_limited")}
-    world.clock.advance(600)
-    check_walk(world, world.walk())
-    assert shown(world) == set(documents)
-    assert [request.status for request in world.apis.requests].count(429) <= 2
+    check_ingestion(simulation, simulation.ingest())
+    assert set(states(simulation).values()) == {("deferred", "rate_limited")}
+    simulation.clock.advance(600)
+    check_ingestion(simulation, simulation.ingest())
+    assert searchable(simulation) == set(documents)
+    assert [request.status for request in simulation.apis.requests].count(429) <= 2

@@ -1,7 +1,7 @@
-"""An event loop whose time passes only while nothing else can happen.
+"""An event loop whose time advances only when no task can run.
 
-What belongs here: the clock, and the loop that moves it. What does not: what is simulated on
-them (`world`).
+What belongs here: the clock, and the loop that moves it. What does not: what is
+simulated on them (`simulated_services`).
 
 A sleep costs nothing: when the loop would wait for a timer, the clock jumps to it instead.
 What asyncio would run in a thread runs within the loop, after a delay drawn from the seed. So
@@ -17,16 +17,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-LONGEST_WALK_SECONDS = 3 * 3600.0
-"""Of virtual time; a walk that takes longer hangs."""
+LONGEST_INGESTION_SECONDS = 3 * 3600.0
+"""Virtual time. An ingestion that takes longer is stuck."""
 
 
 class StuckError(AssertionError):
-    """Everybody waits for something that can't happen any more."""
+    """All tasks wait for something that can no longer happen."""
 
 
 class Clock:
-    """The time of one simulated world; its loops move it."""
+    """The time of one simulation. Its event loops advance it."""
 
     def __init__(self, start: datetime) -> None:
         self._start = start
@@ -63,7 +63,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def loops(clock: Clock, seed: int) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Makes loops that go on where the last one ended."""
+    """Make loops that continue at the time where the last one ended."""
     stream = random.Random(seed)
     return lambda: VirtualLoop(clock, stream)
 
@@ -88,7 +88,7 @@ class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._clock = clock
-        self._latest = clock.elapsed + LONGEST_WALK_SECONDS
+        self._latest = clock.elapsed + LONGEST_INGESTION_SECONDS
 
     def select(self, timeout: float | None = None) -> Any:
         if timeout is None:
@@ -96,5 +96,5 @@ class _JumpingSelector(selectors.DefaultSelector):
         if timeout > 0:
             self._clock.advance(timeout)
             if self._clock.elapsed > self._latest:
-                raise StuckError(f"it takes longer than {LONGEST_WALK_SECONDS:.0f} seconds")
+                raise StuckError(f"it takes longer than {LONGEST_INGESTION_SECONDS:.0f} seconds")
         return super().select(0)

@@ -15,7 +15,7 @@ from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.spend_guard.call_log import CallEventLog, ServiceEvent
 from tvdb_assets.tracing import trace_of
 from tvdb_assets_tests.paid_apis import Behaviour, PaidApis, PaidApisTransport
-from tvdb_assets_tests.paid_router import Paid, Shelf
+from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 
 PAGE = "<!doctype html><p>The minutes of the founding meeting are kept in the cellar.</p>"
 
@@ -91,15 +91,17 @@ def test_an_error_of_a_parser_process_has_the_routers_id(paid: Paid) -> None:
     paid.use(use, service_mode="local")
 
 
-def test_a_job_that_is_resumed_names_the_run_that_pays_it(paid: Paid, shelf: Shelf) -> None:
+def test_a_job_that_is_resumed_names_the_run_that_pays_it(
+    paid: Paid, shelf: DocumentFolder
+) -> None:
     paid.apis = PaidApis(Behaviour(job_seconds=3_600))
     paid.transport = PaidApisTransport(paid.apis)
     shelf.write("a.html", PAGE)
-    late = shelf.walk(llamaparse_timeout_seconds=0.01)
+    late = shelf.ingest(llamaparse_timeout_seconds=0.01)
     assert shelf.codes(late) == {"a.html": "parse_job_late"}
     for job in paid.apis._jobs.values():
         job.done = job.billed = 0.0
-    assert shelf.codes(shelf.walk(["a.html"])) == {}
+    assert shelf.codes(shelf.ingest(["a.html"])) == {}
     [resumed] = [e for e in told(paid, "run-2") if e.kind == "job_resumed"]
     assert "which the run run-1 submitted and pays" in resumed.message
     assert resumed.document == "a.html"
