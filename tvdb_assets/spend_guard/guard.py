@@ -179,6 +179,10 @@ class Guard:
                 free_request.service, caller, record_failure(free_request.account, failure)
             )
             raise
+        except BaseException:
+            # Cancelled, or a bug: it found nothing out, so another caller may probe at once.
+            await self._admission.record(free_request.service, caller, release_probe)
+            raise
         await self.journal.asked(free_request, part, began, answer)
         await self._admission.record(
             free_request.service, caller, record_success(RateLimitHeaders())
