@@ -21,6 +21,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tvdb_assets import deprecation
 from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.redaction import configure
@@ -126,7 +127,7 @@ class Settings(BaseSettings):
     paid_timeout_seconds: float = Field(60.0, gt=0, le=100)
     """A paid request that takes longer is given up; what it may have cost is recorded. Less than
     the lease of a breaker's probe, so that no second probe joins a slow one."""
-    paid_patience_seconds: float = Field(120.0, ge=0)
+    paid_max_wait_seconds: float = Field(120.0, ge=0)
     """The longest single wait for a limit, a breaker or a service before work is deferred."""
     alert_webhook_url: SecretStr | None = None
     """Told of each budget threshold by a POST of JSON; secret, as such URLs often hold a key."""
@@ -219,15 +220,26 @@ class Settings(BaseSettings):
         return self.embedder_mode or self.service_mode
 
 
+_ALIASES = {field.validation_alias for field in Settings.model_fields.values()} - {None}
+
+
 def load_settings(**overrides: object) -> Settings:
     """Read the environment and the ``.env`` of the working folder; the environment wins.
 
+    Args:
+        overrides: values that win over the environment, by the name of the field, or by the
+            name in the environment for a field without the prefix ``TVDB_``.
+
     Raises:
         ConfigurationError: a ``TVDB_`` name is unknown, or a value is bad; names all of them.
+        TypeError: an override is not a setting.
     """
-    environment = {
-        k: v for k, v in {**dotenv_values(".env"), **os.environ}.items() if v is not None
-    }
+    for name in overrides:
+        if name not in Settings.model_fields and name not in _ALIASES:
+            raise TypeError(f"load_settings() got an unexpected keyword argument {name!r}")
+    environment = _with_new_names(
+        {k: v for k, v in {**dotenv_values(".env"), **os.environ}.items() if v is not None}
+    )
     known = {_environment_name(name) for name in Settings.model_fields}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name.upper() not in known:
@@ -250,6 +262,18 @@ def load_settings(**overrides: object) -> Settings:
         ) from None  # the cause would repeat the value, which may be a secret
     configure(_secrets(settings, environment), settings.private_paths)
     return settings
+
+
+def _with_new_names(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with each renamed setting under its new name, which wins if both are set."""
+    renamed = dict(environment)
+    for old, rename in deprecation.SETTINGS.items():
+        if old in renamed:
+            value = renamed.pop(old)
+            if value:
+                deprecation.warn_of(rename)
+                renamed[rename.new] = renamed.get(rename.new) or value
+    return renamed
 
 
 def _secrets(settings: Settings, environment: Mapping[str, str]) -> Iterator[str]:

@@ -98,7 +98,7 @@ class Paid:
                 "chunk_tokens": 64,
                 "chunk_overlap_tokens": 0,
                 "paid_attempts": 3,
-                "paid_patience_seconds": 1.0,
+                "paid_max_wait_seconds": 1.0,
                 **given,
             }
         )

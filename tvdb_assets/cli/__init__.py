@@ -22,7 +22,7 @@ from tvdb_assets.cli.cost_commands import estimate, health, show_costs
 from tvdb_assets.cli.index_commands import switch
 from tvdb_assets.cli.ingest_commands import ingest, status
 from tvdb_assets.cli.limit_commands import limits, pause, resume
-from tvdb_assets.cli.output import print_error
+from tvdb_assets.cli.output import print_error, show_deprecations_as_notices
 from tvdb_assets.cli.search_command import search
 from tvdb_assets.cli.server_commands import dev, stop
 from tvdb_assets.cli.trace_command import trace
@@ -53,6 +53,7 @@ def main() -> None:
     gc.set_threshold(100_000, 20, 20)
     # Each retry is a row of the ledger; told here too, it would stand between the results.
     set_on_retry_hooks(())
+    show_deprecations_as_notices()
     try:
         # What a command pays for or fails at is found by this id, where no run has one of its own.
         with run_scope(new_run_id()), redacting_errors():

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from tvdb_assets.cli.options import CommandWithRenamedOptions, json_option
 from tvdb_assets.cli.output import console, print_json
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.index_catalog import IndexCatalog, IndexState
@@ -15,16 +16,16 @@ from tvdb_assets.settings import load_settings
 from tvdb_assets.spend_guard.budget import usd
 
 
-@click.command()
+@click.command(cls=CommandWithRenamedOptions)
 @click.argument("index", required=False, type=click.IntRange(min=1))
 @click.option("--list", "is_listing", is_flag=True, help="Show all indexes; change nothing.")
 @click.option(
     "--drop", "is_dropping", is_flag=True, help="Delete INDEX, which search must not use."
 )
-@click.option("--anyway", is_flag=True, help="Switch even if documents are missing in it.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--force", is_flag=True, help="Switch even if documents are missing in INDEX.")
+@json_option
 def switch(
-    index: int | None, is_listing: bool, is_dropping: bool, anyway: bool, as_json: bool
+    index: int | None, is_listing: bool, is_dropping: bool, force: bool, as_json: bool
 ) -> None:
     """Let search read INDEX, or the newest complete one that it has not read yet.
 
@@ -32,8 +33,8 @@ def switch(
     search answers from one or the other. The old one stays until it is dropped, so that a switch
     can be taken back.
     """
-    if is_listing + is_dropping + anyway > 1:
-        raise click.UsageError("--list, --drop and --anyway exclude each other.")
+    if is_listing + is_dropping + force > 1:
+        raise click.UsageError("--list, --drop and --force exclude each other.")
     if is_dropping and index is None:
         raise click.UsageError("--drop needs the number of an index.")
     with Database.open(load_settings()) as database:
@@ -52,7 +53,7 @@ def switch(
                 console.print(f"Dropped index {dropped.name}.", markup=False)
         else:
             before = indexes.current()
-            now = indexes.switch(index, anyway=anyway)
+            now = indexes.switch(index, force=force)
             is_switched = before is None or before.index_id != now.index_id
             if as_json:
                 print_json({"index": as_row(now), "switched": is_switched})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
+from tvdb_assets.deprecation import TvdbDeprecationWarning
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.redaction import RedactedCause, display_path
 
@@ -37,3 +39,18 @@ def print_error(error: TvdbError, *, as_json: bool) -> None:
     cause = error.__cause__
     if error.code == "unexpected" and isinstance(cause, RedactedCause):
         notices.print(f"cause: {cause}", style="dim", markup=False)
+
+
+def show_deprecations_as_notices() -> None:
+    """Print a `TvdbDeprecationWarning` as one line, without the line of code that it came from."""
+    former = warnings.formatwarning
+
+    def formatted(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int,
+        line: str | None = None,
+    ) -> str:  # fmt: skip
+        if issubclass(category, TvdbDeprecationWarning):
+            return f"Warning: {message}\n"
+        return former(message, category, filename, lineno, line)
+
+    warnings.formatwarning = formatted

@@ -107,13 +107,13 @@ class IndexCatalog:
             row = tx.execute(_BEHIND).fetchone()
         return int(row[0]) if row else 0
 
-    def switch(self, index_id: int | None = None, *, anyway: bool = False) -> IndexState:
+    def switch(self, index_id: int | None = None, *, force: bool = False) -> IndexState:
         """Let search read another index, in one transaction; returns it.
 
         Args:
             index_id: which; None is the newest complete one of those that search never read,
                 or where there is none, the one that it reads.
-            anyway: also if documents that search shows are missing in it.
+            force: also if documents that search shows are missing in it.
 
         Raises:
             ConfigurationError: there is no such index, or it may not be searched, or it is
@@ -133,7 +133,7 @@ class IndexCatalog:
                     "nothing right.",
                     remedy="Switch to one that tvdb switch --list calls complete.",
                 )
-            if not (index.is_complete or anyway):
+            if not (index.is_complete or force):
                 raise _incomplete(tx, index)
             tx.execute("UPDATE tvdb.indexes SET is_current = false WHERE is_current")
             tx.execute(
@@ -211,7 +211,7 @@ def _incomplete(tx: Connection, index: IndexState) -> ConfigurationError:
         f"Index {index.name} lacks {index.missing:,} of the documents that search shows, or "
         f"their newest version: {named}.",
         remedy="Run tvdb ingest with the settings of that index until it is complete; tvdb status "
-        "says why a document failed or waits. To lose these documents, add --anyway.",
+        "says why a document failed or waits. To lose these documents, add --force.",
     )
 
 

@@ -354,7 +354,7 @@ class ServiceRouter:
             ServiceStates(self.database, self._clock),
             run_id=self.run_id,
             attempts=s.paid_attempts,
-            max_wait_seconds=s.paid_patience_seconds,
+            max_wait_seconds=s.paid_max_wait_seconds,
             request_seconds=s.paid_timeout_seconds,
             observer=self._observer,
             trace=self.trace,

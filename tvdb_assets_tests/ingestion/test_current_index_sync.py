@@ -141,7 +141,7 @@ def test_a_document_that_is_missing_can_be_given_up(
 ) -> None:
     filled.ingest(["note-0.md"], **NEW_SIZE)
 
-    assert indexes.switch(anyway=True).documents == 1
+    assert indexes.switch(force=True).documents == 1
 
     assert filled.shown().keys() == {"note-0.md"}
 

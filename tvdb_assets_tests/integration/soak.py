@@ -170,7 +170,7 @@ class Project:
             "TVDB_INTAKE_SETTLE_SECONDS": "0",
             "TVDB_RUN_PARTITIONS": "6",
             "TVDB_PAID_TIMEOUT_SECONDS": "2",
-            "TVDB_PAID_PATIENCE_SECONDS": "0.3",
+            "TVDB_PAID_MAX_WAIT_SECONDS": "0.3",
             "TVDB_PAID_ATTEMPTS": "3",
             "OPENAI_API_KEY": "sk-of-the-test",
             "OPENAI_BASE_URL": f"{self.server}/v1",

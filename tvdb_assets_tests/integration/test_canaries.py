@@ -116,7 +116,7 @@ def run(
             "TVDB_SERVICE_MODE": "real",
             "TVDB_PARSE_WORKERS": "1",
             "TVDB_PAID_ATTEMPTS": "2",
-            "TVDB_PAID_PATIENCE_SECONDS": "1",
+            "TVDB_PAID_MAX_WAIT_SECONDS": "1",
             "TVDB_PRIVATE_PATHS": "people/*",
             "TVDB_LOG_FORMAT": "json",
             "OPENAI_API_KEY": OPENAI_KEY,

@@ -1,0 +1,176 @@
+"""Renamed names that work under both names for one release, and the warning that says so.
+
+What belongs here: the register of renamed settings, command-line options, modules and Python
+names, and the code that serves them. What does not: names that no document for users mentioned.
+They change without notice.
+
+The policy: a documented name that is renamed works under its old name until the release that
+``until`` names, with one warning for each process. A test fails once that release is reached, so
+an entry can't outlive its date. To end a deprecation, delete its entry here; nothing else in the
+package knows the old name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import CodeType, ModuleType
+from typing import Any, Final
+
+
+class TvdbDeprecationWarning(FutureWarning):
+    """A documented name was renamed; the old name still works.
+
+    A `FutureWarning`, because Python shows these to users by default. In a test suite,
+    ``filterwarnings = ["error::tvdb_assets.deprecation.TvdbDeprecationWarning"]`` finds each use
+    of an old name.
+    """
+
+    def __init__(self, message: str, since: str, until: str) -> None:
+        """All three are arguments of the exception, so that a warning pickles.
+
+        Args:
+            message: which name is old, and which is new.
+            since: first version that knows the new name.
+            until: first version that does not know the old name.
+        """
+        super().__init__(message, since, until)
+        self.message = message
+        self.since = since
+        self.until = until
+
+    def __str__(self) -> str:
+        return f"{self.message} The old name stops working in version {self.until}."
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A documented name and its successor."""
+
+    kind: str
+    """What is named, for people: ``setting``, ``option``, ``module``, ``name``."""
+    old: str
+    new: str
+    since: str = "0.1.0"
+    """First version that knows the new name."""
+    until: str = "0.2.0"
+    """First version that does not know the old name."""
+
+    @property
+    def warning(self) -> TvdbDeprecationWarning:
+        """What a user of the old name sees."""
+        return TvdbDeprecationWarning(
+            f"The {self.kind} {self.old} is now {self.new}.", self.since, self.until
+        )
+
+
+def _register(kind: str, names: Mapping[str, str]) -> dict[str, Rename]:
+    return {old: Rename(kind, old, new) for old, new in names.items()}
+
+
+SETTINGS: Final = _register("setting", {"TVDB_PAID_PATIENCE_SECONDS": "TVDB_PAID_MAX_WAIT_SECONDS"})
+"""Environment names, by the old one. The field of `Settings` has the same name without prefix."""
+
+OPTIONS: Final = _register("option", {"--anyway": "--force"})
+"""Options of ``tvdb`` commands, by the old one."""
+
+MODULES: Final = _register(
+    "module",
+    {
+        # An instance that Dagster has created names it in its dagster.yaml.
+        "tvdb_assets.storage.instance": "tvdb_assets.dagster.storage.instance_storage",
+        "tvdb_assets.assets.documents": "tvdb_assets.dagster.document_assets",
+        "tvdb_assets.pipeline.partition_keys": "tvdb_assets.core.partition_keys",
+        "tvdb_assets.services.router": "tvdb_assets.routing.service_router",
+        "tvdb_assets.storage.database": "tvdb_assets.repositories.database",
+    },
+)
+"""Import paths, by the old one."""
+
+_registry: dict[str | tuple[str, type[Warning], int], int] = {}
+"""What `warnings` has shown already, for warnings that no line of a program causes."""
+
+
+def warn_of(rename: Rename) -> None:
+    """Warn of an old name that came from outside of any program: a setting, an option.
+
+    Python shows it once for each process, unless a filter says otherwise.
+    """
+    warnings.warn_explicit(
+        rename.warning, TvdbDeprecationWarning, filename="tvdb", lineno=0, registry=_registry
+    )
+
+
+def renamed_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """A ``__getattr__`` for a module some of whose names were renamed.
+
+    ::
+
+        __getattr__ = renamed_names(__name__, {"OldName": "NewName"})
+
+    Args:
+        module: name of the module that has the new names.
+        names: the new name of each old one.
+    """
+
+    def get_attribute(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        rename = Rename("name", f"{module}.{name}", f"{module}.{names[name]}")
+        warnings.warn(rename.warning, stacklevel=2)
+        return getattr(sys.modules[module], names[name])
+
+    return get_attribute
+
+
+class _MovedModules:
+    """Finds a moved module under its old name: the same module object, so classes are equal.
+
+    A finder and loader of the import system. It is asked last, for names that no file has, so it
+    costs other imports nothing. Without the base classes of `importlib.abc`, which take 10 ms to
+    load.
+    """
+
+    def __init__(self, moved: Mapping[str, Rename]) -> None:
+        self._moved = moved
+        self._packages = {old.rpartition(".")[0] for old in moved}
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        loader: Any = self
+        if name in self._moved:
+            return ModuleSpec(name, loader, origin=self._moved[name].new)
+        if name in self._packages:
+            return ModuleSpec(name, loader, is_package=True)
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """None: the import system makes an empty module, which is what an old package becomes."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = module.__name__
+        if (rename := self._moved.get(name)) is not None:
+            # The import system returns what it finds here after a module has been executed.
+            sys.modules[name] = importlib.import_module(rename.new)
+            warnings.warn(rename.warning, stacklevel=2)
+
+    def get_code(self, name: str) -> CodeType | None:
+        """For ``python -m`` with the old name."""
+        rename = self._moved.get(name)
+        spec = find_spec(rename.new) if rename is not None else None
+        loader: Any = spec.loader if spec is not None else None
+        if rename is None or loader is None:
+            return None
+        warn_of(rename)
+        code: CodeType | None = loader.get_code(rename.new)
+        return code
+
+
+def serve_moved_modules() -> None:
+    """Let imports find moved modules under their old names."""
+    if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
+        sys.meta_path.append(_MovedModules(MODULES))

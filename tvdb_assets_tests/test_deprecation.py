@@ -1,0 +1,179 @@
+"""Renamed names that users know work under both names until the release that is announced."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import subprocess
+import sys
+from importlib.metadata import version
+from itertools import takewhile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tvdb_assets import deprecation
+from tvdb_assets.deprecation import MODULES, OPTIONS, SETTINGS, TvdbDeprecationWarning
+from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.settings import Settings, load_settings
+
+OLD, NEW = "TVDB_PAID_PATIENCE_SECONDS", "TVDB_PAID_MAX_WAIT_SECONDS"
+README_NAMES = {
+    "tvdb_assets.storage.instance": "ProjectPostgresStorage",
+    "tvdb_assets.assets.documents": "documents",
+    "tvdb_assets.services.router": "ServiceRouter",
+    "tvdb_assets.storage.database": "Database",
+    "tvdb_assets.pipeline.partition_keys": "partition_key",
+}
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in takewhile(str.isdigit, release.split(".")))
+
+
+@pytest.mark.parametrize(
+    "rename", [*SETTINGS.values(), *OPTIONS.values(), *MODULES.values()], ids=lambda r: r.old
+)
+def test_no_old_name_outlives_its_release(rename: deprecation.Rename) -> None:
+    assert _numbers(rename.since) < _numbers(rename.until)
+    assert _numbers(version("tvdb-assets")) < _numbers(rename.until)
+
+
+@pytest.mark.parametrize("rename", SETTINGS.values(), ids=lambda r: r.old)
+def test_a_renamed_setting_has_a_field_under_its_new_name_only(rename: deprecation.Rename) -> None:
+    assert rename.new.removeprefix("TVDB_").lower() in Settings.model_fields
+    assert rename.old.removeprefix("TVDB_").lower() not in Settings.model_fields
+
+
+def test_a_setting_is_read_by_its_old_name_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(OLD, "7")
+    with pytest.warns(TvdbDeprecationWarning, match=f"{OLD} is now {NEW}.*version 0.2.0") as caught:
+        assert load_settings().paid_max_wait_seconds == 7
+    [warning] = [record.message for record in caught]
+    assert isinstance(warning, TvdbDeprecationWarning)
+    assert (warning.since, warning.until) == ("0.1.0", "0.2.0")
+
+
+def test_the_new_name_of_a_setting_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(OLD, "7")
+    monkeypatch.setenv(NEW, "8")
+    with pytest.warns(TvdbDeprecationWarning):
+        assert load_settings().paid_max_wait_seconds == 8
+    monkeypatch.delenv(OLD)
+    assert load_settings().paid_max_wait_seconds == 8
+
+
+def test_a_bad_value_under_the_old_name_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(OLD, "long")
+    with pytest.warns(TvdbDeprecationWarning), pytest.raises(ConfigurationError, match=NEW):
+        load_settings()
+
+
+def test_a_name_that_never_was_a_setting_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TVDB_PATIENCE", "7")
+    with pytest.raises(ConfigurationError, match="TVDB_PATIENCE"):
+        load_settings()
+    monkeypatch.delenv("TVDB_PATIENCE")
+    with pytest.raises(TypeError, match="paid_patience_seconds"):
+        load_settings(paid_patience_seconds=7)
+
+
+@pytest.mark.parametrize("old", MODULES)
+def test_a_moved_module_is_the_same_module_under_both_names(
+    old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, old, raising=False)
+    with pytest.warns(TvdbDeprecationWarning, match=f"{old} is now {MODULES[old].new}"):
+        moved = importlib.import_module(old)
+    assert moved is importlib.import_module(MODULES[old].new)
+    assert moved.__name__ == MODULES[old].new
+    assert hasattr(moved, README_NAMES[old])
+
+
+def test_a_pickle_with_the_old_path_of_a_class_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tvdb_assets.repositories.database import Database
+
+    monkeypatch.delitem(sys.modules, "tvdb_assets.storage.database", raising=False)
+    with pytest.warns(TvdbDeprecationWarning):
+        assert pickle.loads(b"ctvdb_assets.storage.database\nDatabase\n.") is Database
+    assert b"tvdb_assets.repositories.database" in pickle.dumps(Database)
+
+
+@pytest.mark.parametrize("name", ["tvdb_assets.storage.nothing", "tvdb_assets.walk"])
+def test_a_module_that_no_document_named_is_gone(name: str) -> None:
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module(name)
+
+
+@pytest.mark.parametrize("how", ["-c", "-m"])
+def test_a_program_that_imports_an_old_path_runs_and_sees_one_warning(
+    how: str, tmp_path: Path
+) -> None:
+    old = "tvdb_assets.storage.database"
+    code = f"from {old} import Database\nimport {old} as again\nprint(again.Database is Database)"
+    done = subprocess.run(
+        [sys.executable, how, code if how == "-c" else old],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert done.stdout.strip() == ("True" if how == "-c" else "")
+    assert done.stderr.count(f"{old} is now tvdb_assets.repositories.database.") == 1
+
+
+def test_the_old_name_of_an_option_works_with_one_line_on_stderr(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from tvdb_assets.cli import main; main()"]
+    arguments = ["switch", "--list", "--anyway"]
+    done = subprocess.run(
+        [*command, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, OLD: "7"},
+    )
+    # Both flags together are a usage error, so that the test needs no database.
+    assert done.returncode == 2
+    assert "--list, --drop and --force exclude each other." in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("Warning")] == [
+        f"Warning: The setting {OLD} is now {NEW}. The old name stops working in version 0.2.0.",
+        "Warning: The option --anyway is now --force. The old name stops working in version 0.2.0.",
+    ]
+    assert "--anyway" not in subprocess.run(
+        [*command, "switch", "--help"], capture_output=True, text=True, check=True, cwd=tmp_path
+    ).stdout  # fmt: skip
+
+
+def test_a_renamed_name_of_a_module_is_served_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = ModuleType("a_module")
+    get_attribute = deprecation.renamed_names("a_module", {"Old": "New"})
+    module.__dict__.update(New=object(), __getattr__=get_attribute)
+    monkeypatch.setitem(sys.modules, "a_module", module)
+    with pytest.warns(TvdbDeprecationWarning, match="a_module.Old is now a_module.New"):
+        assert module.Old is module.New
+    with pytest.raises(AttributeError, match="Other"):
+        _ = module.Other
+
+
+def test_the_warning_pickles() -> None:
+    warning = MODULES["tvdb_assets.storage.database"].warning
+    again = pickle.loads(pickle.dumps(warning))
+    assert (str(again), again.since, again.until) == (str(warning), warning.since, warning.until)
+
+
+def test_the_dagster_yaml_of_an_older_home_still_names_the_storage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from dagster._serdes.config_class import class_from_code_pointer
+
+    from tvdb_assets.dagster.storage.instance_storage import ProjectPostgresStorage
+
+    monkeypatch.delitem(sys.modules, "tvdb_assets.storage.instance", raising=False)
+    with pytest.warns(TvdbDeprecationWarning):
+        named = class_from_code_pointer("tvdb_assets.storage.instance", "ProjectPostgresStorage")
+    assert named is ProjectPostgresStorage
