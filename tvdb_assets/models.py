@@ -114,7 +114,7 @@ class Chunk:
     end: int
     text: str
     token_count: int
-    """Exact cl100k_base tokens of what is embedded: ``lead`` and ``text``."""
+    """Exact cl100k_base tokens of what is embedded: ``repeated_header`` and ``text``."""
     sha256: bytes
     """Of what is embedded in UTF-8; 32 bytes."""
     heading_path: tuple[str, ...] = ()
@@ -122,7 +122,7 @@ class Chunk:
     page_first: int | None = None
     """1-based; None for a format without pages."""
     page_last: int | None = None
-    lead: str = ""
+    repeated_header: str = ""
     """What stands before ``text`` where it is embedded and searched: the header row, with its
     line end, of a table that an earlier chunk began."""
 

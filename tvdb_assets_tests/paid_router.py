@@ -207,11 +207,12 @@ class DocumentFolder:
         settings = self.paid.settings(**given)
         router = self.paid.router(**given)
         chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
-        run_id, recipe = f"run-{self.ingestions}", router.recipe(chunker)
+        run_id = f"run-{self.ingestions}"
+        pipeline_fingerprint = router.pipeline_fingerprint(chunker)
         router.run_id = run_id
         ingestion = IngestionRun(
-            store=DocumentStore(self.paid.database, run_id, recipe),
-            index=IndexStore(self.paid.database, run_id, recipe),
+            store=DocumentStore(self.paid.database, run_id, pipeline_fingerprint),
+            index=IndexStore(self.paid.database, run_id, pipeline_fingerprint),
             sources=Source.open,
             router=router,
             chunker=chunker,

@@ -77,10 +77,11 @@ class Index:
         registry.register(source.root, [f for f in files if f.path not in known], "by hand")
         router = self.routers(mode)
         self.ingestions += 1
-        run_id, recipe = f"run-{self.ingestions}", router.recipe(self.chunker)
+        run_id = f"run-{self.ingestions}"
+        pipeline_fingerprint = router.pipeline_fingerprint(self.chunker)
         ingestion = IngestionRun(
-            store=DocumentStore(self.database, run_id, recipe),
-            index=IndexStore(self.database, run_id, recipe),
+            store=DocumentStore(self.database, run_id, pipeline_fingerprint),
+            index=IndexStore(self.database, run_id, pipeline_fingerprint),
             sources=Source.open,
             router=router,
             chunker=self.chunker,
@@ -194,7 +195,7 @@ def test_a_search_is_the_same_before_and_after_words_are_taken_out_of_texts(inde
     index.write("handbook.md", HANDBOOK)
     index.write("other.md", "# Garden\n\nThe hedges are trimmed before the birds nest.\n")
     index.ingest()
-    words = "SELECT chunk_id FROM tvdb.chunk_words ORDER BY 1"
+    words = "SELECT chunk_id FROM tvdb.chunk_terms ORDER BY 1"
     queries = ("hedge", "How many days of leave?")
     before = [index.search(query) for query in queries]
     assert all(before)
@@ -248,14 +249,15 @@ def test_an_edited_document_shows_its_old_chunks_until_the_new_ones_are_whole(
 def test_chunks_of_another_size_are_indexed_by_its_settings_alone(index: Index) -> None:
     index.write("handbook.md", HANDBOOK)
     index.ingest()
-    before, recipe = index.shown("handbook.md"), index.rows("SELECT recipe FROM tvdb.documents")
+    before = index.shown("handbook.md")
+    fingerprint = index.rows("SELECT pipeline_fingerprint FROM tvdb.documents")
 
     index.chunker = Chunker(32, 0)
     index.ingest(stages=frozenset({Stage.PARSED_DOCUMENTS, Stage.CHUNKS}))
 
     assert index.shown("handbook.md") == before
     # Still to be taken through the last stage by the next ingest with these settings.
-    assert index.rows("SELECT recipe FROM tvdb.documents") == recipe
+    assert index.rows("SELECT pipeline_fingerprint FROM tvdb.documents") == fingerprint
 
     index.chunker = Chunker(32, 0)
     index.ingest(stages=frozenset({Stage.EMBEDDINGS}))
@@ -423,16 +425,21 @@ def test_each_piece_of_a_table_is_found_by_its_header_row(index: Index) -> None:
     index.ingest()
 
     chunks = index.rows(
-        "SELECT c.lead, c.text, c.text_sha256, p.text, c.start_offset, c.end_offset"
+        "SELECT c.repeated_header, c.text, c.text_sha256, p.text, c.start_offset, c.end_offset"
         " FROM tvdb.chunks c JOIN tvdb.chunk_sets USING (chunk_set_id)"
         " JOIN tvdb.parsed_documents p USING (parsed_id) ORDER BY ordinal"
     )
     assert len(chunks) > 3
-    assert [lead for lead, *_ in chunks[1:]] == ["| building | premium |\n"] * (len(chunks) - 1)
-    for lead, text, digest, parsed, start, end in chunks:
-        assert digest == sha256((lead + text).encode()).digest()
+    assert [repeated_header for repeated_header, *_ in chunks[1:]] == [
+        "| building | premium |\n"
+    ] * (len(chunks) - 1)
+    for repeated_header, text, digest, parsed, start, end in chunks:
+        assert digest == sha256((repeated_header + text).encode()).digest()
         assert text == parsed[start:end]
-    found = "to_tsvector('english', lead || text) @@ to_tsquery('english', 'premium')"
+    found = "to_tsvector('english', repeated_header || text) @@ to_tsquery('english', 'premium')"
     [(count,)] = index.rows(f"SELECT count(*) FROM tvdb.search_index WHERE {found}")
     assert count == len(chunks)
-    assert {hit.lead for hit in index.search("premium", 20)} == {"", "| building | premium |\n"}
+    assert {hit.repeated_header for hit in index.search("premium", 20)} == {
+        "",
+        "| building | premium |\n",
+    }

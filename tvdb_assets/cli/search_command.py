@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import asdict
+from typing import Any
 
 import click
 from rich.text import Text
@@ -34,7 +35,7 @@ def search(query: str, k: int, as_json: bool) -> None:
         hits = asyncio.run(_hits_of(query, k, settings, database))
         kept_out = 0 if hits else unsearchable(database)
     if as_json:
-        print_json({"query": query, "results": [asdict(hit) for hit in hits]})
+        print_json({"query": query, "results": [_as_json(hit) for hit in hits]})
         return
     if not hits:
         notices.print("Nothing found.")
@@ -70,6 +71,11 @@ async def _hits_of(query: str, k: int, settings: Settings, database: Database) -
                     raise
 
 
+def _as_json(hit: Hit) -> dict[str, Any]:
+    # The old name of the field is shown for one release.
+    return {**asdict(hit), "lead": hit.repeated_header}
+
+
 def _show(number: int, hit: Hit, query: str) -> None:
     words = re.findall(r"\w{4,}", query.casefold())
     # By stems, roughly, as the search itself: "covered" marks "cover" and "coverage".
@@ -95,7 +101,7 @@ def _show(number: int, hit: Hit, query: str) -> None:
 def _excerpt(hit: Hit, pattern: str) -> tuple[str, str]:
     """The part of a passage where most of the words stand, and the heading that it is under."""
     # Each section of the passage by itself, so that heading and text belong together.
-    found = _HEADING.split(hit.lead + hit.text)
+    found = _HEADING.split(hit.repeated_header + hit.text)
     sections = [(hit.heading, found[0])]
     # The passage's own path has no levels; of it only the document's title is surely above all.
     path = [(0, hit.title)] if hit.title and hit.heading.startswith(hit.title) else []

@@ -50,7 +50,7 @@ _UNDERLINE = re.compile(r" {0,3}(?:=+|-+)[ \t]*(?:\n|\Z)")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _ROW = re.compile(r"[ \t]*\|")
 _RULE = re.compile(r"[ \t]*\|?(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*(?::?-+:?[ \t]*)?(?:\n|\Z)")
-_LEAD_SHARE = 4
+_HEADER_SHARE = 4
 """A header row takes at most this part of a chunk, or is not repeated."""
 
 
@@ -74,10 +74,10 @@ class _Block:
     """A single line, or the rest of one."""
     is_torn: bool = False
     """Its end is not where its tokens end, so that its chunk ends with it."""
-    lead: str = ""
+    repeated_header: str = ""
     """The header row of the table that a row stands in, with its line end."""
-    lead_tokens: int = 0
-    lead_start: int = 0
+    header_tokens: int = 0
+    header_start: int = 0
 
 
 @dataclass(slots=True)
@@ -87,27 +87,27 @@ class _Open:
     start: int = 0
     """Of the overlap, if there is one."""
     tokens: int = 0
-    """Of the lead too."""
+    """Of the repeated header too."""
     blocks: list[_Block] = field(default_factory=list)
-    lead: str = ""
-    lead_tokens: int = 0
+    repeated_header: str = ""
+    header_tokens: int = 0
 
     def needs(self, block: _Block) -> int:
         """Tokens that it takes with this block: a row that opens it brings its header row."""
-        return self.tokens + block.tokens + (block.lead_tokens if self._repeats(block) else 0)
+        return self.tokens + block.tokens + (block.header_tokens if self._repeats(block) else 0)
 
     def add(self, block: _Block) -> None:
         if not self.blocks and not self.tokens:
             self.start = block.start
         if self._repeats(block):
-            self.lead, self.lead_tokens = block.lead, block.lead_tokens
-            self.tokens += block.lead_tokens
+            self.repeated_header, self.header_tokens = block.repeated_header, block.header_tokens
+            self.tokens += block.header_tokens
         self.blocks.append(block)
         self.tokens += block.tokens
 
     def _repeats(self, block: _Block) -> bool:
         """Whether the block's header row is not in the chunk, nor in its overlap."""
-        return not self.blocks and not (self.tokens and self.start <= block.lead_start)
+        return not self.blocks and not (self.tokens and self.start <= block.header_start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class _Piece:
     tokens: int
     own: int
     """Where its own text starts: after the overlap, and after headings that open it."""
-    lead: str = ""
+    repeated_header: str = ""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Chunker:
 
         Every character that is not white space is in a chunk; ``chunk.text`` is
         ``parsed.text[chunk.start:chunk.end]``. One that goes on with a Markdown table says its
-        header row in ``chunk.lead``. A heading opens a chunk or stands within one,
+        header row in ``chunk.repeated_header``. A heading opens a chunk or stands within one,
         it never ends one that text follows, unless headings alone are more than half a chunk.
         """
         chunks: list[Chunk] = []
@@ -162,11 +162,11 @@ class Chunker:
                     end=piece.end,
                     text=text,
                     token_count=piece.tokens,
-                    sha256=sha256((piece.lead + text).encode("utf-8")).digest(),
+                    sha256=sha256((piece.repeated_header + text).encode("utf-8")).digest(),
                     heading_path=path.at(piece.own),
                     page_first=_page(parsed.page_starts, piece.start),
                     page_last=_page(parsed.page_starts, piece.end - 1),
-                    lead=piece.lead,
+                    repeated_header=piece.repeated_header,
                 )
             )
         return chunks
@@ -215,8 +215,8 @@ class Chunker:
             elif chunk.tokens and not held:
                 chunk = _Open()  # the overlap leaves no room for the block
                 waiting.append(block)
-            elif block.lead and not held:
-                waiting.append(replace(block, lead="", lead_tokens=0))
+            elif block.repeated_header and not held:
+                waiting.append(replace(block, repeated_header="", header_tokens=0))
             else:
                 parts = self._taken_apart(text, block, self.max_tokens - chunk.tokens)
                 if held and parts[0].start > block.start:
@@ -268,12 +268,15 @@ class Chunker:
         ]
         if block.kind is not _Kind.TABLE or len(lines) < 3 or not _RULE.match(text, lines[1].start):
             return lines
-        lead = text[lines[0].start : lines[0].end].strip() + "\n"
-        tokens = count_up_to(lead, self.max_tokens // _LEAD_SHARE)
+        repeated_header = text[lines[0].start : lines[0].end].strip() + "\n"
+        tokens = count_up_to(repeated_header, self.max_tokens // _HEADER_SHARE)
         if tokens is None:
             return lines
         start = lines[0].start
-        rows = [replace(r, lead=lead, lead_tokens=tokens, lead_start=start) for r in lines[2:]]
+        rows = [
+            replace(r, repeated_header=repeated_header, header_tokens=tokens, header_start=start)
+            for r in lines[2:]
+        ]
         return lines[:2] + rows
 
     def _close(self, text: str, chunk: _Open) -> Iterator[_Piece]:
@@ -284,14 +287,14 @@ class Chunker:
         start = chunk.start
         if start < first.start and text[first.start - 1] != "\n":
             # Where a line was torn, a token may reach from the overlap into the text.
-            tokens = chunk.lead_tokens + count_tokens(text[start:end])
+            tokens = chunk.header_tokens + count_tokens(text[start:end])
             if tokens > self.max_tokens:
                 start = first.start
-                tokens = chunk.lead_tokens + count_tokens(text[start:end])
+                tokens = chunk.header_tokens + count_tokens(text[start:end])
         else:
             tokens = chunk.tokens - last.tokens + count_tokens(tail)
         if tokens <= self.max_tokens:
-            yield _Piece(start, end, tokens, own, chunk.lead)
+            yield _Piece(start, end, tokens, own, chunk.repeated_header)
             return
         # A line can have more tokens without the line end that was counted with it.
         while start < end:

@@ -68,14 +68,16 @@ def plan(
         if _is_under(path, prefixes)
     }
     with ServiceRouter(settings) as router:
-        recipe = router.recipe(Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens))
-    recipes = (recipe, settings.limits_fingerprint + recipe)
+        fingerprint = router.pipeline_fingerprint(
+            Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
+        )
+    fingerprints = (fingerprint, settings.limits_fingerprint + fingerprint)
     found = compare(source.list(prefixes), known, root=source.root, is_whole=not prefixes)
     made = IngestPlan(source, new=found.new, gone=found.gone)
     for document in found.same:
-        (made.unchanged if _is_settled(document, recipes) else made.stale).append(document)
+        (made.unchanged if _is_settled(document, fingerprints) else made.stale).append(document)
     for document, file in found.changed:
-        if _is_settled(document, recipes) and _has_same_bytes(source, document, max_bytes):
+        if _is_settled(document, fingerprints) and _has_same_bytes(source, document, max_bytes):
             made.touched.append((document.document_id, file))
             made.unchanged.append(document)
         else:
@@ -216,11 +218,11 @@ def _run_failed(run_id: str, error: Any) -> TvdbError:
     return failed
 
 
-def _is_settled(document: KnownDocument, recipes: Collection[str]) -> bool:
+def _is_settled(document: KnownDocument, fingerprints: Collection[str]) -> bool:
     """Whether another walk of the same bytes would end as the last one did."""
     ended = document.status == "published" or document.quarantine is not None
     # What a stand-in made is made again, by the real service if it is back.
-    return ended and document.recipe in recipes and not document.is_degraded
+    return ended and document.pipeline_fingerprint in fingerprints and not document.is_degraded
 
 
 def _has_same_bytes(source: Source, document: KnownDocument, max_bytes: int) -> bool:

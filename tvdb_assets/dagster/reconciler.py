@@ -163,12 +163,12 @@ class Reconciler:
             limit: the most; None is all.
         """
         with ServiceRouter(self.settings, database=self.database) as router:
-            recipe = router.recipe(
+            pipeline_fingerprint = router.pipeline_fingerprint(
                 Chunker(self.settings.chunk_tokens, self.settings.chunk_overlap_tokens)
             )
             is_healing = not router.pays or is_well(router)
         found = self.due.find(
-            recipe,
+            pipeline_fingerprint,
             self._windows(),
             limits_fingerprint=self.settings.limits_fingerprint,
             reasons=reasons,

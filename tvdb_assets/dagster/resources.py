@@ -112,11 +112,11 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 # What a process that died left open is settled, at the most it can have cost.
                 router.ledger.reconcile()
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
-            recipe = router.recipe(chunker)
+            pipeline_fingerprint = router.pipeline_fingerprint(chunker)
             with DueDocuments(database).run_lives(run_id):
                 yield IngestionRun(
-                    store=DocumentStore(database, run_id, recipe),
-                    index=IndexStore(database, run_id, recipe),
+                    store=DocumentStore(database, run_id, pipeline_fingerprint),
+                    index=IndexStore(database, run_id, pipeline_fingerprint),
                     sources=lru_cache(Source.open),
                     router=router,
                     chunker=chunker,
@@ -147,8 +147,8 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 chunker=chunker,
                 max_document_bytes=settings.max_document_mib << 20,
             )
-            recipe, sources = router.recipe(chunker), lru_cache(Source.open)
-            return forecast_cost(router, estimating, partition_keys, recipe, sources)
+            fingerprint, sources = router.pipeline_fingerprint(chunker), lru_cache(Source.open)
+            return forecast_cost(router, estimating, partition_keys, fingerprint, sources)
 
     @contextmanager
     def budget_view(self) -> Iterator[BudgetView]:

@@ -30,7 +30,7 @@ class FallbackEmbedder:
     def space(self) -> VectorSpace:
         """The embedder's space, named apart."""
         space = self._embedder.space
-        return replace(space, version=f"{space.version}+stand-in")
+        return replace(space, version=f"{space.version}+fallback")
 
     @cached_property
     def made_by(self) -> Provenance:

@@ -124,8 +124,11 @@ class ContainerIngestion:
         """Nothing is read yet."""
         self._store = store
         self._router = router
-        self._recipe = store.recipe
-        self._recipes = (store.recipe, router.limits_fingerprint + store.recipe)
+        self._pipeline_fingerprint = store.pipeline_fingerprint
+        self._pipeline_fingerprints = (
+            store.pipeline_fingerprint,
+            router.limits_fingerprint + store.pipeline_fingerprint,
+        )
 
     async def walk(
         self,
@@ -156,7 +159,9 @@ class ContainerIngestion:
         for m in members:
             if (error := self._settled(m, within)) is not None:
                 tally.total += 1
-                tally.is_limited = tally.is_limited or m.row.recipe != self._recipe
+                tally.is_limited = (
+                    tally.is_limited or m.row.pipeline_fingerprint != self._pipeline_fingerprint
+                )
                 tally.note(m.row.path, error, Stage(m.row.failed_stage or Stage.PARSED_DOCUMENTS))
             else:
                 due.append(m)
@@ -196,9 +201,9 @@ class ContainerIngestion:
         """Whether somebody asked for the whole file, which would end as it did."""
         if inside is not None:
             return inside.is_asked_again
-        if t.row.is_wanted:
+        if t.row.is_manually_requested:
             return True
-        if not _is_settled(t.row, self._recipes) or t.row.sha256 != t.content_sha256:
+        if not _is_settled(t.row, self._pipeline_fingerprints) or t.row.sha256 != t.content_sha256:
             return False
         # Else it is walked for something inside of it, and for that alone.
         return not await asyncio.to_thread(self._store.is_any_due, t.row.partition_key)
@@ -206,8 +211,8 @@ class ContainerIngestion:
     def _settled(self, m: DocumentState, within: ContainerScope) -> TvdbError | None:
         """Why a member that is as it was when it failed would fail again."""
         row = m.row
-        is_asked_for = within.is_asked_again or row.is_wanted
-        if is_asked_for or m.member is None or not _is_settled(row, self._recipes):
+        is_asked_for = within.is_asked_again or row.is_manually_requested
+        if is_asked_for or m.member is None or not _is_settled(row, self._pipeline_fingerprints):
             return None
         # Of a container each member is asked for itself.
         if row.sha256 != m.member.sha256 or row.error_code == MEMBERS_FAILED:
@@ -217,8 +222,8 @@ class ContainerIngestion:
         )
 
 
-def _is_settled(row: DocumentRow, recipes: Collection[str]) -> bool:
-    return row.quarantine is not None and row.recipe in recipes
+def _is_settled(row: DocumentRow, pipeline_fingerprints: Collection[str]) -> bool:
+    return row.quarantine is not None and row.pipeline_fingerprint in pipeline_fingerprints
 
 
 def in_batches(members: Sequence[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:

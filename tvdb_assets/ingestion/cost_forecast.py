@@ -63,7 +63,7 @@ def forecast_cost(
     router: ServiceRouter,
     estimating: CostEstimator,
     partition_keys: Sequence[str],
-    recipe: str,
+    pipeline_fingerprint: str,
     sources: Callable[[str], Source],
 ) -> CostForecast | None:
     """The outlook, or None if all fits, or nothing is paid for in these modes.
@@ -72,14 +72,14 @@ def forecast_cost(
         router: of the walk.
         estimating: of the same router.
         partition_keys: of the documents, registered.
-        recipe: of the walk.
+        pipeline_fingerprint: of the walk.
         sources: opens a source by its root.
     """
     if not router.pays:
         return None
     embedder = router.embedder
     token = embedder.price if isinstance(embedder, OpenAIEmbedder) else None
-    files = pending(router.database, partition_keys, recipe, embedder.space.label)
+    files = pending(router.database, partition_keys, pipeline_fingerprint, embedder.space.label)
     committed = {name: router.ledger.committed(name) for name in PAID_SERVICES}
     budgets = _left(router.ledger.limits, committed)
     unknown = [file for file in files if not file.is_known]

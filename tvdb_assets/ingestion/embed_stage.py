@@ -50,8 +50,8 @@ class EmbedStage:
         embedder = router.embedder
         self._space_id = index.space_id(embedder.space, is_mock=embedder.made_by.mode == "mock")
         self.index_id = index.index_id(self._space_id, chunker)
-        self._stand_in_ids: tuple[int, int] | None = None
-        """Of the stand-in's space and index."""
+        self._fallback_ids: tuple[int, int] | None = None
+        """Of the space and index of the fallback embedder."""
         self.embedded_texts = 0
         self.cached_texts = 0
 
@@ -75,10 +75,10 @@ class EmbedStage:
                     t.fail(Stage.EMBEDDINGS, for_one(error))
         if degraded:
             fallback_embedder = self._router.fallback_embedder
-            if self._stand_in_ids is None:
-                space_id = self._index.space_id(fallback_embedder.space, is_stand_in=True)
-                self._stand_in_ids = space_id, self._index.index_id(space_id, self._chunker)
-            await self._make(fallback_embedder, self._stand_in_ids[0], degraded, claim)
+            if self._fallback_ids is None:
+                space_id = self._index.space_id(fallback_embedder.space, is_fallback=True)
+                self._fallback_ids = space_id, self._index.index_id(space_id, self._chunker)
+            await self._make(fallback_embedder, self._fallback_ids[0], degraded, claim)
             for t in degraded:
                 t.is_degraded = t.error is None
 
@@ -189,9 +189,9 @@ class EmbedStage:
         real = [t for t in ready if not t.is_degraded]
         changed = self._index.publish(self.index_id, sets_of(real), seen)
         degraded = [t for t in ready if t.is_degraded]
-        if degraded and self._stand_in_ids is not None:
+        if degraded and self._fallback_ids is not None:
             changed |= self._index.publish(
-                self._stand_in_ids[1], sets_of(degraded), seen, is_degraded=True
+                self._fallback_ids[1], sets_of(degraded), seen, is_degraded=True
             )
         for t in ready:
             t.note(Stage.EMBEDDINGS, unchanged=t.row.document_id not in changed)

@@ -278,7 +278,7 @@ class ParseStage:
     async def _parse_with_fallback(self, t: DocumentState) -> None:
         """Parse on this machine, marked degraded, while the service is unavailable."""
         assert t.data is not None
-        t.fingerprint += "+stand-in"
+        t.fingerprint += "+fallback"
         t.is_parse_degraded = True
         if await asyncio.to_thread(self._find_fallback, t):
             return

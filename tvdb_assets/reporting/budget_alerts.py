@@ -155,7 +155,7 @@ def note_thresholds(database: Database, ledger: Ledger) -> None:
             for at in _paces(tx, now, day, scopes):
                 tx.execute(
                     "INSERT INTO tvdb.budget_alerts"
-                    " (day, scope, threshold, spent_usd, limit_usd, reached_at, noted_at,"
+                    " (day, scope, threshold, spent_usd, limit_usd, reached_at, recorded_at,"
                     "  next_attempt_at)"
                     " SELECT %s, %s, unnest(%s::int[]), %s, %s, %s, %s, %s"
                     " ON CONFLICT DO NOTHING",
@@ -174,9 +174,9 @@ def tell(database: Database, ledger: Ledger, told: Callable[[Alert], None]) -> N
             later one: an alert may be told twice then, and is not lost.
     """
     with database.transaction() as tx:
-        for alert in _alerts(tx, ledger.now(tx), "told_at IS NULL"):
+        for alert in _alerts(tx, ledger.now(tx), "reported_at IS NULL"):
             told(alert)
-            _update(tx, alert, "told_at = %(now)s")
+            _update(tx, alert, "reported_at = %(now)s")
 
 
 def deliver(database: Database, ledger: Ledger, url: str, secret: str | None) -> list[str]:
@@ -205,7 +205,7 @@ def deliver(database: Database, ledger: Ledger, url: str, secret: str | None) ->
             tx,
             now,
             "delivered_at IS NULL AND next_attempt_at <= %(now)s"
-            " AND noted_at > %(now)s - interval '3 days'",
+            " AND recorded_at > %(now)s - interval '3 days'",
         )
         for alert in due:
             try:

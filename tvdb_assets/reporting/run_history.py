@@ -169,7 +169,7 @@ SELECT run_id FROM tvdb.cost_ledger
 WHERE request_id = %(name)s OR entry_id = %(part)s OR job_id = %(name)s
 UNION ALL
 SELECT run_id FROM tvdb.service_events
-WHERE kind = 'request' AND (request_id = %(name)s OR part = %(part)s)
+WHERE kind = 'request' AND (request_id = %(name)s OR client_request_uuid = %(part)s)
 LIMIT 1
 """
 _RUNS_OF_DOCUMENT = """
@@ -215,7 +215,7 @@ WHERE l.run_id = ANY(%(runs)s) AND b.run_id = l.run_id AND b.settled_at IS NOT N
 """
 _HAPPENINGS = """
 SELECT happened_at AS time, kind, run_id, document, service, request_id, code, seconds, message,
-       CASE kind WHEN 'request' THEN run_id || '.' || part END AS client_request_id
+       CASE kind WHEN 'request' THEN run_id || '.' || client_request_uuid END AS client_request_id
 FROM tvdb.service_events
 WHERE run_id = ANY(%(runs)s)
   AND (%(names)s::text[] IS NULL OR document IS NULL OR document = ANY(%(names)s))
@@ -234,8 +234,8 @@ SELECT changed_at AS time, 'limit_changed' AS kind, r.run_id, nullif(scope, '') 
 FROM tvdb.limit_changes JOIN unnest(run_ids) AS r(run_id) ON r.run_id = ANY(%(runs)s)
 """
 _ALERTS = """
-SELECT a.noted_at AS time, 'budget_alert' AS kind, r.run_id, nullif(a.scope, '') AS service,
+SELECT a.recorded_at AS time, 'budget_alert' AS kind, r.run_id, nullif(a.scope, '') AS service,
        a.threshold || ' percent of the day''s budget were spent' AS message
 FROM tvdb.budget_alerts a JOIN tvdb.runs r ON r.run_id = ANY(%(runs)s)
-  AND a.noted_at BETWEEN r.started_at AND coalesce(r.ended_at, tvdb.clock())
+  AND a.recorded_at BETWEEN r.started_at AND coalesce(r.ended_at, tvdb.clock())
 """

@@ -31,7 +31,7 @@ class KnownDocument:
     sha256: bytes | None
     status: str
     disposition: str | None
-    recipe: str
+    pipeline_fingerprint: str
     is_degraded: bool
     is_member: bool
     """Inside of another document, whose partition it shares."""
@@ -60,10 +60,17 @@ class FailedDocument:
 
 
 _KNOWN = (
-    "document_id, partition_key, path, etag, sha256, status, disposition, recipe, is_degraded,"
-    " container_id IS NOT NULL AS is_member, quarantine, gone_at IS NOT NULL AS is_gone"
-    " FROM tvdb.documents"
+    "document_id, partition_key, path, etag, sha256, status, disposition,"
+    " pipeline_fingerprint, is_degraded, container_id IS NOT NULL AS is_member, quarantine,"
+    " gone_at IS NOT NULL AS is_gone FROM tvdb.documents"
 )
+
+_OLD_COLUMN_NAMES = {
+    "recipe": "pipeline_fingerprint",
+    "wanted_at": "manually_requested_at",
+    "requested_at": "run_requested_at",
+}
+"""Columns that `DocumentRegistry.history` shows under their old names too, for one release."""
 
 
 class DocumentRegistry:
@@ -163,8 +170,8 @@ class DocumentRegistry:
                     if key != wanted:
                         moved[key] = wanted
             tx.cursor().executemany(
-                # Without its recipe the next ingest takes it through again, which costs nothing.
-                "UPDATE tvdb.documents SET partition_key = %s, recipe = ''"
+                # Without its fingerprint the next run ingests it again, which costs nothing.
+                "UPDATE tvdb.documents SET partition_key = %s, pipeline_fingerprint = ''"
                 " WHERE partition_key = %s",
                 [(new, old) for old, new in moved.items()],
             )
@@ -363,6 +370,9 @@ class DocumentRegistry:
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
             c.execute("SELECT * FROM tvdb.documents WHERE document_id = %s", (document_id,))
             row = c.fetchone() or {}
+            for old, new in _OLD_COLUMN_NAMES.items():
+                if new in row:
+                    row[old] = row[new]
             c.execute(
                 "SELECT happened_at, run_id, outcome, stage, code, message"
                 " FROM tvdb.document_events WHERE document_id = %s ORDER BY event_id",

@@ -45,12 +45,12 @@ _NAME_NAMESPACE = 0x746E << 48  # "tn": and the names of claims apart from docum
 class DocumentStore:
     """Reads and writes of the walk, under one run's id."""
 
-    def __init__(self, database: Database, run_id: str, recipe: str = "") -> None:
-        """Rows that are written carry ``run_id``, and documents' rows ``recipe`` too."""
+    def __init__(self, database: Database, run_id: str, pipeline_fingerprint: str = "") -> None:
+        """Written rows carry ``run_id``; documents' rows ``pipeline_fingerprint`` too."""
         self._database = database
         self.run_id = run_id
-        self._recipe = recipe
-        self.members = MemberStore(database, run_id, recipe)
+        self._pipeline_fingerprint = pipeline_fingerprint
+        self.members = MemberStore(database, run_id, pipeline_fingerprint)
         """Of what is inside of them."""
 
     @contextmanager
@@ -232,8 +232,9 @@ class DocumentStore:
                     )
             with tx.cursor().copy(
                 "COPY tvdb.chunks (chunk_set_id, document_id, ordinal, start_offset, end_offset,"
-                " page_first, page_last, heading_path, token_count, text_sha256, text, lead,"
-                " service, mode, model, version, is_degraded, run_id) FROM STDIN (FORMAT BINARY)"
+                " page_first, page_last, heading_path, token_count, text_sha256, text,"
+                " repeated_header, service, mode, model, version, is_degraded, run_id)"
+                " FROM STDIN (FORMAT BINARY)"
             ) as copy:
                 copy.set_types(
                     _types(
@@ -246,7 +247,7 @@ class DocumentStore:
                         copy.write_row(
                             (set_id, new.document_id, c.ordinal, c.start, c.end, c.page_first)
                             + (c.page_last, list(c.heading_path), c.token_count, c.sha256, c.text)
-                            + (c.lead,)
+                            + (c.repeated_header,)
                             + provenance
                         )
         return stored
@@ -255,7 +256,15 @@ class DocumentStore:
         """Note that a stage before the last went well; what is published stays so."""
         ids = list(document_ids)
         with self._database.transaction() as tx:
-            mark(tx, ids, "advanced", stage, seen, run_id=self.run_id, recipe=self._recipe)
+            mark(
+                tx,
+                ids,
+                "advanced",
+                stage,
+                seen,
+                run_id=self.run_id,
+                pipeline_fingerprint=self._pipeline_fingerprint,
+            )
 
     def clock(self) -> datetime:
         """Now, by the clock of the budget's windows."""
@@ -277,12 +286,13 @@ class DocumentStore:
             cursor.executemany(
                 "UPDATE tvdb.documents SET status = %s, failed_stage = %s, error_code = %s,"
                 " error_message = %s, error_remedy = %s, disposition = %s,"
-                " attempts = attempts + %s, recipe = %s, run_id = %s, updated_at = now(),"
-                " deferred_at = CASE WHEN %s THEN %s::timestamptz END WHERE document_id = %s",
+                " attempts = attempts + %s, pipeline_fingerprint = %s, run_id = %s,"
+                " updated_at = now(), deferred_at = CASE WHEN %s THEN %s::timestamptz END"
+                " WHERE document_id = %s",
                 [
                     (f.outcome, f.stage.value, f.error.code, f.error.message, f.error.remedy)
                     + (f.error.disposition.value, int(f.outcome == "failed"))
-                    + ("" if f.is_current_index_stale else f.limits + self._recipe,)
+                    + ("" if f.is_current_index_stale else f.limits + self._pipeline_fingerprint,)
                     + (self.run_id, f.outcome == "deferred", seen.began_at, f.document_id)
                     for f in failures
                 ],
@@ -308,7 +318,7 @@ def mark(
     seen: ReadSnapshot,
     *,
     run_id: str,
-    recipe: str,
+    pipeline_fingerprint: str,
     is_degraded: bool = False,
 ) -> None:
     """Note that documents reached a stage, and how: ``advanced``, ``published``, ``degraded``.
@@ -326,14 +336,19 @@ def mark(
     )
     # What an early stage did says nothing about what is published, and who made it.
     degraded = "is_degraded" if outcome == "advanced" else "%(is_degraded)s"
-    made_by = "recipe" if outcome == "advanced" else "%(recipe)s"
+    made_by = "pipeline_fingerprint" if outcome == "advanced" else "%(pipeline_fingerprint)s"
     end_walk(tx, documents, seen)
     tx.execute(
         f"UPDATE tvdb.documents d SET status = {status}, is_degraded = {degraded},"
         " failed_stage = NULL, error_code = NULL, error_message = NULL, error_remedy = NULL,"
-        f" disposition = NULL, deferred_at = NULL, attempts = 0, recipe = {made_by},"
+        f" disposition = NULL, deferred_at = NULL, attempts = 0, pipeline_fingerprint = {made_by},"
         " run_id = %(run)s, updated_at = now() WHERE document_id = ANY(%(documents)s)",
-        {"is_degraded": is_degraded, "recipe": recipe, "run": run_id, "documents": documents},
+        {
+            "is_degraded": is_degraded,
+            "pipeline_fingerprint": pipeline_fingerprint,
+            "run": run_id,
+            "documents": documents,
+        },
     )
     tx.execute(
         "INSERT INTO tvdb.document_events (document_id, run_id, outcome, stage)"

@@ -141,7 +141,7 @@ class DueDocuments:
 
     def find(
         self,
-        recipe: str,
+        pipeline_fingerprint: str,
         windows: BudgetWindows,
         *,
         limits_fingerprint: str = "",
@@ -153,7 +153,7 @@ class DueDocuments:
         """Documents that are due and that no run was asked for, nearly finished and oldest first.
 
         Args:
-            recipe: what would make them now; made by another, they are stale.
+            pipeline_fingerprint: what would make them now; made by another, they are stale.
             windows: since when what they wait for may have come.
             limits_fingerprint: of the limits that hold now; refused by others, they are stale.
             reasons: which to look for.
@@ -168,7 +168,10 @@ class DueDocuments:
             cursor.execute(
                 _DUE,
                 {
-                    "recipes": [recipe, limits_fingerprint + recipe],
+                    "pipeline_fingerprints": [
+                        pipeline_fingerprint,
+                        limits_fingerprint + pipeline_fingerprint,
+                    ],
                     "day": windows.day,
                     "hour": windows.hour,
                     "changed": windows.changed,
@@ -189,7 +192,7 @@ class DueDocuments:
         """Note that runs are being asked for; the end of a walk takes the note away."""
         with self._database.transaction() as tx:
             tx.execute(
-                "UPDATE tvdb.documents SET requested_at = tvdb.clock()"
+                "UPDATE tvdb.documents SET run_requested_at = tvdb.clock()"
                 " WHERE partition_key = ANY(%s) AND container_id IS NULL",
                 (list(partition_keys),),
             )
@@ -203,7 +206,8 @@ class DueDocuments:
         """
         with self._database.transaction() as tx:
             return tx.execute(
-                "UPDATE tvdb.documents SET wanted_at = tvdb.clock(), requested_at = NULL,"
+                "UPDATE tvdb.documents SET manually_requested_at = tvdb.clock(),"
+                " run_requested_at = NULL,"
                 " quarantine = CASE WHEN %(forgives)s THEN NULL ELSE quarantine END,"
                 " attempts = CASE WHEN %(forgives)s THEN 0 ELSE attempts END"
                 " WHERE gone_at IS NULL"
@@ -260,8 +264,9 @@ def end_walk(tx: Connection, document_ids: Sequence[int], seen: ReadSnapshot) ->
         " etag = coalesce(n.etag, d.etag), sha256 = coalesce(n.sha256, d.sha256),"
         # One that was noted meanwhile has another etag, and is found by that at the next look.
         " is_changed = is_changed AND n.etag IS NULL,"
-        " wanted_at = CASE WHEN wanted_at > %s THEN wanted_at END,"
-        " quarantine = NULL, next_attempt_at = NULL, requested_at = NULL"
+        " manually_requested_at ="
+        "   CASE WHEN manually_requested_at > %s THEN manually_requested_at END,"
+        " quarantine = NULL, next_attempt_at = NULL, run_requested_at = NULL"
         " FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bytea[])"
         " AS n(document_id, size, etag, sha256) WHERE d.document_id = n.document_id",
         (
@@ -317,7 +322,7 @@ SELECT f.document_id, f.partition_key, f.source, f.path, n.reason, f.run_id FROM
         (array_agg(reason ORDER BY array_position(%(order)s, reason)))[1] AS reason
     FROM (
         SELECT partition_key, CASE
-            WHEN wanted_at IS NOT NULL THEN 'wanted'
+            WHEN manually_requested_at IS NOT NULL THEN 'wanted'
             WHEN status = 'deferred' AND deferred_at < {_WAITED_ENOUGH} THEN 'deferred'
             WHEN is_changed THEN 'changed'
             WHEN status = 'registered' THEN 'missing'
@@ -325,7 +330,7 @@ SELECT f.document_id, f.partition_key, f.source, f.path, n.reason, f.run_id FROM
                 AND coalesce(next_attempt_at <= tvdb.clock(), true) THEN 'failed'
             WHEN status = 'published' AND is_degraded AND %(is_healing)s THEN 'degraded'
             WHEN (status = 'published' AND NOT is_degraded OR quarantine IS NOT NULL)
-                AND recipe <> ALL(%(recipes)s) THEN 'stale'
+                AND pipeline_fingerprint <> ALL(%(pipeline_fingerprints)s) THEN 'stale'
             WHEN status = 'published' AND partition_key = ANY(%(unseen)s) THEN 'unseen'
         END AS reason
         FROM tvdb.documents WHERE gone_at IS NULL
@@ -334,8 +339,8 @@ SELECT f.document_id, f.partition_key, f.source, f.path, n.reason, f.run_id FROM
 ) n
 JOIN tvdb.documents f ON f.partition_key = n.partition_key AND f.container_id IS NULL
 WHERE f.gone_at IS NULL
-  AND (f.requested_at IS NULL
-    OR f.requested_at < tvdb.clock() - %(lasts)s::interval AND NOT %(is_planned)s)
+  AND (f.run_requested_at IS NULL
+    OR f.run_requested_at < tvdb.clock() - %(lasts)s::interval AND NOT %(is_planned)s)
 ORDER BY CASE
     WHEN EXISTS (SELECT FROM tvdb.chunk_sets k WHERE k.document_id = f.document_id) THEN 0
     WHEN EXISTS (SELECT FROM tvdb.parsed_documents p WHERE p.document_id = f.document_id)

@@ -22,36 +22,43 @@ class ForecastInput:
     size: int
     """Bytes."""
     is_known: bool
-    """It has been through this recipe's parser and chunker."""
+    """It has been through this pipeline_fingerprint's parser and chunker."""
     lacking_tokens: int
     """Tokens of its chunks whose texts have no vector yet, each text once over all files."""
 
 
 def pending(
-    database: Database, partition_keys: Sequence[str], recipe: str, space: str
+    database: Database, partition_keys: Sequence[str], pipeline_fingerprint: str, space: str
 ) -> list[ForecastInput]:
     """The files of these partitions, in the order in which a walk takes them.
 
     Args:
         database: to look into.
         partition_keys: of registered documents.
-        recipe: parser, chunker and vector space that they are to be made by.
+        pipeline_fingerprint: parser, chunker and vector space that they are to be made by.
         space: label of the vector space alone.
     """
     with database.transaction() as tx, tx.cursor(row_factory=class_row(ForecastInput)) as cursor:
-        cursor.execute(_PENDING, {"keys": list(partition_keys), "recipe": recipe, "space": space})
+        cursor.execute(
+            _PENDING,
+            {
+                "keys": list(partition_keys),
+                "pipeline_fingerprint": pipeline_fingerprint,
+                "space": space,
+            },
+        )
         return cursor.fetchall()
 
 
-# What was made by this recipe is what the next walk finds, as long as the bytes are the same.
+# The next ingestion finds the chunks of this fingerprint, as long as the bytes are the same.
 _PENDING = """
 WITH wanted AS (
     SELECT * FROM tvdb.documents WHERE partition_key = ANY(%(keys)s)
 ), made AS (
     SELECT DISTINCT ON (k.document_id) k.document_id, k.chunk_set_id
     FROM wanted w JOIN tvdb.chunk_sets k USING (document_id)
-    WHERE w.recipe = %(recipe)s AND NOT w.is_degraded
-      AND position(' ' || k.fingerprint || ' ' IN w.recipe) > 0
+    WHERE w.pipeline_fingerprint = %(pipeline_fingerprint)s AND NOT w.is_degraded
+      AND position(' ' || k.fingerprint || ' ' IN w.pipeline_fingerprint) > 0
     ORDER BY k.document_id, k.chunk_set_id DESC
 ), lacking AS (
     SELECT DISTINCT ON (c.text_sha256) m.document_id, c.token_count

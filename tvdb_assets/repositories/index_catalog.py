@@ -231,7 +231,7 @@ WITH shown AS (
 _IS_THERE = "(n.parsed_id = w.parsed_id OR n.content_sha256 = n.sha256)"
 _STATES = f"""{_SHOWN}
 SELECT i.index_id, s.label AS vector_space, i.chunk_tokens, i.chunk_overlap_tokens, i.is_current,
-       NOT (s.is_mock OR s.is_stand_in) AS is_searchable, i.created_at, i.switched_at,
+       NOT (s.is_mock OR s.is_fallback) AS is_searchable, i.created_at, i.switched_at,
        coalesce(h.documents, 0) AS documents, coalesce(h.chunks, 0) AS chunks,
        (SELECT count(*) FROM wanted) - coalesce(h.there, 0) AS missing,
        coalesce(l.usd, 0) AS cost_usd
@@ -252,16 +252,17 @@ WHERE n.document_id IS NULL
 _BEHIND = f"""{_SHOWN}
 SELECT count(DISTINCT n.document_id) FROM shown n
 JOIN tvdb.indexes i ON i.index_id = n.index_id AND NOT i.is_current
-JOIN tvdb.vector_spaces s ON s.space_id = i.space_id AND NOT (s.is_mock OR s.is_stand_in)
+JOIN tvdb.vector_spaces s ON s.space_id = i.space_id AND NOT (s.is_mock OR s.is_fallback)
 LEFT JOIN wanted w ON w.document_id = n.document_id
 WHERE n.content_sha256 = n.sha256 AND w.content_sha256 IS DISTINCT FROM n.sha256
 """
 _DROP = (
     # Else the next ingest would take its documents for done.
-    """UPDATE tvdb.documents d SET recipe = ''
+    """UPDATE tvdb.documents d SET pipeline_fingerprint = ''
        FROM tvdb.indexes i JOIN tvdb.vector_spaces s USING (space_id)
        WHERE i.index_id = %(index)s
-         AND right(d.recipe, length(i.chunker || s.label) + 2) = ' ' || i.chunker || ' ' || s.label
+         AND right(d.pipeline_fingerprint, length(i.chunker || s.label) + 2)
+             = ' ' || i.chunker || ' ' || s.label
     """,
     """CREATE TEMP TABLE dropped_sets ON COMMIT DROP AS
        SELECT i.space_id, i.chunker, k.chunk_set_id, k.parsed_id

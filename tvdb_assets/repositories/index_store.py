@@ -43,24 +43,24 @@ class MissingText:
 class IndexStore:
     """Reads and writes of vectors and publications, under one run's id."""
 
-    def __init__(self, database: Database, run_id: str, recipe: str = "") -> None:
-        """Rows that are written carry ``run_id``, and documents' rows ``recipe`` too."""
+    def __init__(self, database: Database, run_id: str, pipeline_fingerprint: str = "") -> None:
+        """Written rows carry ``run_id``; documents' rows ``pipeline_fingerprint`` too."""
         self._database = database
         self.run_id = run_id
-        self._recipe = recipe
+        self._pipeline_fingerprint = pipeline_fingerprint
         self.indexes = IndexCatalog(database)
 
     def space_id(
-        self, space: VectorSpace, *, is_mock: bool = False, is_stand_in: bool = False
+        self, space: VectorSpace, *, is_mock: bool = False, is_fallback: bool = False
     ) -> int:
         """The row of a vector space, made when it is new."""
         with self._database.transaction() as tx:
             tx.execute(
                 "INSERT INTO tvdb.vector_spaces"
-                " (label, provider, model, dimensions, version, is_mock, is_stand_in, run_id)"
+                " (label, provider, model, dimensions, version, is_mock, is_fallback, run_id)"
                 " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (label) DO NOTHING",
                 (space.label, space.provider, space.model, space.dimensions, space.version)
-                + (is_mock, is_stand_in, self.run_id),
+                + (is_mock, is_fallback, self.run_id),
             )
             row = tx.execute(
                 "SELECT space_id FROM tvdb.vector_spaces WHERE label = %s", (space.label,)
@@ -299,7 +299,7 @@ class IndexStore:
                     Stage.EMBEDDINGS,
                     seen,
                     run_id=self.run_id,
-                    recipe=self._recipe,
+                    pipeline_fingerprint=self._pipeline_fingerprint,
                     is_degraded=is_degraded,
                 )
         return {row[0] for row in changed}
@@ -308,7 +308,7 @@ class IndexStore:
         """Let search read this index if it is real and there is no other to read."""
         is_wanted = (
             "SELECT FROM tvdb.indexes i JOIN tvdb.vector_spaces s USING (space_id)"
-            " WHERE i.index_id = %s AND NOT (s.is_mock OR s.is_stand_in)"
+            " WHERE i.index_id = %s AND NOT (s.is_mock OR s.is_fallback)"
             " AND NOT EXISTS (SELECT FROM tvdb.indexes WHERE is_current)"
         )
         if tx.execute(is_wanted, (index_id,)).fetchone() is None:
@@ -331,16 +331,16 @@ class IndexStore:
         tx.execute(
             "DELETE FROM tvdb.publications p USING tvdb.indexes i, tvdb.vector_spaces s"
             " WHERE p.index_id = i.index_id AND i.space_id = s.space_id"
-            " AND (s.is_mock OR s.is_stand_in) AND p.document_id = ANY(%(documents)s)"
+            " AND (s.is_mock OR s.is_fallback) AND p.document_id = ANY(%(documents)s)"
             " AND EXISTS (SELECT FROM tvdb.indexes JOIN tvdb.vector_spaces n USING (space_id)"
-            "   WHERE index_id = %(index)s AND NOT (n.is_mock OR n.is_stand_in))",
+            "   WHERE index_id = %(index)s AND NOT (n.is_mock OR n.is_fallback))",
             asked,
         )
         # A stand-in's vectors go with the last publication that shows their text: when the real
         # thing is there, and also when the document was edited while it was degraded.
         tx.execute(
             "DELETE FROM tvdb.embeddings e USING tvdb.vector_spaces s"
-            " WHERE s.is_stand_in AND e.space_id = s.space_id AND e.text_sha256 IN"
+            " WHERE s.is_fallback AND e.space_id = s.space_id AND e.text_sha256 IN"
             "   (SELECT c.text_sha256 FROM tvdb.chunks c JOIN tvdb.chunk_sets k"
             "    USING (chunk_set_id) WHERE k.document_id = ANY(%(documents)s))"
             " AND NOT EXISTS (SELECT FROM tvdb.publications o JOIN tvdb.indexes USING (index_id)"
@@ -374,12 +374,12 @@ _FIRST_INDEX = 0x7469 << 48  # "ti"
 _HEALING = 0x7468 << 48  # "th"
 _LOCK_HEALING = """
 SELECT pg_advisory_xact_lock(%s) WHERE EXISTS (SELECT FROM tvdb.vector_spaces s
-    WHERE s.is_stand_in AND EXISTS (SELECT FROM tvdb.embeddings e WHERE e.space_id = s.space_id))
+    WHERE s.is_fallback AND EXISTS (SELECT FROM tvdb.embeddings e WHERE e.space_id = s.space_id))
 """
 # In the order of the documents, so that money which is running out completes some of them.
 _MISSING = """
 SELECT * FROM (
-    SELECT DISTINCT ON (c.text_sha256) c.text_sha256 AS sha256, c.lead || c.text AS text,
+    SELECT DISTINCT ON (c.text_sha256) c.text_sha256 AS sha256, c.repeated_header || c.text AS text,
            c.token_count AS tokens, d.path AS document, c.chunk_id
     FROM tvdb.chunks c JOIN tvdb.documents d USING (document_id)
     WHERE c.chunk_set_id = ANY(%(sets)s) AND c.text_sha256 <> ALL(%(refused)s::bytea[])

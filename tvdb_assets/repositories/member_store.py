@@ -21,11 +21,11 @@ from tvdb_assets.repositories.rows import ROW, DocumentFailure, DocumentRow, Rea
 class MemberStore:
     """Reads and writes of members, under one run's id."""
 
-    def __init__(self, database: Database, run_id: str, recipe: str = "") -> None:
-        """Rows that are written carry ``run_id``, and containers' rows ``recipe`` too."""
+    def __init__(self, database: Database, run_id: str, pipeline_fingerprint: str = "") -> None:
+        """Written rows carry ``run_id``; containers' rows ``pipeline_fingerprint`` too."""
         self._database = database
         self._run_id = run_id
-        self.recipe = recipe
+        self.pipeline_fingerprint = pipeline_fingerprint
 
     def sync(self, container: DocumentRow, members: Sequence[Member]) -> list[DocumentRow]:
         """Register what is new in a container; returns the rows of ``members``, in order.
@@ -77,8 +77,8 @@ class MemberStore:
         with self._database.transaction() as tx:
             row = tx.execute(
                 "SELECT EXISTS (SELECT FROM tvdb.documents WHERE partition_key = %s"
-                " AND container_id IS NOT NULL AND (wanted_at IS NOT NULL OR is_degraded"
-                "   OR status IN ('registered', 'deferred')"
+                " AND container_id IS NOT NULL AND (manually_requested_at IS NOT NULL"
+                "   OR is_degraded OR status IN ('registered', 'deferred')"
                 "   OR status = 'failed' AND quarantine IS NULL))",
                 (partition_key,),
             ).fetchone()
@@ -124,7 +124,7 @@ class MemberStore:
                             "code": failure.error.code,
                             "message": "What it is inside of failed: " + failure.error.message,
                             "remedy": failure.error.remedy,
-                            "recipe": self.recipe,
+                            "pipeline_fingerprint": self.pipeline_fingerprint,
                             "run": self._run_id,
                         },
                     )
@@ -163,9 +163,14 @@ class MemberStore:
                 "     AND m.status <> 'published') THEN 'registered' ELSE 'published' END,"
                 " failed_stage = NULL, error_code = NULL, error_message = NULL,"
                 " error_remedy = NULL, disposition = NULL, deferred_at = NULL, attempts = 0,"
-                " recipe = coalesce(%s, recipe), run_id = %s, updated_at = now()"
+                " pipeline_fingerprint = coalesce(%s, pipeline_fingerprint), run_id = %s,"
+                " updated_at = now()"
                 " WHERE document_id = %s",
-                (self.recipe if stage is Stage.EMBEDDINGS else None, self._run_id, container_id),
+                (
+                    self.pipeline_fingerprint if stage is Stage.EMBEDDINGS else None,
+                    self._run_id,
+                    container_id,
+                ),
             )
             tx.execute(
                 "INSERT INTO tvdb.document_events (document_id, run_id, outcome, stage)"
@@ -185,12 +190,12 @@ WITH RECURSIVE inside AS (
 # Its failure may pass with that of its file, so it is not terminal, and yet not due by itself.
 _SHUT = """
 WITH quiet AS (
-    UPDATE tvdb.documents SET recipe = %(recipe)s
+    UPDATE tvdb.documents SET pipeline_fingerprint = %(pipeline_fingerprint)s
     WHERE document_id = ANY(%(inside)s) AND status = 'published'
 )
 UPDATE tvdb.documents SET quarantine = 'terminal', status = 'failed',
     failed_stage = %(stage)s, error_code = %(code)s, error_message = %(message)s,
     error_remedy = %(remedy)s, disposition = 'transient', deferred_at = NULL,
-    recipe = %(recipe)s, run_id = %(run)s, updated_at = now()
+    pipeline_fingerprint = %(pipeline_fingerprint)s, run_id = %(run)s, updated_at = now()
 WHERE document_id = ANY(%(inside)s) AND status <> 'published'
 """

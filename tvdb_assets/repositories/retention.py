@@ -16,7 +16,7 @@ from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.full_text import index_full_text
 
 _ROWS_AT_ONCE = 20_000
-_ANALYZED = ("documents", "chunks", "chunk_words", "embeddings", "publications")
+_ANALYZED = ("documents", "chunks", "chunk_terms", "embeddings", "publications")
 
 
 class Retention:
@@ -59,7 +59,7 @@ class Retention:
         while index_full_text(self._database):
             pass
         with self._database.session() as session:
-            session.execute("SELECT gin_clean_pending_list('tvdb.chunk_words_words'::regclass)")
+            session.execute("SELECT gin_clean_pending_list('tvdb.chunk_terms_terms'::regclass)")
             for table in _ANALYZED:
                 session.execute(f"VACUUM (ANALYZE) tvdb.{table}")
 
@@ -87,7 +87,7 @@ _OURS = {
     "vectors of stand-ins": """
         DELETE FROM tvdb.embeddings WHERE (space_id, text_sha256) IN (
             SELECT e.space_id, e.text_sha256 FROM tvdb.embeddings e
-            JOIN tvdb.vector_spaces s ON s.space_id = e.space_id AND s.is_stand_in
+            JOIN tvdb.vector_spaces s ON s.space_id = e.space_id AND s.is_fallback
             WHERE NOT EXISTS (SELECT FROM tvdb.chunks c
                 LEFT JOIN tvdb.publications u USING (chunk_set_id)
                 LEFT JOIN tvdb.indexes i USING (index_id)

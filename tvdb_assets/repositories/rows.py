@@ -26,14 +26,14 @@ class DocumentRow:
     etag: str
     sha256: bytes | None
     status: str
-    recipe: str = ""
+    pipeline_fingerprint: str = ""
     quarantine: str | None = None
     """Why it is not tried again by itself, if it failed."""
     failed_stage: str | None = None
     error_code: str | None = None
     error_message: str | None = None
     error_remedy: str | None = None
-    is_wanted: bool = False
+    is_manually_requested: bool = False
     """A person asked for it."""
     container_id: int | None = None
     member: str | None = None
@@ -41,9 +41,9 @@ class DocumentRow:
 
 
 ROW = (
-    "document_id, partition_key, source, path, size, etag, sha256, status, recipe, quarantine,"
-    " failed_stage, error_code, error_message, error_remedy, wanted_at IS NOT NULL AS is_wanted,"
-    " container_id, member"
+    "document_id, partition_key, source, path, size, etag, sha256, status,"
+    " pipeline_fingerprint, quarantine, failed_stage, error_code, error_message, error_remedy,"
+    " manually_requested_at IS NOT NULL AS is_manually_requested, container_id, member"
 )
 """The columns of a `DocumentRow`."""
 

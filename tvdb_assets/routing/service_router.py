@@ -221,7 +221,7 @@ class ServiceRouter:
         paid = f"{self.paid_parser.fingerprint} " if self.paid_parser is not None else ""
         return f"{paid}{self.free_parser_mode}/{parser_fingerprint(limits=self.limits)}"
 
-    def recipe(self, chunker: Chunker) -> str:
+    def pipeline_fingerprint(self, chunker: Chunker) -> str:
         """All that a document's outcome depends on besides its bytes, in one string."""
         return f"{self.parser_fingerprint} {chunker.fingerprint} {self.embedder.space.label}"
 

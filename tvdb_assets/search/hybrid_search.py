@@ -33,7 +33,7 @@ class Hit:
     heading: str
     start: int
     end: int
-    lead: str
+    repeated_header: str
     """Header row of the table that the text goes on with; no part of the offsets."""
     text: str
     chunk_id: int
@@ -98,19 +98,19 @@ def unsearchable(database: Database) -> int:
 # words that no document has. Words are compared by their stems. What matches is found once, and
 # then looked up in the view: a planner that expects few rows would look for it again and again.
 _SEARCH = """
-WITH words AS (
+WITH query AS (
     SELECT replace(plainto_tsquery('english', %(query)s)::text, '&', '|')::tsquery AS q
 ), found AS MATERIALIZED (
-    SELECT chunk_id, w.words FROM tvdb.chunk_words w WHERE w.words @@ (SELECT q FROM words)
+    SELECT chunk_id, t.terms FROM tvdb.chunk_terms t WHERE t.terms @@ (SELECT q FROM query)
     UNION ALL
-    SELECT chunk_id, made.words FROM (
-        SELECT chunk_id, to_tsvector('english', c.lead || c.text) AS words
+    SELECT chunk_id, computed.terms FROM (
+        SELECT chunk_id, to_tsvector('english', c.repeated_header || c.text) AS terms
         FROM tvdb.chunk_sets k JOIN tvdb.chunks c USING (chunk_set_id)
-        WHERE NOT k.has_words OFFSET 0
-    ) made WHERE made.words @@ (SELECT q FROM words)
-), by_words AS (
+        WHERE NOT k.has_terms OFFSET 0
+    ) computed WHERE computed.terms @@ (SELECT q FROM query)
+), by_terms AS (
     SELECT chunk_id, row_number() OVER (ORDER BY rank DESC, chunk_id) AS place FROM (
-        SELECT chunk_id, ts_rank_cd(found.words, (SELECT q FROM words), 1) AS rank
+        SELECT chunk_id, ts_rank_cd(found.terms, (SELECT q FROM query), 1) AS rank
         FROM found JOIN tvdb.search_index USING (chunk_id)
         ORDER BY rank DESC, chunk_id LIMIT %(most)s
     ) ranked
@@ -122,13 +122,13 @@ WITH words AS (
     ) ranked
 ), fused AS (
     SELECT chunk_id, sum(1.0 / (%(fusion)s + place)) AS score
-    FROM (SELECT * FROM by_words UNION ALL SELECT * FROM by_vector) places
+    FROM (SELECT * FROM by_terms UNION ALL SELECT * FROM by_vector) places
     GROUP BY chunk_id
     ORDER BY score DESC, chunk_id LIMIT %(k)s
 )
 SELECT f.score::float8 AS score, s.document, s.title, s.page_first AS page,
        array_to_string(s.heading_path, ' > ') AS heading, s.start_offset AS start,
-       s.end_offset AS "end", s.lead, s.text, s.chunk_id, s.vector_space
+       s.end_offset AS "end", s.repeated_header, s.text, s.chunk_id, s.vector_space
 FROM fused f JOIN tvdb.search_index s USING (chunk_id)
 ORDER BY f.score DESC, f.chunk_id
 """

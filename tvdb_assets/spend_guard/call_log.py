@@ -113,7 +113,7 @@ class CallEventLog:
             with self._database.transaction() as tx:
                 tx.execute(
                     "INSERT INTO tvdb.service_events (happened_at, run_id, service, kind, document,"
-                    " part, request_id, code, http_status, seconds, message)"
+                    " client_request_uuid, request_id, code, http_status, seconds, message)"
                     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     (self._clock(tx), *row),
                 )

@@ -53,7 +53,6 @@ class ServiceState:
     refusal: Refusal | None = None
     answered_at: float = 0.0
     failed_at: float = 0.0
-    failed_code: str = ""
     failed_message: str = ""
     ratios: dict[str, float] = field(default_factory=dict)
     """By account: units that it billed for one that was counted here, at most. Above 1 for a
@@ -147,7 +146,7 @@ def record_failure(account: str, failure: CallFailed) -> Change:
         state = _unprobed(state, now, caller)
         if failure.kind is FailureKind.CONTENT or failure.kind is FailureKind.UNKNOWN:
             return replace(state, breaker=circuit_breaker.record_success(state.breaker, caller))
-        state = replace(state, failed_at=now, failed_code=error.code, failed_message=error.message)
+        state = replace(state, failed_at=now, failed_message=error.message)
         if failure.kind is FailureKind.UNAVAILABLE:
             state = replace(
                 state, breaker=circuit_breaker.record_failure(state.breaker, now, caller)

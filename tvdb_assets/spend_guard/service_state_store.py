@@ -6,8 +6,8 @@ transitions (`service_state`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -80,14 +80,20 @@ class ServiceStates:
         return on_this_clock(_state(row[0] if row else {}), now), now
 
 
-def _state(stored: dict[str, Any]) -> ServiceState:
-    limiter = dict(stored.get("limiter") or {})
-    limits = RateLimits(**limiter.pop("limits", {}))
-    refusal = stored.get("refusal")
-    plain = {k: v for k, v in stored.items() if k not in ("breaker", "limiter", "refusal")}
-    return ServiceState(
-        breaker=Breaker(**(stored.get("breaker") or {})),
-        limiter=Limiter(limits=limits, **limiter),
-        refusal=Refusal(**refusal) if refusal else None,
-        **plain,
-    )
+def _state(stored: Mapping[str, Any]) -> ServiceState:
+    limiter, refusal = stored.get("limiter") or {}, stored.get("refusal")
+    parts = {
+        "breaker": Breaker(**_fields_of(Breaker, stored.get("breaker") or {})),
+        "limiter": Limiter(
+            **_fields_of(Limiter, limiter)
+            | {"limits": RateLimits(**_fields_of(RateLimits, limiter.get("limits") or {}))}
+        ),
+        "refusal": Refusal(**_fields_of(Refusal, refusal)) if refusal else None,
+    }
+    return ServiceState(**_fields_of(ServiceState, stored) | parts)
+
+
+def _fields_of(state_type: type, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored values of the fields that the type has; another release may have stored more."""
+    names = {field.name for field in fields(state_type)}
+    return {name: value for name, value in stored.items() if name in names}

@@ -40,12 +40,12 @@ def check(document: ParsedDocument, chunker: Chunker) -> list[Chunk]:
         assert chunk.ordinal == number
         assert chunk.text == text[chunk.start : chunk.end]
         assert chunk.text.strip()
-        embedded = chunk.lead + chunk.text
+        embedded = chunk.repeated_header + chunk.text
         assert chunk.sha256 == sha256(embedded.encode()).digest()
         assert chunk.token_count == count_tokens(embedded) <= chunker.max_tokens
-        if chunk.lead:
-            assert chunk.lead == chunk.lead.strip() + "\n"
-            assert chunk.lead.strip() in text[: chunk.start]
+        if chunk.repeated_header:
+            assert chunk.repeated_header == chunk.repeated_header.strip() + "\n"
+            assert chunk.repeated_header.strip() in text[: chunk.start]
         if chunk.start > covered:
             assert not text[covered : chunk.start].strip()
         elif number:
@@ -186,13 +186,13 @@ def test_each_piece_of_a_table_says_its_header_row(overlap: int) -> None:
         first = next(line for line in chunk.text.splitlines() if line[:1] == "|")
         table = "name" if chunk.start < text.index("After.") else "other"
         header = f"| {table} | value |"
-        assert first == header or chunk.lead == header + "\n" or header in chunk.text
-        assert (chunk.lead + chunk.text).count(header) == 1
+        assert first == header or chunk.repeated_header == header + "\n" or header in chunk.text
+        assert (chunk.repeated_header + chunk.text).count(header) == 1
     # No header where there is none, or where it would fill the chunk.
     bare = "".join(f"| item {n} | {n * n} |\n" for n in range(60))
-    assert not any(chunk.lead for chunk in check(parsed(bare), Chunker(100, overlap)))
+    assert not any(chunk.repeated_header for chunk in check(parsed(bare), Chunker(100, overlap)))
     wide = rows(60).replace("| name |", f"| {'name ' * 40} |")
-    assert not any(chunk.lead for chunk in check(parsed(wide), Chunker(100, overlap)))
+    assert not any(chunk.repeated_header for chunk in check(parsed(wide), Chunker(100, overlap)))
 
 
 def test_fenced_code_with_blank_lines_and_hashes_is_one_block() -> None:

@@ -49,7 +49,7 @@ def test_two_catch_ups_and_an_intake_at_the_same_moment_ask_for_each_document_on
     # An intake has to have seen the files before a catch-up can find them missing.
     first = project.tick()
     with project.database.transaction() as tx:
-        tx.execute("UPDATE tvdb.documents SET requested_at = NULL")
+        tx.execute("UPDATE tvdb.documents SET run_requested_at = NULL")
     assert len(first) == 1
 
     def at_once(plan: object) -> None:
@@ -91,7 +91,7 @@ def test_the_commands_tell_what_is_due_and_make_it(project: Project) -> None:
     project.write("broken.pdf", "%PDF-1.7\n1 0 obj\n<< /Type /Cat")
     project.tick()
     with project.database.transaction() as tx:
-        tx.execute("UPDATE tvdb.documents SET requested_at = NULL")
+        tx.execute("UPDATE tvdb.documents SET run_requested_at = NULL")
 
     code, due = command("catch-up", "--dry-run")
     assert code == 0

@@ -205,7 +205,10 @@ def _check_text(parsed: ParsedDocument) -> None:
         _hold(text[chunk.start : chunk.end] == chunk.text, "a chunk is not its text")
         _hold(not text[covered : chunk.start].strip(), "text is in no chunk")
         _hold(0 < chunk.token_count <= 64, "a chunk is too long")
-        _hold(count_tokens(chunk.lead + chunk.text) == chunk.token_count, "tokens are miscounted")
+        _hold(
+            count_tokens(chunk.repeated_header + chunk.text) == chunk.token_count,
+            "tokens are miscounted",
+        )
         covered = max(covered, chunk.end)
     _hold(not text[covered:].strip(), "text is in no chunk")
 

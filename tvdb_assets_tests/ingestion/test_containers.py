@@ -217,10 +217,14 @@ def test_a_container_that_breaks_keeps_what_it_published(paid: Paid, shelf: Docu
     shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
     shelf.ingest(**FREE)
     with paid.database.transaction() as tx:
-        tx.execute("UPDATE tvdb.documents SET wanted_at = now() WHERE path LIKE 'a.zip!/%'")
+        tx.execute(
+            "UPDATE tvdb.documents SET manually_requested_at = now() WHERE path LIKE 'a.zip!/%'"
+        )
     shelf.write("a.zip", packed(**LETTERS)[:60])
     shelf.ingest(**FREE)
-    assert paid.rows("SELECT count(*) FROM tvdb.documents WHERE wanted_at IS NOT NULL") == [(0,)]
+    assert paid.rows(
+        "SELECT count(*) FROM tvdb.documents WHERE manually_requested_at IS NOT NULL"
+    ) == [(0,)]
     [(code, message)] = paid.rows(
         "SELECT error_code, error_message FROM tvdb.documents WHERE path = 'a.zip!/bad.pdf'"
     )

@@ -40,8 +40,8 @@ def expected(shelf: DocumentFolder, router: ServiceRouter) -> CostForecast | Non
     shelf.registry.register(plan.source.root, plan.new, "by hand")
     known = shelf.registry.known(plan.source.root)
     keys = [document.partition_key for document in known.values()]
-    recipe = router.recipe(Chunker(64, 0))
-    return forecast_cost(router, estimating(paid, router), keys, recipe, Source.open)
+    pipeline_fingerprint = router.pipeline_fingerprint(Chunker(64, 0))
+    return forecast_cost(router, estimating(paid, router), keys, pipeline_fingerprint, Source.open)
 
 
 @pytest.mark.parametrize("count", [SAMPLE - 2, 3 * SAMPLE])

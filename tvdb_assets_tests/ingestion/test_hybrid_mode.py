@@ -41,7 +41,7 @@ def check_vectors(paid: Paid) -> None:
     """Each vector of the real space is the one that the service gives for its text."""
     rows = paid.rows(
         "SELECT c.text, e.embedding FROM tvdb.chunks c JOIN tvdb.embeddings e USING (text_sha256)"
-        " JOIN tvdb.vector_spaces s USING (space_id) WHERE NOT s.is_stand_in"
+        " JOIN tvdb.vector_spaces s USING (space_id) WHERE NOT s.is_fallback"
     )
     assert rows
     for text, vector in rows:

@@ -123,10 +123,10 @@ def run_process(process_settings: ProcessSettings) -> None:
     ):
         router.__dict__["workers"] = Inline()
         chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
-        recipe = router.recipe(chunker)
+        pipeline_fingerprint = router.pipeline_fingerprint(chunker)
         made = IngestionRun(
-            store=DocumentStore(database, router.run_id, recipe),
-            index=IndexStore(database, router.run_id, recipe),
+            store=DocumentStore(database, router.run_id, pipeline_fingerprint),
+            index=IndexStore(database, router.run_id, pipeline_fingerprint),
             sources=Source.open,
             router=router,
             chunker=chunker,

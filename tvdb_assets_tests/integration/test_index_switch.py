@@ -63,10 +63,10 @@ def ingestion(database: Database, chunker: Chunker, workers: WorkerPool) -> None
     registry.register(source.root, files, "by hand")
     router = ServiceRouter(load_settings(), database=database)
     router.workers = workers
-    recipe = router.recipe(chunker)
+    pipeline_fingerprint = router.pipeline_fingerprint(chunker)
     made = IngestionRun(
-        store=DocumentStore(database, router.run_id, recipe),
-        index=IndexStore(database, router.run_id, recipe),
+        store=DocumentStore(database, router.run_id, pipeline_fingerprint),
+        index=IndexStore(database, router.run_id, pipeline_fingerprint),
         sources=Source.open,
         router=router,
         chunker=chunker,

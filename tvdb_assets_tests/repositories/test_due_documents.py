@@ -22,7 +22,7 @@ from tvdb_assets.repositories.due_documents import (
 )
 from tvdb_assets.repositories.rows import DocumentFailure, ReadSnapshot
 
-RECIPE = "of now"
+PIPELINE_FINGERPRINT = "of now"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 WINDOWS = BudgetWindows(LONG_AGO, LONG_AGO, LONG_AGO)
 MINUTE = timedelta(minutes=1)
@@ -54,7 +54,7 @@ def register(database: Database, *paths: str) -> list[int]:
 
 def fail(database: Database, document_id: int, error: TvdbError, times: int = 1) -> None:
     with Database(database.url) as fresh:  # with the clock's offset of now
-        store = DocumentStore(fresh, "run-1", RECIPE)
+        store = DocumentStore(fresh, "run-1", PIPELINE_FINGERPRINT)
         for _ in range(times):
             store.record_failures(
                 [DocumentFailure(document_id, Stage.PARSED_DOCUMENTS, error)],
@@ -65,7 +65,7 @@ def fail(database: Database, document_id: int, error: TvdbError, times: int = 1)
 def publish(
     database: Database,
     document_id: int,
-    recipe: str = RECIPE,
+    pipeline_fingerprint: str = PIPELINE_FINGERPRINT,
     *,
     is_degraded: bool = False,
     seen: ReadSnapshot | None = None,
@@ -76,7 +76,7 @@ def publish(
     with database.transaction() as tx:
         mark(
             tx, [document_id], "published", Stage.EMBEDDINGS, seen,
-            run_id="run-1", recipe=recipe, is_degraded=is_degraded,
+            run_id="run-1", pipeline_fingerprint=pipeline_fingerprint, is_degraded=is_degraded,
         )  # fmt: skip
 
 
@@ -84,7 +84,9 @@ def due(
     database: Database, *, is_healing: bool = True, unseen: tuple[str, ...] = ()
 ) -> dict[str, str]:
     with Database(database.url) as fresh:
-        found = DueDocuments(fresh).find(RECIPE, WINDOWS, is_healing=is_healing, unseen=unseen)
+        found = DueDocuments(fresh).find(
+            PIPELINE_FINGERPRINT, WINDOWS, is_healing=is_healing, unseen=unseen
+        )
     return {document.path: document.reason for document in found}
 
 
@@ -108,7 +110,7 @@ def test_each_reason(database: Database) -> None:
         tx.execute("UPDATE tvdb.documents SET next_attempt_at = tvdb.clock()"
                    " WHERE status = 'failed'")  # fmt: skip
     publish(database, ids["poor.md"], is_degraded=True)
-    publish(database, ids["stale.md"], recipe="of yesterday")
+    publish(database, ids["stale.md"], pipeline_fingerprint="of yesterday")
     expected = {
         "asked.md": Reason.WANTED,
         "changed.md": Reason.CHANGED,
@@ -146,7 +148,7 @@ def test_a_failure_that_may_pass_is_tried_again_later_each_time(
 def test_a_failure_that_stays_is_in_quarantine_at_once_until_something_changes(
     database: Database, later: Later
 ) -> None:
-    first, second, third = register(database, "changed.md", "recipe.md", "asked.md")
+    first, second, third = register(database, "changed.md", "model.md", "asked.md")
     for document in (first, second, third):
         fail(database, document, stays())
     later(timedelta(days=400))
@@ -155,12 +157,15 @@ def test_a_failure_that_stays_is_in_quarantine_at_once_until_something_changes(
     assert due(database) == {"changed.md": Reason.CHANGED}
     publish(database, first)
     with database.transaction() as tx:
-        tx.execute("UPDATE tvdb.documents SET recipe = 'old' WHERE document_id = %s", (second,))
-    assert due(database) == {"recipe.md": Reason.STALE}
+        tx.execute(
+            "UPDATE tvdb.documents SET pipeline_fingerprint = 'old' WHERE document_id = %s",
+            (second,),
+        )
+    assert due(database) == {"model.md": Reason.STALE}
     assert DueDocuments(database).want([third]) == 1
-    assert due(database) == {"asked.md": Reason.WANTED, "recipe.md": Reason.STALE}
+    assert due(database) == {"asked.md": Reason.WANTED, "model.md": Reason.STALE}
     fail(database, third, stays())
-    assert due(database) == {"recipe.md": Reason.STALE}
+    assert due(database) == {"model.md": Reason.STALE}
 
 
 def test_a_document_that_kills_its_worker_three_times_is_poison(
@@ -232,7 +237,7 @@ def test_a_change_that_could_not_be_read_is_tried_again_as_a_failure(database: D
     [document] = register(database, "a.md")
     file = SourceFile("a.md", 7, "2")
     DocumentRegistry(database).change([(document, file)])
-    store = DocumentStore(database, "run-1", RECIPE)
+    store = DocumentStore(database, "run-1", PIPELINE_FINGERPRINT)
     failure = DocumentFailure(document, Stage.PARSED_DOCUMENTS, may_pass())
     store.record_failures([failure], ReadSnapshot(store.clock(), {document: (file, None)}))
     assert due(database) == {}, "until its next attempt"

@@ -92,7 +92,7 @@ def test_what_is_shown_stays_and_each_space_becomes_one_index(old_url: str) -> N
 def test_what_another_chunker_cut_is_made_again(old_url: str) -> None:
     prepare(old_url)
 
-    assert _query(old_url, "SELECT path, recipe FROM tvdb.documents ORDER BY 1") == [
+    assert _query(old_url, "SELECT path, pipeline_fingerprint FROM tvdb.documents ORDER BY 1") == [
         ("a.md", "parser chunker space"),
         ("b.md", "parser chunker space"),
         ("c.md", ""),

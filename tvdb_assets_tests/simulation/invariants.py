@@ -69,7 +69,7 @@ def _check_documents(simulation: SimulatedServices) -> None:
     for path, status, code, message, remedy, is_degraded, complete, degraded in simulation.rows(
         """
         SELECT d.path, d.status, d.error_code, d.error_message, d.error_remedy, d.is_degraded,
-               count(*) FILTER (WHERE NOT s.is_stand_in), count(*) FILTER (WHERE s.is_stand_in)
+               count(*) FILTER (WHERE NOT s.is_fallback), count(*) FILTER (WHERE s.is_fallback)
         FROM tvdb.documents d LEFT JOIN tvdb.publications u USING (document_id)
         LEFT JOIN tvdb.indexes USING (index_id)
         LEFT JOIN tvdb.vector_spaces s USING (space_id) GROUP BY d.document_id
@@ -104,9 +104,10 @@ def check_published(simulation: SimulatedServices) -> None:
         assert (service, mode, is_degraded, is_parse_degraded) == ("openai", "real", False, False)
         assert rows == chunks, f"{document} shows {rows} of {chunks} chunks"
     stored = simulation.rows(
-        "SELECT DISTINCT ON (e.text_sha256) c.lead || c.text, e.embedding FROM tvdb.embeddings e"
+        "SELECT DISTINCT ON (e.text_sha256) c.repeated_header || c.text, e.embedding"
+        " FROM tvdb.embeddings e"
         " JOIN tvdb.vector_spaces s USING (space_id) JOIN tvdb.chunks c USING (text_sha256)"
-        " WHERE NOT s.is_stand_in"
+        " WHERE NOT s.is_fallback"
     )
     if stored:
         wanted = expected_vectors([text for text, _ in stored], dimensions=DIMENSIONS)
@@ -234,7 +235,7 @@ def check_healed(simulation: SimulatedServices) -> None:
     degraded = simulation.rows(
         "SELECT path FROM tvdb.publications JOIN tvdb.indexes USING (index_id)"
         " JOIN tvdb.vector_spaces USING (space_id)"
-        " JOIN tvdb.documents USING (document_id) WHERE is_stand_in"
+        " JOIN tvdb.documents USING (document_id) WHERE is_fallback"
     )
     assert {path for (path,) in degraded} <= set(simulation.shared.corpus.poison)
     assert searchable(simulation) == set(simulation.scenario.documents) - set(

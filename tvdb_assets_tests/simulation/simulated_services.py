@@ -123,7 +123,7 @@ class SimulatedServices:
             transport=PaidApisTransport(self.apis, self.clock.seconds),
         )
         router.__dict__["workers"] = self.shared.workers
-        router.__dict__["stand_in"] = self.shared.fallback_embedder
+        router.__dict__["fallback_embedder"] = self.shared.fallback_embedder
         router.embedder.max_inputs = self.scenario.max_inputs
         return router
 
@@ -131,10 +131,10 @@ class SimulatedServices:
         """Ingest all documents once, in virtual time."""
         self.ingestions += 1
         router = self.router()
-        recipe = router.recipe(_CHUNKER)
+        pipeline_fingerprint = router.pipeline_fingerprint(_CHUNKER)
         ingestion = IngestionRun(
-            store=DocumentStore(self.database, router.run_id, recipe),
-            index=IndexStore(self.database, router.run_id, recipe),
+            store=DocumentStore(self.database, router.run_id, pipeline_fingerprint),
+            index=IndexStore(self.database, router.run_id, pipeline_fingerprint),
             sources=lambda root: self.shared.source,
             router=router,
             chunker=_CHUNKER,

@@ -1,6 +1,6 @@
 """The schema's history: forward only, one file per step, run by alembic.
 
-A release's migration is never edited afterwards; a later one mends it. `HEAD` is what this
+A release's migration is never edited afterwards; a later one corrects it. `HEAD` is what this
 code expects, so that a process which finds it in the database need not load alembic.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-HEAD = "0012"
+HEAD = "0013"
 
 
 def upgrade(url: str, revision: str = "head") -> None:
