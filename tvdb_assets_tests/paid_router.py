@@ -1,4 +1,4 @@
-"""A router on the stand-in for both paid APIs and a real ledger, and walks of a folder on it.
+"""A router on the simulated paid APIs and a real ledger, and ingestions of a folder with it.
 
 What belongs here: what tests of paid calls stand on. What does not: any check, or a double of
 anything of ours: router, guard, ledger and clients are the real ones.
@@ -78,7 +78,7 @@ class Always(httpx2.AsyncBaseTransport):
 
 
 class Paid:
-    """Makes routers on one stand-in and one database."""
+    """Makes routers on one set of simulated APIs and one database."""
 
     def __init__(self, database: Database, workers: WorkerPool | None = None) -> None:
         self.database = database
@@ -158,12 +158,12 @@ class Paid:
         return ServiceStates(self.database, self.clock).read(service)[0]
 
     def asked(self, *operations: str) -> int:
-        """How many requests of these operations the stand-in has seen."""
+        """How many requests of these operations the simulated APIs have received."""
         return sum(request.operation in operations for request in self.apis.requests)
 
 
 class DocumentFolder:
-    """A folder of documents, walked in a mode."""
+    """A folder of documents, ingested in a mode."""
 
     def __init__(self, paid: Paid, folder: Path) -> None:
         self.paid = paid
@@ -184,7 +184,7 @@ class DocumentFolder:
         return ingest.plan(source, (), self.registry, settings, 1 << 20)
 
     def due(self, **given: object) -> list[str]:
-        """The documents that an ingest would walk."""
+        """The documents that an ingest would take."""
         plan = self.plan(**given)
         return sorted([file.path for file in plan.new] + [known.path for known in plan.stale])
 
@@ -194,7 +194,7 @@ class DocumentFolder:
         stages: Collection[Stage] = tuple(Stage),
         **given: object,
     ) -> dict[str, StageResult]:
-        """Walk what an ingest would walk, or ``names``; the last stage's results by name."""
+        """Ingest all due documents, or ``names``; return the last stage's results by name."""
         plan = self.plan(**given)
         self.registry.register(plan.source.root, plan.new, "by hand")
         due = {file.path for file in plan.new} | {known.path for known in plan.stale}
@@ -226,7 +226,7 @@ class DocumentFolder:
         return {r.path: r for r in results if r.stage is last and not r.is_member}
 
     def estimate(self, **given: object) -> list[DocumentCost]:
-        """What a walk of the folder would cost."""
+        """The estimated cost of ingesting the folder."""
         router, settings = self.paid.router(**given), self.paid.settings(**given)
         estimating = CostEstimator(
             store=DocumentStore(self.paid.database, "run-0"),
@@ -253,7 +253,7 @@ class DocumentFolder:
         return shown
 
     def degraded_rows(self) -> dict[str, int]:
-        """Rows that a stand-in made, by table, where there are any."""
+        """The number of degraded rows by table, where there are any."""
         counts = {
             table: self.paid.rows(f"SELECT count(*) FROM tvdb.{table} WHERE is_degraded")[0][0]
             for table in (*DEGRADED_TABLES, "search_index")

@@ -1,7 +1,7 @@
 """Documents inside of documents: each with its own row, reason and retry, paid for once.
 
-What belongs here: walks of archives, mailboxes, records and mails, seen in the tables. What does
-not: taking a container apart (`services/test_containers`), Dagster's partitions (`integration`).
+What belongs here: ingestions of archives, mailboxes, records and mails, seen in the tables.
+What does not: taking a container apart (`parsing/test_container_members`), Dagster's partitions (`integration`).
 """
 
 from __future__ import annotations
@@ -87,11 +87,11 @@ def test_a_member_fails_alone_and_its_file_says_which(paid: Paid, shelf: Documen
     found = statuses(paid)
     assert found["a.zip!/bad.pdf"] == ("failed", "corrupt")
     assert found["b.zip!/inner.zip"] == ("failed", "members_failed")
-    told = [failure.document for failure in shelf.registry.failures(["a.zip"])]
+    reported = [failure.document for failure in shelf.registry.failures(["a.zip"])]
     [file] = shelf.registry.find("a.zip")
     history = shelf.registry.history(file.document_id)
     assert history["members"] == {"failed": 1, "published": 2}
-    assert told == ["a.zip", "a.zip!/bad.pdf"]
+    assert reported == ["a.zip", "a.zip!/bad.pdf"]
     # Nothing changed, so nothing would end otherwise.
     assert shelf.due(**FREE) == []
 
@@ -213,7 +213,7 @@ def test_a_container_that_breaks_keeps_what_it_published(paid: Paid, shelf: Docu
     shelf.write("a.zip", packed(**LETTERS)[:60])
     assert shelf.codes(shelf.ingest(**FREE)) == {"a.zip": "corrupt"}
     assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
-    # Nothing in it is due by itself meanwhile, also what was asked for or waited.
+    # None of its members is due meanwhile, not even one that was requested or deferred.
     shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
     shelf.ingest(**FREE)
     with paid.database.transaction() as tx:
@@ -291,12 +291,12 @@ def test_limits_over_all_levels_are_settings(
     paid.workers = None
     assert shelf.codes(shelf.ingest(**limit, **FREE)) == {"a.zip": "members_failed"}
     [name] = limit
-    told = paid.rows(
+    reported = paid.rows(
         "SELECT error_message || error_remedy FROM tvdb.documents"
         " WHERE error_code IN ('over_limit', 'expands_too_far')"
     )
-    assert told
-    for (message,) in told:
+    assert reported
+    for (message,) in reported:
         assert f"TVDB_{name.upper()}" in message
         assert str(limit[name]) in message
     assert "b.md" in shelf.shown()

@@ -1,4 +1,4 @@
-"""Whether a walk fits the budget, as it is told before the walk; and what the walk then does."""
+"""The cost forecast before an ingestion, and what the ingestion then does."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def estimating(paid: Paid, router: ServiceRouter) -> CostEstimator:
 
 
 def expected(shelf: DocumentFolder, router: ServiceRouter) -> CostForecast | None:
-    """What is told of all that an ingest would walk."""
+    """The forecast for all documents that an ingest would take."""
     paid, plan = shelf.paid, shelf.plan()
     shelf.registry.register(plan.source.root, plan.new, "by hand")
     known = shelf.registry.known(plan.source.root)
@@ -58,15 +58,15 @@ def test_the_documents_that_fit_are_announced_and_then_ingested(
         for cost in estimating(paid, router).run(Source.open(str(shelf.folder)), names)
     }
     limit = each * (count // 3)
-    told = expected(shelf, paid.router(daily_cost_limit=limit))
-    assert told is not None
-    assert (told.documents, told.fitting) == (count, count // 3)
-    assert told.left_usd == limit
-    assert told.cost_usd == pytest.approx(each * count)
+    reported = expected(shelf, paid.router(daily_cost_limit=limit))
+    assert reported is not None
+    assert (reported.documents, reported.fitting) == (count, count // 3)
+    assert reported.left_usd == limit
+    assert reported.cost_usd == pytest.approx(each * count)
 
     results = shelf.ingest(daily_cost_limit=limit)
 
-    assert sum(result.error is None for result in results.values()) == told.fitting
+    assert sum(result.error is None for result in results.values()) == reported.fitting
     # What waits has been chunked, and is known to the token.
     after = expected(shelf, paid.router(daily_cost_limit=limit * 2))
     assert after is not None
@@ -82,9 +82,9 @@ def test_pages_count_against_the_parsers_own_limit(paid: Paid, shelf: DocumentFo
     source = Source.open(str(shelf.folder))
     [page, *_] = estimating(paid, router).run(source, ["0.html"])
     assert page.parse_usd == page.pages * PAGE
-    told = expected(shelf, paid.router(llamaparse_daily_cost_limit=page.parse_usd * 2))
-    assert told is not None
-    assert (told.documents, told.fitting) == (6, 3)
+    reported = expected(shelf, paid.router(llamaparse_daily_cost_limit=page.parse_usd * 2))
+    assert reported is not None
+    assert (reported.documents, reported.fitting) == (6, 3)
     assert expected(shelf, paid.router()) is None
 
 

@@ -1,6 +1,6 @@
 """Two indexes side by side: one is searched and stays fresh, the other is built, then switched to.
 
-What belongs here: walks with other settings than those of the index that search reads, seen in
+What belongs here: ingestions with other settings than those of the index that search reads, seen in
 what search shows. What does not: a reader that searches all the while
 (`integration/test_switching`).
 """
@@ -312,10 +312,10 @@ def test_an_estimate_knows_what_both_indexes_cost(paid: Paid, filled: DocumentFo
         chunker=Chunker(64, 0),
         max_document_bytes=1 << 20,
     )
-    told = list(estimating.run(plan.source, [known.path for known in plan.stale]))
+    reported = list(estimating.run(plan.source, [known.path for known in plan.stale]))
 
     assert filled.codes(filled.ingest(**NEW_MODEL)) == {}
 
-    assert sum(cost.cost_usd for cost in told) == pytest.approx(paid.spent - spent)
+    assert sum(cost.cost_usd for cost in reported) == pytest.approx(paid.spent - spent)
     assert paid.apis.dollars == paid.spent
     assert {charge.model for charge in paid.apis.charges[1:]} == {SMALL, LARGE}

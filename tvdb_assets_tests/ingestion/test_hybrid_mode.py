@@ -1,6 +1,6 @@
 """Outage and recovery in ``hybrid``: what stands in, what search shows, what is made again.
 
-What belongs here: walks through an outage of one paid service, seen in the tables. What does
+What belongs here: ingestions during an outage of one paid service, seen in the tables. What does
 not: what a single failure means (`services/test_paid_failures`).
 """
 
@@ -74,7 +74,7 @@ def test_an_embedding_outage_degrades_what_it_meets_and_heals_exactly_that(
     assert shelf.registry.counts()["documents"]["degraded"] == len(degraded)
     assert shelf.due(**HYBRID) == degraded
 
-    # The outage goes on: a second walk changes nothing, and nothing is shown.
+    # The outage continues: a second ingestion changes nothing, and nothing becomes searchable.
     assert shelf.codes(shelf.ingest(**HYBRID)) == {}
     assert shelf.shown() == before
     assert shelf.due(**HYBRID) == degraded
@@ -112,7 +112,7 @@ def test_a_parsing_outage_degrades_what_it_meets_and_heals_exactly_that(
     assert shelf.shown() == before
     assert shelf.due(**HYBRID) == degraded
     assert shelf.degraded_rows().keys() == {"documents", "parsed_documents", "embeddings"}
-    # What a stand-in parsed is not worth paying a vector for.
+    # A fallback parse is not worth a paid vector.
     assert paid.asked("embeddings") == 1
 
     # The outage goes on.

@@ -1,6 +1,6 @@
-"""Walks with paid services: what is paid once, what one bad document costs its neighbours.
+"""Ingestions with paid services: what is paid once, and what one bad document costs the others.
 
-What belongs here: paid walks without an outage, seen in the tables. What does not: outages
+What belongs here: paid ingestions without an outage, seen in the tables. What does not: outages
 (`test_hybrid`), what one failure means (`services/test_paid_failures`).
 """
 
@@ -67,7 +67,7 @@ def test_texts_and_documents_that_are_equal_are_paid_for_once(
 
     assert sorted(shelf.shown()) == ["a.html", "a.md", "b.html", "b.md", "c.html"]
     assert paid.asked("submit") == 1
-    # A page's text may be its file, so that each kind is counted by itself.
+    # A page's text may be its file, so that each kind is counted separately.
     answered = Counter((c.operation, digest) for c in paid.apis.charges for digest in c.sha256)
     assert set(answered.values()) == {1}
     assert paid.spent == paid.apis.dollars

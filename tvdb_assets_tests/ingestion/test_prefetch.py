@@ -1,4 +1,4 @@
-"""Parsing that begins before the walk: by which processes, of which documents, and its end."""
+"""Parsing that starts before the ingestion: in which processes, of which documents, and its end."""
 
 from __future__ import annotations
 

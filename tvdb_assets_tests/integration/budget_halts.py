@@ -60,7 +60,7 @@ class CommandResult:
 
     @property
     def json(self) -> dict[str, Any]:
-        # What was told on stderr follows it.
+        # The messages on stderr follow it.
         value, _ = json.JSONDecoder().raw_decode(self.output, self.output.index("{"))
         assert isinstance(value, dict)
         return value
@@ -225,7 +225,7 @@ class BudgetHaltProject:
     def daemon_log(self) -> str:
         return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
 
-    def until(self, holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    def until(self, is_ok: Callable[[], bool], seconds: float = 60.0) -> None:
         """Wait for a condition.
 
         Raises:
@@ -233,7 +233,7 @@ class BudgetHaltProject:
         """
         deadline = time.monotonic() + seconds
         pause = threading.Event()
-        while not holds():
+        while not is_ok():
             if time.monotonic() > deadline:
                 raise AssertionError(f"not within {seconds} s\n{self.daemon_log()[-4000:]}")
             if self._daemon is not None and self._daemon.poll() is not None:

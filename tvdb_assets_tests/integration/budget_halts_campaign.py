@@ -2,7 +2,7 @@
 
 ``python -m tvdb_assets_tests.integration.budget_halts_campaign 300`` takes 300 documents through
 three windows. ``… 300 --seeds 0 10`` does so ten times while run workers and the daemon are killed
-at random moments. Each prints a line and ends with 1 if a claim does not hold.
+at random moments. Each prints a line and exits with 1 if a claim fails.
 
 What belongs here: the killing, and what may differ because of it. A request that is out when
 its worker is killed is billed by a service that nobody reads the answer of; so a text may be
@@ -90,17 +90,17 @@ def _walk(project: BudgetHaltProject, instance: dg.DagsterInstance, seed: int | 
     failed = instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
     twice = project.paid()[1]
     over = [str(usd) for usd in billed if usd > most]
-    holds = done and not over and status == "COMPLETED_SUCCESS"
+    is_ok = done and not over and status == "COMPLETED_SUCCESS"
     if seed is None:
-        holds = holds and not failed and not twice and window == 3
+        is_ok = is_ok and not failed and not twice and window == 3
     print(
-        f"seed {seed}: {'holds' if holds else 'FAILS'}; {window} windows, billed "
+        f"seed {seed}: {'holds' if is_ok else 'FAILS'}; {window} windows, billed "
         f"{[f'{usd:f}' for usd in billed]} of {most:f} each, texts twice {twice}, "
         f"runs failed {failed}, killed {killed}, backfill {status}, {project.statuses()}, "
         f"{time.monotonic() - started:.0f} s",
         flush=True,
     )
-    return holds
+    return is_ok
 
 
 def _is_halted(project: BudgetHaltProject) -> bool:
@@ -113,7 +113,7 @@ def _kill(project: BudgetHaltProject, chance: random.Random) -> str:
     threading.Event().wait(chance.uniform(0.5, 12.0))
     workers = project.run_workers()
     if workers and chance.random() < 0.6:
-        # One that has ended by itself meanwhile was not killed.
+        # A process that ended meanwhile was not killed.
         with suppress(ProcessLookupError):
             os.kill(chance.choice(workers), signal.SIGKILL)
             return "worker"

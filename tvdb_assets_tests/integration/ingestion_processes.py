@@ -1,8 +1,8 @@
-"""A walk in `real` mode as a process of its own, which kills itself at a named point.
+"""An ingestion in `real` mode in a separate process that kills itself at a named point.
 
-What belongs here: documents, the walk, and where it dies. What does not: what must hold
-afterwards (`test_walk_kills`). The points of a paid call are those that the guard tells its
-observer; those of the walk are calls of the package's own methods, wrapped here.
+What belongs here: documents, the ingestion, and where it dies. What does not: the checks
+afterwards (`test_ingestion_kills`). The points of a paid call are those that the guard reports
+to its observer; those of the ingestion are wrapped methods of the package.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ ALL_POINTS = (*POINTS, *HOOKS)
 
 @dataclass(frozen=True)
 class ProcessSettings:
-    """One process's walk."""
+    """The settings of the ingestion in one process."""
 
     url: str
     root: str
@@ -72,10 +72,10 @@ class ProcessSettings:
     """Where it kills itself; empty for nowhere."""
     nth: int = 1
     """At which arrival there."""
-    told: str = ""
+    reported: str = ""
     """A file that is given the entries which were in flight at the kill."""
     paths: tuple[str, ...] | None = None
-    """None walks every document."""
+    """None ingests every document."""
     batch_documents: int = 3
     inputs: int = 4
     """Most texts in a request: few, so that there are many requests."""
@@ -108,17 +108,17 @@ def register(database: Database, root: Path) -> None:
 
 
 def run_process(process_settings: ProcessSettings) -> None:
-    """Walk, in this process; pass it to a process that may die."""
+    """Ingest in this process; pass this function to a process that may die."""
     runner.BATCH_DOCUMENTS = process_settings.batch_documents
     OpenAIEmbedder.max_inputs = process_settings.inputs
-    killer = Killer(process_settings.point, process_settings.nth, process_settings.told)
+    killer = Killer(process_settings.point, process_settings.nth, process_settings.reported)
     settings = settings_of(process_settings)
     # Retries without their waits, in the mode that the retrying library has for it.
     with (
         stamina.set_testing(True, attempts=20, cap=True),
         Database(process_settings.url) as database,
         ServiceRouter(
-            settings, database=database, run_id=f"walk-{uuid4()}", observer=killer
+            settings, database=database, run_id=f"ingestion-{uuid4()}", observer=killer
         ) as router,
     ):
         router.__dict__["workers"] = Inline()
@@ -145,10 +145,10 @@ def run_process(process_settings: ProcessSettings) -> None:
 class Killer:
     """Kills its process at the nth arrival at a point; knows what was in flight."""
 
-    def __init__(self, point: str = "", nth: int = 1, told: str = "") -> None:
+    def __init__(self, point: str = "", nth: int = 1, reported: str = "") -> None:
         """As of `ProcessSettings`; where the point is a method's, the method is wrapped."""
         self._point = point
-        self._told = told
+        self._reported = reported
         self.left = nth
         """Arrivals until it kills; 0 disarms it."""
         self._flying: set[str] = set()
@@ -188,8 +188,8 @@ class Killer:
     def _arrive(self) -> None:
         self.left -= 1
         if self.left == 0:
-            if self._told:
-                Path(self._told).write_text("\n".join(self._flying))
+            if self._reported:
+                Path(self._reported).write_text("\n".join(self._flying))
             os.kill(os.getpid(), signal.SIGKILL)
 
 

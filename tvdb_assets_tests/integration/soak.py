@@ -1,6 +1,6 @@
 """A project that runs itself, in real processes: one evaluates ticks, one executes the runs.
 
-What belongs here: starting these processes, what they do when told, killing them, moving the
+What belongs here: starting these processes, their tasks, killing them, moving the
 clock, reading the rows that are compared. What does not: the files (`drifting`), or what must
 hold (`test_soak`).
 
@@ -39,7 +39,7 @@ Tags = dict[str, str]
 
 @dataclass(frozen=True)
 class ProcessTask:
-    """What a process is told to do."""
+    """The task of a process."""
 
     environment: Mapping[str, str]
     """Settings; the project is the same in all errands of one process."""
@@ -100,7 +100,7 @@ _killers: list[Killer] = []
 
 
 class _Watching:
-    """Tells the killer of the errand under way what the guard tells."""
+    """Forward the events of the guard to the killer of the current task."""
 
     def reached(self, point: str, *about: Any) -> None:
         for killer in _killers:
@@ -202,7 +202,7 @@ class Project:
                 )
 
     def _set(self, connection: psycopg.Connection[Any], name: str, value: str) -> None:
-        """Set what holds for sessions of the database from now on."""
+        """Set a default for all new sessions of the database."""
         database, setting = sql.Identifier(connection.info.dbname), sql.SQL(name)  # type: ignore[arg-type]
         statement = sql.SQL("ALTER DATABASE {} SET {} = {}")
         connection.execute(statement.format(database, setting, sql.Literal(value)))

@@ -3,7 +3,7 @@
 What belongs here: what a team that runs the project sees of a budget. What does not: whether
 one call fits (`guard`), or a document's way (`test_walkthrough`).
 
-The tests of this file are one story, told in order, because a daemon costs seconds: each
+The tests of this file form one sequence and run in order, because a daemon costs seconds: each
 takes the state that those before it left.
 """
 
@@ -122,7 +122,7 @@ def test_a_backfill_over_three_windows_completes_by_itself(
         # To the cent, and to its ten thousandth.
         assert project.paid() == (project.limit * window, 0)
         assert project.spent_by_day() == [project.limit] * window
-        project.until(lambda told=3 * window: len(thresholds(instance)) == told)
+        project.until(lambda reported=3 * window: len(thresholds(instance)) == reported)
         if window < 3:
             project.until(lambda left=DOCUMENTS - share: waiting_events(instance, left))
             assert backfill_status(instance, backfill_id) is BulkActionStatus.REQUESTED
@@ -134,7 +134,7 @@ def test_a_backfill_over_three_windows_completes_by_itself(
     project.until(is_complete, 60)
     assert no_run_failed(instance)
     assert resumed(instance) >= 2
-    # The backfill takes two runs, and the first one told of all of it before it paid.
+    # The backfill takes two runs, and the first one announced all of it before it paid.
     [first] = instance.get_run_records(
         dg.RunsFilter(tags={"dagster/backfill": backfill_id}), limit=1, ascending=True
     )
@@ -161,12 +161,12 @@ def waiting_events(instance: dg.DagsterInstance, documents: int) -> bool:
 
 
 def thresholds(instance: dg.DagsterInstance) -> list[object]:
-    """Those that were told, as observations of the cost report."""
+    """The thresholds that were reported as observations of the cost report."""
     seen = instance.fetch_observations(dg.AssetKey("cost_report"), limit=50).records
-    told = [record.asset_observation for record in seen]
+    reported = [record.asset_observation for record in seen]
     return [
         made.metadata["threshold_percent"].value
-        for made in told
+        for made in reported
         if made is not None and "threshold_percent" in made.metadata
     ]
 
@@ -178,9 +178,9 @@ def test_a_partition_that_waits_says_so(instance: dg.DagsterInstance) -> None:
         ),
         limit=20,
     ).records
-    told = [record.asset_observation for record in seen]
-    assert {made.partition for made in told if made is not None} == {SECOND, "059.md"}
-    for made in told:
+    reported = [record.asset_observation for record in seen]
+    assert {made.partition for made in reported if made is not None} == {SECOND, "059.md"}
+    for made in reported:
         assert made is not None
         assert made.metadata["deferred"].value == "budget_exhausted"
         assert "tvdb limits" in str(made.metadata["goes_on"].value)

@@ -298,9 +298,9 @@ def test_the_owner_who_asks_sees_the_path_and_all_others_an_id(scene: Scene) -> 
     key = private_keys(scene.database_url)[0]
     asked = run(scene.project, scene.database_url, scene.server, "tvdb", "status", key, "--json")
     assert NAME in json.loads(asked.stdout)["document"]
-    told = run(scene.project, scene.database_url, scene.server, "tvdb", "trace", key, "--json")
-    assert json.loads(told.stdout)["events"]
-    assert in_text(told.stdout) + in_text(told.stderr) == []
+    reported = run(scene.project, scene.database_url, scene.server, "tvdb", "trace", key, "--json")
+    assert json.loads(reported.stdout)["events"]
+    assert in_text(reported.stdout) + in_text(reported.stderr) == []
     # What a user sees of an error has an id.
     gone = scene.said[3]
     assert gone.code == 2

@@ -1,7 +1,7 @@
-"""Walks of several processes over the same money and the same texts.
+"""Ingestions in several processes that share one budget and the same texts.
 
-What belongs here: what they must not do to each other. What does not: one walk that is killed
-by itself (`test_walk_kills`).
+What belongs here: interference between them. What does not: a single ingestion that is killed
+(`test_ingestion_kills`).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def test_a_limit_in_the_middle_of_the_load_is_kept_and_the_rest_goes_on_later(
         share = [tuple(names[place::PROCESSES]) for place in range(PROCESSES)]
         limit = Decimal("0.0000006") * len(names)  # about half of what they cost
 
-        def walk_all(daily_usd: Decimal) -> list[int]:
+        def ingest_everywhere(daily_usd: Decimal) -> list[int]:
             trips = [
                 ProcessSettings(
                     database.url,
@@ -76,7 +76,7 @@ def test_a_limit_in_the_middle_of_the_load_is_kept_and_the_rest_goes_on_later(
                 for process in [start(run_process, process_settings) for process_settings in trips]
             ]
 
-        assert walk_all(limit) == [0] * PROCESSES
+        assert ingest_everywhere(limit) == [0] * PROCESSES
 
         # Not a cent more, and next to all of it: what is left buys no text any more.
         assert limit * Decimal("0.97") < server.apis.dollars <= limit
@@ -94,7 +94,7 @@ def test_a_limit_in_the_middle_of_the_load_is_kept_and_the_rest_goes_on_later(
         ]
         assert all(count > len(names) // 10 for *_, count in ended_as)
 
-        assert walk_all(Decimal(5)) == [0] * PROCESSES
+        assert ingest_everywhere(Decimal(5)) == [0] * PROCESSES
 
         assert rows(database, "SELECT DISTINCT status FROM tvdb.documents") == [("published",)]
         assert max(billed(server).values()) == 1
@@ -133,7 +133,7 @@ def test_no_two_processes_pay_for_one_text(database: Database, tmp_path: Path) -
 
 
 def test_the_texts_of_a_killed_process_are_taken_over(database: Database, tmp_path: Path) -> None:
-    """By a walk whose batches are cut elsewhere, which is what a crash leaves to do."""
+    """By an ingestion whose batches differ, as after a crash."""
     folder = tmp_path / "documents"
     names = write_clauses(folder, 12)
     register(database, folder)

@@ -1,9 +1,9 @@
 """The assets in real Dagster processes, seen as Dagster and a person at a shell see them.
 
 What belongs here: `tvdb ingest` and Dagster's own command, on an instance in Postgres. What
-does not: what a walk leaves in the project's tables (`test_walkthrough`).
+does not: what an ingestion leaves in the project's tables (`test_walkthrough`).
 
-The tests of this file are one story, told in order, because a process with Dagster costs
+The tests of this file form one sequence and run in order, because a process with Dagster costs
 seconds: each takes the state that those before it left.
 """
 
@@ -201,9 +201,9 @@ def test_materializations_carry_counts_and_no_text(
             made = record.asset_materialization
             assert made is not None
             assert made.metadata["document"].value == made.partition
-            told = str({name: value.value for name, value in made.metadata.items()})
-            assert "boiler" not in told
-            assert "vacation" not in told
+            reported = str({name: value.value for name, value in made.metadata.items()})
+            assert "boiler" not in reported
+            assert "vacation" not in reported
 
 
 def test_a_second_ingest_starts_no_run_and_embeds_nothing(
@@ -290,9 +290,9 @@ def test_dagsters_own_command_fails_with_the_reason_for_a_bad_partition(
     done = project.materialize(CORRUPT)
 
     assert done.code == 1
-    told = done.stdout + done.stderr
-    assert f"{CORRUPT}: [corrupt]" in told
-    assert "1 of 1 documents failed" in told
+    reported = done.stdout + done.stderr
+    assert f"{CORRUPT}: [corrupt]" in reported
+    assert "1 of 1 documents failed" in reported
     assert all(CORRUPT not in made for made in project.materialized(instance).values())
 
 
@@ -339,8 +339,8 @@ def test_an_archive_is_one_partition_that_is_made_if_all_in_it_is(
     [run_id] = done.json["run_ids"]
     for made in project.materialized(instance).values():
         assert {"letters.zip", "bundle.zip"} & made == {"letters.zip"}
-    told = [event.user_message for event in instance.all_logs(run_id)]
-    assert any("bundle.zip!/broken.pdf: [corrupt]" in message for message in told)
+    reported = [event.user_message for event in instance.all_logs(run_id)]
+    assert any("bundle.zip!/broken.pdf: [corrupt]" in message for message in reported)
     with psycopg.connect(project.database_url) as connection:
         shown = {d for (d,) in connection.execute("SELECT document FROM tvdb.search_index")}
     assert {"letters.zip!/one.md", "bundle.zip!/two.md"} <= shown

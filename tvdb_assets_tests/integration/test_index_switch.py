@@ -1,7 +1,7 @@
 """A reader who searches without a pause, while another chunk size is built and switched to.
 
 What belongs here: what a reader sees, as a process of its own, on the demo's documents. What
-does not: how the two indexes are kept (`walk/test_beside`).
+does not: how the two indexes are kept in sync (`ingestion/test_current_index_sync`).
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ QUESTIONS = (
 
 
 def read(url: str, answers: str, stop: str) -> None:
-    """Search until told to stop; writes what each answer was made of, a line each."""
+    """Search until stopped; write the source of each answer, one line each."""
     embedder = LocalEmbedder()
     vectors = asyncio.run(embedder.embed(QUESTIONS))
-    with Database(url) as database, Path(answers).open("w", buffering=1) as told:
+    with Database(url) as database, Path(answers).open("w", buffering=1) as reported:
         while not Path(stop).exists():
             for question, vector in zip(QUESTIONS, vectors, strict=True):
                 hits = search(database, question, vector, embedder.space.label, HITS)
@@ -52,11 +52,11 @@ def read(url: str, answers: str, stop: str) -> None:
                     whole = tx.execute(
                         "SELECT count(*), count(DISTINCT document) FROM tvdb.search_index"
                     ).fetchone()
-                told.write(json.dumps([[hit.chunk_id for hit in hits], whole]) + "\n")
+                reported.write(json.dumps([[hit.chunk_id for hit in hits], whole]) + "\n")
 
 
 def ingestion(database: Database, chunker: Chunker, workers: WorkerPool) -> None:
-    """Take the demo's documents through a walk with this chunker."""
+    """Ingest the demo documents with this chunker."""
     source = Source.open(str(DEMO))
     registry = DocumentRegistry(database)
     files = [file for file in source.list() if not isinstance(file, Exception)]

@@ -1,7 +1,7 @@
-"""kill -9 at each point of the walk of a paid call: nothing lost, doubled or half shown.
+"""kill -9 at each point of a paid call: nothing is lost, doubled or half visible.
 
-What belongs here: one walk that dies, and the one after it. What does not: many walks at once
-(`test_walks_together`), or the ledger by itself.
+What belongs here: one ingestion that dies, and the next one. What does not: concurrent
+ingestions (`test_concurrent_ingestions`), or the ledger alone.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def write_documents(folder: Path) -> list[str]:
 
 
 def go_and_watch(database: Database, process_settings: ProcessSettings) -> int:
-    """Walk in another process; meanwhile search never shows a part of a document."""
+    """Ingest in another process; meanwhile search never shows a part of a document."""
     process = start(run_process, process_settings)
     while process.is_alive():
         check_nothing_is_half_shown(database)
@@ -136,7 +136,7 @@ def test_an_ingestion_killed_at_a_point_is_completed_by_the_next(
     folder = tmp_path / "documents"
     folder.mkdir()
     names = write_documents(folder)
-    told = tmp_path / "in-flight"
+    reported = tmp_path / "in-flight"
     with running_server() as server:
         register(database, folder)
         # At full size each seed empties the database, which costs less than a new one.
@@ -154,11 +154,11 @@ def test_an_ingestion_killed_at_a_point_is_completed_by_the_next(
             else:
                 nth += chance.randrange(1 if point == "before_finish" else _arrivals(point))
             process_settings = ProcessSettings(
-                database.url, str(folder), server.url, point, nth, str(told)
+                database.url, str(folder), server.url, point, nth, str(reported)
             )
 
             assert go_and_watch(database, process_settings) == KILLED, f"never there: {point} {nth}"
-            in_flight = set(told.read_text().split())
+            in_flight = set(reported.read_text().split())
             check_counters(database)
             assert ledger_usd(database) >= server.apis.dollars
             assert (

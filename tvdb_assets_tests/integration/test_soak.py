@@ -1,6 +1,6 @@
 """Files come, change, move and go, services fail and processes are killed: the index follows.
 
-What belongs here: the course of a soak, what must hold at each moment of it, and its end: the
+What belongs here: the course of a soak, the invariants at each moment, and its end: the
 same rows as of a fresh build, and nothing paid for twice without a reason that is on record.
 What does not: the files (`drifting`) and the processes (`soaking`).
 
@@ -105,7 +105,7 @@ class Soak:
         minutes = draw.uniform(6, 40)
         is_night = draw.random() < 0.15
         self.project.forward(minutes)
-        self._weather()
+        self._faults_of_round()
         asked = [*self._tick(COST), *self._tick(INTAKE), *(self._tick(NIGHT) if is_night else ())]
         while asked:
             asked = self._work(asked)
@@ -184,7 +184,7 @@ class Soak:
             self.in_flight |= {entry for (entry,) in open_now}
 
     def check(self) -> None:
-        """What holds at each moment."""
+        """Check the invariants of each moment."""
         self.counts["checks"] += 1
         with self.server.lock:
             billed = self.server.apis.dollars
@@ -203,7 +203,7 @@ class Soak:
         return {document: clauses_of(texts) for document, texts in found.items()}
 
     def end(self) -> None:
-        """Fine weather, in which all is made up for; then what nobody needs is cut back."""
+        """End all faults and let everything recover; then delete what is no longer needed."""
         with self.server.lock:
             self.server.apis.faults.clear()
         self._settle()

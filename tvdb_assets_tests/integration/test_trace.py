@@ -1,7 +1,7 @@
-"""One document in `real` mode with retries and a halved batch: its story, found by any id.
+"""One document in `real` mode with retries and a halved batch: its history, found by any id.
 
-A real ingest in a process of its own, the stand-in for both paid APIs, and `tvdb trace` as an
-operator calls it. What the stand-in logged is what the story is held against.
+A real ingest in a separate process, the simulated paid APIs, and `tvdb trace` as an
+operator calls it. The history is compared with the log of the simulated APIs.
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ class Scene:
             patch.setenv("TVDB_DATABASE_URL", self.database_url)
             done = CliRunner().invoke(tvdb, ["trace", name, "--json"])
         assert done.exit_code == 0, (done.output, done.exception)
-        told = json.loads(done.stdout)
-        assert isinstance(told, dict)
-        return told
+        reported = json.loads(done.stdout)
+        assert isinstance(reported, dict)
+        return reported
 
 
 @pytest.fixture(scope="module")
@@ -235,14 +235,14 @@ def test_spans_of_embeddings_follow_the_conventions_for_generative_ai(scene: Sce
     spans = [span for span in scene.collector.spans if span.name == named]
     assert len(spans) == 4
     for span in spans:
-        told = span.attributes
-        assert told["gen_ai.operation.name"] == "embeddings"
-        assert told["gen_ai.provider.name"] == "openai"
-        assert told["gen_ai.request.model"] == "text-embedding-3-small"
-        assert told["gen_ai.embeddings.dimension.count"] == 1_536
+        reported = span.attributes
+        assert reported["gen_ai.operation.name"] == "embeddings"
+        assert reported["gen_ai.provider.name"] == "openai"
+        assert reported["gen_ai.request.model"] == "text-embedding-3-small"
+        assert reported["gen_ai.embeddings.dimension.count"] == 1_536
         assert span.ended >= span.began
-        assert span.is_error == ("error.type" in told)
-        assert span.is_error == ("gen_ai.usage.input_tokens" not in told)
+        assert span.is_error == ("error.type" in reported)
+        assert span.is_error == ("gen_ai.usage.input_tokens" not in reported)
     assert sorted(span.attributes.get("error.type", "") for span in spans) == [
         *("", "", "service_unavailable", "text_refused")
     ]

@@ -1,4 +1,4 @@
-"""A stand-in for the two paid APIs, OpenAI's embeddings and LlamaParse v2.
+"""A simulation of the two paid APIs, OpenAI's embeddings and LlamaParse v2.
 
 It is a real server that misbehaves on demand and knows what it would have billed::
 

@@ -1,4 +1,4 @@
-"""The stand-in as a process of its own, for clients that are killed and for benchmarks."""
+"""The simulated APIs in a separate process, for clients that are killed and for benchmarks."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class _Call:
 
 
 class PaidApis:
-    """The two APIs. Not safe for threads: who serves it from several holds a lock.
+    """The two APIs. Not thread-safe: a caller with several threads must hold a lock.
 
     Attributes:
         faults: Script or randomize what goes wrong.
@@ -359,8 +359,8 @@ class PaidApis:
         late: float = 0.0,
         cut: Cut = Cut.NONE,
     ) -> Reply:
-        told = formatdate(call.now, usegmt=True)
-        named = (("date", told), ("x-request-id", call.id), *call.rate_headers)
+        reported = formatdate(call.now, usegmt=True)
+        named = (("date", reported), ("x-request-id", call.id), *call.rate_headers)
         delay = self.behaviour.latency_seconds + late
         return Reply(status, headers + named, (content,), delay, cut, call.id)
 

@@ -30,7 +30,7 @@ VERSIONS = {
 PAGE_BYTES = 64 * 1024
 """More text of one page than this is dropped without a word."""
 
-PROJECT = "prj-0000-stand-in"
+PROJECT = "prj-0000-simulated"
 FINAL = ("COMPLETED", "FAILED", "CANCELLED")
 
 

@@ -1,6 +1,6 @@
 """A rate limit as OpenAI keeps it: a bucket that refills over a minute.
 
-What belongs here: two buckets, requests and tokens, and the headers that tell about them.
+What belongs here: two buckets, requests and tokens, and the headers that report them.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class RateLimit:
         limit, left = self._limits[name], int(self._left[name])
         short = {"requests": "RPM", "tokens": "TPM"}[name]
         message = (
-            f"Rate limit reached for {model} in organization org-stand-in on {name} per min "
+            f"Rate limit reached for {model} in organization org-simulated on {name} per min "
             f"({short}): Limit {limit}, Used {limit - left}, Requested {wanted}. "
             f"Please try again in {wait:.3f}s."
         )

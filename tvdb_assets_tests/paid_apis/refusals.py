@@ -107,7 +107,7 @@ def openai_fault(
         return bad_gateway_html(canary)
     if kind in RETRY_AFTER:
         message = (
-            f"Rate limit reached for {model} in organization org-stand-in on requests per min "
+            f"Rate limit reached for {model} in organization org-simulated on requests per min "
             f"(RPM): Limit 3000, Used 3000, Requested 1. Please try again in "
             f"{fault.seconds:g}s.{canary}"
         )

@@ -1,4 +1,4 @@
-"""What the stand-in answers, before any transport carries it.
+"""The replies of the simulated APIs, before any transport sends them.
 
 What belongs here: the answer as a value, and the two providers' error bodies. What does not:
 when to give which answer (`core`), or sockets (`server`).

@@ -1,4 +1,4 @@
-"""The stand-in behind a real socket: HTTP/1.1, kept alive, and broken on request.
+"""The simulated APIs behind a real socket: HTTP/1.1, kept alive, and broken on request.
 
 What belongs here: reading requests and delivering answers, late or cut as they say. What does
 not: what is answered (`core`). A small protocol rather than a framework, because no framework

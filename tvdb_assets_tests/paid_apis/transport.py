@@ -1,4 +1,4 @@
-"""The stand-in inside a client: no socket, and time as the event loop tells it.
+"""The simulated APIs inside a client: no socket, and the time of the event loop.
 
 What belongs here: raising for each way of misdelivering exactly what the network transport of
 ``httpx2`` raises for it. What does not: what is delivered (`core`).

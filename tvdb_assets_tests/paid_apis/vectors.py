@@ -1,4 +1,4 @@
-"""The vectors that the stand-in gives: a function of text, model and dimensions alone.
+"""The vectors that the simulated API returns: a function of text, model and dimensions alone.
 
 A vector is one of 4,096 heads (three numbers) followed by one of 2,048 tails, both chosen by
 the text's hash and both of a fixed length, so that every vector has length one, two texts

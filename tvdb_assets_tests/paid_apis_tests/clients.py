@@ -1,4 +1,4 @@
-"""The stand-in as its tests reach it: over a socket, and inside the client."""
+"""The simulated APIs as the tests reach them: over a socket, and inside the client."""
 
 from __future__ import annotations
 

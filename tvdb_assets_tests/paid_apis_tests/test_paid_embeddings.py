@@ -1,4 +1,4 @@
-"""OpenAI's side of the stand-in, as the official client sees it over either transport."""
+"""The simulated OpenAI API, as the official client sees it over either transport."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LlamaParse's side of the stand-in, over either transport and on a clock of its own."""
+"""The simulated LlamaParse API, over either transport and on its own clock."""
 
 from __future__ import annotations
 
