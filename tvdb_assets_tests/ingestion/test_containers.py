@@ -1,7 +1,8 @@
 """Documents inside of documents: each with its own row, reason and retry, paid for once.
 
 What belongs here: ingestions of archives, mailboxes, records and mails, seen in the tables.
-What does not: taking a container apart (`parsing/test_container_members`), Dagster's partitions (`integration`).
+What does not: taking a container apart (`parsing/test_container_members`), or Dagster's
+partitions (`integration`).
 """
 
 from __future__ import annotations
