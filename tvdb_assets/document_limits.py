@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tvdb_assets import error_codes as codes
+
 REFUSALS = frozenset(
-    {"too_large", "over_limit", "expands_too_far", "parse_timeout", "parse_memory"}
+    entry.code
+    for entry in (
+        codes.TOO_LARGE,
+        codes.OVER_LIMIT,
+        codes.EXPANDS_TOO_FAR,
+        codes.PARSE_TIMEOUT,
+        codes.PARSE_MEMORY,
+    )
 )
-"""Codes of what another limit would let pass: it is tried again once a limit is changed."""
+"""Codes of documents that another limit would let pass: a changed limit retries them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,38 +1,43 @@
-"""The one error tree: what can go wrong, whose fault it is, and what to do about it.
+"""The error tree: what can go wrong, who can fix it, and whether the work may be repeated.
+
+What belongs here: the classes, and `ErrorCode`, which makes every error. What does not: the
+codes with their sentences (`error_codes`), or what happens to an error that leaves a run or a
+command (`error_boundaries`).
 
 ::
 
     TvdbError
     ├── ConfigurationError     a setting or an argument is wrong; nothing was started
     ├── StorageError           the database can't be reached, is too old, or lacks pgvector
-    ├── DocumentError          one document's own fault; its neighbours go on
+    ├── DocumentError          the fault of one document; the others continue
     │   ├── SourceError        the file can't or must not be read
-    │   ├── ParseError         its bytes give no usable text
-    │   ├── ChunkError         its text can't be cut into chunks
-    │   └── EmbeddingError     a text of it has no vector that may be stored
+    │   ├── ParseError         the bytes give no usable text
+    │   ├── ChunkError         the text can't be cut into chunks
+    │   └── EmbeddingError     a text of the document has no vector that may be stored
     └── ServiceError           a service as a whole; says nothing about the document
-        ├── UnavailableError   no answer, or none that can be used; a breaker counts these
-        ├── RefusedError       key, quota or model: it answers nobody until someone acts
+        ├── UnavailableError   no answer, or no usable one; the circuit breaker counts these
+        ├── RefusedError       key, quota or model: no call succeeds until someone acts
         └── HaltedError        nothing was sent, because of a limit of our own
             ├── BudgetError    the reservation does not fit the budget
             ├── RateError      the requests of this hour or minute are used up
             └── BreakerError   the service failed too often just now
 
 Every error carries a ``code`` (stable, for programs), a message (for people), a
-``remedy`` (what to do), a ``disposition`` (see `Disposition`), and, where there is one,
-the ``document``, and the ``run_id`` under which all about it is found. Messages never hold
-document text or secrets. Errors pickle, because they cross from worker processes to their parent.
+``remedy`` (what to do), a ``disposition`` (see `Disposition`), the ``document`` if it is about
+one, and the ``run_id`` under which `tvdb trace` finds it. Messages never contain document text
+or secrets. Errors pickle, because they cross from worker processes to their parent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
+from string import Formatter
+from typing import Any, Generic, Self, TypeVar
 
-from tvdb_assets.correlation import current, run_scope
-from tvdb_assets.redaction import RedactedCause, display_path, redact
+from tvdb_assets.correlation import current
+from tvdb_assets.redaction import display_path, redact
 
 
 class Disposition(StrEnum):
@@ -43,30 +48,49 @@ class Disposition(StrEnum):
     TERMINAL = "terminal"
     """The same work will fail again until someone changes the document or a setting."""
     DEFERRED = "deferred"
-    """Nothing is wrong with the work; it waits for a budget, a rate or a breaker."""
+    """Nothing is wrong with the work; it waits for a budget, a rate or a service."""
 
 
 class TvdbError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose; made by `ErrorCode.error`."""
 
     default_disposition = Disposition.TERMINAL
 
     def __init__(
         self,
-        code: str,
-        message: str,
-        *,
-        remedy: str,
-        document: str | None = None,
+        code: ErrorCode[Any],
+        fields: Mapping[str, object],
         disposition: Disposition | None = None,
     ) -> None:
-        super().__init__(message)
+        message, remedy = code.message.format_map(fields), code.remedy.format_map(fields)
+        super().__init__(redact(message))
+        self._set(code.code, message, remedy, disposition or code.disposition)
+
+    def _set(
+        self, code: str, message: str, remedy: str, disposition: Disposition | None = None
+    ) -> None:
         self.code = code
         self.message = redact(message)
         self.remedy = redact(remedy)
-        self.document = document
+        self.document: str | None = None
         self.run_id = current()
         self.disposition = disposition or self.default_disposition
+
+    @classmethod
+    def restored(
+        cls, code: str, message: str, *, remedy: str, disposition: Disposition | None = None
+    ) -> Self:
+        """An error whose sentences exist already: unpickled, read from the database, or copied.
+
+        Args:
+            code: as it was; may be one of an older or newer version of this package.
+            message: for people.
+            remedy: for people.
+            disposition: None for the one of the class.
+        """
+        error = cls.__new__(cls, redact(message))
+        error._set(code, message, remedy, disposition)
+        return error
 
     def __reduce__(self) -> tuple[object, ...]:
         rest = (self.code, self.message, self.remedy, self.document, self.disposition)
@@ -84,22 +108,24 @@ class TvdbError(Exception):
         return self
 
     def __str__(self) -> str:
-        told = f"[{self.code}] {self.message} {self.remedy}"
+        text = f"[{self.code}] {self.message} {self.remedy}"
         if self.document:
-            # One of many of its run, which is named once.
-            return f"{display_path(self.document)}: {told}"
-        return f"{told} (id {self.run_id})" if self.run_id else told
+            # It is one of many errors of its run, and the run's id is printed once.
+            return f"{display_path(self.document)}: {text}"
+        return f"{text} (id {self.run_id})" if self.run_id else text
 
 
 def _rebuild(
-    kind: type[TvdbError], rest: tuple[str, str, str, str | None, Disposition]
+    error_class: type[TvdbError], rest: tuple[str, str, str, str | None, Disposition]
 ) -> TvdbError:
     code, message, remedy, document, disposition = rest
-    return kind(code, message, remedy=remedy, document=document, disposition=disposition)
+    error = error_class.restored(code, message, remedy=remedy, disposition=disposition)
+    error.document = document
+    return error
 
 
 def causes_of(error: BaseException) -> list[BaseException]:
-    """All that led to an error, the nearest first: exceptions do not pickle their causes."""
+    """The chain of causes of an error, nearest first. Exceptions do not pickle their causes."""
     causes = []
     while (cause := error.__cause__) is not None:
         causes.append(cause)
@@ -108,53 +134,10 @@ def causes_of(error: BaseException) -> list[BaseException]:
 
 
 def link(error: BaseException, causes: Sequence[BaseException]) -> None:
-    """Give an error its causes back."""
+    """Set the chain of causes of an error, as `causes_of` returned it."""
     for cause in causes:
         error.__cause__ = cause
         error = cause
-
-
-@contextmanager
-def redacting_errors(run_id: str | None = None) -> Iterator[None]:
-    """Let errors leave the block only as their user may see them, with an id.
-
-    Those of ours go on with causes that say their kind alone; any other becomes a `TvdbError`
-    with the code ``unexpected``, whose cause says its kind and the lines of code.
-
-    Args:
-        run_id: what the errors are to be found by; None leaves the one that they have.
-    """
-    try:
-        yield
-    except TvdbError as error:
-        error.run_id = run_id or error.run_id
-        link(error, [_silent(cause) for cause in causes_of(error)])
-        error.__suppress_context__ = True
-        raise
-    except Exception as error:
-        unexpected = TvdbError(
-            "unexpected",
-            f"Something failed that is no document's fault: {type(error).__name__}.",
-            remedy="What was done before is kept. Run it again; if it stays, report the id and "
-            "the lines of code that are named as the cause.",
-        )
-        unexpected.run_id = run_id or unexpected.run_id
-        raise unexpected from RedactedCause.with_lines(error)
-
-
-@contextmanager
-def tagging_errors(run_id: str) -> Iterator[None]:
-    """Let no error of ours leave the block without the id that its work was under."""
-    with run_scope(run_id):
-        try:
-            yield
-        except TvdbError as error:
-            error.run_id = error.run_id or run_id
-            raise
-
-
-def _silent(cause: BaseException) -> BaseException:
-    return cause if isinstance(cause, TvdbError | RedactedCause) else RedactedCause.of(cause)
 
 
 class ConfigurationError(TvdbError):
@@ -166,7 +149,7 @@ class StorageError(TvdbError):
 
 
 class DocumentError(TvdbError):
-    """One document's own fault."""
+    """The fault of one document."""
 
 
 class SourceError(DocumentError):
@@ -186,7 +169,7 @@ class EmbeddingError(DocumentError):
 
 
 class ServiceError(TvdbError):
-    """A service as a whole; says nothing about the document that met it."""
+    """A service as a whole failed; this says nothing about the document."""
 
     default_disposition = Disposition.TRANSIENT
 
@@ -196,13 +179,13 @@ class UnavailableError(ServiceError):
 
 
 class RefusedError(ServiceError):
-    """The service answers nobody with this key, account or model, until someone acts."""
+    """The service refuses this key, account or model until someone acts."""
 
     default_disposition = Disposition.DEFERRED
 
 
 class HaltedError(ServiceError):
-    """Nothing was sent and nothing paid: a limit of our own stands before the service."""
+    """Nothing was sent and nothing was paid, because of a limit of our own."""
 
     default_disposition = Disposition.DEFERRED
 
@@ -212,8 +195,56 @@ class BudgetError(HaltedError):
 
 
 class RateError(HaltedError):
-    """The paid requests of this hour are used up, or the wait for a free place is too long."""
+    """The paid requests of this hour are used up, or the wait for the rate limit is too long."""
 
 
 class BreakerError(HaltedError):
-    """The service failed so often that it is left alone for a while."""
+    """The service failed so often that no request is sent to it for a while."""
+
+
+_E = TypeVar("_E", bound=TvdbError)
+_F = TypeVar("_F", bound=TvdbError)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode(Generic[_E]):
+    """A registered code with all that is known about it; see `error_codes`."""
+
+    error_class: type[_E]
+    code: str
+    """Public and stable: stored in the database, printed by the command line."""
+    message: str
+    """For people: `str.format` puts the fields of `error` into it."""
+    remedy: str
+    """What to do, formatted like `message`."""
+    meaning: str
+    """One sentence for ``docs/errors.md``."""
+    disposition: Disposition | None = None
+    """None for the one of the class."""
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names that `error` needs."""
+        parts = (*Formatter().parse(self.message), *Formatter().parse(self.remedy))
+        return frozenset(name for _, name, _, _ in parts if name is not None)
+
+    def error(self, *, disposition: Disposition | None = None, **fields: object) -> _E:
+        """The error, ready to raise.
+
+        Args:
+            disposition: where it depends on the case; else the one of the code.
+            fields: exactly those that the message and the remedy name.
+
+        Raises:
+            TypeError: a field is missing or is not known.
+        """
+        if fields.keys() != self.fields:
+            raise TypeError(
+                f"{self.code} takes {', '.join(sorted(self.fields)) or 'no field'}; "
+                f"given: {', '.join(sorted(fields)) or 'none'}"
+            )
+        return self.error_class(self, fields, disposition)
+
+    def variant(self, error_class: type[_F], message: str, remedy: str) -> ErrorCode[_F]:
+        """The same code with other sentences, where a program need not tell the cases apart."""
+        return ErrorCode(error_class, self.code, message, remedy, self.meaning, self.disposition)

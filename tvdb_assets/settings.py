@@ -22,8 +22,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tvdb_assets import deprecation
+from tvdb_assets import error_codes as codes
 from tvdb_assets.document_limits import DocumentLimits
-from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.redaction import configure
 
 PREFIX = "TVDB_"
@@ -245,9 +245,7 @@ def load_settings(**overrides: object) -> Settings:
         if name.startswith(PREFIX) and name.upper() not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {close[0]}?" if close else "Unset it."
-            raise ConfigurationError(
-                "unknown_setting", f"There is no setting {name}.", remedy=f"{hint}"
-            )
+            raise codes.UNKNOWN_SETTING.error(name=name, hint=hint)
     # An empty value means "not set", as shells and CI systems write it.
     values = {
         field.validation_alias or name: environment[_environment_name(name)]
@@ -257,9 +255,8 @@ def load_settings(**overrides: object) -> Settings:
     try:
         settings = Settings.model_validate({**values, **overrides})
     except ValidationError as error:
-        raise ConfigurationError(
-            "bad_setting", _describe(error), remedy="Correct it in the environment or in .env."
-        ) from None  # the cause would repeat the value, which may be a secret
+        # The cause would repeat the value, which may be a secret.
+        raise codes.BAD_SETTING.error(problems=_describe(error)) from None
     configure(_secrets(settings, environment), settings.private_paths)
     return settings
 

@@ -13,7 +13,8 @@ import pytest
 
 import tvdb_assets
 from tvdb_assets import redaction
-from tvdb_assets.errors import ConfigurationError, ParseError, TvdbError, redacting_errors
+from tvdb_assets.error_boundaries import redacting_errors
+from tvdb_assets.errors import ConfigurationError, ParseError, TvdbError
 from tvdb_assets.redaction import MARK, display_path, is_private, redact
 from tvdb_assets.settings import load_settings
 
@@ -69,7 +70,7 @@ def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
 def test_secrets_of_the_settings_are_known_whatever_form_they_have() -> None:
     load_settings(OPENAI_API_KEY="no-known-form", database_url="postgresql://u:p%40ss-word@h/d")
     assert redact("a no-known-form b p@ss-word c") == f"a {MARK} b {MARK} c"
-    assert str(TvdbError("x", "Says no-known-form.", remedy="no-known-form")) == (
+    assert str(TvdbError.restored("x", "Says no-known-form.", remedy="no-known-form")) == (
         f"[x] Says {MARK}. {MARK}"
     )
 
@@ -115,7 +116,7 @@ def test_an_error_of_ours_keeps_its_kind_and_loses_what_its_causes_say() -> None
         try:
             int(WORD)
         except ValueError as cause:
-            raise ParseError("corrupt", "It is damaged.", remedy="Mend it.") from cause
+            raise ParseError.restored("corrupt", "It is damaged.", remedy="Fix it.") from cause
     assert caught.value.code == "corrupt"
     assert str(caught.value.__cause__) == "ValueError"
 
@@ -145,7 +146,7 @@ def test_what_stands_for_a_private_path_is_stable_and_can_not_be_guessed() -> No
     redaction.set_path_salt(b"two")
     assert display_path("hr/jane.pdf") != one
     assert display_path("public.pdf") == "public.pdf"
-    error = ConfigurationError("x", "Y.", remedy="Z.", document="hr/jane.pdf")
+    error = ConfigurationError.restored("x", "Y.", remedy="Z.").about("hr/jane.pdf")
     assert "jane" not in str(error)
 
 

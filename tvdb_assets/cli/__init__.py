@@ -27,7 +27,8 @@ from tvdb_assets.cli.search_command import search
 from tvdb_assets.cli.server_commands import dev, stop
 from tvdb_assets.cli.trace_command import trace
 from tvdb_assets.correlation import new_run_id, run_scope
-from tvdb_assets.errors import ConfigurationError, HaltedError, TvdbError, redacting_errors
+from tvdb_assets.error_boundaries import redacting_errors
+from tvdb_assets.errors import ConfigurationError, HaltedError, TvdbError
 from tvdb_assets.settings import LogFormat, load_settings
 from tvdb_assets.telemetry import LOGGER, write_to_stderr
 

@@ -15,10 +15,10 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.cli.index_commands import as_row, show_waiting
 from tvdb_assets.cli.output import console, notices, print_json
 from tvdb_assets.dagster.storage.home import dagster_instance
-from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.ingestion.prefetch import parsing_ahead
 from tvdb_assets.redaction import display_path
 from tvdb_assets.reporting.costs import spent_by
@@ -131,11 +131,7 @@ def _root_of(path: str, roots: list[str]) -> tuple[str, str]:
         return path, ""
     absolute = Path(path).absolute()
     if not absolute.exists():
-        raise ConfigurationError(
-            "path_missing",
-            f"There is no file or folder {display_path(path)}.",
-            remedy="Check the spelling.",
-        )
+        raise codes.PATH_MISSING.error(path=display_path(path))
     for root in roots:
         if "://" not in root and absolute.is_relative_to(Path(root).absolute()):
             prefix = absolute.relative_to(Path(root).absolute()).as_posix()
@@ -315,11 +311,7 @@ def find_documents(registry: DocumentRegistry, name: str) -> list[KnownDocument]
     """
     if found := registry.find(name):
         return found
-    raise ConfigurationError(
-        "document_unknown",
-        f"There is no document {display_path(name)}.",
-        remedy="Use the path as tvdb search or the Dagster UI shows it.",
-    )
+    raise codes.DOCUMENT_UNKNOWN.error(name=display_path(name))
 
 
 def _show_counts(counts: dict[str, Any], failures: list[FailedDocument]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.deprecation import TvdbDeprecationWarning
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.redaction import RedactedCause, display_path
@@ -37,7 +38,7 @@ def print_error(error: TvdbError, *, as_json: bool) -> None:
     if error.run_id:
         notices.print(f"id {error.run_id}", style="dim")
     cause = error.__cause__
-    if error.code == "unexpected" and isinstance(cause, RedactedCause):
+    if error.code == codes.UNEXPECTED.code and isinstance(cause, RedactedCause):
         notices.print(f"cause: {cause}", style="dim", markup=False)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import click
 from rich.text import Text
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.cli.output import console, notices, print_json
 from tvdb_assets.dagster.storage.home import dagster_instance
-from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.reporting.run_history import (
     HistoryEvent,
     HistoryLookup,
@@ -75,21 +75,10 @@ def _only(found: HistoryLookup, name: str) -> HistorySubject:
     if found.subject is not None and found.subject.run_ids:
         return found.subject
     if found.subject is not None:
-        raise ConfigurationError(
-            "no_run", f"No run has walked {name} yet.", remedy="Ingest it first."
-        )
+        raise codes.NO_RUN.error(name=name)
     if not found.candidates:
-        raise ConfigurationError(
-            "id_unknown",
-            f"No run, document, request or job is known as {name}.",
-            remedy="Give a run's id, a document as tvdb status shows it, an id of a request or "
-            "job, or the first characters of an id.",
-        )
-    raise ConfigurationError(
-        "id_ambiguous",
-        f"Several ids begin with {name}: {', '.join(found.candidates)}.",
-        remedy="Give more of it.",
-    )
+        raise codes.ID_UNKNOWN.error(name=name)
+    raise codes.ID_AMBIGUOUS.error(name=name, candidates=", ".join(found.candidates))
 
 
 def _as_json(run: Run, retried_as: list[str]) -> dict[str, Any]:

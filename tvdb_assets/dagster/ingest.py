@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets import errors
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.source_comparison import compare
@@ -208,12 +209,7 @@ def _run_failed(run_id: str, error: Any) -> TvdbError:
         if hasattr(errors, error.cls_name or ""):
             why = error.message.strip()
         error = error.cause
-    failed = TvdbError(
-        "run_failed",
-        f"The run {run_id} was ended by an error that is no document's fault: {why}",
-        remedy="What was done before is kept. Mend the cause and ingest again; the run's page in "
-        "the UI has the whole trace.",
-    )
+    failed = codes.RUN_FAILED.error(run=run_id, why=why)
     failed.run_id = run_id
     return failed
 

@@ -8,9 +8,9 @@ plans them and each run is Dagster's own.
 import dagster as dg
 from pydantic import Field
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.dagster.reconciler import Reconciler, counted
 from tvdb_assets.dagster.resources import ServiceRouterResource
-from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.due_documents import Reason
 from tvdb_assets.telemetry import DOCUMENTS_ASKED, log_event
@@ -31,11 +31,7 @@ def _ask(
     with Reconciler.open(service_router.settings(), context.instance) as reconciler:
         found = {name: reconciler.registry.find(name) for name in config.documents}
         if unknown := [display_path(name) for name, known in found.items() if not known]:
-            raise ConfigurationError(
-                "document_unknown",
-                f"There is no document {', '.join(unknown)}; none was asked for.",
-                remedy="Use the names that the partitions' page shows.",
-            )
+            raise codes.DOCUMENTS_UNKNOWN.error(names=", ".join(unknown))
         wanted = [document for known in found.values() for document in known]
         asked = reconciler.due.want([d.document_id for d in wanted] if config.documents else None)
     _tell(context, f"{asked:,} documents are asked for.", asked)

@@ -22,7 +22,7 @@ from tvdb_assets.core.source_comparison import compare
 from tvdb_assets.correlation import new_run_id
 from tvdb_assets.dagster.backfill_tags import backfill_tags, group_by_backfill
 from tvdb_assets.dagster.partitions import DocumentPartitions
-from tvdb_assets.errors import redacting_errors
+from tvdb_assets.error_boundaries import redacting_errors
 from tvdb_assets.models import SourceFile
 from tvdb_assets.reporting.budget_alerts import budget_pace
 from tvdb_assets.repositories.database import Database

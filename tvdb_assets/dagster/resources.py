@@ -14,10 +14,12 @@ from functools import lru_cache
 import dagster as dg
 from pydantic import Field
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.partition_keys import path_from_key
 from tvdb_assets.dagster.run_telemetry import told
-from tvdb_assets.errors import ConfigurationError, SourceError, redacting_errors
+from tvdb_assets.error_boundaries import redacting_errors
+from tvdb_assets.errors import SourceError
 from tvdb_assets.ingestion import IngestionRun
 from tvdb_assets.ingestion.cost_estimator import CostEstimator
 from tvdb_assets.ingestion.cost_forecast import CostForecast, forecast_cost
@@ -78,12 +80,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             source = Source.open(settings.source)
             paths = [path_from_key(key) or key for key in partition_keys]
             if any(is_private(path) for path in paths):
-                raise ConfigurationError(
-                    "private_partition",
-                    "A partition was added by hand under a path that is marked private.",
-                    remedy="Delete it, and register such files by tvdb ingest, which gives them "
-                    "keys that tell nothing.",
-                )
+                raise codes.PRIVATE_PARTITION.error()
             files = [_file(source, path) for path in paths]
             DocumentRegistry(database).register(source.root, files, run_id="")
 

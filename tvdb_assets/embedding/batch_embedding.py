@@ -17,6 +17,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.core.batching import batches, halves
 from tvdb_assets.core.tokens import count_tokens
 from tvdb_assets.core.vector_checks import check_vectors
@@ -26,7 +27,6 @@ from tvdb_assets.models import Provenance, Stage, VectorSpace
 from tvdb_assets.spend_guard.call_log import ServiceEvent
 from tvdb_assets.spend_guard.guard import Guard, PaidCall, ServiceResponse, Transaction
 from tvdb_assets.spend_guard.ledger import Reservation
-from tvdb_assets.spend_guard.service_state import TOO_LARGE
 from tvdb_assets.tracing import TracedOperation
 
 _SAME_REFUSAL = 4
@@ -201,7 +201,7 @@ class PaidEmbedding:
             if stopped is None:
                 continue
             is_refused = isinstance(stopped, EmbeddingError)
-            is_unknown = is_refused and stopped.code == "request_refused"
+            is_unknown = is_refused and stopped.code == codes.REQUEST_REFUSED.code
             self._unknown += is_unknown
             if isinstance(stopped, EmbeddingError):
                 if not self._accepted and self._unknown >= _SAME_REFUSAL:
@@ -238,7 +238,7 @@ class PaidEmbedding:
             except (EmbeddingError, BudgetError) as error:
                 return error
             except TvdbError as error:
-                if isinstance(error, RateError) and error.code == TOO_LARGE:
+                if isinstance(error, RateError) and error.code == codes.REQUEST_EXCEEDS_RATE.code:
                     return error
                 self._halt(error)
                 return None
@@ -256,7 +256,9 @@ class PaidEmbedding:
                 return await self._request(texts, part.order, result, part.is_split)
             except RateError as error:
                 was_sent = error.__cause__ is not None
-                is_too_long = error.code == "rate_limited" and not was_sent and self._in_line > 1
+                is_too_long = (
+                    error.code == codes.RATE_LIMITED.code and not was_sent and self._in_line > 1
+                )
                 if not is_too_long:
                     raise
                 left = self._left
@@ -368,28 +370,13 @@ def _distinct(texts: Sequence[TextToEmbed]) -> list[int]:
 
 def _cannot_be_sent(text: TextToEmbed) -> EmbeddingError:
     if not text.text:
-        return EmbeddingError(
-            "text_empty", "An empty text has no vector.", remedy="Give it a text that says more."
-        )
+        return codes.TEXT_EMPTY.error()
     if not is_unicode(text.text):
-        return EmbeddingError(
-            "text_not_unicode",
-            "A text holds half of a character, which no encoding has.",
-            remedy="Decode it anew from its source.",
-        )
-    return EmbeddingError(
-        "text_too_long",
-        f"A part of this document has {text.tokens} tokens, more than the embedding model takes.",
-        remedy="Lower TVDB_CHUNK_TOKENS.",
-    )
+        return codes.TEXT_NOT_UNICODE.error()
+    return codes.TEXT_TOO_LONG.error(tokens=text.tokens)
 
 
 def _refuses_all(cause: EmbeddingError) -> RefusedError:
-    error = RefusedError(
-        "request_refused",
-        f"The embedding service refused {_SAME_REFUSAL} requests with different texts, for a "
-        "reason that is not known here.",
-        remedy="Check TVDB_EMBEDDING_MODEL, TVDB_EMBEDDING_DIMENSIONS and OPENAI_BASE_URL.",
-    )
+    error = codes.ALL_REQUESTS_REFUSED.error(count=_SAME_REFUSAL)
     error.__cause__ = cause
     return error

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.core.member_paths import SEPARATOR
 from tvdb_assets.errors import Disposition, DocumentError, TvdbError
 from tvdb_assets.ingestion.document_state import DocumentState, Metadata, Value
@@ -30,8 +31,6 @@ _SHOWN = 10
 """Members that a container's failure names; `tvdb status` names them all."""
 _SUMMED = frozenset({"chunks", "tokens", "cost_usd", "paid_requests", "paid_tokens", "paid_pages"})
 
-MEMBERS_FAILED = "members_failed"
-"""The code of a container of which something failed."""
 _T = TypeVar("_T")
 
 
@@ -86,19 +85,18 @@ class MemberSummary:
                 for path, error, _ in self.failed[:_SHOWN]
             )
             more = len(self.failed) - _SHOWN
-            error: TvdbError = DocumentError(
-                MEMBERS_FAILED,
-                f"{len(self.failed):,} of {self.total:,} documents inside of it failed: {names}"
-                + (f" and {more:,} more." if more > 0 else "."),
-                remedy="See tvdb status for the cause and remedy of each; all others are done.",
+            error: TvdbError = codes.MEMBERS_FAILED.error(
+                failed=len(self.failed),
+                total=self.total,
+                names=names + (f" and {more:,} more" if more > 0 else ""),
                 disposition=Disposition.TERMINAL if is_hopeless else Disposition.TRANSIENT,
             )
             return error, min((s for _, _, s in self.failed), key=list(Stage).index)
         if self.deferred:
             _, first, _ = self.deferred[0]
-            error = type(first)(
+            error = type(first).restored(
                 first.code,
-                f"{len(self.deferred):,} of {self.total:,} documents inside of it wait: "
+                f"{len(self.deferred):,} of {self.total:,} documents inside it wait: "
                 + first.message,
                 remedy=first.remedy,
                 disposition=first.disposition,
@@ -215,10 +213,12 @@ class ContainerIngestion:
         if is_asked_for or m.member is None or not _is_settled(row, self._pipeline_fingerprints):
             return None
         # Of a container each member is asked for itself.
-        if row.sha256 != m.member.sha256 or row.error_code == MEMBERS_FAILED:
+        if row.sha256 != m.member.sha256 or row.error_code == codes.MEMBERS_FAILED.code:
             return None
-        return DocumentError(
-            row.error_code or "failed", row.error_message or "", remedy=row.error_remedy or ""
+        if row.error_code is None:
+            return codes.FAILED.error()
+        return DocumentError.restored(
+            row.error_code, row.error_message or "", remedy=row.error_remedy or ""
         )
 
 

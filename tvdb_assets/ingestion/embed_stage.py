@@ -239,7 +239,7 @@ def sets_of(document_states: Sequence[DocumentState]) -> list[StoredChunkSet]:
 
 def for_one(error: TvdbError, where: str = "") -> TvdbError:
     """A copy that can name one document, where many meet the same error."""
-    copy = type(error)(
+    copy = type(error).restored(
         error.code, where + error.message, remedy=error.remedy, disposition=error.disposition
     )
     copy.__cause__ = error.__cause__ or error

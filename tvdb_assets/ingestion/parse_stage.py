@@ -13,6 +13,7 @@ from hashlib import sha256
 from time import perf_counter
 from typing import TypeVar
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.text_validation import validate
 from tvdb_assets.errors import ChunkError, DocumentError, ParseError, ServiceError, SourceError
@@ -130,7 +131,9 @@ class ParseStage:
                     t.parsed_id, t.is_parse_degraded = mine.parsed_id, mine.is_degraded
                     t.fingerprint = mine.fingerprint
                 elif not t.is_listed:
-                    t.fail(min(stages, key=list(Stage).index), _not_made("parsed_documents"))
+                    t.fail(
+                        min(stages, key=list(Stage).index), codes.PARSED_DOCUMENTS_MISSING.error()
+                    )
         parsed_ids = [t.parsed_id for t in batch if t.parsed_id is not None]
         is_chunking = Stage.CHUNKS in stages
         if not is_chunking and Stage.EMBEDDINGS not in stages:
@@ -141,7 +144,7 @@ class ParseStage:
                 t.chunk_set = sets.get(t.parsed_id)
             is_empty = t.is_listed and t.parsed_id is None
             if t.error is None and t.chunk_set is None and not (is_chunking or is_empty):
-                t.fail(Stage.EMBEDDINGS, _not_made("chunks"))
+                t.fail(Stage.EMBEDDINGS, codes.CHUNKS_MISSING.error())
 
     def _read(self, t: DocumentState) -> None:
         t.source = SourceFile(t.row.path, t.row.size, t.row.etag)
@@ -378,12 +381,3 @@ def _told(made: PreparedDocument) -> dict[str, Value]:
         "seconds": round(made.parse_seconds, 4),
         **parsed.facts,
     }
-
-
-def _not_made(what: str) -> DocumentError:
-    kind = ParseError if what == "parsed_documents" else ChunkError
-    return kind(
-        f"{what}_missing",
-        f"There are no {what} of this document yet.",
-        remedy=f"Materialize {what} for it first.",
-    )

@@ -14,7 +14,8 @@ from hashlib import sha256
 from mimetypes import guess_extension
 from typing import TypeAlias
 
-from tvdb_assets.errors import Disposition, ParseError
+from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument, Stage
 from tvdb_assets.parsing.providers.llamaparse import FinishedJob, LlamaParse
 from tvdb_assets.redaction import display_path, is_private
@@ -194,13 +195,7 @@ class PaidParsing:
             if finished is not None:
                 return finished
             if loop.time() + pause > deadline:
-                raise ParseError(
-                    "parse_job_late",
-                    f"Its parsing was not done within {self._deadline:g} seconds.",
-                    remedy="Run it again later: the same job is awaited, and paid once; or raise "
-                    "TVDB_LLAMAPARSE_TIMEOUT_SECONDS.",
-                    disposition=Disposition.TRANSIENT,
-                )
+                raise codes.PARSE_JOB_LATE.error(seconds=self._deadline)
             await asyncio.sleep(pause)
             pause = min(_LONGEST_POLL_SECONDS, pause * 1.5)
 
@@ -210,7 +205,9 @@ class PaidParsing:
             if finished.parsed is not None and keep is not None:
                 keep(tx, finished.parsed)
             # Where the service has not said yet what it billed, the bound stands for it.
-            outcome = "lost" if finished.is_lost else "assumed" if cost is None else "answered"
+            outcome = (
+                codes.LOST.code if finished.is_lost else "assumed" if cost is None else "answered"
+            )
             status = 404 if finished.is_lost else 200
             self._guard.ledger.post(tx, job.reservation, cost=cost, outcome=outcome, status=status)
             state = "done" if finished.parsed is not None else "failed"
@@ -220,9 +217,4 @@ class PaidParsing:
 
 
 def _too_many_pages(most: int) -> ParseError:
-    return ParseError(
-        "pages_cut",
-        f"The service made {most} pages of this document, the most it was allowed, so that the "
-        "rest may be missing.",
-        remedy="Split the document, or convert it to PDF, whose pages are counted beforehand.",
-    )
+    return codes.PAGE_LIMIT_REACHED.error(pages=most)

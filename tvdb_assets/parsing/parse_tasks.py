@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.text_validation import validate
-from tvdb_assets.errors import ChunkError, ParseError, TvdbError
+from tvdb_assets.errors import ParseError, TvdbError
 from tvdb_assets.models import Chunk, ParsedDocument
 from tvdb_assets.parsing.document_parser import is_mere_container, look_at, parse_document
 from tvdb_assets.parsing.formats import container_for, ocr
@@ -23,7 +24,9 @@ _SPARE_PAGES = 2
 _CHARACTERS_OF_A_PAGE = 1_000
 """A third of a full page, so that a bound from the text's length is rarely reached."""
 _BYTES_OF_A_PAGE = 10_000
-_NOT_WORTH_SENDING = frozenset({"empty", "encrypted", "corrupt", "expands_too_far"})
+_NOT_WORTH_SENDING = frozenset(
+    entry.code for entry in (codes.EMPTY, codes.ENCRYPTED, codes.CORRUPT, codes.EXPANDS_TOO_FAR)
+)
 """Nobody can read these, and asking costs money."""
 
 
@@ -180,9 +183,5 @@ def chunk_document(parsed: ParsedDocument, chunker: Chunker) -> PreparedDocument
     seconds = perf_counter() - started
     if chunks:
         return PreparedDocument(parsed, chunks, chunk_seconds=seconds)
-    error = ChunkError(
-        "no_chunks",
-        "The document's text holds nothing to search for.",
-        remedy="Check that the file holds readable text, and replace it in the source.",
-    )
+    error = codes.NO_CHUNKS.error()
     return PreparedDocument(parsed, error=error, chunk_seconds=seconds)

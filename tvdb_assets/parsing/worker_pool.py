@@ -22,7 +22,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, ParamSpec, Self, TypeVar
 
-from tvdb_assets.errors import ParseError, ServiceError, TvdbError
+from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import ParseError, TvdbError
 from tvdb_assets.parsing.formats.active_limits import use
 from tvdb_assets.parsing.worker_process import WorkerProcess, WorkerSlot
 from tvdb_assets.settings import Settings
@@ -264,37 +265,16 @@ class WorkerPool:
             raise value
         if kind == "memory":
             raise self._death("memory", None)
-        raise ParseError(
-            "corrupt",
-            f"The document can't be read: its parser stopped with {value}.",
-            remedy="Open it in the program that made it, save it again, or fetch a fresh copy.",
-        )
+        raise codes.PARSER_STOPPED.error(kind=value)
 
     def _death(self, reason: str | None, returncode: int | None) -> TvdbError:
         if reason == "timeout":
-            return ParseError(
-                "parse_timeout",
-                f"Parsing took longer than the limit of {self._timeout_seconds:g} seconds.",
-                remedy="Split the document, or raise TVDB_PARSE_TIMEOUT_SECONDS.",
-            )
+            return codes.PARSE_TIMEOUT.error(seconds=self._timeout_seconds)
         if reason == "memory":
-            return ParseError(
-                "parse_memory",
-                f"Parsing needed more memory than the limit of {self._memory_mib} MiB.",
-                remedy="Split the document, or raise TVDB_PARSE_MEMORY_MIB.",
-            )
+            return codes.PARSE_MEMORY.error(limit=self._memory_mib)
         if reason == "closed":
-            return ServiceError(
-                "parsing_stopped",
-                "Parsing was stopped before this document was done.",
-                remedy="Start it again.",
-            )
-        return ParseError(
-            "parser_crashed",
-            f"The parser's process died ({_describe_exit(returncode)}).",
-            remedy="Save the document again in the program that made it; if it was killed "
-            "from outside or the machine ran out of memory, just try again.",
-        )
+            return codes.PARSING_STOPPED.error()
+        return codes.PARSER_CRASHED.error(exit=_describe_exit(returncode))
 
     def _watch(self) -> None:
         while not self._stopped.is_set():

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 import psutil
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ServiceError
 
 _START_SECONDS = 60.0
@@ -178,8 +179,4 @@ class WorkerSlot:
 
 
 def _cannot_start(why: str) -> ServiceError:
-    return ServiceError(
-        "workers_unavailable",
-        f"A parser process could not be started: {why}.",
-        remedy="Check that the machine has memory and process slots left, and try again.",
-    )
+    return codes.WORKERS_UNAVAILABLE.error(why=why)

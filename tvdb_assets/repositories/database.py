@@ -16,8 +16,8 @@ import psycopg
 from pgvector.psycopg import register_vector
 from psycopg_pool import ConnectionPool
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
-from tvdb_assets.errors import StorageError
 from tvdb_assets.redaction import register_secret, set_path_salt
 from tvdb_assets.repositories.migrations import HEAD, upgrade
 from tvdb_assets.settings import Settings
@@ -155,18 +155,12 @@ def prepare(url: str) -> None:
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
     except psycopg.OperationalError as error:
-        raise StorageError(
-            "database_unreachable",
-            f"No connection to the database at {_where(url)}: {_first_line(error)}.",
-            remedy="Start it, or correct TVDB_DATABASE_URL; unset, an embedded server is used.",
-        ) from error
+        raise codes.DATABASE_UNREACHABLE.error(where=_where(url), why=_first_line(error)) from error
     with connection:
         version = connection.info.server_version
         if version < MIN_SERVER:
-            raise StorageError(
-                "postgres_too_old",
-                f"The server at {_where(url)} is Postgres {version // 10_000}.",
-                remedy=f"Postgres {MIN_SERVER // 10_000} or newer is needed.",
+            raise codes.POSTGRES_TOO_OLD.error(
+                where=_where(url), version=version // 10_000, needed=MIN_SERVER // 10_000
             )
         if _schema_version(connection) != HEAD:
             _check_pgvector(connection, url)
@@ -180,12 +174,7 @@ def _migrate(url: str) -> None:
     try:
         upgrade(url)
     except psycopg.errors.InsufficientPrivilege as error:
-        raise StorageError(
-            "database_privileges",
-            f"The user of {_where(url)} may not create what is needed: {_first_line(error)}.",
-            remedy="Grant CREATE on the database, or have an administrator run "
-            "CREATE SCHEMA tvdb and CREATE SCHEMA dagster for this user.",
-        ) from error
+        raise codes.DATABASE_PRIVILEGES.error(where=_where(url), why=_first_line(error)) from error
 
 
 def _schema_version(connection: psycopg.Connection) -> str | None:
@@ -202,30 +191,16 @@ def _check_pgvector(connection: psycopg.Connection, url: str) -> None:
         " WHERE name = 'vector'"
     ).fetchone()
     if row is None:
-        raise StorageError(
-            "pgvector_missing",
-            f"The server at {_where(url)} has no pgvector.",
-            remedy=f"Install pgvector {needed} or newer on the server (package "
-            "postgresql-N-pgvector from the PostgreSQL project's repository, or build it).",
-        )
+        raise codes.PGVECTOR_MISSING.error(where=_where(url), needed=needed)
     installed, available = row
     if _version(available) < MIN_PGVECTOR:
-        raise StorageError(
-            "pgvector_too_old",
-            f"The server at {_where(url)} has pgvector {available}.",
-            remedy=f"Install pgvector {needed} or newer on the server (the PostgreSQL project's "
-            "package repository has it where a distribution's own is too old).",
-        )
+        raise codes.PGVECTOR_TOO_OLD.error(where=_where(url), version=available, needed=needed)
     try:
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         if installed is not None and _version(installed) < MIN_PGVECTOR:
             connection.execute("ALTER EXTENSION vector UPDATE")
     except psycopg.errors.InsufficientPrivilege as error:
-        raise StorageError(
-            "pgvector_not_enabled",
-            f"The user of {_where(url)} may not enable pgvector.",
-            remedy="Have an administrator run CREATE EXTENSION vector in this database.",
-        ) from error
+        raise codes.PGVECTOR_NOT_ENABLED.error(where=_where(url)) from error
 
 
 def _version(text: str) -> tuple[int, ...]:

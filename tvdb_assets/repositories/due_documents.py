@@ -21,12 +21,15 @@ from typing import Any
 
 from psycopg.rows import class_row
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.repositories.rows import ReadSnapshot
 
 REQUEST_LASTS = timedelta(minutes=10)
 """From asking for a run to its being on record, which takes seconds; more if the asker died."""
-DEATHS = ("parser_crashed", "parse_memory", "parse_timeout")
+DEATHS = tuple(
+    entry.code for entry in (codes.PARSER_CRASHED, codes.PARSE_MEMORY, codes.PARSE_TIMEOUT)
+)
 """Errors of a document whose worker process was lost; another time it may go well."""
 MOST_DEATHS = 3
 """After so many a document is poison, and is left alone until it or the parser changes."""
@@ -306,12 +309,12 @@ def _run_key(run_id: str) -> int:
 
 
 # What a document that waits is waiting for decides when it is due.
-_WAITED_ENOUGH = """CASE error_code
-    WHEN 'budget_exhausted' THEN greatest(%(day)s, %(changed)s)
-    WHEN 'hourly_requests_exhausted' THEN greatest(%(hour)s, %(changed)s)
-    WHEN 'paused' THEN %(changed)s
-    WHEN 'breaker_open' THEN coalesce(%(now)s, tvdb.clock()) - interval '1 minute'
-    WHEN 'rate_limited' THEN coalesce(%(now)s, tvdb.clock()) - interval '1 minute'
+_WAITED_ENOUGH = f"""CASE error_code
+    WHEN '{codes.BUDGET_EXHAUSTED.code}' THEN greatest(%(day)s, %(changed)s)
+    WHEN '{codes.HOURLY_REQUESTS_EXHAUSTED.code}' THEN greatest(%(hour)s, %(changed)s)
+    WHEN '{codes.PAUSED.code}' THEN %(changed)s
+    WHEN '{codes.BREAKER_OPEN.code}' THEN coalesce(%(now)s, tvdb.clock()) - interval '1 minute'
+    WHEN '{codes.RATE_LIMITED.code}' THEN coalesce(%(now)s, tvdb.clock()) - interval '1 minute'
     -- Key or quota refused: somebody has to act, so it is asked now and then.
     ELSE greatest(coalesce(%(now)s, tvdb.clock()) - interval '15 minutes', %(changed)s) END"""
 

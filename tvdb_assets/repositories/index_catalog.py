@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from psycopg.rows import class_row, dict_row
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.models import VectorSpace
 from tvdb_assets.redaction import display_path
@@ -127,12 +128,7 @@ class IndexCatalog:
             if index.is_current:
                 return index
             if not index.is_searchable:
-                raise ConfigurationError(
-                    "index_not_searchable",
-                    f"Index {index.name} was made by a mock or a stand-in, so that it finds "
-                    "nothing right.",
-                    remedy="Switch to one that tvdb switch --list calls complete.",
-                )
+                raise codes.INDEX_NOT_SEARCHABLE.error(index=index.name)
             if not (index.is_complete or force):
                 raise _incomplete(tx, index)
             tx.execute("UPDATE tvdb.indexes SET is_current = false WHERE is_current")
@@ -163,11 +159,7 @@ class IndexCatalog:
             tx.execute("SELECT FROM tvdb.indexes ORDER BY index_id FOR UPDATE")
             index = _named(_states(tx), index_id)
             if index.is_current:
-                raise ConfigurationError(
-                    "index_in_use",
-                    f"Search reads index {index.name}.",
-                    remedy="Switch to another one first: tvdb switch --list.",
-                )
+                raise codes.INDEX_IN_USE.error(index=index.name)
             for statement in _DROP:
                 tx.execute(statement, {"index": index_id})
         return index
@@ -182,11 +174,7 @@ def _named(states: Sequence[IndexState], index_id: int) -> IndexState:
     for index in states:
         if index.index_id == index_id:
             return index
-    raise ConfigurationError(
-        "index_unknown",
-        f"There is no index {index_id}.",
-        remedy="Use a number that tvdb switch --list shows.",
-    )
+    raise codes.INDEX_UNKNOWN.error(index=index_id)
 
 
 def _newest(states: Sequence[IndexState]) -> IndexState:
@@ -196,9 +184,7 @@ def _newest(states: Sequence[IndexState]) -> IndexState:
     for index in states:
         if index.is_current:
             return index
-    raise ConfigurationError(
-        "no_index", "There is no index that could be searched.", remedy="Run tvdb ingest first."
-    )
+    raise codes.NO_INDEX.error()
 
 
 def _incomplete(tx: Connection, index: IndexState) -> ConfigurationError:
@@ -206,13 +192,7 @@ def _incomplete(tx: Connection, index: IndexState) -> ConfigurationError:
     named = ", ".join(display_path(row[0]) for row in rows) + (
         ", …" if index.missing > len(rows) else ""
     )
-    return ConfigurationError(
-        "index_incomplete",
-        f"Index {index.name} lacks {index.missing:,} of the documents that search shows, or "
-        f"their newest version: {named}.",
-        remedy="Run tvdb ingest with the settings of that index until it is complete; tvdb status "
-        "says why a document failed or waits. To lose these documents, add --force.",
-    )
+    return codes.INDEX_INCOMPLETE.error(index=index.name, missing=index.missing, documents=named)
 
 
 # A document counts as there if it is shown in the version that was read last, or in the one

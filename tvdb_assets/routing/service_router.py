@@ -37,7 +37,8 @@ from tvdb_assets.embedding.fallback import FallbackEmbedder
 from tvdb_assets.embedding.providers.local import LocalEmbedder
 from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
 from tvdb_assets.embedding.registry import embedder_in, embedder_of
-from tvdb_assets.errors import BreakerError, TvdbError, UnavailableError, tagging_errors
+from tvdb_assets.error_boundaries import tagging_errors
+from tvdb_assets.errors import BreakerError, TvdbError, UnavailableError
 from tvdb_assets.models import ParsedDocument, VectorSpace
 from tvdb_assets.parsing.document_parser import parser_fingerprint
 from tvdb_assets.parsing.formats import ocr

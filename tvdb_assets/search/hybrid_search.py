@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg.rows import class_row
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.repositories.database import Database
 
@@ -75,12 +76,7 @@ def search(
 
 def other_space(current: str, space: str) -> ConfigurationError:
     """The index shows one space, and the query's vector is, or could only be, of another."""
-    return ConfigurationError(
-        "other_vector_space",
-        f"The index holds vectors of {current}, and the query's is of {space}.",
-        remedy="Search with the TVDB_EMBEDDER_MODE and key that made the index, or ingest again "
-        "with this one and run tvdb switch.",
-    )
+    return codes.OTHER_VECTOR_SPACE.error(current=current, space=space)
 
 
 def unsearchable(database: Database) -> int:

@@ -20,7 +20,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tvdb_assets.errors import ConfigurationError, Disposition, SourceError
+from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import ConfigurationError, SourceError
 from tvdb_assets.models import SourceFile
 
 if TYPE_CHECKING:
@@ -62,11 +63,7 @@ class Source:
         path = url_or_path.removeprefix("file://") if separator else url_or_path
         root = os.path.realpath(Path(path).expanduser())
         if not Path(root).is_dir():
-            raise ConfigurationError(
-                "source_missing",
-                f"The source folder {root} does not exist or is not a folder.",
-                remedy="Create it and put documents there, or set TVDB_SOURCE to where they are.",
-            )
+            raise codes.SOURCE_MISSING.error(root=root)
         return cls(root, _FolderStore(root))
 
     def list(self, prefixes: Sequence[str] = ()) -> Iterator[SourceFile | SourceError]:
@@ -146,12 +143,7 @@ class _FolderStore:
         try:
             name.encode("utf-8")
         except UnicodeEncodeError:
-            return SourceError(
-                "bad_name",
-                "The file's name is not valid UTF-8.",
-                remedy="Rename the file.",
-                document=_shown(name),
-            )
+            return codes.BAD_NAME.error().about(_shown(name))
         try:
             status = os.lstat(path)
             if stat.S_ISLNK(status.st_mode):
@@ -313,39 +305,22 @@ def _from_os(error: OSError, path: str) -> SourceError:
     if error.errno in (errno.EACCES, errno.EPERM):
         return _unreadable(path)
     if error.errno == errno.ELOOP:
-        return SourceError(
-            "link_loop", "The link leads in a circle.", remedy="Remove the link.", document=path
-        )
+        return codes.LINK_LOOP.error().about(path)
     if error.errno in (errno.ENXIO, errno.ENODEV):
         return _not_a_file(path, 0)
     return _failed(path, error)
 
 
 def _vanished(path: str) -> SourceError:
-    return SourceError(
-        "vanished",
-        "The file, or what its link leads to, is not there.",
-        remedy="Put it back, or remove the link; then ingest again.",
-        document=path,
-    )
+    return codes.VANISHED.error().about(path)
 
 
 def _unreadable(path: str) -> SourceError:
-    return SourceError(
-        "unreadable",
-        "The file may not be read by the user who runs this.",
-        remedy="Give that user the right to read it (and to enter its folder).",
-        document=path,
-    )
+    return codes.UNREADABLE.error().about(path)
 
 
 def _link_outside(path: str) -> SourceError:
-    return SourceError(
-        "link_outside",
-        "The path leads out of the source folder or through a link to a folder.",
-        remedy="Copy the file into the source in place of the link.",
-        document=path,
-    )
+    return codes.LINK_OUTSIDE.error().about(path)
 
 
 def _not_a_file(path: str, mode: int) -> SourceError:
@@ -356,47 +331,22 @@ def _not_a_file(path: str, mode: int) -> SourceError:
         stat.S_IFCHR: "a device",
         stat.S_IFBLK: "a device",
     }
-    return SourceError(
-        "not_a_file",
-        f"It is {kinds.get(stat.S_IFMT(mode), 'no ordinary file')}, which holds no document.",
-        remedy="Remove it from the source.",
-        document=path,
+    return codes.NOT_A_FILE.error(kind=kinds.get(stat.S_IFMT(mode), "not an ordinary file")).about(
+        path
     )
 
 
 def _too_large(path: str, size: int, most: int) -> SourceError:
-    return SourceError(
-        "too_large",
-        f"The file has {size / 2**20:,.1f} MiB; the most that is read is {most / 2**20:,.1f}.",
-        remedy="Split it, or raise TVDB_MAX_DOCUMENT_MIB.",
-        document=path,
-    )
+    return codes.TOO_LARGE.error(size=size / 2**20, limit=most / 2**20).about(path)
 
 
 def _changed(path: str) -> SourceError:
-    return SourceError(
-        "changed_while_read",
-        "The file changed while it was read.",
-        remedy="Ingest again when nothing writes to it.",
-        document=path,
-        disposition=Disposition.TRANSIENT,
-    )
+    return codes.CHANGED_WHILE_READ.error().about(path)
 
 
 def _failed(path: str, error: Exception) -> SourceError:
-    return SourceError(
-        "read_failed",
-        f"The file could not be read ({type(error).__name__}).",
-        remedy="Check the disk or the connection to the source; then ingest again.",
-        document=path,
-        disposition=Disposition.TRANSIENT,
-    )
+    return codes.READ_FAILED.error(kind=type(error).__name__).about(path)
 
 
 def _bad_url(url: str, why: str) -> ConfigurationError:
-    return ConfigurationError(
-        "source_unusable",
-        f"The source {url} can't be used: {why}.",
-        remedy="Check TVDB_SOURCE and the provider's variables for credentials and endpoint; "
-        "for an http:// endpoint of S3 also set AWS_ALLOW_HTTP=true.",
-    )
+    return codes.SOURCE_UNUSABLE.error(url=url, why=why)

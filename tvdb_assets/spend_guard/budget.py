@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from tvdb_assets.errors import BudgetError, RateError
+from tvdb_assets import error_codes as codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,7 @@ def check_fits(
         RateError: this hour's requests of the service are used up.
     """
     if limits.paused & {"", service}:
-        raise BudgetError(
-            "paused",
-            f"Paid calls to {'all services' if '' in limits.paused else service} are paused.",
-            remedy="They go on after tvdb resume.",
-        )
+        raise codes.PAUSED.error(services="all services" if "" in limits.paused else service)
     tomorrow = committed.day + timedelta(days=1)
     for whose, name, limit, spent in (
         ("all paid services", "TVDB_DAILY_COST_LIMIT", limits.daily_usd, committed.day_usd),
@@ -74,21 +70,19 @@ def check_fits(
         ),
     ):
         if limit is not None and spent + amount > limit:
-            raise BudgetError(
-                "budget_exhausted",
-                f"${usd(amount)} more would exceed today's budget of ${usd(limit)} for {whose}; "
-                f"${usd(spent)} are spent or reserved.",
-                remedy=f"It goes on after {tomorrow:%Y-%m-%d %H:%M} UTC, or when the limit is "
-                f"raised by tvdb limits or {name}.",
+            raise codes.BUDGET_EXHAUSTED.error(
+                amount=usd(amount),
+                limit=usd(limit),
+                whose=whose,
+                spent=usd(spent),
+                resumes=f"{tomorrow:%Y-%m-%d %H:%M}",
+                setting=name,
             )
     most = limits.requests_an_hour(service)
     if committed.service_hour_requests + 1 > most:
         following = committed.hour + timedelta(hours=1)
-        raise RateError(
-            "hourly_requests_exhausted",
-            f"{service} has had its {most} paid requests of this hour.",
-            remedy=f"It goes on after {following:%H:%M} UTC, or when the limit is raised by "
-            "tvdb limits or TVDB_HOURLY_RATE_LIMIT.",
+        raise codes.HOURLY_REQUESTS_EXHAUSTED.error(
+            service=service, limit=most, resumes=f"{following:%H:%M}"
         )
 
 

@@ -19,6 +19,7 @@ from uuid import UUID
 
 import psycopg
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.correlation import request_id as whole_id
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.call_failures import CallFailed, Charge
@@ -136,7 +137,8 @@ class CallEventLog:
 
     def lost(self, sent: SentRequest) -> None:
         """Nobody waits for a paid attempt's answer any more."""
-        self._attempted(sent, "lost", sent.reservation.amount, None, None, None, error="lost")
+        code = codes.LOST.code
+        self._attempted(sent, code, sent.reservation.amount, None, None, None, error=code)
 
     def job_done(self, service: str, model: str, cost: Decimal) -> None:
         """A job has ended, and what it cost is known, or assumed."""

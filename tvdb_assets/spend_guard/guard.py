@@ -21,6 +21,7 @@ from uuid import UUID
 import psycopg
 import stamina
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.correlation import new_part, request_id
 from tvdb_assets.errors import HaltedError, StorageError, TvdbError
 from tvdb_assets.repositories.database import Database
@@ -225,7 +226,7 @@ class Guard:
             self._reached("admitted", call, reservation)
         except BaseException as error:
             cause = error.error if isinstance(error, CallFailed) else error
-            code = cause.code if isinstance(cause, TvdbError) else "cancelled"
+            code = cause.code if isinstance(cause, TvdbError) else codes.CANCELLED.code
             await asyncio.to_thread(self.ledger.void, reservation, outcome=code, was_sent=False)
             raise
         self._reached("before_send", call, reservation)
@@ -240,7 +241,7 @@ class Guard:
         except BaseException:
             # Cancelled, or a bug, while the request was out: it may have been billed.
             self.journal.lost(sent)
-            await asyncio.to_thread(self._post_loss, reservation, "lost", None, None)
+            await asyncio.to_thread(self._post_loss, reservation, codes.LOST.code, None, None)
             await self._admission.record(call.service, str(reservation.entry_id), release_probe)
             raise
         self._reached("answered", call, reservation)
@@ -303,7 +304,7 @@ class Guard:
         code, status, name = failure.error.code, failure.status, failure.request_id
         if failure.charge is Charge.BOUND:
             self._reached("before_loss", call, reservation)
-            outcome = code if status == 200 else "lost"
+            outcome = code if status == 200 else codes.LOST.code
             await asyncio.to_thread(self._post_loss, reservation, outcome, status, name)
             self._reached("loss_posted", call, reservation)
         else:
@@ -339,11 +340,7 @@ class Guard:
 
 
 def _ledger_lost() -> StorageError:
-    return StorageError(
-        "ledger_unreachable",
-        "The cost ledger was lost during a paid call, so nothing more may be paid.",
-        remedy="Check the database and run it again; what the call may have cost stays held.",
-    )
+    return codes.LEDGER_LOST.error()
 
 
 __all__: Sequence[str] = [

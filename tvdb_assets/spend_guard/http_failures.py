@@ -15,7 +15,8 @@ from math import isfinite
 
 import httpx2
 
-from tvdb_assets.errors import RateError, RefusedError, TvdbError, UnavailableError
+from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import TvdbError, UnavailableError
 from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, FailureKind
 
 QUOTA_CODES = frozenset(
@@ -70,42 +71,19 @@ def service_failure(
     request_id = headers.get("x-request-id")
     error: TvdbError
     if code in QUOTA_CODES or "spend_limit" in code or status == 402:
-        error = RefusedError(
-            "quota_exhausted",
-            f"{service} says that this account's credit or spending limit is used up.",
-            remedy=f"Add credit or raise the limit in the account of {service}, then run "
-            "tvdb resume.",
-        )
+        error = codes.QUOTA_EXHAUSTED.error(service=service)
         kind = FailureKind.REFUSED
     elif status == 401 or code in _KEY_CODES:
-        error = RefusedError(
-            "key_refused",
-            f"{service} does not accept the API key.",
-            remedy="Set a valid key for it in the environment or in .env, and run it again.",
-        )
+        error = codes.KEY_REFUSED.error(service=service)
         kind = FailureKind.REFUSED
     elif status == 403:
-        error = RefusedError(
-            "permission_refused",
-            f"{service} does not let this API key do that.",
-            remedy=f"Check the key's permissions, project and region in the account of {service}, "
-            "then run tvdb resume.",
-        )
+        error = codes.PERMISSION_REFUSED.error(service=service)
         kind = FailureKind.REFUSED
     elif status == 404 or 300 <= status < 400 or code in _MODEL_CODES:
-        error = RefusedError(
-            "model_not_found",
-            f"{service} knows no such model or address.",
-            remedy="Check the model's name and the base URL in the settings.",
-        )
+        error = codes.MODEL_NOT_FOUND.error(service=service)
         kind = FailureKind.REFUSED
     elif status == 429:
-        error = RateError(
-            "rate_limited",
-            f"{service} kept saying that there were too many requests.",
-            remedy="It goes on by itself with the next ingest; lower TVDB_PAID_CONCURRENCY "
-            "if it happens often.",
-        )
+        error = codes.RATE_LIMITED.error(service=service)
         kind = FailureKind.THROTTLED
     elif status in _PASSING or status >= 500:
         error = unavailable(service, f"it answered with status {status}")
@@ -144,11 +122,7 @@ def bad_answer(service: str, what: str, status: int, request_id: str | None) -> 
     """It answered, and perhaps billed, but the answer can't be used."""
     return CallFailed(
         FailureKind.UNAVAILABLE,
-        UnavailableError(
-            "bad_answer",
-            f"{service} gave an answer that can't be used: {what}. Nothing of it was stored.",
-            remedy="Run it again; if it stays, check the base URL and what stands behind it.",
-        ),
+        codes.BAD_ANSWER.error(service=service, why=what),
         charge=Charge.BOUND,
         status=status,
         request_id=request_id,
@@ -157,11 +131,7 @@ def bad_answer(service: str, what: str, status: int, request_id: str | None) -> 
 
 def unavailable(service: str, what: str) -> UnavailableError:
     """The error of a service that gave no answer."""
-    return UnavailableError(
-        "service_unavailable",
-        f"{service} is not available: {what}.",
-        remedy="Run it again later; what was paid for is stored.",
-    )
+    return codes.SERVICE_UNAVAILABLE.error(service=service, why=what)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

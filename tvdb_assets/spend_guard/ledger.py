@@ -25,6 +25,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row, dict_row
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import StorageError
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.budget import CommittedSpend, SpendLimits, check_fits
@@ -36,7 +37,7 @@ Clock: TypeAlias = Callable[[], datetime]
 _EVERYTHING = ""
 """The scope of the windows that all services share."""
 JOB_LEASE = timedelta(hours=48)  # so long a service keeps a job's result
-_UNSURE = ("lost", "bad_answer", "assumed")
+_UNSURE = (codes.LOST.code, codes.BAD_ANSWER.code, "assumed")
 """Outcomes that are posted at a bound, because what was billed is not known."""
 
 
@@ -349,11 +350,7 @@ class Ledger:
 
 
 def _unreachable(error: psycopg.Error) -> StorageError:
-    return StorageError(
-        "ledger_unreachable",
-        "The cost ledger can't be reached, so nothing may be paid.",
-        remedy="Check the database and try again; nothing was sent.",
-    )
+    return codes.LEDGER_UNREACHABLE.error()
 
 
 # The hold and the counters it changes, in one statement under the lock of `_lock_windows`.

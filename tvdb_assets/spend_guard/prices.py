@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from functools import cache
 
-from tvdb_assets.errors import ConfigurationError
+from tvdb_assets import error_codes as codes
 
 _SMALLEST = Decimal(1).scaleb(-10)
 """US dollars: the ledger's last decimal; amounts are rounded up to it."""
@@ -61,12 +61,7 @@ def embedding_price(model: str, usd_per_million: Decimal | None = None) -> Price
     try:
         found = calc_price(Usage(input_tokens=_MILLION), model, provider_id="openai")
     except LookupError:
-        raise ConfigurationError(
-            "price_unknown",
-            f"The price of the embedding model {model} is not known, so no budget could hold.",
-            remedy="Set TVDB_EMBEDDING_USD_PER_MILLION to US dollars for a million tokens "
-            "(0 for a server of your own), or correct TVDB_EMBEDDING_MODEL.",
-        ) from None
+        raise codes.PRICE_UNKNOWN.error(model=model) from None
     return Price(
         "token", found.total_price / _MILLION, f"genai-prices {version_of('genai-prices')}"
     )
@@ -79,9 +74,5 @@ def parsing_price(tier: str) -> Price:
         ConfigurationError: there is no such tier.
     """
     if tier not in CREDITS_PER_PAGE:
-        raise ConfigurationError(
-            "price_unknown",
-            f"The price of LlamaParse's tier {tier} is not known, so no budget could hold.",
-            remedy=f"Set TVDB_LLAMAPARSE_TIER to one of {', '.join(CREDITS_PER_PAGE)}.",
-        )
+        raise codes.TIER_PRICE_UNKNOWN.error(tier=tier, tiers=", ".join(CREDITS_PER_PAGE))
     return Price("page", USD_PER_CREDIT * CREDITS_PER_PAGE[tier], f"llamaparse {LLAMAPARSE_PRICES}")

@@ -6,7 +6,8 @@ What belongs here: what follows from each kind of failure. What does not: making
 
 from __future__ import annotations
 
-from tvdb_assets.errors import BreakerError, causes_of
+from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import causes_of
 from tvdb_assets.spend_guard import circuit_breaker
 from tvdb_assets.spend_guard.call_failures import CallFailed, FailureKind
 
@@ -15,11 +16,8 @@ class BreakerOpen(CallFailed):
     """Nothing was sent; asked again when the breaker lets a probe through."""
 
     def __init__(self, service: str, seconds: float) -> None:
-        error = BreakerError(
-            "breaker_open",
-            f"{service} failed {circuit_breaker.FAILURES} times in a row and is left alone for "
-            f"another {seconds:.0f} seconds.",
-            remedy="It goes on by itself with the next ingest; nothing was sent.",
+        error = codes.BREAKER_OPEN.error(
+            service=service, failures=circuit_breaker.FAILURES, seconds=seconds
         )
         super().__init__(FailureKind.THROTTLED, error, was_sent=False, retry_after=seconds)
         self.service = service

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from tvdb_assets.errors import RateError, RefusedError
+from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import RefusedError
 from tvdb_assets.spend_guard import circuit_breaker, rate_limiter
 from tvdb_assets.spend_guard.call_failures import CallFailed, FailureKind
 from tvdb_assets.spend_guard.circuit_breaker import Breaker
@@ -18,8 +19,6 @@ from tvdb_assets.spend_guard.rate_limiter import Limiter, RateLimitHeaders
 
 REFUSED_SECONDS = 900.0
 """How long a service that refused key, quota or model is left alone, with the same account."""
-TOO_LARGE = "request_exceeds_rate"
-"""The code of a request that no wait would let through; parts of it may pass."""
 _REFUSAL_PROBE_SECONDS = 120.0
 _FARTHEST_SECONDS = 3_700.0
 """No wish of a service, opening or lease reaches farther ahead: an hour is the longest."""
@@ -78,23 +77,15 @@ def take_rate_slot(
             if now < refusal.until:
                 if refusal.probe:
                     return state, None
-                raise RefusedError(refusal.code, refusal.message, remedy=refusal.remedy)
+                raise RefusedError.restored(refusal.code, refusal.message, remedy=refusal.remedy)
             later = replace(refusal, until=now + _REFUSAL_PROBE_SECONDS, probe=caller)
             state = replace(state, refusal=later)
         most = state.limiter.limits.tokens_per_minute
         if most and tokens > most:
-            raise RateError(
-                TOO_LARGE,
-                f"A request of {tokens} tokens is more than {service} takes in a minute, {most:g}.",
-                remedy="Lower TVDB_CHUNK_TOKENS, or have the rate limit of the account raised.",
-            )
+            raise codes.REQUEST_EXCEEDS_RATE.error(tokens=tokens, service=service, limit=most)
         changed, wait, is_taken = rate_limiter.admit(state.limiter, now, tokens, max_wait)
         if not is_taken:
-            raise RateError(
-                "rate_limited",
-                f"{service} takes no request for another {wait:.0f} seconds.",
-                remedy="It goes on by itself with the next ingest; nothing was sent.",
-            )
+            raise codes.RATE_LIMIT_WAIT.error(service=service, seconds=wait)
         return replace(state, limiter=changed), wait
 
     return transition

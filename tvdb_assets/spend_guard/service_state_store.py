@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.types.json import Jsonb
 
-from tvdb_assets.errors import StorageError
+from tvdb_assets import error_codes as codes
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.circuit_breaker import Breaker
 from tvdb_assets.spend_guard.rate_limiter import Limiter, RateLimits
@@ -50,11 +50,7 @@ class ServiceStates:
                         (Jsonb(asdict(changed)), service),
                     )
         except psycopg.Error as error:
-            raise StorageError(
-                "ledger_unreachable",
-                "The shared state of paid services can't be reached, so nothing may be paid.",
-                remedy="Check the database and try again; nothing was sent.",
-            ) from error
+            raise codes.SERVICE_STATE_UNREACHABLE.error() from error
         return answer
 
     def read(self, service: str) -> tuple[ServiceState, float]:

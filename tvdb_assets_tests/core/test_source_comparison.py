@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.core.source_comparison import SourceDifference, compare
-from tvdb_assets.errors import ConfigurationError, SourceError
+from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.models import SourceFile
 from tvdb_assets.repositories.document_registry import ListedDocument
 
@@ -52,14 +53,14 @@ def test_a_file_that_was_just_written_to_is_left_unless_it_is_known() -> None:
 
 
 def test_a_refused_file_is_a_document_too() -> None:
-    refused = SourceError("unreadable", "No.", remedy="Allow it.", document="secret.md")
+    refused = codes.UNREADABLE.error().about("secret.md")
     [file] = compare([refused], {}, root="/s", is_whole=True).new
     assert (file.path, file.etag) == ("secret.md", "refused:unreadable")
 
 
 def test_a_source_that_lost_everything_is_taken_for_not_mounted() -> None:
     known = {"a.md": ListedDocument(1, "1", is_gone=False)}
-    with pytest.raises(ConfigurationError, match="holds no documents"):
+    with pytest.raises(ConfigurationError, match="contains no documents"):
         difference({}, known, is_whole=True)
     assert difference({}, known).gone == [known["a.md"]]
     assert difference({}, {"a.md": ListedDocument(1, "1", is_gone=True)}, is_whole=True).gone

@@ -93,7 +93,7 @@ def test_a_folder_that_is_not_mounted_deletes_nothing(project: Project) -> None:
     project.run(project.tick())
     for name in TEXTS:
         (project.documents / name).unlink()
-    with pytest.raises(Exception, match="holds no documents"):
+    with pytest.raises(Exception, match="contains no documents"):
         project.tick()
     assert project.shown() == set(TEXTS)
     shutil.rmtree(project.documents)

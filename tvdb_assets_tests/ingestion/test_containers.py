@@ -83,7 +83,7 @@ def test_a_member_fails_alone_and_its_file_says_which(paid: Paid, shelf: Documen
     assert shelf.codes(results) == {"a.zip": "members_failed", "b.zip": "members_failed"}
     error = results["a.zip"].error
     assert error is not None
-    assert "1 of 3 documents inside of it failed: bad.pdf (corrupt)." in str(error)
+    assert "1 of 3 documents inside it failed: bad.pdf (corrupt)." in str(error)
     assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
     found = statuses(paid)
     assert found["a.zip!/bad.pdf"] == ("failed", "corrupt")
@@ -168,7 +168,7 @@ def test_members_that_find_no_money_wait_with_their_file(paid: Paid, shelf: Docu
     error = results["r.jsonl"].error
     assert error is not None
     assert (error.code, error.disposition.value) == ("budget_exhausted", "deferred")
-    assert "of 40 documents inside of it wait" in error.message
+    assert "of 40 documents inside it wait" in error.message
     done = len(shelf.shown())
     assert 0 < done < 40
     assert statuses(paid)["r.jsonl"] == ("deferred", "budget_exhausted")

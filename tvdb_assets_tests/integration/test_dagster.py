@@ -334,7 +334,7 @@ def test_an_archive_is_one_partition_that_is_made_if_all_in_it_is(
 
     assert done.code == 1, done.stderr
     failures = {failure["document"]: failure for failure in done.json["failures"]}
-    assert "1 of 2 documents inside of it failed: broken.pdf" in failures["bundle.zip"]["message"]
+    assert "1 of 2 documents inside it failed: broken.pdf" in failures["bundle.zip"]["message"]
     assert failures["bundle.zip!/broken.pdf"]["code"] == "corrupt"
     [run_id] = done.json["run_ids"]
     for made in project.materialized(instance).values():

@@ -59,7 +59,7 @@ def fail_with_text() -> None:
 
 
 def refuse() -> None:
-    raise ParseError("encrypted", "It is locked.", remedy="Unlock it.")
+    raise ParseError.restored("encrypted", "It is locked.", remedy="Unlock it.")
 
 
 def unpicklable() -> object:

@@ -24,7 +24,7 @@ def due(database: Database, code: str, since: datetime, *, changed: datetime = C
     registry = DocumentRegistry(database)
     [key] = registry.register("/source", [SourceFile("a.md", 1, "e")], "") or ["a.md"]
     [known] = registry.find("a.md")
-    error = TvdbError(code, "It waits.", remedy="Wait.", disposition=Disposition.DEFERRED)
+    error = TvdbError.restored(code, "It waits.", remedy="Wait.", disposition=Disposition.DEFERRED)
     store = DocumentStore(database, "run-1")
     store.record_failures(
         [DocumentFailure(known.document_id, Stage.EMBEDDINGS, error)], ReadSnapshot(since, {})

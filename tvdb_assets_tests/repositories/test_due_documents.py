@@ -91,11 +91,13 @@ def due(
 
 
 def may_pass(code: str = "read_failed") -> TvdbError:
-    return ParseError(code, "It failed.", remedy="Wait.", disposition=Disposition.TRANSIENT)
+    return ParseError.restored(
+        code, "It failed.", remedy="Wait.", disposition=Disposition.TRANSIENT
+    )
 
 
 def stays(code: str = "corrupt") -> TvdbError:
-    return ParseError(code, "It failed.", remedy="Mend it.")
+    return ParseError.restored(code, "It failed.", remedy="Fix it.")
 
 
 def test_each_reason(database: Database) -> None:

@@ -113,4 +113,4 @@ def test_postgres_that_stops_during_a_call(
 
 
 def _raise(code: str) -> None:
-    raise StorageError(code, "as told", remedy="none")
+    raise StorageError.restored(code, "as given", remedy="none")

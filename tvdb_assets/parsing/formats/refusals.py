@@ -6,76 +6,45 @@ of the finished text (`core.text_validation`) or of the worker (`parsing.worker_
 
 from __future__ import annotations
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ParseError
 
 
 def empty(what: str = "The file") -> ParseError:
     """There is no text in it, and there never was."""
-    return ParseError(
-        "empty",
-        f"{what} holds no text.",
-        remedy="If it should, save or export it again; else remove it from the source.",
-    )
+    return codes.EMPTY.error(what=what)
 
 
 def encrypted(what: str) -> ParseError:
     """A password or key is needed to read it."""
-    return ParseError(
-        "encrypted",
-        f"The {what} is encrypted and needs a password.",
-        remedy="Save a copy without a password and put that into the source instead.",
-    )
+    return codes.ENCRYPTED.error(what=what)
 
 
 def corrupt(what: str, reason: str) -> ParseError:
     """The bytes are damaged; ``reason`` must not hold document text."""
-    return ParseError(
-        "corrupt",
-        f"The {what} is damaged: {reason}.",
-        remedy="Open it in the program that made it, save it again, or fetch a fresh copy.",
-    )
+    return codes.CORRUPT.error(what=what, why=reason)
 
 
 def unsupported(what: str, supported: str) -> ParseError:
     """No parser takes this kind of content."""
-    return ParseError(
-        "unsupported",
-        f"This is {what}, which can't be parsed.",
-        remedy=f"Convert it to one of {supported}, or remove it from the source.",
-    )
+    return codes.UNSUPPORTED.error(what=what, supported=supported)
 
 
 def mislabelled(name_says: str, content: str, supported: str) -> ParseError:
     """The name promises a document that the content is not."""
-    return ParseError(
-        "mislabelled",
-        f"The name says {name_says}, but the content is {content}, which can't be parsed.",
-        remedy=f"Replace it by the document that was meant ({supported} can be parsed).",
-    )
+    return codes.MISLABELLED.error(name_says=name_says, content=content, supported=supported)
 
 
 def expands_too_far(what: str, limit_mib: int) -> ParseError:
     """Unpacking it would take more than the limit: a bomb, or a giant."""
-    return ParseError(
-        "expands_too_far",
-        f"The {what} unpacks to more than {limit_mib} MiB.",
-        remedy="Split it into smaller documents, or raise TVDB_MAX_EXPANDED_MIB.",
-    )
+    return codes.EXPANDS_TOO_FAR.error(what=what, limit=limit_mib)
 
 
 def is_container(what: str) -> ParseError:
     """It is no document but holds some, and was to be parsed as one."""
-    return ParseError(
-        "container",
-        f"This is {what}, which holds documents and has no text of its own.",
-        remedy="Ingest it, which makes a document of each that is inside, or unpack it.",
-    )
+    return codes.CONTAINER.error(what=what)
 
 
 def too_large(limit_mib: int) -> ParseError:
     """A document inside of another one is larger than the limit."""
-    return ParseError(
-        "too_large",
-        f"It has more than {limit_mib} MiB, which is the limit.",
-        remedy="Leave it out of its container or split it, or raise TVDB_MAX_DOCUMENT_MIB.",
-    )
+    return codes.MEMBER_TOO_LARGE.error(limit=limit_mib)

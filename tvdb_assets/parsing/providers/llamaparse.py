@@ -18,7 +18,8 @@ from typing import Any, TypeGuard
 
 import httpx2
 
-from tvdb_assets.errors import ConfigurationError, Disposition, ParseError
+from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument, Provenance
 from tvdb_assets.parsing.formats.assemble import make
 from tvdb_assets.redaction import RedactedCause
@@ -105,11 +106,8 @@ class LlamaParse:
             ConfigurationError: no key, or a tier whose price or version is not known.
         """
         if settings.llama_cloud_api_key is None:
-            raise ConfigurationError(
-                "key_missing",
-                "There is no API key for LlamaParse, and its parsing was asked for.",
-                remedy="Set LLAMA_CLOUD_API_KEY in the environment or in .env, or set "
-                "TVDB_PARSER_MODE to local.",
+            raise codes.KEY_MISSING.error(
+                service=NAME, variable="LLAMA_CLOUD_API_KEY", mode="TVDB_PARSER_MODE"
             )
         self._key = settings.llama_cloud_api_key.get_secret_value()
         self._base_url = (settings.llama_cloud_base_url or BASE_URL).rstrip("/")
@@ -317,12 +315,7 @@ def _status_failure(response: httpx2.Response) -> CallFailed:
     if failure is not None:
         return failure
     known = response.status_code in (413, 415, 422)
-    refusal = ParseError(
-        "document_refused",
-        f"{NAME} refuses this document, with status {response.status_code}.",
-        remedy="Check that it opens in the program that made it, and that its kind and size are "
-        "ones that the service takes; or set TVDB_PARSER_MODE to local.",
-    )
+    refusal = codes.DOCUMENT_REFUSED.error(service=NAME, status=response.status_code)
     return CallFailed(
         FailureKind.CONTENT if known else FailureKind.UNKNOWN,
         refusal,
@@ -332,36 +325,16 @@ def _status_failure(response: httpx2.Response) -> CallFailed:
 
 
 def _job_failed(status: str) -> ParseError:
-    return ParseError(
-        "parse_job_failed",
-        f"{NAME} ended the job of this document as {status.lower()}.",
-        remedy="Check that the document opens in the program that made it; then ingest it "
-        "again with tvdb retry, or set TVDB_PARSER_MODE to local.",
-    )
+    return codes.PARSE_JOB_FAILED.error(service=NAME, status=status.lower())
 
 
 def _job_lost() -> ParseError:
-    return ParseError(
-        "parse_job_lost",
-        f"{NAME} does not know the job of this document any more.",
-        remedy="Run it again: the document is submitted anew, and what the lost job may have "
-        "cost is on the ledger. If the key was changed, this is the reason.",
-        disposition=Disposition.TRANSIENT,
-    )
+    return codes.PARSE_JOB_LOST.error(service=NAME)
 
 
 def _pages_failed(failed: int, pages: int) -> ParseError:
-    return ParseError(
-        "pages_failed",
-        f"{NAME} could not read {failed} of {pages} pages, so that the text would have holes.",
-        remedy="Look at these pages in the document, mend it, and put it there again; or set "
-        "TVDB_PARSER_MODE to local.",
-    )
+    return codes.PAGES_FAILED.error(service=NAME, failed=failed, pages=pages)
 
 
 def _pages_cut(cut: int, pages: int) -> ParseError:
-    return ParseError(
-        "pages_cut",
-        f"{cut} of {pages} pages hold more text than {NAME} gives of one page, 64 KiB.",
-        remedy="Split the document, or set TVDB_PARSER_MODE to local.",
-    )
+    return codes.PAGES_CUT.error(service=NAME, cut=cut, pages=pages)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tvdb_assets import error_codes as codes
+
 HEAD = "0013"
 
 
@@ -25,8 +27,6 @@ def upgrade(url: str, revision: str = "head") -> None:
     from sqlalchemy import create_engine, pool
     from sqlalchemy.exc import DBAPIError
 
-    from tvdb_assets.errors import StorageError
-
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     engine = create_engine(
@@ -36,10 +36,6 @@ def upgrade(url: str, revision: str = "head") -> None:
     try:
         run(config, revision)
     except CommandError as error:
-        raise StorageError(
-            "database_too_new",
-            "The database was made by a newer version of tvdb_assets.",
-            remedy="Update this installation; a schema is never taken back.",
-        ) from error
+        raise codes.DATABASE_TOO_NEW.error() from error
     except DBAPIError as error:
         raise (error.orig or error) from error

@@ -1,0 +1,54 @@
+"""What happens to an error that leaves a run, a request or a command.
+
+What belongs here: redaction of foreign errors, and the run id on our own. What does not: the
+error classes (`errors`) and codes (`error_codes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tvdb_assets import error_codes as codes
+from tvdb_assets.correlation import run_scope
+from tvdb_assets.errors import TvdbError, causes_of, link
+from tvdb_assets.redaction import RedactedCause
+
+
+@contextmanager
+def redacting_errors(run_id: str | None = None) -> Iterator[None]:
+    """Redact every error that leaves the block, and give it an id.
+
+    The causes of a `TvdbError` are reduced to the names of their classes. Any other exception
+    becomes a `TvdbError` with the code ``unexpected``, whose cause names the class and the lines
+    of code.
+
+    Args:
+        run_id: the id under which the errors are found; None keeps the one that they have.
+    """
+    try:
+        yield
+    except TvdbError as error:
+        error.run_id = run_id or error.run_id
+        link(error, [_redacted(cause) for cause in causes_of(error)])
+        error.__suppress_context__ = True
+        raise
+    except Exception as error:
+        unexpected = codes.UNEXPECTED.error(kind=type(error).__name__)
+        unexpected.run_id = run_id or unexpected.run_id
+        raise unexpected from RedactedCause.with_lines(error)
+
+
+@contextmanager
+def tagging_errors(run_id: str) -> Iterator[None]:
+    """Run the block under an id, and set it on every `TvdbError` that leaves without one."""
+    with run_scope(run_id):
+        try:
+            yield
+        except TvdbError as error:
+            error.run_id = error.run_id or run_id
+            raise
+
+
+def _redacted(cause: BaseException) -> BaseException:
+    return cause if isinstance(cause, TvdbError | RedactedCause) else RedactedCause.of(cause)
