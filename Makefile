@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 # A developer's settings must not steer the demo, the tests or the benchmarks.
 CLEAN := env -u DAGSTER_HOME $(foreach name,$(filter TVDB_%,$(.VARIABLES)),-u $(name))
 
-.PHONY: install demo dev test lint format formats logs fuzz bench lock clean
+.PHONY: install demo dev test coverage lint format formats logs reference docs package fuzz bench lock clean
 
 install: $(STAMP)
 
@@ -24,6 +24,12 @@ dev: install
 test: install lint
 	$(CLEAN) $(BIN)/python -m pytest -n 2 --dist loadfile
 
+# The rooms of tests that need neither Dagster's processes nor minutes; the floor is in pyproject.toml.
+UNIT := $(addprefix tvdb_assets_tests/,core spend_guard embedding contracts parsing sources repositories reporting ingestion)
+coverage: install
+	$(CLEAN) $(BIN)/python -m coverage run -m pytest $(UNIT)
+	$(BIN)/python -m coverage report
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,6 +46,26 @@ formats: install
 logs: install
 	$(BIN)/python -m tvdb_assets.telemetry > docs/logs.md
 
+# Settings, commands, Python names and the database schema. With CHECK=1, compares and writes nothing.
+reference: install
+	$(CLEAN) $(BIN)/python -m tools.reference_pages $(if $(CHECK),--check)
+
+# Tools that only the documentation or a release needs have their own environments, so that
+# `make test` installs none of them.
+.venv-%/.installed: requirements-%.lock
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	touch $@
+
+docs: .venv-docs/.installed
+	.venv-docs/bin/mkdocs build --quiet --strict --site-dir build/site
+
+package: .venv-release/.installed
+	rm -rf dist
+	.venv-release/bin/python -m build --outdir dist .
+	.venv-release/bin/twine check --strict dist/*
+	.venv-release/bin/check-wheel-contents dist/*.whl
+
 # Damages good files at random for SECONDS, from SEED or a new one; prints what makes a finding again.
 SECONDS ?= 600
 fuzz: install
@@ -52,11 +78,14 @@ bench: install
 	$(CLEAN) PYTHONPATH=. $(BIN)/python benchmarks/parsing.py
 
 # Names and hashes only: which registry they come from is the machine's own setting.
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-header --quiet
 lock:
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
+	$(COMPILE) pyproject.toml --group dev -o requirements.lock
+	$(COMPILE) --group docs -o requirements-docs.lock
+	$(COMPILE) --group release -o requirements-release.lock
 
 clean:
 	-$(BIN)/tvdb stop
-	rm -rf .venv .tvdb
+	rm -rf .venv .venv-docs .venv-release .tvdb build dist

@@ -66,30 +66,37 @@ class Settings(BaseSettings):
     )
 
     database_url: SecretStr | None = None
-    """Any Postgres 14 or newer with pgvector 0.8 or newer; unset, an embedded one is started."""
+    """URL of a Postgres 14 or newer with pgvector 0.8 or newer. If not set, an embedded server is
+    started."""
     source: str = "./documents"
-    """Folder, or ``s3://``, ``gs://``, ``az://`` URL, that holds the documents."""
+    """Folder that holds the documents, or an ``s3://``, ``gs://`` or ``az://`` URL."""
 
     service_mode: ServiceMode = ServiceMode.LOCAL
+    """Mode of parsing and embedding."""
     parser_mode: ServiceMode | None = None
+    """Mode of parsing alone. If not set, the mode of all services."""
     embedder_mode: ServiceMode | None = None
+    """Mode of embedding alone. If not set, the mode of all services."""
 
     chunk_tokens: int = Field(512, ge=16, le=8_191)
-    """Most cl100k_base tokens in a chunk."""
+    """Maximum cl100k_base tokens in a chunk."""
     chunk_overlap_tokens: int = Field(64, ge=0)
-    """Most tokens that a chunk repeats from the one before."""
+    """Maximum cl100k_base tokens that a chunk repeats from the chunk before it; at most half of
+    ``TVDB_CHUNK_TOKENS``."""
 
     switch: SwitchMode = SwitchMode.MANUAL
-    """Whether search reads a new index once it is complete, or when ``tvdb switch`` is run."""
+    """When search reads a new index: after ``tvdb switch`` (``manual``), or as soon as the index is
+    complete (``auto``)."""
 
     parse_timeout_seconds: float = Field(60.0, gt=0)
-    """A parse that takes longer is killed and its document fails."""
+    """Seconds. A parse that takes longer is killed, and its document fails."""
     parse_memory_mib: int = Field(1_024, ge=64)
-    """A parser process that needs more is killed and its document fails."""
+    """MiB. A parser process that needs more is killed, and its document fails."""
     parse_workers: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=1, le=64)
+    """Parser processes that run in parallel."""
     parse_worker_documents: int = Field(500, ge=1)
-    """A parser process is replaced after this many documents, so leaks stay bounded."""
-    # What each is of is said in `limits`, where the defaults are.
+    """Documents after which a parser process is replaced, so that leaks stay bounded."""
+    # `DocumentLimits` has the defaults and explains each limit.
     max_document_mib: int = Field(_LIMITS.max_document_mib, ge=1)
     max_pages: int = Field(_LIMITS.max_pages, ge=1)
     max_cells: int = Field(_LIMITS.max_cells, ge=1)
@@ -102,62 +109,75 @@ class Settings(BaseSettings):
     ocr_languages: str | None = Field(_LIMITS.ocr_languages, pattern=r"^\w+(?:\+\w+)*$")
 
     daily_cost_limit: Decimal = Field(Decimal("5.00"), ge=0)
-    """US dollars per UTC day over all paid services."""
+    """US dollars per UTC day for all paid services together."""
     openai_daily_cost_limit: Decimal | None = Field(None, ge=0)
-    """US dollars per UTC day for embeddings alone; unset, only the limit of all holds."""
+    """US dollars per UTC day for embeddings alone. If not set, only the common limit applies."""
     llamaparse_daily_cost_limit: Decimal | None = Field(None, ge=0)
-    """US dollars per UTC day for paid parsing alone; unset, only the limit of all holds."""
+    """US dollars per UTC day for paid parsing alone. If not set, only the common limit applies."""
     hourly_rate_limit: int = Field(100, ge=0)
     """Paid requests per hour and service."""
     embedding_model: str = "text-embedding-3-small"
+    """OpenAI's embedding model."""
     embedding_dimensions: int | None = Field(None, ge=1)
-    """Shortened vectors, where the model can; unset, its own."""
+    """Dimensions of shortened vectors, if the model supports them. If not set, the model's own
+    number."""
     embedding_usd_per_million: Decimal | None = Field(None, ge=0)
-    """US dollars for a million tokens, for a model whose price is not known here."""
+    """US dollars per million tokens, for a model without a known price."""
     llamaparse_tier: str = "cost_effective"
+    """``cost_effective``, ``agentic`` or ``agentic_plus``."""
     llamaparse_version: str | None = None
-    """Of the tier, as a date; unset, the newest that this code knows. Part of what a stored text
-    is found by."""
+    """Version of the tier, as a date. If not set, the newest version that this release knows. It
+    is part of the parser's fingerprint, because it decides the text."""
     llamaparse_timeout_seconds: float = Field(900.0, gt=0)
-    """A job that takes longer is given up; its document fails, and may be tried again."""
+    """Seconds. The longest wait for one job. After it, the document fails and may be retried."""
     paid_concurrency: int = Field(8, ge=1, le=64)
-    """Paid requests in flight at once, in one process."""
+    """Paid requests in flight at the same time in one process."""
     paid_attempts: int = Field(6, ge=1, le=20)
     """Attempts of one paid call, the first included."""
     paid_timeout_seconds: float = Field(60.0, gt=0, le=100)
-    """A paid request that takes longer is given up; what it may have cost is recorded. Less than
-    the lease of a breaker's probe, so that no second probe joins a slow one."""
+    """Seconds. A paid request that takes longer is cancelled, and its possible cost is recorded.
+    Less than the lease of a breaker's probe, so that no second probe starts during a slow one."""
     paid_max_wait_seconds: float = Field(120.0, ge=0)
-    """The longest single wait for a limit, a breaker or a service before work is deferred."""
+    """Seconds. The longest single wait for a limit, a breaker or a service before work is
+    deferred."""
     alert_webhook_url: SecretStr | None = None
-    """Told of each budget threshold by a POST of JSON; secret, as such URLs often hold a key."""
+    """Receives each budget threshold as a POST of JSON. Secret, because such URLs often contain a
+    key."""
     alert_webhook_secret: SecretStr | None = None
-    """Signs what is posted there."""
+    """Signs each POST to the webhook."""
     private_paths: str = ""
-    """Globs, separated by commas: names of such files are in the tables of documents alone."""
+    """Globs, separated by commas. The names of matching files are stored in the table
+    ``tvdb.documents`` only and appear in no log, event, trace or request to a provider."""
     log_format: LogFormat = LogFormat.TEXT
+    """Format of log events."""
     sensor_seconds: int = Field(30, ge=1)
-    """Between two looks of the sensors, at least."""
+    """Minimum seconds between two evaluations of ``cost_sensor``."""
     intake_seconds: int = Field(60, ge=0)
-    """Between two looks at the source by the sensor, at least; 0 leaves it off."""
+    """Minimum seconds between two scans of the source by ``document_intake``; 0 turns it off."""
     intake_settle_seconds: float = Field(5.0, ge=0)
-    """A new or changed file that was written to since is left for the next look."""
+    """Seconds. A file that was written to within this time is left for the next scan."""
     catch_up_cron: str = "30 2 * * *"
-    """When all that is due is caught up with, in UTC."""
+    """When ``nightly_catch_up`` runs, in UTC."""
     maintenance_cron: str = "30 4 * * *"
-    """When what has grown is cut back, in UTC."""
+    """When ``nightly_maintenance`` runs, in UTC."""
     retention_days: int = Field(90, ge=1)
-    """How long logs of runs, histories of documents and their like are kept."""
+    """Days for which logs of runs and histories of documents are kept."""
     cache_days: int = Field(30, ge=0)
-    """How long a vector is kept that no document needs, in case its text comes back."""
+    """Days for which a vector is kept that no document needs, in case its text returns."""
     run_partitions: int = Field(1_000, ge=1)
-    """Most documents in one run of a backfill."""
+    """Maximum documents in one run."""
 
     dagster_home: Path | None = Field(None, validation_alias="DAGSTER_HOME")
+    """Folder of Dagster's instance and of the embedded server. If not set, ``.tvdb`` next to the
+    nearest ``dagster.yaml``."""
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    """Key of OpenAI."""
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    """URL of another server with the same API. If not set, OpenAI's own."""
     llama_cloud_api_key: SecretStr | None = Field(None, validation_alias="LLAMA_CLOUD_API_KEY")
+    """Key of LlamaParse."""
     llama_cloud_base_url: str | None = Field(None, validation_alias="LLAMA_CLOUD_BASE_URL")
+    """URL of another server with the same API. If not set, LlamaParse's own."""
 
     @field_validator("chunk_overlap_tokens")
     @classmethod

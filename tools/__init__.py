@@ -1,0 +1,1 @@
+"""Programs that maintain this repository. They are not part of the installed package."""

@@ -1,0 +1,55 @@
+"""What one row of each table and view is, for the generated page of the schema.
+
+What belongs here: one or two sentences for each table and view of the schema ``tvdb``. What does
+not: columns and types, which are read from the database.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+TABLES: Final = {
+    "documents": "A source file, or a document inside a file (`container_id`): its path, "
+    "partition key, etag, sha256, status, and the outcome of its last ingestion.",
+    "parsed_documents": "The text of one version of a document, as one parser produced it, with "
+    "its pages and headings.",
+    "chunk_sets": "All chunks that one chunker made from one parsed text.",
+    "chunks": "A chunk: offsets, pages, heading path, number of tokens, and text.",
+    "chunk_words": "The full-text terms of a chunk.",
+    "embeddings": "A vector. There is one for each distinct text and vector space.",
+    "vector_spaces": "A vector space: provider, model, dimensions and version.",
+    "indexes": "An index that search can read: a vector space and a chunker. At most one is "
+    "current, and search reads the current one.",
+    "publications": "Which chunk set of a document an index shows.",
+    "document_events": "The outcome of one ingestion of a document.",
+    "cost_ledger": "One attempt of one paid call: what was reserved, what it cost, for which "
+    "documents, and in which run.",
+    "budget_windows": "What is committed of a day's dollars or of an hour's requests.",
+    "service_states": "A paid service as all processes see it: circuit breaker, rate limits, "
+    "refusal, and last error.",
+    "text_claims": "A text that a process is embedding right now.",
+    "parse_jobs": "A paid parse job that was submitted.",
+    "runs": "A run that ingested documents, and the runs that it retries.",
+    "service_events": "An event of a run's calls that is not in the ledger: a request without a "
+    "price, a limit that stopped a call, a change of a circuit breaker.",
+    "installation": "One row: the salt of the names that replace private paths.",
+    "former_texts": "The hash of a text that a document once had, so that its vector is deleted "
+    "with the document.",
+    "forgotten_files": "A file that `tvdb forget` removed while it was in the source. The sensor "
+    "ignores it until it changes.",
+    "removed_partitions": "A partition whose document is deleted, until Dagster no longer has it.",
+    "limit_changes": "A change of a limit or a pause at run time: who, when, and the runs that "
+    "were active.",
+    "budget_alerts": "A threshold of a day's budget, and whether it was reported and delivered.",
+}
+VIEWS: Final = {
+    "search_index": "What search reads: the chunks of published documents with their vectors, of "
+    "the current index, without degraded rows and without rows of the mode `mock`.",
+    "cost_entries": "The ledger with one row for each document of a call. A call that several "
+    "documents share is divided by their units.",
+    "cost_by_run": "Cost by run.",
+    "cost_by_document": "Cost by document.",
+    "cost_by_service": "Cost by service.",
+    "cost_waste": "Cost of calls whose answers could not be used.",
+    "cost_retries": "Cost and number of repeated attempts.",
+}
