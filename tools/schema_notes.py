@@ -15,7 +15,7 @@ TABLES: Final = {
     "its pages and headings.",
     "chunk_sets": "All chunks that one chunker made from one parsed text.",
     "chunks": "A chunk: offsets, pages, heading path, number of tokens, and text.",
-    "chunk_words": "The full-text terms of a chunk.",
+    "chunk_terms": "The full-text terms of a chunk.",
     "embeddings": "A vector. There is one for each distinct text and vector space.",
     "vector_spaces": "A vector space: provider, model, dimensions and version.",
     "indexes": "An index that search can read: a vector space and a chunker. At most one is "
