@@ -42,7 +42,7 @@ from tvdb_assets.core.batching import batches
 from tvdb_assets.core.tokens import tokenizer
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.search.hybrid_search import index_full_text
+from tvdb_assets.repositories.full_text import index_full_text
 from tvdb_assets.spend_guard.budget import SpendLimits
 from tvdb_assets.spend_guard.guard import Guard
 from tvdb_assets.spend_guard.ledger import Ledger, Reservation

@@ -1,5 +1,85 @@
-"""Documents become parsed text, chunks and embeddings in Postgres, as Dagster assets."""
+"""Documents become parsed text, chunks and embeddings in Postgres, as Dagster assets.
 
-from tvdb_assets.deprecation import serve_moved_modules
+The names below are the public interface; all other modules may change without notice. Each is
+loaded when it is first used: importing this package reads no setting, opens nothing, and loads
+neither Dagster nor a client of a service.
+
+- `search`, `Index`, `Hit`: questions to the index.
+- `defs`, `documents_partitions`: the assets, for a Dagster project of your own.
+- `ServiceRouter`: parsing and embedding by mode; paid calls pass the spend guard.
+- `Database`: connections to the checked and migrated database.
+- `Settings`, `ServiceMode`, `load_settings`: the configuration.
+- `TvdbError`: base of every error that is raised on purpose; its subclasses are in
+  `tvdb_assets.errors`.
+- `TvdbDeprecationWarning`: a renamed name was used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tvdb_assets.deprecation import TvdbDeprecationWarning, serve_moved_modules
+
+if TYPE_CHECKING:
+    from tvdb_assets.dagster.definitions import defs
+    from tvdb_assets.dagster.document_assets import documents as documents_partitions
+    from tvdb_assets.errors import TvdbError
+    from tvdb_assets.repositories.database import Database
+    from tvdb_assets.retrieval.hybrid_search import Hit
+    from tvdb_assets.retrieval.index import Index, search
+    from tvdb_assets.routing.service_router import ServiceRouter
+    from tvdb_assets.settings import ServiceMode, Settings, load_settings
+
+    __version__: str
+
+__all__ = [
+    "Database",
+    "Hit",
+    "Index",
+    "ServiceMode",
+    "ServiceRouter",
+    "Settings",
+    "TvdbDeprecationWarning",
+    "TvdbError",
+    "__version__",
+    "defs",
+    "documents_partitions",
+    "load_settings",
+    "search",
+]
+
+_WHERE = {
+    "Database": ("tvdb_assets.repositories.database", "Database"),
+    "Hit": ("tvdb_assets.retrieval.hybrid_search", "Hit"),
+    "Index": ("tvdb_assets.retrieval.index", "Index"),
+    "ServiceMode": ("tvdb_assets.settings", "ServiceMode"),
+    "ServiceRouter": ("tvdb_assets.routing.service_router", "ServiceRouter"),
+    "Settings": ("tvdb_assets.settings", "Settings"),
+    "TvdbError": ("tvdb_assets.errors", "TvdbError"),
+    "defs": ("tvdb_assets.dagster.definitions", "defs"),
+    "documents_partitions": ("tvdb_assets.dagster.document_assets", "documents"),
+    "load_settings": ("tvdb_assets.settings", "load_settings"),
+    "search": ("tvdb_assets.retrieval.index", "search"),
+}
+"""Module and name of each public name that is loaded when it is first used."""
 
 serve_moved_modules()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("tvdb-assets")
+    elif name in _WHERE:
+        module, attribute = _WHERE[name]
+        value = getattr(import_module(module), attribute)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

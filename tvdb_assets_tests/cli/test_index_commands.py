@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 
-from tvdb_assets.cli import main, search_command
+from tvdb_assets.cli import main
 from tvdb_assets.repositories.index_catalog import IndexCatalog
-from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 
 Command = Callable[..., tuple[int, dict[str, Any]]]
@@ -116,30 +113,3 @@ def test_a_search_in_a_free_mode_pays_for_no_vector(
     assert (code, answer["error"]["code"]) == (2, "other_vector_space")
     assert "TVDB_EMBEDDER_MODE" in answer["error"]["remedy"]
     assert paid.spent == spent
-
-
-def test_a_switch_between_the_question_and_its_answer_is_followed(
-    paid: Paid, filled: DocumentFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The question's vector is of one space, and by then search reads the other."""
-    filled.ingest()
-    indexes = IndexCatalog(paid.database)
-    settings = paid.settings()
-    monkeypatch.setattr(
-        search_command,
-        "ServiceRouter",
-        partial(ServiceRouter, clock=paid.clock, transport=paid.transport),
-    )
-    search, times = search_command.find, []
-
-    def find(*arguments: Any) -> Any:
-        if not times:
-            indexes.switch()
-        times.append(arguments[3])
-        return search(*arguments)
-
-    monkeypatch.setattr(search_command, "find", find)
-    hits = asyncio.run(search_command._hits_of("water damage", 5, settings, paid.database))
-
-    assert {hit.vector_space for hit in hits} == {"openai/text-embedding-3-small@1536#v1"}
-    assert [space.partition("/")[0] for space in times] == ["wordllama", "openai"]

@@ -22,8 +22,8 @@ from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.repositories.index_store import IndexStore
+from tvdb_assets.retrieval.hybrid_search import search
 from tvdb_assets.routing.service_router import ServiceRouter
-from tvdb_assets.search.hybrid_search import search
 from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import Source
 from tvdb_assets_tests.spend_guard.processes import ended, start

@@ -1,0 +1,210 @@
+"""`Index` and `search`: questions to the current index, from any program, without Dagster.
+
+What belongs here: the vector of a question, by the embedder of the index that search reads, and
+the life of what a search needs. What does not: the query itself (`retrieval.hybrid_search`), or
+how results are displayed (`cli`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from tvdb_assets.correlation import current, new_run_id, run_scope
+from tvdb_assets.error_boundaries import redacting_errors
+from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.full_text import index_full_text
+from tvdb_assets.repositories.index_catalog import IndexCatalog
+from tvdb_assets.retrieval.hybrid_search import CANDIDATES, Hit, other_space
+from tvdb_assets.retrieval.hybrid_search import search as hybrid_search
+from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.settings import Settings, load_settings
+
+T = TypeVar("T")
+MAX_RESULTS = CANDIDATES
+"""Largest ``k``: more results than candidates of a ranking would be in no defined order."""
+
+
+def search(question: str, k: int = 10, *, settings: Settings | None = None) -> list[Hit]:
+    """The ``k`` passages that fit a question best, best first.
+
+    Opens and closes what it needs. For more than one question, use an `Index`, which loads the
+    embedding model and connects once.
+
+    Args:
+        question: plain text, as a person types it.
+        k: maximum number of results, 1 to 100.
+        settings: None reads them from the environment.
+
+    Raises:
+        ValueError: ``k`` is out of range.
+        ConfigurationError: the embedder of the current index can't be used with these settings.
+        StorageError: the database can't be used.
+        ServiceError: the current index needs a paid service, which a limit, an outage or a
+            refused key keeps from answering.
+    """
+    with Index(settings) as index:
+        return index.search(question, k)
+
+
+class Index:
+    """The index that search reads, for any number of questions; usable from any thread or loop.
+
+    ::
+
+        with Index() as index:
+            for hit in index.search("Is flood damage covered?", k=3):
+                print(hit.document, hit.page, hit.text)
+
+        async with Index() as index:
+            hits = await index.asearch("Is flood damage covered?")
+
+    A question is embedded by the model that made the current index, whatever the settings name.
+    If that model is a paid service, the call passes the spend guard, and is made only in a mode
+    that may pay. After ``tvdb switch``, the next search reads the new index.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        database: Database | None = None,
+        router: ServiceRouter | None = None,
+    ) -> None:
+        """Nothing is opened until the first search.
+
+        Args:
+            settings: None reads them from the environment.
+            database: None opens the one of the settings. The caller closes a given one.
+            router: None makes one from the settings. The caller closes a given one, and uses it
+                in no other event loop meanwhile.
+        """
+        self._settings = settings
+        self._database = database
+        self._router = router
+        self._owns_database = database is None
+        self._owns_router = router is None
+        self._run_id = router.run_id if router is not None else current() or new_run_id()
+        self._opening = asyncio.Lock()
+        self._starting = threading.Lock()
+        self._thread: _EventLoopThread | None = None
+        self._is_closed = False
+
+    def search(self, question: str, k: int = 10) -> list[Hit]:
+        """The ``k`` passages that fit a question best, best first; arguments as of `search`."""
+        return self._submit(question, k).result()
+
+    async def asearch(self, question: str, k: int = 10) -> list[Hit]:
+        """As `search`, without blocking the event loop of the caller."""
+        return await asyncio.wrap_future(self._submit(question, k))
+
+    def close(self) -> None:
+        """Close the connections that it opened; no search may follow."""
+        with self._starting:
+            self._is_closed = True
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.submit(self._disconnect()).result()
+            thread.close()
+        if self._owns_database and self._database is not None:
+            self._database.close()
+
+    async def aclose(self) -> None:
+        """As `close`."""
+        await asyncio.to_thread(self.close)
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Index:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    def _submit(self, question: str, k: int) -> Future[list[Hit]]:
+        if not 1 <= k <= MAX_RESULTS:
+            raise ValueError(f"k must be between 1 and {MAX_RESULTS}, not {k}")
+        with self._starting:
+            if self._is_closed:
+                raise RuntimeError("the index is closed")
+            # Connections of an async client belong to one event loop, so all searches share one.
+            self._thread = self._thread or _EventLoopThread()
+            return self._thread.submit(self._search(question, k))
+
+    async def _search(self, question: str, k: int) -> list[Hit]:
+        with run_scope(self._run_id), redacting_errors(self._run_id):
+            database, router = await self._open()
+            return await _search(question, k, database, router)
+
+    async def _open(self) -> tuple[Database, ServiceRouter]:
+        async with self._opening:
+            if self._settings is None and (self._database is None or self._router is None):
+                self._settings = load_settings()
+            if self._database is None:
+                assert self._settings is not None
+                self._database = await asyncio.to_thread(Database.open, self._settings)
+            if self._router is None:
+                assert self._settings is not None
+                self._router = ServiceRouter(self._settings, database=self._database)
+            return self._database, self._router
+
+    async def _disconnect(self) -> None:
+        if self._router is not None:
+            await (self._router.aclose() if self._owns_router else self._router.disconnect())
+
+
+async def _search(question: str, k: int, database: Database, router: ServiceRouter) -> list[Hit]:
+    catalog = IndexCatalog(database)
+    index = await asyncio.to_thread(catalog.current)
+    while True:
+        # Never the fallback embedder: its vectors can't be compared with those of the index.
+        embedder = router.embedder_in(index.space) if index else router.embedder
+        if embedder is None:
+            assert index is not None
+            raise other_space(index.space.label, router.embedder.space.label)
+        embedded = await router.embed_by(embedder, [question])
+        vector, space = embedded[0], embedded.space.label
+        # After a large ingestion this takes seconds, once.
+        await asyncio.to_thread(index_full_text, database)
+        try:
+            return await asyncio.to_thread(hybrid_search, database, question, vector, space, k)
+        except ConfigurationError:
+            before, index = index, await asyncio.to_thread(catalog.current)
+            # Only a switch to another index in between is a reason to embed the question again.
+            if index == before:
+                raise
+
+
+class _EventLoopThread:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._is_ready = threading.Event()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve()), name="tvdb-index", daemon=True
+        )
+        self._thread.start()
+        self._is_ready.wait()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._end = asyncio.Event()
+        self._is_ready.set()
+        await self._end.wait()
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run ``work`` in the loop, with the context variables of the caller."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def close(self) -> None:
+        """Cancel what still runs, and end the thread."""
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()

@@ -1,0 +1,163 @@
+"""`search` and `Index` from a program: the same results as the command, sync, async and mixed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+import tvdb_assets
+from tvdb_assets.cli import main
+from tvdb_assets.embedding.batch_embedding import EmbeddingResult
+from tvdb_assets.errors import BudgetError, ConfigurationError
+from tvdb_assets.repositories.index_catalog import IndexCatalog
+from tvdb_assets.retrieval.index import MAX_RESULTS, Index
+from tvdb_assets.settings import load_settings
+from tvdb_assets_tests.paid_router import Paid, Shelf
+
+NAMES = ("a.md", "b.md")
+LOCAL = {"service_mode": "local"}
+QUESTION = "Is damage by water covered?"
+
+
+@pytest.fixture
+def filled(shelf: Shelf) -> Shelf:
+    """Two documents in an index of the local embedder."""
+    for number, name in enumerate(NAMES):
+        shelf.write(name, f"# Rule {number}\n\nDamage by water up to floor {number} is covered.\n")
+    assert shelf.codes(shelf.ingest(**LOCAL)) == {}
+    return shelf
+
+
+@pytest.fixture
+def by_command(
+    filled: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> list[dict[str, Any]]:
+    """What ``tvdb search --json`` finds."""
+    monkeypatch.setenv("TVDB_DATABASE_URL", filled.paid.database.url)
+    monkeypatch.setattr(sys, "argv", ["tvdb", "search", QUESTION, "-k", "10", "--json"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 0
+    results: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["results"]
+    assert {result["document"] for result in results} == set(NAMES)
+    return results
+
+
+def test_a_program_finds_what_the_command_finds(by_command: list[dict[str, Any]]) -> None:
+    hits = tvdb_assets.search(QUESTION)
+
+    assert [asdict(hit) | {"lead": hit.repeated_header} for hit in hits] == by_command
+
+
+def test_sync_and_async_searches_of_one_index_agree_from_any_thread_and_loop(
+    by_command: list[dict[str, Any]],
+) -> None:
+    expected = [result["chunk_id"] for result in by_command]
+
+    def ids(hits: Sequence[tvdb_assets.Hit]) -> list[int]:
+        return [hit.chunk_id for hit in hits]
+
+    with Index() as index, ThreadPoolExecutor(4) as pool:
+
+        async def several() -> list[list[int]]:
+            # A sync search inside of a running loop works too, as in a notebook.
+            first = ids(index.search(QUESTION))
+            return [first, *map(ids, await asyncio.gather(*(index.asearch(QUESTION),) * 3))]
+
+        assert ids(index.search(QUESTION, k=1)) == expected[:1]
+        for _ in range(2):
+            assert asyncio.run(several()) == [expected] * 4
+        assert list(pool.map(lambda _: ids(index.search(QUESTION)), range(4))) == [expected] * 4
+
+
+def test_an_async_block_closes_what_it_opened(by_command: list[dict[str, Any]]) -> None:
+    async def used() -> Index:
+        async with Index() as index:
+            assert len(await index.asearch(QUESTION, k=2)) == 2
+            return index
+
+    index = asyncio.run(used())
+
+    assert [thread for thread in threading.enumerate() if thread.name == "tvdb-index"] == []
+    with pytest.raises(RuntimeError, match="closed"):
+        index.search(QUESTION)
+    index.close()
+
+
+@pytest.mark.parametrize("k", [0, -1, MAX_RESULTS + 1])
+def test_a_number_of_results_out_of_range_is_an_error_before_anything_is_opened(k: int) -> None:
+    with pytest.raises(ValueError, match="between 1 and 100"):
+        Index(load_settings(database_url="postgresql://nobody@127.0.0.1:9/none")).search("x", k)
+
+
+def test_an_unknown_parameter_is_an_error() -> None:
+    with pytest.raises(TypeError, match="filters"):
+        tvdb_assets.search("x", filters={"document": "a.md"})  # type: ignore[call-arg]
+
+
+def test_an_empty_index_has_no_hits(paid: Paid) -> None:
+    with Index(load_settings(**LOCAL), database=paid.database) as index:
+        assert index.search(QUESTION) == []
+
+
+def test_a_question_to_a_paid_index_passes_the_guard(filled: Shelf) -> None:
+    paid = filled.paid
+    filled.ingest()
+    IndexCatalog(paid.database).switch()
+    spent, requests = paid.spent, paid.asked("embeddings")
+
+    router = paid.router(daily_cost_limit=spent)
+    with Index(database=paid.database, router=router) as index, pytest.raises(BudgetError) as caught:
+        index.search(QUESTION)
+    assert caught.value.run_id == router.run_id
+    assert (paid.spent, paid.asked("embeddings")) == (spent, requests)
+
+    with Index(database=paid.database, router=paid.router()) as index:
+        assert {hit.document for hit in index.search(QUESTION)} == set(NAMES)
+    assert paid.spent > spent
+    assert paid.asked("embeddings") == requests + 1
+
+
+def test_a_free_mode_does_not_pay_for_the_vector_of_a_question(filled: Shelf) -> None:
+    paid = filled.paid
+    filled.ingest()
+    IndexCatalog(paid.database).switch()
+    spent = paid.spent
+
+    with Index(load_settings(**LOCAL), database=paid.database) as index:
+        with pytest.raises(ConfigurationError) as caught:
+            asyncio.run(index.asearch(QUESTION))
+
+    assert caught.value.code == "other_vector_space"
+    assert paid.spent == spent
+
+
+def test_a_switch_between_the_vector_of_a_question_and_its_search_is_followed(
+    filled: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paid = filled.paid
+    filled.ingest()
+    router = paid.router()
+    embed_by, spaces = router.embed_by, list[str]()
+
+    async def switch_after_embedding(*arguments: Any) -> EmbeddingResult:
+        embedded = await embed_by(*arguments)
+        if not spaces:
+            IndexCatalog(paid.database).switch()
+        spaces.append(embedded.space.provider)
+        return embedded
+
+    monkeypatch.setattr(router, "embed_by", switch_after_embedding)
+    with Index(database=paid.database, router=router) as index:
+        hits = index.search(QUESTION, 5)
+
+    assert {hit.vector_space for hit in hits} == {"openai/text-embedding-3-small@1536#v1"}
+    assert spaces == ["wordllama", "openai"]
