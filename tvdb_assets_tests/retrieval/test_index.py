@@ -20,7 +20,7 @@ from tvdb_assets.errors import BudgetError, ConfigurationError
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.retrieval.index import MAX_RESULTS, Index
 from tvdb_assets.settings import load_settings
-from tvdb_assets_tests.paid_router import Paid, Shelf
+from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 
 NAMES = ("a.md", "b.md")
 LOCAL = {"service_mode": "local"}
@@ -28,7 +28,7 @@ QUESTION = "Is damage by water covered?"
 
 
 @pytest.fixture
-def filled(shelf: Shelf) -> Shelf:
+def filled(shelf: DocumentFolder) -> DocumentFolder:
     """Two documents in an index of the local embedder."""
     for number, name in enumerate(NAMES):
         shelf.write(name, f"# Rule {number}\n\nDamage by water up to floor {number} is covered.\n")
@@ -38,7 +38,7 @@ def filled(shelf: Shelf) -> Shelf:
 
 @pytest.fixture
 def by_command(
-    filled: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    filled: DocumentFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> list[dict[str, Any]]:
     """What ``tvdb search --json`` finds."""
     monkeypatch.setenv("TVDB_DATABASE_URL", filled.paid.database.url)
@@ -108,14 +108,17 @@ def test_an_empty_index_has_no_hits(paid: Paid) -> None:
         assert index.search(QUESTION) == []
 
 
-def test_a_question_to_a_paid_index_passes_the_guard(filled: Shelf) -> None:
+def test_a_question_to_a_paid_index_passes_the_guard(filled: DocumentFolder) -> None:
     paid = filled.paid
     filled.ingest()
     IndexCatalog(paid.database).switch()
     spent, requests = paid.spent, paid.asked("embeddings")
 
     router = paid.router(daily_cost_limit=spent)
-    with Index(database=paid.database, router=router) as index, pytest.raises(BudgetError) as caught:
+    with (
+        Index(database=paid.database, router=router) as index,
+        pytest.raises(BudgetError) as caught,
+    ):
         index.search(QUESTION)
     assert caught.value.run_id == router.run_id
     assert (paid.spent, paid.asked("embeddings")) == (spent, requests)
@@ -126,22 +129,22 @@ def test_a_question_to_a_paid_index_passes_the_guard(filled: Shelf) -> None:
     assert paid.asked("embeddings") == requests + 1
 
 
-def test_a_free_mode_does_not_pay_for_the_vector_of_a_question(filled: Shelf) -> None:
+def test_a_free_mode_does_not_pay_for_the_vector_of_a_question(filled: DocumentFolder) -> None:
     paid = filled.paid
     filled.ingest()
     IndexCatalog(paid.database).switch()
     spent = paid.spent
 
-    with Index(load_settings(**LOCAL), database=paid.database) as index:
-        with pytest.raises(ConfigurationError) as caught:
-            asyncio.run(index.asearch(QUESTION))
+    index = Index(load_settings(**LOCAL), database=paid.database)
+    with index, pytest.raises(ConfigurationError) as caught:
+        asyncio.run(index.asearch(QUESTION))
 
     assert caught.value.code == "other_vector_space"
     assert paid.spent == spent
 
 
 def test_a_switch_between_the_vector_of_a_question_and_its_search_is_followed(
-    filled: Shelf, monkeypatch: pytest.MonkeyPatch
+    filled: DocumentFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paid = filled.paid
     filled.ingest()
