@@ -13,10 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
 
-LOCK_NAMESPACE = 0x7464 << 48
-"""Of the advisory lock on a document, with its id: "td" keeps it apart from other users' keys."""
 WAITS_AT_MOST = timedelta(hours=1)
 """Rows of a document that is gone, for a moved file to be taken in."""
 _BATCH = 500
@@ -172,16 +171,12 @@ def _remember(tx: Connection, document_ids: list[int]) -> None:
 
 
 def _forget(tx: Connection, document_ids: list[int], *, waits: bool) -> int:
-    keys = [LOCK_NAMESPACE | document_id for document_id in document_ids]
+    by_key = {locks.DOCUMENTS.key(document_id): document_id for document_id in document_ids}
     if waits:
-        for key in keys:
-            tx.execute("SELECT pg_advisory_xact_lock(%s)", (key,))
+        locks.acquire_in_transaction(tx, list(by_key))
         mine = document_ids
     else:
-        locked = tx.execute(
-            "SELECT k FROM unnest(%s::bigint[]) k WHERE pg_try_advisory_xact_lock(k)", (keys,)
-        ).fetchall()
-        mine = [row[0] ^ LOCK_NAMESPACE for row in locked]
+        mine = [by_key[key] for key in locks.try_acquire_in_transaction(tx, list(by_key))]
     # What held one of them is taken in again, as its file is unless it is gone.
     tx.execute(
         "UPDATE tvdb.documents SET status = 'registered', etag = '' WHERE container_id IS NULL"

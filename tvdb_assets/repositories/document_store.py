@@ -9,7 +9,6 @@ COPY without a round trip each.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
@@ -20,8 +19,8 @@ from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from tvdb_assets.models import Heading, ParsedDocument, Provenance, Stage
+from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
-from tvdb_assets.repositories.deletion import LOCK_NAMESPACE
 from tvdb_assets.repositories.due_documents import end_walk, schedule_attempts
 from tvdb_assets.repositories.member_store import MemberStore
 from tvdb_assets.repositories.rows import (
@@ -39,7 +38,6 @@ _STORED_PARSE = (
     "p.parsed_id, p.document_id, p.content_sha256, p.fingerprint, p.is_degraded, p.media_type,"
     " coalesce((p.facts->>'attachments')::int, 0) AS attachments"
 )
-_NAME_NAMESPACE = 0x746E << 48  # "tn": and the names of claims apart from documents
 
 
 class DocumentStore:
@@ -63,15 +61,13 @@ class DocumentStore:
             A name of the claim: the number of an advisory lock that it holds, and that no
             other claim ever holds, whichever documents a later one shares with it.
         """
-        name = _NAME_NAMESPACE | secrets.randbits(48)
-        keys = [name, *sorted(LOCK_NAMESPACE | document_id for document_id in document_ids)]
-        with self._database.session() as session:
-            for key in keys:
-                session.execute("SELECT pg_advisory_lock(%s)", (key,))
-            try:
-                yield name
-            finally:
-                session.execute("SELECT pg_advisory_unlock(k) FROM unnest(%s::bigint[]) k", (keys,))
+        claim = locks.new_claim_key()
+        documents = [locks.DOCUMENTS.key(document_id) for document_id in sorted(document_ids)]
+        with (
+            self._database.session() as session,
+            locks.holding(session, [claim, *documents]),
+        ):
+            yield claim
 
     def rows(self, partition_keys: Sequence[str]) -> list[DocumentRow]:
         """The registered files among ``partition_keys``; not what is inside of them."""

@@ -16,12 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from hashlib import sha256
-from typing import Any
 
 from psycopg.rows import class_row
 
 from tvdb_assets import error_codes as codes
+from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.repositories.rows import ReadSnapshot
 
@@ -38,9 +37,6 @@ MOST_ATTEMPTS = 8
 FIRST_RETRY = timedelta(minutes=5)
 """Until the second attempt; each further distance is four times the one before."""
 LONGEST_RETRY = timedelta(days=1)
-_PLANNING = int.from_bytes(b"tvdbplan", "big")
-_PLANNED = _PLANNING + 1
-_RUN_NAMESPACE = 0x7472 << 48  # "tr": keeps these advisory locks apart from those of documents
 
 
 class Reason(StrEnum):
@@ -114,16 +110,14 @@ class DueDocuments:
         """
         with self._database.session() as session:
             if waits:
-                session.execute("SELECT pg_advisory_lock(%s)", (_PLANNING,))
-            else:
-                row = session.execute("SELECT pg_try_advisory_lock(%s)", (_PLANNING,)).fetchone()
-                if row is None or not row[0]:
-                    yield False
-                    return
+                locks.acquire(session, locks.PLANNING.key())
+            elif not locks.try_acquire(session, locks.PLANNING.key()):
+                yield False
+                return
             try:
                 yield True
             finally:
-                session.execute("SELECT pg_advisory_unlock(%s)", (_PLANNING,))
+                locks.release(session, [locks.PLANNING.key()])
 
     @contextmanager
     def planned(self) -> Iterator[None]:
@@ -131,16 +125,16 @@ class DueDocuments:
 
         Their ranges name partitions, which must stay where they are; enter it in `planning`.
         """
-        with self._database.session() as session:
-            session.execute("SELECT pg_advisory_lock_shared(%s)", (_PLANNED,))
-            try:
-                yield
-            finally:
-                session.execute("SELECT pg_advisory_unlock_shared(%s)", (_PLANNED,))
+        with (
+            self._database.session() as session,
+            locks.holding(session, [locks.PLANNED.key()], is_shared=True),
+        ):
+            yield
 
     def is_planned(self) -> bool:
         """Whether any process is in `planned`."""
-        return bool(self._locked([_PLANNED]))
+        with self._database.transaction() as tx:
+            return bool(locks.held(tx, [locks.PLANNED.key()]))
 
     def find(
         self,
@@ -225,29 +219,17 @@ class DueDocuments:
     @contextmanager
     def run_lives(self, run_id: str) -> Iterator[None]:
         """Let others see that this run is being worked on, for as long as the process lives."""
-        with self._database.session() as session:
-            session.execute("SELECT pg_advisory_lock_shared(%s)", (_run_key(run_id),))
-            try:
-                yield
-            finally:
-                session.execute("SELECT pg_advisory_unlock_shared(%s)", (_run_key(run_id),))
+        with (
+            self._database.session() as session,
+            locks.holding(session, [locks.run_key(run_id)], is_shared=True),
+        ):
+            yield
 
     def alive(self, run_ids: Sequence[str]) -> set[str]:
         """Which of these runs a process is working on."""
-        by_key = {_run_key(run_id): run_id for run_id in run_ids}
-        return {by_key[key] for key in self._locked(list(by_key))}
-
-    def _locked(self, keys: Sequence[int]) -> list[int]:
-        """Those of these advisory locks that any process holds."""
+        by_key = {locks.run_key(run_id): run_id for run_id in run_ids}
         with self._database.transaction() as tx:
-            rows: list[tuple[Any, ...]] = tx.execute(
-                "SELECT k FROM unnest(%s::bigint[]) k WHERE EXISTS (SELECT FROM pg_locks l"
-                " WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted"
-                " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-                " AND (l.classid::bigint << 32 | l.objid::bigint) = k)",
-                (list(keys),),
-            ).fetchall()
-        return [row[0] for row in rows]
+            return {by_key[key] for key in locks.held(tx, list(by_key))}
 
 
 def end_walk(tx: Connection, document_ids: Sequence[int], seen: ReadSnapshot) -> None:
@@ -302,10 +284,6 @@ def schedule_attempts(tx: Connection, document_ids: Sequence[int]) -> None:
             "longest": LONGEST_RETRY,
         },
     )
-
-
-def _run_key(run_id: str) -> int:
-    return _RUN_NAMESPACE | int.from_bytes(sha256(run_id.encode()).digest()[:6], "big")
 
 
 # What a document that waits is waiting for decides when it is due.

@@ -18,6 +18,7 @@ from psycopg.rows import class_row
 
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.models import Provenance, Stage, VectorSpace
+from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.repositories.deletion import still_present
 from tvdb_assets.repositories.document_store import mark, provenance_row
@@ -273,7 +274,7 @@ class IndexStore:
         with self._database.transaction() as tx:
             # While there are vectors of a stand-in, one at a time: of two documents with a text
             # in common, each would leave the stand-in's vector to the other.
-            tx.execute(_LOCK_HEALING, (_HEALING,))
+            locks.acquire_in_transaction_if(tx, locks.FALLBACK_CLEANUP.key(), _HAS_FALLBACK_VECTORS)
             # Held against a switch, which thus sees all of this transaction or nothing.
             tx.execute("SELECT FROM tvdb.indexes WHERE index_id = %s FOR KEY SHARE", (index_id,))
             # A run may have been on its way when the file was withdrawn.
@@ -314,7 +315,7 @@ class IndexStore:
         if tx.execute(is_wanted, (index_id,)).fetchone() is None:
             return
         # One at a time; the second one finds the first one's.
-        tx.execute("SELECT pg_advisory_xact_lock(%s)", (_FIRST_INDEX,))
+        locks.acquire_in_transaction(tx, [locks.FIRST_INDEX.key()])
         tx.execute(
             "UPDATE tvdb.indexes SET is_current = true, switched_at = now()"
             f" WHERE index_id = %s AND EXISTS ({is_wanted})",
@@ -370,12 +371,8 @@ class IndexStore:
         )
 
 
-_FIRST_INDEX = 0x7469 << 48  # "ti"
-_HEALING = 0x7468 << 48  # "th"
-_LOCK_HEALING = """
-SELECT pg_advisory_xact_lock(%s) WHERE EXISTS (SELECT FROM tvdb.vector_spaces s
-    WHERE s.is_fallback AND EXISTS (SELECT FROM tvdb.embeddings e WHERE e.space_id = s.space_id))
-"""
+_HAS_FALLBACK_VECTORS = """EXISTS (SELECT FROM tvdb.vector_spaces s
+    WHERE s.is_fallback AND EXISTS (SELECT FROM tvdb.embeddings e WHERE e.space_id = s.space_id))"""
 # In the order of the documents, so that money which is running out completes some of them.
 _MISSING = """
 SELECT * FROM (
@@ -388,8 +385,7 @@ SELECT * FROM (
     ORDER BY c.text_sha256, c.chunk_id
 ) missing ORDER BY chunk_id LIMIT %(limit)s
 """
-_IS_ALIVE = """EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory'
-    AND (l.classid::bigint << 32 | l.objid::bigint) = t.holder)"""
+_IS_ALIVE = locks.is_held("t.holder")
 _UNCLAIMED = f"""
   AND NOT EXISTS (SELECT FROM tvdb.text_claims t
     WHERE t.space_id = %(space)s AND t.text_sha256 = c.text_sha256

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
-from hashlib import sha256
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
+from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Database
 
 KEPT = timedelta(hours=24)
@@ -58,22 +59,16 @@ class ParseJobs:
             Takes the turn, and says whether it has it. It ends with the block, or with the
             process, however that ends.
         """
-        digest = sha256(content_sha256 + fingerprint.encode()).digest()
-        key = int.from_bytes(digest[:8], signed=True)
+        key = locks.submission_key(content_sha256, fingerprint)
         # Of its own: the pool's few connections are needed to get on while this one is held.
         with psycopg.connect(self._database.url, autocommit=True) as session:
-
-            def take() -> bool:
-                row = session.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
-                return row is not None and bool(row[0])
-
             try:
-                yield take
+                yield partial(locks.try_acquire, session, key)
             finally:
                 # The server ends a session a moment after it was closed, and its locks with it;
                 # who waits should not wait for that.
                 with suppress(psycopg.Error):
-                    session.execute("SELECT pg_advisory_unlock_all()")
+                    locks.release_all(session)
 
     def add(
         self,
