@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 # A developer's settings must not steer the demo, the tests or the benchmarks.
 CLEAN := env -u DAGSTER_HOME $(foreach name,$(filter TVDB_%,$(.VARIABLES)),-u $(name))
 
-.PHONY: install demo dev test coverage lint format formats logs reference docs package fuzz bench lock clean
+.PHONY: install demo dev test coverage lint format formats errors logs reference docs package fuzz bench lock clean
 
 install: $(STAMP)
 
@@ -42,6 +42,9 @@ format: install
 
 formats: install
 	$(BIN)/python -m tvdb_assets.parsing.formats_reference > docs/formats.md
+
+errors: install
+	$(BIN)/python -m tvdb_assets.error_reference > docs/errors.md
 
 logs: install
 	$(BIN)/python -m tvdb_assets.telemetry > docs/logs.md

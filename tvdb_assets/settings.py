@@ -264,8 +264,9 @@ def load_settings(**overrides: object) -> Settings:
     for name in sorted(environment):
         if name.startswith(PREFIX) and name.upper() not in known:
             close = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {close[0]}?" if close else "Unset it."
-            raise codes.UNKNOWN_SETTING.error(name=name, hint=hint)
+            if close:
+                raise codes.MISSPELT_SETTING.error(name=name, similar=close[0])
+            raise codes.UNKNOWN_SETTING.error(name=name)
     # An empty value means "not set", as shells and CI systems write it.
     values = {
         field.validation_alias or name: environment[_environment_name(name)]

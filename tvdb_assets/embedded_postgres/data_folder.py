@@ -180,11 +180,5 @@ class DataFolder:
             yield
         except (OSError, subprocess.SubprocessError, psutil.Error) as error:
             full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-            remedy = (
-                "Free some space on its disk"
-                if full
-                else "See that the folder belongs to you and can be written"
-            )
-            raise codes.EMBEDDED_POSTGRES_UNWRITABLE.error(
-                folder=self.path, why=error, first_step=remedy
-            ) from error
+            code = codes.EMBEDDED_POSTGRES_DISK_FULL if full else codes.EMBEDDED_POSTGRES_UNWRITABLE
+            raise code.error(folder=self.path, why=error) from error

@@ -216,7 +216,7 @@ class ContainerIngestion:
         if row.sha256 != m.member.sha256 or row.error_code == codes.MEMBERS_FAILED.code:
             return None
         if row.error_code is None:
-            return codes.FAILED.error()
+            return None
         return DocumentError.restored(
             row.error_code, row.error_message or "", remedy=row.error_remedy or ""
         )
