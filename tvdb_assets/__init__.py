@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from tvdb_assets.routing.service_router import ServiceRouter
     from tvdb_assets.settings import ServiceMode, Settings, load_settings
 
-    __version__: str
-
 __all__ = [
     "Database",
     "Hit",
@@ -42,7 +40,6 @@ __all__ = [
     "Settings",
     "TvdbDeprecationWarning",
     "TvdbError",
-    "__version__",
     "defs",
     "documents_partitions",
     "load_settings",
@@ -68,16 +65,10 @@ serve_moved_modules()
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        value: Any = version("tvdb-assets")
-    elif name in _WHERE:
-        module, attribute = _WHERE[name]
-        value = getattr(import_module(module), attribute)
-    else:
+    if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
+    module, attribute = _WHERE[name]
+    value = globals()[name] = getattr(import_module(module), attribute)
     return value
 
 
