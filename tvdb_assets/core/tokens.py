@@ -12,6 +12,8 @@ from importlib.metadata import version
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from typing import Protocol
 
+from tvdb_assets import error_codes as codes
+
 ENCODING = "cl100k_base"
 LONGEST_TOKEN = 128
 """Code points: a token of spaces. Longer texts than this times n have more than n tokens."""
@@ -35,7 +37,7 @@ def tokenizer() -> _Tokenizer:
     package = find_spec("bpe_openai")
     found = package and PathFinder.find_spec("_bindings", package.submodule_search_locations)
     if not found or not found.origin:
-        raise ModuleNotFoundError("bpe-openai is not installed", name="bpe_openai")
+        raise codes.PACKAGE_MISSING.error(package="bpe-openai")
     spec = spec_from_file_location("bpe_openai._bindings", found.origin)
     assert spec is not None and spec.loader is not None
     bindings = module_from_spec(spec)

@@ -192,7 +192,7 @@ class EmbeddedPostgres:
             if last is not None and (state is None or not postmasters):
                 self._end_leftovers(last.mark)
             if time.monotonic() > deadline:
-                raise self._folder.failure("A server holds it that neither answers nor ends.")
+                raise self._folder.failure("A server that neither answers nor stops is using it.")
             time.sleep(_POLL_SECONDS)
         return None
 
@@ -261,7 +261,7 @@ class EmbeddedPostgres:
         while (alive := try_lock(self._folder.alive_lock)) is None:
             # Another looks at this moment whether it is free.
             if time.monotonic() > deadline:
-                raise self._folder.failure("Another server holds it.")
+                raise self._folder.failure("Another server is using it.")
             time.sleep(_POLL_SECONDS)
         try:
             self._folder.own(self._folder.alive_lock)
@@ -316,7 +316,7 @@ class EmbeddedPostgres:
             send([*postmasters, *children], number)
             if self._until_free(_LEFTOVER_SECONDS):
                 return
-        raise self._folder.failure("Processes of an earlier server do not end.")
+        raise self._folder.failure("Processes of an earlier server do not stop.")
 
 
 def _ping(port: int) -> Ping:

@@ -52,9 +52,9 @@ def list_members(data: bytes, media_type: str, room: ContainerBudget) -> list[Me
     left = room.bytes
     for position, entry in enumerate(_entries(data, media_type, what)):
         if room.level > limits.max_depth:
-            raise over_limit(what, "max_depth", "levels of documents inside of each other")
+            raise over_limit(what, "max_depth", "levels of documents inside each other")
         if len(found) == room.members:
-            raise over_limit(what, "max_members", "documents inside of it")
+            raise over_limit(what, "max_members", "documents inside it")
         content, error = b"", None
         try:
             content = entry.read(min(left, largest))
@@ -108,7 +108,7 @@ def take_members(data: bytes, media_type: str, positions: Sequence[int]) -> list
         if position >= last:
             break
     if len(taken) != len(positions):
-        raise corrupt(what, "some of its documents are gone")
+        raise corrupt(what, "some of its documents are missing")
     return taken
 
 

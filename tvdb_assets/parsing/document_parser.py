@@ -151,7 +151,7 @@ def _refusal(sniffed: Sniffed, promised: str | None) -> ParseError:
         return corrupt(_without_article(describe(promised)), "its OLE2 directory is incomplete")
     if sniffed.media_type == "application/octet-stream":
         name = _without_article(describe(promised))
-        return corrupt(f"file, by its name {name},", "its content is of no known kind")
+        return corrupt(f"file, by its name {name},", "its content has no known format")
     return mislabelled(describe(promised), what, supported_names())
 
 

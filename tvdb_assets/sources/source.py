@@ -209,7 +209,7 @@ class _FolderStore:
 class _BucketStore:
     def __init__(self, url: str, scheme: str) -> None:
         if scheme not in _SCHEMES:
-            raise _bad_url(url, "its scheme is not one of s3, gs, az")
+            raise _bad_url(url, "its scheme is none of s3, gs and az")
         from obstore.exceptions import BaseError
         from obstore.store import from_url
 

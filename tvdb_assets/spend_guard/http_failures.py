@@ -107,7 +107,7 @@ def connection_failure(service: str, cause: BaseException | None) -> CallFailed:
     if isinstance(cause, httpx2.TimeoutException):
         what = "it did not answer in time"
     elif was_sent:
-        what = "the connection broke before its answer was there"
+        what = "the connection broke before its answer arrived"
     else:
         what = "no connection could be made"
     return CallFailed(

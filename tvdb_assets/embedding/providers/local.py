@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.models import Provenance, VectorSpace
 
 MODEL = "l2_supercat_256"
@@ -76,5 +77,5 @@ def _folder() -> Path:
     """The wheel's folder, without importing it: its import reconfigures the root logger."""
     spec = find_spec("wordllama")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("wordllama is not installed")
+        raise codes.PACKAGE_MISSING.error(package="wordllama")
     return Path(spec.origin).parent

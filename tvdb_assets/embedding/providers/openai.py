@@ -249,7 +249,7 @@ def decode(body: bytes, count: int, dimensions: int) -> tuple[NDArray[np.float32
         raise ValueError("it is not JSON") from None
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, list):
-        raise ValueError("it holds no embeddings")
+        raise ValueError("it contains no embeddings")
     if len(data) != count:
         raise ValueError(f"it holds {len(data)} embeddings for {count} texts")
     vectors = np.empty((count, dimensions), np.float32)
@@ -257,7 +257,7 @@ def decode(body: bytes, count: int, dimensions: int) -> tuple[NDArray[np.float32
     for item in data:
         index = item.get("index") if isinstance(item, dict) else None
         if type(index) is not int or not 0 <= index < count or seen[index]:
-            raise ValueError("its embeddings are not numbered as the texts are")
+            raise ValueError("its embeddings are not numbered like the texts")
         seen[index] = 1
         vectors[index] = _vector(item.get("embedding"), dimensions)
     usage = answer.get("usage")

@@ -83,7 +83,7 @@ class XmlParser(BaseParser):
             body = _outline(root)
         if not body.strip():
             if safe_xml.plain(root):
-                raise corrupt(_WHAT, "its text can't be told from its markup")
+                raise corrupt(_WHAT, "its text can't be separated from its markup")
             raise empty("The XML document")
         return make(
             [body],

@@ -222,11 +222,11 @@ class LlamaParse:
             return FinishedJob(None, _job_failed(str(status)), None, billed)
         if status != "COMPLETED":
             # Its name is the service's word for a state, and may be anything: not repeated.
-            raise bad_answer(NAME, "its job is in a state that is not known", 200, request_id)
+            raise bad_answer(NAME, "its job has an unknown state", 200, request_id)
         markdown = answer.get("markdown")
         pages = markdown.get("pages") if isinstance(markdown, dict) else None
         if not isinstance(pages, list) or not all(isinstance(page, dict) for page in pages):
-            raise bad_answer(NAME, "its job holds no pages", 200, request_id)
+            raise bad_answer(NAME, "its job contains no pages", 200, request_id)
         return self._finished(pages, media_type, billed)
 
     def _finished(
@@ -267,7 +267,7 @@ class LlamaParse:
             answer = None
         if not isinstance(answer, dict):
             raise bad_answer(
-                NAME, "it is no JSON object", response.status_code, _request_id(response)
+                NAME, "it is not a JSON object", response.status_code, _request_id(response)
             ) from RedactedCause("no JSON object")
         return answer, response.headers
 
