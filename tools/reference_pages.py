@@ -256,7 +256,8 @@ def schema_page(database: Database) -> str:
     with database.transaction() as tx:
         columns = tx.execute(
             "SELECT c.relname, c.relkind = 'v', a.attname, format_type(a.atttypid, a.atttypmod),"
-            " a.attnotnull, coalesce(a.attnum = ANY(p.conkey), false)"
+            " a.attnotnull, coalesce(a.attnum = ANY(p.conkey), false),"
+            " coalesce(col_description(c.oid, a.attnum), '')"
             " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
             " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
             " LEFT JOIN pg_constraint p ON p.conrelid = c.oid AND p.contype = 'p'"
@@ -277,22 +278,17 @@ def schema_page(database: Database) -> str:
         names = dict.fromkeys(row[0] for row in columns if row[1] is is_view)
         for name in names:
             lines += ["", f"### `{name}`", "", notes[name], ""]
-            lines += (
-                ["| Column | Type |", "|---|---|"]
-                if is_view
-                else [
-                    "| Column | Type | Required |",
-                    "|---|---|---|",
-                ]
-            )
-            for _, _, column, kind, required, is_key in (r for r in columns if r[0] == name):
+            if is_view:
+                lines += ["| Column | Type | Meaning |", "|---|---|---|"]
+            else:
+                lines += ["| Column | Type | Required | Meaning |", "|---|---|---|---|"]
+            for row in (each for each in columns if each[0] == name):
+                _, _, column, kind, is_required, is_key, comment = row
                 shown = f"**`{column}`**" if is_key else f"`{column}`"
-                lines.append(f"| {shown} | {kind} |" + ("" if is_view else f" {_yes(required)} |"))
+                required = "" if is_view else " yes |" if is_required else " no |"
+                meaning = comment.replace("|", "\\|")
+                lines.append(f"| {shown} | {kind} |{required} {meaning} |")
     return "\n".join(lines) + "\n"
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
 
 
 def deprecation_page() -> str:
