@@ -206,21 +206,21 @@ def cli_page() -> str:
         "| 2 | wrong usage, invalid configuration, or no database |",
         "| 3 | some documents wait for a budget or a paid service |",
     ]
-    for path, command in _commands(tvdb, ("tvdb",)):
-        context = click.Context(command, info_name=" ".join(path), max_content_width=_WIDTH)
-        context.terminal_width = _WIDTH
-        lines += ["", f"## `{' '.join(path)}`", "", "```text", command.get_help(context), "```"]
+    for context in _contexts(tvdb, None):
+        text = context.command.get_help(context)
+        lines += ["", f"## `{context.command_path}`", "", "```text", text, "```"]
     return "\n".join(lines) + "\n"
 
 
-def _commands(
-    command: click.Command, path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    yield path, command
+def _contexts(command: click.Command, parent: click.Context | None) -> Iterator[click.Context]:
+    """The context of a command and of each command below it, as if they had been called."""
+    settings = {"terminal_width": _WIDTH, "max_content_width": _WIDTH, **command.context_settings}
+    context = click.Context(command, parent=parent, info_name=command.name, **settings)
+    yield context
     if isinstance(command, click.Group):
-        for name, child in sorted(command.commands.items()):
-            if not child.hidden:
-                yield from _commands(child, (*path, name))
+        for name in sorted(command.commands):
+            if not command.commands[name].hidden:
+                yield from _contexts(command.commands[name], context)
 
 
 def api_page() -> str:
@@ -231,17 +231,24 @@ def api_page() -> str:
         "This page is generated from `tvdb_assets.__all__` by `make reference`. Import these "
         "names from `tvdb_assets`. Every other name is internal and may change in any release.",
     ]
-    for name in sorted(getattr(tvdb_assets, "__all__", ()), key=str.lower):
-        value = getattr(tvdb_assets, name)
-        if inspect.ismodule(value):
-            target = value.__name__
-        elif hasattr(value, "__qualname__"):
-            target = f"{value.__module__}.{value.__qualname__}"
+    targets = _imported_names(inspect.getsource(tvdb_assets))
+    for name in sorted(tvdb_assets.__all__, key=str.lower):
+        if name == "__version__":
+            lines += ["", "## `__version__`", "", "The version of the installed package, as text."]
         else:
-            target = f"tvdb_assets.{name}"
-        options = ["    options:", f"      heading: {name}", f"      toc_label: {name}"]
-        lines += ["", f"::: {target}", *options]
+            options = ["    options:", f"      heading: {name}", f"      toc_label: {name}"]
+            lines += ["", f"::: {targets[name]}", *options]
     return "\n".join(lines) + "\n"
+
+
+def _imported_names(source: str) -> dict[str, str]:
+    """The full path of each name that a module imports from others."""
+    return {
+        alias.asname or alias.name: f"{statement.module}.{alias.name}"
+        for statement in ast.walk(ast.parse(source))
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
 
 
 def schema_page(database: Database) -> str:
