@@ -102,6 +102,15 @@ class TvdbError(Exception):
         self.run_id = state.get("run_id")
         link(self, state.get("causes", ()))
 
+    @property
+    def is_deferred(self) -> bool:
+        """Whether nothing is wrong with the work, which waits until a service can do it.
+
+        The one question that decides between waiting and failing, for a document's row, for
+        Dagster and for an exit code.
+        """
+        return self.disposition is Disposition.DEFERRED
+
     def about(self, document: str) -> Self:
         """Name the document that this error is about, and return the error."""
         self.document = document

@@ -28,7 +28,7 @@ from tvdb_assets.cli.server_commands import dev, stop
 from tvdb_assets.cli.trace_command import trace
 from tvdb_assets.correlation import new_run_id, run_scope
 from tvdb_assets.error_boundaries import redacting_errors
-from tvdb_assets.errors import ConfigurationError, HaltedError, TvdbError
+from tvdb_assets.errors import ConfigurationError, TvdbError
 from tvdb_assets.settings import LogFormat, load_settings
 from tvdb_assets.telemetry import LOGGER, write_to_stderr
 
@@ -69,7 +69,7 @@ def main() -> None:
         sys.exit(code)
     except TvdbError as error:
         print_error(error, as_json="--json" in sys.argv)
-        sys.exit(3 if isinstance(error, HaltedError) else 2)
+        sys.exit(3 if error.is_deferred else 2)
 
 
 def _run() -> int:

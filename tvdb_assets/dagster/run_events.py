@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 from dagster._core.events import AssetObservationData, StepMaterializationData
 
-from tvdb_assets.errors import HaltedError, TvdbError
+from tvdb_assets.errors import TvdbError
 from tvdb_assets.ingestion import StageResult
 from tvdb_assets.models import Stage
 from tvdb_assets.redaction import display_path
@@ -83,12 +83,12 @@ class RunReport:
     def _name_member(self, result: StageResult, error: TvdbError) -> None:
         if result.path not in self._named:
             self._named.add(result.path)
-            event = DOCUMENT_WAITS if isinstance(error, HaltedError) else DOCUMENT_FAILED
+            event = DOCUMENT_WAITS if error.is_deferred else DOCUMENT_FAILED
             self._log_event(event, str(error), _about(result, error))
 
     def _note(self, result: StageResult, error: TvdbError) -> None:
-        """Once a document: a failure, or work that waits for a budget, a rate or a breaker."""
-        if isinstance(error, HaltedError):
+        """Once a document: a failure, or work that waits for a budget, a rate or a service."""
+        if error.is_deferred:
             if result.partition_key not in self._deferred:
                 self._deferred[result.partition_key] = result
                 self._log_event(DOCUMENT_WAITS, str(error), _about(result, error))
