@@ -1,0 +1,272 @@
+"""The rules of a document's life hold after any events in any order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from tvdb_assets.errors import Disposition
+from tvdb_assets.lifecycle import (
+    BudgetWindows,
+    ContainerEnded,
+    ContainerStopped,
+    Deferred,
+    DocumentLife,
+    DocumentStatus,
+    Event,
+    Failed,
+    Failure,
+    FileChanged,
+    FileTouched,
+    FileVersion,
+    FingerprintDropped,
+    MemberForgotten,
+    MembersEnded,
+    Published,
+    Quarantine,
+    Reason,
+    Requested,
+    RunRequested,
+    SourceGone,
+    SourceReturned,
+    StageAdvanced,
+    due_reason,
+    fails_again,
+    first_reason,
+    is_settled,
+    outcome_of,
+    run_is_expected,
+    stopped,
+)
+from tvdb_assets.lifecycle import events as events_module
+from tvdb_assets.lifecycle.due import FAILS_AGAIN, OTHER_WAIT, REQUEST_LASTS, WAITS, Renewal
+from tvdb_assets.lifecycle.retry import MAX_ATTEMPTS, quarantine_after, retry_delay
+from tvdb_assets.models import Stage
+from tvdb_assets_tests.lifecycle.lives import (
+    BEGIN,
+    CURRENT,
+    NOW,
+    check,
+    check_step,
+    events,
+    failures,
+    versions,
+)
+
+VERSION = FileVersion(1, "1", b"1" * 32)
+MINUTE = timedelta(minutes=1)
+R, P, F, D = DocumentStatus
+
+
+class Lives(RuleBasedStateMachine):
+    """One document, a file or a member, and a clock."""
+
+    @initialize(is_member=st.booleans(), version=versions)
+    def begin(self, *, is_member: bool, version: FileVersion) -> None:
+        self.is_member = is_member
+        self.now = BEGIN
+        self.life = DocumentLife(version)
+
+    @rule(minutes=st.integers(0, 4_000))
+    def wait(self, minutes: int) -> None:
+        self.now += minutes * MINUTE
+
+    @rule(data=st.data())
+    def happens(self, data: st.DataObject) -> None:
+        event = data.draw(events(self.now, is_member=self.is_member))
+        before, self.life = self.life, event.apply(self.life, self.now)
+        check_step(before, event, self.life)
+
+    @invariant()
+    def holds(self) -> None:
+        check(self.life, self.now)
+
+
+TestLives = Lives.TestCase
+TestLives.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+def failure(code: str = "corrupt", disposition: Disposition = Disposition.TERMINAL) -> Failure:
+    return Failure(Stage.CHUNKS, code, "It failed.", "Wait.", disposition)
+
+
+def lives() -> dict[DocumentStatus, DocumentLife]:
+    """One document in each status."""
+    work: dict[str, Any] = {"run_id": "run-1", "began_at": BEGIN, "read": VERSION}
+    deferred = failure("budget_exhausted", Disposition.DEFERRED)
+    new = DocumentLife(VERSION)
+    return {
+        R: new,
+        P: Published(stage=Stage.EMBEDDINGS, fingerprint=NOW, **work).apply(new, BEGIN),
+        F: stopped(failure=failure(), fingerprint=NOW, **work).apply(new, BEGIN),
+        D: stopped(failure=deferred, fingerprint=NOW, **work).apply(new, BEGIN),
+    }
+
+
+WORK: dict[str, Any] = {"run_id": "run-2", "stage": Stage.EMBEDDINGS, "began_at": BEGIN}
+DEFERRED = failure("paused", Disposition.DEFERRED)
+ENDED: dict[str, Any] = {**WORK, "is_degraded": False, "fingerprint": None}
+
+
+@pytest.mark.parametrize(
+    ("event", "statuses", "if_gone"),
+    [
+        (StageAdvanced(is_published=False, **WORK), [R, R, R, R], R),
+        (StageAdvanced(is_published=True, **WORK), [P, P, P, P], R),
+        (Published(fingerprint=NOW, **WORK), [P, P, P, P], R),
+        (Failed(failure=failure(), fingerprint=NOW, **WORK), [F, F, F, F], F),
+        (Deferred(failure=DEFERRED, fingerprint=NOW, **WORK), [D, D, D, D], D),
+        (ContainerStopped(failure=failure(), fingerprint=NOW, **WORK), [F, P, F, F], F),
+        (ContainerStopped(failure=DEFERRED, fingerprint=NOW, **WORK), [D, P, D, D], D),
+        (MembersEnded(is_degraded=True), [R, P, F, D], R),
+        (ContainerEnded(is_published=True, **ENDED), [P, P, P, P], R),
+        (ContainerEnded(is_published=False, **ENDED), [R, R, R, R], R),
+        (FileTouched(version=VERSION), [R, P, F, D], R),
+        (FileChanged(version=VERSION), [R, P, F, D], R),
+        (SourceGone(), [R, R, F, D], R),
+        (SourceReturned(), [R, P, F, D], R),
+        (RunRequested(), [R, P, F, D], R),
+        (Requested(resets_attempts=True), [R, P, F, D], R),
+        (MemberForgotten(), [R, R, R, R], R),
+        (FingerprintDropped(), [R, P, F, D], R),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Event) else "",
+)
+def test_each_event_in_each_status(
+    event: Event, statuses: list[DocumentStatus], if_gone: DocumentStatus
+) -> None:
+    """The order is that of the statuses: registered, published, failed, deferred."""
+    at = BEGIN + MINUTE
+    assert [event.apply(life, at).status for life in lives().values()] == statuses
+    gone = SourceGone().apply(lives()[P], at)
+    assert event.apply(gone, at).status is if_gone
+
+
+@given(failures)
+def test_a_deferred_document_is_never_failed(found: Failure) -> None:
+    is_deferred = found.disposition is Disposition.DEFERRED
+    ended = stopped(run_id="r", began_at=BEGIN, read=None, failure=found, fingerprint=NOW)
+    assert isinstance(ended, Deferred if is_deferred else Failed)
+    assert ended.outcome is outcome_of(found.disposition)
+    other = Failed if is_deferred else Deferred
+    with pytest.raises(ValueError, match="document whose work"):
+        other(run_id="r", stage=found.stage, began_at=BEGIN, failure=found, fingerprint=NOW)
+
+
+def test_the_delays_of_a_failure_that_may_pass() -> None:
+    minutes = [retry_delay(attempts) / MINUTE for attempts in range(1, 12)]
+    assert minutes == [5, 20, 80, 320, 1_280, *[1_440] * 6]
+    total = sum((retry_delay(n) for n in range(1, MAX_ATTEMPTS)), timedelta())
+    assert timedelta(days=3) < total < timedelta(days=3.5)
+    kinds = [quarantine_after("read_failed", Disposition.TRANSIENT, n) for n in range(1, 10)]
+    assert kinds == [None] * 7 + [Quarantine.ATTEMPTS] * 2
+
+
+def test_what_is_lost_with_its_worker_is_poison_the_third_time() -> None:
+    kinds = [quarantine_after("parser_crashed", Disposition.TERMINAL, n) for n in range(1, 5)]
+    assert kinds == [None, None, Quarantine.POISON, Quarantine.POISON]
+    assert quarantine_after("corrupt", Disposition.TERMINAL, 1) is Quarantine.TERMINAL
+
+
+def test_other_bytes_are_other_work() -> None:
+    may_pass = failure("read_failed", Disposition.TRANSIENT)
+    life = DocumentLife(VERSION, attempts=6)
+    same = stopped(run_id="r", began_at=BEGIN, read=VERSION, failure=may_pass, fingerprint=NOW)
+    assert same.apply(life, BEGIN).attempts == 7
+    other = replace(same, read=FileVersion(2, "2", b"2" * 32))
+    assert other.apply(life, BEGIN).attempts == 1
+
+
+def test_a_request_during_the_work_outlives_its_end() -> None:
+    requested = Requested(resets_attempts=True).apply(DocumentLife(VERSION), BEGIN + MINUTE)
+    before = stopped(
+        run_id="r", began_at=BEGIN, read=VERSION, failure=failure(), fingerprint=NOW
+    ).apply(requested, BEGIN + 2 * MINUTE)
+    assert before.requested_at == BEGIN + MINUTE
+    assert before.quarantine is None, "the request is an attempt that is still to come"
+    after = stopped(
+        run_id="r", began_at=BEGIN + 3 * MINUTE, read=None, failure=failure(), fingerprint=NOW
+    ).apply(before, BEGIN + 4 * MINUTE)
+    assert after.requested_at is None
+    assert after.quarantine is Quarantine.TERMINAL
+
+
+def test_each_wait_ends_with_what_it_waits_for() -> None:
+    """Which of the windows wakes a document that was deferred a minute ago."""
+    now = BEGIN + MINUTE
+    past = BEGIN - MINUTE
+    woken = {}
+    for code in (*WAITS, "key_refused"):
+        found = failure(code, Disposition.DEFERRED)
+        life = DocumentLife(VERSION, status=D, failure=found, deferred_at=BEGIN, fingerprint=NOW)
+        for renewal in Renewal:
+            windows = BudgetWindows(**{r.value: now if r is renewal else past for r in Renewal})
+            if due_reason(life, windows, now, fingerprints=CURRENT) is Reason.DEFERRED:
+                woken.setdefault(code, set()).add(renewal)
+        delay = WAITS.get(code, OTHER_WAIT).delay
+        windows = BudgetWindows(past, past, past)
+        if delay is not None:
+            on_time = now + delay
+            assert due_reason(life, windows, on_time, fingerprints=CURRENT) is Reason.DEFERRED
+        else:
+            assert (
+                due_reason(life, windows, now + timedelta(days=400), fingerprints=CURRENT) is None
+            )
+    assert woken == {
+        "budget_exhausted": {Renewal.DAY, Renewal.CHANGED},
+        "hourly_requests_exhausted": {Renewal.HOUR, Renewal.CHANGED},
+        "paused": {Renewal.CHANGED},
+        "key_refused": {Renewal.CHANGED},
+    }
+
+
+def test_what_is_settled_is_not_due_but_for_a_person() -> None:
+    windows = BudgetWindows(BEGIN, BEGIN, BEGIN)
+    by_status = lives()
+    for status, life in by_status.items():
+        assert is_settled(life, CURRENT) is (status in (P, F))
+        is_due = due_reason(life, windows, BEGIN, fingerprints=CURRENT) is not None
+        assert is_due is (status is R), status
+    published = by_status[P]
+    for name in ("is_changed", "is_degraded"):
+        assert not is_settled(replace(published, **{name: True}), CURRENT)
+    assert not is_settled(replace(published, fingerprint="of yesterday"), CURRENT)
+    assert not is_settled(replace(published, gone_at=BEGIN), CURRENT)
+
+
+def test_a_member_of_a_container_that_failed_may_be_fine() -> None:
+    assert set(Quarantine) - {Quarantine.CONTAINER} == FAILS_AGAIN
+    assert fails_again(Quarantine.POISON, NOW, CURRENT)
+    assert not fails_again(Quarantine.CONTAINER, NOW, CURRENT)
+    assert not fails_again(Quarantine.TERMINAL, "of yesterday", CURRENT)
+    assert not fails_again(None, NOW, CURRENT)
+
+
+def test_a_request_lapses_unless_its_planner_has_runs_left() -> None:
+    late = BEGIN + REQUEST_LASTS + MINUTE
+    assert not run_is_expected(None, BEGIN, is_planned=True)
+    assert run_is_expected(BEGIN, BEGIN, is_planned=False)
+    assert not run_is_expected(BEGIN, late, is_planned=False)
+    assert run_is_expected(BEGIN, late, is_planned=True)
+
+
+def test_a_file_is_due_for_the_first_reason_of_all_in_it() -> None:
+    assert first_reason([]) is None
+    assert first_reason([None, Reason.STALE, Reason.CHANGED]) is Reason.CHANGED
+
+
+def test_every_event_says_what_it_leads_to() -> None:
+    """The table in the docstring names every event."""
+    kinds = {k.__name__ for k in vars(events_module).values() if _is_event(k)}
+    table = events_module.__doc__ or ""
+    assert kinds == {line.split("`")[1] for line in table.splitlines() if line[:1] == "`"}
+
+
+def _is_event(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Event) and not kind.__abstractmethods__
