@@ -14,14 +14,17 @@ from tvdb_assets.correlation import run_scope
 from tvdb_assets.errors import TvdbError, causes_of, link
 from tvdb_assets.redaction import RedactedCause
 
+_LOST_STATES = ("08", "53", "57")
+"""Classes of SQLSTATE: connection, insufficient resources, operator intervention."""
+
 
 @contextmanager
 def redacting_errors(run_id: str | None = None) -> Iterator[None]:
     """Redact every error that leaves the block, and give it an id.
 
     The causes of a `TvdbError` are reduced to the names of their classes. Any other exception
-    becomes a `TvdbError` with the code ``unexpected``, whose cause names the class and the lines
-    of code.
+    becomes a `TvdbError`, ``database_unreachable`` if the server went away and else
+    ``unexpected``, whose cause names the class and the lines of code.
 
     Args:
         run_id: the id under which the errors are found; None keeps the one that they have.
@@ -34,9 +37,9 @@ def redacting_errors(run_id: str | None = None) -> Iterator[None]:
         error.__suppress_context__ = True
         raise
     except Exception as error:
-        unexpected = codes.UNEXPECTED.error(kind=type(error).__name__)
-        unexpected.run_id = run_id or unexpected.run_id
-        raise unexpected from RedactedCause.with_lines(error)
+        ours = _database_lost(error) or codes.UNEXPECTED.error(kind=type(error).__name__)
+        ours.run_id = run_id or ours.run_id
+        raise ours from RedactedCause.with_lines(error)
 
 
 @contextmanager
@@ -48,6 +51,19 @@ def tagging_errors(run_id: str) -> Iterator[None]:
         except TvdbError as error:
             error.run_id = error.run_id or run_id
             raise
+
+
+def _database_lost(error: Exception) -> TvdbError | None:
+    """The error of a server that stopped, ran full or closed the connection; None for others."""
+    # Imported here, because only a process that has failed asks.
+    from psycopg import OperationalError
+
+    if not isinstance(error, OperationalError):
+        return None
+    state = error.sqlstate
+    if state is not None and state[:2] not in _LOST_STATES:
+        return None
+    return codes.DATABASE_LOST.error(kind=type(error).__name__)
 
 
 def _redacted(cause: BaseException) -> BaseException:

@@ -47,6 +47,11 @@ BAD_SETTING: Final = ErrorCode(
     "Correct the value in the environment or in .env.",
     "A setting has a value that can't be used.",
 )
+BAD_ENV_FILE: Final = BAD_SETTING.variant(
+    ConfigurationError,
+    "The file .env in the working folder can't be read ({kind}).",
+    "Save it as UTF-8, and give the user that runs this the right to read it.",
+)
 UNKNOWN_SETTING: Final = ErrorCode(
     ConfigurationError,
     "unknown_setting",
@@ -225,7 +230,21 @@ DATABASE_UNREACHABLE: Final = ErrorCode(
     "No connection to the database at {where}: {why}.",
     "Start the server, or correct TVDB_DATABASE_URL. Without this setting, an embedded server is "
     "used.",
-    "The database server does not answer or refuses the connection.",
+    "The database server does not answer, refuses the connection or has stopped.",
+)
+DATABASE_LOST: Final = DATABASE_UNREACHABLE.variant(
+    StorageError,
+    "The database stopped answering ({kind}).",
+    "Check that the server runs and has free disk space and free connections. Then run it again; "
+    "finished work is kept.",
+)
+DATABASE_URL_INVALID: Final = ErrorCode(
+    ConfigurationError,
+    "database_url_invalid",
+    "TVDB_DATABASE_URL is not the URL of a Postgres database.",
+    "Set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE, or unset it to use the embedded "
+    "server.",
+    "The database URL can't be parsed, or has an unknown option.",
 )
 DATABASE_PRIVILEGES: Final = ErrorCode(
     StorageError,

@@ -257,8 +257,12 @@ def load_settings(**overrides: object) -> Settings:
     for name in overrides:
         if name not in Settings.model_fields and name not in _ALIASES:
             raise TypeError(f"load_settings() got an unexpected keyword argument {name!r}")
+    try:
+        from_file = dotenv_values(".env")
+    except (OSError, UnicodeDecodeError) as error:
+        raise codes.BAD_ENV_FILE.error(kind=type(error).__name__) from None
     environment = _with_new_names(
-        {k: v for k, v in {**dotenv_values(".env"), **os.environ}.items() if v is not None}
+        {k: v for k, v in {**from_file, **os.environ}.items() if v is not None}
     )
     known = {_environment_name(name) for name in Settings.model_fields}
     for name in sorted(environment):

@@ -154,6 +154,9 @@ def prepare(url: str) -> None:
     """
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
+    except psycopg.ProgrammingError:
+        # The cause would repeat a part of the URL, which may be the password.
+        raise codes.DATABASE_URL_INVALID.error() from None
     except psycopg.OperationalError as error:
         raise codes.DATABASE_UNREACHABLE.error(where=_where(url), why=_first_line(error)) from error
     with connection:

@@ -10,7 +10,7 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from tvdb_assets.errors import StorageError
+from tvdb_assets.errors import ConfigurationError, StorageError
 from tvdb_assets.repositories import migrations
 from tvdb_assets.repositories.database import Database, instance_url, prepare
 from tvdb_assets.repositories.migrations import HEAD, upgrade
@@ -145,6 +145,23 @@ def test_a_server_that_cannot_be_used_is_named_without_its_password(
     assert "TVDB_DATABASE_URL" in error.remedy
     assert PASSWORD not in str(error)
     assert PASSWORD not in repr(error)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        PASSWORD,
+        f"mysql://tvdb:{PASSWORD}@127.0.0.1/tvdb",
+        f"postgresql://tvdb:{PASSWORD}@127.0.0.1/tvdb?no_such_option=1",
+    ],
+)
+def test_a_url_of_another_form_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        prepare(url)
+
+    assert caught.value.code == "database_url_invalid"
+    assert caught.value.__cause__ is None
+    assert PASSWORD not in str(caught.value)
 
 
 def test_a_missing_database_is_named(server_url: str) -> None:
