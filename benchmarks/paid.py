@@ -38,8 +38,8 @@ from rich.console import Console
 from rich.table import Table
 from walk import BIN, DOCUMENTS, make_documents, run
 
-from tvdb_assets.core.batching import batches
-from tvdb_assets.core.tokens import tokenizer
+from tvdb_assets.core.batching import split_into_batches
+from tvdb_assets.core.token_counting import tokenizer
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.full_text import index_full_text
@@ -232,7 +232,7 @@ async def _embed(
                 copy.write_row((text, vector))
         connection.commit()
 
-    runs = batches(counts, max_inputs=2_048, max_tokens=300_000)
+    runs = split_into_batches(counts, max_inputs=2_048, max_tokens=300_000)
     await asyncio.gather(*(request(start, end) for start, end in runs))
     await client.close()
 

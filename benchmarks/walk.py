@@ -102,7 +102,7 @@ def report(rows: Sequence[tuple[str, float, float, str]], documents: int) -> Non
 def floor(url: str, source: Path) -> tuple[float, int]:
     """Read, chunk and COPY everything; returns seconds and chunks."""
     chunker = Chunker()
-    made_by = Provenance("bench", "mock", "", "")
+    produced_by = Provenance("bench", "mock", "", "")
     vector = np.random.default_rng(0).uniform(-1, 1, DIMENSIONS).astype(np.float32)
     with psycopg.connect(url) as connection:
         register_vector(connection)
@@ -115,7 +115,7 @@ def floor(url: str, source: Path) -> tuple[float, int]:
         with connection.cursor().copy(statement) as copy:
             copy.set_types(["text", "vector"])
             for path in sorted(source.iterdir()):
-                parsed = ParsedDocument(path.read_text("utf-8"), "text/markdown", True, made_by)
+                parsed = ParsedDocument(path.read_text("utf-8"), "text/markdown", True, produced_by)
                 for chunk in chunker.chunk(parsed):
                     copy.write_row((chunk.text, vector))
                     count += 1

@@ -1,7 +1,9 @@
-"""The frozen values that pass between the stages of a document's walk.
+"""The frozen values that pass between the stages of an ingestion.
 
-What belongs here: values and their units. What does not: anything that reads, decides or
-computes (`pipeline`), stores (`storage`) or calls (`services`).
+What belongs here: values with their units. What does not: code that reads, decides or computes
+(`core`), stores (`repositories`) or calls services (`spend_guard`, `embedding`, `parsing`).
+
+Offsets and lengths of texts are in Unicode code points, sizes of files in bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from tvdb_assets.errors import ParseError
 
 
 class Stage(StrEnum):
-    """The stages of the walk, in order; each is the asset of the same name."""
+    """The stages of an ingestion, in order; each is the Dagster asset of the same name."""
 
     PARSED_DOCUMENTS = "parsed_documents"
     CHUNKS = "chunks"
@@ -22,51 +24,51 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Which service made a row: part of every row that a service or stage made."""
+    """The service that produced a row; stored in every row that a service or stage produced."""
 
     service: str
-    """Who made it, e.g. ``liteparse``, ``wordllama``, ``openai``."""
+    """The service or library, e.g. ``liteparse``, ``wordllama``, ``openai``."""
     mode: str
-    """The mode that was resolved for the call: ``mock``, ``local`` or ``real``."""
+    """The resolved mode of the call: ``mock``, ``local`` or ``real``."""
     model: str
-    """Model or algorithm within the service, e.g. ``l2_supercat_256``."""
+    """The model or algorithm within the service, e.g. ``l2_supercat_256``."""
     version: str
-    """Version of the service or library that answered."""
+    """The version of the service or library."""
     is_degraded: bool = False
-    """Made by a stand-in; kept out of search until the real service has made it again."""
+    """Whether a fallback produced it. Search ignores it until the paid service has replaced it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A document as the source lists it; its bytes are not read yet."""
+    """A file in a listing of the source; its bytes are not read yet."""
 
     path: str
-    """Relative to the source root, ``/`` between parts; what a person calls the document."""
+    """The path relative to the source root, with ``/`` between its parts; names the document."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
     etag: str
-    """Changes whenever the bytes may have changed; equal etags mean equal bytes."""
+    """A version mark of the bytes: equal etags mean equal bytes."""
     written_at: float | None = None
-    """Seconds since 1970 when it was last written to or renamed; None in a bucket, where an
-    object appears whole."""
+    """Time of the last write or rename in seconds since 1970. None in a bucket, where an object
+    appears only when it is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A document inside of another one, as its container lists it."""
+    """A document inside of a container, as the container lists it."""
 
     position: int
-    """0-based place in the container, by which its bytes are found."""
+    """0-based position in the container, by which its bytes are found."""
     name: str
-    """Within the container, each once; see `core.member_paths`."""
+    """Unique name within the container; see `core.member_paths`."""
     size: int
-    """Bytes, unpacked."""
+    """Unpacked size in bytes."""
     sha256: bytes
-    """Of its bytes; 32 bytes."""
+    """SHA-256 digest of its bytes; 32 bytes."""
     media_type: str | None = None
-    """As the container has it; None where content and name say it, as of any file."""
+    """The media type that the container states; None if content and name decide, as for a file."""
     error: ParseError | None = None
-    """Why it can't be taken out; it then fails alone."""
+    """The reason why it can't be extracted; only this member then fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,69 +76,78 @@ class Heading:
     """A heading in the parsed text."""
 
     offset: int
-    """Code points from the start of the text to the heading's line."""
+    """Start of the heading's line in the text, in code points."""
     level: int
-    """1 is the highest."""
+    """1 is the highest level."""
     title: str
+    """The heading's text without markup."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """A document's text and structure; offsets count code points of ``text``."""
+    """A document's text and structure; offsets are in code points of ``text``."""
 
     text: str
-    """Markdown where ``is_markdown``, else plain text. Normalized: no NUL, ``\\n`` line ends."""
+    """Markdown if ``is_markdown``, else plain text. Normalized: no NUL, ``\\n`` line ends."""
     media_type: str
-    """By content, not by name: ``application/pdf``, ``text/markdown`` …"""
+    """Detected by content, not by name: ``application/pdf``, ``text/markdown`` …"""
     is_markdown: bool
-    made_by: Provenance
+    produced_by: Provenance
+    """The parser."""
     title: str | None = None
+    """The stated title or the first heading of the top level; None if there is neither."""
     page_starts: tuple[int, ...] = ()
-    """Where each page starts in ``text``; empty for a format without pages."""
+    """Start of each page in ``text``; empty for a format without pages."""
     headings: tuple[Heading, ...] = ()
-    """In the order of their offsets."""
+    """Sorted by offset."""
     encoding: str | None = None
-    """Of a text format, as detected."""
+    """The detected encoding of a text format; None for a binary format."""
     notes: tuple[str, ...] = ()
-    """What the reader should know, without document text: ``name says .docx, content is PDF``."""
+    """Remarks for the reader, without document text: ``3 slides are hidden; they are read too``."""
     facts: dict[str, int] = field(default_factory=dict)
-    """Counts for metadata: ``tables``, ``attachments``, ``nul_removed`` …"""
+    """Counts that are reported as metadata: ``tables``, ``attachments``, ``nul_removed`` …"""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a parsed document that is embedded and found as one."""
+    """A part of a parsed document; the unit of embedding and search."""
 
     ordinal: int
     """0-based position in the document."""
     start: int
-    """Code points into the parsed text; ``text == parsed.text[start:end]``."""
+    """Start in the parsed text, in code points; ``text == parsed.text[start:end]``."""
     end: int
+    """End in the parsed text, in code points, exclusive."""
     text: str
     token_count: int
-    """Exact cl100k_base tokens of what is embedded: ``repeated_header`` and ``text``."""
+    """Exact number of cl100k_base tokens of the embedded text, ``repeated_header + text``."""
     sha256: bytes
-    """Of what is embedded in UTF-8; 32 bytes."""
+    """SHA-256 digest of the embedded text in UTF-8; 32 bytes."""
     heading_path: tuple[str, ...] = ()
-    """Titles from the highest heading above the chunk's first own text to the nearest."""
+    """Titles of the headings above the chunk's first new text, from the highest to the nearest."""
     page_first: int | None = None
-    """1-based; None for a format without pages."""
+    """First page, 1-based; None for a format without pages."""
     page_last: int | None = None
+    """Last page, 1-based and inclusive; None for a format without pages."""
     repeated_header: str = ""
-    """What stands before ``text`` where it is embedded and searched: the header row, with its
-    line end, of a table that an earlier chunk began."""
+    """The header row, with its line end, of a table that began in an earlier chunk; else empty.
+    It is embedded and searched together with ``text``. The column ``lead`` stores it."""
 
 
 @dataclass(frozen=True, slots=True)
 class VectorSpace:
-    """What makes two vectors comparable. Vectors of different spaces never meet."""
+    """The space of an embedding; only vectors of the same space are ever compared."""
 
     provider: str
+    """The service or library that embeds, e.g. ``openai``, ``wordllama``."""
     model: str
+    """The provider's name of the model."""
     dimensions: int
+    """Number of components of each vector."""
     version: str
+    """The version of the model or library; another version is another space."""
 
     @property
     def label(self) -> str:
-        """The space in one string, as stored in rows: ``wordllama/l2_supercat_256@256#0.4``."""
+        """The name of the space as rows store it: ``wordllama/l2_supercat_256@256#0.4``."""
         return f"{self.provider}/{self.model}@{self.dimensions}#{self.version}"

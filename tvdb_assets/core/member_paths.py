@@ -1,11 +1,13 @@
-"""What a document inside another one is called.
+"""The names and paths of documents inside of other documents.
 
-The path of a member is that of its container, ``!/`` and the member's name:
-``claims.zip!/2024/letter.docx``. A name is a label and is never opened, and still it can't
-point outside: percent-encoded, as UTF-8, are ``%`` itself, control characters, ``!`` before a
-slash, parts that are ``.`` or ``..`` and slashes that no part stands before. A name longer than
-400 bytes is cut and ends in ``~`` and 16 hex digits of its sha256. Of equal names, the later
-ones are numbered before their suffix.
+The path of a member is the path of its container, ``!/`` and the member's name:
+``claims.zip!/2024/letter.docx``. A name is a label and is never opened. It still can't point
+outside of the container: ``%``, control characters, ``!`` before a slash, the parts ``.`` and
+``..``, and slashes without a part before them are percent-encoded as UTF-8. A name longer than 400
+bytes is truncated and ends in ``~`` and 16 hex digits of its sha256. The second and later of equal
+names get a number before their suffix.
+
+What belongs here: names. What does not: reading members (`parsing.container_members`).
 """
 
 from __future__ import annotations
@@ -22,39 +24,39 @@ _ENCODED = re.compile(
 
 
 def member_path(container: str, name: str) -> str:
-    """The path of the member that is called ``name``, as `MemberNames` gives it."""
+    """The path of a member by its name from `MemberNames`."""
     return f"{container}{SEPARATOR}{name}"
 
 
 class MemberNames:
-    """Names of one container's members, each once."""
+    """Unique names for the members of one container."""
 
     def __init__(self) -> None:
         """No name is taken yet."""
         self._taken: set[str] = set()
 
     def take(self, raw: str) -> str:
-        """The name of the next member, which its container calls ``raw``."""
-        name = plain = _cut(
+        """The unique name of the next member; ``raw`` is its name in the container."""
+        name = first_choice = _truncate(
             _ENCODED.sub(lambda found: _percent(found[0]), raw.strip()) or "unnamed"
         )
         number = 1
         while name in self._taken:
             number += 1
-            suffix = PurePosixPath(plain).suffix
-            name = f"{plain.removesuffix(suffix)} ({number}){suffix}"
+            suffix = PurePosixPath(first_choice).suffix
+            name = f"{first_choice.removesuffix(suffix)} ({number}){suffix}"
         self._taken.add(name)
         return name
 
 
-def _cut(name: str) -> str:
+def _truncate(name: str) -> str:
     encoded = name.encode("utf-8")
     if len(encoded) <= MAX_BYTES:
         return name
-    # The suffix stays: it settles what content leaves open.
+    # The suffix stays, because it decides what content leaves open.
     end = f"~{sha256(encoded).hexdigest()[:16]}{PurePosixPath(name).suffix[:16]}"
-    kept = encoded[: MAX_BYTES - len(end.encode("utf-8"))].decode("utf-8", "ignore")
-    return re.sub(r"%[0-9A-F]?$", "", kept) + end
+    start = encoded[: MAX_BYTES - len(end.encode("utf-8"))].decode("utf-8", "ignore")
+    return re.sub(r"%[0-9A-F]?$", "", start) + end
 
 
 def _percent(text: str) -> str:

@@ -1,8 +1,8 @@
-"""Text normalization: what every parsed text goes through before offsets are taken.
+"""Text normalization: every parsed text is normalized before offsets are computed.
 
-What belongs here: pure clean-up of characters that break storage, search or offsets.
-What does not: decoding of bytes (`parsing.formats.decode`), structure, judgement of the
-result (`core.text_validation`).
+What belongs here: removal of characters that break storage, search or offsets. What does not:
+decoding of bytes (`parsing.reading.text_decoding`), structure, checks of the result
+(`core.text_validation`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _LIGATURES = {
 }
 # ZWJ (U+200D) and ZWNJ (U+200C) stay: they carry meaning in emoji, Persian and Indic scripts.
 _INVISIBLE = "\u00ad\u200b\u2060\ufeff"
-# Tab, line feed and form feed are the only control characters that mean something in text.
+# Tab, line feed and form feed are the only control characters with a meaning in text.
 _CONTROLS = "".join(map(chr, (*range(1, 9), 11, *range(14, 32), 127)))
-# What other systems end lines with: next line, line separator, paragraph separator.
+# The line ends of other systems: next line, line separator, paragraph separator.
 _LINE_ENDS = "\x85\u2028\u2029"
 _SUSPECT = re.compile(
     f"[\x00\r{_LINE_ENDS}\ud800-\udfff\ufb00-\ufb06{_INVISIBLE}{re.escape(_CONTROLS)}]"
@@ -40,14 +40,14 @@ _TABLE = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class Normalized:
-    """A clean text and what was changed to get it, each a count of characters."""
+    """A clean text and the number of changed characters by kind."""
 
     text: str
     nul_removed: int = 0
     surrogates_replaced: int = 0
 
     def facts(self) -> dict[str, int]:
-        """The counts that are not zero, by name."""
+        """The counts above zero, by name."""
         counts = {
             "nul_removed": self.nul_removed,
             "surrogates_replaced": self.surrogates_replaced,
@@ -58,11 +58,11 @@ class Normalized:
 def normalize(text: str) -> Normalized:
     r"""Clean ``text``: ``\n`` line ends, no NUL or control characters, whole code points.
 
-    Lone surrogates become U+FFFD, Latin ligatures their letters; zero-width spaces, byte
-    order marks, word joiners and soft hyphens vanish, so that search finds the words.
-    Linear in the length of the text; applying it twice changes nothing more.
+    Lone surrogates become U+FFFD and Latin ligatures become letters. Zero-width spaces, byte order
+    marks, word joiners and soft hyphens are removed, so that search finds the words. Linear in the
+    length of the text; a second application changes nothing.
     """
-    # Most texts are ASCII without surprises; this scan in C is all they cost.
+    # Most texts need no change; they cost only this scan in C.
     if _SUSPECT.search(text) is None:
         return Normalized(text)
     nul_removed = text.count("\x00")

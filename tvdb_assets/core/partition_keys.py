@@ -1,10 +1,12 @@
-"""Path to Dagster partition key and back.
+"""Converts a document's path to a Dagster partition key and back.
 
-Kept as they are: letters of any script, spaces within, slashes and most punctuation, so that
-a key reads as the path. Percent-encoded, as UTF-8: ``%`` itself, control characters, what
-Dagster refuses in a key (``...``) or reads as its own syntax (``,`` ``[`` ``]`` ``"``
-``*``), and a space at either end. A key longer than 400 bytes is cut and ends in ``~`` and
-16 hex digits of the path's sha256; its path is found in the documents table.
+Letters of any script, inner spaces, slashes and most punctuation stay unchanged, so that a key
+reads like the path. Percent-encoded as UTF-8 are ``%``, control characters, ``...``, which Dagster
+refuses in a key, the characters of Dagster's own syntax (``,`` ``[`` ``]`` ``"`` ``*``), and a
+space at either end. A key longer than 400 bytes is truncated and ends in ``~`` and 16 hex digits of
+the path's sha256; the documents table has its path.
+
+What belongs here: the conversion. What does not: ranges of keys (`core.partition_ranges`).
 """
 
 from __future__ import annotations
@@ -25,21 +27,21 @@ def partition_key(path: str) -> str:
     """The partition key of a document's path."""
     key = _ENCODED.sub(lambda found: _percent(found[0]), path)
     encoded = key.encode("utf-8")
-    if len(encoded) <= MAX_BYTES and not _looks_cut(key):
+    if len(encoded) <= MAX_BYTES and not _is_truncated(key):
         return key
     digest = sha256(path.encode("utf-8")).hexdigest()[:16]
-    kept = encoded[: MAX_BYTES - 17].decode("utf-8", "ignore")
-    # A cut within a percent-encoded character would leave half of it.
-    kept = re.sub(r"%[0-9A-F]?$", "", kept)
-    return f"{kept}~{digest}"
+    start = encoded[: MAX_BYTES - 17].decode("utf-8", "ignore")
+    # Truncation inside of a percent-encoded character would leave half of it.
+    start = re.sub(r"%[0-9A-F]?$", "", start)
+    return f"{start}~{digest}"
 
 
 def path_from_key(key: str) -> str | None:
-    """The path of a key, or None where the key was cut and only the table knows."""
-    return None if _looks_cut(key) else unquote(key)
+    """The path of a key, or None for a truncated key, whose path only the table has."""
+    return None if _is_truncated(key) else unquote(key)
 
 
-def _looks_cut(key: str) -> bool:
+def _is_truncated(key: str) -> bool:
     return re.search(r"~[0-9a-f]{16}$", key) is not None
 
 

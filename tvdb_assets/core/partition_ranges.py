@@ -1,7 +1,7 @@
-"""Runs over ranges of partitions: which ranges hold just the wanted ones, and how to ask for one.
+"""Groups partition keys into ranges for runs, and gives the run tags of a range.
 
-What belongs here: pure grouping of keys. What does not: which documents are wanted, or
-starting runs.
+What belongs here: pure grouping of keys. What does not: the choice of documents, and starting
+runs.
 """
 
 from __future__ import annotations
@@ -9,29 +9,34 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 
-def partition_ranges(ordered: Sequence[str], wanted: Collection[str], most: int) -> list[list[str]]:
-    """Neighbours in Dagster's order of partitions that are all wanted: the keys of each range.
+def partition_ranges(
+    ordered: Sequence[str], wanted: Collection[str], max_keys: int
+) -> list[list[str]]:
+    """The fewest ranges, in Dagster's order of partitions, that cover exactly the wanted keys.
 
-    A run takes a range of partitions, so this makes as few runs as ranges allow.
+    A run takes one range of partitions, so fewer ranges mean fewer runs.
 
     Args:
-        ordered: all partition keys, in Dagster's order.
-        wanted: keys to cover, and no others.
-        most: most keys in a range.
+        ordered: All partition keys, in Dagster's order.
+        wanted: The keys to cover; no range contains another key.
+        max_keys: Maximum number of keys in a range.
+
+    Returns:
+        The keys of each range, in order.
     """
     ranges: list[list[str]] = []
-    is_apart = True
+    starts_range = True
     for key in ordered:
         if key in wanted:
-            if is_apart or len(ranges[-1]) == most:
+            if starts_range or len(ranges[-1]) == max_keys:
                 ranges.append([])
             ranges[-1].append(key)
-        is_apart = key not in wanted
+        starts_range = key not in wanted
     return ranges
 
 
 def range_tags(keys: Sequence[str]) -> dict[str, str]:
-    """The tags by which Dagster knows the partitions of a run, which are neighbours."""
+    """The tags that tell Dagster the partitions of a run; the keys are one range."""
     if len(keys) == 1:
         return {"dagster/partition": keys[0]}
     return {

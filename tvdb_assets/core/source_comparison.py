@@ -1,7 +1,7 @@
-"""What changed in a source since it was last looked at: a comparison of two listings.
+"""Compares a listing of a source with the known documents: new, changed, same and gone files.
 
-What belongs here: pure comparison. What does not: listing (`sources.source`), or what is done
-about a difference.
+What belongs here: pure comparison. What does not: listing (`sources.source`), and the actions on a
+difference.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from tvdb_assets.models import SourceFile
 
 
 class KnownFile(Protocol):
-    """What must be known of a registered document to compare it."""
+    """The fields of a registered document that the comparison needs."""
 
     @property
     def document_id(self) -> int:
-        """Its row."""
+        """The primary key of its row."""
 
     @property
     def etag(self) -> str:
-        """As it was listed last."""
+        """The etag of the last listing."""
 
     @property
     def is_gone(self) -> bool:
-        """It was missing from the source before."""
+        """Whether an earlier listing did not contain it."""
 
 
 _K = TypeVar("_K", bound=KnownFile)
@@ -36,15 +36,15 @@ _K = TypeVar("_K", bound=KnownFile)
 
 @dataclass(slots=True)
 class SourceDifference(Generic[_K]):
-    """What a listing of the source shows that the register does not have."""
+    """The differences between a listing of the source and the registered documents."""
 
     new: list[SourceFile] = field(default_factory=list)
     changed: list[tuple[_K, SourceFile]] = field(default_factory=list)
-    """Another etag than the one known, or back after it was gone."""
+    """The etag differs from the known one, or the file is back after it was gone."""
     same: list[_K] = field(default_factory=list)
     gone: list[_K] = field(default_factory=list)
     unsettled: int = 0
-    """New or changed so short a time ago that something may still be writing to it."""
+    """Number of new or changed files that were written so recently that they may be incomplete."""
 
 
 def compare(
@@ -55,19 +55,19 @@ def compare(
     is_whole: bool,
     written_before: float | None = None,
 ) -> SourceDifference[_K]:
-    """Compare a listing with the documents that are known.
+    """Compare a listing with the known documents.
 
     Args:
-        listed: the source, or a part of it. A file that must not be read is a document too: its
-            walk then fails with the reason, where all look.
-        known: the documents of just that part, by path.
-        root: of the source, for the error.
-        is_whole: whether all of the source was listed.
-        written_before: seconds since 1970; a new or changed file that was written to since then
-            is left for the next look. None leaves none.
+        listed: The source or a part of it. A file that must not be read is also a document: its
+            ingestion fails with the reason, so that `tvdb status` reports it.
+        known: The documents of the same part, by path.
+        root: The root of the source, for the error.
+        is_whole: Whether the whole source was listed.
+        written_before: Seconds since 1970. A new or changed file that was written later is left
+            for the next scan. None leaves no file.
 
     Raises:
-        ConfigurationError: everything that is known is gone, as of a folder that is not mounted.
+        ConfigurationError: all known documents are gone, as of a folder that is not mounted.
     """
     found: SourceDifference[_K] = SourceDifference()
     seen: set[str] = set()

@@ -1,7 +1,7 @@
-"""Parse validation: is this text what a reader of the document would call its text?
+"""Validates a parsed text: is it plausible as the text of its document?
 
-What belongs here: pure judgement of a parsed document. What does not: parsing, cleaning
-(`normalize`), storage. The asset check and the stage's own gate both call this.
+What belongs here: pure checks of a parsed document. What does not: parsing, cleaning
+(`core.normalization`), storage. The parse stage and the asset check both call this.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.models import ParsedDocument
 
 _REPLACEMENT = "\ufffd"
-_MOST_REPLACED = 0.1  # of the letters
-_FEWEST_REPLACED = 10
-_LONG_LINE = 40  # characters: shorter lines repeat in every table and log
-_MOST_REPEATED = 0.5  # of the text, that repetitions of one line may make up
-_FEWEST_REPEATS = 10
-_FEWEST_REPEATED = 2_000  # characters
-_MOST_PER_BYTE = 400.0  # characters: compressed formats expand, but not by more
-_MOST_PER_PAGE = 200_000  # characters on one page, on average
-_MAY_BE_EMPTY = frozenset({"sheets", "slides"})  # facts of what has these instead of pages
-_LEAST_PAGES_WITH_TEXT = 0.5
-_PAGES_JUDGED = 2
-_ERROR_LENGTH = 600  # characters: a longer text says more than an error does
-# Each must match the whole text, so that a document about errors is not taken for one.
+_MAX_REPLACED_SHARE = 0.1  # of the letters
+_MIN_REPLACED = 10  # characters; fewer are never refused
+_LONG_LINE = 40  # characters; shorter lines repeat in every table and log
+_MAX_REPEATED_SHARE = 0.5  # of the text, for the repetitions of one line
+_MIN_REPEATS = 10  # repetitions; fewer are never refused
+_MIN_REPEATED = 2_000  # repeated characters; fewer are never refused
+_MAX_CHARACTERS_PER_BYTE = 400.0  # compressed formats expand, but not by more
+_MAX_CHARACTERS_PER_PAGE = 200_000  # on average over the pages
+_MAY_BE_EMPTY = frozenset({"sheets", "slides"})  # facts of formats whose pages may be empty
+_MIN_SHARE_WITH_TEXT = 0.5  # of the pages
+_MIN_PAGES_CHECKED = 2  # a shorter document needs text on any page
+_MAX_ERROR_LENGTH = 600  # characters; a longer text is more than an error message
+# A pattern must match the whole text, so that a document about errors is accepted.
 _SENTENCE_ENDS = re.compile(r"[.!?] ")
 _ERRORS = re.compile(
     r"(?:"
@@ -46,14 +46,14 @@ def validate(parsed: ParsedDocument, size: int) -> None:
     """Refuse a text that must not be published.
 
     Args:
-        parsed: What the parser made.
-        size: Bytes of the source file.
+        parsed: The result of the parser.
+        size: Size of the source file in bytes.
 
     Raises:
         ParseError: ``pages_without_text``, ``empty``, ``nul_in_text``, ``garbled``,
             ``error_as_content``, ``repeated_text`` or ``implausible_length``.
     """
-    found = checks(parsed, size)
+    found = measure_text(parsed, size)
     if not _MAY_BE_EMPTY & parsed.facts.keys():
         _check_pages(found)
     if not found["letters"]:
@@ -61,18 +61,18 @@ def validate(parsed: ParsedDocument, size: int) -> None:
     if found["has_nul"]:
         raise codes.NUL_IN_TEXT.error()
     replaced = int(found["replacement_characters"])
-    if replaced >= _FEWEST_REPLACED and found["replacement_share"] > _MOST_REPLACED:
+    if replaced >= _MIN_REPLACED and found["replacement_share"] > _MAX_REPLACED_SHARE:
         raise codes.GARBLED.error(count=replaced)
     if found["is_error_message"]:
         raise codes.ERROR_AS_CONTENT.error()
     if (
-        found["most_repeats"] >= _FEWEST_REPEATS
-        and found["repeated_characters"] >= _FEWEST_REPEATED
-        and found["repeated_share"] > _MOST_REPEATED
+        found["most_repeats"] >= _MIN_REPEATS
+        and found["repeated_characters"] >= _MIN_REPEATED
+        and found["repeated_share"] > _MAX_REPEATED_SHARE
     ):
         raise codes.REPEATED_TEXT.error(count=found["most_repeats"])
-    if found["characters_per_byte"] > _MOST_PER_BYTE or (
-        found["pages"] and found["characters"] / found["pages"] > _MOST_PER_PAGE
+    if found["characters_per_byte"] > _MAX_CHARACTERS_PER_BYTE or (
+        found["pages"] and found["characters"] / found["pages"] > _MAX_CHARACTERS_PER_PAGE
     ):
         raise codes.IMPLAUSIBLE_LENGTH.error(
             characters=found["characters"],
@@ -81,11 +81,11 @@ def validate(parsed: ParsedDocument, size: int) -> None:
         )
 
 
-def checks(parsed: ParsedDocument, size: int) -> dict[str, float | int | bool]:
-    """Measurements behind `validate`, by name, for an asset check's metadata.
+def measure_text(parsed: ParsedDocument, size: int) -> dict[str, float | int | bool]:
+    """The measurements that `validate` uses, by name, for the metadata of an asset check.
 
-    Characters are code points, ``size`` and ``…_per_byte`` bytes of the source,
-    shares lie between 0 and 1.
+    Characters are code points. ``size`` and ``…_per_byte`` refer to bytes of the source. Shares are
+    between 0 and 1.
     """
     text = parsed.text
     letters = sum(map(len, text.split()))
@@ -112,9 +112,9 @@ def checks(parsed: ParsedDocument, size: int) -> dict[str, float | int | bool]:
 
 def _check_pages(found: dict[str, float | int | bool]) -> None:
     pages, with_text = int(found["pages"]), int(found["pages_with_text"])
-    if not pages or (pages < _PAGES_JUDGED and with_text):
+    if not pages or (pages < _MIN_PAGES_CHECKED and with_text):
         return
-    if found["pages_with_text_share"] < _LEAST_PAGES_WITH_TEXT:
+    if found["pages_with_text_share"] < _MIN_SHARE_WITH_TEXT:
         raise codes.PAGES_WITHOUT_TEXT.error(with_text=with_text, pages=pages)
 
 
@@ -122,29 +122,29 @@ def _pages_with_text(parsed: ParsedDocument) -> int:
     scanned = parsed.facts.get("pages_scanned", 0)
     bounds = (*parsed.page_starts, len(parsed.text))
     filled = sum(1 for start, end in pairwise(bounds) if parsed.text[start:end].strip())
-    # The few letters that a scanner stamps on a picture are not the page's text.
+    # The few letters of a scanner's stamp on a picture are not the page's text.
     return min(filled, len(parsed.page_starts) - scanned)
 
 
 def _is_error(text: str) -> bool:
-    stripped = text[: _ERROR_LENGTH + 200].strip()
-    return len(stripped) <= _ERROR_LENGTH and _ERRORS.fullmatch(stripped) is not None
+    stripped = text[: _MAX_ERROR_LENGTH + 200].strip()
+    return len(stripped) <= _MAX_ERROR_LENGTH and _ERRORS.fullmatch(stripped) is not None
 
 
 def _repetition(text: str) -> tuple[int, int]:
-    """How often the commonest long line or sentence stands, and its letters beyond the first."""
+    """Count of the most repeated long line or sentence, and the letters of its repetitions."""
     best_count, best_letters = 0, 0
-    # White space is made equal in the whole text at once, which is faster than in each piece.
-    even = text.replace("\t", " ")
-    while "  " in even:
-        even = even.replace("  ", " ")
-    lines = even.split("\n")
+    # White space is normalized in the whole text at once, which is faster than per piece.
+    normalized = text.replace("\t", " ")
+    while "  " in normalized:
+        normalized = normalized.replace("  ", " ")
+    lines = normalized.split("\n")
     sentences = _SENTENCE_ENDS.split(" ".join(text.split()))
     for pieces in (lines, sentences):
         counts = Counter(
             piece.strip()
             for piece in pieces
-            # A row of a table repeats for good reasons: equal records.
+            # Table rows may repeat, because records may be equal.
             if len(piece) >= _LONG_LINE and not piece.lstrip().startswith("|")
         )
         if not counts:

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tvdb_assets import error_codes as codes
-from tvdb_assets.core.batching import batches, halves
-from tvdb_assets.core.tokens import count_tokens
-from tvdb_assets.core.vector_checks import check_vectors
+from tvdb_assets.core.batching import split_in_half, split_into_batches
+from tvdb_assets.core.token_counting import count_tokens
+from tvdb_assets.core.vector_validation import check_vectors
 from tvdb_assets.embedding.embedder_protocol import Embedder, PaidEmbedder
 from tvdb_assets.errors import BudgetError, EmbeddingError, RateError, RefusedError, TvdbError
 from tvdb_assets.models import Provenance, Stage, VectorSpace
@@ -65,7 +65,7 @@ class EmbeddingResult:
     vectors: Vectors
     """Shape (len(texts), space.dimensions); NaN where there is an error."""
     space: VectorSpace
-    made_by: Provenance
+    produced_by: Provenance
     """With the mode that was resolved for the call."""
     errors: Mapping[int, EmbeddingError] = field(default_factory=dict)
     """By position, the texts that have no vector."""
@@ -111,7 +111,7 @@ async def embed_free(
         made = await embedder.embed([texts[i].text for i in distinct])
         good = result.take(distinct, made)
         if keep is not None and good:
-            await asyncio.to_thread(keep, None, good, result.vectors[good], embedder.made_by)
+            await asyncio.to_thread(keep, None, good, result.vectors[good], embedder.produced_by)
     return result.finished()
 
 
@@ -170,7 +170,7 @@ class PaidEmbedding:
         tokens = [texts[position].tokens for position in order]
         state, _ = await asyncio.to_thread(self._guard.states.read, self._embedder.service)
         self._ratio = state.ratio(self._embedder.account)
-        loads = batches(
+        loads = split_into_batches(
             tokens,
             max_inputs=self._embedder.max_inputs,
             max_tokens=min(
@@ -211,7 +211,7 @@ class PaidEmbedding:
             elif len(part.order) == 1:
                 self._halt(stopped)
             if len(part.order) > 1:
-                (start, middle), (_, end) = halves(0, len(part.order))
+                (start, middle), (_, end) = split_in_half(0, len(part.order))
                 first = _Part(part.order[start:middle], part.is_split or is_refused, is_unknown)
                 second = _Part(part.order[middle:end], part.is_split or is_refused)
                 await self._guard.journal.note(
@@ -309,7 +309,7 @@ class PaidEmbedding:
         def store(tx: Transaction, reservation: Reservation, vectors: Vectors) -> None:
             good = result.take(order, vectors)
             if keep is not None and good:
-                keep(tx, good, result.vectors[good], embedder.made_by)
+                keep(tx, good, result.vectors[good], embedder.produced_by)
 
         await self._guard.call(call, send, store, wait_if_open=self._waits)
 
@@ -331,7 +331,7 @@ class _Result:
     def __init__(self, texts: Sequence[TextToEmbed], embedder: Embedder | PaidEmbedder) -> None:
         self._texts = texts
         self._space = embedder.space
-        self._made_by = embedder.made_by
+        self._made_by = embedder.produced_by
         self._errors: dict[int, EmbeddingError] = {}
         self.vectors = np.full((len(texts), self._space.dimensions), np.nan, np.float32)
 

@@ -22,7 +22,7 @@ class EmbedderIdentity(Protocol):
         ...
 
     @property
-    def made_by(self) -> Provenance:
+    def produced_by(self) -> Provenance:
         """Who makes them."""
         ...
 

@@ -33,9 +33,9 @@ class FallbackEmbedder:
         return replace(space, version=f"{space.version}+fallback")
 
     @cached_property
-    def made_by(self) -> Provenance:
+    def produced_by(self) -> Provenance:
         """The embedder, degraded."""
-        return replace(self._embedder.made_by, is_degraded=True)
+        return replace(self._embedder.produced_by, is_degraded=True)
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `Embedder.embed`."""

@@ -20,7 +20,7 @@ from tvdb_assets.ingestion.containers import in_batches
 from tvdb_assets.ingestion.current_index_sync import current_index_recipe
 from tvdb_assets.ingestion.document_state import suffix_of
 from tvdb_assets.models import Chunk, VectorSpace
-from tvdb_assets.parsing.container_members import ContainerBudget, list_members, take_members
+from tvdb_assets.parsing.container_members import ContainerBudget, extract_members, list_members
 from tvdb_assets.parsing.parse_tasks import (
     ContainerFile,
     PreparedDocument,
@@ -152,7 +152,7 @@ class CostEstimator:
             for batch in in_batches(members, lambda member: member.size):
                 good = [member for member in batch if member.error is None]
                 positions = [member.position for member in good]
-                taken = workers.submit(take_members, data, media_type, positions).result()
+                taken = workers.submit(extract_members, data, media_type, positions).result()
                 begun = [
                     self._begin(content, member_path(path, m.name), m.media_type, deeper)
                     for m, content in zip(good, taken, strict=True)

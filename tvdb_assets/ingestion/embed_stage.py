@@ -48,7 +48,7 @@ class EmbedStage:
         self._router = router
         self._chunker = chunker
         embedder = router.embedder
-        self._space_id = index.space_id(embedder.space, is_mock=embedder.made_by.mode == "mock")
+        self._space_id = index.space_id(embedder.space, is_mock=embedder.produced_by.mode == "mock")
         self.index_id = index.index_id(self._space_id, chunker)
         self._fallback_ids: tuple[int, int] | None = None
         """Of the space and index of the fallback embedder."""
@@ -178,8 +178,8 @@ class EmbedStage:
                     tokens=t.chunk_set.token_count,
                     dimensions=embedder.space.dimensions,
                     vector_space=embedder.space.label,
-                    mode=embedder.made_by.mode,
-                    is_degraded=embedder.made_by.is_degraded or t.is_parse_degraded,
+                    mode=embedder.produced_by.mode,
+                    is_degraded=embedder.produced_by.is_degraded or t.is_parse_degraded,
                     seconds=round(seconds * share, 4),
                 )
 
@@ -219,10 +219,10 @@ class _Load:
         tx: Transaction | None,
         positions: Sequence[int],
         vectors: Vectors,
-        made_by: Provenance,
+        produced_by: Provenance,
     ) -> None:
         texts = [(self._texts[i].sha256, self._texts[i].tokens) for i in positions]
-        self._index.store_vectors(self._space_id, texts, vectors, made_by, tx=tx)
+        self._index.store_vectors(self._space_id, texts, vectors, produced_by, tx=tx)
         self.stored += len(texts)
 
 

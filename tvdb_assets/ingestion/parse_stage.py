@@ -20,7 +20,7 @@ from tvdb_assets.errors import ChunkError, DocumentError, ParseError, ServiceErr
 from tvdb_assets.ingestion.document_state import DocumentState, Value
 from tvdb_assets.ingestion.embed_stage import for_one
 from tvdb_assets.models import ParsedDocument, SourceFile, Stage
-from tvdb_assets.parsing.container_members import take_members
+from tvdb_assets.parsing.container_members import extract_members
 from tvdb_assets.parsing.parse_tasks import (
     ContainerFile,
     PaidParseCandidate,
@@ -182,7 +182,7 @@ class ParseStage:
             return
         positions = [member.position for _, member in wanted]
         taking = self._router.workers.submit(
-            take_members, container.data, container.holds, positions
+            extract_members, container.data, container.holds, positions
         )
         try:
             for (t, _), data in zip(wanted, taking.result(), strict=True):
@@ -338,7 +338,7 @@ class ParseStage:
                     )
                 )
                 t.note(Stage.CHUNKS, seconds=round(made.chunk_seconds, 4))
-        stored = self._store.store_chunk_sets(sets, self._chunker.made_by)
+        stored = self._store.store_chunk_sets(sets, self._chunker.produced_by)
         for t, _ in prepared:
             t.chunk_set = stored.get(t.row.document_id, t.chunk_set)
 
@@ -376,8 +376,8 @@ def _told(made: PreparedDocument) -> dict[str, Value]:
         "pages": len(parsed.page_starts),
         "headings": len(parsed.headings),
         "media_type": parsed.media_type,
-        "service": parsed.made_by.service,
-        "is_degraded": parsed.made_by.is_degraded,
+        "service": parsed.produced_by.service,
+        "is_degraded": parsed.produced_by.is_degraded,
         "seconds": round(made.parse_seconds, 4),
         **parsed.facts,
     }

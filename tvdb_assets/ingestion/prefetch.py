@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from tvdb_assets.core.batching import batches
+from tvdb_assets.core.batching import split_into_batches
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.ingestion.embed_stage import load_client
@@ -85,7 +85,9 @@ class _Ahead:
             # A thread that is about to hand on the next file may wait 5 ms for its turn beside
             # one that loads a program, which is longer than a small one takes: so, together.
             sizes = [file.size for _, file in files]
-            for start, end in batches(sizes, max_inputs=_MOST_AT_ONCE, max_tokens=_BYTES_AT_ONCE):
+            for start, end in split_into_batches(
+                sizes, max_inputs=_MOST_AT_ONCE, max_tokens=_BYTES_AT_ONCE
+            ):
                 if self.stopped.is_set():
                     return
                 self.pool.submit_early([self._task(*place) for place in files[start:end]])

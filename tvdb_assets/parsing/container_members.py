@@ -1,7 +1,7 @@
-"""The documents inside of a document: listed, and taken out, by a worker process.
+"""Lists and extracts the documents inside of a document; the tasks run in a worker process.
 
-What belongs here: limits over all that is inside, and tasks that a worker can be sent. What
-does not: any container (`parsers`), or which members are parsed (`walk`).
+What belongs here: the limits over all levels of a container, and the two tasks. What does not: any
+container format (`parsing.formats`), and the choice of members to parse (`ingestion`).
 """
 
 from __future__ import annotations
@@ -13,47 +13,49 @@ from hashlib import sha256
 from tvdb_assets.core.member_paths import MemberNames
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import Member
-from tvdb_assets.parsing.formats import ContainerEntry, container_for, parser_for
-from tvdb_assets.parsing.formats.active_limits import allowed, over_limit
-from tvdb_assets.parsing.formats.refusals import corrupt, empty, expands_too_far, too_large
-from tvdb_assets.parsing.formats.sniff import describe
+from tvdb_assets.parsing.active_limits import current_limits, over_limit
+from tvdb_assets.parsing.format_protocol import ContainerEntry
+from tvdb_assets.parsing.format_registry import container_for, parser_for
+from tvdb_assets.parsing.parse_errors import corrupt, empty, expands_too_far, too_large
+from tvdb_assets.parsing.reading.content_sniffing import describe_media_type
 
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerBudget:
-    """What is left for one more container of a file: counted over all levels of it."""
+    """The remaining limits of a file for one more container, counted over all its levels."""
 
     level: int
-    """Of the members: 1 for those of the file itself."""
+    """Nesting level of the members; 1 for the members of the file itself."""
     members: int
+    """Maximum number of members."""
     bytes: int
-    """Unpacked."""
+    """Maximum sum of their unpacked sizes, in bytes."""
 
 
-def list_members(data: bytes, media_type: str, room: ContainerBudget) -> list[Member]:
-    """The documents inside of a document, each read once and dropped.
+def list_members(data: bytes, media_type: str, budget: ContainerBudget) -> list[Member]:
+    """List the documents inside of a document; the bytes of each are read once and dropped.
 
     Args:
-        data: the container.
-        media_type: of a container, as `look_at` names it.
-        room: what is left.
+        data: The container.
+        media_type: Its media type, as `identify_document` returns it.
+        budget: The remaining limits.
 
     Raises:
-        ParseError: ``over_limit``, ``expands_too_far``, ``corrupt``, or ``empty`` for one that
-            has no text of its own either.
+        ParseError: ``over_limit``, ``expands_too_far``, ``corrupt``, or ``empty`` for a container
+            without members and without a text of its own.
     """
-    what = describe(media_type).removeprefix("a ").removeprefix("an ")
-    limits = allowed()
+    what = describe_media_type(media_type).removeprefix("a ").removeprefix("an ")
+    limits = current_limits()
     largest = limits.max_document_mib * _MIB
     names = MemberNames()
     found: list[Member] = []
-    left = room.bytes
+    left = budget.bytes
     for position, entry in enumerate(_entries(data, media_type, what)):
-        if room.level > limits.max_depth:
+        if budget.level > limits.max_depth:
             raise over_limit(what, "max_depth", "levels of documents inside each other")
-        if len(found) == room.members:
+        if len(found) == budget.members:
             raise over_limit(what, "max_members", "documents inside it")
         content, error = b"", None
         try:
@@ -86,30 +88,30 @@ def list_members(data: bytes, media_type: str, room: ContainerBudget) -> list[Me
     return found
 
 
-def take_members(data: bytes, media_type: str, positions: Sequence[int]) -> list[bytes]:
-    """The bytes of some members, in the order of their positions.
+def extract_members(data: bytes, media_type: str, positions: Sequence[int]) -> list[bytes]:
+    """Extract the bytes of some members, in the order of their positions.
 
     Args:
-        data: the container.
-        media_type: as `list_members` was given.
-        positions: of members without an error, rising.
+        data: The container.
+        media_type: The same as for `list_members`.
+        positions: Positions of members without an error, ascending.
 
     Raises:
-        ParseError: ``corrupt``; the container is not the one that was listed.
+        ParseError: ``corrupt``, if the container is not the listed one.
     """
-    what = describe(media_type).removeprefix("a ").removeprefix("an ")
-    largest = allowed().max_document_mib * _MIB
+    what = describe_media_type(media_type).removeprefix("a ").removeprefix("an ")
+    largest = current_limits().max_document_mib * _MIB
     wanted = set(positions)
     last = max(wanted, default=-1)
-    taken = []
+    extracted = []
     for position, entry in enumerate(_entries(data, media_type, what)):
         if position in wanted:
-            taken.append(entry.read(largest))
+            extracted.append(entry.read(largest))
         if position >= last:
             break
-    if len(taken) != len(positions):
+    if len(extracted) != len(positions):
         raise corrupt(what, "some of its documents are missing")
-    return taken
+    return extracted
 
 
 def _entries(data: bytes, media_type: str, what: str) -> Iterator[ContainerEntry]:
@@ -125,6 +127,6 @@ def _entries(data: bytes, media_type: str, what: str) -> Iterator[ContainerEntry
         except (ParseError, MemoryError):
             raise
         except Exception as error:
-            # A library's message may quote the document; its type does not.
+            # A library's message may quote the document; the type of its error does not.
             raise corrupt(what, f"its reader stopped with {type(error).__name__}") from None
         yield entry

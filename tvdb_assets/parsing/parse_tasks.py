@@ -15,10 +15,11 @@ from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.text_validation import validate
 from tvdb_assets.errors import ParseError, TvdbError
 from tvdb_assets.models import Chunk, ParsedDocument
-from tvdb_assets.parsing.document_parser import is_mere_container, look_at, parse_document
-from tvdb_assets.parsing.formats import container_for, ocr
-from tvdb_assets.parsing.formats.refusals import is_container
-from tvdb_assets.parsing.formats.sniff import describe
+from tvdb_assets.parsing.document_parser import identify_document, is_container_only, parse_document
+from tvdb_assets.parsing.format_registry import container_for
+from tvdb_assets.parsing.parse_errors import is_container
+from tvdb_assets.parsing.reading import ocr
+from tvdb_assets.parsing.reading.content_sniffing import describe_media_type
 
 _SPARE_PAGES = 2
 _CHARACTERS_OF_A_PAGE = 1_000
@@ -90,12 +91,14 @@ def prepare_document(
         ParseError: the bytes give no usable text.
     """
     started = perf_counter()
-    sniffed = look_at(data, path, media_type)
-    if is_mere_container(sniffed):
+    sniffed = identify_document(data, path, media_type)
+    if is_container_only(sniffed):
         return ContainerFile(sniffed.media_type)
     parsed = parse_document(data, path, sniffed)
     validate(parsed, len(data))
-    parsed = replace(parsed, made_by=replace(parsed.made_by, mode=mode, is_degraded=is_degraded))
+    parsed = replace(
+        parsed, produced_by=replace(parsed.produced_by, mode=mode, is_degraded=is_degraded)
+    )
     seconds = perf_counter() - started
     if chunker is None:
         return PreparedDocument(parsed, parse_seconds=seconds)
@@ -109,7 +112,7 @@ def text_of(made: PreparedDocument | ContainerFile) -> ParsedDocument:
         ParseError: it has none of its own.
     """
     if isinstance(made, ContainerFile):
-        raise is_container(describe(made.media_type))
+        raise is_container(describe_media_type(made.media_type))
     return made.parsed
 
 
@@ -135,7 +138,7 @@ def prepare_or_inspect(
         ParseError: the bytes give no usable text, or are not worth sending: empty, encrypted,
             damaged.
     """
-    seen = look_at(data, path, media_type)
+    seen = identify_document(data, path, media_type)
     if seen.media_type not in paid_types:
         return prepare_document(data, path, mode, chunker, False, media_type)
     return PaidParseCandidate(seen.media_type, _bound(data, path, seen.media_type))
@@ -153,9 +156,9 @@ def most_pages(
         media_type: of a member, as its container says it.
 
     Raises:
-        ParseError: as of `look_at`.
+        ParseError: as of `identify_document`.
     """
-    media_type = look_at(data, path, media_type).media_type
+    media_type = identify_document(data, path, media_type).media_type
     return _bound(data, path, media_type) if media_type in paid_types else 0
 
 
@@ -164,7 +167,7 @@ def _bound(data: bytes, path: str, media_type: str) -> int:
     if media_type.startswith("image/") and media_type != "image/tiff":
         return 1
     try:
-        with ocr.left_out():
+        with ocr.disabled():
             parsed = parse_document(data, path)
     except ParseError as error:
         if error.code in _NOT_WORTH_SENDING:

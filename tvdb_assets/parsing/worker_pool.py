@@ -24,7 +24,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ParseError, TvdbError
-from tvdb_assets.parsing.formats.active_limits import use
+from tvdb_assets.parsing.active_limits import apply_limits
 from tvdb_assets.parsing.worker_process import WorkerProcess, WorkerSlot
 from tvdb_assets.settings import Settings
 
@@ -87,7 +87,7 @@ class WorkerPool:
             timeout_seconds=settings.parse_timeout_seconds,
             memory_mib=settings.parse_memory_mib,
             tasks_per_worker=settings.parse_worker_documents,
-            prepare=(use, settings.limits),
+            prepare=(apply_limits, settings.limits),
         )
 
     def __enter__(self) -> Self:

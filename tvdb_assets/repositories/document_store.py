@@ -198,18 +198,23 @@ class DocumentStore:
                         (parsed_id, new.document_id, new.content_sha256, new.fingerprint)
                         + (new.suffix, p.text, p.title, p.media_type, p.is_markdown, p.encoding)
                         + (list(p.page_starts), Jsonb([asdict(h) for h in p.headings]))
-                        + (list(p.notes), Jsonb(p.facts), *provenance_row(p.made_by), self.run_id)
+                        + (
+                            list(p.notes),
+                            Jsonb(p.facts),
+                            *provenance_row(p.produced_by),
+                            self.run_id,
+                        )
                     )
         return {new.document_id: i for i, new in zip(ids, parses, strict=True)}
 
     def store_chunk_sets(
-        self, sets: Sequence[NewChunkSet], made_by: Provenance
+        self, sets: Sequence[NewChunkSet], produced_by: Provenance
     ) -> dict[int, StoredChunkSet]:
         """Store chunk sets with their chunks; returns them by document id."""
         if not sets:
             return {}
         stored: dict[int, StoredChunkSet] = {}
-        provenance = (*provenance_row(made_by), self.run_id)
+        provenance = (*provenance_row(produced_by), self.run_id)
         with self._database.transaction() as tx:
             ids = _draw_ids(tx, "tvdb.chunk_sets", "chunk_set_id", len(sets))
             with tx.cursor().copy(
@@ -365,8 +370,14 @@ def _types(names: str) -> list[str]:
     return names.split()
 
 
-def provenance_row(made_by: Provenance) -> tuple[str, str, str, str, bool]:
-    return made_by.service, made_by.mode, made_by.model, made_by.version, made_by.is_degraded
+def provenance_row(produced_by: Provenance) -> tuple[str, str, str, str, bool]:
+    return (
+        produced_by.service,
+        produced_by.mode,
+        produced_by.model,
+        produced_by.version,
+        produced_by.is_degraded,
+    )
 
 
 def _parsed(row: Mapping[str, Any]) -> ParsedDocument:
@@ -374,7 +385,7 @@ def _parsed(row: Mapping[str, Any]) -> ParsedDocument:
         text=row["text"],
         media_type=row["media_type"],
         is_markdown=row["is_markdown"],
-        made_by=Provenance(
+        produced_by=Provenance(
             row["service"], row["mode"], row["model"], row["version"], row["is_degraded"]
         ),
         title=row["title"],

@@ -188,7 +188,7 @@ class IndexStore:
         space_id: int,
         texts: Sequence[tuple[bytes, int]],
         vectors: NDArray[np.float32],
-        made_by: Provenance,
+        produced_by: Provenance,
         *,
         tx: Connection | None = None,
     ) -> None:
@@ -198,16 +198,16 @@ class IndexStore:
             space_id: the space that the vectors belong to.
             texts: (sha256, tokens) of each text.
             vectors: shape (len(texts), dimensions), checked by the caller.
-            made_by: who made them.
+            produced_by: who made them.
             tx: the transaction that posts what they cost.
         """
         with self._database.transaction() if tx is None else nullcontext(tx) as outer:
             try:
                 with outer.transaction():
-                    self._copy_vectors(outer, space_id, texts, vectors, made_by)
+                    self._copy_vectors(outer, space_id, texts, vectors, produced_by)
             except psycopg.errors.UniqueViolation:
                 # Another run embedded one of these texts meanwhile; its vector is as good.
-                self._copy_vectors(outer, space_id, texts, vectors, made_by, is_staged=True)
+                self._copy_vectors(outer, space_id, texts, vectors, produced_by, is_staged=True)
             if tx is not None:
                 tx.execute(
                     "DELETE FROM tvdb.text_claims WHERE space_id = %s AND text_sha256 = ANY(%s)",
@@ -220,7 +220,7 @@ class IndexStore:
         space_id: int,
         texts: Sequence[tuple[bytes, int]],
         vectors: NDArray[np.float32],
-        made_by: Provenance,
+        produced_by: Provenance,
         *,
         is_staged: bool = False,
     ) -> None:
@@ -228,7 +228,7 @@ class IndexStore:
             "space_id, text_sha256, embedding, token_count,"
             " service, mode, model, version, is_degraded, run_id"
         )
-        rest = (*provenance_row(made_by), self.run_id)
+        rest = (*provenance_row(produced_by), self.run_id)
         table = "pg_temp.new_embeddings" if is_staged else "tvdb.embeddings"
         if is_staged:
             tx.execute(

@@ -41,7 +41,6 @@ from tvdb_assets.error_boundaries import tagging_errors
 from tvdb_assets.errors import BreakerError, TvdbError, UnavailableError
 from tvdb_assets.models import ParsedDocument, VectorSpace
 from tvdb_assets.parsing.document_parser import parser_fingerprint
-from tvdb_assets.parsing.formats import ocr
 from tvdb_assets.parsing.paid_parsing import PaidParsing, PersistText
 from tvdb_assets.parsing.parse_tasks import (
     PaidParseCandidate,
@@ -50,6 +49,7 @@ from tvdb_assets.parsing.parse_tasks import (
     text_of,
 )
 from tvdb_assets.parsing.providers.llamaparse import LlamaParse
+from tvdb_assets.parsing.reading import ocr
 from tvdb_assets.parsing.worker_pool import WorkerPool, take_handed_on
 from tvdb_assets.reporting.gauges import publish
 from tvdb_assets.repositories.database import Database
@@ -112,7 +112,7 @@ class ServiceRouter:
         self.limits = settings.limits
         """On what is read of a document."""
         self.limits_fingerprint = settings.limits_fingerprint
-        ocr.check(self.limits.ocr_languages)
+        ocr.check_languages(self.limits.ocr_languages)
         # A paid mode that can't work says so before any document is touched.
         if isinstance(self.embedder, OpenAIEmbedder):
             _ = self.embedder.price
@@ -230,7 +230,7 @@ class ServiceRouter:
         """The text of a document, by the mode of this run, checked before it counts.
 
         In ``hybrid``, if the service is unavailable, the stand-in is the parser on this
-        machine, and the text's ``made_by`` is marked degraded.
+        machine, and the text's ``produced_by`` is marked degraded.
 
         Args:
             data: the whole file.

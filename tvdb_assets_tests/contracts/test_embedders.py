@@ -13,7 +13,7 @@ from hashlib import md5
 import numpy as np
 import pytest
 
-from tvdb_assets.core.vector_checks import check_vectors
+from tvdb_assets.core.vector_validation import check_vectors
 from tvdb_assets.embedding.embedder_protocol import Embedder
 from tvdb_assets.embedding.providers.local import LocalEmbedder
 from tvdb_assets.embedding.providers.mock import MockEmbedder
@@ -76,8 +76,8 @@ def test_threads_get_the_same_vectors(embedder: Embedder) -> None:
 
 
 def test_it_says_who_it_is(embedder: Embedder) -> None:
-    assert embedder.made_by.mode in ("mock", "local")
-    assert not embedder.made_by.is_degraded
+    assert embedder.produced_by.mode in ("mock", "local")
+    assert not embedder.produced_by.is_degraded
     assert str(embedder.space.dimensions) in embedder.space.label
 
 

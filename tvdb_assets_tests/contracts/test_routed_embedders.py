@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tvdb_assets.core.vector_checks import check_vectors
+from tvdb_assets.core.vector_validation import check_vectors
 from tvdb_assets.embedding.batch_embedding import EmbeddingResult, Vectors
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.models import Provenance
@@ -101,10 +101,13 @@ def test_a_text_without_a_vector_fails_alone(paid: Paid, mode: str) -> None:
 
 def test_the_mode_that_was_resolved_is_recorded(paid: Paid, mode: str) -> None:
     done = embed(paid, mode, TEXTS)
-    assert done.made_by.mode == RECORDED[mode]
-    assert not done.made_by.is_degraded
+    assert done.produced_by.mode == RECORDED[mode]
+    assert not done.produced_by.is_degraded
     assert done.space.label.startswith(SPACES[mode])
-    assert (done.made_by.service, done.made_by.model) == (done.space.provider, done.space.model)
+    assert (done.produced_by.service, done.produced_by.model) == (
+        done.space.provider,
+        done.space.model,
+    )
 
 
 def test_only_paid_modes_send_and_pay(paid: Paid, mode: str) -> None:
@@ -119,10 +122,10 @@ def test_what_is_kept_is_what_is_returned(paid: Paid, mode: str) -> None:
     transactions = []
 
     def keep(
-        tx: Transaction | None, at: Sequence[int], vectors: Vectors, made_by: Provenance
+        tx: Transaction | None, at: Sequence[int], vectors: Vectors, produced_by: Provenance
     ) -> None:
         transactions.append(tx)
-        assert made_by.mode == RECORDED[mode]
+        assert produced_by.mode == RECORDED[mode]
         kept.update(zip(at, vectors, strict=True))
 
     texts = [*TEXTS, TEXTS[0], "half \ud83d"]
@@ -137,8 +140,8 @@ def test_what_is_kept_is_what_is_returned(paid: Paid, mode: str) -> None:
 def test_hybrid_degrades_all_texts_of_an_answer_or_none(paid: Paid) -> None:
     paid.apis.faults.script("unavailable", times=None)
     done = embed(paid, "hybrid", TEXTS)
-    assert done.made_by.is_degraded
-    assert done.made_by.mode == "local"
+    assert done.produced_by.is_degraded
+    assert done.produced_by.mode == "local"
     assert done.space.label != embed(paid, "local", TEXTS).space.label
     np.testing.assert_array_equal(done.vectors, embed(paid, "local", TEXTS).vectors)
     assert paid.spent == 0
@@ -194,5 +197,5 @@ def test_a_plain_class_over_a_real_connection_that_opens_its_own_database(
     with running_server(Behaviour(keys=frozenset({"sk-test"}))) as server:
         done = asyncio.run(use(server.url))
         assert len(server.apis.charges) == int(mode in ("real", "hybrid"))
-    assert done.made_by.mode == RECORDED[mode]
+    assert done.produced_by.mode == RECORDED[mode]
     assert not done.errors

@@ -64,11 +64,11 @@ def test_a_text_with_its_structure_and_its_maker(paid: Paid, mode: str) -> None:
     assert "The insured pays." in parsed.text
     assert parsed.media_type == "text/html"
     assert parsed.is_markdown
-    assert (parsed.made_by.service == "llamaparse") == (mode in PAID)
-    assert parsed.made_by.mode == {"hybrid": "real"}.get(mode, mode)
-    assert parsed.made_by.model
-    assert parsed.made_by.version
-    assert not parsed.made_by.is_degraded
+    assert (parsed.produced_by.service == "llamaparse") == (mode in PAID)
+    assert parsed.produced_by.mode == {"hybrid": "real"}.get(mode, mode)
+    assert parsed.produced_by.model
+    assert parsed.produced_by.version
+    assert not parsed.produced_by.is_degraded
     assert all(parsed.text[heading.offset] for heading in parsed.headings)
     validate(parsed, len(PAGE))
 
@@ -86,8 +86,8 @@ def test_the_same_bytes_give_the_same_text(paid: Paid, mode: str) -> None:
 def test_what_is_text_already_is_never_sent(paid: Paid, mode: str) -> None:
     parsed = parse(paid, mode, NOTE, "note.md")
     assert parsed.text.strip() == NOTE.strip()
-    assert parsed.made_by.mode == ("mock" if mode == "mock" else "local")
-    assert not parsed.made_by.is_degraded
+    assert parsed.produced_by.mode == ("mock" if mode == "mock" else "local")
+    assert not parsed.produced_by.is_degraded
     assert paid.apis.requests == []
 
 
@@ -125,8 +125,8 @@ def test_hybrid_marks_what_stood_in_and_real_never_falls_back(
 
     parsed = parse(paid, "hybrid", PAGE, "a.html")
 
-    assert parsed.made_by.is_degraded
-    assert parsed.made_by.mode == "local"
+    assert parsed.produced_by.is_degraded
+    assert parsed.produced_by.mode == "local"
     assert parsed.text == parse(paid, "local", PAGE, "a.html").text
     paid.clock.forward(1_000)
     with pytest.raises((UnavailableError, BreakerError)):
@@ -229,5 +229,5 @@ def test_a_plain_class_over_a_real_connection_that_opens_its_own_database(
         parsed = asyncio.run(use(server.url))
         assert len(server.apis.charges) == int(mode in PAID)
     assert "The insured pays." in parsed.text
-    assert parsed.made_by.mode == {"hybrid": "real"}.get(mode, mode)
+    assert parsed.produced_by.mode == {"hybrid": "real"}.get(mode, mode)
     assert httpx2.URL(server.url).host == "127.0.0.1"

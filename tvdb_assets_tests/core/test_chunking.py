@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tvdb_assets.core.chunking import Chunker
-from tvdb_assets.core.tokens import count_tokens
+from tvdb_assets.core.token_counting import count_tokens
 from tvdb_assets.models import Chunk, Heading, ParsedDocument, Provenance
 
 MADE_BY = Provenance("test", "local", "test", "1")
@@ -255,4 +255,4 @@ def test_the_fingerprint_tells_chunkers_apart() -> None:
     prints = {Chunker().fingerprint, Chunker(256).fingerprint, Chunker(512, 32).fingerprint}
     assert len(prints) == 3
     assert Chunker(512, 64).fingerprint == Chunker().fingerprint
-    assert Chunker().made_by.mode == "local"
+    assert Chunker().produced_by.mode == "local"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tvdb_assets.core.text_validation import checks, validate
+from tvdb_assets.core.text_validation import measure_text, validate
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument, Provenance
 
@@ -15,7 +15,7 @@ _MADE_BY = Provenance(service="s", mode="local", model="m", version="1")
 
 def _parsed(text: str, pages: tuple[int, ...] = (), **facts: int) -> ParsedDocument:
     return ParsedDocument(
-        text, "text/plain", False, made_by=_MADE_BY, page_starts=pages, facts=facts
+        text, "text/plain", False, produced_by=_MADE_BY, page_starts=pages, facts=facts
     )
 
 
@@ -89,7 +89,7 @@ def test_a_scan_is_told_from_a_document_with_pictures() -> None:
 
 @given(st.text(), st.integers(0, 10_000))
 def test_measurements_never_fail_and_shares_are_shares(text: str, size: int) -> None:
-    found = checks(_parsed(text), size)
+    found = measure_text(_parsed(text), size)
     assert 0 <= found["replacement_share"] <= 1
     assert 0 <= found["repeated_share"] <= 1
     assert found["characters"] == len(text)

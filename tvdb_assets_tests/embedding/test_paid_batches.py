@@ -14,7 +14,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from tvdb_assets.core.tokens import count_tokens
+from tvdb_assets.core.token_counting import count_tokens
 from tvdb_assets.embedding.batch_embedding import EmbeddingResult, TextToEmbed, Vectors
 from tvdb_assets.errors import BudgetError, RateError, RefusedError, UnavailableError
 from tvdb_assets.models import Provenance
@@ -246,7 +246,7 @@ def test_a_budget_halts_in_mid_load_and_all_that_was_paid_is_kept(paid: Paid, li
     kept: list[int] = []
 
     def keep(
-        tx: Transaction | None, at: Sequence[int], vectors: Vectors, made_by: Provenance
+        tx: Transaction | None, at: Sequence[int], vectors: Vectors, produced_by: Provenance
     ) -> None:
         kept.extend(at)
 
@@ -263,7 +263,7 @@ def test_an_hourly_limit_halts_in_mid_load_and_all_that_was_paid_is_kept(paid: P
     kept: list[int] = []
 
     def keep(
-        tx: Transaction | None, at: Sequence[int], vectors: Vectors, made_by: Provenance
+        tx: Transaction | None, at: Sequence[int], vectors: Vectors, produced_by: Provenance
     ) -> None:
         kept.extend(at)
 

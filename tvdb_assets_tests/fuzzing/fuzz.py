@@ -24,13 +24,13 @@ from pathlib import Path
 import tvdb_assets
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.text_validation import validate
-from tvdb_assets.core.tokens import count_tokens
+from tvdb_assets.core.token_counting import count_tokens
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.container_members import ContainerBudget, list_members, take_members
-from tvdb_assets.parsing.document_parser import look_at, parse_document
-from tvdb_assets.parsing.formats import container_for, parser_for
-from tvdb_assets.parsing.formats.sniff import PARQUET
+from tvdb_assets.parsing.container_members import ContainerBudget, extract_members, list_members
+from tvdb_assets.parsing.document_parser import identify_document, parse_document
+from tvdb_assets.parsing.format_registry import container_for, parser_for
+from tvdb_assets.parsing.reading.content_sniffing import PARQUET
 from tvdb_assets_tests.fuzzing.samples import samples, unzipped, zipped
 
 SLOW_SECONDS = 20
@@ -148,7 +148,7 @@ def check(name: str, data: bytes) -> str:
         Finding: it ends in neither, or its text breaks what holds of any.
     """
     try:
-        sniffed = look_at(data, name)
+        sniffed = identify_document(data, name)
         if sniffed.media_type.startswith(_LEFT_OUT):
             return "left out"
         container = container_for(sniffed.media_type)
@@ -186,7 +186,7 @@ def _check_members(data: bytes, media_type: str) -> None:
         _hold(not {"..", ".", ""} & set(parts), "a member's name points elsewhere")
         _hold(not any(char < " " for char in member.name), "a member's name is odd")
     good = [member for member in members if member.error is None]
-    taken = take_members(data, media_type, [member.position for member in good])
+    taken = extract_members(data, media_type, [member.position for member in good])
     for member, content in zip(good, taken, strict=True):
         _hold(sha256(content).digest() == member.sha256, "a member is taken out as another")
 

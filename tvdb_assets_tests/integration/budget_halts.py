@@ -30,7 +30,7 @@ from dagster._core.definitions.events import AssetKeyPartitionKey
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.scheduler.instigation import InstigatorTick
 
-from tvdb_assets.core.tokens import count_tokens
+from tvdb_assets.core.token_counting import count_tokens
 from tvdb_assets.dagster.storage.home import INSTANCE_YAML, dagster_instance
 from tvdb_assets.definitions import defs
 from tvdb_assets.models import Stage

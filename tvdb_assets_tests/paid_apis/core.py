@@ -19,7 +19,7 @@ from email.utils import formatdate
 from hashlib import sha256
 from urllib.parse import parse_qs, urlsplit
 
-from tvdb_assets.core.tokens import count_tokens
+from tvdb_assets.core.token_counting import count_tokens
 from tvdb_assets_tests.paid_apis import embeddings, parsing, refusals
 from tvdb_assets_tests.paid_apis.charges import (
     Charge,

@@ -15,7 +15,7 @@ import numpy as np
 import openai
 import pytest
 
-from tvdb_assets.core.tokens import count_tokens
+from tvdb_assets.core.token_counting import count_tokens
 from tvdb_assets_tests.paid_apis import Behaviour, FaultKind, expected_vector, expected_vectors
 from tvdb_assets_tests.paid_apis_tests.clients import MODEL, SimulatedServer, simulated_server
 

@@ -13,10 +13,10 @@ from tvdb_assets.core.member_paths import MAX_BYTES, MemberNames
 from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import Member
-from tvdb_assets.parsing.container_members import ContainerBudget, list_members, take_members
-from tvdb_assets.parsing.document_parser import look_at, parse_document
-from tvdb_assets.parsing.formats.active_limits import using
-from tvdb_assets.parsing.formats.record import MEDIA_TYPE
+from tvdb_assets.parsing.active_limits import limits_applied
+from tvdb_assets.parsing.container_members import ContainerBudget, extract_members, list_members
+from tvdb_assets.parsing.document_parser import identify_document, parse_document
+from tvdb_assets.parsing.formats.record_fields import MEDIA_TYPE
 from tvdb_assets_tests.parsing.made_files import MAIL, make_docx, make_zip
 
 ROOM = ContainerBudget(1, 1_000, 1 << 24)
@@ -31,12 +31,12 @@ def _zip(*members: tuple[str, bytes]) -> bytes:
 
 
 def _opened(data: bytes, path: str, room: ContainerBudget = ROOM) -> list[tuple[Member, bytes]]:
-    media_type = look_at(data, path).media_type
+    media_type = identify_document(data, path).media_type
     members = list_members(data, media_type, room)
     good = [member for member in members if member.error is None]
-    taken = take_members(data, media_type, [member.position for member in good])
+    taken = extract_members(data, media_type, [member.position for member in good])
     # Any of them can be taken alone.
-    assert [take_members(data, media_type, [m.position]) for m in good[-2:]] == [
+    assert [extract_members(data, media_type, [m.position]) for m in good[-2:]] == [
         [content] for content in taken[-2:]
     ]
     return list(zip(good, taken, strict=True))
@@ -105,7 +105,9 @@ def test_a_file_that_can_not_be_unpacked_fails_alone() -> None:
     locked = bytearray(_zip(("a.txt", b"text"), ("b.txt", b"whole")))
     at = locked.rindex(b"PK\x01\x02", 0, locked.rindex(b"PK\x01\x02"))
     locked[at + 8] |= 1
-    members = list_members(bytes(locked), look_at(bytes(locked), "a.zip").media_type, ROOM)
+    members = list_members(
+        bytes(locked), identify_document(bytes(locked), "a.zip").media_type, ROOM
+    )
     assert [m.error and m.error.code for m in members] == ["encrypted", None]
     assert _error(lambda: list_members(_zip(("f/", b"")), "application/zip", ROOM)).code == "empty"
     assert _error(lambda: parse_document(_zip(("a.txt", b"x")), "a.zip")).code == "container"
@@ -123,7 +125,7 @@ def test_limits_over_all_that_is_inside() -> None:
     error = _error(listed(ContainerBudget(1, 5, 499)))
     assert (error.code, "512 MiB" in error.message) == ("expands_too_far", True)
     big = _zip(("zeros.txt", b"0" * (3 << 20)), ("small.txt", b"small"))
-    with using(DocumentLimits(max_document_mib=2)):
+    with limits_applied(DocumentLimits(max_document_mib=2)):
         members = list_members(big, "application/zip", ROOM)
     assert [m.error and m.error.code for m in members] == ["too_large", None]
 
@@ -153,15 +155,17 @@ def test_a_mail_that_begins_like_a_mailbox_is_a_mail() -> None:
 
 def test_documents_that_are_archives_are_no_archives() -> None:
     docx = make_docx()
-    assert "wordprocessing" in look_at(docx, "a.zip").media_type
-    assert look_at(make_zip(**{"x.txt": "text"}), "a.docx").media_type == "application/zip"
+    assert "wordprocessing" in identify_document(docx, "a.zip").media_type
+    assert (
+        identify_document(make_zip(**{"x.txt": "text"}), "a.docx").media_type == "application/zip"
+    )
 
 
 # --- records
 
 
 def _record(content: bytes) -> tuple[str, str | None]:
-    parsed = parse_document(content, "r", look_at(content, "r", MEDIA_TYPE))
+    parsed = parse_document(content, "r", identify_document(content, "r", MEDIA_TYPE))
     assert parsed.media_type == MEDIA_TYPE
     return parsed.text, parsed.title
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tvdb_assets.errors import ParseError
 from tvdb_assets.parsing.document_parser import parse_document, parser_fingerprint
-from tvdb_assets.parsing.formats import all_parsers, parser_for
-from tvdb_assets.parsing.formats.zipped import EXTENSIONS
+from tvdb_assets.parsing.format_registry import all_parsers, parser_for
+from tvdb_assets.parsing.reading.zip_packages import EXTENSIONS
 from tvdb_assets_tests.parsing.made_files import (
     MAIL,
     PAGE,

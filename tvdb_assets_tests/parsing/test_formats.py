@@ -17,10 +17,10 @@ from tvdb_assets.core.text_validation import validate
 from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.container_members import ContainerBudget, list_members, take_members
+from tvdb_assets.parsing.active_limits import limits_applied
+from tvdb_assets.parsing.container_members import ContainerBudget, extract_members, list_members
 from tvdb_assets.parsing.document_parser import parse_document
-from tvdb_assets.parsing.formats.active_limits import using
-from tvdb_assets.parsing.formats.assemble import find_headings
+from tvdb_assets.parsing.markdown.document_builder import find_headings
 from tvdb_assets_tests.parsing.made_files import (
     MAIL,
     PAGE,
@@ -61,7 +61,7 @@ def test_pdf_pages_headings_and_offsets() -> None:
     assert parsed.text[third:].lstrip("# ").startswith("Chapter Two")
     assert [heading.title for heading in parsed.headings] == ["Chapter One", "Chapter Two"]
     assert (parsed.facts["pages"], parsed.facts["pages_with_text"]) == (3, 2)
-    assert parsed.made_by.service == "liteparse"
+    assert parsed.produced_by.service == "liteparse"
 
 
 def test_pdf_with_junk_before_it() -> None:
@@ -136,7 +136,7 @@ def test_docx_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _error(good[: len(good) // 2], "a.docx").code == "corrupt"
     bomb = rewritten(good, lambda name, c: b" " * (8 << 20) if name == "word/document.xml" else c)
     assert len(bomb) < 1 << 20
-    with using(DocumentLimits(max_expanded_mib=4)):
+    with limits_applied(DocumentLimits(max_expanded_mib=4)):
         error = _error(bomb, "a.docx")
     assert (error.code, "4 MiB" in error.message) == ("expands_too_far", True)
 
@@ -352,7 +352,7 @@ def test_attached_mails_are_apart_and_pictures_in_the_text_are_none() -> None:
 
 def _inside(data: bytes, media_type: str) -> Iterator[tuple[str, bytes]]:
     members = list_members(data, media_type, ContainerBudget(1, 100, 1 << 20))
-    taken = take_members(data, media_type, [member.position for member in members])
+    taken = extract_members(data, media_type, [member.position for member in members])
     return zip((member.name for member in members), taken, strict=True)
 
 

@@ -1,20 +1,20 @@
-"""The page of formats says what the parsers say."""
+"""``docs/formats.md`` agrees with the parsers, and each parser describes its format."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tvdb_assets.parsing.formats import all_parsers
+from tvdb_assets.parsing.format_registry import all_containers, all_parsers
 from tvdb_assets.parsing.formats_reference import page
 
 _PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
 
 
-def test_the_page_is_in_step() -> None:
-    assert _PAGE.read_text(encoding="utf-8") == page(), "run `make formats`"
+def test_the_page_is_up_to_date() -> None:
+    assert _PAGE.read_text("utf-8") == page(), "run `make formats`"
 
 
-def test_every_parser_says_what_is_kept_and_lost() -> None:
-    for parser in all_parsers():
-        assert parser.kept and parser.lost
-        assert "|" not in parser.kept + parser.lost + parser.name
+def test_every_format_states_what_it_preserves() -> None:
+    for each in (*all_parsers(), *all_containers()):
+        assert each.preserved and each.not_preserved
+        assert "|" not in each.preserved + each.not_preserved + each.name

@@ -9,9 +9,9 @@ import pytest
 
 from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
+from tvdb_assets.parsing.active_limits import limits_applied
 from tvdb_assets.parsing.document_parser import parse_document
-from tvdb_assets.parsing.formats import delimited
-from tvdb_assets.parsing.formats.active_limits import using
+from tvdb_assets.parsing.formats import csv_tsv
 
 
 def _text(source: str, path: str) -> str:
@@ -282,10 +282,10 @@ def test_csv_delimiters_quotes_and_encodings() -> None:
 
 
 def test_csv_limit() -> None:
-    with using(DocumentLimits(max_cells=5)):
+    with limits_applied(DocumentLimits(max_cells=5)):
         error = _error(b"a,b\n1,2\n3,4\n", "a.csv")
     assert (error.code, "5 filled cells" in error.message) == ("over_limit", True)
-    assert delimited.find_delimiter("a|b\nc|d", ",") == "|"
+    assert csv_tsv.find_delimiter("a|b\nc|d", ",") == "|"
 
 
 def test_subtitles() -> None:

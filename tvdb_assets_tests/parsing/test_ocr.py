@@ -13,10 +13,11 @@ from reportlab.pdfgen.canvas import Canvas
 from tvdb_assets.core.text_validation import validate
 from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ConfigurationError, ParseError
+from tvdb_assets.parsing.active_limits import limits_applied
 from tvdb_assets.parsing.document_parser import parse_document, parser_fingerprint
-from tvdb_assets.parsing.formats import image, ocr, pdf
-from tvdb_assets.parsing.formats.active_limits import using
+from tvdb_assets.parsing.formats import image, pdf
 from tvdb_assets.parsing.parse_tasks import most_pages, prepare_document
+from tvdb_assets.parsing.reading import ocr
 from tvdb_assets.parsing.worker_pool import WorkerPool
 
 _WORDS = "The policy covers fire and theft."
@@ -110,7 +111,7 @@ def test_only_pages_that_are_pictures_are_read() -> None:
 
 def test_scans_past_the_limit_are_told() -> None:
     scan = _drawn(_WORDS, (1_240, 1_604))
-    with using(DocumentLimits(ocr_max_pages=1)):
+    with limits_applied(DocumentLimits(ocr_max_pages=1)):
         parsed = parse_document(_pdf(scan, scan), "a.pdf")
     assert (parsed.facts["pages_ocr"], parsed.facts["pages_scanned"]) == (1, 1)
     assert "only the first 1 scans are read" in parsed.notes[1]
@@ -125,7 +126,7 @@ def test_pictures_without_text_or_too_large() -> None:
     assert "tessdata" in caught.value.remedy
     good = _bytes(_drawn(), "PNG")
     assert _error(good[:200], "a.png").code == "corrupt"
-    with using(DocumentLimits(max_picture_megapixels=0)):
+    with limits_applied(DocumentLimits(max_picture_megapixels=0)):
         error = _error(good, "a.png")
     assert error.code == "over_limit"
     assert "TVDB_MAX_PICTURE_MEGAPIXELS" in error.remedy
@@ -149,7 +150,7 @@ def test_counting_pages_reads_no_scan(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a scan was read")
 
     scan = _pdf(_drawn(_WORDS, (1_240, 1_604)), "Text")
-    monkeypatch.setattr(ocr, "read", read)
+    monkeypatch.setattr(ocr, "read_picture", read)
     assert most_pages(scan, "a.pdf", frozenset({"application/pdf"})) == 2
     with pytest.raises(AssertionError):
         ocr.read_pages(scan, {1: 1.0})
@@ -163,11 +164,11 @@ def test_a_worker_can_read_pictures() -> None:
 
 
 def test_languages_that_are_asked_for_have_to_be_installed() -> None:
-    ocr.check("eng")
+    ocr.check_languages("eng")
     with pytest.raises(ConfigurationError) as caught:
-        ocr.check("eng+xyz")
+        ocr.check_languages("eng+xyz")
     assert "pip install tessdata.xyz" in caught.value.remedy
-    with using(DocumentLimits(ocr_languages="eng")):
+    with limits_applied(DocumentLimits(ocr_languages="eng")):
         assert ocr.languages() == "eng"
     prints = {parser_fingerprint(limits=DocumentLimits(ocr_dpi=dpi)) for dpi in (300, 200)}
     assert len(prints) == 2

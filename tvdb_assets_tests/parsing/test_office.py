@@ -9,11 +9,11 @@ import pytest
 from tvdb_assets.core.text_validation import validate
 from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
+from tvdb_assets.parsing.active_limits import limits_applied
 from tvdb_assets.parsing.container_members import ContainerBudget, list_members
 from tvdb_assets.parsing.document_parser import parse_document
-from tvdb_assets.parsing.formats import grid
-from tvdb_assets.parsing.formats.active_limits import using
-from tvdb_assets.parsing.formats.xlsx import format_kind, show_number
+from tvdb_assets.parsing.formats.xlsx import format_number, number_format_kind
+from tvdb_assets.parsing.markdown.tables import sheet_to_markdown
 from tvdb_assets_tests.parsing.made_files import make_zip, rewritten
 from tvdb_assets_tests.parsing.made_office import (
     RTF,
@@ -66,7 +66,7 @@ def test_xlsx_far_cells_cost_nothing() -> None:
     far = f'<row r="1">{_cell("A1", "1")}</row><row r="1048576">{_cell("XFD1048576", "2")}</row>'
     assert parse_document(make_xlsx(far), "a.xlsx").text.strip() == "## First\n\n1\n\n2"
     diagonal = [(number, {37 * number: f"v{number}"}) for number in range(400)]
-    text, tables = grid.sheet_markdown(diagonal)
+    text, tables = sheet_to_markdown(diagonal)
     assert (len(text) < 10_000, tables) == (True, 0)
     assert "AL2: v1\n" in text
 
@@ -80,7 +80,7 @@ def test_xlsx_limits_and_damage() -> None:
     parsed = parse_document(torn, "a.xlsx")
     assert "1\n2\n3" in parsed.text
     assert parsed.notes == ("1 sheets are damaged; what comes before the damage is kept",)
-    with using(DocumentLimits(max_cells=7)):
+    with limits_applied(DocumentLimits(max_cells=7)):
         error = _error(good, "a.xlsx")
     assert (error.code, "7 filled cells" in error.message) == ("over_limit", True)
     assert "TVDB_MAX_CELLS" in error.remedy
@@ -102,7 +102,7 @@ def test_xlsx_limits_and_damage() -> None:
 def test_numbers_read_as_the_sheet_shows_them(
     number: str, code: str | None, value: float, shown: str
 ) -> None:
-    assert show_number(value, format_kind(number, code)) == shown
+    assert format_number(value, number_format_kind(number, code)) == shown
 
 
 def test_xls_and_its_far_cell() -> None:
@@ -110,7 +110,7 @@ def test_xls_and_its_far_cell() -> None:
     assert parsed.text.startswith(
         "## Prices\n\n| Item | Price € |\n| --- | --- |\n| Roof | 12.5 |\n\n7"
     )
-    assert parsed.made_by.service == "xlrd"
+    assert parsed.produced_by.service == "xlrd"
     assert _error(make_ole({"Workbook": b"\x09\x08nothing"}), "a.xls").code == "corrupt"
 
 
@@ -150,7 +150,7 @@ def test_pptx_damage_and_limits() -> None:
 
     parsed = parse_document(rewritten(make_pptx(), damage), "a.pptx")
     assert parsed.notes == ("1 slides are damaged and left out",)
-    with using(DocumentLimits(max_pages=1)):
+    with limits_applied(DocumentLimits(max_pages=1)):
         assert _error(make_pptx(), "a.pptx").code == "over_limit"
 
 

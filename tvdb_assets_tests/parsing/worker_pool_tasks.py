@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
-from tvdb_assets.parsing.formats.active_limits import use
+from tvdb_assets.parsing.active_limits import apply_limits
 
 
 def echo(value: object) -> object:
@@ -80,7 +80,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 def watch(limits: DocumentLimits) -> None:
     """Keep to these limits, and note from now on what this process writes or whom it talks to."""
-    use(limits)
+    apply_limits(limits)
 
     def note(event: str, args: tuple[object, ...]) -> None:
         if event == "open" and isinstance(args[2], int) and args[2] & _WRITING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import openai
 
-from tvdb_assets.core.tokens import count_tokens
+from tvdb_assets.core.token_counting import count_tokens
 from tvdb_assets.ingestion import IngestionRun
 from tvdb_assets.parsing.parse_tasks import prepare_document
 from tvdb_assets.spend_guard.prices import embedding_price

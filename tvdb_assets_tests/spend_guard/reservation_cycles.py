@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from tvdb_assets.core.tokens import count_tokens
+from tvdb_assets.core.token_counting import count_tokens
 from tvdb_assets.correlation import request_id
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.budget import SpendLimits

@@ -32,7 +32,7 @@ class LocalEmbedder:
         return VectorSpace("wordllama", MODEL, DIMENSIONS, version("wordllama"))
 
     @cached_property
-    def made_by(self) -> Provenance:
+    def produced_by(self) -> Provenance:
         """wordllama, in the mode local."""
         return Provenance("wordllama", "local", MODEL, version("wordllama"))
 

@@ -21,7 +21,7 @@ class MockEmbedder:
 
     space = VectorSpace(provider="mock", model="md5-uniform", dimensions=DIMENSIONS, version="1")
     max_tokens: int | None = None
-    made_by = Provenance(service="mock", mode="mock", model="md5-uniform", version="1")
+    produced_by = Provenance(service="mock", mode="mock", model="md5-uniform", version="1")
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Shape (len(texts), 1536); see `Embedder.embed`."""

@@ -123,7 +123,7 @@ class OpenAIEmbedder:
         return VectorSpace(SERVICE, self._model, self._dimensions, "v1")
 
     @cached_property
-    def made_by(self) -> Provenance:
+    def produced_by(self) -> Provenance:
         """OpenAI, in the mode real, by this version of its SDK."""
         return Provenance(SERVICE, "real", self._model, f"v1 sdk {version('openai')}")
 

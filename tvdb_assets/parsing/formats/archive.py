@@ -1,7 +1,8 @@
-"""ZIP archives: each file inside is a document of its own.
+"""ZIP archives: each file inside is a separate document.
 
-What belongs here: which members are read. What does not: documents that are archives
-themselves (`docx` and others), limits (`parsing.container_members`). Nothing is unpacked to disk.
+What belongs here: which members are read. What does not: documents that are ZIP archives
+themselves (`formats.docx` and others), limits (`parsing.container_members`). Nothing is unpacked
+to disk.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 
-from tvdb_assets.parsing.formats.base import OURS, BaseParser
-from tvdb_assets.parsing.formats.format_protocol import ContainerEntry
-from tvdb_assets.parsing.formats.refusals import corrupt, encrypted
+from tvdb_assets.parsing.base_parser import OURS, BaseParser
+from tvdb_assets.parsing.format_protocol import ContainerEntry
+from tvdb_assets.parsing.parse_errors import corrupt, encrypted
 
 _WHAT = "ZIP archive"
 _SYSTEM_FILES = ("__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 class Archive(BaseParser):
-    """Files in the archive's order; folders, links and system files are passed over."""
+    """Lists files in the archive's order; skips folders, links and system files."""
 
     media_types = frozenset({"application/zip"})
     name = "ZIP archive"
     service = OURS
-    kept = "every file, as a document of its own"
-    lost = "links, system files"
+    preserved = "every file, as a separate document"
+    not_preserved = "links, system files"
 
     def entries(self, data: bytes) -> Iterator[ContainerEntry]:
         """The files of an archive."""
@@ -43,13 +44,13 @@ class Archive(BaseParser):
                     yield ContainerEntry(name, partial(_read, archive, file))
 
 
-def _read(archive: zipfile.ZipFile, file: zipfile.ZipInfo, most: int) -> bytes:
+def _read(archive: zipfile.ZipFile, file: zipfile.ZipInfo, max_bytes: int) -> bytes:
     if file.flag_bits & 1:
         raise encrypted("file in the archive")
     try:
         with archive.open(file) as stream:
-            # A directory can lie about sizes, so what counts is what comes out.
-            return stream.read(most + 1)
+            # A directory can lie about sizes, so only the bytes that come out count.
+            return stream.read(max_bytes + 1)
     except (
         *(zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError),
         *(NotImplementedError, ValueError, KeyError),

@@ -1,20 +1,21 @@
 """AsciiDoc to Markdown, line by line.
 
-What belongs here: AsciiDoc's lines. What does not: files that it includes, which are never
-read. No library under a licence that suits this package parses it.
+What belongs here: AsciiDoc's lines. What does not: included files, which are never read. No
+library with a suitable licence parses AsciiDoc.
 """
 
 from __future__ import annotations
 
 import re
 
-from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import OURS, BaseParser
-from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.grid import pipe_table
-from tvdb_assets.parsing.formats.lines import LONGEST_LINE, join_lines
-from tvdb_assets.parsing.formats.refusals import empty
+from tvdb_assets.parsing.base_parser import OURS
+from tvdb_assets.parsing.markdown.tables import pipe_table
+from tvdb_assets.parsing.markup_parser import (
+    LONGEST_LINE,
+    ConvertedMarkup,
+    MarkupParser,
+    join_lines,
+)
 
 _HEADING = re.compile(r"(={1,6}|#{1,6})[ \t]+(.{1,2000}?)(?:[ \t]+=+)?[ \t]*\Z")
 _ATTRIBUTE = re.compile(r":!?([\w-]{1,60})!?:[ \t]*(.*)\Z")
@@ -29,51 +30,39 @@ _LINK = re.compile(
     r"(?:link:|xref:|mailto:)?(?:(?:https?|ftp)://[^\s\[\]]{1,2000}|(?<=[a-z]:)[^\s\[\]]{1,2000})"
     r"\[([^\]]{0,1000})\]"
 )
-_CROSS = re.compile(r"<<([^<>,]{1,300})(?:,([^<>]{1,500}))?>>")
+_CROSS_REFERENCE = re.compile(r"<<([^<>,]{1,300})(?:,([^<>]{1,500}))?>>")
 _INLINE_MACRO = re.compile(
     r"\b(?:footnote|kbd|btn|menu|pass|stem|indexterm2?):\w{0,60}\[([^\]]{0,1000})\]"
 )
 _IMAGE = re.compile(r"\bimage:[^\s:\[\]]{1,2000}\[[^\]]{0,1000}\]")
-_REFERENCE = re.compile(r"\{([\w-]{1,60})\}")
-_MARKS = re.compile(r"(?<![\w\\*_`])(\*\*|__|``|[*_`+])(?=\S)([^\n]{0,400}?\S)\1(?![\w])")
+_ATTRIBUTE_REFERENCE = re.compile(r"\{([\w-]{1,60})\}")
+_EMPHASIS = re.compile(r"(?<![\w\\*_`])(\*\*|__|``|[*_`+])(?=\S)([^\n]{0,400}?\S)\1(?![\w])")
 _ANCHOR = re.compile(r"\[\[[^\]]{1,200}\]\]")
 _VERBATIM = frozenset("-.`+")
 _CELL = re.compile(r"(?:(?<=\s)|\A)(?:\d{0,3}(?:\.\d{1,3})?[+*])?[<^>.]{0,4}[adehlmsv]?\|")
-_MOST_REFERENCES = 100_000
+_MAX_REFERENCES = 100_000
 
 
-class AsciiDocParser(BaseParser):
-    """Headings, lists, tables, blocks and the texts of links."""
+class AsciiDocParser(MarkupParser):
+    """Reads headings, lists, tables, blocks and the texts of links."""
 
     media_types = frozenset({"text/asciidoc"})
     name = "AsciiDoc"
     service = OURS
-    kept = "headings, lists, tables, code, attributes that the text uses"
-    lost = "included files, conditions, pictures, styles, nested and spanning cells' shape"
+    model = "asciidoc"
+    preserved = "headings, lists, tables, code, attributes that the text uses"
+    not_preserved = "included files, conditions, pictures, styles, nested tables, spanning cells"
 
-    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse a text."""
-        decoded = decode(data)
-        reader = _Reader()
-        for line in decoded.text.replace("\x00", "").splitlines():
-            reader.line(line.rstrip())
-        text = reader.end()
-        if not text.strip():
-            raise empty()
-        return make(
-            [text],
-            media_type=media_type,
-            is_markdown=True,
-            service=self.service,
-            model="asciidoc",
-            encoding=decoded.encoding,
-            notes=decoded.notes(),
-            facts={"tables": reader.tables},
-        )
+    def convert(self, source: str) -> ConvertedMarkup:
+        """Convert a source line by line."""
+        converter = _Converter()
+        for line in source.splitlines():
+            converter.add_line(line.rstrip())
+        return ConvertedMarkup(converter.finish(), converter.tables)
 
 
-class _Reader:
-    """Takes lines in order; each is looked at once."""
+class _Converter:
+    """Takes the lines in order and reads each of them once."""
 
     def __init__(self) -> None:
         self.tables = 0
@@ -85,9 +74,9 @@ class _Reader:
         self._table_mark = ""
         self._columns = 0
 
-    def line(self, line: str) -> None:
+    def add_line(self, line: str) -> None:
         if self._fence:
-            self._inside(line)
+            self._add_fenced_line(line)
         elif self._table is not None:
             if line.strip() == self._table_mark:
                 self._end_table()
@@ -98,11 +87,11 @@ class _Reader:
         elif line in {"|===", ",===", ":==="}:
             self._table, self._table_mark = [], line
         elif (fence := _FENCE.match(line)) and not _is_item(line):
-            self._open(fence[1])
+            self._open_block(fence[1])
         else:
-            self._plain(line)
+            self._add_plain_line(line)
 
-    def _open(self, mark: str) -> None:
+    def _open_block(self, mark: str) -> None:
         if mark[0] in _VERBATIM and mark != "--":
             self._out.append("```")
             self._fence = mark
@@ -110,7 +99,7 @@ class _Reader:
             self._fence = mark
         # Examples, quotes, sidebars and open blocks hold ordinary text.
 
-    def _inside(self, line: str) -> None:
+    def _add_fenced_line(self, line: str) -> None:
         if line == self._fence:
             if line[0] != "/":
                 self._out.append("```")
@@ -118,7 +107,7 @@ class _Reader:
         elif self._fence[0] != "/":
             self._out.append(line.replace("```", "'''"))
 
-    def _plain(self, line: str) -> None:
+    def _add_plain_line(self, line: str) -> None:
         if _DIRECTIVE.match(line):
             return
         if line.startswith("[") and line.endswith("]") and not line.startswith("[["):
@@ -149,8 +138,8 @@ class _Reader:
             return
         definition = _DEFINITION.match(line)
         if definition and "://" not in line[: len(definition[1]) + 3]:
-            told = f": {definition[2]}" if definition[2] else ":"
-            self._out.append("- " + self._inline(definition[1] + told))
+            meaning = f": {definition[2]}" if definition[2] else ":"
+            self._out.append("- " + self._inline(definition[1] + meaning))
             return
         text = self._inline(line.strip() if line.startswith(" ") else line)
         self._out.append("\\" + text if text[:1] in {"|", ">"} else text)
@@ -193,19 +182,19 @@ class _Reader:
         text = _IMAGE.sub("", text)
         text = _INLINE_MACRO.sub(lambda found: found[1], text)
         text = _LINK.sub(lambda found: found[1].split(",")[0].strip("^") or found[0][:-2], text)
-        text = _CROSS.sub(lambda found: (found[2] or found[1]).strip(), text)
-        text = _REFERENCE.sub(self._value, text)
-        return _MARKS.sub(lambda found: found[2], text)
+        text = _CROSS_REFERENCE.sub(lambda found: (found[2] or found[1]).strip(), text)
+        text = _ATTRIBUTE_REFERENCE.sub(self._attribute_value, text)
+        return _EMPHASIS.sub(lambda found: found[2], text)
 
-    def _value(self, found: re.Match[str]) -> str:
+    def _attribute_value(self, found: re.Match[str]) -> str:
         value = self._attributes.get(found[1].lower())
         self._references += 1
-        # Attributes are put in once, not again inside each other, so a text can't explode.
-        if value is None or self._references > _MOST_REFERENCES or "{" in value:
+        # Attributes inside of attributes stay as they are, so a text can't grow without bound.
+        if value is None or self._references > _MAX_REFERENCES or "{" in value:
             return found[0]
         return value
 
-    def end(self) -> str:
+    def finish(self) -> str:
         if self._table is not None:
             self._end_table()
         if self._fence and self._fence[0] != "/":

@@ -1,37 +1,38 @@
 """Old Word documents (DOC), by their piece table.
 
-What belongs here: the binary format of Word 6 to 2003 as far as its text goes. What does
-not: the container (`compound`); DOCX (`docx`).
+What belongs here: the text of the binary format of Word 6 to 2003. What does not: the container
+(`reading.ole_files`), DOCX (`formats.docx`).
 
 Word stores a document's text in pieces, each in one of two encodings, in the order of the
-piece table; control characters end paragraphs and cells and enclose fields. That is all
-that is read here, so no converter has to be installed.
+piece table. Control characters end paragraphs and cells and enclose fields. Nothing else is
+read, so no converter has to be installed.
 """
 
 from __future__ import annotations
 
 import re
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.compound import Compound
-from tvdb_assets.parsing.formats.doc_paragraphs import Kind, Kinds
-from tvdb_assets.parsing.formats.grid import pipe_table
-from tvdb_assets.parsing.formats.refusals import corrupt, empty, encrypted
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.formats.doc_paragraphs import ParagraphKind, ParagraphKinds
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.markdown.tables import pipe_table
+from tvdb_assets.parsing.parse_errors import corrupt, empty, encrypted
+from tvdb_assets.parsing.reading.ole_files import OleFile
 
 _WHAT = "old Word document"
 _MAGIC = 0xA5EC
 _MAGIC_WORD6 = frozenset({0xA5DC, 0xA5DB, 0xA697, 0xA698, 0xA699})
 _LAST_OF_WORD_95 = 105
-_CLX = 0x01A2  # in the information block: where the piece table lies
-_KINDS = 0x0102  # the same for paragraphs' kinds
+_CLX = 0x01A2  # offset in the information block of the piece table's position
+_KINDS = 0x0102  # the same for the paragraphs' kinds
 _LENGTHS, _OLD_LENGTHS = 0x4C, 0x34  # characters of each part of the text
 _PARTS = ("text", "footnotes", "headers", "macros", "comments", "endnotes", "boxes", "headboxes")
-_MOST_PIECES = 200_000
+_MAX_PIECES = 200_000
 _CHARSETS = {0x0411: "cp932", 0x0404: "cp950", 0x0804: "cp936", 0x0412: "cp949", 0x0419: "cp1251",
              0x0405: "cp1250", 0x0415: "cp1250", 0x040E: "cp1250", 0x0408: "cp1253",
              0x041F: "cp1254", 0x040D: "cp1255", 0x0401: "cp1256"}  # fmt: skip
@@ -46,7 +47,7 @@ _SIGNS = str.maketrans(
 
 @dataclass(slots=True)
 class _Text:
-    """Characters in the document's order, and where in the stream each piece lies."""
+    """Characters in the document's order, and the position of each piece in the stream."""
 
     characters: str
     starts: list[int] = field(default_factory=list)
@@ -54,9 +55,7 @@ class _Text:
     """Byte offset of each piece, and bytes per character."""
 
     def offset(self, character: int) -> int:
-        """Where a character lies in the stream, or -1."""
-        from bisect import bisect_right
-
+        """The byte offset of a character in the stream, or -1."""
         piece = bisect_right(self.starts, character) - 1
         if piece < 0:
             return -1
@@ -65,18 +64,18 @@ class _Text:
 
 
 class DocParser(BaseParser):
-    """Paragraphs, headings, lists, tables, notes, text boxes; headers and footers once."""
+    """Reads paragraphs, headings, lists, tables, notes, text boxes; headers and footers once."""
 
     media_types = frozenset({"application/msword"})
     name = "old Word (DOC)"
     service = "olefile"
-    kept = "headings, lists, tables, notes, text boxes, headers and footers once"
-    lost = "pictures, comments, list numbers; of Word 6 and 95 also headings and lists"
+    preserved = "headings, lists, tables, notes, text boxes, headers and footers once"
+    not_preserved = "pictures, comments, list numbers; in Word 6 and 95 also headings and lists"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a document of Word 6 to 2003."""
-        compound = Compound(data, _WHAT)
-        stream = compound.read("WordDocument")
+        ole_file = OleFile(data, _WHAT)
+        stream = ole_file.read("WordDocument")
         if stream is None or len(stream) < 0x60:
             raise corrupt(_WHAT, "its text can't be found")
         magic, version, _, language = struct.unpack_from("<4H", stream)
@@ -89,26 +88,26 @@ class DocParser(BaseParser):
             start, end = struct.unpack_from("<II", stream, 0x18)
             encoding = _CHARSETS.get(language, "cp1252")
             text = _Text(stream[start:end].decode(encoding, errors="replace"))
-            lengths, kinds = _OLD_LENGTHS, Kinds(b"", b"")
+            lengths, kinds = _OLD_LENGTHS, ParagraphKinds(b"", b"")
         else:
-            table = compound.read("1Table" if flags & 0x0200 else "0Table")
+            table = ole_file.read("1Table" if flags & 0x0200 else "0Table")
             if table is None or len(stream) < _CLX + 8:
                 raise corrupt(_WHAT, "its piece table is missing")
             text = _pieces(stream, table)
             offset, size = struct.unpack_from("<II", stream, _KINDS)
-            lengths, kinds = _LENGTHS, Kinds(stream, table[offset : offset + size])
+            lengths, kinds = _LENGTHS, ParagraphKinds(stream, table[offset : offset + size])
         blocks, tables = _body(
             _without_codes(text.characters), text, kinds, _parts(stream, lengths)
         )
         if not blocks:
             raise empty("The Word document")
-        return make(
+        return build_document(
             ["\n\n".join(blocks)],
             media_type=media_type,
             is_markdown=True,
             service=self.service,
             model="pieces",
-            title=compound.title(),
+            title=ole_file.title(),
             facts={"tables": tables},
         )
 
@@ -123,12 +122,12 @@ def _pieces(stream: bytes, table: bytes) -> _Text:
         raise corrupt(_WHAT, "its piece table can't be read")
     pieces = clx[place + 5 : place + 5 + struct.unpack_from("<I", clx, place + 1)[0]]
     count = (len(pieces) - 4) // 12
-    if not 0 < count <= _MOST_PIECES:
+    if not 0 < count <= _MAX_PIECES:
         raise corrupt(_WHAT, "its piece table can't be read")
     ends = struct.unpack_from(f"<{count + 1}I", pieces)
     parts: list[str] = []
     text = _Text("")
-    left = len(stream)  # pieces must not make more text than there is
+    left = len(stream)  # pieces must not give more text than the stream holds
     total = 0
     for number in range(count):
         length = ends[number + 1] - ends[number]
@@ -139,7 +138,7 @@ def _pieces(stream: bytes, table: bytes) -> _Text:
         if length < 0 or left < 0:
             break
         raw = stream[where : where + width * length]
-        # A unit is a character here, so that places stay; pairs of them are joined at the end.
+        # Each UTF-16 unit is one character, so offsets stay valid; `add` joins surrogate pairs.
         part = raw.decode("cp1252", errors="replace") if width == 1 else _units(raw)
         text.starts.append(total)
         text.places.append((where, width))
@@ -160,10 +159,10 @@ def _parts(stream: bytes, offset: int) -> list[tuple[str, int]]:
 
 
 def _without_codes(text: str) -> str:
-    """Fields show their results; their codes become NUL, so that every place stays."""
+    """The text with field results; field codes become NUL, so that every offset stays valid."""
     out: list[str] = []
     last = 0
-    stack: list[bool] = []  # of each open field, whether its code is still being read
+    stack: list[bool] = []  # for each open field: whether its code is still being read
     for mark in _FIELD_MARK.finditer(text):
         piece = text[last : mark.start()]
         out.append("\x00" * len(piece) if any(stack[-20:]) else piece)
@@ -181,7 +180,7 @@ def _without_codes(text: str) -> str:
 
 
 def _body(
-    characters: str, text: _Text, kinds: Kinds, parts: list[tuple[str, int]]
+    characters: str, text: _Text, kinds: ParagraphKinds, parts: list[tuple[str, int]]
 ) -> tuple[list[str], int]:
     blocks: list[str] = []
     tables = place = 0
@@ -196,7 +195,7 @@ def _body(
             writer.add(piece, mark, kinds.at(text.offset(end)))
         writer.end_table()
         if name in {"headers", "headboxes"}:
-            # Each section has its own copy; a bare page number says nothing.
+            # Each section has its own copy; a bare page number is worthless.
             found = dict.fromkeys(writer.blocks)
             writer.blocks = [b for b in found if not b.isdecimal() and b not in blocks]
         blocks += writer.blocks
@@ -205,7 +204,7 @@ def _body(
 
 
 def _paragraphs(text: str, start: int, end: int) -> Iterator[tuple[str, str, int]]:
-    """Text, mark and the mark's place of each paragraph."""
+    """Text, end mark and the mark's offset of each paragraph."""
     for mark in _MARK.finditer(text, start, end):
         yield text[start : mark.start()], mark[0], mark.start()
         start = mark.end()
@@ -214,7 +213,7 @@ def _paragraphs(text: str, start: int, end: int) -> Iterator[tuple[str, str, int
 
 
 class _Writer:
-    """Takes paragraphs in order; gathers cells and rows of a table."""
+    """Takes paragraphs in order and collects the cells and rows of a table."""
 
     def __init__(self) -> None:
         self.blocks: list[str] = []
@@ -224,7 +223,7 @@ class _Writer:
         self._cell: list[str] = []
         self._was_item = False
 
-    def add(self, piece: str, mark: str, kind: Kind | None) -> None:
+    def add(self, piece: str, mark: str, kind: ParagraphKind | None) -> None:
         whole = piece.encode("utf-16-le", "surrogatepass").decode("utf-16-le", errors="replace")
         lines = (" ".join(line.split()) for line in whole.translate(_SIGNS).split("\n"))
         text = "\n".join(line for line in lines if line)

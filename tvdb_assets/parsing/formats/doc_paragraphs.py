@@ -1,7 +1,7 @@
-"""What kind of paragraph lies where in an old Word document.
+"""The properties of each paragraph of an old Word document: heading, list item or table cell.
 
-What belongs here: the pages of paragraph properties, read only for headings, lists and
-tables. What does not: text (`doc`).
+What belongs here: the pages of paragraph properties, as far as headings, lists and tables need
+them. What does not: text (`formats.doc`).
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 _PAGE = 512
-_MOST_PAGES = 100_000
+_MAX_PAGES = 100_000
 _IN_TABLE, _ENDS_ROW, _LIST, _OUTLINE = 0x2416, 0x2417, 0x460B, 0x2640
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 4, 4: 2, 5: 2, 7: 3}
 _LONG = 0xD608  # the one property whose length takes two bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """Of one paragraph."""
+class ParagraphKind:
+    """The kind of one paragraph."""
 
     level: int = 0
-    """Of a heading; 0 for any other."""
+    """Level of a heading, 1 is the highest; 0 for any other paragraph."""
     is_item: bool = False
     in_table: bool = False
     ends_row: bool = False
 
 
-class Kinds:
-    """Looked up by the byte offset of a paragraph's mark in the stream."""
+class ParagraphKinds:
+    """All kinds, found by the byte offset of a paragraph's mark in the stream."""
 
     def __init__(self, stream: bytes, plc: bytes) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []
-        self._kinds: list[Kind] = []
-        count = min((len(plc) - 4) // 8, _MOST_PAGES)
+        self._kinds: list[ParagraphKind] = []
+        count = min((len(plc) - 4) // 8, _MAX_PAGES)
         for number in range(max(0, count)):
             page = struct.unpack_from("<I", plc, 4 * (count + 1) + 4 * number)[0] & 0x3FFFFF
             self._read_page(stream[page * _PAGE : (page + 1) * _PAGE])
@@ -44,8 +44,8 @@ class Kinds:
         self._kinds = [self._kinds[i] for i in order]
         self._starts = [self._starts[i] for i in order]
 
-    def at(self, offset: int) -> Kind | None:
-        """None where nothing is known."""
+    def at(self, offset: int) -> ParagraphKind | None:
+        """The kind at a byte offset; None if nothing is known."""
         found = bisect_right(self._starts, offset) - 1
         return self._kinds[found] if found >= 0 and offset < self._ends[found] else None
 
@@ -60,25 +60,25 @@ class Kinds:
             place = 2 * page[4 * (count + 1) + 13 * number]
             self._starts.append(ends[number])
             self._ends.append(ends[number + 1])
-            self._kinds.append(_kind(page, place) if place else Kind())
+            self._kinds.append(_kind(page, place) if place else ParagraphKind())
 
 
-def _kind(page: bytes, place: int) -> Kind:
+def _kind(page: bytes, place: int) -> ParagraphKind:
     size = 2 * page[place] - 1
     place += 1
     if size < 0 and place < _PAGE:
         size = 2 * page[place]
         place += 1
     if size < 2 or place + 2 > _PAGE:
-        return Kind()
+        return ParagraphKind()
     style = int.from_bytes(page[place : place + 2], "little")
     found = _properties(page[place + 2 : place + size])
-    # The first nine styles after the default are the headings.
+    # Styles 1 to 9 are the headings.
     level = style if 1 <= style <= 9 else 0
     outline = found.get(_OUTLINE)
     if outline is not None and not level:
         level = outline + 1 if outline < 9 else 0
-    return Kind(
+    return ParagraphKind(
         level=level,
         is_item=bool(found.get(_LIST)),
         in_table=bool(found.get(_IN_TABLE)),

@@ -1,6 +1,7 @@
-"""Word documents (DOCX), by mammoth: its HTML, rendered as every other HTML.
+"""Word documents (DOCX), by mammoth: its HTML, rendered like any other HTML.
 
-What belongs here: DOCX. What does not: other Office formats; rendering (`html_markdown`).
+What belongs here: DOCX. What does not: other Office formats, rendering
+(`markdown.html_renderer`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from importlib.metadata import version
 from lxml import etree
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats import zipped
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.html_markdown import parse_tree, render
-from tvdb_assets.parsing.formats.refusals import corrupt, empty
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.markdown.html_renderer import parse_tree, render
+from tvdb_assets.parsing.parse_errors import corrupt, empty
+from tvdb_assets.parsing.reading import zip_packages
 
 _REVISION = 1
 _WHAT = "Word document"
@@ -31,29 +33,25 @@ p[style-name='heading 9'] => h6:fresh
 """
 
 
-class DocxParser:
-    """Headings, lists, tables, notes and text boxes in order; headers and footers once."""
+class DocxParser(BaseParser):
+    """Reads headings, lists, tables, notes, text boxes in order; headers and footers once."""
 
-    media_types = frozenset({zipped.EXTENSIONS["docx"]})
+    media_types = frozenset({zip_packages.EXTENSIONS["docx"]})
     name = "Word (DOCX)"
-    kept = "headings, lists, tables, notes, text boxes, headers and footers once"
-    lost = "pictures, comments, deleted text, page numbers"
+    preserved = "headings, lists, tables, notes, text boxes, headers and footers once"
+    not_preserved = "pictures, comments, deleted text, page numbers"
     service = "mammoth"
-
-    @property
-    def version(self) -> str:
-        return version(self.service)
 
     @property
     def fingerprint(self) -> str:
         return f"docx{_REVISION}:{self.service}{self.version}:lxml{version('lxml')}"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse a document; templates and pictures that it links to are not fetched."""
+        """Parse a document; linked templates and pictures are not fetched."""
         import mammoth  # it has no stubs
 
-        members = zipped.check_expansion(data, _WHAT)
-        # Word writes no document type; who does wants entities expanded or files read.
+        members = zip_packages.read_xml_members(data, _WHAT)
+        # Word never writes a document type; one that is there may expand entities or read files.
         if any(_DTD.search(content[:4_096]) for content in members.values()):
             raise corrupt(_WHAT, "it declares XML entities, which Word never does")
         result = mammoth.convert_to_html(
@@ -75,7 +73,7 @@ class DocxParser:
         text = "\n\n".join(part for part in (*parts, *margins) if part.strip())
         if not text.strip():
             raise empty("The Word document")
-        return make(
+        return build_document(
             [text],
             media_type=media_type,
             is_markdown=True,
@@ -91,11 +89,11 @@ def _xml(content: bytes) -> etree._Element | None:
     try:
         return etree.fromstring(content, parser)
     except etree.XMLSyntaxError:
-        return None  # only the main part must be whole; mammoth judges that
+        return None  # only the main part must be valid; mammoth checks that
 
 
 def _margins(members: dict[str, bytes], text: str) -> list[str]:
-    """Distinct texts of headers and footers that the body does not hold already."""
+    """Distinct texts of headers and footers that are not in the body."""
     found: list[str] = []
     for name in sorted(filter(_MARGIN.match, members)):
         root = _xml(members[name])
@@ -104,7 +102,7 @@ def _margins(members: dict[str, bytes], text: str) -> list[str]:
         lines = []
         for paragraph in root.iter(_W + "p"):
             line = "".join(run.text or "" for run in paragraph.iter(_W + "t")).strip()
-            # A bare page number says nothing.
+            # A bare page number is worthless.
             if line and not line.isdecimal():
                 lines.append(line)
         block = "\n".join(lines)

@@ -1,6 +1,6 @@
-"""E-books (EPUB): the chapters in reading order, each as the HTML that it is.
+"""E-books (EPUB): the chapters in reading order; each chapter is an HTML page.
 
-What belongs here: the package of a book. What does not: rendering (`html_markdown`).
+What belongs here: the package of a book. What does not: rendering (`markdown.html_renderer`).
 """
 
 from __future__ import annotations
@@ -9,45 +9,47 @@ import posixpath
 from urllib.parse import unquote
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats import safe_xml, zipped
-from tvdb_assets.parsing.formats.active_limits import allowed, over_limit
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.html_markdown import Element, drop_invisible, parse_tree, render
-from tvdb_assets.parsing.formats.ooxml import inside
-from tvdb_assets.parsing.formats.refusals import corrupt, empty
+from tvdb_assets.parsing.active_limits import current_limits, over_limit
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.formats.html import extract_main_text
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.markdown.html_renderer import drop_invisible, parse_tree, render
+from tvdb_assets.parsing.parse_errors import corrupt, empty, encrypted
+from tvdb_assets.parsing.reading import safe_xml, zip_packages
+from tvdb_assets.parsing.reading.ooxml import member_of_target
+from tvdb_assets.parsing.reading.safe_xml import Element
+from tvdb_assets.parsing.reading.text_decoding import decode
 
 _WHAT = "e-book"
 _CHAPTERS = frozenset({"application/xhtml+xml", "text/html", "application/x-dtbook+xml"})
 
 
 class EpubParser(BaseParser):
-    """What the book's spine lists, in its order; nothing outside the archive is opened."""
+    """Reads the items of the book's spine in its order; opens nothing outside of the archive."""
 
-    media_types = frozenset({zipped.EXTENSIONS["epub"]})
+    media_types = frozenset({zip_packages.EXTENSIONS["epub"]})
     name = "e-book (EPUB)"
     service = "lxml"
-    kept = "chapters in reading order, headings, lists, tables"
-    lost = "pictures, the table of contents, links, notes' return marks"
+    preserved = "chapters in reading order, headings, lists, tables"
+    not_preserved = "pictures, the table of contents, links, return marks of notes"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse a book; one that is locked for reading programs is refused as encrypted."""
-        members = zipped.read_members(data, _WHAT, (".xhtml", ".html", ".htm", ".xml", ".opf"))
+        """Parse a book; one with encrypted chapters is refused as encrypted."""
+        members = zip_packages.read_members(
+            data, _WHAT, (".xhtml", ".html", ".htm", ".xml", ".opf")
+        )
         if "META-INF/encryption.xml" in members and _locks_chapters(members):
-            from tvdb_assets.parsing.formats.refusals import encrypted
-
             raise encrypted(_WHAT)
         package, part = _package(members)
         folder = posixpath.dirname(part)
         items = {
-            item.get("id"): (inside(folder, unquote(item.get("href") or "")), item)
+            item.get("id"): (member_of_target(folder, unquote(item.get("href") or "")), item)
             for item in package.iterfind("{*}manifest/{*}item")
         }
         parts: list[str] = []
         tables = missing = 0
         for number, reference in enumerate(package.iterfind("{*}spine/{*}itemref")):
-            if number == allowed().max_members:
+            if number == current_limits().max_members:
                 raise over_limit(_WHAT, "max_members", "chapters")
             name, item = items.get(reference.get("idref"), ("", None))
             if item is None or "nav" in (item.get("properties") or "").split():
@@ -66,7 +68,7 @@ class EpubParser(BaseParser):
             if missing:
                 raise corrupt(_WHAT, "its chapters are missing")
             raise empty("The e-book")
-        return make(
+        return build_document(
             [text],
             media_type=media_type,
             is_markdown=True,
@@ -83,7 +85,7 @@ def _package(members: dict[str, bytes]) -> tuple[Element, str]:
     part = ""
     if container is not None:
         root = container.find(".//{*}rootfile")
-        part = inside("", (root.get("full-path") or "")) if root is not None else ""
+        part = member_of_target("", (root.get("full-path") or "")) if root is not None else ""
     if part not in members:
         part = next((name for name in sorted(members) if name.endswith(".opf")), "")
     if not part:
@@ -92,7 +94,7 @@ def _package(members: dict[str, bytes]) -> tuple[Element, str]:
 
 
 def _locks_chapters(members: dict[str, bytes]) -> bool:
-    """Whether more than fonts is locked."""
+    """Whether chapters are encrypted, and not only fonts."""
     root = safe_xml.try_read(members["META-INF/encryption.xml"])
     names = (
         [] if root is None else [ref.get("URI") or "" for ref in root.iter("{*}CipherReference")]
@@ -106,9 +108,7 @@ def _chapter(content: bytes) -> tuple[str, int]:
     if tree is None:
         return "", 0
     if not is_whole:
-        from tvdb_assets.parsing.formats.html import html_to_markdown
-
-        return html_to_markdown(text).text, 0
+        return extract_main_text(text).text, 0
     drop_invisible(tree)
     body = tree.find("body")
     rendered = render(tree if body is None else body, frozenset())

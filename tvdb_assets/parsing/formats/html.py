@@ -1,31 +1,31 @@
-"""HTML: the main text as Markdown, nothing lost without a trace, nothing twice.
+"""HTML: the main text of a page as Markdown.
 
-What belongs here: which part of a page is its main text. What does not: rendering
-(`html_markdown`), which DOCX shares.
+What belongs here: the choice of a page's main text. What does not: rendering
+(`markdown.html_renderer`), which DOCX and other formats share.
 
-Every element is rendered at most once, in the order of the page; so no sentence can come
-out more often than it went in.
+Every element is rendered at most once, in the order of the page, so no sentence is repeated.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from html.parser import HTMLParser
-from importlib.metadata import version
 
 from lxml import etree
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.html_markdown import (
-    Element,
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.markdown.html_renderer import (
     drop_invisible,
     parse_tree,
     render,
     visible_length,
 )
-from tvdb_assets.parsing.formats.refusals import empty
+from tvdb_assets.parsing.parse_errors import empty
+from tvdb_assets.parsing.reading.safe_xml import Element
+from tvdb_assets.parsing.reading.text_decoding import decode
 
 _REVISION = 1
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{2,40})""", re.IGNORECASE)
@@ -37,23 +37,19 @@ _BOILERPLATE_NAMES = re.compile(
     re.IGNORECASE,
 )
 _MAIN = ".//main | .//*[@role='main'] | .//*[@id='main-content' or @id='content' or @id='main']"
-_LINK_SHARE = 0.5  # of its letters inside links: then a list is a menu
-_LEAST_SHARE = 0.3  # of the page's text without boilerplate, that a main part must hold
-_LEAST_LETTERS = 60
+_LINK_SHARE = 0.5  # share of letters inside of links that makes a list a menu
+_MIN_SHARE = 0.3  # share of the page's text without boilerplate that a main part must hold
+_MIN_LETTERS = 60
 
 
-class HtmlParser:
-    """The page's main text; the whole visible text where no main part can be told."""
+class HtmlParser(BaseParser):
+    """Reads the page's main text, or the whole visible text if no main part stands out."""
 
     media_types = frozenset({"text/html"})
     name = "HTML"
-    kept = "the main text with its headings, lists, tables, code"
-    lost = "navigation, footers, forms, scripts, hidden text, pictures"
+    preserved = "the main text with its headings, lists, tables, code"
+    not_preserved = "navigation, footers, forms, scripts, hidden text, pictures"
     service = "lxml"
-
-    @property
-    def version(self) -> str:
-        return version(self.service)
 
     @property
     def fingerprint(self) -> str:
@@ -61,13 +57,13 @@ class HtmlParser:
         return f"html{_REVISION}:{self.service}{self.version}:{libxml}"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse a page; fetches nothing and runs nothing."""
+        """Parse a page. Nothing is fetched and no script is run."""
         declared = _CHARSET.search(data[:4_096])
         decoded = decode(data, declared[1].decode("ascii") if declared else None)
-        body = html_to_markdown(decoded.text)
+        body = extract_main_text(decoded.text)
         if not body.text.strip():
             raise empty("The page")
-        return make(
+        return build_document(
             [body.text],
             media_type=media_type,
             is_markdown=True,
@@ -80,25 +76,28 @@ class HtmlParser:
         )
 
 
+@dataclass(frozen=True, slots=True)
 class MainText:
-    """What was kept of a page."""
+    """The main text of a page."""
 
-    def __init__(self, text: str, title: str | None, notes: list[str], facts: dict[str, int]):
-        self.text = text
-        self.title = title
-        self.notes = notes
-        self.facts = facts
+    text: str
+    """Markdown."""
+    title: str | None
+    notes: list[str]
+    """Remarks for the reader, without document text."""
+    facts: dict[str, int]
+    """Counts: ``visible_characters``, ``tables``, ``nul_removed``."""
 
 
-def html_to_markdown(source: str) -> MainText:
-    """The main text of a page, or of a mail's HTML body."""
+def extract_main_text(source: str) -> MainText:
+    """The main text of a page or of a mail's HTML body."""
     nul = source.count("\x00")
     tree, is_whole = parse_tree(source)
     facts = {"nul_removed": nul} if nul else {}
     if tree is None:
         return MainText("", None, [], facts)
     if not is_whole:
-        # The tree ends where nesting passed the parser's limit; the text must not.
+        # The tree ends where nesting exceeds the parser's limit; the text must be complete.
         return MainText(_bare_text(source), None, ["nested too deeply: plain text only"], facts)
     title_element = tree.find(".//title")
     title = title_element.text if title_element is not None else None
@@ -108,17 +107,17 @@ def html_to_markdown(source: str) -> MainText:
     visible = visible_length(body)
     chosen, skipped = _main_part(body, visible)
     rendered = render(chosen, skipped)
-    if visible_length(chosen) and len(rendered.text) < _LEAST_SHARE * min(visible, _LEAST_LETTERS):
+    if visible_length(chosen) and len(rendered.text) < _MIN_SHARE * min(visible, _MIN_LETTERS):
         rendered = render(body, frozenset())
     facts |= {"visible_characters": visible, "tables": rendered.tables}
     return MainText(rendered.text, title, [], facts)
 
 
 def _main_part(body: Element, visible: int) -> tuple[Element, frozenset[Element]]:
-    """The element to render, and the elements inside it to leave out."""
+    """The element to render, and the elements inside of it to omit."""
     boilerplate = frozenset(_boilerplate(body))
     remaining = visible - sum(visible_length(element) for element in boilerplate)
-    if remaining < min(_LEAST_LETTERS, visible * _LEAST_SHARE):
+    if remaining < min(_MIN_LETTERS, visible * _MIN_SHARE):
         return body, frozenset()
     candidates = body.xpath(_MAIN)
     articles = body.findall(".//article")
@@ -127,20 +126,20 @@ def _main_part(body: Element, visible: int) -> tuple[Element, frozenset[Element]
     best = max(candidates, key=visible_length, default=None)
     if best is not None:
         inside = [element for element in boilerplate if _is_inside(element, best)]
-        kept = visible_length(best) - sum(map(visible_length, inside))
-        if kept >= max(_LEAST_SHARE * remaining, min(_LEAST_LETTERS, remaining)):
+        remaining_in_best = visible_length(best) - sum(map(visible_length, inside))
+        if remaining_in_best >= max(_MIN_SHARE * remaining, min(_MIN_LETTERS, remaining)):
             return best, boilerplate
     return body, boilerplate
 
 
 def _boilerplate(body: Element) -> list[Element]:
-    """The outermost elements that are navigation, by meaning or by name and links."""
+    """The outermost navigation elements, by their tag or role, or by their name and links."""
     found: list[Element] = []
-    walk = etree.iterwalk(body, events=("start",))
-    for _, element in walk:
+    elements = etree.iterwalk(body, events=("start",))
+    for _, element in elements:
         if element is not body and isinstance(element.tag, str) and _is_boilerplate(element):
             found.append(element)
-            walk.skip_subtree()
+            elements.skip_subtree()
     return found
 
 
@@ -148,7 +147,7 @@ def _is_boilerplate(element: Element) -> bool:
     if element.tag in _BOILERPLATE_TAGS or element.get("role") in _BOILERPLATE_ROLES:
         return True
     if element.tag == "header":
-        # A header inside an article or main part holds its title.
+        # A header inside of an article or main part holds its title.
         return not any(a.tag in {"main", "article", "section"} for a in element.iterancestors())
     if element.tag not in {"div", "ul", "ol", "section", "p", "a"}:
         return False
@@ -165,7 +164,7 @@ def _is_inside(element: Element, ancestor: Element) -> bool:
 
 
 class _BareText(HTMLParser):
-    """Visible text without a tree, for pages nested past any sense."""
+    """Collects visible text without a tree, for pages that are nested too deeply."""
 
     def __init__(self) -> None:
         super().__init__()

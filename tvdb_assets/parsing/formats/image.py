@@ -1,6 +1,6 @@
-"""Pictures (PNG, JPEG, TIFF and others): the text on them, read by OCR.
+"""Pictures (PNG, JPEG, TIFF and others): their text, read by OCR.
 
-What belongs here: picture files. What does not: reading (`ocr`).
+What belongs here: picture files. What does not: recognition of text (`reading.ocr`).
 """
 
 from __future__ import annotations
@@ -12,26 +12,27 @@ from typing import TYPE_CHECKING
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats import ocr
-from tvdb_assets.parsing.formats.active_limits import allowed, over_limit
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.refusals import corrupt, empty, unsupported
+from tvdb_assets.parsing.active_limits import current_limits, over_limit
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.format_protocol import UnsupportedVariantError
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.parse_errors import corrupt, empty
+from tvdb_assets.parsing.reading import ocr
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _WHAT = "picture"
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
-_RAW_PHOTOGRAPH = 50_706  # the tag of DNG's version
-_WIDTH_INCHES = 8.5  # of the sheet that a picture without a resolution is taken for
-_LEAST_DPI, _MOST_DPI = 70.0, 600.0
-_COARSE_DPI = 200.0  # below, a picture is enlarged: letters need some 20 pixels
-_MOST_ENLARGED = 4_000_000  # pixels before that
+_RAW_PHOTOGRAPH = 50_706  # the tag that states DNG's version
+_WIDTH_INCHES = 8.5  # assumed paper width of a picture without a resolution
+_MIN_DPI, _MAX_DPI = 70.0, 600.0
+_COARSE_DPI = 200.0  # a picture below this is enlarged: letters need about 20 pixels
+_MAX_ENLARGED = 4_000_000  # pixels; a larger picture is not enlarged
 
 
 class ImageParser(BaseParser):
-    """Each picture is a page; a TIFF may hold many."""
+    """Reads each picture as a page; a TIFF file may hold many."""
 
     media_types = frozenset(
         {
@@ -40,8 +41,10 @@ class ImageParser(BaseParser):
         }
     )
     name = "pictures (PNG, JPEG, TIFF, BMP, GIF, WebP)"
-    kept = "the text on them, by OCR in the installed languages, with its confidence"
-    lost = "tables' shape, what is not text, frames after the first of GIF and WebP"
+    preserved = "their text, by OCR in the installed languages, with its confidence"
+    not_preserved = (
+        "the shape of tables, everything but text, frames after the first of GIF and WebP"
+    )
     service = "tesserocr"
     also = ("pillow",)
 
@@ -50,16 +53,16 @@ class ImageParser(BaseParser):
         return f"{super().fingerprint}:{ocr.fingerprint()}"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Read a picture; one without legible text is empty."""
+        """Read a picture; without legible text it is refused as empty."""
         if not ocr.is_available():
             raise _unavailable()
-        with ocr.reader() as api:
-            read = [ocr.read(api, picture, dpi) for picture, dpi in _pictures(data)]
+        with ocr.tesseract() as api:
+            read = [ocr.read_picture(api, picture, dpi) for picture, dpi in _pictures(data)]
         sure = [page.confidence for page in read if page.text]
         if not sure:
             raise empty("The picture")
         mean = round(sum(sure) / len(sure))
-        return make(
+        return build_document(
             [page.text for page in read],
             media_type=media_type,
             is_markdown=False,
@@ -75,43 +78,40 @@ def _unavailable() -> ParseError:
     return codes.OCR_UNAVAILABLE.error()
 
 
-def _raw() -> ParseError:
-    from tvdb_assets.parsing.formats import supported_names
-
-    return unsupported("a raw photograph (DNG)", supported_names())
-
-
 def _pictures(data: bytes) -> Iterator[tuple[Image, float]]:
     """Each frame and its dots per inch."""
     from PIL import Image, UnidentifiedImageError
 
-    # Sizes are checked here, before anything is unpacked.
+    # The size is checked below, before anything is unpacked.
     Image.MAX_IMAGE_PIXELS = None
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
             frames = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
-            if frames > allowed().ocr_max_pages:
+            if frames > current_limits().ocr_max_pages:
                 raise over_limit(_WHAT, "ocr_max_pages", "pages to read by OCR")
             if _RAW_PHOTOGRAPH in getattr(picture, "tag_v2", ()):
-                raise _raw()
+                raise UnsupportedVariantError("a raw photograph (DNG)")
             dpi = _resolution(picture)
             for frame in range(frames):
                 picture.seek(frame)
-                if picture.width * picture.height > allowed().max_picture_megapixels * 1_000_000:
+                if (
+                    picture.width * picture.height
+                    > current_limits().max_picture_megapixels * 1_000_000
+                ):
                     raise over_limit(_WHAT, "max_picture_megapixels", "megapixels")
-                yield _ready(picture, dpi)
-    except ParseError:
+                yield _prepared(picture, dpi)
+    except (ParseError, UnsupportedVariantError):
         raise
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, IndexError):
         raise corrupt(_WHAT, "it can't be unpacked") from None
 
 
-def _ready(picture: Image, dpi: float) -> tuple[Image, float]:
+def _prepared(picture: Image, dpi: float) -> tuple[Image, float]:
     from PIL import ImageOps
 
-    upright = ocr.flat(ImageOps.exif_transpose(picture))
-    if dpi < _COARSE_DPI and upright.width * upright.height <= _MOST_ENLARGED:
-        factor = allowed().ocr_dpi / dpi
+    upright = ocr.to_grayscale(ImageOps.exif_transpose(picture))
+    if dpi < _COARSE_DPI and upright.width * upright.height <= _MAX_ENLARGED:
+        factor = current_limits().ocr_dpi / dpi
         factor = min(factor, 4.0)
         size = (max(1, round(upright.width * factor)), max(1, round(upright.height * factor)))
         return upright.resize(size), dpi * factor
@@ -124,10 +124,10 @@ def _resolution(picture: Image) -> float:
         dpi = float(stated[0]) if stated else 0.0
     except (TypeError, ValueError, IndexError, ZeroDivisionError):
         dpi = 0.0
-    # Screens write 72 or 96 whatever they show.
-    if not 120 <= dpi <= _MOST_DPI:
+    # Programs write the screen's 72 or 96 for any picture.
+    if not 120 <= dpi <= _MAX_DPI:
         dpi = picture.width / _WIDTH_INCHES
-    return min(max(dpi, _LEAST_DPI), _MOST_DPI)
+    return min(max(dpi, _MIN_DPI), _MAX_DPI)
 
 
 PARSER = ImageParser()

@@ -1,6 +1,6 @@
-"""JSON Lines: each line is a document of its own.
+"""JSON Lines: each line is a separate document.
 
-What belongs here: the lines. What does not: what a record says (`record`).
+What belongs here: the split into lines. What does not: a record's text (`formats.record_fields`).
 """
 
 from __future__ import annotations
@@ -9,26 +9,26 @@ import io
 from collections.abc import Iterator
 from functools import partial
 
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.format_protocol import ContainerEntry
-from tvdb_assets.parsing.formats.record import MEDIA_TYPE, record_name
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.format_protocol import ContainerEntry
+from tvdb_assets.parsing.formats.record_fields import MEDIA_TYPE, record_name
+from tvdb_assets.parsing.reading.text_decoding import decode
 
 _HEAD = 65_536
-_LONGEST_NAMED = 1 << 20  # bytes: a longer record is called by its number
+_LONGEST_NAMED = 1 << 20  # bytes: a longer record is named by its number
 
 
 class JsonLines(BaseParser):
-    """Records in their order; blank lines are passed over."""
+    """Lists records in their order; skips blank lines."""
 
     media_types = frozenset({"application/jsonl"})
     name = "JSON Lines"
     service = "orjson"
-    kept = "every record, as a document of its own, called by its `id` or as `#000001` and so on"
-    lost = "blank lines"
+    preserved = "every record, as a separate document, named by its `id` or as `#000001` and so on"
+    not_preserved = "blank lines"
 
     def entries(self, data: bytes) -> Iterator[ContainerEntry]:
-        """The records, by the number of their line."""
+        """The records; the number of the line is the fallback for a name."""
         import orjson
 
         encoding = decode(data[:_HEAD]).encoding
@@ -42,11 +42,11 @@ class JsonLines(BaseParser):
                 try:
                     value = orjson.loads(record)
                 except orjson.JSONDecodeError:
-                    value = None  # it fails alone, when it is parsed
+                    value = None  # this record alone fails, when it is parsed
             yield ContainerEntry(record_name(value, number), partial(_whole, record), MEDIA_TYPE)
 
 
-def _whole(record: bytes, most: int) -> bytes:
+def _whole(record: bytes, max_bytes: int) -> bytes:
     return record
 
 

@@ -1,6 +1,6 @@
 """LaTeX, by pylatexenc: sections, lists and tables to Markdown.
 
-What belongs here: LaTeX source. What does not: running it; no file that it names is read.
+What belongs here: LaTeX source. What does not: running it, and the files that it names.
 """
 
 from __future__ import annotations
@@ -9,24 +9,19 @@ import re
 from functools import cache
 from typing import Any
 
-from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.grid import pipe_table
-from tvdb_assets.parsing.formats.lines import join_lines
-from tvdb_assets.parsing.formats.refusals import empty
+from tvdb_assets.parsing.markdown.tables import pipe_table
+from tvdb_assets.parsing.markup_parser import ConvertedMarkup, MarkupParser, join_lines
 
 _SECTIONS = {
     "part": 1, "chapter": 1, "section": 2, "subsection": 3, "subsubsection": 4, "paragraph": 5,
     "subparagraph": 6,
 }  # fmt: skip
-_LEFT_OUT = (
+_OMITTED_WITH_ARGUMENTS = (
     "input", "include", "verbatiminput", "lstinputlisting", "label", "includegraphics",
     "bibliography", "bibliographystyle", "usepackage", "vspace", "hspace", "documentclass",
     "title", "pagestyle", "thispagestyle", "graphicspath",
 )  # fmt: skip
-_SILENT = ("maketitle", "newcommand", "renewcommand", "def", "centering", "tableofcontents")
+_OMITTED = ("maketitle", "newcommand", "renewcommand", "def", "centering", "tableofcontents")
 _BODY = re.compile(r"\\begin\s*\{document\}(.*?)(?:\\end\s*\{document\}|\Z)", re.DOTALL)
 _TITLE = re.compile(r"\\title\s*(?:\[[^\[\]]{0,500}\])?\s*\{((?:[^{}]|\{[^{}]{0,500}\}){1,1000})\}")
 _TABULAR = re.compile(
@@ -44,81 +39,75 @@ _RULES = re.compile(r"\\(?:hline|(?:top|mid|bottom)rule|end(?:first)?head|end(?:
 _ROW_END = re.compile(r"\\\\\*?(?:\[[^\]]{0,20}\])?|\\tabularnewline\b")
 _SPAN = re.compile(r"\\multi(?:column|row)\s*\{[^{}]{0,20}\}\s*\{[^{}]{0,50}\}\s*")
 _ITEM_GAP = re.compile(r"(?<!:)\n(?=\n- )")
-_MARK = "\ue000{}\ue001"  # private characters hold the place of what is already Markdown
-_PLACE = re.compile("\ue000(\\d{1,9})\ue001")
+_PLACEHOLDER = "\ue000{}\ue001"  # private-use characters around the index of finished Markdown
+_PLACEHOLDER_PATTERN = re.compile("\ue000(\\d{1,9})\ue001")
 
 
-class LatexParser(BaseParser):
-    """The text of the document environment, formulas as they are written."""
+class LatexParser(MarkupParser):
+    """Reads the document environment; formulas stay as they are written."""
 
     media_types = frozenset({"application/x-tex"})
     name = "LaTeX"
     service = "pylatexenc"
-    kept = "title, sections, lists, tables, code, formulas as source"
-    lost = "included files, own macros, bibliographies from files, pictures, references' numbers"
+    model = "latex2text"
+    preserved = "title, sections, lists, tables, code, formulas as source"
+    not_preserved = (
+        "included files, macros that the document defines, bibliographies from files, pictures, "
+        "numbers of references"
+    )
 
-    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse a source; nothing is run and nothing is read."""
-        decoded = decode(data)
-        source = decoded.text.replace("\x00", "").replace("\ue000", "").replace("\ue001", "")
+    def convert(self, source: str) -> ConvertedMarkup:
+        """Convert a source."""
+        source = source.replace("\ue000", "").replace("\ue001", "")
         title = _TITLE.search(source)
         found = _BODY.search(source)
-        held: list[str] = []
-        reader = _reader()
+        finished: list[str] = []
+        converter = _converter()
 
-        def hold(text: str) -> str:
-            held.append(text)
-            return "\n\n" + _MARK.format(len(held) - 1) + "\n\n"
+        def placeholder(markdown: str) -> str:
+            finished.append(markdown)
+            return "\n\n" + _PLACEHOLDER.format(len(finished) - 1) + "\n\n"
 
         def code(match: re.Match[str]) -> str:
             body = _OPTIONS.sub("", match[2], count=1).strip("\n").replace("```", "'''")
-            return hold(f"```\n{body}\n```")
+            return placeholder(f"```\n{body}\n```")
 
         def table(match: re.Match[str]) -> str:
-            return hold(_table(match[2], reader))
+            return placeholder(_table(match[2], converter))
 
         body = _VERBATIM.sub(code, found[1] if found else source)
         body = _TABULAR.sub(table, body)
-        text = _to_text(reader, body)
-        text = _PLACE.sub(
-            lambda match: held[int(match[1])] if int(match[1]) < len(held) else "", text
+        text = _to_text(converter, body)
+        text = _PLACEHOLDER_PATTERN.sub(
+            lambda match: finished[int(match[1])] if int(match[1]) < len(finished) else "", text
         )
         text = _ITEM_GAP.sub("", join_lines(line.rstrip() for line in text.split("\n")))
-        name = " ".join(_to_text(reader, title[1]).split()) if title else None
+        name = " ".join(_to_text(converter, title[1]).split()) if title else None
         if name:
             text = f"# {name}\n\n{text}"
-        if not text.strip():
-            raise empty()
-        return make(
-            [text],
-            media_type=media_type,
-            is_markdown=True,
-            service=self.service,
-            model="latex2text",
-            title=name,
-            encoding=decoded.encoding,
-            notes=decoded.notes(),
-            facts={"tables": sum(piece.startswith("|") for piece in held)},
-        )
+        tables = sum(piece.startswith("|") for piece in finished)
+        return ConvertedMarkup(text, tables, name)
 
 
-def _to_text(reader: Any, source: str) -> str:
-    return str(reader.latex_to_text(source, tolerant_parsing=True, latex_context=_syntax()))
+def _to_text(converter: Any, source: str) -> str:
+    return str(converter.latex_to_text(source, tolerant_parsing=True, latex_context=_syntax()))
 
 
 @cache
 def _syntax() -> Any:
-    """What takes arguments, so that those of commands that are left out go with them."""
+    """The arguments of each omitted command, so that they are omitted with it."""
     from pylatexenc import latexwalker, macrospec
 
     context = latexwalker.get_default_latex_context_db()
     context.add_context_category(
-        "ours", prepend=True, macros=[macrospec.MacroSpec(name, "[{") for name in _LEFT_OUT]
+        "ours",
+        prepend=True,
+        macros=[macrospec.MacroSpec(name, "[{") for name in _OMITTED_WITH_ARGUMENTS],
     )
     return context
 
 
-def _reader() -> Any:
+def _converter() -> Any:
     from pylatexenc import latex2text
 
     context = latex2text.get_default_latex_context_db()
@@ -128,7 +117,10 @@ def _reader() -> Any:
     ]
     macros += [
         latex2text.MacroTextSpec("item", simplify_repl=_item),
-        *(latex2text.MacroTextSpec(name, discard=True) for name in (*_LEFT_OUT, *_SILENT)),
+        *(
+            latex2text.MacroTextSpec(name, discard=True)
+            for name in (*_OMITTED_WITH_ARGUMENTS, *_OMITTED)
+        ),
         *(
             latex2text.MacroTextSpec(name, simplify_repl=_note)
             for name in ("footnote", "footnotetext", "thanks")
@@ -142,8 +134,8 @@ def _reader() -> Any:
 
 
 def _last_argument(node: Any, l2tobj: Any) -> str:
-    given = [a for a in (node.nodeargd.argnlist if node.nodeargd else ()) if a is not None]
-    return " ".join(l2tobj.nodelist_to_text(given[-1:]).split())
+    arguments = [a for a in (node.nodeargd.argnlist if node.nodeargd else ()) if a is not None]
+    return " ".join(l2tobj.nodelist_to_text(arguments[-1:]).split())
 
 
 def _section(level: int) -> Any:
@@ -166,12 +158,12 @@ def _caption(node: Any, l2tobj: Any) -> str:
     return f"\n\n{_last_argument(node, l2tobj)}\n\n"
 
 
-def _table(source: str, reader: Any) -> str:
+def _table(source: str, converter: Any) -> str:
     body = _RULES.sub("", _SPECIFICATION.sub("", source, count=1))
     rows = []
     for row in _ROW_END.split(body):
         cells = [
-            " ".join(_to_text(reader, _SPAN.sub("", cell)).split())
+            " ".join(_to_text(converter, _SPAN.sub("", cell)).split())
             for cell in re.split(r"(?<!\\)&", row)
         ]
         if any(cells):

@@ -1,7 +1,7 @@
 """Mail (EML), by the standard library: a header block, the body, and the attachments.
 
-What belongs here: one RFC 5322 message. What does not: mailboxes; the attachments' own
-text, as they are documents of their own.
+What belongs here: one RFC 5322 message. What does not: mailboxes (`formats.mbox`), and the text
+of attachments, which are separate documents.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from functools import partial
 from importlib.metadata import version
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.decode import Decoded, decode
-from tvdb_assets.parsing.formats.format_protocol import ContainerEntry
-from tvdb_assets.parsing.formats.refusals import corrupt, empty
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.format_protocol import ContainerEntry
+from tvdb_assets.parsing.formats.html import extract_main_text
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.parse_errors import corrupt, empty
+from tvdb_assets.parsing.reading.text_decoding import Decoded, decode
 
 _REVISION = 2
-_SHOWN = ("From", "To", "Cc", "Subject", "Date")
-_MOST_PARTS = 1_000
+_HEADERS_IN_TEXT = ("From", "To", "Cc", "Subject", "Date")
+_MAX_PARTS = 1_000
 _SIGNATURES = frozenset(
     {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
 )
 
 
-class MailParser:
-    """Who, to whom, when, about what, and the text; HTML only where there is no plain text."""
+class MailParser(BaseParser):
+    """Reads sender, recipients, date, subject and text; HTML only if there is no plain text."""
 
     media_types = frozenset({"message/rfc822"})
     name = "mail (EML)"
-    kept = "sender, recipients, subject, date, body; each attachment, as a document of its own"
-    lost = "pictures within the text, signatures, HTML where there is plain text, other headers"
-    # Headers and bodies are decoded by the charset detector; the rest is Python's own.
+    preserved = "sender, recipients, subject, date, body; each attachment, as a separate document"
+    not_preserved = (
+        "pictures within the text, signatures, HTML if there is plain text, other headers"
+    )
+    # The library detects the charset of headers and bodies; Python does the rest.
     service = "chardetng-py"
-
-    @property
-    def version(self) -> str:
-        return version(self.service)
 
     @property
     def fingerprint(self) -> str:
@@ -50,8 +50,7 @@ class MailParser:
         return f"mail{_REVISION}:{python}:{self.version}:lxml{version('lxml')}"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse a mail; a broken one gives what can be read of it."""
-        # The lenient policy: the strict one raises on headers that real mails have.
+        """Parse a mail; a damaged one gives its readable parts."""
         message = _message(data)
         plain: list[Decoded] = []
         html: list[Decoded] = []
@@ -68,12 +67,12 @@ class MailParser:
         if not text:
             text, bodies = "\n\n".join(_from_html(body.text) for body in html).strip(), html
         header = "\n".join(
-            f"{name}: {value}" for name in _SHOWN if (value := _header(message, name))
+            f"{name}: {value}" for name in _HEADERS_IN_TEXT if (value := _header(message, name))
         )
         if not (header or text):
             raise empty("The mail")
         encodings = sorted({body.encoding for body in bodies})
-        return make(
+        return build_document(
             ["\n\n".join(part for part in (header, text) if part)],
             media_type=media_type,
             is_markdown=False,
@@ -101,14 +100,14 @@ def _message(data: bytes) -> Message:
 
 
 def _parts(message: Message) -> Iterator[Message]:
-    """The leaves of a mail; a mail that is attached is one of them."""
+    """The leaves of a mail; an attached mail is one of them."""
     waiting = [message]
     seen = 0
     while waiting:
         part = waiting.pop()
         seen += 1
-        if seen > _MOST_PARTS:
-            raise corrupt("mail", f"it has more than {_MOST_PARTS} parts")
+        if seen > _MAX_PARTS:
+            raise corrupt("mail", f"it has more than {_MAX_PARTS} parts")
         payload = part.get_payload()
         is_inner = part is not message and part.get_content_type() == "message/rfc822"
         if isinstance(payload, list) and not is_inner:
@@ -119,32 +118,32 @@ def _parts(message: Message) -> Iterator[Message]:
 
 def _kind(part: Message) -> str:
     kind = part.get_content_type()
-    # A multipart leaf says that it has parts, and has none.
+    # A multipart leaf claims to have parts and has none.
     return "text/plain" if kind.startswith("multipart/") else kind
 
 
 def _is_body(part: Message) -> bool:
     # A broken disposition such as "attachment;;" must not hide the text.
     disposition = _disposition(part)
-    is_apart = disposition.startswith("attachment") or (
+    is_attachment = disposition.startswith("attachment") or (
         bool(_filename(part)) and disposition != "inline"
     )
-    return _kind(part) in {"text/plain", "text/html"} and not is_apart
+    return _kind(part) in {"text/plain", "text/html"} and not is_attachment
 
 
 def _is_attached(part: Message) -> bool:
     kind = _kind(part)
     if _is_body(part) or kind in _SIGNATURES or kind.startswith("message/delivery"):
         return False
-    is_shown = part["Content-ID"] is not None or _disposition(part).startswith("inline")
-    return not (kind.startswith("image/") and is_shown)
+    is_inline = part["Content-ID"] is not None or _disposition(part).startswith("inline")
+    return not (kind.startswith("image/") and is_inline)
 
 
 def _disposition(part: Message) -> str:
     return str(part.get("Content-Disposition") or "").strip().lower()
 
 
-def _attached(part: Message, most: int) -> bytes:
+def _attached(part: Message, max_bytes: int) -> bytes:
     payload = part.get_payload()
     try:
         if isinstance(payload, list):
@@ -167,9 +166,7 @@ def _body(part: Message) -> Decoded:
 
 
 def _from_html(source: str) -> str:
-    from tvdb_assets.parsing.formats.html import html_to_markdown
-
-    return html_to_markdown(source).text
+    return extract_main_text(source).text
 
 
 def _header(message: Message, name: str) -> str:
@@ -179,7 +176,7 @@ def _header(message: Message, name: str) -> str:
 
 def _decode_header(raw: str) -> str:
     raw = raw[:10_000]
-    # The lenient policy hands undecoded bytes over as surrogates.
+    # The lenient policy passes undecoded bytes on as surrogates.
     if any("\udc80" <= char <= "\udcff" for char in raw):
         raw = decode(raw.encode("ascii", errors="surrogateescape")).text
     try:

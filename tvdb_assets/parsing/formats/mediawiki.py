@@ -1,6 +1,6 @@
 """MediaWiki, by mwparserfromhell: its nodes to Markdown.
 
-What belongs here: wikitext. What does not: templates' own text, which is on the wiki.
+What belongs here: wikitext. What does not: the text of templates, which is on the wiki.
 """
 
 from __future__ import annotations
@@ -9,59 +9,43 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.grid import pipe_table
-from tvdb_assets.parsing.formats.lines import join_lines
-from tvdb_assets.parsing.formats.refusals import empty
+from tvdb_assets.parsing.markdown.tables import pipe_table
+from tvdb_assets.parsing.markup_parser import ConvertedMarkup, MarkupParser, join_lines
 
 _MEDIA = re.compile(
     r"\s*(?:file|image|datei|bild|fichier|archivo|category|kategorie|cat\xe9gorie|categor\xeda)\s*:",
     re.IGNORECASE,
 )
-_SILENT_TAGS = frozenset({"gallery", "math", "timeline", "imagemap", "score", "templatestyles"})
+_OMITTED_TAGS = frozenset({"gallery", "math", "timeline", "imagemap", "score", "templatestyles"})
 _VERBATIM_TAGS = frozenset({"pre", "syntaxhighlight", "source"})
 _CITATIONS = re.compile(r"\s*(?:cite|citation|sfn|harv|webarchive|reflist|refn)\b", re.IGNORECASE)
 _WIDE_ITEM = re.compile(r"^( *(?:-|1\.)) {2,}", re.MULTILINE)
-_LEAST_NAMED = 3  # of a template's named values, to be a table of facts
+_MIN_NAMED = 3  # named arguments that make a template an infobox
 
 
-class MediaWikiParser(BaseParser):
-    """Headings, lists, tables and texts of links; what templates are given, not what they show."""
+class MediaWikiParser(MarkupParser):
+    """Reads headings, lists, tables, texts of links and the arguments of templates."""
 
     media_types = frozenset({"text/x-mediawiki"})
     name = "MediaWiki"
     service = "mwparserfromhell"
-    kept = "headings, lists, tables, notes, values given to templates"
-    lost = "what templates show, pictures, categories, formulas"
+    model = "wikitext"
+    preserved = "headings, lists, tables, notes, arguments of templates"
+    not_preserved = "the text of templates, pictures, categories, formulas"
 
-    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse a page's source."""
+    def convert(self, source: str) -> ConvertedMarkup:
+        """Convert a page's source."""
         import mwparserfromhell
 
-        decoded = decode(data)
         writer = _Writer()
-        writer.write(mwparserfromhell.parse(decoded.text.replace("\x00", "")))
+        writer.write(mwparserfromhell.parse(source))
         text = join_lines(line.rstrip() for line in "".join(writer.out).split("\n"))
         text = _WIDE_ITEM.sub(r"\1 ", text)
-        if not text.strip():
-            raise empty()
-        return make(
-            [text],
-            media_type=media_type,
-            is_markdown=True,
-            service=self.service,
-            model="wikitext",
-            encoding=decoded.encoding,
-            notes=decoded.notes(),
-            facts={"tables": writer.tables},
-        )
+        return ConvertedMarkup(text, writer.tables)
 
 
 class _Writer:
-    """Writes nodes in order, each once."""
+    """Writes the nodes in order, each of them once."""
 
     def __init__(self) -> None:
         self.out: list[str] = []
@@ -75,7 +59,7 @@ class _Writer:
             kind = type(node).__name__
             if kind != "Tag" or str(node.tag) not in {"li", "dd", "dt"}:
                 self._start_item()
-            getattr(self, f"_{kind.lower()}", self._nothing)(node)
+            getattr(self, f"_{kind.lower()}", self._ignore)(node)
         self._start_item()
 
     def _start_item(self) -> None:
@@ -84,14 +68,14 @@ class _Writer:
             self.out.append("  " * (min(len(self._marks), 10) - 1) + sign)
             self._marks = []
 
-    def _nothing(self, node: Any) -> None:
-        """Comments and arguments of templates show nothing."""
+    def _ignore(self, node: Any) -> None:
+        """Comments and template parameters are invisible."""
 
     def _text(self, node: Any) -> None:
         self.out.append(str(node.value))
 
     def _heading(self, node: Any) -> None:
-        inner = self._apart(node.title)
+        inner = self._on_one_line(node.title)
         self.out.append(f"\n\n{'#' * min(6, node.level)} {inner}\n\n")
 
     def _wikilink(self, node: Any) -> None:
@@ -117,16 +101,18 @@ class _Writer:
     def _template(self, node: Any) -> None:
         name = str(node.name).strip()
         if _CITATIONS.match(name):
-            titles = [self._apart(p.value) for p in node.params if str(p.name).strip() == "title"]
+            titles = [
+                self._on_one_line(p.value) for p in node.params if str(p.name).strip() == "title"
+            ]
             self.out.append("".join(titles))
             return
         named = [(str(p.name).strip(), p.value) for p in node.params if p.showkey]
-        filled = [(key, text) for key, value in named if (text := self._apart(value))]
-        if len(filled) >= _LEAST_NAMED:
+        filled = [(key, text) for key, value in named if (text := self._on_one_line(value))]
+        if len(filled) >= _MIN_NAMED:
             self.out.append("\n\n" + "\n".join(f"- {key}: {text}" for key, text in filled) + "\n\n")
             return
-        given = [self._apart(p.value) for p in node.params if not p.showkey]
-        self.out.append(" ".join(dict.fromkeys(filter(None, given[-1:]))))
+        positional = [self._on_one_line(p.value) for p in node.params if not p.showkey]
+        self.out.append(" ".join(dict.fromkeys(filter(None, positional[-1:]))))
 
     def _tag(self, node: Any) -> None:
         tag = str(node.tag).strip().lower()
@@ -138,11 +124,11 @@ class _Writer:
             code = str(node.contents or "").strip("\n").replace("```", "'''")
             self.out.append(f"\n\n```\n{code}\n```\n\n")
         elif tag == "ref":
-            note = self._apart(node.contents)
+            note = self._on_one_line(node.contents)
             self.out.append(f" [{note}]" if note else "")
         elif tag == "br":
             self.out.append("\n")
-        elif tag not in _SILENT_TAGS:
+        elif tag not in _OMITTED_TAGS:
             self.write(node.contents)
 
     def _table(self, node: Any) -> None:
@@ -152,16 +138,16 @@ class _Writer:
                 continue
             if str(part.tag) != "tr":
                 rows = rows or [[]]
-                rows[-1].append(self._apart(part.contents))
+                rows[-1].append(self._on_one_line(part.contents))
                 continue
-            rows.append([self._apart(cell.contents) for cell in _cells(part)])
+            rows.append([self._on_one_line(cell.contents) for cell in _cells(part)])
         filled = [row for row in rows if any(row)]
         if filled:
             self.tables += 1
             self.out.append("\n\n" + pipe_table(filled) + "\n\n")
 
-    def _apart(self, code: Any) -> str:
-        """On one line, beside what is written so far."""
+    def _on_one_line(self, code: Any) -> str:
+        """The Markdown of these nodes on one line, not added to `out`."""
         inner = _Writer()
         inner.write(code)
         self.tables += inner.tables

@@ -1,7 +1,7 @@
-"""Outlook messages (MSG): a header block and the body, as of any other mail.
+"""Outlook messages (MSG): a header block and the body, like any other mail.
 
-What belongs here: the properties of one message, and its attachments. What does not: the file's
-own structure (`compound`); the attachments' own text, as they are documents of their own.
+What belongs here: the properties of one message, and its attachments. What does not: the
+container (`reading.ole_files`), and the text of attachments, which are separate documents.
 """
 
 from __future__ import annotations
@@ -13,47 +13,49 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.compound import Compound
-from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.format_protocol import ContainerEntry
-from tvdb_assets.parsing.formats.refusals import corrupt, empty
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.format_protocol import ContainerEntry
+from tvdb_assets.parsing.formats.html import extract_main_text
+from tvdb_assets.parsing.formats.rtf import rtf_to_markdown
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.parse_errors import corrupt, empty
+from tvdb_assets.parsing.reading.ole_files import OleFile
+from tvdb_assets.parsing.reading.text_decoding import decode
 
 _WHAT = "Outlook message"
 _SUBJECT, _BODY, _HTML, _RTF = "0037", "1000", "1013", "1009"
 _TO, _CC, _SENDER_NAME, _SENDER_MAIL, _SENDER_SMTP = "0E04", "0E03", "0C1A", "0C1F", "5D01"
-_LONG_NAME, _SHORT_NAME, _SHOWN_NAME = "3707", "3704", "3001"
+_LONG_NAME, _SHORT_NAME, _DISPLAY_NAME = "3707", "3704", "3001"
 _SENT, _RECEIVED = 0x0039, 0x0E06
-_PAGES = (0x3FDE, 0x3FFD)  # code page of the body, of the message
+_CODE_PAGES = (0x3FDE, 0x3FFD)  # of the body, of the message
 _DATA, _MIME_TYPE, _CONTENT_ID = "3701", "370E", "3712"
 _PROPERTIES, _ATTACHMENT = "__properties_version1.0", "__attach_version1.0_"
 _HEAD, _INNER_HEAD = 32, 24  # bytes before the properties
-_MOST_RTF = 64 * 1024 * 1024
+_MAX_RTF = 64 * 1024 * 1024
 
 
 class MsgParser(BaseParser):
-    """Who, to whom, when, about what, and the text; HTML or rich text where there is no plain."""
+    """Reads sender, recipients, date, subject and text; HTML or rich text if there is no plain."""
 
     media_types = frozenset({"application/vnd.ms-outlook"})
     name = "Outlook message (MSG)"
     service = "olefile"
     also = ("compressed-rtf", "lxml")
     revision = 2
-    kept = "sender, recipients, subject, date, body; each attachment, as a document of its own"
-    lost = "pictures within the text, attachments of attached messages, other properties"
+    preserved = "sender, recipients, subject, date, body; each attachment, as a separate document"
+    not_preserved = "pictures within the text, attachments of attached messages, other properties"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse a message, or another Outlook item that has a text."""
-        compound = Compound(data, _WHAT)
-        numbers = _numbers(compound.read(_PROPERTIES) or b"")
+        """Parse a message or another Outlook item with text."""
+        ole_file = OleFile(data, _WHAT)
+        numbers = _numbers(ole_file.read(_PROPERTIES) or b"")
         encoding = _encoding(numbers)
-        message = _Properties(compound, (), encoding)
+        message = _Properties(ole_file, (), encoding)
         header, body = _header(message, numbers), _body(message, numbers)
         attached = sum(1 for _ in self.entries(data))
         if not (header or body):
             raise empty("The message")
-        return make(
+        return build_document(
             ["\n\n".join(part for part in (header, body) if part)],
             media_type=media_type,
             is_markdown=False,
@@ -64,19 +66,19 @@ class MsgParser(BaseParser):
         )
 
     def entries(self, data: bytes) -> Iterator[ContainerEntry]:
-        """The attachments of a message; a message that is attached gives its text."""
-        compound = Compound(data, _WHAT)
-        encoding = _encoding(_numbers(compound.read(_PROPERTIES) or b""))
+        """The attachments of a message; an attached message gives its text."""
+        ole_file = OleFile(data, _WHAT)
+        encoding = _encoding(_numbers(ole_file.read(_PROPERTIES) or b""))
         for folder in dict.fromkeys(
-            path[0] for path in compound.names() if path[0].startswith(_ATTACHMENT)
+            path[0] for path in ole_file.names() if path[0].startswith(_ATTACHMENT)
         ):
-            attachment = _Properties(compound, (folder,), encoding)
-            shown = map(attachment.text, (_LONG_NAME, _SHORT_NAME, _SHOWN_NAME))
-            name = next(filter(None, shown), "attached")[:120]
+            attachment = _Properties(ole_file, (folder,), encoding)
+            names = map(attachment.text, (_LONG_NAME, _SHORT_NAME, _DISPLAY_NAME))
+            name = next(filter(None, names), "attached")[:120]
             inner = (folder, f"__substg1.0_{_DATA}000D")
-            if compound.read(*inner, _PROPERTIES) is not None:
+            if ole_file.read(*inner, _PROPERTIES) is not None:
                 yield ContainerEntry(
-                    f"{name}.txt", partial(_attached_text, compound, inner), "text/plain"
+                    f"{name}.txt", partial(_attached_text, ole_file, inner), "text/plain"
                 )
             elif not (attachment.text(_CONTENT_ID) and _is_picture(attachment, name)):
                 yield ContainerEntry(name, partial(_attached, attachment))
@@ -85,8 +87,8 @@ class MsgParser(BaseParser):
 class _Properties:
     """Text and binary properties of a message or an attachment."""
 
-    def __init__(self, compound: Compound, folder: tuple[str, ...], encoding: str) -> None:
-        self._compound = compound
+    def __init__(self, ole_file: OleFile, folder: tuple[str, ...], encoding: str) -> None:
+        self._compound = ole_file
         self._folder = folder
         self._encoding = encoding
 
@@ -107,7 +109,7 @@ class _Properties:
 
 
 def _numbers(stream: bytes, head: int = _HEAD) -> dict[int, int]:
-    """Numbers and times, by property."""
+    """Numbers and times by property number."""
     found: dict[int, int] = {}
     for place in range(head, len(stream) - 15, 16):
         tag, _, value = struct.unpack_from("<IIQ", stream, place)
@@ -117,7 +119,7 @@ def _numbers(stream: bytes, head: int = _HEAD) -> dict[int, int]:
 
 
 def _encoding(numbers: dict[int, int]) -> str:
-    page = next((numbers[number] for number in _PAGES[::-1] if numbers.get(number)), 1252)
+    page = next((numbers[number] for number in _CODE_PAGES[::-1] if numbers.get(number)), 1252)
     return {65001: "utf-8", 20127: "cp1252", 28591: "cp1252"}.get(page, f"cp{page}")
 
 
@@ -130,16 +132,14 @@ def _date(ticks: int) -> str:
 
 
 def _body(message: _Properties, numbers: dict[int, int]) -> str:
-    from tvdb_assets.parsing.formats.html import html_to_markdown
-
     if plain := message.verbatim(_BODY).strip():
         return plain
     if html := message.binary(_HTML):
-        page = numbers.get(_PAGES[0], 0)
+        page = numbers.get(_CODE_PAGES[0], 0)
         text = decode(html, "utf-8" if page == 65001 else f"cp{page}").text
-        return html_to_markdown(text).text
+        return extract_main_text(text).text
     if html_text := message.verbatim(_HTML):
-        return html_to_markdown(html_text).text
+        return extract_main_text(html_text).text
     if packed := message.binary(_RTF):
         return _from_rtf(packed)
     return ""
@@ -148,14 +148,12 @@ def _body(message: _Properties, numbers: dict[int, int]) -> str:
 def _from_rtf(packed: bytes) -> str:
     from compressed_rtf import decompress
 
-    from tvdb_assets.parsing.formats.rtf import to_markdown
-
-    if len(packed) < 16 or struct.unpack_from("<I", packed, 4)[0] > _MOST_RTF:
+    if len(packed) < 16 or struct.unpack_from("<I", packed, 4)[0] > _MAX_RTF:
         return ""
     try:
-        return to_markdown(decompress(packed))[0]
+        return rtf_to_markdown(decompress(packed))[0]
     except Exception:
-        return ""  # its library raises bare exceptions; the header block stays
+        return ""  # the library raises bare exceptions; the header block stays
 
 
 def _header(message: _Properties, numbers: dict[int, int]) -> str:
@@ -174,16 +172,16 @@ def _header(message: _Properties, numbers: dict[int, int]) -> str:
     return "\n".join(f"{name}: {value}" for name, value in fields if value)
 
 
-def _attached(attachment: _Properties, most: int) -> bytes:
+def _attached(attachment: _Properties, max_bytes: int) -> bytes:
     content = attachment.binary(_DATA)
     if content is None:
         raise corrupt("attachment", "its content is missing")
     return content
 
 
-def _attached_text(compound: Compound, folder: tuple[str, ...], most: int) -> bytes:
-    numbers = _numbers(compound.read(*folder, _PROPERTIES) or b"", _INNER_HEAD)
-    message = _Properties(compound, folder, _encoding(numbers))
+def _attached_text(ole_file: OleFile, folder: tuple[str, ...], max_bytes: int) -> bytes:
+    numbers = _numbers(ole_file.read(*folder, _PROPERTIES) or b"", _INNER_HEAD)
+    message = _Properties(ole_file, folder, _encoding(numbers))
     parts = (_header(message, numbers), _body(message, numbers))
     return "\n\n".join(part for part in parts if part).encode()
 

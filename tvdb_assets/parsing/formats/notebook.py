@@ -1,4 +1,4 @@
-"""Jupyter notebooks: text, code and what the code showed, in the order of the cells.
+"""Jupyter notebooks: text, code and the output of the code, in the order of the cells.
 
 What belongs here: nbformat 3 and 4. What does not: running a cell.
 """
@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import OURS, BaseParser
-from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.refusals import corrupt, empty
+from tvdb_assets.parsing.base_parser import OURS, BaseParser
+from tvdb_assets.parsing.formats.html import extract_main_text
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.parse_errors import corrupt, empty
+from tvdb_assets.parsing.reading.text_decoding import decode
 
 _WHAT = "notebook"
 _ANSI = re.compile(r"\x1b\[[0-9;]{0,20}m")
@@ -23,17 +24,19 @@ _TICKS = re.compile(r"`{3,}")
 
 
 class NotebookParser(BaseParser):
-    """Markdown as it is, code and outputs fenced, tables of outputs as tables."""
+    """Reads Markdown unchanged, code and outputs in fences, tables in outputs as tables."""
 
     media_types = frozenset({"application/x-ipynb+json"})
     name = "Jupyter notebook"
     service = OURS
     also = ("lxml",)
-    kept = "text cells, code, printed output, tables"
-    lost = "pictures, widgets, output past 20,000 characters of a cell, error traces' colours"
+    preserved = "text cells, code, printed output, tables"
+    not_preserved = (
+        "pictures, widgets, output beyond 20,000 characters per cell, colours of error traces"
+    )
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse a notebook; nothing is run."""
+        """Parse a notebook; no cell is run."""
         decoded = decode(data)
         try:
             book = json.loads(decoded.text)
@@ -65,7 +68,7 @@ class NotebookParser(BaseParser):
         text = "\n\n".join(part for part in parts if part.strip())
         if not text:
             raise empty("The notebook")
-        return make(
+        return build_document(
             [text],
             media_type=media_type,
             is_markdown=True,
@@ -94,18 +97,16 @@ def _joined(value: object) -> str:
 
 
 def _output(output: dict[str, Any]) -> tuple[str, bool]:
-    """What a reader saw, and whether it is Markdown already."""
+    """The visible output, and whether it is already Markdown."""
     if output.get("output_type") == "stream" or "text" in output:
         return _ANSI.sub("", _joined(output.get("text"))), False
     if output.get("output_type") in {"error", "pyerr"}:
         return f"{_joined(output.get('ename'))}: {_joined(output.get('evalue'))}", False
-    shown = output.get("data")
-    kinds = shown if isinstance(shown, dict) else output
+    data = output.get("data")
+    kinds = data if isinstance(data, dict) else output
     html = _joined(kinds.get("text/html", kinds.get("html")))
     if "<table" in html:
-        from tvdb_assets.parsing.formats.html import html_to_markdown
-
-        return html_to_markdown(html).text, True
+        return extract_main_text(html).text, True
     if markdown := _joined(kinds.get("text/markdown")):
         return markdown, True
     return _ANSI.sub("", _joined(kinds.get("text/plain"))), False

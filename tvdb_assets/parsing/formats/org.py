@@ -1,20 +1,21 @@
-"""Org: outlines of Emacs to Markdown, line by line.
+"""Org (Emacs outlines) to Markdown, line by line.
 
-What belongs here: Org's lines. What does not: its code, which is never run, and files that
-it includes, which are never read.
+What belongs here: Org's lines. What does not: its code, which is never run, and included files,
+which are never read.
 """
 
 from __future__ import annotations
 
 import re
 
-from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import OURS, BaseParser
-from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.grid import pipe_table
-from tvdb_assets.parsing.formats.lines import LONGEST_LINE, join_lines
-from tvdb_assets.parsing.formats.refusals import empty
+from tvdb_assets.parsing.base_parser import OURS
+from tvdb_assets.parsing.markdown.tables import pipe_table
+from tvdb_assets.parsing.markup_parser import (
+    LONGEST_LINE,
+    ConvertedMarkup,
+    MarkupParser,
+    join_lines,
+)
 
 _HEADING = re.compile(r"(\*{1,20})[ \t]+(.{1,2000}?)(?:[ \t]+:[\w@#%:]{1,200}:)?[ \t]*\Z")
 _KEYWORD = re.compile(r"#\+(\w{1,40}):[ \t]*(.*)\Z")
@@ -22,42 +23,28 @@ _BLOCK = re.compile(r"[ \t]*#\+(begin|end)_(\w{1,40})\b[ \t]*(.*)\Z", re.IGNOREC
 _DRAWER = re.compile(r"[ \t]*:[\w-]{1,40}:[ \t]*\Z")
 _PLANNING = re.compile(r"[ \t]*(?:CLOSED|DEADLINE|SCHEDULED):[ \t]*[<\[]")
 _LINK = re.compile(r"\[\[([^\[\]]{1,2000})\](?:\[([^\[\]]{1,2000})\])?\]")
-_MARKS = re.compile(r"(?<![\w\\])([*/_=~+])(?=\S)([^\n]{0,400}?\S)\1(?!\w)")
+_EMPHASIS = re.compile(r"(?<![\w\\])([*/_=~+])(?=\S)([^\n]{0,400}?\S)\1(?!\w)")
 _ITEM = re.compile(r"([ \t]*)(?:[-+]|\*(?<=[ \t]\*))[ \t]+")
 _VERBATIM = frozenset({"src", "example", "export", "verse"})
-_SHOWN = frozenset({"title", "subtitle", "author", "date", "caption", "description"})
+_VISIBLE_KEYWORDS = frozenset({"title", "subtitle", "author", "date", "caption", "description"})
 
 
-class OrgParser(BaseParser):
-    """Headlines, lists, tables, blocks; drawers, clocks and settings are left out."""
+class OrgParser(MarkupParser):
+    """Reads headlines, lists, tables and blocks; omits drawers, clocks and settings."""
 
     media_types = frozenset({"text/x-org"})
     name = "Org"
     service = OURS
-    kept = "headings, lists, tables, code blocks, link texts"
-    lost = "drawers, tags, planning lines, included files, results that code would give"
+    model = "org"
+    preserved = "headings, lists, tables, code blocks, link texts"
+    not_preserved = "drawers, tags, planning lines, included files, results of code"
 
-    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse an outline."""
-        decoded = decode(data)
-        text, title, tables = to_markdown(decoded.text.replace("\x00", ""))
-        if not text.strip():
-            raise empty()
-        return make(
-            [text],
-            media_type=media_type,
-            is_markdown=True,
-            service=self.service,
-            model="org",
-            title=title,
-            encoding=decoded.encoding,
-            notes=decoded.notes(),
-            facts={"tables": tables},
-        )
+    def convert(self, source: str) -> ConvertedMarkup:
+        """Convert an outline; each line is read once."""
+        return _to_markdown(source)
 
 
-def to_markdown(source: str) -> tuple[str, str | None, int]:
-    """Markdown, the title, the number of tables. Every line is looked at once."""
+def _to_markdown(source: str) -> ConvertedMarkup:
     out: list[str] = []
     rows: list[list[str]] = []
     title = None
@@ -100,7 +87,7 @@ def to_markdown(source: str) -> tuple[str, str | None, int]:
             name = keyword[1].lower()
             if name == "title":
                 title = keyword[2].strip() or title
-            if name in _SHOWN and keyword[2].strip():
+            if name in _VISIBLE_KEYWORDS and keyword[2].strip():
                 out.append(("# " if name == "title" else "") + _inline(keyword[2].strip()))
                 out.append("")
             continue
@@ -119,14 +106,14 @@ def to_markdown(source: str) -> tuple[str, str | None, int]:
         tables += 1
     if verbatim is not None:
         out.append("```")
-    return join_lines(out), title, tables
+    return ConvertedMarkup(join_lines(out), tables, title)
 
 
 def _inline(text: str) -> str:
     if len(text) > LONGEST_LINE:
         return text
     text = _LINK.sub(lambda found: found[2] or found[1].removeprefix("file:"), text)
-    return _MARKS.sub(lambda found: found[2], text)
+    return _EMPHASIS.sub(lambda found: found[2], text)
 
 
 PARSER = OrgParser()

@@ -1,6 +1,6 @@
-"""Parquet, by arro3: each row is a document of its own.
+"""Parquet, by arro3: each row is a separate document.
 
-What belongs here: rows as records. What does not: what a record says (`record`).
+What belongs here: rows as records. What does not: a record's text (`formats.record_fields`).
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.format_protocol import ContainerEntry
-from tvdb_assets.parsing.formats.record import MEDIA_TYPE, record_name
-from tvdb_assets.parsing.formats.refusals import corrupt
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.format_protocol import ContainerEntry
+from tvdb_assets.parsing.formats.record_fields import MEDIA_TYPE, record_name
+from tvdb_assets.parsing.parse_errors import corrupt
 
 MAGIC = b"PAR1"
-_ROWS = 64  # decoded at once: a row may hold a long text
+_BATCH_ROWS = 64  # rows decoded at once; a row may hold a long text
 
 
 class Parquet(BaseParser):
-    """Rows in their order; read in batches, so that memory follows what a batch holds."""
+    """Lists rows in their order, in batches, so that one batch bounds the memory."""
 
     media_types = frozenset({"application/vnd.apache.parquet"})
     name = "Parquet"
     service = "arro3-io"
     also = ("arro3-core",)
-    kept = "every row, as a document of its own, called by its `id` or as `#000001` and so on"
-    lost = "types; bytes that are no text"
+    preserved = "every row, as a separate document, named by its `id` or as `#000001` and so on"
+    not_preserved = "types; bytes that are not text"
 
     def entries(self, data: bytes) -> Iterator[ContainerEntry]:
         """The rows of a file."""
@@ -37,10 +37,10 @@ class Parquet(BaseParser):
             raise corrupt("Parquet file", "its end is missing")
         number = 0
         try:
-            rows: Any = read_parquet(io.BytesIO(data), batch_size=_ROWS)
+            rows: Any = read_parquet(io.BytesIO(data), batch_size=_BATCH_ROWS)
             for batch in rows:
                 names = batch.schema.names
-                columns = [[_plain(v.as_py()) for v in column] for column in batch.columns]
+                columns = [[_decoded(v.as_py()) for v in column] for column in batch.columns]
                 for values in zip(*columns, strict=True):
                     number += 1
                     record = dict(zip(names, values, strict=True))
@@ -48,7 +48,7 @@ class Parquet(BaseParser):
                         record_name(record, number), partial(_json, record), MEDIA_TYPE
                     )
         except BaseException as error:
-            # The library's panics are no `Exception`.
+            # A panic of the library is a `BaseException`, not an `Exception`.
             if isinstance(error, GeneratorExit | KeyboardInterrupt | MemoryError):
                 raise
             raise corrupt(
@@ -56,22 +56,22 @@ class Parquet(BaseParser):
             ) from None
 
 
-def _json(record: dict[str, Any], most: int) -> bytes:
+def _json(record: dict[str, Any], max_bytes: int) -> bytes:
     import orjson
 
     return orjson.dumps(record, default=str, option=orjson.OPT_NON_STR_KEYS)
 
 
-def _plain(value: Any) -> Any:
-    """Bytes as the text that they are, or nothing."""
+def _decoded(value: Any) -> Any:
+    """The value with bytes decoded as UTF-8, or None for other bytes."""
     if isinstance(value, bytes):
         try:
             return value.decode("utf-8")
         except UnicodeDecodeError:
             return None
     if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+        return {name: _decoded(inner) for name, inner in value.items()}
+    return [_decoded(inner) for inner in value] if isinstance(value, list) else value
 
 
 CONTAINER = Parquet()

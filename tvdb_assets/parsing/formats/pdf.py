@@ -1,6 +1,6 @@
 """PDF, by liteparse (PDFium): Markdown per page.
 
-What belongs here: PDF, and which of its pages are read by OCR. What does not: OCR (`ocr`).
+What belongs here: PDF, and the choice of pages for OCR. What does not: OCR (`reading.ocr`).
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats import ocr
-from tvdb_assets.parsing.formats.active_limits import allowed, over_limit
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.refusals import corrupt, encrypted
+from tvdb_assets.parsing.active_limits import current_limits, over_limit
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.parse_errors import corrupt, encrypted
+from tvdb_assets.parsing.reading import ocr
 
 if TYPE_CHECKING:
     from liteparse import PageComplexityStats, ParsedPage
 
 _REVISION = 2
 _BATCH_PAGES = 200  # bounds memory; layout is compared within a batch
-_LEAST_KEPT = 0.5
+_MIN_SHARE_IN_MARKDOWN = 0.5  # share of a page's letters below which its plain lines are used
 _SPARSE_LETTERS = 50  # a scan may carry a stamp or a page number as text
-_PICTURE_SHARE = 0.4  # of a page that pictures cover
-_MOSTLY = 0.8
-_MOST_NAMES = 20
+_PICTURE_SHARE = 0.4  # share of a page that pictures cover
+_TURNED_SHARE = 0.8  # share of a page's letters that lie at the same angle
+_MAX_NAMES = 20
 _STRUCTURE = re.compile(r"^(?=[#>|])", re.MULTILINE)
 _TABLE_RULE = re.compile(r"^\|(?: ?:?-+:? ?\|)+[ \t]*$", re.MULTILINE)
-# Page-top headings vanish without the first; pictures and links would only add noise.
+# Headings at the top of a page vanish without `keep_headers_footers`; pictures and links are noise.
 _OPTIONS: dict[str, Any] = {
     "ocr_enabled": False,
     "keep_headers_footers": True,
@@ -44,21 +45,17 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-class PdfParser:
-    """PDF to Markdown with pages, headings, tables and the values of form fields."""
+class PdfParser(BaseParser):
+    """Reads pages, headings, tables and the values of form fields."""
 
     media_types = frozenset({"application/pdf"})
     name = "PDF"
-    kept = (
+    preserved = (
         "pages, headings, lists, tables, form values, turned pages, the text of scanned pages, "
         "names of attachments"
     )
-    lost = "pictures, comments, attachments' content, reading order of unusual layouts"
+    not_preserved = "pictures, comments, content of attachments, reading order of unusual layouts"
     service = "liteparse"
-
-    @property
-    def version(self) -> str:
-        return version(self.service)
 
     @property
     def fingerprint(self) -> str:
@@ -67,10 +64,10 @@ class PdfParser:
         )
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse a PDF; a page that fails leaves a note, a file that fails a code."""
+        """Parse a PDF; a failed page gives a note, a failed file an error."""
         from liteparse import LiteParse, ParseError
 
-        # Leading junk is allowed, but the library takes such a file for another format.
+        # Bytes before the header are allowed, but the library then detects another format.
         start = max(0, data.find(b"%PDF-", 0, 1_024))
         source = data[start:]
         pages: list[str] = []
@@ -78,34 +75,35 @@ class PdfParser:
         pictures: dict[int, float] = {}
         turned: dict[int, int] = {}
         try:
-            most = allowed().max_pages
-            parser = LiteParse(**_OPTIONS, max_pages=most + 1)
+            max_pages = current_limits().max_pages
+            max_scans = current_limits().ocr_max_pages
+            parser = LiteParse(**_OPTIONS, max_pages=max_pages + 1)
             for batch in parser.parse_batches(source, _BATCH_PAGES):
                 for page in batch.result.pages:
-                    text, is_whole = _page_text(page)
-                    as_lines += not is_whole
-                    _place(pages, page.page_num, text)
+                    text, is_complete = _page_text(page)
+                    as_lines += not is_complete
+                    _put_page(pages, page.page_num, text)
                     if angle := _angle(page):
                         turned[page.page_num] = angle
                     if page.complexity is not None and _needs_ocr(page.complexity, text):
                         pictures[page.page_num] = page.complexity.page_area
                 for error in batch.result.page_errors:
                     failed += 1
-                    _place(pages, error.page_num, "")
-            if len(pages) > most:
+                    _put_page(pages, error.page_num, "")
+            if len(pages) > max_pages:
                 raise over_limit("PDF", "max_pages", "pages")
             if turned:
                 upright = LiteParse(
                     **_OPTIONS,
-                    max_pages=most + 1,
+                    max_pages=max_pages + 1,
                     target_pages=",".join(map(str, turned)),
                     page_orientation_corrections=list(turned.items()),
                 )
                 for page in upright.parse(source).pages:
                     pages[page.page_num - 1] = _page_text(page)[0]
-            read = ocr.read_pages(source, dict(islice(pictures.items(), allowed().ocr_max_pages)))
+            read = ocr.read_pages(source, dict(islice(pictures.items(), max_scans)))
         except ParseError as error:
-            # The library tells a missing password only by its words.
+            # Only the message of the library's error shows that a password is missing.
             if "password" in str(error).lower():
                 raise encrypted("PDF") from None
             raise corrupt("PDF", "its pages can't be found or read") from None
@@ -113,7 +111,7 @@ class PdfParser:
             raise corrupt("PDF", "it has no readable page")
         by_ocr: list[int] = []
         for number, found in read.items():
-            # A stamp or page number that the scan has as text is in the picture too.
+            # A stamp or page number that is text in the scan is also in the picture.
             if _letters(found.text) > _letters(pages[number - 1]):
                 pages[number - 1] = _STRUCTURE.sub(r"\\", found.text)
                 by_ocr.append(found.confidence)
@@ -127,19 +125,17 @@ class PdfParser:
                 f"{len(by_ocr)} of {len(pages)} pages are scans, "
                 f"read by OCR with {sure} % confidence"
             )
-        if len(pictures) > allowed().ocr_max_pages:
-            notes.append(
-                f"only the first {allowed().ocr_max_pages} scans are read (TVDB_OCR_MAX_PAGES)"
-            )
+        if len(pictures) > max_scans:
+            notes.append(f"only the first {max_scans} scans are read (TVDB_OCR_MAX_PAGES)")
         if scanned:
             notes.append(f"{scanned} of {len(pages)} pages are pictures without legible text")
         if as_lines:
             notes.append(f"{as_lines} pages are mostly figures; their text is kept as lines")
         names = _attachments(source)
         if names:
-            more = " and more" if len(names) > _MOST_NAMES else ""
-            notes.append(f"attachments, not parsed: {', '.join(names[:_MOST_NAMES])}{more}")
-        return make(
+            more = " and more" if len(names) > _MAX_NAMES else ""
+            notes.append(f"attachments, not parsed: {', '.join(names[:_MAX_NAMES])}{more}")
+        return build_document(
             pages,
             media_type=media_type,
             is_markdown=True,
@@ -160,35 +156,35 @@ class PdfParser:
 
 
 def _page_text(page: ParsedPage) -> tuple[str, bool]:
-    """The page's Markdown and True, or its bare lines where Markdown leaves too much out."""
-    # A page without text still comes as an empty code block.
+    """The page's Markdown and True, or its plain lines and False if Markdown omits too much."""
+    # The library gives an empty code block for a page without text.
     text = page.markdown.strip() if page.text.strip() else ""
-    # Text inside figures is missing from the Markdown; a page that is one figure loses all.
-    is_whole = _letters(text) >= _LEAST_KEPT * _letters(page.text)
-    if not is_whole:
+    # Markdown omits the text inside of figures; a page that is one figure would lose all.
+    is_complete = _letters(text) >= _MIN_SHARE_IN_MARKDOWN * _letters(page.text)
+    if not is_complete:
         text = "\n".join(line.strip() for line in page.text.strip().splitlines())
     values = [
         f"{field.alternate_name or field.name}: {value}"
         for field in page.form_fields or ()
         if (value := " ".join((field.value or "").split())) and field.type in {"text", "combobox"}
-        # Flattened fields are already part of the page.
+        # The text of the page already holds flattened fields.
         if value not in text
     ]
-    return "\n\n".join(part for part in (text, "\n".join(values)) if part), is_whole
+    return "\n\n".join(part for part in (text, "\n".join(values)) if part), is_complete
 
 
 def _angle(page: ParsedPage) -> int:
-    """The right angle by which most of the page's text lies turned; 0 for an upright page."""
+    """The angle of most of the page's text: 0 (upright), 90, 180 or 270 degrees."""
     letters: dict[int, int] = {}
     for item in page.text_items:
         angle = round(item.rotation / 90) * 90 % 360
         letters[angle] = letters.get(angle, 0) + len(item.text)
     angle = max(letters, key=letters.__getitem__, default=0)
-    return angle if letters and letters[angle] >= _MOSTLY * sum(letters.values()) else 0
+    return angle if letters and letters[angle] >= _TURNED_SHARE * sum(letters.values()) else 0
 
 
 def _attachments(source: bytes) -> list[str]:
-    """Names of files inside the PDF, without their content."""
+    """Names of the files inside of the PDF, without their content."""
     if not any(mark in source for mark in (b"/EmbeddedFile", b"/Filespec", b"/ObjStm")):
         return []
     import pikepdf
@@ -196,25 +192,26 @@ def _attachments(source: bytes) -> list[str]:
     try:
         with pikepdf.open(io.BytesIO(source)) as document:
             found = document.attachments
-            names = [found[key].filename or key for key in islice(found, _MOST_NAMES + 1)]
+            names = [found[key].filename or key for key in islice(found, _MAX_NAMES + 1)]
     except Exception:
-        return []  # whatever it can't read, liteparse could; names are an extra
+        return []  # liteparse could read the file, and the names are only an extra
     return [" ".join(str(name).split())[:120] for name in names]
 
 
-def _needs_ocr(looks: PageComplexityStats, text: str) -> bool:
-    """Whether the page is a picture, or its fonts don't say which letters they draw."""
-    is_picture = looks.full_page_image or looks.image_coverage >= _PICTURE_SHARE
-    return looks.is_garbled or (is_picture and _letters(text) < _SPARSE_LETTERS)
+def _needs_ocr(stats: PageComplexityStats, text: str) -> bool:
+    """Whether the page is a picture, or its fonts do not map glyphs to letters."""
+    is_picture = stats.full_page_image or stats.image_coverage >= _PICTURE_SHARE
+    return stats.is_garbled or (is_picture and _letters(text) < _SPARSE_LETTERS)
 
 
-def _place(pages: list[str], number: int, text: str) -> None:
-    """Put a page where it belongs: one that failed must not misnumber those after it."""
+def _put_page(pages: list[str], number: int, text: str) -> None:
+    """Store a page by its number, so that a failed page does not shift later numbers."""
     pages += [""] * (number - len(pages))
     pages[number - 1] = text
 
 
 def _letters(text: str) -> int:
+    """Characters other than white space."""
     return len("".join(text.split()))
 
 

@@ -1,10 +1,10 @@
 """Old PowerPoint presentations (PPT), by their records.
 
-What belongs here: the binary format of PowerPoint 97 to 2003 as far as its text goes. What
-does not: the container (`compound`); PPTX (`pptx`).
+What belongs here: the text of the binary format of PowerPoint 97 to 2003. What does not: the
+container (`reading.ole_files`), PPTX (`formats.pptx`).
 
-A file keeps what was changed beside what it was; the list of the last save says which
-records count. Where that list is damaged, all texts are read in the order of the file.
+A file keeps old versions of changed records. The directory of the last save lists the valid ones.
+If that directory is damaged, all texts are read in the order of the file.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.active_limits import allowed, over_limit
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.compound import Compound
-from tvdb_assets.parsing.formats.refusals import corrupt, empty, encrypted
+from tvdb_assets.parsing.active_limits import current_limits, over_limit
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.parse_errors import corrupt, empty, encrypted
+from tvdb_assets.parsing.reading.ole_files import OleFile
 
 _WHAT = "old PowerPoint presentation"
 _LOCKED = 0xF3D1C4DF
@@ -27,9 +27,9 @@ _SLIDE, _SLIDE_ATOM, _NOTES = 0x03EE, 0x03EF, 0x03F0
 _KIND, _WIDE, _NARROW, _REFERENCE, _BOX = 0x0F9F, 0x0FA0, 0x0FA8, 0x0F9E, 0xF00D
 _TITLES = frozenset({0, 6})
 _SLIDES_LIST, _NOTES_LIST = 0, 2
-_MOST_DEPTH = 40
-_MOST_EDITS = 10_000
-_MOST_RECORDS = 2_000_000
+_MAX_DEPTH = 40
+_MAX_EDITS = 10_000
+_MAX_RECORDS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class _Record:
 
 @dataclass(slots=True)
 class _Entry:
-    """A slide or a page of notes, as the document lists it."""
+    """A slide or a page of notes in the document's list."""
 
     persist: int
     number: int
@@ -51,21 +51,21 @@ class _Entry:
 
 
 class PptParser(BaseParser):
-    """Slides in their order with titles, texts and speaker notes."""
+    """Reads slides in their order with titles, texts and speaker notes."""
 
     media_types = frozenset({"application/vnd.ms-powerpoint"})
     name = "old PowerPoint (PPT)"
     service = "olefile"
-    kept = "slides as pages, titles, texts, speaker notes"
-    lost = "list marks, tables' shape, pictures, charts, embedded objects"
+    preserved = "slides as pages, titles, texts, speaker notes"
+    not_preserved = "list marks, the shape of tables, pictures, charts, embedded objects"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a presentation of PowerPoint 97 to 2003."""
-        compound = Compound(data, _WHAT)
-        stream = compound.read("PowerPoint Document")
+        ole_file = OleFile(data, _WHAT)
+        stream = ole_file.read("PowerPoint Document")
         if stream is None:
             raise corrupt(_WHAT, "its slides can't be found")
-        user = compound.read("Current User") or b""
+        user = ole_file.read("Current User") or b""
         if len(user) >= 20 and struct.unpack_from("<I", user, 12)[0] == _LOCKED:
             raise encrypted(_WHAT)
         notes: list[str] = []
@@ -76,14 +76,14 @@ class PptParser(BaseParser):
             notes.append("its list of slides is damaged; texts are kept in the order of the file")
         if not any(pages):
             raise empty("The presentation")
-        return make(
+        return build_document(
             pages,
             media_type=media_type,
             is_markdown=True,
             service=self.service,
             model="records",
             has_pages=not notes,
-            title=compound.title(),
+            title=ole_file.title(),
             notes=notes,
             facts={"slides": len(pages)},
         )
@@ -95,15 +95,15 @@ def _records(data: bytes, start: int, end: int) -> Iterator[_Record]:
         mark, kind, size = struct.unpack_from("<HHI", data, start)
         stop = start + 8 + size
         if stop > end:
-            stop = end  # a torn file: what is left of it
+            stop = end  # a truncated file: read the rest
         yield _Record(kind, mark >> 4, mark & 15 == 15, start + 8, stop)
         start = stop
 
 
-def _walk(data: bytes, start: int, end: int) -> Iterator[_Record]:
-    """All records in order, those inside containers after them."""
+def _all_records(data: bytes, start: int, end: int) -> Iterator[_Record]:
+    """All records in order; the records inside of a container follow it."""
     stack = [_records(data, start, end)]
-    for _ in range(_MOST_RECORDS):
+    for _ in range(_MAX_RECORDS):
         record = next(stack[-1], None)
         if record is None:
             stack.pop()
@@ -111,13 +111,13 @@ def _walk(data: bytes, start: int, end: int) -> Iterator[_Record]:
                 return
             continue
         yield record
-        if record.is_container and len(stack) < _MOST_DEPTH:
+        if record.is_container and len(stack) < _MAX_DEPTH:
             stack.append(_records(data, record.start, record.end))
 
 
 def _texts(data: bytes, start: int, end: int) -> Iterator[tuple[int, str]]:
     kind = 4
-    for record in _walk(data, start, end):
+    for record in _all_records(data, start, end):
         if record.kind == _KIND:
             kind = int.from_bytes(data[record.start : record.start + 4], "little")
         elif record.kind in {_WIDE, _NARROW} and (text := _text(data, record)):
@@ -129,7 +129,7 @@ def _text(data: bytes, record: _Record) -> str:
     text = raw.decode("utf-16-le" if record.kind == _WIDE else "latin-1", errors="replace")
     lines = (" ".join(line.split()) for line in text.replace("\x0b", "\r").split("\r"))
     found = "\n\n".join(line for line in lines if line)
-    return "" if found == "*" else found  # stands for a slide's number or date
+    return "" if found == "*" else found  # the placeholder of a slide's number or date
 
 
 def _slides(data: bytes, user: bytes) -> list[str]:
@@ -144,7 +144,7 @@ def _slides(data: bytes, user: bytes) -> list[str]:
             slides = _entries(data, part)
         elif part.kind == _LIST and part.instance == _NOTES_LIST:
             notes = {entry.number: entry for entry in _entries(data, part)}
-    if len(slides) > allowed().max_pages:
+    if len(slides) > current_limits().max_pages:
         raise over_limit(_WHAT, "max_pages", "slides")
     return [_slide(data, entry, places, notes) for entry in slides]
 
@@ -158,11 +158,11 @@ def _document(data: bytes, places: dict[int, int]) -> _Record | None:
 
 
 def _directory(data: bytes, user: bytes) -> dict[int, int]:
-    """Where each object lies, as of the last save."""
+    """The byte offset of each object, as of the last save."""
     places: dict[int, int] = {}
     offset = struct.unpack_from("<I", user, 16)[0] if len(user) >= 20 else 0
     seen: set[int] = set()
-    while offset and offset not in seen and len(seen) < _MOST_EDITS:
+    while offset and offset not in seen and len(seen) < _MAX_EDITS:
         seen.add(offset)
         edit = next(_records(data, offset, len(data)), None)
         if edit is None or edit.kind != _EDIT or edit.end - edit.start < 20:
@@ -206,7 +206,7 @@ def _slide(data: bytes, entry: _Entry, places: dict[int, int], notes: dict[int, 
     slide = _at(data, places.get(entry.persist), _SLIDE)
     spoken = ""
     if slide is not None:
-        for record in _walk(data, slide.start, slide.end):
+        for record in _all_records(data, slide.start, slide.end):
             if record.kind == _SLIDE_ATOM and record.end - record.start >= 20:
                 number = struct.unpack_from("<I", data, record.start + 16)[0]
                 spoken = _notes(data, notes.get(number), places) if number else ""
@@ -217,10 +217,10 @@ def _slide(data: bytes, entry: _Entry, places: dict[int, int], notes: dict[int, 
                 texts += _texts(data, record.start, record.end)
     texts += outline.values()
     title = next((text for kind, text in texts if kind in _TITLES and text), "")
-    head = f"## {' '.join(title.split())}" if title else ""
+    heading = f"## {' '.join(title.split())}" if title else ""
     rest = [text for kind, text in texts if text and not (kind in _TITLES and text == title)]
-    said = f"Speaker notes:\n\n{spoken}" if spoken else ""
-    return "\n\n".join(part for part in (head, *rest, said) if part)
+    speaker_notes = f"Speaker notes:\n\n{spoken}" if spoken else ""
+    return "\n\n".join(part for part in (heading, *rest, speaker_notes) if part)
 
 
 def _notes(data: bytes, entry: _Entry | None, places: dict[int, int]) -> str:

@@ -1,6 +1,6 @@
 """PowerPoint presentations (PPTX): a page for each slide, with its notes.
 
-What belongs here: PresentationML. What does not: old presentations (`ppt`).
+What belongs here: PresentationML. What does not: old presentations (`formats.ppt`).
 """
 
 from __future__ import annotations
@@ -9,38 +9,40 @@ import re
 from collections.abc import Iterator
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats import safe_xml, zipped
-from tvdb_assets.parsing.formats.active_limits import allowed, over_limit
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.grid import pipe_table
-from tvdb_assets.parsing.formats.html_markdown import Element
-from tvdb_assets.parsing.formats.ooxml import core_title, relations
-from tvdb_assets.parsing.formats.refusals import corrupt, empty
+from tvdb_assets.parsing.active_limits import current_limits, over_limit
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.markdown.tables import pipe_table
+from tvdb_assets.parsing.parse_errors import corrupt, empty
+from tvdb_assets.parsing.reading import safe_xml, zip_packages
+from tvdb_assets.parsing.reading.ooxml import core_title, relations
+from tvdb_assets.parsing.reading.safe_xml import Element
 
 _WHAT = "PowerPoint presentation"
 _TITLES = frozenset({"title", "ctrTitle"})
-_FURNITURE = frozenset({"dt", "ftr", "sldNum", "hdr", "sldImg"})
+_PAGE_FURNITURE = frozenset({"dt", "ftr", "sldNum", "hdr", "sldImg"})
 _STRUCTURE = re.compile(r"(?=[#>|])")
 _A = "{*}"  # two namespaces are in use
 
 
 class PptxParser(BaseParser):
-    """Slides in their order: title, texts, tables, diagrams, chart data, speaker notes."""
+    """Reads slides in their order: title, texts, tables, diagrams, chart data, speaker notes."""
 
-    media_types = frozenset({zipped.EXTENSIONS["pptx"]})
+    media_types = frozenset({zip_packages.EXTENSIONS["pptx"]})
     name = "PowerPoint (PPTX)"
     service = "lxml"
-    kept = "slides as pages, titles, lists, tables, diagrams' and charts' texts, speaker notes"
-    lost = "pictures, animations, footers, dates and slide numbers drawn on slides"
+    preserved = (
+        "slides as pages, titles, lists, tables, texts of diagrams and charts, speaker notes"
+    )
+    not_preserved = "pictures, animations, footers, dates and slide numbers drawn on slides"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a presentation; hidden slides are read too, with a note."""
-        members = zipped.check_expansion(data, _WHAT)
+        members = zip_packages.read_xml_members(data, _WHAT)
         pages: list[str] = []
         with_notes = hidden = missing = tables = 0
         for part in _slides(members):
-            if len(pages) == allowed().max_pages:
+            if len(pages) == current_limits().max_pages:
                 raise over_limit(_WHAT, "max_pages", "slides")
             root = safe_xml.try_read(members.get(part))
             if root is None or root.find("{*}cSld/{*}spTree") is None:
@@ -63,7 +65,7 @@ class PptxParser(BaseParser):
             remarks.append(f"{missing} slides are damaged and left out")
         if hidden:
             remarks.append(f"{hidden} slides are hidden; they are read too")
-        return make(
+        return build_document(
             pages,
             media_type=media_type,
             is_markdown=True,
@@ -100,7 +102,7 @@ def _slide(
         kind = safe_xml.local(shape)
         place = shape.find("{*}nvSpPr/{*}nvPr/{*}ph")
         role = place.get("type") or "" if place is not None else ""
-        if role in _FURNITURE:
+        if role in _PAGE_FURNITURE:
             continue
         if kind == "sp":
             body = shape.find("{*}txBody")
@@ -114,12 +116,12 @@ def _slide(
             tables += 1
         else:
             blocks += _linked(shape, members, links)
-    head = f"## {title}" if title else ""
-    return "\n\n".join(block for block in (head, *blocks) if block), tables
+    heading = f"## {title}" if title else ""
+    return "\n\n".join(block for block in (heading, *blocks) if block), tables
 
 
 def _shapes(root: Element) -> Iterator[Element]:
-    """Shapes, frames and pictures in order, also inside groups; each once."""
+    """Shapes and frames in order, also inside of groups; each once."""
     waiting = list(root.iterfind("{*}cSld/{*}spTree"))[:1]
     while waiting:
         element = waiting.pop()
@@ -134,7 +136,7 @@ def _shapes(root: Element) -> Iterator[Element]:
 
 
 def _body(body: Element) -> str:
-    """Paragraphs; those that are indented or marked as list items become items."""
+    """Paragraphs; an indented paragraph or one with a list mark becomes a list item."""
     lines: list[tuple[bool, str]] = []
     paragraphs = [(p, _paragraph(p)) for p in body.iterfind(_A + "p")]
     filled = [(p, text) for p, text in paragraphs if text]
@@ -178,7 +180,7 @@ def _table(table: Element) -> str:
 def _linked(
     shape: Element, members: dict[str, bytes], links: dict[str, tuple[str, str]]
 ) -> list[str]:
-    """Texts of a diagram or chart that the frame shows."""
+    """Texts of the diagrams and charts in the frame."""
     blocks: list[str] = []
     for element in shape.iter():
         if not isinstance(element.tag, str):
@@ -194,7 +196,7 @@ def _linked(
 
 
 def _chart(root: Element) -> str:
-    """A chart's title and the data that it draws."""
+    """A chart's title and its data."""
     title = " ".join(_paragraph(p) for p in root.iterfind(".//{*}title//" + _A + "p"))
     columns: list[tuple[str, dict[int, str]]] = []
     categories: dict[int, str] = {}
@@ -229,7 +231,7 @@ def _notes(members: dict[str, bytes], links: dict[str, tuple[str, str]]) -> str:
     for shape in _shapes(root):
         place = shape.find("{*}nvSpPr/{*}nvPr/{*}ph")
         body = shape.find("{*}txBody")
-        if body is not None and (place is None or place.get("type") not in _FURNITURE):
+        if body is not None and (place is None or place.get("type") not in _PAGE_FURNITURE):
             texts.append(_body(body))
     text = "\n\n".join(filter(None, texts))
     return f"Speaker notes:\n\n{text}" if text else ""

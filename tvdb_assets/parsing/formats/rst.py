@@ -1,6 +1,6 @@
-"""reStructuredText, by docutils: its HTML, rendered as every other HTML.
+"""reStructuredText, by docutils: its HTML, rendered like any other HTML.
 
-What belongs here: reStructuredText. What does not: rendering (`html_markdown`).
+What belongs here: reStructuredText. What does not: rendering (`markdown.html_renderer`).
 """
 
 from __future__ import annotations
@@ -9,15 +9,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.html_markdown import parse_tree, render
-from tvdb_assets.parsing.formats.refusals import empty
+from tvdb_assets.parsing.markdown.html_renderer import parse_tree, render
+from tvdb_assets.parsing.markup_parser import ConvertedMarkup, MarkupParser
 
 _TARGET = re.compile(r"\s*<[^<>]{1,500}>\s*\Z")
-# No file is read, no markup of other languages is let through, no configuration applies.
+# No file is read, no raw markup of other languages passes, no configuration file applies.
 _SETTINGS: dict[str, Any] = {
     "_disable_config": True,
     "file_insertion_enabled": False,
@@ -36,46 +32,37 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
-class RstParser(BaseParser):
-    """What docutils makes of it; directives of Sphinx and others keep their content."""
+class RstParser(MarkupParser):
+    """Reads the output of docutils; the content of unknown directives, as of Sphinx, stays."""
 
     media_types = frozenset({"text/x-rst"})
     name = "reStructuredText"
     service = "docutils"
+    model = "html"
     also = ("lxml",)
-    kept = "headings, lists, tables, code, notes, the content of unknown directives"
-    lost = "included files, raw HTML and LaTeX, pictures, link targets"
+    preserved = "headings, lists, tables, code, notes, the content of unknown directives"
+    not_preserved = "included files, raw HTML and LaTeX, pictures, link targets"
 
-    def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse a text; nothing that it includes is read."""
+    def convert(self, source: str) -> ConvertedMarkup:
+        """Convert a source; included files are not read."""
         from docutils.core import publish_parts
 
-        decoded = decode(data)
         parts = publish_parts(
-            decoded.text.replace("\x00", ""),
+            source,
             parser=_parser(),
             writer="html5",
             settings_overrides=_SETTINGS,
         )
         tree, _ = parse_tree(f"<body>{parts['html_body']}</body>")
-        rendered = render(tree, frozenset()) if tree is not None else None
-        if rendered is None or not rendered.text.strip():
-            raise empty()
-        return make(
-            [rendered.text],
-            media_type=media_type,
-            is_markdown=True,
-            service=self.service,
-            model="html",
-            title=re.sub(r"<[^<>]{0,500}>", "", parts["title"]) or None,
-            encoding=decoded.encoding,
-            notes=decoded.notes(),
-            facts={"tables": rendered.tables},
-        )
+        if tree is None:
+            return ConvertedMarkup("", 0)
+        rendered = render(tree, frozenset())
+        title = re.sub(r"<[^<>]{0,500}>", "", parts["title"]) or None
+        return ConvertedMarkup(rendered.text, rendered.tables, title)
 
 
 def _parser() -> Any:
-    """The library's parser, but what it doesn't know is kept instead of reported."""
+    """The library's parser, changed to keep the content of unknown roles and directives."""
     from docutils import nodes
     from docutils.parsers.rst import Parser, roles, states
     from docutils.statemachine import StringList
@@ -117,7 +104,7 @@ def _parser() -> Any:
         if issubclass(base, states.Body):
             members["unknown_directive"] = unknown_directive
         classes.append(type(base.__name__, (base,), members))
-    # The class reads its patterns from its own attributes, not from inherited ones.
+    # The class reads its patterns from its own attributes and ignores inherited ones.
     own = {name: value for name, value in vars(states.Inliner).items() if name[:2] != "__"}
     inliner = type("Inliner", (states.Inliner,), {**own, "interpreted": interpreted})
     parser = Parser(inliner=inliner())

@@ -1,7 +1,7 @@
-"""Rich text (RTF): paragraphs, headings by style, tables, in each font's own encoding.
+"""Rich text (RTF): paragraphs, headings by style, tables, in the encoding of each font.
 
-What belongs here: RTF, also the compressed kind that Outlook keeps (`decompress`). What
-does not: pictures and objects inside, which are left out.
+What belongs here: RTF, also with HTML inside, as Outlook writes it. What does not: pictures and
+embedded objects, which are omitted.
 """
 
 from __future__ import annotations
@@ -11,25 +11,27 @@ import re
 from dataclasses import dataclass, field, replace
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import OURS, BaseParser
-from tvdb_assets.parsing.formats.grid import pipe_table
-from tvdb_assets.parsing.formats.refusals import corrupt, empty
+from tvdb_assets.parsing.base_parser import OURS, BaseParser
+from tvdb_assets.parsing.formats.html import extract_main_text
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.markdown.tables import pipe_table
+from tvdb_assets.parsing.parse_errors import corrupt, empty
 
 _WHAT = "rich text"
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\(.)|([{}])|[\r\n]+|([^\\{}\r\n]+)",
     re.DOTALL,
 )
-# Groups whose content is no text of the document, unless they say so by \*.
-_SILENT = frozenset(
+# Groups whose content is not text of the document.
+_OMITTED_GROUPS = frozenset(
     b"fonttbl colortbl stylesheet info pict object themedata datastore generator listtable "
     b"listoverridetable revtbl rsidtbl xmlnstbl latentstyles fldinst private nonesttables "
     b"filetbl bkmkstart bkmkend pgptbl mmathPr background shpinst ftnsep ftnsepc aftnsep "
     b"aftnsepc colorschememapping userprops docvar wgrffmtfilter atnid atnauthor annotation "
     b"headerl headerr headerf footerl footerr footerf header footer pntxta pntxtb".split()
 )
-_KNOWN = frozenset({b"shptxt", b"nesttableprops", b"cs", b"shppict"})  # text though marked by \*
+_TEXT_DESPITE_STAR = frozenset({b"shptxt", b"nesttableprops", b"cs", b"shppict"})
+"""Groups that are text although ``\\*`` marks them as skippable."""
 _CHARSETS = {
     0: "cp1252", 77: "mac_roman", 128: "cp932", 129: "cp949", 130: "johab", 134: "gbk",
     136: "big5", 161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256",
@@ -42,7 +44,7 @@ _SIGNS = {
 }  # fmt: skip
 _HEADING = re.compile(r"heading (\d)\b|(title)\b", re.IGNORECASE)
 _CELL_LETTERS = 1_500  # a longer cell is layout, not data
-_MOST_DEPTH = 1_000
+_MAX_DEPTH = 1_000
 _BULLETS = "\u2022\u00b7\uf0b7\u25cf\u25aa\u25a0o-"
 
 
@@ -51,7 +53,7 @@ class _Group:
     silent: bool = False
     encoding: str = "cp1252"
     skip: int = 1
-    """Characters that stand for an old reader after each ``\\u``."""
+    """Replacement characters for old readers after each ``\\u``."""
     hidden: bool = False
     in_styles: bool = False
     in_fonts: bool = False
@@ -81,20 +83,20 @@ class _State:
 
 
 class RtfParser(BaseParser):
-    """Text as a reader sees it; of mail that Outlook wrapped, the HTML inside."""
+    """Reads the visible text; in mail that Outlook wrapped, the HTML inside."""
 
     media_types = frozenset({"application/rtf"})
     name = "rich text (RTF)"
     service = OURS
-    kept = "paragraphs, headings by style, list marks, tables, each font's encoding"
-    lost = "pictures, embedded objects, comments, headers and footers"
+    preserved = "paragraphs, headings by style, list marks, tables, the encoding of each font"
+    not_preserved = "pictures, embedded objects, comments, headers and footers"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse rich text; it ends where the file does, whole or not."""
-        text, tables = to_markdown(data)
+        """Parse rich text; a truncated file gives the text up to its end."""
+        text, tables = rtf_to_markdown(data)
         if not text.strip():
             raise empty("The rich text")
-        return make(
+        return build_document(
             [text],
             media_type=media_type,
             is_markdown=True,
@@ -104,14 +106,14 @@ class RtfParser(BaseParser):
         )
 
 
-def to_markdown(data: bytes) -> tuple[str, int]:
+def rtf_to_markdown(data: bytes) -> tuple[str, int]:
     """The text, and its number of tables."""
     is_html = b"\\fromhtml" in data[:4_096]
     state = _State()
     group = _Group()
     stack: list[_Group] = []
-    skip = 0  # characters left that an old reader would see
-    starts = False  # the next word decides what the group is
+    skip = 0  # replacement characters for old readers that are still to come
+    starts = False  # the next control word decides the group's kind
     pending_star = False
     position = 0
     while position < len(data):
@@ -122,7 +124,7 @@ def to_markdown(data: bytes) -> tuple[str, int]:
         position = found.end()
         word, number, code, symbol, brace, plain = found.groups()
         if brace == b"{":
-            if len(stack) == _MOST_DEPTH:
+            if len(stack) == _MAX_DEPTH:
                 raise corrupt(_WHAT, "it is nested too deeply")
             _flush(state, group)
             stack.append(group)
@@ -166,16 +168,14 @@ def to_markdown(data: bytes) -> tuple[str, int]:
             _put(state, group, {b"~": " ", b"-": "", b"_": "-", b"\n": "\n", b"\r": "\n"}.get(
                 symbol, symbol.decode("latin-1") if symbol in b"\\{}" else ""))  # fmt: skip
         elif plain is not None:
-            kept = plain[skip:]
+            visible = plain[skip:]
             skip = max(0, skip - len(plain))
-            state.raw += kept
+            state.raw += visible
     _flush(state, group)
     _paragraph(state)
     _end_table(state)
     if is_html and state.html:
-        from tvdb_assets.parsing.formats.html import html_to_markdown
-
-        inner = html_to_markdown("".join(state.html))
+        inner = extract_main_text("".join(state.html))
         if inner.text.strip():
             return inner.text, int(inner.facts.get("tables", 0))
     return "\n\n".join(state.blocks), state.tables
@@ -185,7 +185,7 @@ def _character(value: int) -> str:
     code = value + 65_536 if value < 0 else value
     if not 0 < code <= 0x10FFFF:
         return ""
-    # Outlook and Word write private codes for symbol fonts' bullets.
+    # Outlook and Word write private-use codes for the bullets of symbol fonts.
     return "\u2022" if code == 0xF0B7 else chr(code)
 
 
@@ -225,7 +225,7 @@ def _word(
     if word == b"htmltag":
         group.in_html, group.silent = True, False
     elif word == b"htmlrtf":
-        # What stands between these is for readers that know no HTML.
+        # The text between these words is for readers without HTML.
         group.hidden = value != 0 and is_html
     elif word == b"fonttbl":
         group.silent = group.in_fonts = True
@@ -233,9 +233,7 @@ def _word(
         group.silent = group.in_styles = True
     elif word in {b"listtext", b"pntext"}:
         group.in_list_mark = True
-    elif (
-        starred and word not in {b"shptxt", b"nesttableprops", b"cs", b"shppict"}
-    ) or word in _SILENT:
+    elif (starred and word not in _TEXT_DESPITE_STAR) or word in _OMITTED_GROUPS:
         group.silent = True
     elif word == b"ansicpg" and value is not None:
         state.default = group.encoding = _codepage(value)
@@ -285,7 +283,7 @@ def _word(
 def _codepage(number: int) -> str:
     name = {65001: "utf-8", 10000: "mac_roman"}.get(number, f"cp{number}")
     try:
-        # Codecs that make bytes of bytes live in the same registry.
+        # The registry also has codecs from bytes to bytes.
         return name if getattr(codecs.lookup(name), "_is_text_encoding", False) else "cp1252"
     except LookupError:
         return "cp1252"

@@ -1,6 +1,7 @@
 """Old Excel workbooks (XLS), by xlrd.
 
-What belongs here: BIFF. What does not: tables of text (`grid`), the container (`ole`).
+What belongs here: BIFF. What does not: tables (`markdown.tables`), the container
+(`reading.ole_files`).
 """
 
 from __future__ import annotations
@@ -11,24 +12,24 @@ from typing import Any
 
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.active_limits import allowed, over_limit
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.grid import CellBudget, sheet_markdown
-from tvdb_assets.parsing.formats.refusals import corrupt, empty, encrypted
-from tvdb_assets.parsing.formats.xlsx import show_number
+from tvdb_assets.parsing.active_limits import current_limits, over_limit
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.formats.xlsx import format_number
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.markdown.tables import CellBudget, sheet_to_markdown
+from tvdb_assets.parsing.parse_errors import corrupt, empty, encrypted
 
 _WHAT = "old Excel workbook"
 
 
 class XlsParser(BaseParser):
-    """Values as they were last computed, a page for each sheet."""
+    """Reads the last computed values, a page per sheet."""
 
     media_types = frozenset({"application/vnd.ms-excel"})
     name = "old Excel (XLS)"
     service = "xlrd"
-    kept = "sheets as pages with their names, cells as tables, dates"
-    lost = "formulas, charts, pictures, comments, number formats other than dates"
+    preserved = "sheets as pages with their names, cells as tables, dates"
+    not_preserved = "formulas, charts, pictures, comments, number formats other than dates"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a workbook of Excel 2 to 2003."""
@@ -47,14 +48,14 @@ class XlsParser(BaseParser):
         tables = broken = 0
         budget = CellBudget(_WHAT)
         for number, title in enumerate(names):
-            if number == allowed().max_pages:
+            if number == current_limits().max_pages:
                 raise over_limit(_WHAT, "max_pages", "sheets")
             try:
-                text, count = sheet_markdown(_rows(book, book.sheet_by_index(number), budget))
+                text, count = sheet_to_markdown(_rows(book, book.sheet_by_index(number), budget))
             except (ParseError, MemoryError):
                 raise
             except Exception:
-                # A damaged record ends this sheet; the others may be whole.
+                # A damaged record ends this sheet; the other sheets may be valid.
                 broken += 1
                 pages.append("")
                 continue
@@ -66,7 +67,7 @@ class XlsParser(BaseParser):
             if broken:
                 raise corrupt(_WHAT, "its sheets can't be read")
             raise empty("The Excel workbook")
-        return make(
+        return build_document(
             pages,
             media_type=media_type,
             is_markdown=True,
@@ -94,12 +95,12 @@ def _text(book: Any, cell: Any) -> str:
     import xlrd
 
     if cell.ctype == xlrd.XL_CELL_NUMBER:
-        return show_number(cell.value, "")
+        return format_number(cell.value, "")
     if cell.ctype == xlrd.XL_CELL_DATE:
         try:
             moment = xlrd.xldate_as_datetime(cell.value, book.datemode)
         except (ValueError, OverflowError):
-            return show_number(cell.value, "")
+            return format_number(cell.value, "")
         if cell.value < 1:
             return str(moment.strftime("%H:%M"))
         text = str(moment.isoformat(" ", "minutes"))

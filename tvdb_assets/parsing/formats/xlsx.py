@@ -1,7 +1,8 @@
-"""Excel workbooks (XLSX): a table for each block of filled cells, a page for each sheet.
+"""Excel workbooks (XLSX): a table per block of filled cells, a page per sheet.
 
-What belongs here: SpreadsheetML. What does not: tables of text (`grid`), old workbooks
-(`xls`). Only cells that the file holds are looked at, so two cells at far corners are two.
+What belongs here: SpreadsheetML. What does not: tables (`markdown.tables`), old workbooks
+(`formats.xls`). Only the stored cells are read, so a sheet with two cells at far corners costs
+two cells.
 """
 
 from __future__ import annotations
@@ -14,50 +15,50 @@ from datetime import datetime, timedelta
 from lxml import etree
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats import safe_xml, zipped
-from tvdb_assets.parsing.formats.active_limits import allowed, over_limit
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.grid import CellBudget, sheet_markdown
-from tvdb_assets.parsing.formats.html_markdown import Element
-from tvdb_assets.parsing.formats.ooxml import core_title, relations
-from tvdb_assets.parsing.formats.refusals import corrupt, empty
+from tvdb_assets.parsing.active_limits import current_limits, over_limit
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.markdown.tables import CellBudget, sheet_to_markdown
+from tvdb_assets.parsing.parse_errors import corrupt, empty
+from tvdb_assets.parsing.reading import safe_xml, zip_packages
+from tvdb_assets.parsing.reading.ooxml import core_title, relations
+from tvdb_assets.parsing.reading.safe_xml import Element
 
 _WHAT = "Excel workbook"
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})\Z")
 _DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
-_NOT_A_CODE = re.compile(r'"[^"]{0,500}"|\\.|\[[^\]]{0,100}\]|_.|\*.')
+_NOT_FORMAT_CODE = re.compile(r'"[^"]{0,500}"|\\.|\[[^\]]{0,100}\]|_.|\*.')
 _EPOCH = datetime(1899, 12, 30)
 _EPOCH_1904 = datetime(1904, 1, 1)
-_LAST_DAY = 2_958_466  # of the year 9999
+_LAST_DAY = 2_958_466  # the day number of the end of the year 9999
 
 
 class XlsxParser(BaseParser):
-    """Values as they were last computed; formulas and formats are not shown."""
+    """Reads the last computed values; formulas and most formats are omitted."""
 
-    media_types = frozenset({zipped.EXTENSIONS["xlsx"]})
+    media_types = frozenset({zip_packages.EXTENSIONS["xlsx"]})
     name = "Excel (XLSX)"
     service = "lxml"
-    kept = "sheets as pages with their names, cells as tables, dates, comments"
-    lost = "formulas, charts, pictures, number formats other than dates and percents"
+    preserved = "sheets as pages with their names, cells as tables, dates, comments"
+    not_preserved = "formulas, charts, pictures, number formats other than dates and percents"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a workbook; hidden sheets are read too, with a note."""
-        members = zipped.check_expansion(data, _WHAT)
-        book = _Book(members)
+        members = zip_packages.read_xml_members(data, _WHAT)
+        book = _Workbook(members)
         pages: list[str] = []
         notes: list[str] = []
         tables = hidden = broken = 0
         budget = CellBudget(_WHAT)
         for title, part, is_hidden in book.sheets():
-            if len(pages) == allowed().max_pages:
+            if len(pages) == current_limits().max_pages:
                 raise over_limit(_WHAT, "max_pages", "sheets")
             content = members.get(part)
             if content is None:
                 broken += 1
                 continue
             rows = _Rows(content, book, budget)
-            text, count = sheet_markdown(rows)
+            text, count = sheet_to_markdown(rows)
             broken += rows.is_broken
             remarks = _comments(members, part)
             body = "\n\n".join(piece for piece in (text, remarks) if piece)
@@ -72,7 +73,7 @@ class XlsxParser(BaseParser):
             notes.append(f"{broken} sheets are damaged; what comes before the damage is kept")
         if hidden:
             notes.append(f"{hidden} sheets are hidden; they are read too")
-        return make(
+        return build_document(
             pages,
             media_type=media_type,
             is_markdown=True,
@@ -85,8 +86,8 @@ class XlsxParser(BaseParser):
         )
 
 
-class _Book:
-    """Shared texts, date styles and the list of sheets."""
+class _Workbook:
+    """The shared texts, number formats and list of sheets of a workbook."""
 
     def __init__(self, members: dict[str, bytes]) -> None:
         self._members = members
@@ -103,11 +104,11 @@ class _Book:
         self.epoch = _EPOCH
         if settings is not None and settings.get("date1904") in {"1", "true"}:
             self.epoch = _EPOCH_1904
-        self.texts = self._shared()
+        self.texts = self._shared_texts()
         self.formats = self._formats()
 
     def sheets(self) -> Iterator[tuple[str, str, bool]]:
-        """Name, member, whether hidden."""
+        """Of each sheet: its name, its member of the package, whether it is hidden."""
         for sheet in self._root.iterfind("{*}sheets/{*}sheet"):
             kind, part = self._relations.get(
                 safe_xml.attribute_of(sheet, "relationships", "id") or "", ("", "")
@@ -122,12 +123,12 @@ class _Book:
                 return safe_xml.try_read(self._members.get(part))
         return None
 
-    def _shared(self) -> list[str]:
+    def _shared_texts(self) -> list[str]:
         root = self._of_kind("sharedStrings")
-        return [] if root is None else [_rich(item) for item in root.iterfind("{*}si")]
+        return [] if root is None else [_rich_text(item) for item in root.iterfind("{*}si")]
 
     def _formats(self) -> list[str]:
-        """Of each cell style: ``date``, ``time``, ``both``, ``percent`` or nothing."""
+        """For each cell style: ``date``, ``time``, ``both``, ``percent`` or empty."""
         root = self._of_kind("styles")
         if root is None:
             return []
@@ -136,13 +137,13 @@ class _Book:
             for item in root.iterfind("{*}numFmts/{*}numFmt")
         }
         return [
-            format_kind(style.get("numFmtId") or "0", own.get(style.get("numFmtId")))
+            number_format_kind(style.get("numFmtId") or "0", own.get(style.get("numFmtId")))
             for style in root.iterfind("{*}cellXfs/{*}xf")
         ]
 
 
-def format_kind(number: str, code: str | None) -> str:
-    """What a number format makes of a number."""
+def number_format_kind(number: str, code: str | None) -> str:
+    """The kind of a number format: ``date``, ``time``, ``both``, ``percent`` or empty."""
     if code is None:
         if number in {"9", "10"}:
             return "percent"
@@ -150,7 +151,7 @@ def format_kind(number: str, code: str | None) -> str:
             return ""
         return {"18": "time", "19": "time", "20": "time", "21": "time", "22": "both",
                 "45": "time", "46": "time", "47": "time"}.get(number, "date")  # fmt: skip
-    bare = _NOT_A_CODE.sub("", code.split(";")[0]).lower()
+    bare = _NOT_FORMAT_CODE.sub("", code.split(";")[0]).lower()
     has_date = "y" in bare or "d" in bare or ("m" in bare and "h" not in bare and "s" not in bare)
     has_time = "h" in bare or "s" in bare
     if "general" in bare or (any(mark in bare for mark in "0#?") and not has_date):
@@ -160,8 +161,8 @@ def format_kind(number: str, code: str | None) -> str:
     return "time" if has_time else "percent" if "%" in bare else ""
 
 
-def show_number(value: float, kind: str, epoch: datetime = _EPOCH) -> str:
-    """A number as a reader of the sheet knows it."""
+def format_number(value: float, kind: str, epoch: datetime = _EPOCH) -> str:
+    """A number as the sheet displays it."""
     if kind in {"date", "time", "both"} and 0 <= value < _LAST_DAY:
         moment = epoch + timedelta(seconds=round(value * 86_400))
         if kind == "time" and value < 1:
@@ -173,17 +174,17 @@ def show_number(value: float, kind: str, epoch: datetime = _EPOCH) -> str:
     return f"{value:.15g}"
 
 
-def _rich(item: Element) -> str:
-    """A text of one or many runs, without its pronunciation."""
+def _rich_text(item: Element) -> str:
+    """The text of one or many runs, without phonetic hints."""
     return "".join(
         text.text or "" for text in item.iter("{*}t") if safe_xml.local(text.getparent()) != "rPh"
     )
 
 
 class _Rows:
-    """Rows of a sheet, read as they come, with their filled cells."""
+    """The rows of a sheet with their filled cells, read one by one."""
 
-    def __init__(self, content: bytes, book: _Book, budget: CellBudget) -> None:
+    def __init__(self, content: bytes, book: _Workbook, budget: CellBudget) -> None:
         self._content = content
         self._book = book
         self._budget = budget
@@ -222,7 +223,7 @@ class _Rows:
         kind = cell.get("t") or "n"
         if kind == "inlineStr":
             inline = cell.find("{*}is")
-            return "" if inline is None else _rich(inline)
+            return "" if inline is None else _rich_text(inline)
         value = cell.findtext("{*}v") or ""
         if kind == "s":
             texts = self._book.texts
@@ -235,7 +236,7 @@ class _Rows:
             known = style.isdecimal() and int(style) < len(formats)
             try:
                 number = float(value)
-                return show_number(number, formats[int(style)] if known else "", self._book.epoch)
+                return format_number(number, formats[int(style)] if known else "", self._book.epoch)
             except (ValueError, OverflowError):
                 return value
         return value
@@ -253,7 +254,7 @@ def _comments(members: dict[str, bytes], part: str) -> str:
     for kind, name in relations(members, part).values():
         if kind == "comments" and (root := safe_xml.try_read(members.get(name))) is not None:
             lines += [
-                f"Comment on {comment.get('ref')}: {' '.join(_rich(comment).split())}"
+                f"Comment on {comment.get('ref')}: {' '.join(_rich_text(comment).split())}"
                 for comment in root.iter("{*}comment")
             ]
     return "\n\n".join(lines)

@@ -1,18 +1,21 @@
 """XML: articles in JATS, books in DocBook, and any other XML by its text.
 
-What belongs here: which elements of these vocabularies are headings, lists and tables. What
-does not: reading hostile XML (`safe_xml`), rendering (`html_markdown`).
+What belongs here: the elements of these vocabularies that are headings, lists and tables. What
+does not: reading hostile XML (`reading.safe_xml`), rendering (`markdown.html_renderer`).
 """
 
 from __future__ import annotations
 
+from lxml import etree
+
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats import safe_xml
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.html_markdown import Element, render
-from tvdb_assets.parsing.formats.refusals import corrupt, empty
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.markdown.html_renderer import render
+from tvdb_assets.parsing.parse_errors import corrupt, empty
+from tvdb_assets.parsing.reading import safe_xml
+from tvdb_assets.parsing.reading.safe_xml import Element
+from tvdb_assets.parsing.reading.text_decoding import decode
 
 _WHAT = "XML document"
 _ARTICLE = frozenset({"article", "book", "chapter", "section", "refentry", "topic"})
@@ -46,7 +49,7 @@ _BLOCKS = {
     **dict.fromkeys(("disp-quote", "blockquote"), "blockquote"),
     "break": "br",
 }  # fmt: skip
-_LEFT_OUT = frozenset(
+_OMITTED = frozenset(
     {
         "journal-id", "issn", "isbn", "object-id", "tex-math", "graphic", "inline-graphic",
         "media", "volume", "issue", "fpage", "lpage", "elocation-id", "history",
@@ -58,13 +61,17 @@ _TITLES = frozenset({"title", "article-title"})
 
 
 class XmlParser(BaseParser):
-    """Articles and books with their structure; other XML as its texts, each with its name."""
+    """Reads articles and books with their structure; other XML as element names and texts."""
 
     media_types = frozenset({"application/xml"})
     name = "XML (JATS, DocBook and others)"
     service = "lxml"
-    kept = "of JATS and DocBook headings, lists, tables, code; of other XML names and texts"
-    lost = "attributes, entities that a file declares or fetches, comments, formulas' TeX"
+    preserved = (
+        "JATS and DocBook: headings, lists, tables, code; other XML: element names and texts"
+    )
+    not_preserved = (
+        "attributes, entities that a file declares or fetches, comments, TeX of formulas"
+    )
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse XML; entities are never expanded and nothing is fetched."""
@@ -85,7 +92,7 @@ class XmlParser(BaseParser):
             if safe_xml.plain(root):
                 raise corrupt(_WHAT, "its text can't be separated from its markup")
             raise empty("The XML document")
-        return make(
+        return build_document(
             [body],
             media_type=media_type,
             is_markdown=is_article,
@@ -99,13 +106,13 @@ class XmlParser(BaseParser):
 
 
 def _without_declaration(text: str) -> str:
-    # What it says of bytes no longer holds for a text.
+    # The declared encoding is wrong for a decoded text.
     return text[text.find("?>") + 2 :] if text.startswith("<?xml") else text
 
 
 def _choose(element: Element) -> str:
     name = safe_xml.local(element)
-    if name in _LEFT_OUT:
+    if name in _OMITTED:
         return safe_xml.SKIP
     parent = element.getparent()
     above = safe_xml.local(parent) if parent is not None else ""
@@ -127,9 +134,7 @@ def _choose(element: Element) -> str:
 
 
 def _outline(root: Element) -> str:
-    """A line for each element with text of its own: its name and the text."""
-    from lxml import etree
-
+    """A line per element with its own text: its name and the text."""
     lines: list[str] = []
     depth = 0
     waiting: list[str] = []

@@ -21,7 +21,7 @@ import httpx2
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument, Provenance
-from tvdb_assets.parsing.formats.assemble import make
+from tvdb_assets.parsing.markdown.document_builder import build_document
 from tvdb_assets.redaction import RedactedCause
 from tvdb_assets.settings import Settings
 from tvdb_assets.spend_guard.call_failures import CallFailed, FailureKind
@@ -128,7 +128,7 @@ class LlamaParse:
         return f"{SERVICE}{_REVISION}:{self.tier}:{self.version}"
 
     @property
-    def made_by(self) -> Provenance:
+    def produced_by(self) -> Provenance:
         """LlamaParse, in the mode real, by tier and pinned version."""
         return Provenance(SERVICE, "real", self.tier, self.version)
 
@@ -241,11 +241,11 @@ class LlamaParse:
             return FinishedJob(None, _pages_failed(failed, len(pages)), len(pages), billed)
         if cut:
             return FinishedJob(None, _pages_cut(cut, len(pages)), len(pages), billed)
-        parsed = make(
+        parsed = build_document(
             texts,
             media_type=media_type,
             is_markdown=True,
-            made_by=self.made_by,
+            produced_by=self.produced_by,
             has_pages=True,
             facts={"pages": len(pages), "pages_with_text": sum(map(bool, map(str.strip, texts)))},
         )

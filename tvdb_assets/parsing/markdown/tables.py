@@ -1,20 +1,19 @@
-"""Sheets of cells to Markdown tables, without a grid of the empty ones.
+"""Rows and sheets of cells to Markdown tables; empty cells cost nothing.
 
-What belongs here: filled cells by place, to text. What does not: reading any file.
+What belongs here: filled cells by position, to text. What does not: reading any file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tvdb_assets.parsing.formats.active_limits import allowed, over_limit
+from tvdb_assets.parsing.active_limits import current_limits, over_limit
 
 Row = Mapping[int, str]
 """Filled cells of a row by their 0-based column."""
 
-_LEAST_FILLED = 0.05  # a table emptier than this is written as a list of its cells
-_SMALL = 2_000  # places: so small a table may be as empty as it likes
-_GAP_COLUMNS = 1
+_MIN_FILLED_SHARE = 0.05  # a table with a lower share of filled cells is written as a list
+_SMALL = 2_000  # cells: a smaller table may be emptier than that
 
 
 class CellBudget:
@@ -22,10 +21,10 @@ class CellBudget:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._left = allowed().max_cells
+        self._left = current_limits().max_cells
 
     def spend(self, cells: int) -> None:
-        """Count some.
+        """Count more cells.
 
         Raises:
             ParseError: ``over_limit``.
@@ -35,11 +34,11 @@ class CellBudget:
             raise over_limit(self._what, "max_cells", "filled cells")
 
 
-def sheet_markdown(rows: Iterable[tuple[int, Row]]) -> tuple[str, int]:
-    """A sheet's text and its number of tables: a table for each block of rows that touch.
+def sheet_to_markdown(rows: Iterable[tuple[int, Row]]) -> tuple[str, int]:
+    """A sheet's text and its number of tables; each block of adjacent rows is a table.
 
     Args:
-        rows: 0-based row numbers, rising, with their filled cells; empty rows may be absent.
+        rows: 0-based row numbers, ascending, with their filled cells; empty rows may be absent.
     """
     parts: list[str] = []
     tables = 0
@@ -62,7 +61,7 @@ def sheet_markdown(rows: Iterable[tuple[int, Row]]) -> tuple[str, int]:
 
 def pipe_table(rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table; the first row is its header. Cells are cleaned and escaped here."""
-    lines = [[clean(cell) for cell in row] for row in rows]
+    lines = [[clean_cell(cell) for cell in row] for row in rows]
     width = max(map(len, lines), default=0)
     if not width:
         return ""
@@ -71,13 +70,13 @@ def pipe_table(rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(texts)
 
 
-def clean(cell: str) -> str:
-    """One line, with what would end the cell escaped."""
+def clean_cell(cell: str) -> str:
+    """The cell's text on one line, with pipes escaped."""
     return " ".join(cell.replace("\x00", "").split()).replace("|", "\\|")
 
 
-def column_name(column: int) -> str:
-    """``A`` for 0, as spreadsheets say it."""
+def column_letters(column: int) -> str:
+    """The spreadsheet's name of a 0-based column: ``A`` for 0."""
     name = ""
     column += 1
     while column:
@@ -90,15 +89,15 @@ def _block(block: list[tuple[int, Row]]) -> tuple[str, bool]:
     columns = sorted({column for _, row in block for column in row})
     cells = sum(len(row) for _, row in block)
     if len(block) == 1 or len(columns) == 1:
-        # A title, a remark, a list: words, not a table.
-        lines = (" \\| ".join(clean(row[c]) for c in sorted(row)) for _, row in block)
+        # A title, a remark or a list is not a table.
+        lines = (" \\| ".join(clean_cell(row[c]) for c in sorted(row)) for _, row in block)
         if len(block) == 1 and len(columns) > 1:
             return pipe_table([[row[c] for c in columns] for _, row in block]), True
         return "\n".join(lines), False
     places = len(columns) * len(block)
-    if places > _SMALL and cells < _LEAST_FILLED * places:
+    if places > _SMALL and cells < _MIN_FILLED_SHARE * places:
         lines = (
-            f"{column_name(column)}{number + 1}: {clean(row[column])}"
+            f"{column_letters(column)}{number + 1}: {clean_cell(row[column])}"
             for number, row in block
             for column in sorted(row)
         )

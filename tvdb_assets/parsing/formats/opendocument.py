@@ -1,7 +1,7 @@
 """OpenDocument texts, presentations and spreadsheets (ODT, ODP, ODS).
 
-What belongs here: content.xml to the tree that HTML is rendered from, or to cells. What
-does not: rendering (`html_markdown`), tables of cells (`grid`).
+What belongs here: content.xml to a tree of HTML elements, or to cells. What does not: rendering
+(`markdown.html_renderer`, `markdown.tables`).
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats import safe_xml, zipped
-from tvdb_assets.parsing.formats.active_limits import allowed, over_limit
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.grid import CellBudget, sheet_markdown
-from tvdb_assets.parsing.formats.html_markdown import Element, render
-from tvdb_assets.parsing.formats.refusals import corrupt, empty
+from tvdb_assets.parsing.active_limits import current_limits, over_limit
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.markdown.html_renderer import render
+from tvdb_assets.parsing.markdown.tables import CellBudget, sheet_to_markdown
+from tvdb_assets.parsing.parse_errors import corrupt, empty
+from tvdb_assets.parsing.reading import safe_xml, zip_packages
+from tvdb_assets.parsing.reading.safe_xml import Element
 
 _WHAT = "OpenDocument file"
-_TEXT, _SHEET, _SLIDES = (zipped.EXTENSIONS[kind] for kind in ("odt", "ods", "odp"))
-_REPEATED = 1_000  # a filled cell or row that says it repeats more often is layout
+_TEXT, _SHEET, _SLIDES = (zip_packages.EXTENSIONS[kind] for kind in ("odt", "ods", "odp"))
+_MAX_REPEATED = 1_000  # a filled cell or row that repeats more often is layout
 _TAGS = {
     "p": "p",
     "list": "ul",
@@ -35,7 +36,7 @@ _TAGS = {
     "text-box": "div",
     "note-body": "span",
 }
-_LEFT_OUT = frozenset(
+_OMITTED = frozenset(
     {
         "annotation", "annotation-end", "tracked-changes", "table-of-content", "note-citation",
         "covered-table-cell", "notes", "forms", "event-listeners", "settings", "image-map",
@@ -46,20 +47,20 @@ _LEFT_OUT = frozenset(
 
 
 class OdfParser(BaseParser):
-    """The content as it was saved; nothing that it links to is fetched."""
+    """Reads the content as it was saved; fetches no linked file."""
 
     media_types = frozenset({_TEXT, _SHEET, _SLIDES})
     name = "OpenDocument (ODT, ODS, ODP)"
     service = "lxml"
-    kept = (
+    preserved = (
         "headings, lists, tables, footnotes; slides as pages with speaker notes; "
         "sheets as pages with their names"
     )
-    lost = "pictures, comments, deleted text, tables of contents, formulas, charts"
+    not_preserved = "pictures, comments, deleted text, tables of contents, formulas, charts"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a document of any of the three kinds."""
-        members = zipped.check_expansion(data, _WHAT)
+        members = zip_packages.read_xml_members(data, _WHAT)
         content = members.get("content.xml")
         if content is None:
             raise corrupt(_WHAT, "its content is missing")
@@ -81,7 +82,7 @@ class OdfParser(BaseParser):
         if not any(page.strip() for page in pages):
             raise empty("The document")
         meta = safe_xml.try_read(members.get("meta.xml"))
-        return make(
+        return build_document(
             pages,
             media_type=media_type,
             is_markdown=True,
@@ -105,7 +106,7 @@ def _render(root: Element) -> tuple[str, int]:
 
 def _choose(element: Element) -> str:
     name = safe_xml.local(element)
-    if name in _LEFT_OUT:
+    if name in _OMITTED:
         return safe_xml.SKIP
     if name == "h":
         level = safe_xml.attribute(element, "outline-level") or "1"
@@ -125,7 +126,7 @@ def _slides(body: Element) -> tuple[list[str], int]:
     pages: list[str] = []
     tables = 0
     for slide in body.iter("{*}page"):
-        if len(pages) == allowed().max_pages:
+        if len(pages) == current_limits().max_pages:
             raise over_limit(_WHAT, "max_pages", "slides")
         notes = slide.find("{*}notes")
         spoken = ""
@@ -136,12 +137,16 @@ def _slides(body: Element) -> tuple[list[str], int]:
         title = next(
             (f for f in slide.iter("{*}frame") if safe_xml.attribute(f, "class") == "title"), None
         )
-        head = safe_xml.plain(title)
+        heading = safe_xml.plain(title)
         if title is not None and title.getparent() is not None:
             title.getparent().remove(title)
         text, count = _render(slide)
         tables += count
-        parts = (f"## {head}" if head else "", text, f"Speaker notes:\n\n{spoken}" * bool(spoken))
+        parts = (
+            f"## {heading}" if heading else "",
+            text,
+            f"Speaker notes:\n\n{spoken}" * bool(spoken),
+        )
         pages.append("\n\n".join(part for part in parts if part))
     return pages, tables
 
@@ -151,10 +156,10 @@ def _sheets(body: Element) -> tuple[list[str], int]:
     tables = 0
     budget = CellBudget(_WHAT)
     for sheet in body.iterfind("{*}spreadsheet/{*}table"):
-        if len(pages) == allowed().max_pages:
+        if len(pages) == current_limits().max_pages:
             raise over_limit(_WHAT, "max_pages", "sheets")
         name = " ".join((safe_xml.attribute(sheet, "name") or "Sheet").split())
-        text, count = sheet_markdown(_rows(sheet, budget))
+        text, count = sheet_to_markdown(_rows(sheet, budget))
         pages.append(f"## {name}\n\n{text}" if text else "")
         tables += count
     return pages, tables
@@ -169,12 +174,12 @@ def _rows(sheet: Element, budget: CellBudget) -> Iterator[tuple[int, dict[int, s
             repeated = _count(cell, "number-columns-repeated")
             text = "\n".join(safe_xml.plain(p) for p in cell.iterfind("{*}p"))
             if text.strip():
-                for place in range(column, column + min(repeated, _REPEATED)):
+                for place in range(column, column + min(repeated, _MAX_REPEATED)):
                     cells[place] = text
             column += repeated
         repeated = _count(row, "number-rows-repeated")
         if cells:
-            for place in range(number, number + min(repeated, _REPEATED)):
+            for place in range(number, number + min(repeated, _MAX_REPEATED)):
                 budget.spend(len(cells))
                 yield place, cells
         number += repeated
@@ -186,7 +191,7 @@ def _count(element: Element, name: str) -> int:
 
 
 def _margins(members: dict[str, bytes], text: str) -> list[str]:
-    """Distinct texts of headers and footers that the body does not hold already."""
+    """Distinct texts of headers and footers that are not in the body."""
     root = safe_xml.try_read(members.get("styles.xml"))
     found: list[str] = []
     for margin in () if root is None else root.iter("{*}header", "{*}footer"):

@@ -1,7 +1,7 @@
-"""Exact token counts in OpenAI's ``cl100k_base``, without a vocabulary to download.
+"""Exact token counts in OpenAI's ``cl100k_base``, without a download of its vocabulary.
 
-What belongs here: counting, and cutting off what exceeds a count. What does not: where a
-text is better cut (`chunking`), or what tokens cost.
+What belongs here: counting tokens, and truncating a text to a number of tokens. What does not:
+good places to split a text (`core.chunking`), and prices (`spend_guard`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from tvdb_assets import error_codes as codes
 
 ENCODING = "cl100k_base"
 LONGEST_TOKEN = 128
-"""Code points: a token of spaces. Longer texts than this times n have more than n tokens."""
+"""Code points of the longest token, a run of spaces. A text longer than n times this has more than
+n tokens."""
 
 
 class _Tokenizer(Protocol):
@@ -29,10 +30,10 @@ class _Tokenizer(Protocol):
 
 @cache
 def tokenizer() -> _Tokenizer:
-    """The Rust tokenizer itself, which holds about 30 MB and loads in 40 ms.
+    """The Rust tokenizer, which takes about 30 MB and loads in 40 ms.
 
-    It is loaded past the package's own ``__init__``, which reads the vocabulary once more, in
-    Python: 1.2 s and 67 MB for every process that counts.
+    The import skips the package's own ``__init__``, which reads the vocabulary again in Python and
+    costs 1.2 s and 67 MB in every process that counts.
     """
     package = find_spec("bpe_openai")
     found = package and PathFinder.find_spec("_bindings", package.submodule_search_locations)
@@ -47,23 +48,23 @@ def tokenizer() -> _Tokenizer:
 
 
 def count_tokens(text: str) -> int:
-    """Tokens of ``text``; linear in its length whatever it holds."""
+    """Number of tokens of ``text``; the time is linear in its length for any content."""
     return tokenizer().count(text)
 
 
 def count_up_to(text: str, limit: int) -> int | None:
-    """Tokens of ``text``, or None if they are more than ``limit``; stops counting there."""
-    if len(text) > 8 * limit:  # for a shorter one, the limit costs more than it saves
+    """Number of tokens of ``text``, or None if it exceeds ``limit``; stops counting there."""
+    if len(text) > 8 * limit:  # for a shorter text, the limit costs more than it saves
         return tokenizer().count_till_limit(text, limit)
     tokens = tokenizer().count(text)
     return tokens if tokens <= limit else None
 
 
 def prefix_within(text: str, start: int, end: int, limit: int) -> int:
-    """Where a longest prefix of ``text[start:end]`` with at most ``limit`` tokens ends.
+    """The end of the longest prefix of ``text[start:end]`` with at most ``limit`` tokens.
 
-    Reads little more of the text than that prefix. The prefix may be a few code points
-    shorter than the longest possible one, and is at least one code point long.
+    Reads little more of the text than that prefix. The result may be a few code points shorter
+    than the longest possible prefix, and is at least one code point long.
 
     Returns:
         An offset into ``text``, in code points.
@@ -77,7 +78,7 @@ def prefix_within(text: str, start: int, end: int, limit: int) -> int:
         width *= 2
     length = len(window)
     while len(tokens) > limit:
-        # The tokens of a prefix need not be a prefix of the tokens, so it is counted again.
+        # The tokens of a prefix are not always a prefix of the tokens, so they are counted again.
         length = max(1, min(length * limit // len(tokens), length - 1))
         tokens = tokenizer().encode(window[:length])
         if length == 1:
@@ -87,5 +88,5 @@ def prefix_within(text: str, start: int, end: int, limit: int) -> int:
 
 @cache
 def tokenizer_fingerprint() -> str:
-    """Changes whenever the same text may count differently."""
+    """Changes whenever the same text may have another number of tokens."""
     return f"{ENCODING}/bpe-openai-{version('bpe-openai')}"

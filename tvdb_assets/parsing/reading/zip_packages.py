@@ -1,6 +1,6 @@
-"""Documents that are ZIP archives: which one, whether locked, how large inside.
+"""Documents that are ZIP archives: their kind, whether they are locked, and their members.
 
-What belongs here: the container, bounded. What does not: the formats inside.
+What belongs here: the archive, read within limits. What does not: the formats inside.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import io
 import zipfile
 import zlib
 
-from tvdb_assets.parsing.formats.active_limits import allowed
-from tvdb_assets.parsing.formats.refusals import corrupt, expands_too_far
+from tvdb_assets.parsing.active_limits import current_limits
+from tvdb_assets.parsing.parse_errors import corrupt, expands_too_far
 
 _MIB = 1024 * 1024
-_MEMBERS = 20_000
-_SMALL = 256 * 1024  # bytes of a member that only names the format
+_MAX_LISTED = 20_000  # members that are examined for the format
+_SMALL = 256 * 1024  # bytes that are read of a member that names the format
 
 _OOXML = "application/vnd.openxmlformats-officedocument."
 _ODF = "application/vnd.oasis.opendocument."
@@ -53,16 +53,16 @@ NAMES = {
 _FOLDERS = {"word/": "docx", "xl/": "xlsx", "ppt/": "pptx", "visio/": "vsdx"}
 
 
-def identify(data: bytes) -> tuple[str | None, bool, str | None]:
-    """Media type or None for any other archive, whether it is encrypted, what is broken."""
+def identify_zip(data: bytes) -> tuple[str | None, bool, str | None]:
+    """The media type or None for any other archive, whether it is encrypted, and its damage."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()[:_MEMBERS]
+            members = archive.infolist()[:_MAX_LISTED]
             kind = _kind(archive, members)
             # `ZipInfo.is_dir` fails on a damaged entry that has no name.
             files = [member for member in members if not member.filename.endswith("/")]
             is_locked = [bool(file.flag_bits & 1) for file in files]
-            # Of the files of an archive, each that is locked fails by itself.
+            # In a plain archive, each locked file fails alone.
             if any(is_locked) if kind is not None else all(is_locked) and files:
                 return kind, True, None
             locked = kind is not None and b"encryption-data" in _read(
@@ -95,20 +95,20 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
         return b""
 
 
-def check_expansion(data: bytes, what: str) -> dict[str, bytes]:
-    """Every XML member, unpacked within `Limits.max_expanded_mib`; see `read_members`."""
+def read_xml_members(data: bytes, what: str) -> dict[str, bytes]:
+    """Every XML member, unpacked within `DocumentLimits.max_expanded_mib`; see `read_members`."""
     return read_members(data, what, (".xml", ".rels"))
 
 
 def read_members(data: bytes, what: str, endings: tuple[str, ...]) -> dict[str, bytes]:
-    """The members whose names end so, unpacked within `Limits.max_expanded_mib`.
+    """The members with these name endings, unpacked within `DocumentLimits.max_expanded_mib`.
 
-    A directory can lie about sizes, so what counts is what comes out.
+    A directory can lie about sizes, so only the bytes that come out count.
 
     Raises:
         ParseError: ``expands_too_far`` or ``corrupt``.
     """
-    limit = allowed().max_expanded_mib
+    limit = current_limits().max_expanded_mib
     left = limit * _MIB
     found: dict[str, bytes] = {}
     try:

@@ -1,11 +1,11 @@
-"""What the members of every OOXML file share: relations and the title.
+"""The package of an OOXML file (DOCX, XLSX, PPTX): relationships of parts, and the title.
 
-What belongs here: the package. What does not: documents, sheets or slides in it.
+What belongs here: parts that all OOXML files have. What does not: documents, sheets or slides.
 """
 
 from __future__ import annotations
 
-from tvdb_assets.parsing.formats import safe_xml
+from tvdb_assets.parsing.reading import safe_xml
 
 
 def core_title(members: dict[str, bytes]) -> str | None:
@@ -15,7 +15,10 @@ def core_title(members: dict[str, bytes]) -> str | None:
 
 
 def relations(members: dict[str, bytes], part: str) -> dict[str, tuple[str, str]]:
-    """What a part refers to inside the file: id -> kind and member. ``""`` is the file."""
+    """The targets of a part inside of the file: id to kind and member.
+
+    The part ``""`` is the file itself.
+    """
     folder, _, name = part.rpartition("/")
     root = safe_xml.try_read(members.get(f"{folder}/_rels/{name}.rels".lstrip("/")))
     found: dict[str, tuple[str, str]] = {}
@@ -24,12 +27,12 @@ def relations(members: dict[str, bytes], part: str) -> dict[str, tuple[str, str]
         if relation.get("TargetMode") == "External" or not target:
             continue
         kind = (relation.get("Type") or "").rpartition("/")[2]
-        found[relation.get("Id") or ""] = (kind, inside(folder, target))
+        found[relation.get("Id") or ""] = (kind, member_of_target(folder, target))
     return found
 
 
-def inside(folder: str, target: str) -> str:
-    """The member that a relative target means; it can't leave the file."""
+def member_of_target(folder: str, target: str) -> str:
+    """The member for a relative target; it can't be outside of the file."""
     parts = [] if target.startswith("/") else folder.split("/")
     for part in target.split("/"):
         if part == "..":

@@ -1,6 +1,6 @@
-"""From a parser's raw text to a `ParsedDocument`: normalized first, offsets after.
+"""Builds a `ParsedDocument` from a parser's raw text: normalizes it, then computes offsets.
 
-What belongs here: what every parser does last. What does not: any format.
+What belongs here: the last step of every parser. What does not: any format.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from tvdb_assets.models import Heading, ParsedDocument, Provenance
 MODE = "local"
 PAGE_BREAK = "\n\n"
 
-# Only lines that can open, close or be something are looked at, so a text without any
-# costs one scan in C. Everything is per line: no input makes it worse than linear.
+# Only candidate lines are examined, so a text without any costs one scan in C. Each pattern is
+# limited to a line, so the time is linear for any input.
 _CANDIDATE = re.compile(
     r"^ {0,3}(?:(?P<fence>`{3,}|~{3,})(?P<info>.*)"
     r"|(?P<hashes>#{1,6})(?:[ \t](?P<title>.*))?"
@@ -32,14 +32,14 @@ _INLINE = re.compile(
 _SETEXT_LINES = 3  # a longer paragraph above a row of dashes is text above a rule
 
 
-def make(
+def build_document(
     pages: Sequence[str],
     *,
     media_type: str,
     is_markdown: bool,
     service: str = "",
     model: str = "",
-    made_by: Provenance | None = None,
+    produced_by: Provenance | None = None,
     has_pages: bool = False,
     title: str | None = None,
     encoding: str | None = None,
@@ -51,15 +51,15 @@ def make(
     Args:
         pages: Raw text of each page, or one text for a format without pages.
         media_type: As sniffed.
-        is_markdown: Whether headings are to be read from the text.
+        is_markdown: Whether the text is Markdown, whose headings are found.
         service: The library; its installed version is recorded.
-        model: What was asked of the library.
-        made_by: Stands for both where no library of this machine did it.
-        has_pages: Whether ``pages`` are pages.
-        title: The document's own title; the first top heading stands in.
-        encoding: Of a text format.
-        notes: Remarks without document text.
-        facts: Counts.
+        model: The algorithm or output format of the library.
+        produced_by: Replaces ``service`` and ``model`` if no library of this machine did it.
+        has_pages: Whether the format has pages.
+        title: The document's stated title; the fallback is the first heading of the top level.
+        encoding: The detected encoding of a text format.
+        notes: Remarks for the reader, without document text.
+        facts: Counts, by name.
     """
     cleaned = [normalize(page) for page in pages]
     texts = [clean.text for clean in cleaned]
@@ -78,7 +78,7 @@ def make(
         text=joined,
         media_type=media_type,
         is_markdown=is_markdown,
-        made_by=made_by
+        produced_by=produced_by
         or Provenance(service=service, mode=MODE, model=model, version=_version(service)),
         title=_clean_title(title) or _first_title(headings),
         page_starts=tuple(starts) if has_pages else (),
@@ -96,10 +96,10 @@ def _version(library: str) -> str:
 
 
 def find_headings(text: str) -> tuple[Heading, ...]:
-    """ATX and setext headings of Markdown, outside code fences and comments.
+    """ATX and setext headings of Markdown, outside of code fences and comments.
 
-    Linear time. `text` must be normalized. Agrees with CommonMark except for headings
-    inside lists and quotes, which are not the document's own structure.
+    Linear time. ``text`` must be normalized. The result agrees with CommonMark except for headings
+    inside of lists and quotes, which are not part of the document's structure.
     """
     headings: list[Heading] = []
     fence: str | None = None

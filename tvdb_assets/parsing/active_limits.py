@@ -1,4 +1,4 @@
-"""The limits that hold for what is parsed now, and the refusal that names one.
+"""The document limits that are in force now, and the error of a document that exceeds one.
 
 What belongs here: how limits reach a parser. What does not: the numbers
 (`tvdb_assets.document_limits`).
@@ -17,19 +17,19 @@ from tvdb_assets.errors import ParseError
 _current: ContextVar[DocumentLimits] = ContextVar("limits", default=DocumentLimits())  # noqa: B039  it is frozen
 
 
-def allowed() -> DocumentLimits:
-    """What a parser must keep to."""
+def current_limits() -> DocumentLimits:
+    """The limits that a parser has to respect."""
     return _current.get()
 
 
-def use(limits: DocumentLimits) -> None:
-    """Let these hold from now on: the first thing that a worker process is told."""
+def apply_limits(limits: DocumentLimits) -> None:
+    """Use these limits from now on. It is the first task of each worker process."""
     _current.set(limits)
 
 
 @contextmanager
-def using(limits: DocumentLimits) -> Iterator[None]:
-    """Let these hold within the block."""
+def limits_applied(limits: DocumentLimits) -> Iterator[None]:
+    """Use these limits within the block."""
     token = _current.set(limits)
     try:
         yield
@@ -38,13 +38,13 @@ def using(limits: DocumentLimits) -> Iterator[None]:
 
 
 def over_limit(what: str, name: str, unit: str) -> ParseError:
-    """The refusal of what passes a limit; it says the limit's value and its setting.
+    """The error of a document that exceeds a limit; it names the limit's value and setting.
 
     Args:
         what: The document, e.g. ``workbook``.
         name: The field of `DocumentLimits`.
-        unit: What is counted, e.g. ``filled cells``.
+        unit: The counted things, e.g. ``filled cells``.
     """
     return codes.OVER_LIMIT.error(
-        what=what, limit=getattr(allowed(), name), unit=unit, setting=setting_of(name)
+        what=what, limit=getattr(current_limits(), name), unit=unit, setting=setting_of(name)
     )

@@ -1,6 +1,6 @@
-"""Tables as text (CSV, TSV): which delimiter, and a Markdown table.
+"""Tables in text files (CSV, TSV): find the delimiter, write a Markdown table.
 
-What belongs here: delimited text. What does not: workbooks.
+What belongs here: delimited text. What does not: workbooks (`formats.xlsx`, `formats.xls`).
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from collections.abc import Iterator
 from typing import Literal
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.grid import CellBudget, pipe_table
-from tvdb_assets.parsing.formats.refusals import corrupt, empty
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.markdown.tables import CellBudget, pipe_table
+from tvdb_assets.parsing.parse_errors import corrupt, empty
+from tvdb_assets.parsing.reading.text_decoding import decode
 
 _WHAT = "table"
 _DELIMITERS = ",;\t|"
 _SAMPLE_LINES = 50
 _LONGEST_CELL = 10_000_000
-_MOST_COLUMNS = 16_384
+_MAX_COLUMNS = 16_384
 
 
 class DelimitedParser(BaseParser):
-    """One table; its first row is its header. Nothing in a cell is computed or run."""
+    """Reads one table with its first row as the header. No formula in a cell is computed."""
 
     media_types = frozenset({"text/csv", "text/tab-separated-values"})
     name = "CSV, TSV"
     service = "chardetng-py"
-    kept = "every cell, as one table under its first row"
-    lost = "line breaks inside cells"
+    preserved = "every cell, as one table with the first row as its header"
+    not_preserved = "line breaks inside cells"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a table."""
@@ -45,7 +45,7 @@ class DelimitedParser(BaseParser):
             raise empty("The table")
         is_table = max(map(len, rows)) > 1
         body = pipe_table(rows) if is_table else "\n".join(cell for row in rows for cell in row)
-        return make(
+        return build_document(
             [body],
             media_type=media_type,
             is_markdown=is_table,
@@ -58,7 +58,7 @@ class DelimitedParser(BaseParser):
 
 
 def find_delimiter(text: str, preferred: str) -> str:
-    """The delimiter that cuts the first lines into equally many cells, the more the better."""
+    """The delimiter that splits the first lines into the same number of cells, and into most."""
     sample = text[:65_536].splitlines()[:_SAMPLE_LINES]
     best, best_score = preferred, 0.0
     for delimiter in (preferred, *_DELIMITERS):
@@ -84,7 +84,7 @@ def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
     )
     try:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting):
-            cells = row[:_MOST_COLUMNS]
+            cells = row[:_MAX_COLUMNS]
             while cells and not cells[-1].strip():
                 cells.pop()
             if cells:

@@ -1,6 +1,6 @@
-"""A tree of HTML elements to Markdown, each element once, without recursion.
+"""Renders a tree of HTML elements as Markdown: each element once, without recursion.
 
-What belongs here: rendering. What does not: choosing what to render (`html`).
+What belongs here: rendering. What does not: the choice of the elements (`formats.html`).
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
 from lxml import etree
 
-Element: TypeAlias = Any  # lxml's elements have no usable static type in its stubs
+from tvdb_assets.parsing.reading.safe_xml import Element
 
 _INVISIBLE_TAGS = (
     "script", "style", "template", "noscript", "iframe", "object", "embed", "select", "button",
@@ -72,20 +71,20 @@ _BLOCKS = frozenset(
     }
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_CELL_LETTERS = 1_500  # a longer cell is layout, not data
-_MOST_SPAN = 50
-_MOST_COLUMNS = 200
+_MAX_CELL_LETTERS = 1_500  # a longer cell is layout, not data
+_MAX_SPAN = 50
+_MAX_COLUMNS = 200
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _RULE = re.compile(r"=+|-+")
 _TICKS = re.compile(r"`+")
-_BREAK = "\x00"  # no source holds one any more, so it can stand for a line break
-_IMPOSSIBLE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF])
+_BREAK = "\x00"  # the marker of a line break; NUL is removed from every source
+_FORBIDDEN = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF])
 _REFERENCE = re.compile(r"&#(x[0-9a-f]{1,8}|[0-9]{1,8});?", re.IGNORECASE)
 
 
 @dataclass(slots=True)
 class Rendered:
-    """Markdown, and how many tables it holds."""
+    """Markdown and the number of its tables."""
 
     text: str
     tables: int
@@ -109,14 +108,14 @@ class _State:
         self.inline.clear()
         prefix, self.prefix = self.prefix, ""
         lines = [_SPACE.sub(" ", line).strip() for line in raw.split(_BREAK)]
-        # A row of dashes under a line would make a heading of it.
+        # Markdown reads a line above a row of dashes as a heading.
         lines = ["\\" + line if _RULE.fullmatch(line) else line for line in lines]
         text = "\n".join(line for line in lines if line)
         if not text:
             self.prefix = prefix
             return
         if not prefix and not self.lists and text.startswith(("#", ">")):
-            text = "\\" + text  # text of the page must not become structure
+            text = "\\" + text  # the page's text must not become structure
         is_item = prefix.lstrip()[:1] in {"-", "*"} or prefix.lstrip()[:1].isdigit()
         if is_item and self.tight and self.blocks:
             self.blocks[-1] += "\n" + prefix + text
@@ -134,11 +133,11 @@ class _State:
 
 
 def parse_tree(source: str) -> tuple[Element | None, bool]:
-    """The tree, and whether it holds the whole page; nothing is fetched, no DTD is read."""
+    """The tree, and whether it holds the whole page. Nothing is fetched and no DTD is read."""
     parser = etree.HTMLParser(
         encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=False
     )
-    clean = _no_impossible(source).encode("utf-8", errors="replace")
+    clean = _without_forbidden(source).encode("utf-8", errors="replace")
     if not clean.strip():
         return None, True
     try:
@@ -149,20 +148,20 @@ def parse_tree(source: str) -> tuple[Element | None, bool]:
     return tree, not too_deep
 
 
-def _no_impossible(source: str) -> str:
-    """Without control characters and what else no tree may hold, nor references to them."""
+def _without_forbidden(source: str) -> str:
+    """The source without characters that a tree must not hold, and without references to them."""
 
-    def keep(match: re.Match[str]) -> str:
+    def allowed_reference(match: re.Match[str]) -> str:
         digits = match[1]
         code = int(digits[1:], 16) if digits[0] in "xX" else int(digits)
-        return "" if code in _IMPOSSIBLE or 0xD800 <= code <= 0xDFFF else match[0]
+        return "" if code in _FORBIDDEN or 0xD800 <= code <= 0xDFFF else match[0]
 
-    source = source.translate(_IMPOSSIBLE)
-    return _REFERENCE.sub(keep, source) if "&#" in source else source
+    source = source.translate(_FORBIDDEN)
+    return _REFERENCE.sub(allowed_reference, source) if "&#" in source else source
 
 
 def drop_invisible(tree: Element) -> None:
-    """Remove what a reader of the page would not see; the text after it stays."""
+    """Remove invisible elements; the text that follows each of them stays."""
     hidden = [
         element
         for element in tree.iter(etree.Element)
@@ -189,35 +188,31 @@ def visible_length(element: Element) -> int:
 def render(root: Element, skipped: Set[Element]) -> Rendered:
     """Markdown of ``root`` without the ``skipped`` elements."""
     state = _State()
-    walk = etree.iterwalk(root, events=("start", "end"))
-    for event, element in walk:
+    elements = etree.iterwalk(root, events=("start", "end"))
+    for event, element in elements:
         tag = element.tag if isinstance(element.tag, str) else ""
         if event == "end":
             if element not in skipped:
                 _end(state, tag)
             if element is not root and element.tail:
-                _text(state, element.tail)
+                state.inline.append(element.tail)
             continue
         if element in skipped:
             state.inline.append(" ")
-            walk.skip_subtree()
+            elements.skip_subtree()
             continue
-        if tag == "table" and (grid := _grid(element, skipped)) is not None:
+        if tag == "table" and (table := _pipe_table(element, skipped)) is not None:
             state.flush()
-            state.blocks.append(grid)
+            state.blocks.append(table)
             state.tight = False
             state.tables += 1
-            walk.skip_subtree()
+            elements.skip_subtree()
             continue
         _start(state, tag)
         if element.text:
-            _text(state, element.text)
+            state.inline.append(element.text)
     state.flush()
     return Rendered("\n\n".join(state.blocks), state.tables)
-
-
-def _text(state: _State, text: str) -> None:
-    state.inline.append(text)
 
 
 def _start(state: _State, tag: str) -> None:
@@ -257,8 +252,8 @@ def _end(state: _State, tag: str) -> None:
         state.in_pre = max(0, state.in_pre - 1)
 
 
-def _grid(table: Element, skipped: Set[Element]) -> str | None:
-    """A pipe table, or None for a table that only lays out the page."""
+def _pipe_table(table: Element, skipped: Set[Element]) -> str | None:
+    """A Markdown table, or None for a table that only lays out the page."""
     if next(table.iterdescendants("table", *_HEADINGS), None) is not None:
         return None
     rows: list[list[str]] = []
@@ -268,7 +263,7 @@ def _grid(table: Element, skipped: Set[Element]) -> str | None:
         for cell in row.iterchildren("td", "th"):
             _carry(cells, carried)
             text = _cell(cell, skipped)
-            if len(text) > _CELL_LETTERS:
+            if len(text) > _MAX_CELL_LETTERS:
                 return None
             span = _span(cell.get("colspan"))
             down = _span(cell.get("rowspan"))
@@ -278,7 +273,7 @@ def _grid(table: Element, skipped: Set[Element]) -> str | None:
                 cells.append(text if column == 0 else "")
         _carry(cells, carried)
         if any(cells):
-            rows.append(cells[:_MOST_COLUMNS])
+            rows.append(cells[:_MAX_COLUMNS])
     width = max(map(len, rows), default=0)
     if len(rows) < 2 or width < 2:
         return None
@@ -290,7 +285,7 @@ def _grid(table: Element, skipped: Set[Element]) -> str | None:
 
 
 def _carry(cells: list[str], carried: dict[int, tuple[int, str]]) -> None:
-    """Fill the places that cells of earlier rows reach down into."""
+    """Fill the columns that cells of earlier rows span."""
     while (place := carried.pop(len(cells), None)) is not None:
         if place[0] > 1:
             carried[len(cells)] = (place[0] - 1, place[1])
@@ -298,13 +293,13 @@ def _carry(cells: list[str], carried: dict[int, tuple[int, str]]) -> None:
 
 
 def _span(value: str | None) -> int:
-    return min(_MOST_SPAN, max(1, int(value))) if value and value.isdecimal() else 1
+    return min(_MAX_SPAN, max(1, int(value))) if value and value.isdecimal() else 1
 
 
 def _cell(cell: Element, skipped: Set[Element]) -> str:
     parts: list[str] = []
-    walk = etree.iterwalk(cell, events=("start", "end"))
-    for event, element in walk:
+    elements = etree.iterwalk(cell, events=("start", "end"))
+    for event, element in elements:
         tag = element.tag
         if event == "end":
             if tag in _BLOCKS or tag == "br":
@@ -312,7 +307,7 @@ def _cell(cell: Element, skipped: Set[Element]) -> str:
             if element is not cell and element.tail:
                 parts.append(element.tail)
         elif element in skipped:
-            walk.skip_subtree()
+            elements.skip_subtree()
         else:
             if tag in _BLOCKS:
                 parts.append(" ")

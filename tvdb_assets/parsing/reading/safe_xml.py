@@ -1,7 +1,7 @@
-"""XML that may be hostile, to a tree: nothing is fetched, no entity is expanded.
+"""Reads XML that may be hostile: nothing is fetched and no entity is expanded.
 
-What belongs here: reading XML, and other trees as HTML ones for `html_markdown`. What does
-not: any format's element names.
+What belongs here: reading XML, and the conversion of other trees to HTML elements for
+`markdown.html_renderer`. What does not: the element names of any format.
 """
 
 from __future__ import annotations
@@ -9,26 +9,28 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from html.entities import html5
+from typing import Any, TypeAlias
 
 from lxml import etree
 
-from tvdb_assets.parsing.formats.html_markdown import Element
-from tvdb_assets.parsing.formats.refusals import corrupt
+from tvdb_assets.errors import ParseError
+from tvdb_assets.parsing.parse_errors import corrupt
+
+Element: TypeAlias = Any  # the stubs of lxml have no usable type for its elements
 
 _ENCODING = re.compile(rb"\A\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]{2,40})")
-_DEPTH = 240  # libxml2 stops at 256 by itself
 SKIP = ""
-"""Instead of a tag: leave the element out with all that is in it, but not what follows."""
+"""Returned instead of a tag: omit the element with its content, but not the text after it."""
 
 
 def declared_encoding(data: bytes) -> str | None:
-    """What an XML declaration says."""
+    """The encoding in the XML declaration."""
     found = _ENCODING.match(data[:1_024])
     return found[1].decode("ascii") if found else None
 
 
 def read(data: bytes | str, what: str) -> Element:
-    """The root element, also of a document that ends too early.
+    """The root element, also of a truncated document.
 
     Raises:
         ParseError: ``corrupt``.
@@ -56,14 +58,12 @@ def read(data: bytes | str, what: str) -> Element:
             break
     if root is None:
         raise corrupt(what, "its XML can't be read")
-    _settle_entities(root)
+    _resolve_entities(root)
     return root
 
 
 def try_read(data: bytes | None, what: str = "part") -> Element | None:
-    """The root element of a part that may be absent or broken without any harm."""
-    from tvdb_assets.errors import ParseError
-
+    """The root element, or None for an optional part that is absent or broken."""
     if not data:
         return None
     try:
@@ -72,8 +72,8 @@ def try_read(data: bytes | None, what: str = "part") -> Element | None:
         return None
 
 
-def _settle_entities(root: Element) -> None:
-    """Known characters take the place of their names; what a file declares is left out."""
+def _resolve_entities(root: Element) -> None:
+    """Replace the entities of HTML by their characters; remove entities that a file declares."""
     for entity in list(root.iter(etree.Entity)):
         parent = entity.getparent()
         if parent is None:
@@ -95,7 +95,7 @@ def local(element: Element) -> str:
 
 
 def attribute(element: Element, name: str) -> str | None:
-    """The first attribute of that local name."""
+    """The first attribute with this local name."""
     for key, value in element.attrib.items():
         if key.rpartition("}")[2] == name:
             return str(value)
@@ -103,7 +103,7 @@ def attribute(element: Element, name: str) -> str | None:
 
 
 def attribute_of(element: Element, namespace: str, name: str) -> str | None:
-    """The attribute of that local name whose namespace has ``namespace`` in it."""
+    """The attribute with this local name and with ``namespace`` in its namespace."""
     for key, value in element.attrib.items():
         if key.rpartition("}")[2] == name and namespace in key.rpartition("}")[0]:
             return str(value)
@@ -111,44 +111,44 @@ def attribute_of(element: Element, namespace: str, name: str) -> str | None:
 
 
 def plain(element: Element | None) -> str:
-    """All text inside, on one line."""
+    """All text inside of the element, on one line."""
     return "" if element is None else " ".join("".join(element.itertext()).split())
 
 
 def as_html(root: Element, choose: Callable[[Element], str]) -> Element:
-    """A tree of HTML elements with the text of ``root``, in its order.
+    """A tree of HTML elements with the text of ``root``, in the same order.
 
     Args:
         root: Any tree.
-        choose: The tag for an element; `SKIP` leaves it out. What it does not know should
-            be ``span`` inside text and ``div`` around it.
+        choose: Returns the HTML tag for an element, or `SKIP`. For an unknown element it should
+            return ``span`` inside of text and ``div`` around text.
     """
     top = etree.Element("body")
     stack = [top]
-    walk = etree.iterwalk(root, events=("start", "end"))
-    for event, element in walk:
+    elements = etree.iterwalk(root, events=("start", "end"))
+    for event, element in elements:
         if not isinstance(element.tag, str):
             continue
         if event == "end":
             if element.get("_skipped") is None:
-                made = stack.pop()
+                created = stack.pop()
             else:
-                made = None
+                created = None
                 del element.attrib["_skipped"]
             if element is not root and element.tail:
-                _append(stack[-1], made, element.tail)
+                _append(stack[-1], created, element.tail)
             continue
         tag = choose(element)
         if tag == SKIP and element is not root:
             element.set("_skipped", "")
-            walk.skip_subtree()
+            elements.skip_subtree()
             continue
-        made = etree.SubElement(stack[-1], tag or "div")
+        created = etree.SubElement(stack[-1], tag or "div")
         for name in ("colspan", "rowspan"):
             if (value := element.get(name)) is not None:
-                made.set(name, value)
-        made.text = element.text
-        stack.append(made)
+                created.set(name, value)
+        created.text = element.text
+        stack.append(created)
     return top
 
 

@@ -1,4 +1,8 @@
-"""Vectors are checked before they count."""
+"""Checks the vectors of an embedder before they are stored.
+
+What belongs here: shape, finite values, zero vectors. What does not: calls of an embedder
+(`embedding`), and distances (`search`).
+"""
 
 from __future__ import annotations
 
@@ -14,16 +18,15 @@ _REMEDY = "Check that the document's text is readable; if it is, report the mode
 def check_vectors(
     vectors: NDArray[np.float32], count: int, dimensions: int
 ) -> list[tuple[int, EmbeddingError]]:
-    """Which rows may not be stored, each with the reason; an empty list means that all may.
+    """The rows that must not be stored, each with its error; empty if all rows are valid.
 
     Args:
-        vectors: what an embedder answered, to be of shape (count, dimensions).
-        count: how many texts it was given.
-        dimensions: of the vector space.
+        vectors: The response of an embedder; the expected shape is (count, dimensions).
+        count: Number of texts in the request.
+        dimensions: Dimensions of the vector space.
 
     Raises:
-        ServiceError: the answer as a whole has the wrong shape, so that no row can be
-            trusted to belong to its text.
+        ServiceError: the response has another shape, so no row certainly belongs to its text.
     """
     if vectors.shape != (count, dimensions):
         raise codes.BAD_VECTOR_SHAPE.error(shape=vectors.shape, count=count, dimensions=dimensions)

@@ -1,7 +1,7 @@
-"""JSON, JSON Lines and YAML: names and values as an outline, lists of records as tables.
+"""JSON and YAML: names and values as an outline, lists of records as tables.
 
-What belongs here: data as text. What does not: notebooks (`notebook`), and JSON Lines as
-many documents.
+What belongs here: data as text. What does not: notebooks (`formats.notebook`), and JSON Lines as
+many documents (`formats.json_lines`).
 """
 
 from __future__ import annotations
@@ -11,45 +11,45 @@ from collections.abc import Iterator
 from typing import Any
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.formats.assemble import make
-from tvdb_assets.parsing.formats.base import BaseParser
-from tvdb_assets.parsing.formats.decode import decode
-from tvdb_assets.parsing.formats.grid import pipe_table
-from tvdb_assets.parsing.formats.refusals import empty
+from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.markdown.tables import pipe_table
+from tvdb_assets.parsing.parse_errors import empty
+from tvdb_assets.parsing.reading.text_decoding import decode
 
 _JSON, _YAML = "application/json", "application/yaml"
-_MOST_DEPTH = 200
-_MOST_COLUMNS = 30
+_MAX_DEPTH = 200
+_MAX_COLUMNS = 30
 _LONGEST_CELL = 300  # characters: a longer value reads badly in a table
 
 
 class StructuredParser(BaseParser):
-    """An outline of JSON, in which escapes are characters again; YAML as it is written."""
+    """Reads JSON as an outline with decoded escapes; YAML as it is written."""
 
     media_types = frozenset({_JSON, _YAML})
     name = "JSON, YAML"
     service = "chardetng-py"
-    kept = "names and values in their order, lists of like records as tables"
-    lost = "quotes, brackets, types"
+    preserved = "names and values in their order, lists of records with equal fields as tables"
+    not_preserved = "quotes, brackets, types"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse data; what is not valid is read as the text that it is, with a note."""
+        """Parse data; invalid JSON is read as plain text, with a note."""
         decoded = decode(data)
         notes = list(decoded.notes())
         writer = _Writer()
         text = decoded.text
         if media_type != _YAML:
             parts: list[str] = []
-            for value, source in _whole(text):
-                if value is BAD:
+            for value, source in _values(text):
+                if value is INVALID:
                     notes.append("it is not valid JSON; kept as text")
-                parts.append(source if value is BAD else writer.outline(value))
-            # Records of one line each need no space between them.
+                parts.append(source if value is INVALID else writer.outline(value))
+            # Records of one line each need no blank line between them.
             gap = "\n" if all("\n" not in part for part in parts) else "\n\n"
             text = gap.join(part for part in parts if part.strip())
         if not text.strip():
             raise empty()
-        return make(
+        return build_document(
             [text],
             media_type=media_type,
             is_markdown=writer.tables > 0,
@@ -61,25 +61,25 @@ class StructuredParser(BaseParser):
         )
 
 
-BAD = object()
-"""Stands for what is not valid JSON."""
+INVALID = object()
+"""The result of `load_json` for a text that is not valid JSON."""
 
 
-def load(source: str) -> Any:
-    """A JSON value, or `BAD`."""
+def load_json(source: str) -> Any:
+    """A JSON value, or `INVALID`."""
     try:
-        # Numbers stay as they are written.
+        # Numbers keep their spelling.
         return json.loads(source, parse_int=str, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError):
-        return BAD
+        return INVALID
 
 
-def _whole(text: str) -> Iterator[tuple[Any, str]]:
-    value = load(text)
-    if value is BAD and "\n" in text.strip():
+def _values(text: str) -> Iterator[tuple[Any, str]]:
+    value = load_json(text)
+    if value is INVALID and "\n" in text.strip():
         records = list(_lines(text))
-        # Many programs name JSON Lines .json.
-        if all(value is not BAD and isinstance(value, dict) for value, _ in records):
+        # Many programs write JSON Lines into a file named .json.
+        if all(value is not INVALID and isinstance(value, dict) for value, _ in records):
             yield from records
             return
     yield value, text
@@ -88,11 +88,11 @@ def _whole(text: str) -> Iterator[tuple[Any, str]]:
 def _lines(text: str) -> Iterator[tuple[Any, str]]:
     for line in text.split("\n"):
         if line.strip():
-            yield load(line), line
+            yield load_json(line), line
 
 
-def outline(value: Any) -> tuple[str, int]:
-    """A value as names and values, one a line, and how many tables are in it."""
+def to_outline(value: Any) -> tuple[str, int]:
+    """A value as one name and value per line, and the number of tables in it."""
     writer = _Writer()
     return writer.outline(value), writer.tables
 
@@ -109,9 +109,9 @@ class _Writer:
         return "\n".join(lines).strip("\n")
 
     def _write(self, lines: list[str], value: Any, label: str, depth: int) -> None:
-        # Four spaces would make code of it; deeper levels stay at that of the last.
+        # Two spaces per level: Markdown reads four as code. Levels below the 12th share its indent.
         indent = "  " * min(depth, 12)
-        if depth > _MOST_DEPTH:
+        if depth > _MAX_DEPTH:
             lines.append(f"{indent}{label} …")
         elif isinstance(value, dict):
             if label:
@@ -132,11 +132,11 @@ class _Writer:
 
 
 def _table(values: list[Any]) -> str:
-    """Records of the same simple fields, as a table; nothing for other lists."""
+    """A table of records with equal simple fields; empty for other lists."""
     if len(values) < 2 or not isinstance(values[0], dict):
         return ""
     names = list(values[0])
-    if not 2 <= len(names) <= _MOST_COLUMNS:
+    if not 2 <= len(names) <= _MAX_COLUMNS:
         return ""
     for value in values:
         if not isinstance(value, dict) or list(value) != names:

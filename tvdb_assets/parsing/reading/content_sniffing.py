@@ -1,7 +1,8 @@
-"""What a document is, by its content; its name only settles what content leaves open.
+"""Detects a document's media type by its content; the name only decides what content leaves open.
 
-What belongs here: media types and their names for people. What does not: whether a type
-can be parsed (the package's ``__init__``), archives (`zipped`) and OLE2 (`ole`) inside.
+What belongs here: media types and their display names. What does not: whether a type can be parsed
+(`parsing.format_registry`), kinds of ZIP archives (`reading.zip_packages`) and of OLE2 files
+(`reading.ole_files`).
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from tvdb_assets.parsing.formats import ole, zipped
-from tvdb_assets.parsing.formats.decode import decode
+from tvdb_assets.parsing.reading import ole_files, zip_packages
+from tvdb_assets.parsing.reading.text_decoding import decode
 
 PARQUET = "application/vnd.apache.parquet"
-_HEAD = 65_536  # bytes that are looked at to tell text from binary
+_HEAD = 65_536  # bytes that are examined to distinguish text from binary
 
-# Extension -> media type. The first block are kinds of text that only a name tells apart.
+# Extension -> media type. The first block has kinds of text that only a name can distinguish.
 TEXT_KINDS = {
     "txt": "text/plain",
     "text": "text/plain",
@@ -67,8 +68,8 @@ _OTHER_KINDS = {
     "gif": "image/gif",
     "webp": "image/webp",
     "parquet": PARQUET,
-    **zipped.EXTENSIONS,
-    **ole.EXTENSIONS,
+    **zip_packages.EXTENSIONS,
+    **ole_files.EXTENSIONS,
 }
 _NAMES = {
     "application/pdf": "PDF",
@@ -90,8 +91,8 @@ _NAMES = {
     PARQUET: "Parquet",
     "application/xml": "XML",
     "application/octet-stream": "binary data of no known kind",
-    **zipped.NAMES,
-    **ole.NAMES,
+    **zip_packages.NAMES,
+    **ole_files.NAMES,
 }
 _FAMILIES = {
     "image": "a picture",
@@ -136,19 +137,19 @@ _CONTROL = bytes(set(range(32)) - {0, 9, 10, 12, 13, 27})
 
 
 @dataclass(frozen=True, slots=True)
-class Sniffed:
-    """What content is."""
+class SniffResult:
+    """The kind of a document, as detected by its content."""
 
     media_type: str
     is_text: bool = False
-    """Characters, so plain text is a fair reading of it where nothing better is at hand."""
+    """The content is characters, so plain text is the fallback if it has no parser."""
     is_encrypted: bool = False
     damage: str | None = None
-    """Why it can't be read although its kind is known."""
+    """The reason why it can't be read although its kind is known."""
 
 
-def describe(media_type: str) -> str:
-    """A media type for people."""
+def describe_media_type(media_type: str) -> str:
+    """The display name of a media type: ``a Word document (DOCX)``."""
     if (name := _NAMES.get(media_type)) is not None:
         return name
     family, _, kind = media_type.partition("/")
@@ -156,37 +157,37 @@ def describe(media_type: str) -> str:
     return f"{_FAMILIES.get(family, 'a file of type')} ({kind})"
 
 
-def promised_by(path: str) -> str | None:
-    """The media type that a name promises, or None for one that promises nothing known."""
+def media_type_by_name(path: str) -> str | None:
+    """The media type for a name's extension, or None for an unknown extension."""
     extension = PurePosixPath(path).suffix.lower().lstrip(".")
     return TEXT_KINDS.get(extension) or _OTHER_KINDS.get(extension)
 
 
-def sniff(data: bytes, path: str) -> Sniffed:
-    """Tell what ``data`` is. Linear in its size, and never unpacks without a bound."""
+def sniff(data: bytes, path: str) -> SniffResult:
+    """Detect the kind of ``data``. Linear in its size; unpacking is limited."""
     head = data[:_HEAD]
-    promised = promised_by(path)
+    named = media_type_by_name(path)
     if (at := head.find(b"%PDF-", 0, 1_024)) == 0 or (at > 0 and b" obj" in data):
-        return Sniffed("application/pdf")
+        return SniffResult("application/pdf")
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        kind, is_encrypted, damage = zipped.identify(data)
-        return Sniffed(kind or "application/zip", is_encrypted=is_encrypted, damage=damage)
+        kind, is_encrypted, damage = zip_packages.identify_zip(data)
+        return SniffResult(kind or "application/zip", is_encrypted=is_encrypted, damage=damage)
     if head.startswith(b"PAR1"):
-        return Sniffed(PARQUET)
-    if head.startswith(ole.MAGIC):
-        kind, is_encrypted = ole.identify(data)
-        return Sniffed(kind, is_encrypted=is_encrypted)
+        return SniffResult(PARQUET)
+    if head.startswith(ole_files.MAGIC):
+        kind, is_encrypted = ole_files.identify_ole(data)
+        return SniffResult(kind, is_encrypted=is_encrypted)
     if head.lstrip()[:5] == b"{\\rtf":
-        return Sniffed("application/rtf")
+        return SniffResult("application/rtf")
     if head.startswith(b"%!PS"):
-        return Sniffed("application/postscript")
-    if promised not in TEXT_KINDS.values() and _PDF_OBJECT.search(head):
-        return Sniffed(
+        return SniffResult("application/postscript")
+    if named not in TEXT_KINDS.values() and _PDF_OBJECT.search(head):
+        return SniffResult(
             "application/pdf", damage="its first bytes, which say that it is one, are gone"
         )
     if _is_text(head):
-        return Sniffed(_text_kind(head, promised), is_text=True)
-    return Sniffed(_binary_kind(head))
+        return SniffResult(_text_kind(head, named), is_text=True)
+    return SniffResult(_binary_kind(head))
 
 
 def _is_text(head: bytes) -> bool:
@@ -194,7 +195,7 @@ def _is_text(head: bytes) -> bool:
         return True
     if decode(head[:4_096]).encoding.startswith(("utf-16", "utf-32")):
         return True
-    # Some text has stray NUL or control characters; all-NUL is an empty file, told later.
+    # Some text has stray NUL or control characters. A file of NULs only is refused as empty later.
     body = head.replace(b"\x00", b"")
     if len(body) < 0.7 * len(head):
         return not body
@@ -203,7 +204,7 @@ def _is_text(head: bytes) -> bool:
 
 
 def _has_binary_magic(head: bytes, body: bytes) -> bool:
-    """Whether bytes that might be some old encoding are a known kind of binary."""
+    """Whether bytes that may be an old encoding are a known binary format."""
     return not body.isascii() and _guess_binary(head) is not None and b"\x00" in head
 
 
@@ -218,31 +219,31 @@ def _binary_kind(head: bytes) -> str:
     return _guess_binary(head) or "application/octet-stream"
 
 
-def _text_kind(head: bytes, promised: str | None) -> str:
+def _text_kind(head: bytes, named: str | None) -> str:
     sample = decode(head).text[:16_384]
     leading = _LEADING.match(sample)
     body = sample[leading.end() if leading else 0 :]
-    is_source = promised in TEXT_KINDS.values() and promised not in {
+    is_source = named in TEXT_KINDS.values() and named not in {
         "text/plain",
         "application/xml",
     }
     if _HTML_START.match(body):
         return "text/html"
-    if promised == "text/html" and (_HTML_START.search(sample) or _HTML_TAG.search(sample)):
+    if named == "text/html" and (_HTML_START.search(sample) or _HTML_TAG.search(sample)):
         return "text/html"
     if sample.lstrip().startswith("<?xml"):
         return "application/xml"
-    if not is_source and promised != "message/rfc822" and _MBOX_START.match(sample):
+    if not is_source and named != "message/rfc822" and _MBOX_START.match(sample):
         return "application/mbox"
-    if not is_source and _is_mail(sample, promised):
+    if not is_source and _is_mail(sample, named):
         return "message/rfc822"
-    if promised in TEXT_KINDS.values():
-        return str(promised)
+    if named in TEXT_KINDS.values():
+        return str(named)
     marks = {match[0][:2] for match in _MARKDOWN.finditer(sample)}
     return "text/markdown" if len(marks) >= 2 or sample.startswith("# ") else "text/plain"
 
 
-def _is_mail(sample: str, promised: str | None) -> bool:
+def _is_mail(sample: str, named: str | None) -> bool:
     known: set[str] = set()
     for number, line in enumerate(sample.lstrip("\n\r").splitlines()[:200]):
         if not line.strip():
@@ -251,14 +252,14 @@ def _is_mail(sample: str, promised: str | None) -> bool:
             continue
         match = _HEADER_LINE.match(line)
         if match is None:
-            if promised != "message/rfc822":
+            if named != "message/rfc822":
                 return False
             continue
         known.update({match[1].lower()} & _HEADERS)
-    return len(known) >= (1 if promised == "message/rfc822" else 3)
+    return len(known) >= (1 if named == "message/rfc822" else 3)
 
 
 def extensions_of(media_type: str) -> tuple[str, ...]:
-    """The endings of names that promise a media type."""
+    """The name extensions of a media type."""
     kinds = {**TEXT_KINDS, **_OTHER_KINDS}
     return tuple(sorted(ending for ending, kind in kinds.items() if kind == media_type))

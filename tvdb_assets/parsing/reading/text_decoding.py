@@ -1,7 +1,7 @@
-"""Bytes to text: which encoding, and how sure.
+"""Decodes bytes to text: detects the encoding and counts invalid bytes.
 
-What belongs here: detection of encodings for every text format. What does not: clean-up
-of the text (`core.normalization`).
+What belongs here: detection of encodings for every text format. What does not: cleaning of the
+text (`core.normalization`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OLD = ("mac_roman", "cp850")
 _ACCENTED = "äöüßéèêëàâçîïôûùáíóúñãõåøæ"
 _HIGH = re.compile(rb"[\x80-\xff]")
 _C1 = re.compile(rb"[\x80-\x9f]")
-# But for the apostrophe, and the few letters that cp1252 has there.
+# Except the apostrophe and the few letters that cp1252 has in this range.
 _INSIDE_WORD = re.compile(rb"(?<=[A-Za-z])[\x80-\x91\x93-\x99\x9b\x9d](?=[a-z])")
 _JAPANESE = re.compile(rb"\x1b(?:\$[@AB]|\([BIJ])")
 _SAMPLE = 65_536  # bytes; detection costs milliseconds per 10 kB and settles early
@@ -37,21 +37,22 @@ _SAMPLE = 65_536  # bytes; detection costs milliseconds per 10 kB and settles ea
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A text, the encoding that gave it, and how many byte sequences were invalid in it."""
+    """A text and its encoding."""
 
     text: str
     encoding: str
     replaced: int = 0
+    """Invalid byte sequences, each replaced by U+FFFD."""
 
     def notes(self) -> tuple[str, ...]:
-        """What the reader should know."""
+        """A remark for the reader if bytes were invalid."""
         if not self.replaced:
             return ()
         return (f"{self.replaced} invalid {self.encoding} sequences were replaced",)
 
 
 def decode(data: bytes, declared: str | None = None) -> Decoded:
-    """Decode ``data``; a byte order mark wins, then UTF-8, then ``declared``, then a guess."""
+    """Decode ``data``. The first match wins: byte order mark, UTF-8, ``declared``, detection."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _decode_as(data[len(mark) :], encoding)
@@ -82,7 +83,7 @@ def _decode_as(data: bytes, encoding: str) -> Decoded:
 def _known(name: str) -> str | None:
     try:
         found = codecs.lookup(name.strip().strip("\"'"))
-        # Codecs such as base64 or rot13 live in the same registry and are no text encodings.
+        # The registry also has codecs such as base64 and rot13, which are not text encodings.
         if not getattr(found, "_is_text_encoding", True):
             return None
         # The web reads "latin-1" as cp1252, and so do the programs that wrote it.
@@ -92,7 +93,7 @@ def _known(name: str) -> str | None:
 
 
 def _wide_encoding(data: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a mark, seen by where the zero bytes of Latin letters lie."""
+    """UTF-16 or UTF-32 without a mark, detected by the positions of zero bytes."""
     sample = data[: _SAMPLE // 4 * 4]
     quarter = len(sample) // 4
     if quarter < 2 or sample.count(0) < quarter:
@@ -114,7 +115,7 @@ def _wide_encoding(data: bytes) -> str | None:
 
 
 def _mostly_utf8(data: bytes) -> bool:
-    """Whether damaged UTF-8 is likelier than another encoding."""
+    """Whether damaged UTF-8 is more likely than another encoding."""
     sample = data[:_SAMPLE]
     text = sample.decode("utf-8", errors="replace")
     invalid = text.count("\ufffd")
@@ -123,9 +124,9 @@ def _mostly_utf8(data: bytes) -> bool:
 
 
 def _guess(data: bytes) -> str:
-    import chardetng_py  # the detector of a browser, which meets every encoding of the web
+    import chardetng_py  # Firefox's detector, which covers the encodings of the web
 
-    # The bytes that tell encodings apart are rare in Western text: sample where they are.
+    # Bytes that distinguish encodings are rare in Western text, so the sample starts near them.
     start = max(0, _first_high(data) - 1_024)
     sample = data[start : start + _SAMPLE]
     label = str(chardetng_py.detect(sample))
@@ -133,7 +134,7 @@ def _guess(data: bytes) -> str:
     if name in _WESTERN:
         name = _of_old_computers(sample) or name
     if name == "cp1252" and b"\xa4" in sample and not _C1.search(sample):
-        return "iso8859-15"  # nobody writes the sign for any currency; there it is the euro's
+        return "iso8859-15"  # cp1252 has the rare generic currency sign here; this one has the euro
     return name
 
 

@@ -1,0 +1,40 @@
+"""The base class of parsers and containers: names, library versions and the fingerprint.
+
+What belongs here: the attributes that every format states. What does not: parsing.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import ClassVar
+
+OURS = "tvdb-assets"
+"""The `service` of a parser that needs no library except Python's own."""
+
+
+class BaseParser:
+    """A subclass states its media types and its libraries; version and fingerprint follow.
+
+    Raise ``revision`` whenever the module's own code may give another text. The class's name is
+    part of the fingerprint: renaming the class parses and bills every document of its kind again.
+    """
+
+    media_types: ClassVar[frozenset[str]]
+    name: ClassVar[str]
+    service: ClassVar[str]
+    preserved: ClassVar[str]
+    not_preserved: ClassVar[str]
+    revision: ClassVar[int] = 1
+    also: ClassVar[tuple[str, ...]] = ()
+    """Further libraries whose version may change the text."""
+
+    @property
+    def version(self) -> str:
+        """The installed version of `service`."""
+        return version(self.service)
+
+    @property
+    def fingerprint(self) -> str:
+        """Class name, revision and the version of each library."""
+        libraries = ":".join(f"{name}{version(name)}" for name in (self.service, *self.also))
+        return f"{type(self).__name__}{self.revision}:{libraries}"
