@@ -28,6 +28,7 @@ MADE_BY_THE_REGISTER = {"ErrorCode"} | {
     if isinstance(found, type) and issubclass(found, TvdbError)
 }
 OTHER_MEANINGS = {
+    ("states.py", "container"): "a value of tvdb.documents.quarantine",
     ("limit_commands.py", "paused"): "a key of the JSON output",
     ("containers.py", "members_failed"): "a key of metadata",
     ("pdf.py", "pages_failed"): "a key of a document's facts",

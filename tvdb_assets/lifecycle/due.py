@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.lifecycle.states import DocumentLife, DocumentStatus, Quarantine
 
 REQUEST_LASTS = timedelta(minutes=10)
@@ -78,11 +79,11 @@ class Wait:
 
 
 WAITS: Mapping[str, Wait] = {
-    "budget_exhausted": Wait((Renewal.DAY, Renewal.CHANGED)),
-    "hourly_requests_exhausted": Wait((Renewal.HOUR, Renewal.CHANGED)),
-    "paused": Wait((Renewal.CHANGED,)),
-    "breaker_open": Wait(delay=timedelta(minutes=1)),
-    "rate_limited": Wait(delay=timedelta(minutes=1)),
+    codes.BUDGET_EXHAUSTED.code: Wait((Renewal.DAY, Renewal.CHANGED)),
+    codes.HOURLY_REQUESTS_EXHAUSTED.code: Wait((Renewal.HOUR, Renewal.CHANGED)),
+    codes.PAUSED.code: Wait((Renewal.CHANGED,)),
+    codes.BREAKER_OPEN.code: Wait(delay=timedelta(minutes=1)),
+    codes.RATE_LIMITED.code: Wait(delay=timedelta(minutes=1)),
 }
 """By error code."""
 OTHER_WAIT = Wait((Renewal.CHANGED,), delay=timedelta(minutes=15))

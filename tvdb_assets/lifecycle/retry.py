@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import Disposition
 from tvdb_assets.lifecycle.states import Quarantine
 
@@ -18,7 +19,9 @@ BACKOFF_FACTOR = 4
 LONGEST_RETRY = timedelta(days=1)
 MAX_ATTEMPTS = 8
 """Of a document whose failure may pass: the eighth comes three days after the first."""
-WORKER_LOST = frozenset({"parser_crashed", "parse_memory", "parse_timeout"})
+WORKER_LOST = frozenset(
+    entry.code for entry in (codes.PARSER_CRASHED, codes.PARSE_MEMORY, codes.PARSE_TIMEOUT)
+)
 """Error codes of a document whose parser process was lost, which may not happen again."""
 MAX_WORKERS_LOST = 3
 """After so many attempts a document that ends its parser's process is left alone."""
