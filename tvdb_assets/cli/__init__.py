@@ -1,10 +1,11 @@
-"""The ``tvdb`` command: composition and the words a person reads.
+"""The ``tvdb`` command.
 
-What belongs here: arguments, exit codes, tables. What does not: anything that a run in
-Dagster would need too.
+What belongs here: arguments, exit codes and text for people. What does not: anything that a run
+in Dagster needs too.
 
-Exit codes: 0 done, 1 some documents failed, 2 usage or configuration, 3 budget halted. With
-``--json``, stdout holds one JSON document and all else goes to stderr.
+Exit codes: 0 done, 1 some documents failed, 2 usage or configuration, 3 some documents wait for a
+budget or a paid service. With ``--json``, stdout has one JSON document and everything else goes
+to stderr.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from stamina.instrumentation import set_on_retry_hooks
 from tvdb_assets.cli.catch_up_commands import catch_up, forget, retry
 from tvdb_assets.cli.cost_commands import estimate, health, show_costs
 from tvdb_assets.cli.index_commands import switch
-from tvdb_assets.cli.ingest_commands import ingest, status
+from tvdb_assets.cli.ingest_command import ingest
 from tvdb_assets.cli.limit_commands import limits, pause, resume
 from tvdb_assets.cli.output import print_error, show_deprecations_as_notices
 from tvdb_assets.cli.search_command import search
 from tvdb_assets.cli.server_commands import dev, stop
+from tvdb_assets.cli.status_command import status
 from tvdb_assets.cli.trace_command import trace
 from tvdb_assets.correlation import new_run_id, run_scope
 from tvdb_assets.error_boundaries import redacting_errors
@@ -48,19 +50,19 @@ for command in (
 
 
 def main() -> None:
-    """Run the command line; a known error becomes a message and an exit code."""
-    # What Dagster's modules make lives to the end; looking through it for garbage again and again,
-    # and once more at the end, would take a second of a command that lasts a few.
+    """Run the command line; an error becomes a message and an exit code."""
+    # Objects of Dagster's modules live until the end. To scan them for garbage repeatedly, and
+    # once more at exit, would take one second of a command that takes a few.
     gc.set_threshold(100_000, 20, 20)
-    # Each retry is a row of the ledger; told here too, it would stand between the results.
+    # The ledger has a row for each retry. Logged as well, retries would appear between results.
     set_on_retry_hooks(())
     show_deprecations_as_notices()
     try:
-        # What a command pays for or fails at is found by this id, where no run has one of its own.
+        # Costs and errors of a command carry this id, unless they belong to a run.
         with run_scope(new_run_id()), redacting_errors():
-            # Its own results say all that a person at a shell wants to know of.
+            # The results say what a user of a shell needs, so events are not logged by default.
             LOGGER.addHandler(logging.NullHandler())
-            # A bad setting is told by the command that needs it.
+            # The command that needs the settings reports a bad one.
             with suppress(ConfigurationError):
                 if load_settings().log_format is LogFormat.JSON:
                     write_to_stderr()
@@ -74,7 +76,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        # Not standalone, click returns the code that a command exits with.
+        # In this mode, click returns the code that a command exits with.
         return tvdb(standalone_mode=False) or 0
     except click.Abort:
         return 130

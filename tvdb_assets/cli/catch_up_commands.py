@@ -1,4 +1,4 @@
-"""``tvdb catch-up``, ``retry`` and ``forget``: what is due, what failed, and what is to go."""
+"""``tvdb catch-up``, ``retry`` and ``forget``: process due or failed documents, or delete one."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
 from tvdb_assets.cli.cost_commands import estimate_documents, show_estimate
-from tvdb_assets.cli.ingest_commands import (
-    exit_code,
-    find_documents,
-    progress,
-    show_summary,
-    summary_of,
-)
-from tvdb_assets.cli.output import console, print_json
+from tvdb_assets.cli.options import json_option
+from tvdb_assets.cli.output import console, print_json, table_of
+from tvdb_assets.cli.run_summary import exit_code, progress, show_summary, summary_of
+from tvdb_assets.cli.status_command import find_documents
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.due_documents import DueDocument, Reason
@@ -30,21 +25,23 @@ if TYPE_CHECKING:
 
     from tvdb_assets.dagster.reconciler import Reconciler
 
-_SHOWN = 40
-"""Documents that a dry run lists on a terminal; ``--json`` has them all."""
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+_LISTED = 40
+"""Maximum number of documents that a dry run lists on a terminal; ``--json`` lists all."""
 
 
 @click.command("catch-up")
-@click.option("--dry-run", is_flag=True, help="List what is due, why, and what it would cost.")
-@_json
+@click.option(
+    "--dry-run", is_flag=True, help="List due documents with reason and cost; process nothing."
+)
+@json_option
 @click.pass_context
 def catch_up(context: click.Context, dry_run: bool, as_json: bool) -> None:
-    """Make again all that is missing, failed and due, degraded, stale or deferred.
+    """Process all documents that are due.
 
-    The schedule nightly_catch_up does the same. New and changed files are found by `tvdb ingest`
-    and by the sensor document_intake. Exits with 1 if any document failed, and with 3 if some
-    wait for a budget or a paid service.
+    These are the missing, degraded, stale and deferred documents, and the failed ones whose retry
+    is due. The schedule nightly_catch_up does the same. New and changed files are found by
+    `tvdb ingest` and by the sensor document_intake. Exits with 1 if any document failed, and with
+    3 if any waits for a budget or a paid service.
     """
     from tvdb_assets.dagster.reconciler import Reconciler
 
@@ -59,43 +56,44 @@ def catch_up(context: click.Context, dry_run: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("documents", nargs=-1)
-@_json
+@json_option
 @click.pass_context
 def retry(context: click.Context, documents: tuple[str, ...], as_json: bool) -> None:
-    """Try DOCUMENTS again, or all that failed, those in quarantine too.
+    """Retry DOCUMENTS, or all failed documents.
 
-    Exits with 1 if any failed again, and with 3 if some wait for a budget or a paid service.
+    Documents in quarantine are included. Exits with 1 if any failed again, and with 3 if any
+    waits for a budget or a paid service.
     """
     from tvdb_assets.dagster.reconciler import Reconciler
 
     settings = load_settings()
     with dagster_instance(settings) as instance, Reconciler.open(settings, instance) as reconciler:
-        wanted = [
+        requested = [
             d.document_id for name in documents for d in find_documents(reconciler.registry, name)
         ]
-        reconciler.due.want(wanted if documents else None)
+        reconciler.due.want(requested if documents else None)
         code = _run(reconciler, instance, frozenset({Reason.WANTED}), as_json=as_json)
     context.exit(code)
 
 
 @click.command()
 @click.argument("document")
-@_json
+@json_option
 def forget(document: str, as_json: bool) -> None:
-    """Delete DOCUMENT and all that came from it; its file stays where it is.
+    """Delete DOCUMENT with its text, chunks and vectors. Its file is not deleted.
 
-    The sensor document_intake leaves the file alone until it changes; an ingest takes it in.
+    The sensor document_intake ignores the file until it changes. `tvdb ingest` adds it again.
     """
     from tvdb_assets.dagster.reconciler import Reconciler
 
     settings = load_settings()
     with dagster_instance(settings) as instance, Reconciler.open(settings, instance) as reconciler:
-        found = find_documents(reconciler.registry, document)
-        reconciler.deletion.forget([known.document_id for known in found], is_by_hand=True)
+        documents = find_documents(reconciler.registry, document)
+        reconciler.deletion.forget([known.document_id for known in documents], is_by_hand=True)
         with reconciler.due.planning():
             reconciler.partitions.drop_removed(reconciler.deletion)
     if as_json:
-        print_json({"forgotten": [display_path(known.path) for known in found]})
+        print_json({"forgotten": [display_path(known.path) for known in documents]})
     else:
         console.print(f"Forgotten: {document}", markup=False)
 
@@ -113,7 +111,11 @@ def _run(
     run_ids: list[str] = []
     with progress(reconciler.registry, run_ids, is_quiet=as_json) as set_total:
         due = ingest.catch_up(
-            reconciler, instance, reasons, lambda found: set_total(len(found)), run_ids.append
+            reconciler,
+            instance,
+            reasons,
+            lambda documents: set_total(len(documents)),
+            run_ids.append,
         )
     summary = summary_of([d.path for d in due], run_ids, reconciler.registry, reconciler.database)
     summary["due"] = _by_reason(due)
@@ -133,14 +135,14 @@ def _show_due(reconciler: Reconciler, *, as_json: bool) -> None:
     by_source: dict[str, list[str]] = {}
     for document in due:
         by_source.setdefault(document.source, []).append(document.path)
-    wanted = [(Source.open(root), paths) for root, paths in by_source.items()]
-    costs, summary = estimate_documents(wanted, reconciler.settings, reconciler.database)
-    cost_of = {row["document"]: row["cost_usd"] for row in summary.pop("by_document")}
+    grouped = [(Source.open(root), paths) for root, paths in by_source.items()]
+    costs, summary = estimate_documents(grouped, reconciler.settings, reconciler.database)
+    costs_by_path = {row["document"]: row["cost_usd"] for row in summary.pop("by_document")}
     rows = [
         {
             "document": display_path(d.path),
             "reason": d.reason,
-            "cost_usd": cost_of.get(display_path(d.path)),
+            "cost_usd": costs_by_path.get(display_path(d.path)),
         }
         for d in due
     ]
@@ -150,12 +152,12 @@ def _show_due(reconciler: Reconciler, *, as_json: bool) -> None:
     if not due:
         console.print("No document is due.")
         return
-    table = Table("Document", "Why", "Cost", box=None, padding=(0, 2, 0, 0))
-    for row in rows[:_SHOWN]:
+    table = table_of("Document", "Reason", "Cost")
+    for row in rows[:_LISTED]:
         table.add_row(row["document"], row["reason"], f"${float(row['cost_usd'] or 0):,.4f}")
     console.print(table)
-    if len(rows) > _SHOWN:
-        console.print(f"and {len(rows) - _SHOWN:,} more; --json lists them all.", style="dim")
+    if len(rows) > _LISTED:
+        console.print(f"and {len(rows) - _LISTED:,} more. --json lists all.", style="dim")
     console.print()
     show_estimate(summary, costs)
 

@@ -1,4 +1,4 @@
-"""``tvdb estimate``, ``costs`` and ``health``: what paid services would cost, cost, and are."""
+"""``tvdb estimate``, ``costs`` and ``health``: forecast, spending and state of paid services."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import Any
 
 import click
-from rich.table import Table
 
-from tvdb_assets.cli.ingest_commands import sources_of
-from tvdb_assets.cli.output import console, print_json
-from tvdb_assets.cli.terminal_charts import plots
+from tvdb_assets.cli.ingest_command import sources_of
+from tvdb_assets.cli.options import json_option
+from tvdb_assets.cli.output import console, pairs, print_json, table_of
+from tvdb_assets.cli.terminal_charts import charts
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.ingestion.cost_estimator import CostEstimator, DocumentCost
 from tvdb_assets.redaction import display_path
@@ -31,15 +31,18 @@ from tvdb_assets.sources.source import Source
 from tvdb_assets.spend_guard.budget import usd
 from tvdb_assets.spend_guard.ledger import Ledger
 
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-_DEAREST = 10
+_LISTED = 10
+"""Number of most expensive documents that an estimate lists."""
 
 
 @click.command()
 @click.argument("paths", nargs=-1)
-@_json
+@json_option
 def estimate(paths: tuple[str, ...], as_json: bool) -> None:
-    """What `tvdb ingest` would cost, of the source or of PATHS alone; nothing is paid for it."""
+    """Show what `tvdb ingest` would cost, without paying.
+
+    For the source, or for PATHS only.
+    """
     from tvdb_assets.dagster.ingest import plan
 
     settings = load_settings()
@@ -47,8 +50,12 @@ def estimate(paths: tuple[str, ...], as_json: bool) -> None:
         registry = DocumentRegistry(database)
         wanted = []
         for source, prefixes in sources_of(paths, settings, registry):
-            made = plan(source, prefixes, registry, settings, settings.max_document_mib << 20)
-            wanted.append((source, [f.path for f in made.new] + [d.path for d in made.stale]))
+            ingest_plan = plan(
+                source, prefixes, registry, settings, settings.max_document_mib << 20
+            )
+            wanted.append(
+                (source, [f.path for f in ingest_plan.new] + [d.path for d in ingest_plan.stale])
+            )
         documents, summary = estimate_documents(wanted, settings, database)
     if as_json:
         print_json(summary)
@@ -59,11 +66,11 @@ def estimate(paths: tuple[str, ...], as_json: bool) -> None:
 def estimate_documents(
     wanted: Sequence[tuple[Source, Sequence[str]]], settings: Settings, database: Database
 ) -> tuple[list[DocumentCost], dict[str, Any]]:
-    """What documents of each source would cost, one by one and summed up."""
+    """What documents of each source would cost: one by one, and the sums for ``--json``."""
     documents: list[DocumentCost] = []
     with ServiceRouter(settings, database=database) as router:
         chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
-        estimating = CostEstimator(
+        estimator = CostEstimator(
             store=DocumentStore(database, "estimate"),
             index=IndexStore(database, "estimate"),
             router=router,
@@ -71,7 +78,7 @@ def estimate_documents(
             max_document_bytes=settings.max_document_mib << 20,
         )
         for source, paths in wanted:
-            documents += estimating.run(source, paths)
+            documents += estimator.run(source, paths)
         left = budget(database, router.ledger, PAID_SERVICES).remaining_usd
     total = sum((document.cost_usd for document in documents), Decimal(0))
     return documents, {
@@ -106,24 +113,24 @@ def _as_json(document: DocumentCost) -> dict[str, Any]:
 
 
 def show_estimate(summary: dict[str, Any], documents: list[DocumentCost]) -> None:
-    """For people."""
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    """Print an estimate as tables."""
+    table = pairs()
     for name in ("documents", "chunks", "cached_chunks", "tokens", "pages"):
-        note = {"cached_chunks": "chunks known before", "pages": "pages to parse, at most"}
-        table.add_row(note.get(name, name), f"{summary[name]:,}")
+        label = {"cached_chunks": "chunks in the cache", "pages": "pages to parse (maximum)"}
+        table.add_row(label.get(name, name), f"{summary[name]:,}")
     table.add_row("cost", f"${Decimal(summary['cost_usd']):,.4f}", style="bold")
     table.add_row("left of today's budget", f"${Decimal(summary['remaining_usd']):,.4f}")
     console.print(table)
     if not summary["fits"]:
         console.print(
-            f"It does not fit: the first {summary['documents_that_fit']:,} of "
-            f"{summary['documents']:,} documents do, the others would wait for another day "
-            "or a higher TVDB_DAILY_COST_LIMIT.",
+            f"Only the first {summary['documents_that_fit']:,} of {summary['documents']:,} "
+            "documents fit the budget. The others would wait for the next day or a higher "
+            "TVDB_DAILY_COST_LIMIT.",
             style="yellow",
         )
-    most_expensive = sorted(documents, key=lambda document: -document.cost_usd)[:_DEAREST]
+    most_expensive = sorted(documents, key=lambda document: -document.cost_usd)[:_LISTED]
     if most_expensive and most_expensive[0].cost_usd:
-        rows = Table("Dearest documents", "tokens", "pages", "cost", box=None, padding=(0, 2, 0, 0))
+        rows = table_of("Most expensive documents", "tokens", "pages", "cost")
         for document in most_expensive:
             rows.add_row(
                 display_path(document.document),
@@ -135,24 +142,25 @@ def show_estimate(summary: dict[str, Any], documents: list[DocumentCost]) -> Non
         console.print(rows)
     failing = sum(document.error is not None for document in documents)
     if failing:
-        console.print(f"\n{failing:,} of them would fail, and cost nothing.", style="dim")
+        console.print(f"\n{failing:,} of these documents would fail and cost nothing.", style="dim")
 
 
 @click.command(name="costs")
-@click.option("--by", type=click.Choice(GROUPS), help="A table instead of plots.")
-@click.option("-n", "limit", default=20, show_default=True, help="Rows at most.")
-@_json
+@click.option("--by", type=click.Choice(GROUPS), help="Print a table by this instead of charts.")
+@click.option("-n", "limit", default=20, show_default=True, help="Maximum number of rows.")
+@json_option
 def show_costs(by: str | None, limit: int, as_json: bool) -> None:
-    """What paid services cost: today's budget, and plots of the ledger, or a table of it.
+    """Show what paid services cost, and what is left of the budget.
 
-    With --json it is the table, by day where nothing else is asked for.
+    Draws charts, or prints a table with --by. With --json, the output has the table, by day
+    unless --by is given.
     """
     settings = load_settings()
     with Database.open(settings) as database:
-        # Without a router: a report must not fail for want of a key.
+        # Without a router, so that the report works without a key.
         now = budget(database, Ledger(database, limits_of(settings)), PAID_SERVICES)
         rows = costs(database, by or "day", limit)
-        drawn = report(database, now.day) if by is None else None
+        cost_report = report(database, now.day) if by is None else None
     if as_json:
         print_json(
             {
@@ -177,17 +185,15 @@ def show_costs(by: str | None, limit: int, as_json: bool) -> None:
         f"${usd(now.limit_usd)}; ${now.remaining_usd:,.4f} left."
     )
     if not rows:
-        console.print("Nothing has been paid for yet.")
+        console.print("There are no paid calls yet.")
         return
-    if drawn is not None:
+    if cost_report is not None:
         console.print()
-        for plot in plots(drawn, now.limit_usd):
-            console.print(plot)
+        for chart in charts(cost_report, now.limit_usd):
+            console.print(chart)
         return
     names = [name for name in rows[0] if not name.endswith(("_usd", "requests", "units"))]
-    table = Table(
-        *names, "requests", "units", "spent", "reserved", "voided", box=None, padding=(0, 2, 0, 0)
-    )
+    table = table_of(*names, "requests", "units", "spent", "reserved", "voided")
     for row in rows:
         table.add_row(
             *(_cell(row[name]) for name in names),
@@ -203,17 +209,20 @@ def _cell(value: object) -> str:
 
 
 @click.command()
-@click.option("--probe", is_flag=True, help="Ask the services too, by requests that are free.")
-@_json
+@click.option("--probe", is_flag=True, help="Also send a free request to each service.")
+@json_option
 def health(probe: bool, as_json: bool) -> None:
-    """How each service is: mode, breaker, budget and rate left, last error; costs nothing."""
+    """Show the state of each service, without paying.
+
+    That is its mode, circuit breaker, remaining budget and requests, and last error.
+    """
     settings = load_settings()
-    checked = asyncio.run(_health(settings, probe))
+    services = asyncio.run(_health(settings, probe))
     if as_json:
-        print_json({"services": [asdict(service) for service in checked]})
+        print_json({"services": [asdict(service) for service in services]})
         return
     colours = {"ready": "green", "unproven": "cyan", "halted": "yellow"}
-    for service in checked:
+    for service in services:
         console.print(
             f"{service.role:<9} {service.mode:<7} {service.service:<14}",
             f"[{colours.get(service.status, 'red')}]{service.status}[/]",
@@ -226,7 +235,7 @@ def health(probe: bool, as_json: bool) -> None:
             f"breaker {service.breaker}",
         ]
         if service.answered_at:
-            facts.append(f"last answer {service.answered_at[:16].replace('T', ' ')} UTC")
+            facts.append(f"last response {service.answered_at[:16].replace('T', ' ')} UTC")
         console.print("  " + " · ".join(facts), style="dim")
         if service.last_error:
             console.print(f"  {service.last_error}", style="red", markup=False)

@@ -1,4 +1,4 @@
-"""``tvdb switch``: which index search reads, and what waits to be read."""
+"""``tvdb switch``: the indexes, and which of them search reads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from rich.table import Table
 
 from tvdb_assets.cli.options import CommandWithRenamedOptions, json_option
-from tvdb_assets.cli.output import console, print_json
+from tvdb_assets.cli.output import console, print_json, table_of
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.index_catalog import IndexCatalog, IndexState
 from tvdb_assets.settings import load_settings
@@ -18,54 +17,54 @@ from tvdb_assets.spend_guard.budget import usd
 
 @click.command(cls=CommandWithRenamedOptions)
 @click.argument("index", required=False, type=click.IntRange(min=1))
-@click.option("--list", "is_listing", is_flag=True, help="Show all indexes; change nothing.")
-@click.option(
-    "--drop", "is_dropping", is_flag=True, help="Delete INDEX, which search must not use."
-)
+@click.option("--list", "is_listing", is_flag=True, help="List all indexes and change nothing.")
+@click.option("--drop", "is_dropping", is_flag=True, help="Delete INDEX. Search must not read it.")
 @click.option("--force", is_flag=True, help="Switch even if documents are missing in INDEX.")
 @json_option
 def switch(
     index: int | None, is_listing: bool, is_dropping: bool, force: bool, as_json: bool
 ) -> None:
-    """Let search read INDEX, or the newest complete one that it has not read yet.
+    """Choose the index that search reads.
 
-    Another model or chunk size makes another index, beside the one that search reads. Each
-    search answers from one or the other. The old one stays until it is dropped, so that a switch
-    can be taken back.
+    Without INDEX, that is the newest complete index that search has not read yet. Another
+    embedding model or chunk size creates another index next to the one that search reads. A
+    search reads exactly one index. The old index stays until it is dropped, so you can switch
+    back.
     """
     if is_listing + is_dropping + force > 1:
         raise click.UsageError("--list, --drop and --force exclude each other.")
     if is_dropping and index is None:
         raise click.UsageError("--drop needs the number of an index.")
     with Database.open(load_settings()) as database:
-        indexes = IndexCatalog(database)
+        catalog = IndexCatalog(database)
         if is_listing:
-            states = indexes.states()
+            states = catalog.states()
             if as_json:
-                print_json({"indexes": [as_row(state) for state in states]})
+                print_json({"indexes": [index_row(state) for state in states]})
             else:
                 _show(states)
         elif is_dropping and index is not None:
-            dropped = indexes.drop(index)
+            dropped = catalog.drop(index)
             if as_json:
-                print_json({"dropped": as_row(dropped)})
+                print_json({"dropped": index_row(dropped)})
             else:
                 console.print(f"Dropped index {dropped.name}.", markup=False)
         else:
-            before = indexes.current()
-            now = indexes.switch(index, force=force)
-            is_switched = before is None or before.index_id != now.index_id
+            before = catalog.current()
+            current = catalog.switch(index, force=force)
+            is_switched = before is None or before.index_id != current.index_id
             if as_json:
-                print_json({"index": as_row(now), "switched": is_switched})
+                print_json({"index": index_row(current), "switched": is_switched})
             else:
                 console.print(
-                    f"Search {'now reads' if is_switched else 'reads'} index {now.name}.",
+                    f"Search {'now reads' if is_switched else 'already reads'} index "
+                    f"{current.name}.",
                     markup=False,
                 )
 
 
-def as_row(state: IndexState) -> dict[str, Any]:
-    """An index as ``--json`` tells of it."""
+def index_row(state: IndexState) -> dict[str, Any]:
+    """An index in the output of ``--json``."""
     return {
         "index": state.index_id,
         "vector_space": state.vector_space,
@@ -84,21 +83,19 @@ def as_row(state: IndexState) -> dict[str, Any]:
 
 
 def _show(states: Sequence[IndexState]) -> None:
-    table = Table(
-        *("Index", "vector space", "chunks of", "documents", "chunks", "paid to its model", ""),
-        box=None,
-        padding=(0, 2, 0, 0),
+    table = table_of(
+        "Index", "vector space", "chunk tokens", "documents", "chunks", "paid for vectors", ""
     )
     current = next((state.documents for state in states if state.is_current), None)
     for state in states:
-        done = f"{state.documents:,}"
+        documents = f"{state.documents:,}"
         if not state.is_current and state.is_searchable and current is not None:
-            done = f"{current - state.missing:,} of {current:,}"
+            documents = f"{current - state.missing:,} of {current:,}"
         table.add_row(
             str(state.index_id),
             state.vector_space,
             f"{state.chunk_tokens}/{state.chunk_overlap_tokens}" if state.chunk_tokens else "?",
-            done,
+            documents,
             f"{state.chunks:,}",
             f"${state.cost_usd:,.4f}",
             _status(state),
@@ -111,29 +108,43 @@ def _status(state: IndexState) -> str:
     if state.is_current:
         return "searched"
     if not state.is_searchable:
-        return "kept out of search"
+        return "not searchable"
     return "complete" if state.is_complete else f"{state.missing:,} documents missing"
 
 
-def show_waiting(states: Sequence[IndexState], behind: int) -> None:
-    """Tell of an index that was built and is not searched, and of what search lacks for it."""
+def add_stale(documents: dict[str, Any], catalog: IndexCatalog) -> int:
+    """Add to counts how many documents the current index has in an older version; return it."""
+    stale = catalog.behind()
+    # "behind" is the former name, which programs may still read.
+    documents["stale_in_current_index"] = documents["behind"] = stale
+    return stale
+
+
+def show_waiting_indexes(states: Sequence[IndexState], stale: int) -> None:
+    """Print which indexes are built but not searched, and what search misses because of that.
+
+    Args:
+        states: all indexes.
+        stale: documents that are newer in another index than in the current one.
+    """
     for state in states:
         if state.is_waiting and state.documents:
             console.print(f"\nIndex {state.name} is not searched yet.", style="bold", markup=False)
             console.print(
-                "  It is complete: tvdb switch lets search read it."
+                "  It is complete. Run tvdb switch to let search read it."
                 if state.is_complete
-                else f"  {state.missing:,} documents are missing in it; tvdb ingest goes on.",
+                else f"  {state.missing:,} documents are missing in it. Run tvdb ingest to add "
+                "them.",
                 markup=False,
             )
-    if behind:
+    if stale:
         console.print(
-            f"\n{behind:,} documents are newer in another index than in the one that search reads.",
+            f"\n{stale:,} documents are newer in another index than in the one that search reads.",
             style="bold yellow",
         )
         console.print(
-            "  Their runs could not add to that one, by their mode, version or an error; "
-            "search finds them after tvdb switch.",
+            "  Their runs could not update the searched index, because of their mode, their "
+            "version or an error. Search finds the new versions after tvdb switch.",
             style="dim",
             markup=False,
         )

@@ -1,4 +1,4 @@
-"""``tvdb limits``, ``pause`` and ``resume``: what may be spent, changed without a restart."""
+"""``tvdb limits``, ``pause`` and ``resume``: spending limits, changed without a restart."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import click
-from rich.table import Table
 
-from tvdb_assets.cli.output import console, print_json
+from tvdb_assets.cli.options import json_option
+from tvdb_assets.cli.output import console, pairs, print_json, table_of
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.routing.paid_services import PAID_SERVICES, limits_of
@@ -23,13 +23,12 @@ from tvdb_assets.spend_guard.service_state import reset_refusal
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets.spend_guard.spend_limits import ALL, LimitKind, change, changes
 
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-_service = click.option("--service", type=click.Choice(PAID_SERVICES), help="One service alone.")
+_service = click.option("--service", type=click.Choice(PAID_SERVICES), help="Only this service.")
 _DEFAULT = "default"
 
 
 class _Amount(click.ParamType[Any]):
-    """A number of at least 0, or the word that takes a change back."""
+    """A number of at least 0, or the word that restores the setting."""
 
     name = f"NUMBER|{_DEFAULT}"
 
@@ -46,21 +45,26 @@ class _Amount(click.ParamType[Any]):
 
 
 @click.command()
-@click.option("--daily", type=_Amount(), help="US dollars a UTC day; 'default' for the setting.")
-@click.option("--hourly", type=_Amount(), help="Paid requests an hour and service.")
+@click.option(
+    "--daily", type=_Amount(), help="US dollars per UTC day; 'default' restores the setting."
+)
+@click.option("--hourly", type=_Amount(), help="Paid requests per hour and service.")
 @_service
-@_json
+@json_option
 def limits(
     daily: Decimal | str | None, hourly: Decimal | str | None, service: str | None, as_json: bool
 ) -> None:
-    """Show what may be spent, or change it from now on, in all processes, without a restart."""
+    """Show the spending limits, or change them without a restart.
+
+    A change applies to all processes at once, and outranks the settings until it is restored.
+    """
     settings = load_settings()
     with Database.open(settings) as database:
-        asked: list[tuple[LimitKind, Decimal | str | None]] = [
+        requested: list[tuple[LimitKind, Decimal | str | None]] = [
             ("daily_usd", daily),
             ("hourly_requests", hourly),
         ]
-        for kind, value in asked:
+        for kind, value in requested:
             if value is not None:
                 amount = value if isinstance(value, Decimal) else None
                 _record(database, settings, kind, amount, service)
@@ -69,19 +73,23 @@ def limits(
 
 @click.command()
 @_service
-@_json
+@json_option
 def pause(service: str | None, as_json: bool) -> None:
-    """Pay for nothing from now on; what is free goes on, and what must be paid for waits."""
+    """Stop paid calls.
+
+    Free work continues. Documents that need a paid call wait.
+    """
     _set_pause(Decimal(1), service, as_json)
 
 
 @click.command()
 @_service
-@_json
+@json_option
 def resume(service: str | None, as_json: bool) -> None:
-    """End a pause, and ask services again that refused key or quota.
+    """End a pause of paid calls.
 
-    What waited goes on by itself while tvdb dev or a daemon runs, or with the next ingest.
+    Services that refused the key or the quota are called again. Waiting documents resume
+    automatically while tvdb dev or a Dagster daemon runs, or with the next `tvdb ingest`.
     """
     settings = load_settings()
     with Database.open(settings) as database:
@@ -110,20 +118,20 @@ def _record(
         kind,
         value,
         scope=service or ALL,
-        changed_by=_who(),
-        run_ids=_runs_under_way(settings),
+        changed_by=_account(),
+        run_ids=_active_runs(settings),
     )
 
 
-def _who() -> str:
-    """The account that runs this; a container's may have no name."""
+def _account() -> str:
+    """The account that runs this process; in a container it may have no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
 
 
-def _runs_under_way(settings: Settings) -> Sequence[str]:
+def _active_runs(settings: Settings) -> Sequence[str]:
     from dagster import DagsterRunStatus as Status
     from dagster import RunsFilter
 
@@ -150,20 +158,20 @@ def _show(database: Database, settings: Settings, as_json: bool) -> None:
                     for own in [now.service_daily_usd.get(service)]
                 },
                 "paused": ALL in now.paused,
-                "changes": [asdict(made) for made in newest],
+                "changes": [asdict(entry) for entry in newest],
             }
         )
         return
     _show_limits(now)
     if newest:
-        table = Table("changed", "by", "what", "to", "runs", box=None, padding=(0, 2, 0, 0))
-        for made in newest:
+        table = table_of("changed", "by", "limit", "to", "active runs")
+        for entry in newest:
             table.add_row(
-                f"{made.changed_at:%Y-%m-%d %H:%M}",
-                made.changed_by,
-                f"{made.kind.replace('_', ' ')} of {made.scope or 'all services'}",
-                "the setting" if made.value is None else f"{made.value.normalize():f}",
-                ", ".join(run_id[:8] for run_id in made.run_ids) or "-",
+                f"{entry.changed_at:%Y-%m-%d %H:%M}",
+                entry.changed_by,
+                f"{entry.kind.replace('_', ' ')} of {entry.scope or 'all services'}",
+                "the setting" if entry.value is None else f"{entry.value.normalize():f}",
+                ", ".join(run_id[:8] for run_id in entry.run_ids) or "-",
             )
         console.print()
         console.print(table)
@@ -172,11 +180,13 @@ def _show(database: Database, settings: Settings, as_json: bool) -> None:
 def _show_limits(now: SpendLimits) -> None:
     if ALL in now.paused:
         console.print("Paid calls are paused.", style="bold yellow")
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("all services", f"${usd(now.daily_usd)} a day (UTC)")
+    table = pairs()
+    table.add_row("all services", f"${usd(now.daily_usd)} per day (UTC)")
     for service in PAID_SERVICES:
         own = now.service_daily_usd.get(service)
-        daily = f"${usd(own)} a day, " if own is not None else ""
+        daily = f"${usd(own)} per day, " if own is not None else ""
         paused = " (paused)" if service in now.paused else ""
-        table.add_row(service, f"{daily}{now.requests_an_hour(service):,} requests an hour{paused}")
+        table.add_row(
+            service, f"{daily}{now.requests_an_hour(service):,} requests per hour{paused}"
+        )
     console.print(table)

@@ -1,4 +1,4 @@
-"""How the command line speaks: tables and colour on a terminal, plain lines elsewhere."""
+"""Output of the command line: tables and colour on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.deprecation import TvdbDeprecationWarning
@@ -22,13 +23,23 @@ notices = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty(
 """For progress and warnings, so that results can be piped."""
 
 
+def pairs() -> Table:
+    """A table of names and values, without a header."""
+    return Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+
+
+def table_of(*columns: str) -> Table:
+    """A table with a header and without lines."""
+    return Table(*columns, box=None, padding=(0, 2, 0, 0))
+
+
 def print_json(value: Mapping[str, Any]) -> None:
-    """One JSON document on stdout."""
+    """Write one JSON document to stdout."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
 
 
 def print_error(error: TvdbError, *, as_json: bool) -> None:
-    """What went wrong and what to do."""
+    """Print the cause and the remedy to stderr, and with ``as_json`` also to stdout."""
     if as_json:
         problem = {"code": error.code, "message": error.message, "remedy": error.remedy}
         document = display_path(error.document) if error.document else None

@@ -35,7 +35,7 @@ _EXCERPT = 420
 )
 @json_option
 def search(query: str, k: int, as_json: bool) -> None:
-    """Show the passages that fit QUERY best, by meaning and by full text."""
+    """Show the passages that fit QUERY best, by meaning and text."""
     settings = load_settings()
     with Database.open(settings) as database:
         with Index(settings, database=database) as index:

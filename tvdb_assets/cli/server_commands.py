@@ -1,4 +1,4 @@
-"""``tvdb dev`` and ``tvdb stop``: the UI up, the embedded server down."""
+"""``tvdb dev`` and ``tvdb stop``: start the Dagster UI, stop the embedded database server."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, notices, print_json
 from tvdb_assets.dagster.storage.home import prepare_home
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
@@ -16,10 +17,10 @@ from tvdb_assets.settings import load_settings
 
 
 @click.command()
-@click.option("--port", default=3000, show_default=True, help="Of the UI, on 127.0.0.1.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--port", default=3000, show_default=True, help="Port of the UI on 127.0.0.1.")
+@json_option
 def dev(port: int, as_json: bool) -> None:
-    """Run the Dagster UI and daemon on this project until interrupted."""
+    """Run the Dagster UI and daemon of this project until interrupted."""
     settings = load_settings()
     Database.open(settings).close()
     os.environ["DAGSTER_HOME"] = str(prepare_home(settings))
@@ -27,18 +28,24 @@ def dev(port: int, as_json: bool) -> None:
     if as_json:
         print_json({"url": url})
         sys.stdout.flush()
-    notices.print(f"Dagster UI: [bold]{url}[/]  (Ctrl-C ends it; tvdb stop ends the database)")
+    notices.print(
+        f"Dagster UI: [bold]{url}[/]  (Ctrl-C stops it. tvdb stop stops the database server.)"
+    )
     dagster = str(Path(sys.executable).with_name("dagster"))
     arguments = ["-m", "tvdb_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
     os.execv(dagster, [dagster, "dev", *arguments])
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def stop(as_json: bool) -> None:
-    """Stop the embedded database server, if it runs."""
+    """Stop the embedded database server."""
     was_running = EmbeddedPostgres(project_home(load_settings())).stop()
     if as_json:
         print_json({"stopped": was_running})
     else:
-        console.print("Stopped." if was_running else "It was not running.")
+        console.print(
+            "Stopped the embedded database server."
+            if was_running
+            else "The embedded database server was not running."
+        )

@@ -1,6 +1,6 @@
-"""Plots on a terminal: bars of US dollars, which need no colour to be read.
+"""Charts on a terminal: bars of US dollars, readable without colour.
 
-What belongs here: drawing numbers that are handed in. What does not: finding them.
+What belongs here: drawing given numbers. What does not: reading them from the ledger.
 """
 
 from __future__ import annotations
@@ -17,27 +17,28 @@ from tvdb_assets.reporting.costs import CostReport
 from tvdb_assets.spend_guard.budget import usd
 
 _FILLS = (("█", "blue"), ("▓", "green"), ("▒", "yellow"), ("░", "magenta"))
-"""Of services, one after the other: told apart where there is no colour, too."""
+"""Character and colour for each service, in order. The characters differ for use without colour."""
 _LIMIT = ("┃", "red")
-_LEAST, _MOST = 10, 60
-"""Characters of the longest bar."""
-_LABEL = 40
+_MIN_WIDTH, _MAX_WIDTH = 10, 60
+"""Bounds of the longest bar, in characters."""
+_LABEL_WIDTH = 40
+"""Maximum characters of a bar's label."""
 
 
-class Stack:
-    """Amounts side by side in one line, and a mark where the limit is."""
+class StackedBar:
+    """One bar of several amounts, with a mark at the limit."""
 
     def __init__(
         self, amounts: Sequence[Decimal], full: Decimal, limit: Decimal | None = None
     ) -> None:
-        """A line that is full at ``full`` dollars; None marks no limit."""
+        """A bar that is full at ``full`` dollars; without a limit, it has no mark."""
         self._amounts = amounts
         self._full = full
         self._limit = limit
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw it as wide as there is room."""
-        width = max(_LEAST, min(_MOST, options.max_width))
+        """Draw the bar as wide as the console allows."""
+        width = max(_MIN_WIDTH, min(_MAX_WIDTH, options.max_width))
         line = Text(" " * width, no_wrap=True)
         cells = [" "] * width
         total, begin = Decimal(0), 0
@@ -45,7 +46,7 @@ class Stack:
             total += amount
             end = self._cells(total, width)
             if amount and end == begin and begin < width and total == amount:
-                end += 1  # something was spent
+                end += 1  # so that a small amount is visible
             cells[begin:end] = fill * (end - begin)
             line.stylize(colour, begin, end)
             begin = end
@@ -60,28 +61,28 @@ class Stack:
         return min(width, int(amount / self._full * width + Decimal("0.5"))) if self._full else 0
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        """From a short bar to a long one."""
-        return Measurement(min(_LEAST, options.max_width), min(_MOST, options.max_width))
+        """The bounds of the bar's width."""
+        return Measurement(min(_MIN_WIDTH, options.max_width), min(_MAX_WIDTH, options.max_width))
 
 
-def plots(costs: CostReport, limit: Decimal) -> Iterator[Table | Text]:
-    """What was spent, by day against the limit, by service, by kind, and the dearest documents.
+def charts(costs: CostReport, limit: Decimal) -> Iterator[Table | Text]:
+    """Costs by day with the limit, by service, by kind of file, and the most expensive documents.
 
     Args:
-        costs: the ledger, summed up.
-        limit: US dollars a day.
+        costs: sums of the ledger.
+        limit: US dollars per day.
     """
     services = sorted({row.service for row in costs.by_day})
     days: dict[str, dict[str, Decimal]] = {}
     for row in costs.by_day:
         days.setdefault(row.day, {})[row.service] = row.usd
     top = max((sum(spent.values(), Decimal(0)) for spent in days.values()), default=Decimal(0))
-    # A limit far above all spending would press the bars flat.
+    # Bars would be too short to compare if the scale included a limit far above all costs.
     is_near = top * 20 > limit
-    by_day = _table(f"US dollars a day (UTC); the limit is ${usd(limit)}")
+    by_day = _table(f"US dollars per day (UTC); the limit is ${usd(limit)}")
     for day, spent in sorted(days.items()):
         amounts = [spent.get(service, Decimal(0)) for service in services]
-        bar = Stack(amounts, max(top, limit) if is_near else top, limit if is_near else None)
+        bar = StackedBar(amounts, max(top, limit) if is_near else top, limit if is_near else None)
         by_day.add_row(day, bar, _dollars(sum(amounts, Decimal(0)), top))
     legend = Text()
     for service, (fill, colour) in zip(services, _FILLS * 9, strict=False):
@@ -95,10 +96,10 @@ def plots(costs: CostReport, limit: Decimal) -> Iterator[Table | Text]:
         service: sum((row.usd for row in costs.by_day if row.service == service), Decimal(0))
         for service in services
     }
-    yield from _bars("By service, of these days", by_service.items())
+    yield from _bars("By service, on these days", by_service.items())
     yield from _bars("By kind of document", costs.by_kind)
     yield from _bars(
-        "Dearest documents", [(name, dollars) for name, dollars, _ in costs.most_expensive]
+        "Most expensive documents", [(name, amount) for name, amount, _ in costs.most_expensive]
     )
 
 
@@ -106,7 +107,7 @@ def _bars(title: str, amounts: Iterable[tuple[str, Decimal]]) -> Iterator[Table 
     rows = sorted(amounts, key=lambda row: -row[1])
     table = _table(title)
     for name, amount in rows:
-        table.add_row(_ending(name), Stack([amount], rows[0][1]), _dollars(amount, rows[0][1]))
+        table.add_row(_label(name), StackedBar([amount], rows[0][1]), _dollars(amount, rows[0][1]))
     yield Text()
     yield table
 
@@ -127,10 +128,10 @@ def _table(title: str) -> Table:
 
 
 def _dollars(amount: Decimal, top: Decimal) -> str:
-    """With as many decimals as the largest of its plot needs."""
+    """An amount with as many decimals as the largest amount of its chart needs."""
     return f"${amount:,.{4 if top >= Decimal('0.1') else 6}f}"
 
 
-def _ending(name: str) -> Text:
-    """The end of a long name, where files of one folder differ."""
-    return Text(name if len(name) <= _LABEL else f"…{name[1 - _LABEL :]}")
+def _label(name: str) -> Text:
+    """A name; of a long one the end, because files of one folder differ there."""
+    return Text(name if len(name) <= _LABEL_WIDTH else f"…{name[1 - _LABEL_WIDTH :]}")

@@ -1,4 +1,4 @@
-"""``tvdb trace``: all that carries one id, in the order of time."""
+"""``tvdb trace``: all events with one id, in order of time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from rich.text import Text
 
 from tvdb_assets import error_codes as codes
+from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, notices, print_json
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.reporting.run_history import (
@@ -34,21 +35,21 @@ _COLOURS = {
 
 @click.command()
 @click.argument("name", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def trace(name: str, as_json: bool) -> None:
-    """Show all that happened under ID, in the order of time, with durations and cost.
+    """Show all events of ID in order of time, with durations and costs.
 
-    ID is a run's id, a document, an id of a request to a paid service (the service's own, or
-    the one that was sent), an id of a parse job, or the first characters of any id. Of a document,
-    all its runs are shown.
+    ID is the id of a run, of a request to a paid service (the service's own id, or the one that
+    was sent) or of a parse job, a document, or the first characters of an id. For a document, the
+    events of all its runs are shown.
     """
     settings = load_settings()
     with Database.open(settings) as database:
-        story = RunHistory(database)
-        subject = _only(story.find(name), name)
-        events = story.events(subject)
+        history = RunHistory(database)
+        subject = _only(history.find(name), name)
+        events = history.events(subject)
     with dagster_instance(settings) as instance:
-        # Loaded after Dagster, which costs a second.
+        # It imports Dagster, which takes a second, so it is loaded after the lookup.
         from tvdb_assets.dagster.storage.event_history import lineage, run_events
 
         events = in_order(events + run_events(instance, subject.run_ids))
@@ -56,8 +57,10 @@ def trace(name: str, as_json: bool) -> None:
     runs = [_as_json(*(known[run_id] or (Run(run_id), []))) for run_id in subject.run_ids]
     cost = sum((event.cost_usd for event in events if event.cost_usd is not None), Decimal(0))
     if as_json:
-        told = {"run_id": subject.run_ids[-1], "asked_for": subject.kind, "runs": runs}
-        print_json(told | {"cost_usd": usd(cost), "events": [_event(event) for event in events]})
+        document = {"run_id": subject.run_ids[-1], "asked_for": subject.kind, "runs": runs}
+        print_json(
+            document | {"cost_usd": usd(cost), "events": [_event(event) for event in events]}
+        )
         return
     for run in runs:
         _show_run(run)
@@ -66,19 +69,19 @@ def trace(name: str, as_json: bool) -> None:
     console.print(f"\n{len(events):,} events, {calls:,} paid calls, ${usd(cost)}.", style="bold")
 
 
-def _only(found: HistoryLookup, name: str) -> HistorySubject:
-    """The one thing that a name stands for.
+def _only(lookup: HistoryLookup, name: str) -> HistorySubject:
+    """The one subject that a name identifies.
 
     Raises:
-        ConfigurationError: nothing has such an id, or several things have.
+        ConfigurationError: there is no such id, or several ids begin like this.
     """
-    if found.subject is not None and found.subject.run_ids:
-        return found.subject
-    if found.subject is not None:
+    if lookup.subject is not None and lookup.subject.run_ids:
+        return lookup.subject
+    if lookup.subject is not None:
         raise codes.NO_RUN.error(name=name)
-    if not found.candidates:
+    if not lookup.candidates:
         raise codes.ID_UNKNOWN.error(name=name)
-    raise codes.ID_AMBIGUOUS.error(name=name, candidates=", ".join(found.candidates))
+    raise codes.ID_AMBIGUOUS.error(name=name, candidates=", ".join(lookup.candidates))
 
 
 def _as_json(run: Run, retried_as: list[str]) -> dict[str, Any]:
@@ -93,9 +96,9 @@ def _event(event: HistoryEvent) -> dict[str, Any]:
 def _show_run(run: dict[str, Any]) -> None:
     console.print(f"Run {run['run_id']}", style="bold")
     if run["parent_run_id"]:
-        notices.print(f"  a retry of {run['parent_run_id']}; the first was {run['root_run_id']}")
+        notices.print(f"  retry of {run['parent_run_id']}; the first run was {run['root_run_id']}")
     for retry in run["retried_as"]:
-        notices.print(f"  tried again as {retry}")
+        notices.print(f"  retried as {retry}")
 
 
 def _show(events: list[HistoryEvent], with_run: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the commands about money show and change, run as the command line runs them."""
+"""Output and effects of the commands about costs and limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tvdb_assets_tests.spend_guard.ledger_rows import Paying
 
 
 class Shell:
-    """Runs ``tvdb`` in this process, on the test's database."""
+    """Runs ``tvdb`` in this process, on the database of the test."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         self._capsys = capsys
@@ -48,7 +48,7 @@ def shell(
     return Shell(capsys, monkeypatch)
 
 
-def test_a_limit_is_set_shown_and_taken_back_to_the_setting(
+def test_a_limit_is_changed_displayed_and_restored_to_the_setting(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TVDB_DAILY_COST_LIMIT", "3.50")
@@ -67,17 +67,19 @@ def test_a_limit_is_set_shown_and_taken_back_to_the_setting(
     last = shell.json("limits", "--daily", "default", "--service", "openai")
     assert last["services"]["openai"]["daily_usd"] == "1.00"
     assert shell.json("limits", "--hourly", "default")["hourly_requests"] == 100
-    told = [(made["kind"], made["value"]) for made in shell.json("limits")["changes"]]
-    assert told[:3] == [("hourly_requests", None), ("daily_usd", None), ("daily_usd", None)]
+    listed = [(entry["kind"], entry["value"]) for entry in shell.json("limits")["changes"]]
+    assert listed[:3] == [("hourly_requests", None), ("daily_usd", None), ("daily_usd", None)]
     assert "the setting" in shell.run("limits")
 
 
 @pytest.mark.parametrize("amount", ["-1", "NaN", "much", "Infinity"])
-def test_a_limit_that_is_no_amount_is_refused(shell: Shell, amount: str) -> None:
+def test_a_limit_that_is_not_an_amount_is_refused(shell: Shell, amount: str) -> None:
     shell.run("limits", "--daily", amount, code=2)
 
 
-def test_costs_are_drawn(shell: Shell, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_costs_are_drawn_as_bars(
+    shell: Shell, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TVDB_DAILY_COST_LIMIT", "2.00")
     paying = Paying(database)
     with database.transaction() as tx:
@@ -100,13 +102,13 @@ def test_costs_are_drawn(shell: Shell, database: Database, monkeypatch: pytest.M
     assert today.rstrip().endswith("$1.0000")
     assert bar("openai").count("█") > 3 * bar("llamaparse").count("█") > 0
     assert "$0.7800" in bar(".pdf")
-    most_expensive = drawn[drawn.index("Dearest documents") + 1 :]
-    # Names are shown as they are, whatever they mean to who draws.
+    most_expensive = drawn[drawn.index("Most expensive documents") + 1 :]
+    # Names are displayed literally, also if they look like markup.
     names = [line.split()[0] for line in most_expensive if line]
     assert names == ["a.md", *(f"[{number:02}].pdf" for number in range(11, 2, -1))]
     assert Decimal(most_expensive[0].split("$")[1]) == Decimal("0.22")
 
 
-def test_nothing_paid_is_drawn_as_such(shell: Shell) -> None:
-    assert "Nothing has been paid for yet." in shell.run("costs")
+def test_costs_without_a_paid_call_say_so(shell: Shell) -> None:
+    assert "There are no paid calls yet." in shell.run("costs")
     assert shell.json("costs")["rows"] == []

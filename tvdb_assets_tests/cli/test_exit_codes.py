@@ -1,4 +1,4 @@
-"""What a script sees of the command line: its exit code, and one JSON document."""
+"""The exit code of a command, and its one JSON document."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import sys
 import pytest
 
 from tvdb_assets.cli import main
-from tvdb_assets.cli.limit_commands import _who
+from tvdb_assets.cli.limit_commands import _account
 from tvdb_assets.repositories.database import Database
 
 
-def test_a_search_that_finds_no_money_ends_with_3_and_says_when_it_goes_on(
+def test_a_search_beyond_the_budget_exits_with_3_and_names_the_time_of_the_next_attempt(
     database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TVDB_DATABASE_URL", database.url)
     monkeypatch.setenv("TVDB_EMBEDDER_MODE", "real")
     monkeypatch.setenv("TVDB_DAILY_COST_LIMIT", "0")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    # Nothing listens there: a request would end as another error.
+    # Nothing listens on this port, so a request would be another error.
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     monkeypatch.setattr(sys, "argv", ["tvdb", "search", "flood", "--json"])
 
@@ -33,11 +33,11 @@ def test_a_search_that_finds_no_money_ends_with_3_and_says_when_it_goes_on(
     assert "UTC" in error["remedy"]
 
 
-def test_who_changes_a_limit_has_a_name_even_where_the_account_has_none(
+def test_an_account_without_a_name_is_recorded_by_its_number(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 4_242_424)
 
-    assert _who() == "uid 4242424"
+    assert _account() == "uid 4242424"

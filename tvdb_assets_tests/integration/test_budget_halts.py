@@ -215,7 +215,7 @@ def test_a_raised_limit_resumes_and_a_pause_stops_what_is_under_way(
     done = project.run("tvdb", "ingest", "--json", str(project.source))
     assert done.code == 3, done.output
     assert f"About 0 of {PAGES} documents fit" in done.output
-    assert done.json["outlooks"][0]["documents_that_fit"] == 0
+    assert done.json["forecasts"][0]["documents_that_fit"] == 0
     assert project.waiting() == PAGES
     before = resumed(instance)
     behaviour = project.server.apis.behaviour

@@ -150,7 +150,7 @@ def test_an_ingest_with_a_failure_ends_with_1_and_says_all_as_json(first: Comman
     said = first.json
     assert said.keys() == {
         *("run_ids", "documents", "failures", "embedded_texts", "cached_texts"),
-        *("cost_usd", "seconds", "deferred", "indexes", "outlooks"),
+        *("cost_usd", "seconds", "deferred", "indexes", "forecasts", "outlooks"),
     }
     assert said["documents"] == {
         "total": 6,
@@ -159,6 +159,7 @@ def test_an_ingest_with_a_failure_ends_with_1_and_says_all_as_json(first: Comman
         "failed": 1,
         "degraded": 0,
         "deferred": 0,
+        "stale_in_current_index": 0,
         "behind": 0,
         "deleted": 0,
     }
@@ -224,6 +225,7 @@ def test_a_second_ingest_starts_no_run_and_embeds_nothing(
         "failed": 1,
         "degraded": 0,
         "deferred": 0,
+        "stale_in_current_index": 0,
         "behind": 0,
         "deleted": 0,
     }
@@ -250,6 +252,7 @@ def test_only_what_was_edited_or_deleted_changes(
         "failed": 1,
         "degraded": 0,
         "deferred": 0,
+        "stale_in_current_index": 0,
         "behind": 0,
         "deleted": 1,
     }

@@ -1,0 +1,147 @@
+"""``tvdb ingest``: the index brought up to date with the source, or with some paths."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tvdb_assets import error_codes as codes
+from tvdb_assets.cli.index_commands import add_stale, index_row, show_waiting_indexes
+from tvdb_assets.cli.options import json_option
+from tvdb_assets.cli.output import notices, print_json
+from tvdb_assets.cli.run_summary import exit_code, progress, show_summary, summary_of
+from tvdb_assets.dagster.storage.home import dagster_instance
+from tvdb_assets.ingestion.prefetch import parsing_ahead
+from tvdb_assets.redaction import display_path
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_registry import DocumentRegistry
+from tvdb_assets.repositories.index_catalog import IndexCatalog
+from tvdb_assets.settings import Settings, load_settings
+from tvdb_assets.sources.source import Source
+from tvdb_assets.spend_guard.budget import usd
+
+if TYPE_CHECKING:
+    from tvdb_assets.dagster.ingest import IngestPlan
+    from tvdb_assets.ingestion.cost_forecast import CostForecast
+
+
+@click.command()
+@click.argument("paths", nargs=-1)
+@json_option
+@click.pass_context
+def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> None:
+    """Bring the index up to date with the source, or with PATHS only.
+
+    Finds new, changed and deleted files, and processes only what changed. A document that fails
+    or waits does not stop the others. Exits with 1 if any document failed, and with 3 if any
+    waits for a budget or a paid service.
+    """
+    started = time.perf_counter()
+    settings = load_settings()
+    with ExitStack() as stack:
+        database = stack.enter_context(Database.open(settings))
+        registry = DocumentRegistry(database)
+        sources = list(sources_of(paths, settings, registry))
+        stack.enter_context(parsing_ahead(settings, registry, sources))
+        # Dagster takes seconds to load, so only the commands that need it import it.
+        from tvdb_assets.dagster.ingest import execute, plan
+        from tvdb_assets.dagster.reconciler import Reconciler
+
+        instance = stack.enter_context(dagster_instance(settings))
+        reconciler = Reconciler(settings, database, instance)
+        plans: list[IngestPlan] = []
+        run_ids: list[str] = []
+        forecasts: list[CostForecast] = []
+
+        def announce(forecast: CostForecast) -> None:
+            forecasts.append(forecast)
+            notices.print(forecast.message(), style="yellow", markup=False)
+
+        for source, prefixes in sources:
+            with reconciler.due.planning():
+                reconciler.rekey(source)
+            ingest_plan = plan(
+                source, prefixes, registry, settings, settings.max_document_mib << 20
+            )
+            plans.append(ingest_plan)
+            with progress(registry, run_ids, is_quiet=as_json) as start:
+                start(len(ingest_plan.new) + len(ingest_plan.stale))
+                execute(ingest_plan, reconciler, instance, run_ids.append, announce)
+        summary = _summary(plans, run_ids, registry, database)
+        catalog = IndexCatalog(database)
+        states = catalog.states()
+        summary["indexes"] = [index_row(state) for state in states]
+        stale = add_stale(summary["documents"], catalog)
+        summary["forecasts"] = [_forecast_row(forecast) for forecast in forecasts]
+        # The former name, which programs may still read.
+        summary["outlooks"] = summary["forecasts"]
+        summary["seconds"] = round(time.perf_counter() - started, 2)
+        if as_json:
+            print_json(summary)
+        else:
+            show_summary(summary)
+            show_waiting_indexes(states, stale)
+    context.exit(exit_code(summary))
+
+
+def sources_of(
+    paths: Sequence[str], settings: Settings, registry: DocumentRegistry
+) -> Iterator[tuple[Source, list[str]]]:
+    """Each source with the prefixes to scan; an empty list means all of the source."""
+    if not paths:
+        yield Source.open(settings.source), []
+        return
+    roots = [settings.source, *registry.sources()]
+    grouped: dict[str, list[str]] = {}
+    for path in paths:
+        root, prefix = _root_of(path, roots)
+        prefixes = grouped.setdefault(root, [])
+        if prefix:
+            prefixes.append(prefix)
+    for root, prefixes in grouped.items():
+        yield Source.open(root), prefixes
+
+
+def _root_of(path: str, roots: Sequence[str]) -> tuple[str, str]:
+    """The source that a path belongs to, and the path within it."""
+    if "://" in path:
+        return path, ""
+    absolute = Path(path).absolute()
+    if not absolute.exists():
+        raise codes.PATH_MISSING.error(path=display_path(path))
+    for root in roots:
+        if "://" not in root and absolute.is_relative_to(Path(root).absolute()):
+            prefix = absolute.relative_to(Path(root).absolute()).as_posix()
+            return str(Path(root).absolute()), "" if prefix == "." else prefix
+    if absolute.is_file():
+        return str(absolute.parent), absolute.name
+    return str(absolute), ""
+
+
+def _summary(
+    plans: Sequence[IngestPlan],
+    run_ids: list[str],
+    registry: DocumentRegistry,
+    database: Database,
+) -> dict[str, Any]:
+    scanned = [d.path for p in plans for d in (*p.unchanged, *p.stale)]
+    scanned += [f.path for p in plans for f in p.new]
+    summary = summary_of(scanned, run_ids, registry, database)
+    unchanged = [d.path for p in plans for d in p.unchanged]
+    summary["documents"]["unchanged"] = registry.count(unchanged, status="published")
+    summary["documents"]["deleted"] = sum(len(p.gone) for p in plans)
+    return summary
+
+
+def _forecast_row(forecast: CostForecast) -> dict[str, Any]:
+    return {
+        "documents": forecast.documents,
+        "documents_that_fit": forecast.fitting,
+        "estimated_usd": usd(forecast.cost_usd),
+        "left_usd": usd(forecast.left_usd),
+    }

@@ -1,0 +1,114 @@
+"""``tvdb status``: the state of all documents, or the history of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from tvdb_assets import error_codes as codes
+from tvdb_assets.cli.index_commands import add_stale, index_row, show_waiting_indexes
+from tvdb_assets.cli.options import json_option
+from tvdb_assets.cli.output import console, pairs, print_json
+from tvdb_assets.cli.run_summary import show_deferred, show_failures
+from tvdb_assets.redaction import display_path
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_registry import (
+    DocumentRegistry,
+    FailedDocument,
+    KnownDocument,
+)
+from tvdb_assets.repositories.index_catalog import IndexCatalog
+from tvdb_assets.settings import load_settings
+
+QUARANTINE = {
+    "terminal": "not retried until the document or a setting changes; tvdb retry retries it",
+    "attempts": "failed after many attempts; tvdb retry retries it",
+    "poison": "ended its parser's process each time; tvdb retry retries it",
+}
+"""Why a document is in quarantine and how to end that, by the value of the column."""
+
+
+@click.command()
+@click.argument("document", required=False)
+@json_option
+def status(document: str | None, as_json: bool) -> None:
+    """Show counts by outcome, all failures and all waiting documents.
+
+    With DOCUMENT, show its current row, its failures and its runs.
+    """
+    settings = load_settings()
+    with Database.open(settings) as database:
+        registry = DocumentRegistry(database)
+        if document is None:
+            _show_all(database, registry, as_json)
+            return
+        documents = find_documents(registry, document)
+        histories = [registry.history(known.document_id) for known in documents]
+    if as_json:
+        print_json(histories[0])
+    else:
+        for history in histories:
+            _show_history(history)
+
+
+def find_documents(registry: DocumentRegistry, name: str) -> list[KnownDocument]:
+    """Documents by path or partition key; several sources may have one of the same path.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if documents := registry.find(name):
+        return documents
+    raise codes.DOCUMENT_UNKNOWN.error(name=display_path(name))
+
+
+def _show_all(database: Database, registry: DocumentRegistry, as_json: bool) -> None:
+    catalog = IndexCatalog(database)
+    states = catalog.states()
+    counts = registry.counts() | {"indexes": [index_row(state) for state in states]}
+    stale = add_stale(counts["documents"], catalog)
+    if as_json:
+        print_json(counts)
+        return
+    _show_counts(counts, registry.failures())
+    show_deferred(registry.failures(status="deferred"))
+    show_waiting_indexes(states, stale)
+
+
+def _show_counts(counts: dict[str, Any], failures: Sequence[FailedDocument]) -> None:
+    table = pairs()
+    for name, count in counts["documents"].items():
+        if name != "behind":
+            table.add_row(name.replace("_", " "), f"{count:,}", style="" if count else "dim")
+    table.add_row("chunks", f"{counts['chunks']:,}")
+    table.add_row("embeddings", f"{counts['embeddings']:,}")
+    for space in counts["vector_spaces"]:
+        note = "searched" if space["is_current"] else "not searched"
+        table.add_row("vector space", f"{space['label']} ({note})")
+    console.print(table)
+    show_failures(failures)
+
+
+def _show_history(history: dict[str, Any]) -> None:
+    row, parsed = history["row"], history["made"] or {}
+    console.print(f"{row['path']}", style="bold", markup=False)
+    table = pairs()
+    table.add_row("status", row["status"])
+    if row["quarantine"]:
+        table.add_row("quarantine", f"{QUARANTINE[row['quarantine']]} ({row['attempts']} attempts)")
+    elif row["next_attempt_at"]:
+        table.add_row("next attempt", row["next_attempt_at"][:19])
+    for name in ("error_code", "error_message", "error_remedy"):
+        if row[name]:
+            table.add_row(name.removeprefix("error_"), row[name])
+    for name in ("title", "media_type", "pages", "chunk_count", "token_count"):
+        if parsed.get(name) is not None:
+            table.add_row(name.replace("_", " "), str(parsed[name]))
+    if history["members"]:
+        counts = ", ".join(f"{count:,} {status}" for status, count in history["members"].items())
+        table.add_row("documents inside", counts)
+    for event in history["events"]:
+        table.add_row(event["happened_at"][:19], f"{event['outcome']} in run {event['run_id']}")
+    console.print(table)
