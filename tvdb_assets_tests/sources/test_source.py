@@ -1,4 +1,4 @@
-"""What a source lists, refuses and reads, on real folders with real FIFOs and links."""
+"""Listing, refusing and reading files of a source, on real folders with FIFOs and links."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def listed(root: Path, *prefixes: str) -> dict[str, str]:
-    """Path to the code of its refusal, or to its size."""
+    """The size of each file by path, or the code of its error."""
     found = list(Source.open(str(root)).list(prefixes))
     return {
         (item.path if isinstance(item, SourceFile) else item.document or ""): (
@@ -34,7 +34,7 @@ def listed(root: Path, *prefixes: str) -> dict[str, str]:
     }
 
 
-def refusal(root: Path, path: str, max_bytes: int = 1_000) -> SourceError:
+def read_error(root: Path, path: str, max_bytes: int = 1_000) -> SourceError:
     with pytest.raises(SourceError) as caught:
         Source.open(str(root)).read(path, max_bytes=max_bytes)
     assert caught.value.remedy
@@ -68,7 +68,7 @@ def test_a_prefix_is_a_folder_or_a_file_and_each_file_is_listed_once(root: Path)
     assert listed(root, "../root") == {}
 
 
-def test_what_is_not_meant_for_readers_is_passed_over(root: Path) -> None:
+def test_ignored_names_are_not_listed(root: Path) -> None:
     for name in [".git/config", ".DS_Store", "~$report.docx", "Thumbs.db", "desktop.ini", "a/.x"]:
         write(root / name)
     write(root / "kept..md")
@@ -83,10 +83,10 @@ def test_links_within_the_source_are_files_and_others_are_refused(root: Path) ->
     (root / "dangling.md").symlink_to("nowhere.md")
     (root / "loop.md").symlink_to("loop.md")
     write(root / "folder" / "x.md")
-    (root / "again").symlink_to("folder")
+    (root / "linked").symlink_to("folder")
     (root / "up").symlink_to(root.parent)
     assert listed(root) == {
-        "again": "not_a_file",
+        "linked": "not_a_file",
         "dangling.md": "vanished",
         "folder/x.md": "4",
         "loop.md": "link_loop",
@@ -96,11 +96,11 @@ def test_links_within_the_source_are_files_and_others_are_refused(root: Path) ->
         "within.md": "5",
     }
     assert Source.open(str(root)).read("within.md", max_bytes=5) == b"12345"
-    assert refusal(root, "outside.md").code == "link_outside"
-    assert refusal(root, "up/secret.md").code == "link_outside"
-    assert refusal(root, "../secret.md").code == "link_outside"
-    assert refusal(root, str(root.parent / "secret.md")).code == "link_outside"
-    assert refusal(root, "loop.md").code == "link_loop"
+    assert read_error(root, "outside.md").code == "link_outside"
+    assert read_error(root, "up/secret.md").code == "link_outside"
+    assert read_error(root, "../secret.md").code == "link_outside"
+    assert read_error(root, str(root.parent / "secret.md")).code == "link_outside"
+    assert read_error(root, "loop.md").code == "link_loop"
     assert listed(root, "up/secret.md") == {"up/secret.md": "link_outside"}
 
 
@@ -120,18 +120,18 @@ def test_fifos_sockets_and_devices_are_refused_without_waiting(
         (root / "link").symlink_to("fifo")
         assert listed(root) == dict.fromkeys(["fifo", "link", "socket"], "not_a_file")
         for name in ("fifo", "link", "socket"):
-            assert refusal(root, name).code == "not_a_file"
-    assert "a FIFO" in refusal(root, "fifo").message
+            assert read_error(root, name).code == "not_a_file"
+    assert "a FIFO" in read_error(root, "fifo").message
 
 
-def test_a_name_that_is_no_utf8_is_refused_and_can_be_shown(root: Path) -> None:
+def test_a_name_that_is_not_utf8_is_refused_and_escaped(root: Path) -> None:
     Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.md")).write_bytes(b"x")
     assert listed(root) == {"caf\\xe9.md": "bad_name"}
 
 
 @pytest.fixture
 def as_ordinary_user() -> Iterator[Path]:
-    """A folder of an ordinary user, with that user's rights: root may read everything."""
+    """A folder of an ordinary user, with the permissions of that user: root may read all files."""
     nobody = 65_534
     with tempfile.TemporaryDirectory() as folder:
         if os.geteuid() != 0:
@@ -145,13 +145,13 @@ def as_ordinary_user() -> Iterator[Path]:
             os.seteuid(0)
 
 
-def test_what_may_not_be_read_is_refused(as_ordinary_user: Path) -> None:
+def test_files_without_read_permission_are_refused(as_ordinary_user: Path) -> None:
     root = as_ordinary_user
     write(root / "file.md").chmod(0)
     write(root / "folder" / "x.md").parent.chmod(0)
     try:
         assert listed(root) == {"file.md": "unreadable", "folder": "unreadable"}
-        assert refusal(root, "file.md").code == "unreadable"
+        assert read_error(root, "file.md").code == "unreadable"
     finally:
         (root / "folder").chmod(0o700)
 
@@ -159,19 +159,19 @@ def test_what_may_not_be_read_is_refused(as_ordinary_user: Path) -> None:
 def test_a_large_file_is_refused_before_it_is_read(root: Path) -> None:
     with (root / "large").open("wb") as file:
         file.truncate(1 << 40)  # more than memory holds, if it were read
-    error = refusal(root, "large", max_bytes=1 << 20)
+    error = read_error(root, "large", max_bytes=1 << 20)
     assert error.code == "too_large"
     assert "TVDB_MAX_DOCUMENT_MIB" in error.remedy
     write(root / "exact", b"1234")
     assert Source.open(str(root)).read("exact", max_bytes=4) == b"1234"
 
 
-def test_a_file_that_went_is_refused(root: Path) -> None:
+def test_a_deleted_file_is_refused(root: Path) -> None:
     write(root / "a.md")
     listing = Source.open(str(root)).list()
     (root / "a.md").unlink()
     assert [item.code for item in listing if isinstance(item, SourceError)] in ([], ["vanished"])
-    assert refusal(root, "a.md").code == "vanished"
+    assert read_error(root, "a.md").code == "vanished"
     with pytest.raises(SourceError):
         Source.open(str(root)).stat("a.md")
 
@@ -214,12 +214,12 @@ def test_a_file_swapped_for_an_outside_link_is_never_read(root: Path) -> None:
     finally:
         stop.set()
         thread.join()
-    # "read_failed": the link was gone again while the system was asked where it leads.
+    # "read_failed": the link was deleted while the system resolved it.
     refused = {"link_outside", "link_loop", "vanished", "changed_while_read", "not_a_file"}
     assert codes <= {*refused, "read_failed"}
 
 
-def test_a_missing_source_says_what_to_do(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_source_names_its_setting(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere", write(tmp_path / "file")):
         with pytest.raises(ConfigurationError) as caught:
             Source.open(str(path))
@@ -227,7 +227,7 @@ def test_a_missing_source_says_what_to_do(tmp_path: Path) -> None:
         assert "TVDB_SOURCE" in caught.value.remedy
 
 
-def test_a_source_is_known_by_its_real_path(root: Path) -> None:
+def test_the_root_of_a_source_is_its_real_path(root: Path) -> None:
     (root.parent / "alias").symlink_to(root)
     assert Source.open(str(root.parent / "alias")).root == str(root.resolve())
     assert Source.open(f"file://{root}").root == str(root.resolve())

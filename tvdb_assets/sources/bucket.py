@@ -1,0 +1,100 @@
+"""A bucket of object storage as a source: ``s3://bucket/prefix``, ``gs://…``, ``az://…``.
+
+What belongs here: listing and reading objects with obstore, which takes credentials and endpoint
+from the environment variables of the provider. What does not: local files (`folder`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import SourceError
+from tvdb_assets.models import SourceFile
+from tvdb_assets.sources.source_store import is_ignored
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+_SCHEMES = frozenset({"s3", "gs", "az"})
+
+
+class BucketStore:
+    """The documents of a bucket, or under a prefix of it."""
+
+    def __init__(self, url: str, scheme: str) -> None:
+        """Sends no request yet.
+
+        Raises:
+            ConfigurationError: the URL can't be used.
+        """
+        if scheme not in _SCHEMES:
+            raise codes.SOURCE_UNUSABLE.error(url=url, why="its scheme is none of s3, gs and az")
+        from obstore.exceptions import BaseError
+        from obstore.store import from_url
+
+        try:
+            self._objects: ObjectStore = from_url(url)
+        except (BaseError, ValueError) as error:
+            raise codes.SOURCE_UNUSABLE.error(url=url, why=type(error).__name__) from None
+        self._url = url
+
+    def list(self, prefix: str) -> Iterator[SourceFile | SourceError]:
+        """See `SourceStore.list`."""
+        import obstore
+        from obstore.exceptions import BaseError
+
+        try:
+            # A prefix must match whole parts of a path, so a single document is requested by its
+            # own path first.
+            if prefix:
+                try:
+                    yield _source_file(obstore.head(self._objects, prefix))
+                    return
+                except FileNotFoundError:
+                    pass
+            for page in obstore.list(self._objects, prefix or None):
+                for metadata in page:
+                    if not any(map(is_ignored, metadata["path"].split("/"))):
+                        yield _source_file(metadata)
+        except BaseError as error:
+            raise codes.SOURCE_UNUSABLE.error(
+                url=self._url, why=f"it can't be listed ({type(error).__name__})"
+            ) from None
+
+    def stat(self, path: str) -> SourceFile:
+        """See `SourceStore.stat`."""
+        import obstore
+        from obstore.exceptions import BaseError
+
+        try:
+            return _source_file(obstore.head(self._objects, path))
+        except FileNotFoundError:
+            raise codes.VANISHED.error().about(path) from None
+        except (BaseError, OSError) as error:
+            raise codes.READ_FAILED.error(kind=type(error).__name__).about(path) from None
+
+    def read(self, path: str, max_bytes: int) -> bytes:
+        """See `SourceStore.read`."""
+        import obstore
+        from obstore.exceptions import BaseError
+
+        try:
+            found = obstore.get(self._objects, path)
+            if (size := found.meta["size"]) > max_bytes:
+                raise codes.TOO_LARGE.error(size=size / 2**20, limit=max_bytes / 2**20).about(path)
+            return bytes(found.bytes())
+        except FileNotFoundError:
+            raise codes.VANISHED.error().about(path) from None
+        except (BaseError, OSError) as error:
+            raise codes.READ_FAILED.error(kind=type(error).__name__).about(path) from None
+
+
+def _source_file(metadata: object) -> SourceFile:
+    values: dict[str, object] = dict(metadata)  # type: ignore[call-overload]
+    modified = values["last_modified"]
+    assert isinstance(modified, datetime)
+    etag = values.get("e_tag") or f"{modified.isoformat()}-{values['size']}"
+    return SourceFile(str(values["path"]), int(str(values["size"])), str(etag).strip('"'))

@@ -1,0 +1,49 @@
+"""The interface of a place that holds documents, and the names that no source lists.
+
+What belongs here: what folders and buckets have in common. What does not: how one of them is
+listed and read (`folder`, `bucket`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from tvdb_assets.errors import SourceError
+from tvdb_assets.models import SourceFile
+
+_IGNORED = frozenset({"thumbs.db", "desktop.ini"})
+
+
+class SourceStore(Protocol):
+    """Lists and reads documents by their paths within the source, with ``/`` between parts."""
+
+    def list(self, prefix: str) -> Iterator[SourceFile | SourceError]:
+        """The documents at or under a prefix, sorted by path; an empty prefix lists all.
+
+        Raises:
+            ConfigurationError: the source as a whole can't be listed.
+        """
+
+    def stat(self, path: str) -> SourceFile:
+        """One document as `list` would return it.
+
+        Raises:
+            SourceError: it is gone or must not be read.
+        """
+
+    def read(self, path: str, max_bytes: int) -> bytes:
+        """All bytes of a document.
+
+        Raises:
+            SourceError: it is gone, must not be read, has more than ``max_bytes`` bytes, or
+                changed while it was read.
+        """
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder with this name is left out of listings without an error.
+
+    These are names that start with a dot, ``~$`` lock files, ``Thumbs.db`` and ``desktop.ini``.
+    """
+    return name.startswith((".", "~$")) or name.lower() in _IGNORED
