@@ -130,7 +130,7 @@ def compared(tree: ast.AST) -> Iterator[ast.Constant]:
 def test_no_code_is_a_literal_outside_of_the_register() -> None:
     found = []
     for path, tree in sources(PACKAGE):
-        if path == PACKAGE / "error_codes.py":
+        if path.parent == PACKAGE / "error_codes":
             continue
         for node in strings(tree):
             text = str(node.value)
@@ -149,7 +149,7 @@ def test_no_code_is_a_literal_outside_of_the_register() -> None:
 def test_errors_are_made_by_the_register_alone() -> None:
     found = []
     for path, tree in sources(PACKAGE):
-        if path.name in ("errors.py", "error_codes.py"):
+        if path == PACKAGE / "errors.py" or path.parent == PACKAGE / "error_codes":
             continue
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call):

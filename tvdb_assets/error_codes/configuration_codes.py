@@ -1,0 +1,192 @@
+"""Codes of settings and arguments that are wrong.
+
+What belongs here: entries of `ConfigurationError`. What does not: how to add one (`error_codes`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tvdb_assets.errors import ConfigurationError, ErrorCode
+
+BAD_SETTING: Final = ErrorCode(
+    ConfigurationError,
+    "bad_setting",
+    "{problems}",
+    "Correct the value in the environment or in .env.",
+    "A setting has a value that can't be used.",
+)
+BAD_ENV_FILE: Final = BAD_SETTING.variant(
+    ConfigurationError,
+    "The file .env in the working folder can't be read ({kind}).",
+    "Save it as UTF-8, and give the user that runs this the right to read it.",
+)
+UNKNOWN_SETTING: Final = ErrorCode(
+    ConfigurationError,
+    "unknown_setting",
+    "There is no setting {name}.",
+    "Correct the name, or unset the variable.",
+    "A variable begins with `TVDB_`, but no setting has this name.",
+)
+MISSPELT_SETTING: Final = UNKNOWN_SETTING.variant(
+    ConfigurationError, "There is no setting {name}.", "Did you mean {similar}?"
+)
+KEY_MISSING: Final = ErrorCode(
+    ConfigurationError,
+    "key_missing",
+    "There is no API key for {service}, but the mode asks for this service.",
+    "Set {variable} in the environment or in .env, or set {mode} to local.",
+    "A paid mode is set, and the key of its service is not.",
+)
+DIMENSIONS_UNKNOWN: Final = ErrorCode(
+    ConfigurationError,
+    "dimensions_unknown",
+    "The number of dimensions of the model {model} is not known.",
+    "Set TVDB_EMBEDDING_DIMENSIONS, or correct TVDB_EMBEDDING_MODEL.",
+    "The embedding model is not one whose vector length is known.",
+)
+PRICE_UNKNOWN: Final = ErrorCode(
+    ConfigurationError,
+    "price_unknown",
+    "The price of the embedding model {model} is not known, so no budget can limit it.",
+    "Set TVDB_EMBEDDING_USD_PER_MILLION to the US dollars for a million tokens (0 for your own "
+    "server), or correct TVDB_EMBEDDING_MODEL.",
+    "A paid service has no known price, so nothing is sent to it.",
+)
+TIER_PRICE_UNKNOWN: Final = PRICE_UNKNOWN.variant(
+    ConfigurationError,
+    "The price of the LlamaParse tier {tier} is not known, so no budget can limit it.",
+    "Set TVDB_LLAMAPARSE_TIER to one of {tiers}.",
+)
+LANGUAGE_MISSING: Final = ErrorCode(
+    ConfigurationError,
+    "language_missing",
+    "TVDB_OCR_LANGUAGES names {languages}, but the language data is not installed.",
+    "Install it (pip install {packages}), or remove it from TVDB_OCR_LANGUAGES.",
+    "OCR is set to a language whose data is not installed.",
+)
+PACKAGE_MISSING: Final = ErrorCode(
+    ConfigurationError,
+    "package_missing",
+    "The Python package {package} is not installed.",
+    "Install it with `pip install {package}`, or install tvdb_assets again with its dependencies.",
+    "A package that tvdb_assets depends on is missing in this environment.",
+)
+SOURCE_MISSING: Final = ErrorCode(
+    ConfigurationError,
+    "source_missing",
+    "The source folder {root} does not exist or is not a folder.",
+    "Create it and put documents there, or set TVDB_SOURCE to the folder of your documents.",
+    "The source folder is not there.",
+)
+SOURCE_UNUSABLE: Final = ErrorCode(
+    ConfigurationError,
+    "source_unusable",
+    "The source {url} can't be used: {why}.",
+    "Check TVDB_SOURCE and the provider's variables for credentials and endpoint; for an http:// "
+    "endpoint of S3 also set AWS_ALLOW_HTTP=true.",
+    "A bucket can't be opened or listed.",
+)
+SOURCE_EMPTY: Final = ErrorCode(
+    ConfigurationError,
+    "source_empty",
+    "The source {root} contains no documents, but {known:,} documents of it are registered.",
+    "Check that it is mounted and that TVDB_SOURCE is right. To delete the documents, use tvdb "
+    "forget.",
+    "The whole source looks empty. This is more likely a missing mount than a deletion, so "
+    "nothing is deleted.",
+)
+PATH_MISSING: Final = ErrorCode(
+    ConfigurationError,
+    "path_missing",
+    "There is no file or folder {path}.",
+    "Check the spelling.",
+    "A path on the command line does not exist.",
+)
+DOCUMENT_UNKNOWN: Final = ErrorCode(
+    ConfigurationError,
+    "document_unknown",
+    "There is no document {name}.",
+    "Use the path that tvdb search or the Dagster UI shows.",
+    "A name matches no registered document.",
+)
+DOCUMENTS_UNKNOWN: Final = DOCUMENT_UNKNOWN.variant(
+    ConfigurationError,
+    "There is no document {names}. No document was requested.",
+    "Use the names on the page of the partitions.",
+)
+PRIVATE_PARTITION: Final = ErrorCode(
+    ConfigurationError,
+    "private_partition",
+    "A partition was added by hand under a path that is marked private.",
+    "Delete the partition, and register such files with tvdb ingest, which gives them keys that "
+    "reveal nothing.",
+    "A partition key made by hand would reveal a private path.",
+)
+NO_RUN: Final = ErrorCode(
+    ConfigurationError,
+    "no_run",
+    "No run has processed {name} yet.",
+    "Ingest it first.",
+    "A document has no history yet.",
+)
+ID_UNKNOWN: Final = ErrorCode(
+    ConfigurationError,
+    "id_unknown",
+    "No run, document, request or job is known as {name}.",
+    "Give the id of a run, a document as tvdb status shows it, the id of a request or a job, or "
+    "the first characters of an id.",
+    "An id matches nothing that is recorded.",
+)
+ID_AMBIGUOUS: Final = ErrorCode(
+    ConfigurationError,
+    "id_ambiguous",
+    "Several ids begin with {name}: {candidates}.",
+    "Give more characters of the id.",
+    "The beginning of an id matches more than one.",
+)
+INDEX_UNKNOWN: Final = ErrorCode(
+    ConfigurationError,
+    "index_unknown",
+    "There is no index {index}.",
+    "Use a number that tvdb switch --list shows.",
+    "A number matches no index.",
+)
+NO_INDEX: Final = ErrorCode(
+    ConfigurationError,
+    "no_index",
+    "There is no index to search.",
+    "Run tvdb ingest first.",
+    "Nothing is indexed yet.",
+)
+INDEX_INCOMPLETE: Final = ErrorCode(
+    ConfigurationError,
+    "index_incomplete",
+    "Index {index} lacks {missing:,} of the documents that search shows, or their newest version: "
+    "{documents}.",
+    "Run tvdb ingest with the settings of that index until it is complete; tvdb status says why "
+    "a document failed or waits. To switch without these documents, add --force.",
+    "A switch to this index would remove documents from search.",
+)
+INDEX_NOT_SEARCHABLE: Final = ErrorCode(
+    ConfigurationError,
+    "index_not_searchable",
+    "Index {index} was made by a mock or a fallback, so its results would be wrong.",
+    "Switch to an index that tvdb switch --list calls complete.",
+    "The vectors of this index are not good enough to search.",
+)
+INDEX_IN_USE: Final = ErrorCode(
+    ConfigurationError,
+    "index_in_use",
+    "Search reads index {index}.",
+    "Switch to another index first: tvdb switch --list.",
+    "The index that search reads can't be deleted.",
+)
+OTHER_VECTOR_SPACE: Final = ErrorCode(
+    ConfigurationError,
+    "other_vector_space",
+    "The index contains vectors of {current}, and the vector of the query is of {space}.",
+    "Search with the TVDB_EMBEDDER_MODE and key that made the index, or ingest again with this "
+    "embedder and run tvdb switch.",
+    "The query and the index use different embedding models.",
+)

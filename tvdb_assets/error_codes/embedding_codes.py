@@ -1,0 +1,88 @@
+"""Codes of texts that give no chunks or no vector.
+
+What belongs here: entries of `ChunkError` and `EmbeddingError`. What does not: how to add one
+(`error_codes`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tvdb_assets.errors import ChunkError, EmbeddingError, ErrorCode, RefusedError
+
+NO_CHUNKS: Final = ErrorCode(
+    ChunkError,
+    "no_chunks",
+    "The text of the document contains nothing to search for.",
+    "Check that the file contains readable text, and replace it in the source.",
+    "The text has no words.",
+)
+CHUNKS_MISSING: Final = ErrorCode(
+    ChunkError,
+    "chunks_missing",
+    "There are no chunks of this document yet.",
+    "Materialize chunks for it first.",
+    "The embeddings were run before the document was chunked.",
+)
+TEXT_EMPTY: Final = ErrorCode(
+    EmbeddingError,
+    "text_empty",
+    "An empty text has no vector.",
+    "Give it a text with words.",
+    "An empty text was to be embedded.",
+)
+TEXT_NOT_UNICODE: Final = ErrorCode(
+    EmbeddingError,
+    "text_not_unicode",
+    "A text contains half of a character, which no encoding can express.",
+    "Decode it again from its source.",
+    "A text was decoded wrongly.",
+)
+TEXT_TOO_LONG: Final = ErrorCode(
+    EmbeddingError,
+    "text_too_long",
+    "A part of this document has {tokens} tokens, more than the embedding model takes.",
+    "Lower TVDB_CHUNK_TOKENS.",
+    "A chunk is longer than the embedding model takes.",
+)
+TEXT_REFUSED_AS_TOO_LONG: Final = TEXT_TOO_LONG.variant(
+    EmbeddingError,
+    "A part of this document is longer than the embedding model takes.",
+    "Lower TVDB_CHUNK_TOKENS.",
+)
+TEXT_REFUSED: Final = ErrorCode(
+    EmbeddingError,
+    "text_refused",
+    "{service} refuses this text.",
+    "Check the content of the document for control characters, encoded data or text that the "
+    "rules of the service forbid. Its other documents are done.",
+    "The embedding service does not take the content of a chunk.",
+)
+REQUEST_REFUSED: Final = ErrorCode(
+    EmbeddingError,
+    "request_refused",
+    "{service} refuses the request with status {status}, for an unknown reason.",
+    "Check the content of the document for control characters, encoded data or text that the "
+    "rules of the service forbid. Its other documents are done.",
+    "The embedding service refuses a request for an unknown reason. If it refuses several "
+    "different texts, no more are sent.",
+)
+ALL_REQUESTS_REFUSED: Final = REQUEST_REFUSED.variant(
+    RefusedError,
+    "The embedding service refused {count} requests with different texts, for an unknown reason.",
+    "Check TVDB_EMBEDDING_MODEL, TVDB_EMBEDDING_DIMENSIONS and OPENAI_BASE_URL.",
+)
+VECTOR_ZERO: Final = ErrorCode(
+    EmbeddingError,
+    "vector_zero",
+    "The embedding model returned a zero vector for a part of this text.",
+    "Check that the text of the document is readable. If it is, report the model's answer.",
+    "A vector of zeros can't be compared with others.",
+)
+VECTOR_NOT_FINITE: Final = ErrorCode(
+    EmbeddingError,
+    "vector_not_finite",
+    "The embedding model returned a vector with NaN or infinity for a part of this text.",
+    "Check that the text of the document is readable. If it is, report the model's answer.",
+    "A vector with NaN or infinity can't be stored.",
+)

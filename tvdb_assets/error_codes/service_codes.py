@@ -1,0 +1,152 @@
+"""Codes of services, and of our own limits on them.
+
+What belongs here: entries of `ServiceError` and its subclasses. What does not: how to add one
+(`error_codes`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tvdb_assets.errors import (
+    BreakerError,
+    BudgetError,
+    ErrorCode,
+    RateError,
+    RefusedError,
+    ServiceError,
+    UnavailableError,
+)
+
+SERVICE_UNAVAILABLE: Final = ErrorCode(
+    UnavailableError,
+    "service_unavailable",
+    "{service} is not available: {why}.",
+    "Run it again later. Paid results are stored.",
+    "A paid service does not answer.",
+)
+BAD_ANSWER: Final = ErrorCode(
+    UnavailableError,
+    "bad_answer",
+    "{service} gave an answer that can't be used: {why}. Nothing of it was stored.",
+    "Run it again. If it happens again, check the base URL and the server at that address.",
+    "The answer of a service does not have the expected form.",
+)
+BAD_VECTOR_SHAPE: Final = BAD_ANSWER.variant(
+    ServiceError,
+    "The embedder returned {shape} for {count} texts of {dimensions} dimensions.",
+    "Check TVDB_EMBEDDING_MODEL and the service that serves it. Nothing was stored.",
+)
+KEY_REFUSED: Final = ErrorCode(
+    RefusedError,
+    "key_refused",
+    "{service} does not accept the API key.",
+    "Set a valid key for it in the environment or in .env, and run it again.",
+    "The API key is wrong or was revoked.",
+)
+PERMISSION_REFUSED: Final = ErrorCode(
+    RefusedError,
+    "permission_refused",
+    "{service} does not permit this API key to do that.",
+    "Check the permissions, project and region of the key in the account of {service}, then run "
+    "tvdb resume.",
+    "The API key has too few permissions.",
+)
+QUOTA_EXHAUSTED: Final = ErrorCode(
+    RefusedError,
+    "quota_exhausted",
+    "{service} reports that the credit or spending limit of this account is used up.",
+    "Add credit or raise the limit in the account of {service}, then run tvdb resume.",
+    "The account at the service has no credit left.",
+)
+MODEL_NOT_FOUND: Final = ErrorCode(
+    RefusedError,
+    "model_not_found",
+    "{service} does not know this model or address.",
+    "Check the name of the model and the base URL in the settings.",
+    "The model's name or the base URL is wrong.",
+)
+WORKERS_UNAVAILABLE: Final = ErrorCode(
+    ServiceError,
+    "workers_unavailable",
+    "A parser process could not be started: {why}.",
+    "Check that the machine has free memory and process slots, and try again.",
+    "This machine can't start parser processes.",
+)
+PARSING_STOPPED: Final = ErrorCode(
+    ServiceError,
+    "parsing_stopped",
+    "Parsing was stopped before this document was done.",
+    "Start it again.",
+    "The run was stopped.",
+)
+CANCELLED: Final = ErrorCode(
+    ServiceError,
+    "cancelled",
+    "The paid call was cancelled before it was sent.",
+    "Run it again. Nothing was paid.",
+    "Recorded in the ledger for a reservation that was released because its run stopped.",
+)
+LOST: Final = ErrorCode(
+    ServiceError,
+    "lost",
+    "The answer of a paid call was lost.",
+    "Run it again. The possible cost of the call is in the ledger.",
+    "Recorded in the ledger for a request that was sent and may have been billed, but whose "
+    "answer never arrived.",
+)
+RECORDED_ONLY: Final = frozenset({CANCELLED.code, LOST.code})
+"""Outcomes in the ledger and in traces, which no error ever leaves a call with."""
+
+PAUSED: Final = ErrorCode(
+    BudgetError,
+    "paused",
+    "Paid calls to {services} are paused.",
+    "Run tvdb resume to continue.",
+    "Someone ran `tvdb pause`.",
+)
+BUDGET_EXHAUSTED: Final = ErrorCode(
+    BudgetError,
+    "budget_exhausted",
+    "${amount} more would exceed today's budget of ${limit} for {whose}; ${spent} are spent or "
+    "reserved.",
+    "It resumes automatically after {resumes} UTC, or when the limit is raised by tvdb limits or "
+    "{setting}.",
+    "The budget of the day does not allow another paid call.",
+)
+HOURLY_REQUESTS_EXHAUSTED: Final = ErrorCode(
+    RateError,
+    "hourly_requests_exhausted",
+    "{service} has had its {limit} paid requests of this hour.",
+    "It resumes automatically after {resumes} UTC, or when the limit is raised by tvdb limits or "
+    "TVDB_HOURLY_RATE_LIMIT.",
+    "The paid requests of this hour are used up.",
+)
+RATE_LIMITED: Final = ErrorCode(
+    RateError,
+    "rate_limited",
+    "{service} repeatedly answered that there were too many requests.",
+    "It resumes automatically with the next ingest. Lower TVDB_PAID_CONCURRENCY if it happens "
+    "often.",
+    "The service limits the rate of requests.",
+)
+RATE_LIMIT_WAIT: Final = RATE_LIMITED.variant(
+    RateError,
+    "{service} takes no request for another {seconds:.0f} seconds.",
+    "It resumes automatically with the next ingest; nothing was sent.",
+)
+REQUEST_EXCEEDS_RATE: Final = ErrorCode(
+    RateError,
+    "request_exceeds_rate",
+    "A request of {tokens} tokens is more than {service} takes in a minute, {limit:g}.",
+    "Lower TVDB_CHUNK_TOKENS, or ask the service for a higher rate limit.",
+    "One request is larger than the tokens that the service allows in a minute.",
+)
+BREAKER_OPEN: Final = ErrorCode(
+    BreakerError,
+    "breaker_open",
+    "{service} failed {failures} times in a row. No request is sent to it for another "
+    "{seconds:.0f} seconds.",
+    "It resumes automatically with the next ingest; nothing was sent.",
+    "The circuit breaker of the service is open.",
+)

@@ -1,0 +1,81 @@
+"""Codes of files that can't or must not be read.
+
+What belongs here: entries of `SourceError`. What does not: how to add one (`error_codes`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tvdb_assets.errors import Disposition, ErrorCode, ParseError, SourceError
+
+VANISHED: Final = ErrorCode(
+    SourceError,
+    "vanished",
+    "The file, or the target of its link, does not exist.",
+    "Put it back, or remove the link; then ingest again.",
+    "A file that was listed is gone.",
+)
+UNREADABLE: Final = ErrorCode(
+    SourceError,
+    "unreadable",
+    "The user that runs this may not read the file.",
+    "Give that user the right to read the file and to enter its folder.",
+    "The rights of the file forbid reading it.",
+)
+LINK_OUTSIDE: Final = ErrorCode(
+    SourceError,
+    "link_outside",
+    "The path leads out of the source folder, or through a link to a folder.",
+    "Copy the file into the source in place of the link.",
+    "A link points to a place that must not be read.",
+)
+LINK_LOOP: Final = ErrorCode(
+    SourceError,
+    "link_loop",
+    "The link leads back to itself.",
+    "Remove the link.",
+    "Links form a loop.",
+)
+NOT_A_FILE: Final = ErrorCode(
+    SourceError,
+    "not_a_file",
+    "It is {kind}, which contains no document.",
+    "Remove it from the source.",
+    "It is a device, a socket, a FIFO or a link to a folder.",
+)
+BAD_NAME: Final = ErrorCode(
+    SourceError,
+    "bad_name",
+    "The name of the file is not valid UTF-8.",
+    "Rename the file.",
+    "The name can't be stored.",
+)
+TOO_LARGE: Final = ErrorCode(
+    SourceError,
+    "too_large",
+    "The file has {size:,.1f} MiB; the limit is {limit:,.1f} MiB.",
+    "Split it, or raise TVDB_MAX_DOCUMENT_MIB.",
+    "A file, or a document inside a file, is larger than the limit.",
+)
+MEMBER_TOO_LARGE: Final = TOO_LARGE.variant(
+    ParseError,
+    "It has more than {limit} MiB, which is the limit.",
+    "Remove it from its container or split it, or raise TVDB_MAX_DOCUMENT_MIB.",
+)
+CHANGED_WHILE_READ: Final = ErrorCode(
+    SourceError,
+    "changed_while_read",
+    "The file changed while it was read.",
+    "Ingest again when no program writes to it.",
+    "Another program wrote to the file at the same time.",
+    Disposition.TRANSIENT,
+)
+READ_FAILED: Final = ErrorCode(
+    SourceError,
+    "read_failed",
+    "The file could not be read ({kind}).",
+    "Check the disk or the connection to the source; then ingest again.",
+    "The disk or the bucket failed.",
+    Disposition.TRANSIENT,
+)
