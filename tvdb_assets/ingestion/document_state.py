@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tvdb_assets.document_limits import REFUSALS
+from tvdb_assets.document_limits import LIMIT_CODES
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.models import Member, ParsedDocument, SourceFile, Stage
 from tvdb_assets.repositories.rows import DocumentRow, StoredChunkSet
@@ -90,7 +90,7 @@ class DocumentState:
     @property
     def is_limited(self) -> bool:
         """A limit is why it failed, or something inside of it."""
-        return (self.error is not None and self.error.code in REFUSALS) or (
+        return (self.error is not None and self.error.code in LIMIT_CODES) or (
             self.members is not None and self.members.is_limited
         )
 

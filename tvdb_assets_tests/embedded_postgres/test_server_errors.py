@@ -59,7 +59,7 @@ def test_a_failed_start_shows_why_and_where_its_log_is(home: Path) -> None:
 def test_a_lost_password_is_named(home: Path) -> None:
     password = home / "postgres/password"
     password.rename(password.with_name("aside"))
-    with pytest.raises(StorageError, match=r"password .* is gone"):
+    with pytest.raises(StorageError, match=r"password .* is missing"):
         EmbeddedPostgres(home).ensure_running()
     password.with_name("aside").rename(password)
     EmbeddedPostgres(home).ensure_running()
