@@ -61,7 +61,7 @@ reference: install
 	touch $@
 
 docs: .venv-docs/.installed
-	.venv-docs/bin/mkdocs build --quiet --strict --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict --site-dir build/site
 
 package: .venv-release/.installed
 	rm -rf dist
