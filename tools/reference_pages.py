@@ -328,7 +328,10 @@ def deprecation_page() -> str:
         "| Kind | Old name | New name | Since | Until |",
         "|---|---|---|---|---|",
     ]
-    registers = (deprecation.SETTINGS, deprecation.OPTIONS, deprecation.MODULES)
+    registers = (
+        *(deprecation.SETTINGS, deprecation.OPTIONS, deprecation.JSON_FIELDS),
+        *(deprecation.LOG_EVENTS, deprecation.MODULES),
+    )
     for rename in (rename for register in registers for rename in register.values()):
         lines.append(
             f"| {rename.kind} | `{rename.old}` | `{rename.new}` | {rename.since} | {rename.until} |"

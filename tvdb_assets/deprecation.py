@@ -1,13 +1,13 @@
-"""Renamed names that work under both names for one release, and the warning that says so.
+"""Documented names that were renamed: both names work for one release, the old one with a warning.
 
-What belongs here: the register of renamed settings, command-line options, modules and Python
-names, and the code that serves them. What does not: names that no document for users mentioned.
-They change without notice.
+What belongs here: the register of renamed settings, command-line options, JSON fields, log events
+and modules, and the code that serves old names. What does not: names that no document for users
+mentioned. They change without notice.
 
 The policy: a documented name that is renamed works under its old name until the release that
 ``until`` names, with one warning for each process. A test fails once that release is reached, so
-an entry can't outlive its date. To end a deprecation, delete its entry here; nothing else in the
-package knows the old name.
+an entry can't outlive its date. To end a deprecation, delete its entry here. Nothing else in the
+package knows the old name, except the commands that write old JSON fields.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Rename:
     """A documented name and its successor."""
 
     kind: str
-    """What is named, for people: ``setting``, ``option``, ``module``, ``name``."""
+    """What has the name, for people: ``setting``, ``option``, ``module`` and so on."""
     old: str
     new: str
     since: str = "0.1.0"
@@ -78,6 +78,28 @@ SETTINGS: Final = _register("setting", {"TVDB_PAID_PATIENCE_SECONDS": "TVDB_PAID
 
 OPTIONS: Final = _register("option", {"--anyway": "--force"})
 """Options of ``tvdb`` commands, by the old one."""
+
+JSON_FIELDS: Final = {
+    **_register("field of tvdb search", {"results.lead": "results.repeated_header"}),
+    **_register("field of tvdb ingest", {"outlooks": "forecasts"}),
+    **_register(
+        "field of tvdb ingest and tvdb status",
+        {"documents.behind": "documents.stale_in_current_index"},
+    ),
+}
+"""Fields of ``--json``. The output has both; no warning is possible, as nothing is called."""
+
+LOG_EVENTS: Final = _register(
+    "log event",
+    {
+        "outlook": "cost_forecast",
+        "intake_looked": "source_scanned",
+        "documents_asked": "documents_requested",
+        "maintained": "maintenance_done",
+        "journal_lost": "call_event_lost",
+    },
+)
+"""Kinds of log events. A JSON line has the old name as ``event_former``; see `telemetry`."""
 
 MODULES: Final = _register(
     "module",

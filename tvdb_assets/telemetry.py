@@ -1,10 +1,10 @@
-"""Log events: what there is to tell, each under one name, with fields and never with text.
+"""Log events: every kind of event with its fields, and the one function that logs them.
 
-What belongs here: the list of events, and writing one. What does not: where logs go, which is
-for Dagster and the process to say, or redaction itself.
+What belongs here: the list of events, and writing one. What does not: where logs go, which
+Dagster and the process decide, or redaction.
 
-An event's fields are listed with it, and no other is taken: none holds a document's text.
-`docs/logs.md` is made of this list by ``python -m tvdb_assets.telemetry``.
+An event accepts only the fields that are listed with it, and none of them has document text.
+`docs/logs.md` is generated from this list by ``python -m tvdb_assets.telemetry``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from tvdb_assets import deprecation
 from tvdb_assets.redaction import redact
 
 LOGGER: Final = logging.getLogger("tvdb")
 LOGGER.setLevel(logging.INFO)
-_LONGEST = 500
+_MAX_FIELD_LENGTH = 500
+"""Characters of a text field; a longer one is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +33,25 @@ class LogEvent:
     level: int
     meaning: str
     fields: tuple[str, ...] = ()
-    """Besides ``run_id``."""
+    """Names of the fields, in addition to ``run_id``."""
 
 
-_ABOUT_CALL = ("service", "document", "code", "seconds", "status", "request_id")
+_CALL_FIELDS = ("service", "document", "code", "seconds", "status", "request_id")
 
 RUN_STARTED = LogEvent(
     "run_started",
     logging.INFO,
-    "A run begins to walk documents.",
+    "A run starts to process documents.",
     ("root_run_id", "parent_run_id"),
 )
 RUN_ENDED = LogEvent(
-    "run_ended", logging.INFO, "It has ended; `code` is of the error that ended it.",
+    "run_ended", logging.INFO, "The run ended. `code` is the code of the error that ended it.",
     ("seconds", "code"),
 )  # fmt: skip
 COST_FORECAST = LogEvent(
-    "outlook", logging.WARNING, "The run's documents cost more than is left of the budget.", ()
+    "cost_forecast",
+    logging.WARNING,
+    "The documents of the run are expected to cost more than is left of the budget.",
 )
 DOCUMENTS_DONE = LogEvent(
     "documents_done", logging.INFO, "A batch is stored.", ("documents", "succeeded")
@@ -57,75 +61,76 @@ DOCUMENT_FAILED = LogEvent(
     ("document", "code", "stage"),
 )  # fmt: skip
 DOCUMENT_WAITS = LogEvent(
-    "document_waits", logging.WARNING, "A document waits for a budget, a rate or a service.",
+    "document_waits", logging.WARNING, "A document waits for a budget, a rate limit or a service.",
     ("document", "code", "stage"),
 )  # fmt: skip
 DOCUMENTS_WAIT = LogEvent(
-    "documents_wait", logging.WARNING, "How many documents of the run wait.",
+    "documents_wait", logging.WARNING, "The number of documents of the run that wait.",
     ("documents", "deferred"),
 )  # fmt: skip
 CALL_ENDED = LogEvent(
     "call_ended",
     logging.INFO,
-    "One attempt of a paid call was answered, or was not; `code` is its outcome.",
-    (*_ABOUT_CALL, "client_request_id", "attempt", "inputs", "units", "cost_usd"),
+    "One attempt of a paid call ended. `code` is its outcome.",
+    (*_CALL_FIELDS, "client_request_id", "attempt", "inputs", "units", "cost_usd"),
 )
 REQUEST_ENDED = LogEvent(
     "request_ended",
     logging.DEBUG,
-    "A request that costs nothing was answered, or was not.",
-    (*_ABOUT_CALL, "client_request_id"),
+    "A request without cost ended. `code` is its outcome.",
+    (*_CALL_FIELDS, "client_request_id"),
 )
-DOCUMENTS_ASKED = LogEvent(
-    "documents_asked", logging.INFO, "A person asked for documents again, or for all that are due.",
+DOCUMENTS_REQUESTED = LogEvent(
+    "documents_requested",
+    logging.INFO,
+    "A user requested documents again, or all documents that are due.",
     ("documents",),
-)  # fmt: skip
-INTAKE_LOOKED = LogEvent("intake_looked", logging.INFO, "What a look at the source found.")
-MAINTAINED = LogEvent(
-    "maintained", logging.INFO, "What maintenance deleted, by kind.", ("kind", "count")
 )
-JOURNAL_LOST = LogEvent(
-    "journal_lost", logging.WARNING, "An event could not be stored for `tvdb trace`.", ("code",)
+SOURCE_SCANNED = LogEvent("source_scanned", logging.INFO, "The result of a scan of the source.")
+MAINTENANCE_DONE = LogEvent(
+    "maintenance_done", logging.INFO, "How many entries maintenance deleted, by kind.",
+    ("kind", "count"),
+)  # fmt: skip
+CALL_EVENT_LOST = LogEvent(
+    "call_event_lost", logging.WARNING, "An event could not be stored for `tvdb trace`.", ("code",)
 )
 BUDGET_THRESHOLD = LogEvent(
-    "budget_threshold", logging.WARNING, "50, 80 or 100 % of a day's budget are spent.", ()
+    "budget_threshold", logging.WARNING, "50, 80 or 100 % of a day's budget is spent."
 )
 ALERT_UNDELIVERED = LogEvent(
-    "alert_undelivered", logging.ERROR, "The webhook did not take an alert; it is tried again.", ()
+    "alert_undelivered",
+    logging.ERROR,
+    "The webhook did not accept an alert. Delivery will be retried.",
 )
-_HAPPENED = ("service", "document", "code", "seconds")
-HAPPENED: Final = {
+_SERVICE_FIELDS = ("service", "document", "code", "seconds")
+SERVICE_EVENTS: Final = {
     event.name: event
     for event in (
-        LogEvent("rate_waited", logging.INFO, "A request stood in line for the service's limit.",
-                 _HAPPENED),
-        LogEvent("halted", logging.WARNING, "A limit of our own stood in the way; once a run for "
-                 "each service and code.", _HAPPENED),
-        LogEvent("batch_halved", logging.INFO, "What was refused, or too dear, as a whole is tried "
-                 "in two parts.", _HAPPENED),
-        LogEvent("job_resumed", logging.INFO, "A job that was submitted before is awaited.",
-                 _HAPPENED),
-        LogEvent("breaker_opened", logging.WARNING, "A service failed so often that it is left "
-                 "alone for a while.", _HAPPENED),
-        LogEvent("breaker_probed", logging.INFO, "One request finds out whether it is back.",
-                 _HAPPENED),
-        LogEvent("breaker_closed", logging.INFO, "It is back.", _HAPPENED),
-        LogEvent("service_refused", logging.ERROR, "A service refused key, quota or model; nobody "
-                 "asks it again for a while.", _HAPPENED),
+        LogEvent("rate_waited", logging.INFO, "A request waited for the service's rate limit.",
+                 _SERVICE_FIELDS),
+        LogEvent("halted", logging.WARNING, "A limit of this installation stopped a call; logged "
+                 "once per run, service and code.", _SERVICE_FIELDS),
+        LogEvent("batch_halved", logging.INFO, "A batch that was refused, or did not fit the "
+                 "budget, is sent again in two parts.", _SERVICE_FIELDS),
+        LogEvent("job_resumed", logging.INFO, "The run waits for a job that was submitted before.",
+                 _SERVICE_FIELDS),
+        LogEvent("breaker_opened", logging.WARNING, "A service failed repeatedly, so the circuit "
+                 "breaker stops calls for a while.", _SERVICE_FIELDS),
+        LogEvent("breaker_probed", logging.INFO, "One request probes whether the service works "
+                 "again.", _SERVICE_FIELDS),
+        LogEvent("breaker_closed", logging.INFO, "The service works again.", _SERVICE_FIELDS),
+        LogEvent("service_refused", logging.ERROR, "A service refused the key, the quota or the "
+                 "model, so it is not called for a while.", _SERVICE_FIELDS),
     )
 }  # fmt: skip
+"""Events of a service, by the kind that is stored for `tvdb trace`."""
 EVENTS: Final = (
     *(RUN_STARTED, RUN_ENDED, COST_FORECAST, DOCUMENTS_DONE, DOCUMENT_FAILED, DOCUMENT_WAITS),
-    *(DOCUMENTS_WAIT, CALL_ENDED, REQUEST_ENDED, *HAPPENED.values()),
-    *(
-        INTAKE_LOOKED,
-        DOCUMENTS_ASKED,
-        MAINTAINED,
-        BUDGET_THRESHOLD,
-        ALERT_UNDELIVERED,
-        JOURNAL_LOST,
-    ),
+    *(DOCUMENTS_WAIT, CALL_ENDED, REQUEST_ENDED, *SERVICE_EVENTS.values()),
+    *(SOURCE_SCANNED, DOCUMENTS_REQUESTED, MAINTENANCE_DONE),
+    *(BUDGET_THRESHOLD, ALERT_UNDELIVERED, CALL_EVENT_LOST),
 )
+_FORMER_NAMES = {rename.new: old for old, rename in deprecation.LOG_EVENTS.items()}
 
 
 def log_event(
@@ -139,30 +144,30 @@ def log_event(
     """Log an event.
 
     Args:
-        event: its kind.
-        message: for people, in words of our own.
-        fields: of those that the event lists; what is None is left out.
-        run_id: under which it is found.
-        log: Dagster's of a run or sensor, where there is one.
+        event: the kind of event.
+        message: for people; never document text or a foreign message.
+        fields: only those that the event lists; values of None are left out.
+        run_id: id of the run or command.
+        log: Dagster's logger of a run or sensor, if there is one.
 
     Raises:
-        ValueError: a field is not listed.
+        ValueError: the event does not list a field.
     """
     fields = fields or {}
     if unknown := set(fields) - set(event.fields):
         raise ValueError(f"{event.name} has no field {', '.join(sorted(unknown))}")
     if not log.isEnabledFor(event.level):
         return
-    given = {name: _short(value) for name, value in fields.items() if value is not None}
-    told = redact(message)
-    tail = " ".join(f"{name}={value}" for name, value in given.items())
+    present = {name: _short(value) for name, value in fields.items() if value is not None}
+    redacted = redact(message)
+    tail = " ".join(f"{name}={value}" for name, value in present.items())
     log.log(
         event.level,
         "%s: %s%s",
         event.name,
-        told,
+        redacted,
         f" [{tail}]" if tail else "",
-        extra={"tvdb_event": event.name, "tvdb_message": told, "tvdb_fields": given}
+        extra={"tvdb_event": event.name, "tvdb_message": redacted, "tvdb_fields": present}
         | ({"tvdb_run_id": run_id} if run_id else {}),
     )
 
@@ -170,37 +175,38 @@ def log_event(
 def _short(value: str | int | float) -> str | int | float:
     if isinstance(value, float):
         return round(value, 10)
-    return redact(value)[:_LONGEST] if isinstance(value, str) else value
+    return redact(value)[:_MAX_FIELD_LENGTH] if isinstance(value, str) else value
 
 
 def write_to_stderr() -> None:
-    """Have events written to stderr as JSON, one a line; for a process that Dagster is not in."""
+    """Write events to stderr as JSON lines, in a process where Dagster does not handle logs."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     LOGGER.addHandler(handler)
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: ours with their fields, Dagster's and others' with their message."""
+    """One JSON object per line: events of this package with fields, all others with a message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """The line, without a line break."""
         dagster: dict[str, Any] = getattr(record, "dagster_meta", None) or {}
         event = dagster.get("dagster_event")
         kind = getattr(event, "event_type_value", None)
-        told: dict[str, Any] = {
+        name: str | None = getattr(record, "tvdb_event", None)
+        line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
-            "event": getattr(record, "tvdb_event", None)
-            or (f"dagster.{kind.lower()}" if kind else "message"),
+            "event": name or (f"dagster.{kind.lower()}" if kind else "message"),
+            "event_former": _FORMER_NAMES.get(name or ""),
             "run_id": getattr(record, "tvdb_run_id", None) or dagster.get("run_id"),
             "step": dagster.get("step_key"),
             "message": getattr(record, "tvdb_message", None) or redact(record.getMessage()),
             **getattr(record, "tvdb_fields", {}),
         }
         if record.exc_info:
-            told["exception"] = record.exc_text or self.formatException(record.exc_info)
-        present = {name: value for name, value in told.items() if value is not None}
+            line["exception"] = record.exc_text or self.formatException(record.exc_info)
+        present = {name: value for name, value in line.items() if value is not None}
         return json.dumps(present, ensure_ascii=False, default=str)
 
 
@@ -208,17 +214,19 @@ def page() -> Iterator[str]:
     """`docs/logs.md`, line by line."""
     yield "# Log events"
     yield ""
+    yield ("This page is generated from `tvdb_assets/telemetry.py` by `make logs`.")
+    yield ""
     yield (
-        "Each kind of event has one name. In a run they go through Dagster's logging: to the run's "
-        "log in the UI, and to the console as `TVDB_LOG_FORMAT` says. As `text` a line is the "
-        "event's name, a sentence, and the fields in brackets; as `json` it is one object with "
-        "`time`, `level`, `event`, `run_id`, `message` and the fields, and Dagster's own events "
-        "are lines of the same form whose `event` begins with `dagster.`. With `json`, commands "
-        "such as `tvdb ingest` write their events to stderr, too. What has the level debug is told "
-        "where a program sets the logger `tvdb` to it."
+        "Each kind of event has one name. In a run, events go through Dagster's logging: to the "
+        "run's log in the UI, and to the console in the format of `TVDB_LOG_FORMAT`. With `text`, "
+        "a line has the name of the event, a sentence, and the fields in brackets. With `json`, a "
+        "line is one object with `time`, `level`, `event`, `run_id`, `message` and the fields. "
+        "Dagster's own events have the same form, and their `event` begins with `dagster.`. With "
+        "`json`, commands such as `tvdb ingest` write their events to stderr, too. Events of the "
+        "level debug are logged if a program sets the logger `tvdb` to that level."
     )
     yield ""
-    yield "| Event | Level | Meaning | Fields besides `run_id` |"
+    yield "| Event | Level | Meaning | Fields in addition to `run_id` |"
     yield "|---|---|---|---|"
     for event in EVENTS:
         level = logging.getLevelName(event.level).lower()
@@ -226,9 +234,25 @@ def page() -> Iterator[str]:
         yield f"| `{event.name}` | {level} | {event.meaning} | {fields} |"
     yield ""
     yield (
-        "No field holds a document's text. `document` is its path, or what stands for a private "
-        "one; see [telemetry.md](telemetry.md). This page is made by `make logs`."
+        "No field contains document text. `document` is a path, or the substitute for a private "
+        "path; see [telemetry.md](telemetry.md)."
     )
+    until = {rename.until for rename in deprecation.LOG_EVENTS.values()}
+    if not until:
+        return
+    yield ""
+    yield "## Renamed events"
+    yield ""
+    yield (
+        "`event` has the new name. Until version "
+        f"{max(until)}, a JSON line also has the old name as `event_former`, so that a program can "
+        "match either one."
+    )
+    yield ""
+    yield "| Old name | New name |"
+    yield "|---|---|"
+    for old, rename in deprecation.LOG_EVENTS.items():
+        yield f"| `{old}` | `{rename.new}` |"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,14 @@ from types import ModuleType
 import pytest
 
 from tvdb_assets import deprecation
-from tvdb_assets.deprecation import MODULES, OPTIONS, SETTINGS, TvdbDeprecationWarning
+from tvdb_assets.deprecation import (
+    JSON_FIELDS,
+    LOG_EVENTS,
+    MODULES,
+    OPTIONS,
+    SETTINGS,
+    TvdbDeprecationWarning,
+)
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.settings import Settings, load_settings
 
@@ -34,7 +41,13 @@ def _numbers(release: str) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize(
-    "rename", [*SETTINGS.values(), *OPTIONS.values(), *MODULES.values()], ids=lambda r: r.old
+    "rename",
+    [
+        rename
+        for register in (SETTINGS, OPTIONS, JSON_FIELDS, LOG_EVENTS, MODULES)
+        for rename in register.values()
+    ],
+    ids=lambda r: r.old,
 )
 def test_no_old_name_outlives_its_release(rename: deprecation.Rename) -> None:
     assert _numbers(rename.since) < _numbers(rename.until)

@@ -1,4 +1,4 @@
-"""Log events are those that are listed, and tracing costs nothing until it is turned on."""
+"""Only listed log events are logged, and tracing costs nothing until it is turned on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import tvdb_assets
-from tvdb_assets import correlation, tracing
+from tvdb_assets import correlation, deprecation, tracing
 from tvdb_assets.telemetry import (
     CALL_ENDED,
     DOCUMENTS_DONE,
@@ -30,11 +30,11 @@ PACKAGE = Path(tvdb_assets.__file__).parent
 RUN = "7d0c0c5e-bca0-497c-87a0-8addaa17c638"
 
 
-def test_the_page_of_log_events_is_made_of_the_list() -> None:
+def test_the_page_of_log_events_is_current() -> None:
     assert (ROOT / "docs" / "logs.md").read_text("utf-8") == "\n".join(page()) + "\n"
 
 
-def test_each_kind_of_event_has_one_name_and_is_told_somewhere() -> None:
+def test_each_kind_of_event_has_one_name_and_is_logged_somewhere() -> None:
     assert len({event.name for event in EVENTS}) == len(EVENTS)
     code = "\n".join(
         path.read_text("utf-8") for path in PACKAGE.rglob("*.py") if path.name != "telemetry.py"
@@ -43,7 +43,7 @@ def test_each_kind_of_event_has_one_name_and_is_told_somewhere() -> None:
     assert [name for name in constants if not re.search(rf"log_event\(\s*{name}\b", code)] == []
 
 
-def test_nothing_logs_but_by_an_event() -> None:
+def test_code_logs_only_listed_events() -> None:
     logging_calls = re.compile(r"\blog(?:ger)?\.(?:debug|info|warning|error|exception|critical)\(")
     found = [
         path.relative_to(PACKAGE).as_posix()
@@ -53,12 +53,12 @@ def test_nothing_logs_but_by_an_event() -> None:
     assert found == []
 
 
-def test_an_event_takes_no_field_that_is_not_listed() -> None:
+def test_an_event_accepts_only_listed_fields() -> None:
     with pytest.raises(ValueError, match="documents_done has no field text"):
         log_event(DOCUMENTS_DONE, "Done.", {"text": "of a document"})
 
 
-def test_as_json_an_event_is_one_object_with_its_fields_and_no_key() -> None:
+def test_an_event_as_json_has_its_fields_and_no_secret() -> None:
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(JsonFormatter())
@@ -68,9 +68,9 @@ def test_as_json_an_event_is_one_object_with_its_fields_and_no_key() -> None:
         log_event(CALL_ENDED, "Key sk-Qz7xK-canary-9m2t.", fields, run_id=RUN)
     finally:
         LOGGER.removeHandler(handler)
-    told = json.loads(written.getvalue())
-    assert re.fullmatch(r"20\d\d-\d\d-\d\dT.*\+00:00", told.pop("time"))
-    assert told == {
+    line = json.loads(written.getvalue())
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT.*\+00:00", line.pop("time"))
+    assert line == {
         "level": "info",
         "event": "call_ended",
         "run_id": RUN,
@@ -78,6 +78,17 @@ def test_as_json_an_event_is_one_object_with_its_fields_and_no_key() -> None:
         "code": "answered",
         "cost_usd": 0.00002,
     }
+
+
+@pytest.mark.parametrize("old", deprecation.LOG_EVENTS)
+def test_a_renamed_event_has_both_names_as_json(old: str) -> None:
+    new = deprecation.LOG_EVENTS[old].new
+    [event] = [event for event in EVENTS if event.name == new]
+    assert old not in {event.name for event in EVENTS}
+    record = logging.LogRecord("tvdb", event.level, "", 0, "", (), None)
+    record.tvdb_event = event.name
+    line = json.loads(JsonFormatter().format(record))
+    assert (line["event"], line["event_former"]) == (new, old)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +106,7 @@ def test_the_standard_variables_turn_tracing_on(variables: dict[str, str], is_on
     assert tracing.is_on(variables) is is_on
 
 
-def test_where_it_is_off_nothing_of_the_sdk_is_loaded() -> None:
+def test_without_tracing_the_sdk_is_not_loaded() -> None:
     code = (
         "import sys, tvdb_assets.definitions, tvdb_assets.cli\n"
         "from tvdb_assets.tracing import TracedOperation, trace_of\n"
@@ -109,7 +120,7 @@ def test_where_it_is_off_nothing_of_the_sdk_is_loaded() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_ids_of_traces_and_spans_are_made_of_the_runs() -> None:
+def test_ids_of_traces_and_spans_are_derived_from_the_run() -> None:
     assert f"{correlation.trace_id(RUN):032x}" == RUN.replace("-", "")
     assert 0 < correlation.trace_id("no uuid") < 1 << 128
     one = correlation.span_id(RUN, "chunks", "a.md")
@@ -118,7 +129,7 @@ def test_ids_of_traces_and_spans_are_made_of_the_runs() -> None:
     assert len({one, correlation.span_id(RUN), correlation.span_id(RUN, "chunks")}) == 3
 
 
-def test_a_request_id_leads_back_to_run_and_part() -> None:
+def test_a_request_id_identifies_run_and_request() -> None:
     part = correlation.new_part()
     sent = correlation.request_id("of the test\n", part)
     assert sent == f"of_the_test_.{part}"

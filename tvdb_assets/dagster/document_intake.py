@@ -13,7 +13,7 @@ from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.due_documents import INTAKE
 from tvdb_assets.sources.source import Source
-from tvdb_assets.telemetry import INTAKE_LOOKED, log_event
+from tvdb_assets.telemetry import SOURCE_SCANNED, log_event
 
 MOST_DOCUMENTS = 20_000
 """New and changed documents noted at one tick, which takes a few seconds for so many."""
@@ -50,7 +50,7 @@ def make_document_intake(interval_seconds: int) -> dg.SensorDefinition:
                 return
             found = reconciler.scan_source(Source.open(settings.source), MOST_DOCUMENTS)
             requests = reconciler.run_requests(reconciler.plan(INTAKE), "document_intake")
-        log_event(INTAKE_LOOKED, found.message(), log=context.log)
+        log_event(SOURCE_SCANNED, found.message(), log=context.log)
         yield from requests
         if not requests:
             yield dg.SkipReason(found.message())

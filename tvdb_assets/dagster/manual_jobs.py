@@ -13,7 +13,7 @@ from tvdb_assets.dagster.reconciler import Reconciler, counted
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.due_documents import Reason
-from tvdb_assets.telemetry import DOCUMENTS_ASKED, log_event
+from tvdb_assets.telemetry import DOCUMENTS_REQUESTED, log_event
 
 
 class RetryConfig(dg.Config):
@@ -53,7 +53,7 @@ def _ask_for_due(context: dg.OpExecutionContext, service_router: ServiceRouterRe
 def _tell(context: dg.OpExecutionContext, said: str, documents: int) -> None:
     said += " The sensor document_intake asks for their runs at its next tick."
     fields = {"documents": documents}
-    log_event(DOCUMENTS_ASKED, said, fields, run_id=context.run.run_id, log=context.log)
+    log_event(DOCUMENTS_REQUESTED, said, fields, run_id=context.run.run_id, log=context.log)
 
 
 @dg.job(name="retry_documents", description="Tries documents again that failed, or all of them.")

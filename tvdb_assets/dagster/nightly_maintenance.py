@@ -11,7 +11,7 @@ import dagster as dg
 from tvdb_assets.dagster.reconciler import Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.repositories.retention import Retention
-from tvdb_assets.telemetry import MAINTAINED, log_event
+from tvdb_assets.telemetry import MAINTENANCE_DONE, log_event
 
 
 @dg.op(
@@ -44,7 +44,7 @@ def _maintain(context: dg.OpExecutionContext, service_router: ServiceRouterResou
     for what, count in done.items():
         fields: dict[str, str | int] = {"kind": what, "count": count}
         message = f"{what}: {count:,}"
-        log_event(MAINTAINED, message, fields, run_id=context.run.run_id, log=context.log)
+        log_event(MAINTENANCE_DONE, message, fields, run_id=context.run.run_id, log=context.log)
     context.add_output_metadata({what: dg.MetadataValue.int(n) for what, n in done.items()})
 
 

@@ -25,7 +25,13 @@ from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.call_failures import CallFailed, Charge
 from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets.spend_guard.paid_call import FreeRequest, PaidCall, ServiceResponse
-from tvdb_assets.telemetry import CALL_ENDED, HAPPENED, JOURNAL_LOST, REQUEST_ENDED, log_event
+from tvdb_assets.telemetry import (
+    CALL_ENDED,
+    CALL_EVENT_LOST,
+    REQUEST_ENDED,
+    SERVICE_EVENTS,
+    log_event,
+)
 from tvdb_assets.tracing import Trace, TracedOperation, Value
 
 ClockOf: TypeAlias = Callable[[psycopg.Connection[Any]], datetime]
@@ -105,7 +111,7 @@ class CallEventLog:
             self._told.add((service, code or ""))
         if kind is not ServiceEvent.REQUEST:
             told = {"service": service, "document": document, "code": code, "seconds": seconds}
-            log_event(HAPPENED[kind.value], message, told, run_id=self.run_id)
+            log_event(SERVICE_EVENTS[kind.value], message, told, run_id=self.run_id)
         row: tuple[object, ...] = (self.run_id, service, kind.value, document, part, request_id)
         await asyncio.to_thread(self._add, (*row, code, status, seconds, message))
 
@@ -120,7 +126,7 @@ class CallEventLog:
                 )
         except psycopg.Error as error:
             message = "An event was not stored."
-            log_event(JOURNAL_LOST, message, {"code": error.sqlstate}, run_id=self.run_id)
+            log_event(CALL_EVENT_LOST, message, {"code": error.sqlstate}, run_id=self.run_id)
 
     def answered(self, sent: SentRequest, answer: ServiceResponse[Any]) -> None:
         """A paid attempt was answered; its result is stored next."""
