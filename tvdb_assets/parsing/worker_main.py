@@ -1,7 +1,7 @@
-"""The child's side of `workers`: set limits, then answer tasks until the pipe closes.
+"""The main program of a worker process: confine itself, then run tasks until the pipe closes.
 
-What belongs here: what must be true of a process that reads hostile files. What does not:
-any import that every start would pay for; parsers are imported by the task that needs them.
+What belongs here: the confinement of a process that reads hostile files. What does not: any import
+that would slow every start; the task that needs a parser imports it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _FILE_MIB = 64
 
 
 def _confine(parent: int, memory_mib: int) -> None:
-    """Die with the parent, dump no core, reach no network, allocate nothing absurd."""
+    """Die with the parent, write no core dump, open no connection, limit memory and file sizes."""
     if sys.platform == "linux":
         import ctypes
 
         system = ctypes.CDLL(None)
         system.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
-        # Refused to ordinary users; the audit hook below holds for Python code anyway.
+        # An ordinary user is not allowed this; the audit hook below confines Python code anyway.
         system.unshare(_CLONE_NEWNET)
     if os.getppid() != parent:
         os._exit(1)
@@ -39,28 +39,28 @@ def _confine(parent: int, memory_mib: int) -> None:
 
         limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, _FILE_MIB * _MIB)]
         if sys.platform == "linux":
-            # The parent watches resident memory; this only stops a single absurd request.
-            # Address space is reserved far beyond use by mapped libraries and arenas.
+            # The parent watches resident memory; this limit only stops a single huge allocation.
+            # Mapped libraries and arenas reserve much more address space than they use.
             limits.append((resource.RLIMIT_AS, (2 * memory_mib + 1_024) * _MIB))
         for limit, value in limits:
             hard = resource.getrlimit(limit)[1]
-            most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
             with contextlib.suppress(ValueError, OSError):
-                resource.setrlimit(limit, (most, most))
-    sys.addaudithook(_refuse)
+                resource.setrlimit(limit, (allowed, allowed))
+    sys.addaudithook(_forbid)
 
 
-def _refuse(event: str, args: tuple[Any, ...]) -> None:
+def _forbid(event: str, args: tuple[Any, ...]) -> None:
     if event in {"socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system"}:
         raise PermissionError(f"a parser may not use {event}")
 
 
-def _answer(message: bytes) -> tuple[str, object]:
+def _run_task(message: bytes) -> tuple[str, object]:
     try:
         module, name, args = pickle.loads(message)
         return "result", getattr(import_module(module), name)(*args)
     except TvdbError as error:
-        # A library's own exception may quote the document, or not pickle.
+        # The exception of a library may quote the document, or may not pickle.
         error.__cause__ = error.__context__ = None
         return "error", error
     except MemoryError:
@@ -69,9 +69,9 @@ def _answer(message: bytes) -> tuple[str, object]:
         return "exception", type(error).__name__
 
 
-def _packed(answer: tuple[str, object]) -> bytes:
+def _pickled(response: tuple[str, object]) -> bytes:
     try:
-        return pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps(response, protocol=pickle.HIGHEST_PROTOCOL)
     except MemoryError:
         return pickle.dumps(("memory", None))
     except Exception as error:
@@ -79,7 +79,7 @@ def _packed(answer: tuple[str, object]) -> bytes:
 
 
 def main() -> None:
-    """Serve tasks from the inherited connection until the parent closes it."""
+    """Run tasks from the inherited connection until the parent closes it."""
     descriptor, parent, memory_mib = map(int, sys.argv[1:4])
     connection: Connection[Any, Any] = Connection(descriptor)
     _confine(parent, memory_mib)
@@ -91,13 +91,13 @@ def main() -> None:
             return
         tasks: list[bytes] = pickle.loads(message)
         del message
-        tasks.reverse()  # so that the bytes of each are gone before the next one is done
-        answers = []
+        tasks.reverse()  # so that the bytes of a task are released before the next one runs
+        responses = []
         while tasks:
-            answers.append(_packed(_answer(tasks.pop())))
+            responses.append(_pickled(_run_task(tasks.pop())))
         with contextlib.suppress(OSError):
-            connection.send_bytes(pickle.dumps(answers, protocol=pickle.HIGHEST_PROTOCOL))
-        del answers
+            connection.send_bytes(pickle.dumps(responses, protocol=pickle.HIGHEST_PROTOCOL))
+        del responses
 
 
 if __name__ == "__main__":

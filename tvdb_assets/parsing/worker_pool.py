@@ -1,14 +1,14 @@
-"""Killable, reused, recycled worker processes with a time and a memory limit per task.
+"""A pool of reused worker processes with a time limit and a memory limit per task.
 
-What belongs here: the parent's side: queue, limits, what a death means. What does not:
-what a task does (`parsing`), one process (`worker_process`),
-or the child's own set-up (`worker_main`).
+What belongs here: the parent's side: the queue, the limits, the error for a dead worker. What does
+not: the tasks (`parsing.parse_tasks`), one process (`parsing.worker_process`), the set-up within
+the child (`parsing.worker_main`).
 
-Each worker has one thread in the parent that hands it one task at a time, so a death takes
-one task; or several small ones, of which each is done alone after a death. One more thread
-watches clock and resident memory of the busy ones. Children are started with `subprocess`
-(never fork alone, never the parent's ``__main__``), so threads and gRPC in the parent don't
-matter.
+Each worker has one thread in the parent that sends it one batch of tasks at a time. If the worker
+dies, a batch of several tasks is repeated one by one, so only the task that kills a worker fails.
+One more thread watches the time and the resident memory of busy workers. Children are started with
+`subprocess`, never by fork alone and never with the parent's ``__main__``, so threads and gRPC in
+the parent do not matter.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ _MIB = 1024 * 1024
 
 _Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
 _Tasks = Sequence[_Task]
-"""That a worker is handed at once."""
+"""A batch of tasks that a worker gets at once."""
 
 
 class WorkerPool:
     """Run module-level functions in worker processes; `close` it, or use it in a ``with``.
 
-    Nothing is started before the first task, and no process before it is needed. Leaving
-    the context waits for what was submitted; leaving it by an exception cancels what has
-    not begun and kills the rest. Bounding what is submitted is the caller's job.
+    Threads start with the first task, and each process starts when it is first needed. At the end
+    of the ``with`` block the pool waits for all submitted tasks. After an exception it cancels the
+    queued tasks and kills the running ones. The caller limits the number of queued tasks.
     """
 
     def __init__(
@@ -56,15 +56,15 @@ class WorkerPool:
         tasks_per_worker: int = 500,
         prepare: tuple[Callable[[Any], None], Any] | None = None,
     ) -> None:
-        """Nothing is started yet.
+        """Start nothing yet.
 
         Args:
-            workers: processes, at most.
-            timeout_seconds: of one task.
-            memory_mib: resident memory of one process.
-            tasks_per_worker: after which it is replaced.
-            prepare: a function at the top of a module and its argument: each process's first
-                task, which tells it what holds for all others.
+            workers: Maximum number of processes.
+            timeout_seconds: Time limit of one task.
+            memory_mib: Limit of the resident memory of one process in MiB.
+            tasks_per_worker: Number of tasks after which a process is replaced.
+            prepare: A module-level function and its argument: the first task of each process, for
+                its set-up.
         """
         self._prepare = prepare
         self._timeout_seconds = timeout_seconds
@@ -81,7 +81,7 @@ class WorkerPool:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """As the settings say."""
+        """A pool with the values of the settings."""
         return cls(
             workers=settings.parse_workers,
             timeout_seconds=settings.parse_timeout_seconds,
@@ -111,37 +111,39 @@ class WorkerPool:
             raise ValueError("tasks take positional arguments only")
         _check_importable(fn)
         with self._submit_lock:
-            if (early := self._begun(fn, args)) is not None:
-                return early
+            if (submitted := self._take_early_future(fn, args)) is not None:
+                return submitted
             future: Future[_T] = Future()
-            self._put([(future, fn, args)])
+            self._enqueue([(future, fn, args)])
         return future
 
-    def _put(self, tasks: _Tasks) -> None:
+    def _enqueue(self, tasks: _Tasks) -> None:
         if self._closed:
             raise RuntimeError("the worker pool is closed")
         if not self._threads:
             self._start_threads()
         self._tasks.put(tasks)
 
-    def _begun(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> Future[Any] | None:
-        """The future of a task that was begun early, which is given once."""
+    def _take_early_future(
+        self, fn: Callable[..., Any], args: tuple[Any, ...]
+    ) -> Future[Any] | None:
+        """The future of a task from `submit_early`; it is returned only once."""
         if not self._early:
             return None
         try:
             return self._early.pop((fn, args), None)
         except TypeError:
-            return None  # What can't be hashed was not begun early.
+            return None  # `submit_early` takes only hashable arguments.
 
     def submit_early(self, many: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]]) -> None:
-        """Begin what will be submitted: `submit` of the same task gets this one's future.
+        """Start tasks before `submit` is called for them; that call then returns their future.
 
-        What nobody submits is dropped when the pool is closed.
+        A task that is never submitted is dropped when the pool is closed.
 
         Args:
-            many: functions with their arguments, which must be hashable. One worker is handed
-                all of them at once: for small tasks, which would take less time than the way
-                there and back does while this process is busy.
+            many: Functions with their hashable arguments. One worker gets all of them at once. Use
+                it for small tasks, which take less time than the messages to the worker and back
+                while this process is busy.
 
         Raises:
             ValueError: see `submit`.
@@ -151,26 +153,26 @@ class WorkerPool:
             _check_importable(fn)
         with self._submit_lock:
             tasks: list[_Task] = [(Future(), fn, args) for fn, args in many]
-            self._put(tasks)
+            self._enqueue(tasks)
             self._early.update({(fn, args): future for future, fn, args in tasks})
 
     def process_ids(self) -> tuple[int, ...]:
-        """Of the workers that live now."""
+        """The process ids of the living workers."""
         workers = [slot.worker for slot in self._slots]
         return tuple(worker.process.pid for worker in workers if worker is not None)
 
     def close(self, *, cancel: bool = False) -> None:
-        """Finish, or with ``cancel`` drop, what was submitted, and end the workers."""
+        """Finish the submitted tasks, or with ``cancel`` drop them, and end the workers."""
         with self._submit_lock:
-            first, self._closed = not self._closed, True
-            unwanted = list(self._early.values())
+            is_first_call, self._closed = not self._closed, True
+            not_submitted = list(self._early.values())
             self._early.clear()
-        if not first:
+        if not is_first_call:
             return
-        for future in unwanted:
+        for future in not_submitted:
             future.cancel()
         if cancel:
-            self._drop_queue()
+            self._cancel_queued()
             for slot in self._slots:
                 slot.kill_if_busy("closed")
         for _ in self._threads:
@@ -185,89 +187,94 @@ class WorkerPool:
     def _start_threads(self) -> None:
         for slot in self._slots:
             thread = threading.Thread(
-                target=self._serve, args=(slot,), name="tvdb-worker", daemon=True
+                target=self._run_queued_tasks, args=(slot,), name="tvdb-worker", daemon=True
             )
             self._threads.append(thread)
-        self._watcher = threading.Thread(target=self._watch, name="tvdb-watcher", daemon=True)
+        self._watcher = threading.Thread(
+            target=self._watch_limits, name="tvdb-watcher", daemon=True
+        )
         for thread in (*self._threads, self._watcher):
             thread.start()
 
-    def _drop_queue(self) -> None:
+    def _cancel_queued(self) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
                 for future, _, _ in self._tasks.get_nowait() or ():
                     future.cancel()
 
-    def _serve(self, slot: WorkerSlot) -> None:
+    def _run_queued_tasks(self, slot: WorkerSlot) -> None:
+        """Run batches of the queue in a slot's worker until the pool is closed."""
         while (queued := self._tasks.get()) is not None:
             tasks = [task for task in queued if task[0].set_running_or_notify_cancel()]
             if tasks:
-                self._do(slot, tasks)
-            # A finished task's bytes must not live until the next one comes.
+                self._complete(slot, tasks)
+            # Release the bytes of a finished task before waiting for the next one.
             del queued, tasks
         slot.retire()
 
-    def _do(self, slot: WorkerSlot, tasks: _Tasks) -> None:
-        """Give each future its end."""
+    def _complete(self, slot: WorkerSlot, tasks: _Tasks) -> None:
+        """Run tasks and set the result or the error of each future."""
         try:
-            answers = self._run(slot, [_packed(fn, args) for _, fn, args in tasks])
+            responses = self._run(slot, [_pickled_task(fn, args) for _, fn, args in tasks])
         except BaseException as error:
             if isinstance(error, ParseError) and len(tasks) > 1:
-                # One of them killed the worker, or they took too long together.
+                # One of them killed the worker, or all together exceeded the time limit.
                 for task in tasks:
-                    self._do(slot, [task])
+                    self._complete(slot, [task])
                 return
             for future, _, _ in tasks:
                 future.set_exception(error)
             return
-        for (future, _, _), answer in zip(tasks, answers, strict=True):
+        for (future, _, _), response in zip(tasks, responses, strict=True):
             try:
-                result = self._open(answer)
+                result = self._result(response)
             except BaseException as error:
                 future.set_exception(error)
             else:
                 future.set_result(result)
 
     def _run(self, slot: WorkerSlot, tasks: Sequence[bytes]) -> Sequence[bytes]:
-        """The answers of a worker to these packed tasks."""
-        worker = self._ready_worker(slot)
+        """The responses of a worker to these pickled tasks."""
+        worker = self._running_worker(slot)
         slot.begin(self._timeout_seconds)
         self._busy.release()
         try:
-            answers = worker.ask(tasks)
+            responses = worker.ask(tasks)
         except (EOFError, OSError):
-            answers = None
+            responses = None
         finally:
             reason = slot.end()
-        if answers is None or reason is not None:
+        if responses is None or reason is not None:
             slot.retire(kill=True)
-            raise self._death(reason, worker.process.returncode)
+            raise self._error_of_death(reason, worker.process.returncode)
         worker.tasks += len(tasks)
         if worker.tasks >= self._tasks_per_worker:
             slot.retire()
-        return answers
+        return responses
 
-    def _ready_worker(self, slot: WorkerSlot) -> WorkerProcess:
+    def _running_worker(self, slot: WorkerSlot) -> WorkerProcess:
+        """The slot's worker; a new one if there is none or it has died."""
         if slot.worker is not None and slot.worker.process.poll() is not None:
             slot.retire()
         if slot.worker is None:
             slot.worker = WorkerProcess.start(self._memory_mib)
             if self._prepare is not None:
                 fn, argument = self._prepare
-                self._open(slot.worker.ask([_packed(fn, (argument,))])[0])
+                self._result(slot.worker.ask([_pickled_task(fn, (argument,))])[0])
         return slot.worker
 
-    def _open(self, answer: bytes) -> Any:
-        kind, value = pickle.loads(answer)
+    def _result(self, response: bytes) -> Any:
+        """The result of a task, or its error as an exception."""
+        kind, value = pickle.loads(response)
         if kind == "result":
             return value
         if kind == "error" and isinstance(value, TvdbError):
             raise value
         if kind == "memory":
-            raise self._death("memory", None)
+            raise self._error_of_death("memory", None)
         raise codes.PARSER_STOPPED.error(kind=value)
 
-    def _death(self, reason: str | None, returncode: int | None) -> TvdbError:
+    def _error_of_death(self, reason: str | None, returncode: int | None) -> TvdbError:
         if reason == "timeout":
             return codes.PARSE_TIMEOUT.error(seconds=self._timeout_seconds)
         if reason == "memory":
@@ -276,9 +283,9 @@ class WorkerPool:
             return codes.PARSING_STOPPED.error()
         return codes.PARSER_CRASHED.error(exit=_describe_exit(returncode))
 
-    def _watch(self) -> None:
+    def _watch_limits(self) -> None:
         while not self._stopped.is_set():
-            # Asleep until a task begins, so an idle pool costs nothing.
+            # Sleep until a task begins, so an idle pool costs nothing.
             self._busy.acquire()
             while not self._stopped.wait(_WATCH_SECONDS):
                 busy = [slot.check(self._memory_mib * _MIB) for slot in self._slots]
@@ -319,7 +326,7 @@ def _check_importable(fn: Callable[..., Any]) -> None:
         raise ValueError("a task must be a function at the top of an importable module")
 
 
-def _packed(fn: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
+def _pickled_task(fn: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
     return pickle.dumps((fn.__module__, fn.__qualname__, args), protocol=pickle.HIGHEST_PROTOCOL)
 
 

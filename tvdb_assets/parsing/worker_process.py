@@ -1,8 +1,8 @@
-"""One worker process, as its parent sees it: started bare, watched, ended for good.
+"""One worker process, as its parent sees it: start, communication, limits, end.
 
-What belongs here: start, environment, folder, end, and the kill of one past its limits. What
-does not: the queue, and what a death means (`workers`), or what the child does with itself
-(`worker_main`).
+What belongs here: start, environment, folder and end of a process, and its kill at a limit. What
+does not: the queue and the error for a dead worker (`parsing.worker_pool`), the set-up within the
+child (`parsing.worker_main`).
 """
 
 from __future__ import annotations
@@ -27,12 +27,19 @@ from tvdb_assets.errors import ServiceError
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
-# Parsers get what an interpreter and a loader need; no keys, no proxies, no settings.
-_KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL")
+# The variables that an interpreter and a loader need; no keys, no proxies, no settings.
+_INHERITED_ENVIRONMENT = (
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "SYSTEMROOT",
+    "LANG",
+    "LC_ALL",
+)
 
 
 class WorkerProcess:
-    """One child process, its pipe and its folder."""
+    """One child process with its pipe and its temporary folder."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], connection: Connection[Any, Any], folder: str
@@ -42,18 +49,19 @@ class WorkerProcess:
         self.folder = folder
         self.statistics = psutil.Process(process.pid)
         self.tasks = 0
+        """Number of tasks done so far."""
 
     @classmethod
     def start(cls, memory_mib: int) -> Self:
-        """Start a child and wait until it can take a task.
+        """Start a child and wait until it accepts tasks.
 
         Raises:
-            ServiceError: it can't be started; says nothing about any document.
+            ServiceError: it can't be started; no document is the cause.
         """
         folder = tempfile.mkdtemp(prefix="tvdb-worker-")
         child_end, parent_end = (end.detach() for end in socket.socketpair())
         environment = {
-            name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ
+            name: os.environ[name] for name in _INHERITED_ENVIRONMENT if name in os.environ
         } | {
             "PYTHONPATH": os.pathsep.join(path or str(os.getcwd()) for path in sys.path),  # noqa: PTH109
             "PYTHONHASHSEED": "0",
@@ -61,7 +69,7 @@ class WorkerProcess:
             "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", ""),
             "HOME": folder,
             "TMPDIR": folder,
-            # The pool is what runs side by side; a parser's own threads only cost memory.
+            # The pool provides the parallelism; threads of a parsing library only cost memory.
             "OMP_NUM_THREADS": "1",
             "RAYON_NUM_THREADS": "1",
             "MALLOC_ARENA_MAX": "2",
@@ -99,17 +107,17 @@ class WorkerProcess:
         raise _cannot_start(why)
 
     def ask(self, tasks: Sequence[bytes]) -> Sequence[bytes]:
-        """Its answers to packed tasks, one for each.
+        """Send pickled tasks and return the pickled responses, one per task.
 
         Raises:
-            EOFError or OSError: it died.
+            EOFError or OSError: the process died.
         """
         self.connection.send_bytes(pickle.dumps(tasks, protocol=pickle.HIGHEST_PROTOCOL))
-        answers: list[bytes] = pickle.loads(self.connection.recv_bytes())
-        return answers
+        responses: list[bytes] = pickle.loads(self.connection.recv_bytes())
+        return responses
 
     def end(self, *, kill: bool) -> None:
-        """End the process and remove its folder; a clean end comes from the closed pipe."""
+        """End the process and remove its folder; without ``kill``, it ends when its pipe closes."""
         if kill:
             self.process.kill()
         self.connection.close()
@@ -122,7 +130,7 @@ class WorkerProcess:
 
 
 class WorkerSlot:
-    """One place for a worker; its lock keeps a late kill from hitting the next task."""
+    """One worker of the pool; the lock keeps a late kill from hitting the next task."""
 
     def __init__(self) -> None:
         self.worker: WorkerProcess | None = None
@@ -132,21 +140,23 @@ class WorkerSlot:
 
     @property
     def is_busy(self) -> bool:
+        """Whether a task is running."""
         return self._deadline is not None
 
     def begin(self, seconds: float) -> None:
+        """Note that a task begins, with its time limit in seconds."""
         with self._lock:
             self._reason = None
             self._deadline = time.monotonic() + seconds
 
     def end(self) -> str | None:
-        """The task is over; why it was killed, if it was."""
+        """Note the end of the task; returns the reason if the worker was killed."""
         with self._lock:
             self._deadline = None
             return self._reason
 
     def check(self, memory_bytes: int) -> bool:
-        """Kill the worker if its task is past a limit; whether there is a task."""
+        """Kill the worker if its task exceeds a limit; returns whether there is a task."""
         with self._lock:
             if self._deadline is None or self.worker is None:
                 return False
@@ -162,11 +172,13 @@ class WorkerSlot:
             return True
 
     def kill_if_busy(self, reason: str) -> None:
+        """Kill the worker if it has a task."""
         with self._lock:
             if self._deadline is not None and self.worker is not None:
                 self._kill(reason)
 
     def retire(self, *, kill: bool = False) -> None:
+        """End the worker and leave the slot empty."""
         with self._lock:
             worker, self.worker = self.worker, None
         if worker is not None:
