@@ -25,8 +25,8 @@ from tvdb_assets.core.text_validation import validate
 from tvdb_assets.parsing.document_parser import parse_document
 from tvdb_assets.parsing.parse_tasks import prepare_document
 from tvdb_assets.parsing.worker_pool import WorkerPool
-from tvdb_assets_tests.parsing.made_files import MAIL, PAGE, make_docx, make_pdf
-from tvdb_assets_tests.parsing.made_office import RTF, make_pptx, make_xls, make_xlsx
+from tvdb_assets_tests.parsing.sample_files import MAIL, PAGE, make_docx, make_pdf
+from tvdb_assets_tests.parsing.sample_office_files import RTF, make_pptx, make_xls, make_xlsx
 
 _SECONDS = 1.0
 _ROUND = 1_000

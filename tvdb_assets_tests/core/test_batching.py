@@ -1,4 +1,4 @@
-"""Batches keep the order, the limits, and every text."""
+"""Batches cover every text in order and within the limits."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from tvdb_assets.core.batching import split_in_half, split_into_batches
 def test_batches_cover_all_texts_in_order_within_the_limits(
     tokens: list[int], max_inputs: int, max_tokens: int
 ) -> None:
-    cut = list(split_into_batches(tokens, max_inputs=max_inputs, max_tokens=max_tokens))
-    assert [at for start, end in cut for at in range(start, end)] == list(range(len(tokens)))
-    for start, end in cut:
+    batches = list(split_into_batches(tokens, max_inputs=max_inputs, max_tokens=max_tokens))
+    assert [index for start, end in batches for index in range(start, end)] == list(
+        range(len(tokens))
+    )
+    for start, end in batches:
         assert 1 <= end - start <= max_inputs
-        # Only a text that is longer than the limit by itself exceeds it, alone.
+        # Only a single text that is longer than the limit may exceed it.
         assert sum(tokens[start:end]) <= max_tokens or end - start == 1
-    for (start, end), (_, following) in pairwise(cut):
-        # None is cut short without need.
+    for (start, end), (_, following) in pairwise(batches):
+        # No batch could have held the next text too.
         assert following > end
         assert end - start == max_inputs or sum(tokens[start : end + 1]) > max_tokens
 
 
 @given(st.integers(0, 10**6), st.integers(2, 10**6))
-def test_halves_are_two_parts_that_make_the_whole(start: int, count: int) -> None:
-    (first, middle), (again, last) = split_in_half(start, start + count)
+def test_two_halves_cover_the_batch(start: int, count: int) -> None:
+    (first, middle), (second_start, last) = split_in_half(start, start + count)
     assert (first, last) == (start, start + count)
-    assert middle == again
+    assert middle == second_start
     assert 0 <= (last - middle) - (middle - first) <= 1
     assert first < middle < last

@@ -1,4 +1,4 @@
-"""What always holds of chunks, then what each kind of text asks for."""
+"""Invariants of chunks for any text, then the rules for each kind of text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.token_counting import count_tokens
 from tvdb_assets.models import Chunk, Heading, ParsedDocument, Provenance
 
-MADE_BY = Provenance("test", "local", "test", "1")
+PRODUCED_BY = Provenance("test", "local", "test", "1")
 SMALL = Chunker(max_tokens=32, overlap_tokens=8)
 
 
@@ -27,12 +27,12 @@ def parsed(
         if is_markdown
     )
     return ParsedDocument(
-        text, "text/markdown", is_markdown, MADE_BY, page_starts=page_starts, headings=headings
+        text, "text/markdown", is_markdown, PRODUCED_BY, page_starts=page_starts, headings=headings
     )
 
 
 def check(document: ParsedDocument, chunker: Chunker) -> list[Chunk]:
-    """Every property that holds whatever the text is."""
+    """Chunk a document and check the invariants that hold for any text."""
     text = document.text
     chunks = chunker.chunk(document)
     covered = 0
@@ -49,9 +49,9 @@ def check(document: ParsedDocument, chunker: Chunker) -> list[Chunk]:
         if chunk.start > covered:
             assert not text[covered : chunk.start].strip()
         elif number:
-            before = chunks[number - 1]
-            assert before.start < chunk.start and before.end < chunk.end
-            assert count_tokens(text[chunk.start : before.end]) <= chunker.overlap_tokens
+            previous = chunks[number - 1]
+            assert previous.start < chunk.start and previous.end < chunk.end
+            assert count_tokens(text[chunk.start : previous.end]) <= chunker.overlap_tokens
         covered = chunk.end
     assert not text[covered:].strip()
     return chunks
@@ -71,7 +71,7 @@ TEXTS = st.lists(PARTS | st.text(max_size=20), max_size=60).map("".join)
 
 @settings(max_examples=400, deadline=None)
 @given(TEXTS, st.booleans(), st.sampled_from([(16, 0), (16, 8), (32, 8), (128, 64)]))
-@example("\x81" * 4 + "\U00010000" * 8 + "\n ", False, (16, 0))  # white space alone at the end
+@example("\x81" * 4 + "\U00010000" * 8 + "\n ", False, (16, 0))  # white space only at the end
 @example("A word. " * 20 + "\n\n ", True, (16, 8))
 @example("0:\x810:0000\x81Å%%^\n\n\u2028", False, (16, 0))  # the same after a full chunk
 def test_chunks_cover_the_text_within_their_limits(
@@ -99,7 +99,7 @@ def test_a_heading_never_ends_a_chunk(sections: list[tuple[int, str, int]]) -> N
         assert not chunk.text.splitlines()[-1].startswith("#")
 
 
-def test_headings_in_a_row_go_with_the_text_below_them() -> None:
+def test_adjacent_headings_stay_with_the_text_below_them() -> None:
     text = f"{'Words before. ' * 8}\n\n# Top\n\n## Middle\n\n### Low\n\n{'After. ' * 12}"
     chunks = check(parsed(text), SMALL)
     (opening,) = [chunk for chunk in chunks if "# Top" in chunk.text]
@@ -107,29 +107,29 @@ def test_headings_in_a_row_go_with_the_text_below_them() -> None:
     assert opening.heading_path == ("Top", "Middle", "Low")
 
 
-def test_a_heading_goes_with_a_line_longer_than_a_chunk() -> None:
+def test_a_heading_stays_with_a_line_longer_than_a_chunk() -> None:
     chunks = check(parsed("# Title\n\n" + "word " * 200), SMALL)
     assert chunks[0].text.startswith("# Title\n\nword word")
     assert chunks[0].token_count > SMALL.max_tokens // 2
 
 
-def test_an_underlined_heading_goes_with_its_text() -> None:
+def test_an_underlined_heading_stays_with_its_text() -> None:
     body = "Words before. " * 9
     text = f"{body}\n\nTitle\n=====\n\n{body}"
     at = text.index("Title")
     document = ParsedDocument(
-        text, "text/markdown", True, MADE_BY, headings=(Heading(at, 1, "Title"),)
+        text, "text/markdown", True, PRODUCED_BY, headings=(Heading(at, 1, "Title"),)
     )
     chunks = check(document, SMALL)
     assert [chunk.start for chunk in chunks if "Title" in chunk.text] == [at]
 
 
-def test_headings_alone_are_chunks_of_headings() -> None:
+def test_a_text_of_headings_only_gives_chunks_of_headings() -> None:
     text = "".join(f"## Part {number}\n\n" for number in range(50))
     assert len(check(parsed(text), SMALL)) > 5
 
 
-def test_the_heading_path_is_of_the_chunks_own_text_not_of_its_overlap() -> None:
+def test_the_heading_path_ignores_the_overlap() -> None:
     text = f"# A\n\n## B\n\n{'One two three. ' * 12}\n\n## C\n\nEnd.\n\n# D\n\nMore."
     paths = [chunk.heading_path for chunk in check(parsed(text), SMALL)]
     assert paths[0] == ("A", "B")
@@ -169,7 +169,7 @@ def test_a_table_below_a_line_of_text_stays_whole() -> None:
     assert any(table.strip() in chunk.text for chunk in check(parsed(text), Chunker(120, 16)))
 
 
-def test_a_larger_table_is_cut_between_rows() -> None:
+def test_a_larger_table_is_split_between_rows() -> None:
     text = f"# Table\n\n{rows(200)}\nAfter."
     chunks = check(parsed(text), Chunker(100, 16))
     assert len(chunks) > 10
@@ -179,7 +179,7 @@ def test_a_larger_table_is_cut_between_rows() -> None:
 
 
 @pytest.mark.parametrize("overlap", [0, 16])
-def test_each_piece_of_a_table_says_its_header_row(overlap: int) -> None:
+def test_each_chunk_of_a_table_has_the_header_row(overlap: int) -> None:
     text = f"# Table\n\n{rows(60)}\nAfter.\n\n{rows(40).replace('name', 'other')}"
     chunks = check(parsed(text), Chunker(100, overlap))
     for chunk in chunks:
@@ -188,7 +188,7 @@ def test_each_piece_of_a_table_says_its_header_row(overlap: int) -> None:
         header = f"| {table} | value |"
         assert first == header or chunk.repeated_header == header + "\n" or header in chunk.text
         assert (chunk.repeated_header + chunk.text).count(header) == 1
-    # No header where there is none, or where it would fill the chunk.
+    # No header for a table without one, or if it would fill the chunk.
     bare = "".join(f"| item {n} | {n * n} |\n" for n in range(60))
     assert not any(chunk.repeated_header for chunk in check(parsed(bare), Chunker(100, overlap)))
     wide = rows(60).replace("| name |", f"| {'name ' * 40} |")
@@ -198,7 +198,7 @@ def test_each_piece_of_a_table_says_its_header_row(overlap: int) -> None:
 def test_fenced_code_with_blank_lines_and_hashes_is_one_block() -> None:
     code = "```python\n# not a heading\n\nx = 1\n\ny = 2\n```"
     document = ParsedDocument(
-        f"{'Before it. ' * 10}\n\n{code}\n\n{'After it. ' * 10}", "text/markdown", True, MADE_BY
+        f"{'Before it. ' * 10}\n\n{code}\n\n{'After it. ' * 10}", "text/markdown", True, PRODUCED_BY
     )
     assert any(code in chunk.text for chunk in check(document, SMALL))
 
@@ -225,7 +225,7 @@ def test_a_text_before_the_first_page_start_counts_as_page_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "least", "most"),
+    ("text", "fewest", "most"),
     [
         pytest.param("a" * 1_000_000, 200, 300, id="one letter"),
         pytest.param("\n" * 1_000_000, 0, 0, id="line ends"),
@@ -234,16 +234,16 @@ def test_a_text_before_the_first_page_start_counts_as_page_one() -> None:
         pytest.param("👩‍👩‍👧‍👦" * 40_000, 1_400, 2_000, id="joined emoji"),
         pytest.param("Zm9vYmFy+/9x" * 80_000, 500, 2_500, id="base64"),
         pytest.param("word " * 200_000, 350, 500, id="one line of words"),
-        pytest.param("!" * 1_000_000, 200, 300, id="one sign"),
+        pytest.param("!" * 1_000_000, 200, 300, id="one punctuation mark"),
         pytest.param("\n#" * 60_000, 100, 500, id="heading marks"),
     ],
 )
-def test_a_megabyte_of_one_thing_makes_full_chunks(text: str, least: int, most: int) -> None:
+def test_a_uniform_megabyte_gives_full_chunks(text: str, fewest: int, most: int) -> None:
     chunks = check(parsed(text), Chunker())
-    assert least <= len(chunks) <= most
+    assert fewest <= len(chunks) <= most
 
 
-def test_a_cut_within_a_run_leaves_what_people_see_as_one_character_whole() -> None:
+def test_a_split_never_divides_a_visible_character() -> None:
     family = "👩‍👩‍👧‍👦"
     for chunk in check(parsed(family * 50), SMALL):
         assert chunk.text == family * (len(chunk.text) // len(family))
@@ -251,8 +251,8 @@ def test_a_cut_within_a_run_leaves_what_people_see_as_one_character_whole() -> N
         assert chunk.text.startswith("e") and chunk.text.endswith("\u0301")
 
 
-def test_the_fingerprint_tells_chunkers_apart() -> None:
-    prints = {Chunker().fingerprint, Chunker(256).fingerprint, Chunker(512, 32).fingerprint}
-    assert len(prints) == 3
+def test_chunkers_with_different_limits_have_different_fingerprints() -> None:
+    fingerprints = {Chunker().fingerprint, Chunker(256).fingerprint, Chunker(512, 32).fingerprint}
+    assert len(fingerprints) == 3
     assert Chunker(512, 64).fingerprint == Chunker().fingerprint
     assert Chunker().produced_by.mode == "local"

@@ -1,4 +1,4 @@
-"""Partition keys lead back to their paths and hold nothing that Dagster refuses."""
+"""Partition keys convert back to their paths and contain nothing that Dagster refuses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATHS = st.lists(PARTS | st.text(max_size=8) | st.just("~0123456789abcdef"), max
 
 
 @given(PATHS)
-def test_a_key_leads_back_to_its_path(path: str) -> None:
+def test_a_key_converts_back_to_its_path(path: str) -> None:
     key = partition_key(path)
     assert len(key.encode()) <= MAX_BYTES
     back = path_from_key(key)
@@ -26,7 +26,7 @@ def test_a_key_leads_back_to_its_path(path: str) -> None:
 
 
 @given(PATHS)
-def test_a_key_holds_nothing_that_dagster_refuses(path: str) -> None:
+def test_a_key_contains_nothing_that_dagster_refuses(path: str) -> None:
     key = partition_key(path)
     assert not any(refused in key for refused in INVALID_PARTITION_SUBSTRINGS)
     assert not re.search('[,\\[\\]"*\x00-\x1f\x7f-\x9f\u2028\u2029]', key)
@@ -50,11 +50,11 @@ def test_different_paths_have_different_keys(paths: list[str]) -> None:
         ("\u2028", "%E2%80%A8"),
     ],
 )
-def test_what_a_key_looks_like(path: str, key: str) -> None:
+def test_examples_of_keys(path: str, key: str) -> None:
     assert partition_key(path) == key
 
 
-def test_long_paths_that_begin_alike_are_told_apart() -> None:
+def test_long_paths_with_the_same_start_have_different_keys() -> None:
     one, other = partition_key("é" * 300 + "1"), partition_key("é" * 300 + "2")
     assert one != other
     assert one[:-16] == other[:-16]

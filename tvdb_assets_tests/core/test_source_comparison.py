@@ -1,4 +1,4 @@
-"""What a comparison of two listings tells."""
+"""The comparison of a listing with the known documents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def difference(
 
 
 @given(st.dictionaries(_NAMES, _ETAGS), st.dictionaries(_NAMES, st.tuples(_ETAGS, st.booleans())))
-def test_each_document_is_in_just_one_place(
+def test_each_document_is_in_exactly_one_group(
     listed: dict[str, str], rows: dict[str, tuple[str, bool]]
 ) -> None:
     known = {p: ListedDocument(i, etag, gone) for i, (p, (etag, gone)) in enumerate(rows.items())}
@@ -42,7 +42,7 @@ def test_a_file_that_is_back_counts_as_changed() -> None:
     assert [known.document_id for known, _ in found.changed] == [7]
 
 
-def test_a_file_that_was_just_written_to_is_left_unless_it_is_known() -> None:
+def test_a_recently_written_file_waits_for_the_next_scan() -> None:
     files = [SourceFile("new.md", 1, "1", 100.0), SourceFile("old.md", 1, "1", 100.0)]
     known = {"old.md": ListedDocument(1, "1", is_gone=False)}
     found = compare(files, known, root="/s", is_whole=True, written_before=99.0)
@@ -52,13 +52,13 @@ def test_a_file_that_was_just_written_to_is_left_unless_it_is_known() -> None:
     assert [file.path for file in found.new] == ["new.md"]
 
 
-def test_a_refused_file_is_a_document_too() -> None:
+def test_an_unreadable_file_is_a_new_document() -> None:
     refused = codes.UNREADABLE.error().about("secret.md")
     [file] = compare([refused], {}, root="/s", is_whole=True).new
     assert (file.path, file.etag) == ("secret.md", "refused:unreadable")
 
 
-def test_a_source_that_lost_everything_is_taken_for_not_mounted() -> None:
+def test_a_source_that_lost_every_document_is_an_error() -> None:
     known = {"a.md": ListedDocument(1, "1", is_gone=False)}
     with pytest.raises(ConfigurationError, match="contains no documents"):
         difference({}, known, is_whole=True)

@@ -1,4 +1,4 @@
-"""Validation: each code for a text that deserves it, none for the odd but real."""
+"""Validation: each code for a bad text, and no code for an unusual but real text."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tvdb_assets.core.text_validation import measure_text, validate
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument, Provenance
 
-_MADE_BY = Provenance(service="s", mode="local", model="m", version="1")
+_PRODUCED_BY = Provenance(service="s", mode="local", model="m", version="1")
 
 
 def _parsed(text: str, pages: tuple[int, ...] = (), **facts: int) -> ParsedDocument:
     return ParsedDocument(
-        text, "text/plain", False, produced_by=_MADE_BY, page_starts=pages, facts=facts
+        text, "text/plain", False, produced_by=_PRODUCED_BY, page_starts=pages, facts=facts
     )
 
 
@@ -66,29 +66,29 @@ def test_refused(text: str, code: str) -> None:
         "yes\n" * 2_000,
     ],
 )
-def test_odd_but_real_passes(text: str) -> None:
+def test_unusual_but_real_text_is_accepted(text: str) -> None:
     assert _code(_parsed(text)) is None
 
 
-def test_length_is_judged_by_bytes_and_pages() -> None:
+def test_length_is_compared_with_bytes_and_pages() -> None:
     text = " ".join(f"word{number}" for number in range(100_000))
     assert _code(_parsed(text), size=1_000) == "implausible_length"
     assert _code(_parsed(text, (0,))) == "implausible_length"
     assert _code(_parsed(text, tuple(range(0, 50_000, 1_000)))) is None
 
 
-def test_a_scan_is_told_from_a_document_with_pictures() -> None:
-    # Four pages, of which the first alone, or the first three, hold a letter.
+def test_a_scan_without_text_is_refused_and_a_document_with_pictures_is_not() -> None:
+    # Four pages; only the first, or the first three, contain a letter.
     assert _code(_parsed("a\n\n\n\n\n\n", (0, 3, 5, 6))) == "pages_without_text"
     assert _code(_parsed("a\n\nb\n\nc\n\n", (0, 3, 6, 9))) is None
     assert _code(_parsed("", (0,))) == "pages_without_text"
     assert _code(_parsed("stamp", (0,), pages_scanned=1)) == "pages_without_text"
-    # A workbook's sheets may well be empty.
+    # Sheets of a workbook may be empty.
     assert _code(_parsed("a\n\n\n\n\n\n", (0, 3, 5, 6), sheets=4)) is None
 
 
 @given(st.text(), st.integers(0, 10_000))
-def test_measurements_never_fail_and_shares_are_shares(text: str, size: int) -> None:
+def test_measurements_never_fail_and_shares_are_between_0_and_1(text: str, size: int) -> None:
     found = measure_text(_parsed(text), size)
     assert 0 <= found["replacement_share"] <= 1
     assert 0 <= found["repeated_share"] <= 1

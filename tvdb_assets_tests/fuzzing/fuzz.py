@@ -1,10 +1,10 @@
-"""Good files, damaged at random: each ends as text that keeps what holds of any, or as a code.
+"""Fuzzing of the parsers: each damaged file must give a valid text or an error with a code.
 
-``make fuzz`` runs this for ten minutes from a new seed; ``SECONDS`` and ``SEED`` choose. What is
-found is printed with what makes it again. Libraries that fail by an exception are no finding,
-because any exception is a damaged document; an exception in this package's own code is one.
-PDF, pictures and Parquet are left out: their libraries end the process on some damaged files, which
-is why parsers run in processes of their own.
+``make fuzz`` runs this for ten minutes from a new seed; ``SECONDS`` and ``SEED`` set both. A
+finding is printed with the seed that reproduces it. An exception of a library is not a finding, because it
+means a damaged document. An exception in the code of this package is a finding. PDF, pictures and
+Parquet are excluded: their libraries crash the process on some damaged files. For this reason,
+parsers run in separate processes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tvdb_assets.parsing.reading.content_sniffing import PARQUET
 from tvdb_assets_tests.fuzzing.samples import samples, unzipped, zipped
 
 SLOW_SECONDS = 20
-_LEFT_OUT = ("application/pdf", "image/", PARQUET)
+_EXCLUDED = ("application/pdf", "image/", PARQUET)
 _CODE = str(Path(tvdb_assets.__file__).parent)
 _TOKENS = (
     *(b"\x00", b"\xff\xff\xff\xff", b"\r\n", b"\n\n", b"|", b"{", b"}", b"[[", b"<", b">", b"&"),
@@ -43,16 +43,16 @@ _TOKENS = (
 )
 
 
-class Finding(Exception):  # noqa: N818 - it is what is looked for
-    """Something that must not happen."""
+class Finding(Exception):  # noqa: N818 - it is a result, not an error of the fuzzer
+    """A violated rule."""
 
 
 def main() -> None:
-    """Fuzz until the time is over; exits with 1 if anything was found."""
+    """Fuzz until the time is over; the exit code is 1 after any finding."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=float, default=600)
     arguments.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
-    arguments.add_argument("--keep", type=Path, help="folder for files that make a finding")
+    arguments.add_argument("--keep", type=Path, help="folder for files that give a finding")
     given = arguments.parse_args()
     found: Counter[str] = Counter()
     ended: Counter[str] = Counter()
@@ -62,7 +62,7 @@ def main() -> None:
         seed += 1
         name, data = damaged(seed)
         try:
-            with _not_slow():
+            with _within_time():
                 ended[check(name, data)] += 1
         except Finding as finding:
             found[str(finding)] += 1
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def damaged(seed: int) -> tuple[str, bytes]:
-    """A sample's name and its damaged bytes; the same for the same seed."""
+    """A sample's name and its damaged bytes; the seed determines both."""
     rng = random.Random(seed)
     good = samples_once()
     name = rng.choice(sorted(good))
@@ -90,13 +90,13 @@ def damaged(seed: int) -> tuple[str, bytes]:
 
 
 def samples_once() -> dict[str, bytes]:
-    """The samples; made once."""
-    if not _made:
-        _made.update(samples())
-    return _made
+    """The samples, created once."""
+    if not _created:
+        _created.update(samples())
+    return _created
 
 
-_made: dict[str, bytes] = {}
+_created: dict[str, bytes] = {}
 
 
 def _mutated(rng: random.Random, data: bytes, others: dict[str, bytes]) -> bytes:
@@ -129,11 +129,11 @@ def _mutated(rng: random.Random, data: bytes, others: dict[str, bytes]) -> bytes
 
 
 @contextmanager
-def _not_slow() -> Iterator[None]:
-    def ring(*_: object) -> None:
+def _within_time() -> Iterator[None]:
+    def raise_finding(*_: object) -> None:
         raise Finding(f"slower than {SLOW_SECONDS} seconds in {_where(sys.exc_info()[1])}")
 
-    signal.signal(signal.SIGALRM, ring)
+    signal.signal(signal.SIGALRM, raise_finding)
     signal.alarm(SLOW_SECONDS)
     try:
         yield
@@ -142,15 +142,15 @@ def _not_slow() -> Iterator[None]:
 
 
 def check(name: str, data: bytes) -> str:
-    """How a file ends: ``text`` or a code.
+    """The result of a file: ``text``, an error code, or ``excluded``.
 
     Raises:
-        Finding: it ends in neither, or its text breaks what holds of any.
+        Finding: another result, or a text that violates an invariant.
     """
     try:
         sniffed = identify_document(data, name)
-        if sniffed.media_type.startswith(_LEFT_OUT):
-            return "left out"
+        if sniffed.media_type.startswith(_EXCLUDED):
+            return "excluded"
         container = container_for(sniffed.media_type)
         if container is not None:
             _check_members(data, sniffed.media_type)
@@ -161,13 +161,13 @@ def check(name: str, data: bytes) -> str:
             except (ParseError, MemoryError, Finding):
                 pass
             except Exception as error:
-                if _is_ours(error):
+                if _is_in_package(error):
                     raise Finding(f"{type(error).__name__} in {_where(error)}") from error
         parsed = parse_document(data, name)
         validate(parsed, len(data))
     except ParseError as error:
         if not (error.message and error.remedy):
-            raise Finding(f"{error.code} says nothing") from error
+            raise Finding(f"{error.code} has no message or remedy") from error
         return error.code
     except Finding:
         raise
@@ -180,45 +180,47 @@ def check(name: str, data: bytes) -> str:
 def _check_members(data: bytes, media_type: str) -> None:
     members = list_members(data, media_type, ContainerBudget(1, 2_000, 64 << 20))
     names = [member.name for member in members]
-    _hold(len(set(names)) == len(names), "names of members are not apart")
+    _require(len(set(names)) == len(names), "names of members are not unique")
     for member in members:
         parts = member.name.split("/")
-        _hold(not {"..", ".", ""} & set(parts), "a member's name points elsewhere")
-        _hold(not any(char < " " for char in member.name), "a member's name is odd")
+        _require(not {"..", ".", ""} & set(parts), "a member's name points outside")
+        _require(
+            not any(char < " " for char in member.name), "a member's name has control characters"
+        )
     good = [member for member in members if member.error is None]
-    taken = extract_members(data, media_type, [member.position for member in good])
-    for member, content in zip(good, taken, strict=True):
-        _hold(sha256(content).digest() == member.sha256, "a member is taken out as another")
+    contents = extract_members(data, media_type, [member.position for member in good])
+    for member, content in zip(good, contents, strict=True):
+        _require(sha256(content).digest() == member.sha256, "a member has other bytes than listed")
 
 
 def _check_text(parsed: ParsedDocument) -> None:
     text = parsed.text
-    _hold("\x00" not in text and "\r" not in text, "a text is not normalized")
+    _require("\x00" not in text and "\r" not in text, "a text is not normalized")
     text.encode("utf-8")
-    _hold(list(parsed.page_starts) == sorted(parsed.page_starts), "pages are out of order")
+    _require(list(parsed.page_starts) == sorted(parsed.page_starts), "pages are out of order")
     offsets = [heading.offset for heading in parsed.headings]
-    _hold(offsets == sorted(set(offsets)), "headings are out of order")
-    _hold(all(0 <= offset < len(text) for offset in offsets), "a heading is outside")
+    _require(offsets == sorted(set(offsets)), "headings are out of order")
+    _require(all(0 <= offset < len(text) for offset in offsets), "a heading is outside")
     chunker = Chunker(64, 8)
     covered = 0
     for chunk in chunker.chunk(parsed):
-        _hold(text[chunk.start : chunk.end] == chunk.text, "a chunk is not its text")
-        _hold(not text[covered : chunk.start].strip(), "text is in no chunk")
-        _hold(0 < chunk.token_count <= 64, "a chunk is too long")
-        _hold(
+        _require(text[chunk.start : chunk.end] == chunk.text, "a chunk is not its text")
+        _require(not text[covered : chunk.start].strip(), "text is in no chunk")
+        _require(0 < chunk.token_count <= 64, "a chunk is too long")
+        _require(
             count_tokens(chunk.repeated_header + chunk.text) == chunk.token_count,
             "tokens are miscounted",
         )
         covered = max(covered, chunk.end)
-    _hold(not text[covered:].strip(), "text is in no chunk")
+    _require(not text[covered:].strip(), "text is in no chunk")
 
 
-def _hold(holds: bool, otherwise: str) -> None:
-    if not holds:
+def _require(is_true: bool, otherwise: str) -> None:
+    if not is_true:
         raise Finding(otherwise)
 
 
-def _is_ours(error: BaseException) -> bool:
+def _is_in_package(error: BaseException) -> bool:
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and frames[-1].filename.startswith(_CODE)
 
@@ -226,7 +228,9 @@ def _is_ours(error: BaseException) -> bool:
 def _where(error: BaseException | None) -> str:
     frames = traceback.extract_tb(error.__traceback__) if error is not None else ()
     ours = [frame for frame in frames if frame.filename.startswith(_CODE)]
-    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "no line of ours"
+    return (
+        f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "no line of this package"
+    )
 
 
 if __name__ == "__main__":

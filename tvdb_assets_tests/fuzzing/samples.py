@@ -1,4 +1,4 @@
-"""Small good files of each format whose parser is this package's own or Python's."""
+"""Small valid files of each format that the fuzzer damages."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import zipfile
 from arro3.core import Array, DataType, Table
 from arro3.io import write_parquet
 
-from tvdb_assets_tests.parsing.made_files import MAIL, PAGE, make_docx
-from tvdb_assets_tests.parsing.made_office import (
+from tvdb_assets_tests.parsing.sample_files import MAIL, PAGE, make_docx
+from tvdb_assets_tests.parsing.sample_office_files import (
     RTF,
     make_doc,
     make_epub,
@@ -71,7 +71,7 @@ _ODT = "<text:h text:outline-level='1'>Head</text:h><text:p>Text</text:p>"
 
 
 def samples() -> dict[str, bytes]:
-    """By name."""
+    """The sample files by name."""
     columns = {
         "id": Array(["a", "b"], type=DataType.string()),
         "text": Array(["One.", None], type=DataType.string()),
@@ -101,7 +101,7 @@ def samples() -> dict[str, bytes]:
 
 
 def unzipped(data: bytes) -> dict[str, bytes] | None:
-    """The files of an archive, or None of what is no archive."""
+    """The files of a ZIP archive, or None for other data."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return {name: archive.read(name) for name in archive.namelist()}
@@ -110,7 +110,7 @@ def unzipped(data: bytes) -> dict[str, bytes] | None:
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
-    """An archive of these files."""
+    """A ZIP archive of these files."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():

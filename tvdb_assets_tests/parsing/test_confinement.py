@@ -1,4 +1,4 @@
-"""What documents, good and hostile, make a parser's process do: nothing but parse."""
+"""Worker processes only parse: no document makes them write, connect or use too much memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tvdb_assets.parsing.parse_tasks import prepare_document
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets_tests.fuzzing.samples import samples, zipped
 from tvdb_assets_tests.parsing import worker_pool_tasks as tasks
-from tvdb_assets_tests.parsing.made_files import make_pdf
+from tvdb_assets_tests.parsing.sample_files import make_pdf
 
 _MEMORY_MIB = 512
 _WAIT = 200.0
@@ -60,7 +60,7 @@ def _hostile() -> dict[str, bytes]:
 
 
 @pytest.mark.timeout(300)
-def test_no_document_makes_its_parser_write_connect_or_grow() -> None:
+def test_no_document_makes_its_parser_write_connect_or_exceed_its_memory() -> None:
     good = {**samples(), "a.pdf": make_pdf(["A page", "with text"]), "a.png": _picture()}
     codes: dict[str, str] = {}
     limits = DocumentLimits(max_expanded_mib=64)
@@ -68,20 +68,20 @@ def test_no_document_makes_its_parser_write_connect_or_grow() -> None:
         workers=1,
         timeout_seconds=_WAIT,
         memory_mib=_MEMORY_MIB,
-        prepare=(tasks.watch, limits),
+        prepare=(tasks.record_events, limits),
     ) as pool:
         for name, data in {**_hostile(), **good}.items():
             try:
                 pool.submit(prepare_document, data, name, "local", None).result(_WAIT)
             except ParseError as error:
                 codes[name] = error.code
-        seen, folder, most_kib = pool.submit(tasks.watched).result(_WAIT)
-        # One process all the time, so that nothing was killed and all was seen.
+        events, folder, peak_kib = pool.submit(tasks.recorded_events).result(_WAIT)
+        # A single process did everything: it was never killed, so no event is missing.
         assert len(pool.process_ids()) == 1
     assert not codes.keys() & good.keys()
     assert codes["bomb.docx"] == "expands_too_far"
     assert not codes.keys() & {"web.html", "include.rst", "include.tex", "include.adoc"}
-    assert {event for event, _ in seen} <= {"open"}
-    outside = {path for _, path in seen if not path.startswith((folder, "/dev/null"))}
+    assert {event for event, _ in events} <= {"open"}
+    outside = {path for _, path in events if not path.startswith((folder, "/dev/null"))}
     assert all("__pycache__" in path for path in outside), outside
-    assert most_kib < _MEMORY_MIB * 1024
+    assert peak_kib < _MEMORY_MIB * 1024

@@ -1,4 +1,4 @@
-"""Containers: what is inside, by which name, within limits, and nothing outside."""
+"""Containers: names and bytes of members, limits, and no access to files outside."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tvdb_assets.parsing.active_limits import limits_applied
 from tvdb_assets.parsing.container_members import ContainerBudget, extract_members, list_members
 from tvdb_assets.parsing.document_parser import identify_document, parse_document
 from tvdb_assets.parsing.formats.record_fields import MEDIA_TYPE
-from tvdb_assets_tests.parsing.made_files import MAIL, make_docx, make_zip
+from tvdb_assets_tests.parsing.sample_files import MAIL, make_docx, make_zip
 
-ROOM = ContainerBudget(1, 1_000, 1 << 24)
+BUDGET = ContainerBudget(1, 1_000, 1 << 24)
 
 
 def _zip(*members: tuple[str, bytes]) -> bytes:
@@ -30,26 +30,28 @@ def _zip(*members: tuple[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _opened(data: bytes, path: str, room: ContainerBudget = ROOM) -> list[tuple[Member, bytes]]:
+def _extracted(
+    data: bytes, path: str, budget: ContainerBudget = BUDGET
+) -> list[tuple[Member, bytes]]:
     media_type = identify_document(data, path).media_type
-    members = list_members(data, media_type, room)
+    members = list_members(data, media_type, budget)
     good = [member for member in members if member.error is None]
-    taken = extract_members(data, media_type, [member.position for member in good])
-    # Any of them can be taken alone.
+    contents = extract_members(data, media_type, [member.position for member in good])
+    # Each member can be extracted alone.
     assert [extract_members(data, media_type, [m.position]) for m in good[-2:]] == [
-        [content] for content in taken[-2:]
+        [content] for content in contents[-2:]
     ]
-    return list(zip(good, taken, strict=True))
+    return list(zip(good, contents, strict=True))
 
 
-def _error(make: Callable[[], object]) -> ParseError:
+def _error(action: Callable[[], object]) -> ParseError:
     with pytest.raises(ParseError) as caught:
-        make()
+        action()
     assert caught.value.remedy
     return caught.value
 
 
-def test_files_of_an_archive_by_names_that_point_nowhere() -> None:
+def test_names_of_archive_members_never_point_outside() -> None:
     link = zipfile.ZipInfo("link.txt")
     link.external_attr = 0o120777 << 16
     buffer = io.BytesIO()
@@ -59,7 +61,7 @@ def test_files_of_an_archive_by_names_that_point_nowhere() -> None:
         archive.writestr("__MACOSX/x", "system")
         for name in ("a/b.md", "../../etc/passwd", "/abs.txt", "a\\..\\b.md", "a/b.md", "x!/y"):
             archive.writestr(name, name)
-    names = [member.name for member, _ in _opened(buffer.getvalue(), "a.zip")]
+    names = [member.name for member, _ in _extracted(buffer.getvalue(), "a.zip")]
     assert names == [
         "a/b.md",
         "%2E%2E/%2E%2E/etc/passwd",
@@ -70,34 +72,34 @@ def test_files_of_an_archive_by_names_that_point_nowhere() -> None:
     ]
 
 
-def test_an_entry_without_a_name_is_no_reason_to_fail() -> None:
+def test_an_entry_without_a_name_is_extracted() -> None:
     nameless = zipfile.ZipInfo("x")
     nameless.filename = ""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("a.md", "The first.")
         archive.writestr(nameless, "The other.")
-    opened = _opened(buffer.getvalue(), "a.zip")
-    assert [content for _, content in opened] == [b"The first.", b"The other."]
-    assert all(member.name for member, _ in opened)
+    members = _extracted(buffer.getvalue(), "a.zip")
+    assert [content for _, content in members] == [b"The first.", b"The other."]
+    assert all(member.name for member, _ in members)
 
 
-def test_long_and_odd_names_stay_apart() -> None:
+def test_long_and_unusual_names_are_unique() -> None:
     names = MemberNames()
     long = "é" * 500
-    taken = [
+    unique = [
         names.take(raw) for raw in (f"{long}1.md", f"{long}2.md", "", " ", "a\n%.md", "\ud800")
     ]
-    assert len(set(taken)) == 6
-    assert all(len(name.encode()) <= MAX_BYTES for name in taken)
-    assert all(name.endswith(".md") for name in taken[:2])
-    assert taken[2:] == ["unnamed", "unnamed (2)", "a%0A%25.md", "%ED%A0%80"]
+    assert len(set(unique)) == 6
+    assert all(len(name.encode()) <= MAX_BYTES for name in unique)
+    assert all(name.endswith(".md") for name in unique[:2])
+    assert unique[2:] == ["unnamed", "unnamed (2)", "a%0A%25.md", "%ED%A0%80"]
 
 
-def test_a_file_that_can_not_be_unpacked_fails_alone() -> None:
-    torn = bytearray(_zip(("a.txt", b"text " * 400), ("b.txt", b"whole")))
-    torn[36:40] = b"\xff" * 4
-    members = list_members(bytes(torn), "application/zip", ROOM)
+def test_a_damaged_or_locked_member_fails_alone() -> None:
+    damaged = bytearray(_zip(("a.txt", b"text " * 400), ("b.txt", b"whole")))
+    damaged[36:40] = b"\xff" * 4
+    members = list_members(bytes(damaged), "application/zip", BUDGET)
     assert [(m.name, m.error and m.error.code) for m in members] == [
         ("a.txt", "corrupt"),
         ("b.txt", None),
@@ -106,18 +108,20 @@ def test_a_file_that_can_not_be_unpacked_fails_alone() -> None:
     at = locked.rindex(b"PK\x01\x02", 0, locked.rindex(b"PK\x01\x02"))
     locked[at + 8] |= 1
     members = list_members(
-        bytes(locked), identify_document(bytes(locked), "a.zip").media_type, ROOM
+        bytes(locked), identify_document(bytes(locked), "a.zip").media_type, BUDGET
     )
     assert [m.error and m.error.code for m in members] == ["encrypted", None]
-    assert _error(lambda: list_members(_zip(("f/", b"")), "application/zip", ROOM)).code == "empty"
+    assert (
+        _error(lambda: list_members(_zip(("f/", b"")), "application/zip", BUDGET)).code == "empty"
+    )
     assert _error(lambda: parse_document(_zip(("a.txt", b"x")), "a.zip")).code == "container"
 
 
-def test_limits_over_all_that_is_inside() -> None:
+def test_limits_apply_over_all_levels() -> None:
     data = _zip(*((f"{n}.txt", b"x" * 100) for n in range(5)))
 
-    def listed(room: ContainerBudget) -> Callable[[], object]:
-        return lambda: list_members(data, "application/zip", room)
+    def listed(budget: ContainerBudget) -> Callable[[], object]:
+        return lambda: list_members(data, "application/zip", budget)
 
     assert len(list_members(data, "application/zip", ContainerBudget(3, 5, 500))) == 5
     assert _error(listed(ContainerBudget(3, 4, 500))).code == "over_limit"
@@ -126,7 +130,7 @@ def test_limits_over_all_that_is_inside() -> None:
     assert (error.code, "512 MiB" in error.message) == ("expands_too_far", True)
     big = _zip(("zeros.txt", b"0" * (3 << 20)), ("small.txt", b"small"))
     with limits_applied(DocumentLimits(max_document_mib=2)):
-        members = list_members(big, "application/zip", ROOM)
+        members = list_members(big, "application/zip", BUDGET)
     assert [m.error and m.error.code for m in members] == ["too_large", None]
 
 
@@ -139,12 +143,12 @@ _MBOX = (
 
 
 @pytest.mark.parametrize("ends", [b"\n", b"\r\n"])
-def test_messages_of_a_mailbox(ends: bytes) -> None:
-    opened = _opened(_MBOX.replace(b"\n", ends), "inbox")
-    assert [(m.name, m.media_type) for m, _ in opened] == [
+def test_each_message_of_a_mailbox_is_a_member(ends: bytes) -> None:
+    members = _extracted(_MBOX.replace(b"\n", ends), "inbox")
+    assert [(m.name, m.media_type) for m, _ in members] == [
         (f"#{n:06}.eml", "message/rfc822") for n in (1, 2, 3)
     ]
-    text = parse_document(opened[1][1], opened[1][0].name).text
+    text = parse_document(members[1][1], members[1][0].name).text
     assert text == ("From: b@example.org\nSubject: Second\n\nFrom here on it is text.\nFrom quoted")
 
 
@@ -153,7 +157,7 @@ def test_a_mail_that_begins_like_a_mailbox_is_a_mail() -> None:
     assert parse_document(one, "a.eml").media_type == "message/rfc822"
 
 
-def test_documents_that_are_archives_are_no_archives() -> None:
+def test_a_document_that_is_a_zip_file_is_not_an_archive() -> None:
     docx = make_docx()
     assert "wordprocessing" in identify_document(docx, "a.zip").media_type
     assert (
@@ -179,11 +183,11 @@ def test_records_of_json_lines() -> None:
         '["list"]',
         '{"_id": "k"}',
     ]
-    opened = _opened("\n".join(lines).encode(), "a.jsonl")
-    assert [m.name for m, _ in opened] == ["7", "7 (2)", "#000004", "#000005", "k"]
-    assert [content.decode() for _, content in opened] == [line for line in lines if line]
+    members = _extracted("\n".join(lines).encode(), "a.jsonl")
+    assert [m.name for m, _ in members] == ["7", "7 (2)", "#000004", "#000005", "k"]
+    assert [content.decode() for _, content in members] == [line for line in lines if line]
     assert _error(lambda: _record(b"broken")).code == "corrupt"
-    wide = _opened('{"id": "ü"}\n{"id": "b"}\n'.encode("utf-16"), "a.ndjson")
+    wide = _extracted('{"id": "ü"}\n{"id": "b"}\n'.encode("utf-16"), "a.ndjson")
     assert [m.name for m, _ in wide] == ["ü", "b"]
 
 
@@ -191,7 +195,7 @@ def test_the_text_of_a_record() -> None:
     assert _record(b'{"title": "T", "text": "The text.", "n": 1}') == ("The text.", "T")
     assert _record(b'{"Body": "<p>Only <b>this</b></p>", "x": 1}') == ("Only this", None)
     assert _record(b'{"text": "# Head\\n\\n- one\\n- two"}') == ("# Head\n\n- one\n- two", "Head")
-    # It looks like a mail, and is a field.
+    # The field looks like a mail, but it is plain text.
     mail = "From: a\nTo: b\nSubject: c\nDate: d\n\nbody"
     assert _record(json.dumps({"content": mail}).encode())[0] == mail
     assert _record(b'{"text": " ", "name": "N", "size": 3}') == ("text:\nname: N\nsize: 3", "N")
@@ -210,14 +214,16 @@ def test_rows_of_parquet() -> None:
     buffer = io.BytesIO()
     write_parquet(Table.from_pydict(columns), buffer)
     data = buffer.getvalue()
-    opened = _opened(data, "rows.bin")
-    assert [(m.name, m.media_type) for m, _ in opened] == [
+    members = _extracted(data, "rows.bin")
+    assert [(m.name, m.media_type) for m, _ in members] == [
         ("a", MEDIA_TYPE),
         ("#000002", MEDIA_TYPE),
         ("c", MEDIA_TYPE),
     ]
-    assert json.loads(opened[1][1]) == {"id": None, "text": "Two.", "raw": "plain", "n": None}
-    assert [_record(content)[0] for _, content in opened[:2]] == ["One.", "Two."]
+    assert json.loads(members[1][1]) == {"id": None, "text": "Two.", "raw": "plain", "n": None}
+    assert [_record(content)[0] for _, content in members[:2]] == ["One.", "Two."]
     for broken in (data[:-1], data[:40] + data[60:], b"PAR1" + data[-8:]):
-        code = _error(lambda d=broken: list_members(d, "application/vnd.apache.parquet", ROOM)).code
+        code = _error(
+            lambda d=broken: list_members(d, "application/vnd.apache.parquet", BUDGET)
+        ).code
         assert code == "corrupt"

@@ -1,4 +1,4 @@
-"""Sniffing, refusals, damage and the registry: what holds whatever the format."""
+"""Properties of every format: sniffing, refusals, damaged files, the registry, fingerprints."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tvdb_assets.errors import ParseError
+from tvdb_assets.parsing import base_parser
 from tvdb_assets.parsing.document_parser import parse_document, parser_fingerprint
 from tvdb_assets.parsing.format_registry import all_parsers, parser_for
+from tvdb_assets.parsing.formats import pdf
 from tvdb_assets.parsing.reading.zip_packages import EXTENSIONS
-from tvdb_assets_tests.parsing.made_files import (
+from tvdb_assets_tests.parsing.sample_files import (
     MAIL,
     PAGE,
     make_docx,
     make_pdf,
     make_zip,
 )
-from tvdb_assets_tests.parsing.made_office import (
+from tvdb_assets_tests.parsing.sample_office_files import (
     RTF,
     make_doc,
     make_msg,
@@ -34,7 +36,7 @@ def _error(data: bytes, path: str) -> ParseError:
     return caught.value
 
 
-# --- what is not parsed
+# --- refused files
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
@@ -88,7 +90,7 @@ def test_content_decides(data: bytes, path: str, media_type: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_damage_ends_as_text_or_a_coded_error(data: st.DataObject) -> None:
+def test_a_damaged_file_gives_text_or_a_coded_error(data: st.DataObject) -> None:
     name, good = data.draw(
         st.sampled_from(
             [
@@ -117,7 +119,7 @@ _PDF = make_pdf(["Chapter", "text"])
 # --- the registry
 
 
-def test_every_parser_is_found_and_has_its_own_fingerprint() -> None:
+def test_every_parser_is_registered_with_a_unique_fingerprint() -> None:
     fingerprints = {parser.fingerprint for parser in all_parsers()}
     assert len(fingerprints) == len(all_parsers()) >= 5
     assert parser_for("application/x-unheard-of") is None
@@ -126,14 +128,12 @@ def test_every_parser_is_found_and_has_its_own_fingerprint() -> None:
 
 
 @pytest.mark.parametrize("part", ["version", "options"])
-def test_fingerprint_follows_what_changes_a_text(
+def test_version_and_options_change_the_fingerprint(
     part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tvdb_assets.parsing.formats import pdf
-
     before = pdf.PARSER.fingerprint
     if part == "version":
-        monkeypatch.setattr(pdf, "version", lambda name: "999")
+        monkeypatch.setattr(base_parser, "version", lambda name: "999")
     else:
         monkeypatch.setitem(pdf._OPTIONS, "keep_headers_footers", False)
     assert pdf.PARSER.fingerprint != before

@@ -1,4 +1,4 @@
-"""Parsers: each format on files made here, each code on bytes that deserve it."""
+"""PDF, DOCX, HTML, text and mail: structure, offsets and errors, on files created here."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tvdb_assets.parsing.active_limits import limits_applied
 from tvdb_assets.parsing.container_members import ContainerBudget, extract_members, list_members
 from tvdb_assets.parsing.document_parser import parse_document
 from tvdb_assets.parsing.markdown.document_builder import find_headings
-from tvdb_assets_tests.parsing.made_files import (
+from tvdb_assets_tests.parsing.sample_files import (
     MAIL,
     PAGE,
     make_docx,
     make_pdf,
-    rewritten,
+    with_members_changed,
 )
 
 
@@ -37,7 +37,7 @@ def _error(data: bytes, path: str) -> ParseError:
     return caught.value
 
 
-def _agrees_with_its_text(parsed: ParsedDocument) -> None:
+def _check_offsets(parsed: ParsedDocument) -> None:
     assert list(parsed.page_starts) == sorted(parsed.page_starts)
     for heading in parsed.headings:
         line = parsed.text[heading.offset :].split("\n", 1)[0]
@@ -53,7 +53,7 @@ def test_pdf_pages_headings_and_offsets() -> None:
     data = make_pdf(["Chapter One", *body], [], ["Chapter Two", *body])
     parsed = parse_document(data, "a.pdf")
     validate(parsed, len(data))
-    _agrees_with_its_text(parsed)
+    _check_offsets(parsed)
     assert len(parsed.page_starts) == 3
     first, second, third = parsed.page_starts
     assert "Chapter One" in parsed.text[first:second]
@@ -64,12 +64,12 @@ def test_pdf_pages_headings_and_offsets() -> None:
     assert parsed.produced_by.service == "liteparse"
 
 
-def test_pdf_with_junk_before_it() -> None:
+def test_pdf_with_bytes_before_its_header() -> None:
     assert "Hello" in parse_document(b"\r\n\r\njunk\n" + make_pdf(["Hello"]), "a.pdf").text
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_pdf_pages_that_lie_turned_read_upright(degrees: int) -> None:
+def test_rotated_pdf_pages_are_read_upright(degrees: int) -> None:
     body = [f"A sentence of ordinary text, number {number}." for number in range(12)]
     with pikepdf.open(io.BytesIO(make_pdf(["Upright", *body], ["Turned", *body]))) as document:
         document.pages[1].rotate(degrees, relative=True)
@@ -104,9 +104,9 @@ def test_pdf_refusals() -> None:
 # --- DOCX
 
 
-def test_docx_keeps_structure_in_order() -> None:
+def test_docx_structure_is_in_order() -> None:
     parsed = parse_document(make_docx(), "a.docx")
-    _agrees_with_its_text(parsed)
+    _check_offsets(parsed)
     assert [(h.level, h.title) for h in parsed.headings] == [(1, "Cover"), (2, "Exclusions")]
     order = [
         "# Cover",
@@ -116,8 +116,8 @@ def test_docx_keeps_structure_in_order() -> None:
         "Roof",
         "What is not.",
     ]
-    places = [parsed.text.index(piece) for piece in order]
-    assert places == sorted(places)
+    offsets = [parsed.text.index(piece) for piece in order]
+    assert offsets == sorted(offsets)
     assert "500 \\| 600" in parsed.text
     assert parsed.text.count("Kept header") == 1
     assert parsed.title == "Policy"
@@ -132,9 +132,11 @@ def test_docx_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
         return content.replace(b"?>", b"?>" + entity, 1).replace(b"What is not.", b"&x;")
 
     good = make_docx()
-    assert _error(rewritten(good, with_entity), "a.docx").code == "corrupt"
+    assert _error(with_members_changed(good, with_entity), "a.docx").code == "corrupt"
     assert _error(good[: len(good) // 2], "a.docx").code == "corrupt"
-    bomb = rewritten(good, lambda name, c: b" " * (8 << 20) if name == "word/document.xml" else c)
+    bomb = with_members_changed(
+        good, lambda name, c: b" " * (8 << 20) if name == "word/document.xml" else c
+    )
     assert len(bomb) < 1 << 20
     with limits_applied(DocumentLimits(max_expanded_mib=4)):
         error = _error(bomb, "a.docx")
@@ -144,13 +146,13 @@ def test_docx_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- HTML
 
 
-def test_html_main_text_once() -> None:
+def test_html_main_text_appears_once() -> None:
     parsed = parse_document(PAGE.encode(), "a.html")
-    _agrees_with_its_text(parsed)
+    _check_offsets(parsed)
     assert parsed.title == "A title"
     assert [heading.title for heading in parsed.headings] == ["Top"]
-    for gone in ("Menu entry", "Imprint", "var no", "invisible", "p{"):
-        assert gone not in parsed.text
+    for omitted in ("Menu entry", "Imprint", "var no", "invisible", "p{"):
+        assert omitted not in parsed.text
     for once in ("Main text that the reader came for", "- one\n- two\n  1. inner"):
         assert parsed.text.count(once) == 1
     assert "| a | b |\n| --- | --- |\n| 1 | 2 |\n|  | 3 |" in parsed.text
@@ -168,11 +170,11 @@ def test_html_main_text_once() -> None:
         "<html><div class='menu'>All the text there is, not one link.</div>",
     ],
 )
-def test_html_is_never_empty_where_it_has_text(source: str) -> None:
+def test_html_with_text_is_never_empty(source: str) -> None:
     assert "All the text there is" in parse_document(source.encode(), "a.html").text
 
 
-def test_html_impossible_characters_and_encodings() -> None:
+def test_html_forbidden_characters_and_encodings() -> None:
     parsed = parse_document(b"<html><p>be\x00fore &#0; &#xD800; after</p></html>", "a.html")
     assert parsed.text == "before after"
     hidden = b"<html><b>in</b>\x01<i hidden>x</i>to\x0b &#2;&#xFFFF;it</html>"
@@ -236,7 +238,7 @@ def test_text_in_older_encodings(encoding: str, text: str) -> None:
         assert parse_document(whole.encode(encoding), "a.txt").text == whole
 
 
-def test_damaged_utf8_is_replaced_and_noted() -> None:
+def test_invalid_utf8_is_replaced_with_a_note() -> None:
     parsed = parse_document("größere Schäden für Häuser ".encode() + b"\xff end", "a.txt")
     assert parsed.text.endswith("Häuser \ufffd end")
     assert parsed.notes == ("1 invalid utf-8 sequences were replaced",)
@@ -286,7 +288,7 @@ lines
 """
 
 
-def test_headings_are_those_of_commonmark() -> None:
+def test_headings_agree_with_commonmark() -> None:
     tokens = MarkdownIt("commonmark").parse(_SAMPLES)
     starts = [0]
     for line in _SAMPLES.split("\n"):
@@ -311,7 +313,7 @@ def test_headings_take_linear_time(piece: str) -> None:
 
 @settings(max_examples=200)
 @given(st.text(st.sampled_from("#=-`~<>!|*_ []()\n\tab")))
-def test_headings_always_point_at_their_lines(text: str) -> None:
+def test_heading_offsets_are_line_starts(text: str) -> None:
     for heading in find_headings(text):
         assert heading.offset == 0 or text[heading.offset - 1] == "\n"
         assert heading.title
@@ -328,10 +330,10 @@ def test_mail_headers_body_and_named_attachments() -> None:
     )
     assert parsed.title == "Schäden"
     assert parsed.facts["attachments"] == 1
-    assert list(_inside(MAIL, "message/rfc822")) == [("bill.pdf", b"%PDF")]
+    assert list(_members(MAIL, "message/rfc822")) == [("bill.pdf", b"%PDF")]
 
 
-def test_attached_mails_are_apart_and_pictures_in_the_text_are_none() -> None:
+def test_attached_mails_are_attachments_and_inline_pictures_are_not() -> None:
     inner = EmailMessage()
     inner["Subject"] = "Inner"
     inner.set_content("Only in the inner one.")
@@ -345,15 +347,15 @@ def test_attached_mails_are_apart_and_pictures_in_the_text_are_none() -> None:
     parsed = parse_document(mail.as_bytes(), "a.eml")
     assert parsed.text == "Subject: Outer\n\nThe outer text."
     assert parsed.facts["attachments"] == 2
-    [(_, attached), table] = _inside(mail.as_bytes(), "message/rfc822")
+    [(_, attached), table] = _members(mail.as_bytes(), "message/rfc822")
     assert "Only in the inner one." in parse_document(attached, "inner.eml").text
     assert table == ("%2E%2E/a.csv", b"x,y")
 
 
-def _inside(data: bytes, media_type: str) -> Iterator[tuple[str, bytes]]:
+def _members(data: bytes, media_type: str) -> Iterator[tuple[str, bytes]]:
     members = list_members(data, media_type, ContainerBudget(1, 100, 1 << 20))
-    taken = extract_members(data, media_type, [member.position for member in members])
-    return zip((member.name for member in members), taken, strict=True)
+    contents = extract_members(data, media_type, [member.position for member in members])
+    return zip((member.name for member in members), contents, strict=True)
 
 
 def test_mail_with_html_only_and_broken_mail() -> None:

@@ -1,4 +1,4 @@
-"""Markup and data as text, on texts written here: structure kept, nothing run or read."""
+"""Markup languages and data formats: structure is preserved, nothing is run, no file is read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _error(source: bytes, path: str) -> ParseError:
 
 @pytest.fixture
 def secret(tmp_path: Path) -> str:
-    """A file that no document may bring into its text."""
+    """A file whose content must not appear in any parsed text."""
     path = tmp_path / "secret.txt"
     path.write_text("do-not-leak")
     return str(path)
@@ -214,7 +214,7 @@ def test_jats_and_docbook() -> None:
     assert _text(book, "a.dbk") == "# T\n\n## C\n\np\n\n- i\n\n```\na\n  b\n```"
 
 
-def test_other_xml_is_an_outline_and_entities_stay_shut(secret: str) -> None:
+def test_other_xml_is_an_outline_and_entities_are_not_expanded(secret: str) -> None:
     source = (
         f'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY x SYSTEM "file://{secret}">'
         '<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>'
@@ -300,7 +300,7 @@ def test_subtitles() -> None:
     assert _error(b"WEBVTT\n\nNOTE nothing\n", "a.vtt").code == "empty"
 
 
-def test_a_source_that_its_library_fails_on_is_kept_as_it_is_written() -> None:
+def test_if_its_library_fails_the_source_is_the_text() -> None:
     parsed = parse_document(b'"a link":http://[1] and text', "a.textile")
     assert parsed.text == '"a link":http://[1] and text'
     assert parsed.notes == (
@@ -313,7 +313,7 @@ def test_a_source_that_its_library_fails_on_is_kept_as_it_is_written() -> None:
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("suffix", ["adoc", "org", "tex", "mediawiki", "csv", "vtt", "rst", "json"])
 @pytest.mark.parametrize("piece", ["[", "*a", "{", "|", "\\begin{tabular}", "[[", "`", '"', "=="])
-def test_repeated_marks_end_soon(suffix: str, piece: str) -> None:
+def test_repeated_marks_take_little_time(suffix: str, piece: str) -> None:
     try:
         parse_document((piece * 3_000).encode(), f"a.{suffix}")
     except ParseError as error:

@@ -1,4 +1,4 @@
-"""Scans and pictures, drawn here and really read: which pages, how sure, what limits."""
+"""OCR of scans and pictures that are drawn here: choice of pages, confidence, limits."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _bytes(picture: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def _pdf(*pages: Image.Image | str | None) -> bytes:
-    """Pages that are a scan, a line of text, or blank."""
+    """A PDF whose pages are a scan, lines of text, or blank."""
     buffer = io.BytesIO()
     canvas = Canvas(buffer, pagesize=(612, 792), invariant=1)
     for page in pages:
@@ -69,7 +69,7 @@ def _error(data: bytes, path: str) -> ParseError:
         ("WEBP", lambda picture: picture.convert("RGB")),
     ],
 )
-def test_pictures_are_read_whichever_way_up(
+def test_pictures_are_read_in_any_orientation(
     kind: str, change: Callable[[Image.Image], Image.Image]
 ) -> None:
     lines = "\n".join([_WORDS] * 6)
@@ -94,7 +94,7 @@ def test_a_tiff_has_pages_and_transparency_is_white() -> None:
     assert _WORDS in parse_document(_bytes(clear, "PNG"), "a.png").text
 
 
-def test_only_pages_that_are_pictures_are_read() -> None:
+def test_only_pages_that_are_pictures_get_ocr() -> None:
     scan = _drawn(_WORDS, (1_240, 1_604))
     data = _pdf("First", scan, None, "Last")
     parsed = parse_document(data, "a.pdf")
@@ -109,7 +109,7 @@ def test_only_pages_that_are_pictures_are_read() -> None:
     assert "1 of 4 pages are scans, read by OCR with" in parsed.notes[0]
 
 
-def test_scans_past_the_limit_are_told() -> None:
+def test_scans_beyond_the_limit_are_noted() -> None:
     scan = _drawn(_WORDS, (1_240, 1_604))
     with limits_applied(DocumentLimits(ocr_max_pages=1)):
         parsed = parse_document(_pdf(scan, scan), "a.pdf")
@@ -132,7 +132,7 @@ def test_pictures_without_text_or_too_large() -> None:
     assert "TVDB_MAX_PICTURE_MEGAPIXELS" in error.remedy
 
 
-def test_without_data_of_a_language(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_language_data(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ocr.languages().startswith("eng")
     before = image.PARSER.fingerprint, pdf.PARSER.fingerprint
     monkeypatch.setattr(ocr, "languages", lambda: "")
@@ -140,7 +140,7 @@ def test_without_data_of_a_language(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (error.code, "pip install" in error.remedy) == ("ocr_unavailable", True)
     parsed = parse_document(_pdf("Text", _drawn(_WORDS, (1_240, 1_604))), "a.pdf")
     assert parsed.facts["pages_scanned"] == 1
-    # Installing a language makes stale what was read without it.
+    # Installing a language changes the fingerprints, so scans are read again.
     assert image.PARSER.fingerprint != before[0]
     assert pdf.PARSER.fingerprint != before[1]
 
@@ -159,16 +159,16 @@ def test_counting_pages_reads_no_scan(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_worker_can_read_pictures() -> None:
     with WorkerPool(workers=1, timeout_seconds=60) as pool:
         scan = _pdf(_drawn(_WORDS, (1_240, 1_604)))
-        made = pool.submit(prepare_document, scan, "a.pdf", "local", None).result(60)
-    assert _WORDS in made.parsed.text
+        prepared = pool.submit(prepare_document, scan, "a.pdf", "local", None).result(60)
+    assert _WORDS in prepared.parsed.text
 
 
-def test_languages_that_are_asked_for_have_to_be_installed() -> None:
+def test_configured_languages_must_be_installed() -> None:
     ocr.check_languages("eng")
     with pytest.raises(ConfigurationError) as caught:
         ocr.check_languages("eng+xyz")
     assert "pip install tessdata.xyz" in caught.value.remedy
     with limits_applied(DocumentLimits(ocr_languages="eng")):
         assert ocr.languages() == "eng"
-    prints = {parser_fingerprint(limits=DocumentLimits(ocr_dpi=dpi)) for dpi in (300, 200)}
-    assert len(prints) == 2
+    fingerprints = {parser_fingerprint(limits=DocumentLimits(ocr_dpi=dpi)) for dpi in (300, 200)}
+    assert len(fingerprints) == 2

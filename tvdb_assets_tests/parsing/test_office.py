@@ -1,4 +1,4 @@
-"""Office formats, new and old, on files made here: structure, order, limits, refusals."""
+"""Office formats, new and old, on files created here: structure, order, limits, errors."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tvdb_assets.parsing.container_members import ContainerBudget, list_members
 from tvdb_assets.parsing.document_parser import parse_document
 from tvdb_assets.parsing.formats.xlsx import format_number, number_format_kind
 from tvdb_assets.parsing.markdown.tables import sheet_to_markdown
-from tvdb_assets_tests.parsing.made_files import make_zip, rewritten
-from tvdb_assets_tests.parsing.made_office import (
+from tvdb_assets_tests.parsing.sample_files import make_zip, with_members_changed
+from tvdb_assets_tests.parsing.sample_office_files import (
     RTF,
     make_doc,
     make_epub,
@@ -74,10 +74,10 @@ def test_xlsx_far_cells_cost_nothing() -> None:
 def test_xlsx_limits_and_damage() -> None:
     rows = "".join(f'<row r="{n}">{_cell(f"A{n}", str(n))}</row>' for n in range(1, 9))
     good = make_xlsx(rows)
-    torn = rewritten(
+    damaged = with_members_changed(
         good, lambda name, content: content[:-60] if name.endswith("sheet1.xml") else content
     )
-    parsed = parse_document(torn, "a.xlsx")
+    parsed = parse_document(damaged, "a.xlsx")
     assert "1\n2\n3" in parsed.text
     assert parsed.notes == ("1 sheets are damaged; what comes before the damage is kept",)
     with limits_applied(DocumentLimits(max_cells=7)):
@@ -88,7 +88,7 @@ def test_xlsx_limits_and_damage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "value", "shown"),
+    ("number", "code", "value", "displayed"),
     [
         ("14", None, 36_526.0, "2000-01-01"),
         ("22", None, 36_526.75, "2000-01-01 18:00"),
@@ -99,13 +99,13 @@ def test_xlsx_limits_and_damage() -> None:
         ("0", None, 0.1 + 0.2, "0.3"),
     ],
 )
-def test_numbers_read_as_the_sheet_shows_them(
-    number: str, code: str | None, value: float, shown: str
+def test_numbers_are_written_as_the_sheet_displays_them(
+    number: str, code: str | None, value: float, displayed: str
 ) -> None:
-    assert format_number(value, number_format_kind(number, code)) == shown
+    assert format_number(value, number_format_kind(number, code)) == displayed
 
 
-def test_xls_and_its_far_cell() -> None:
+def test_xls_with_a_far_cell() -> None:
     parsed = parse_document(make_xls(), "a.xls")
     assert parsed.text.startswith(
         "## Prices\n\n| Item | Price € |\n| --- | --- |\n| Roof | 12.5 |\n\n7"
@@ -114,7 +114,7 @@ def test_xls_and_its_far_cell() -> None:
     assert _error(make_ole({"Workbook": b"\x09\x08nothing"}), "a.xls").code == "corrupt"
 
 
-def test_ods_repeats_without_a_dense_grid() -> None:
+def test_ods_repeated_cells_cost_nothing() -> None:
     cell = "<table:table-cell><text:p>{}</text:p></table:table-cell>"
     body = (
         '<office:spreadsheet><table:table table:name="Costs"><table:table-row>'
@@ -148,21 +148,21 @@ def test_pptx_damage_and_limits() -> None:
     def damage(name: str, content: bytes) -> bytes:
         return b"<broken" if name.endswith("slide1.xml") else content
 
-    parsed = parse_document(rewritten(make_pptx(), damage), "a.pptx")
+    parsed = parse_document(with_members_changed(make_pptx(), damage), "a.pptx")
     assert parsed.notes == ("1 slides are damaged and left out",)
     with limits_applied(DocumentLimits(max_pages=1)):
         assert _error(make_pptx(), "a.pptx").code == "over_limit"
 
 
-def test_ppt_shows_the_last_save_with_notes() -> None:
+def test_ppt_gives_the_last_save_with_notes() -> None:
     parsed = parse_document(make_ppt(), "a.ppt")
     assert parsed.text == (
         "## New title\n\nA box: € 5\n\nsecond line\n\nSpeaker notes:\n\nSay this aloud."
     )
     assert parsed.page_starts == (0,)
-    # Without the list of the last save, every text that there is.
-    lost = make_ppt().replace(struct.pack("<I", 0xE391C05F), b"\0" * 4)
-    assert "New title" in parse_document(lost, "a.ppt").text
+    # Without the directory of the last save, all texts are read.
+    without_directory = make_ppt().replace(struct.pack("<I", 0xE391C05F), b"\0" * 4)
+    assert "New title" in parse_document(without_directory, "a.ppt").text
     assert _error(make_ole({"PowerPoint Document": b"\0" * 99}), "a.ppt").code == "empty"
 
 
@@ -201,7 +201,7 @@ def test_doc_refusals() -> None:
     assert _error(good[:600], "a.doc").code == "corrupt"
 
 
-def test_odt_structure_and_what_is_left_out() -> None:
+def test_odt_structure_and_omitted_parts() -> None:
     body = (
         "<office:text><text:tracked-changes><text:p>deleted</text:p></text:tracked-changes>"
         "<text:table-of-content><text:p>Cover 1</text:p></text:table-of-content>"
@@ -224,7 +224,7 @@ def test_odt_structure_and_what_is_left_out() -> None:
     assert _error(make_odf("text", "<office:text/>"), "a.odt").code == "empty"
 
 
-def test_epub_reading_order_and_nothing_from_outside() -> None:
+def test_epub_reading_order_without_files_from_outside() -> None:
     outside = '<item id="out" href="../../../../etc/passwd" media-type="application/xhtml+xml"/>'
     data = make_epub("<h1>One</h1><p>caf&eacute;</p>", "<h2>Two</h2>", manifest=outside)
     parsed = parse_document(data, "a.epub")

@@ -1,4 +1,4 @@
-"""Worker processes: limits, deaths and endings, all with real processes."""
+"""The worker pool with real processes: limits, crashes and closing."""
 
 from __future__ import annotations
 
@@ -49,44 +49,46 @@ def test_results_come_back_in_one_reused_process(pool: WorkerPool) -> None:
     assert ids != {os.getpid()}
 
 
-def test_a_task_that_was_begun_early_is_done_once_and_given_once(
+def test_an_early_task_runs_once_and_its_future_is_returned_once(
     pool: WorkerPool, tmp_path: Path
 ) -> None:
     path = tmp_path / "lines"
     pool.submit_early([(tasks.add_line, (str(path),))])
     assert pool.submit(tasks.add_line, str(path)).result(_WAIT) == 1
-    # Who asks again wants it done again; and another task was not begun.
+    # A second submission runs the task again, and another task was not started early.
     assert pool.submit(tasks.add_line, str(path)).result(_WAIT) == 2
     assert pool.submit(tasks.add_line, str(tmp_path / "others")).result(_WAIT) == 1
-    pool.submit_early([(tasks.die, (signal.SIGKILL,))])
-    assert _error(pool, tasks.die, signal.SIGKILL).code == "parser_crashed"
+    pool.submit_early([(tasks.die_by_signal, (signal.SIGKILL,))])
+    assert _error(pool, tasks.die_by_signal, signal.SIGKILL).code == "parser_crashed"
 
 
-def test_of_tasks_that_are_handed_on_together_each_ends_as_it_would_alone(
-    pool: WorkerPool, tmp_path: Path
-) -> None:
+def test_each_task_of_a_batch_ends_as_it_would_alone(pool: WorkerPool, tmp_path: Path) -> None:
     path = str(tmp_path / "lines")
     pool.submit_early([(tasks.add_line, (path,)), (tasks.refuse, ()), (tasks.process_id, ())])
     assert pool.submit(tasks.add_line, path).result(_WAIT) == 1
     assert _error(pool, tasks.refuse).code == "encrypted"
     first = pool.submit(tasks.process_id).result(_WAIT)
-    # One that dies takes no other with it.
+    # A task that kills the worker does not fail the others.
     pool.submit_early(
-        [(tasks.process_id, ()), (tasks.die, (signal.SIGKILL,)), (tasks.add_line, (path,))]
+        [
+            (tasks.process_id, ()),
+            (tasks.die_by_signal, (signal.SIGKILL,)),
+            (tasks.add_line, (path,)),
+        ]
     )
-    assert _error(pool, tasks.die, signal.SIGKILL).code == "parser_crashed"
+    assert _error(pool, tasks.die_by_signal, signal.SIGKILL).code == "parser_crashed"
     assert pool.submit(tasks.process_id).result(_WAIT) != first
     assert pool.submit(tasks.add_line, path).result(_WAIT) == 2
 
 
-def test_a_task_whose_arguments_have_no_hash_is_done_beside_those_that_were_begun_early(
+def test_a_task_with_unhashable_arguments_runs_next_to_early_tasks(
     pool: WorkerPool, tmp_path: Path
 ) -> None:
     pool.submit_early([(tasks.add_line, (str(tmp_path / "lines"),))])
     assert pool.submit(tasks.echo, ["a list"]).result(_WAIT) == ["a list"]
 
 
-def test_a_worker_is_recycled_after_its_tasks() -> None:
+def test_a_worker_is_replaced_after_its_number_of_tasks() -> None:
     with WorkerPool(workers=1, tasks_per_worker=2) as pool:
         ids = [pool.submit(tasks.process_id).result(_WAIT) for _ in range(4)]
     assert ids[0] == ids[1] != ids[2] == ids[3]
@@ -95,7 +97,7 @@ def test_a_worker_is_recycled_after_its_tasks() -> None:
 
 def test_a_slow_task_is_killed_and_the_next_one_runs(tmp_path: Path) -> None:
     with WorkerPool(workers=1, timeout_seconds=0.3) as pool:
-        slow = pool.submit(tasks.spin_after_telling, str(tmp_path / "pid"))
+        slow = pool.submit(tasks.write_process_id_and_spin, str(tmp_path / "pid"))
         after = pool.submit(tasks.echo, 1)
         error = slow.exception(_WAIT)
         assert isinstance(error, ParseError)
@@ -107,7 +109,7 @@ def test_a_slow_task_is_killed_and_the_next_one_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("fn", "args"), [(tasks.grow, ()), (tasks.allocate, (5_800,))])
-def test_a_greedy_task_is_stopped(
+def test_a_task_over_the_memory_limit_is_killed(
     pool: WorkerPool, fn: Callable[..., int], args: tuple[int, ...]
 ) -> None:
     error = _error(pool, fn, *args)
@@ -117,19 +119,19 @@ def test_a_greedy_task_is_stopped(
     assert pool.submit(tasks.echo, 1).result(_WAIT) == 1
 
 
-def test_a_death_takes_one_task_and_names_the_signal(pool: WorkerPool) -> None:
+def test_a_crash_fails_one_task_and_its_error_names_the_signal(pool: WorkerPool) -> None:
     futures = [pool.submit(tasks.echo, number) for number in range(3)]
-    dying = pool.submit(tasks.die, int(signal.SIGSEGV))
+    dying = pool.submit(tasks.die_by_signal, int(signal.SIGSEGV))
     futures += [pool.submit(tasks.echo, number) for number in range(3, 6)]
     error = dying.exception(_WAIT)
     assert isinstance(error, ParseError)
     assert (error.code, "SIGSEGV" in error.message) == ("parser_crashed", True)
     assert [future.result(_WAIT) for future in futures] == list(range(6))
-    assert "exit status 3" in _error(pool, tasks.leave).message
+    assert "exit status 3" in _error(pool, tasks.exit_with_status_3).message
 
 
-def test_kill_from_outside_in_mid_task(pool: WorkerPool, tmp_path: Path) -> None:
-    future = pool.submit(tasks.spin_after_telling, str(tmp_path / "pid"))
+def test_a_worker_killed_from_outside_fails_its_task(pool: WorkerPool, tmp_path: Path) -> None:
+    future = pool.submit(tasks.write_process_id_and_spin, str(tmp_path / "pid"))
     os.kill(_wait_for_file(tmp_path / "pid"), signal.SIGKILL)
     error = future.exception(_WAIT)
     assert isinstance(error, ParseError)
@@ -137,7 +139,7 @@ def test_kill_from_outside_in_mid_task(pool: WorkerPool, tmp_path: Path) -> None
     assert pool.submit(tasks.echo, 1).result(_WAIT) == 1
 
 
-def test_a_worker_that_died_while_idle_costs_no_task(pool: WorkerPool) -> None:
+def test_a_worker_that_died_while_idle_fails_no_task(pool: WorkerPool) -> None:
     process = psutil.Process(pool.submit(tasks.process_id).result(_WAIT))
     process.kill()
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
@@ -145,7 +147,7 @@ def test_a_worker_that_died_while_idle_costs_no_task(pool: WorkerPool) -> None:
     assert pool.submit(tasks.echo, 1).result(_WAIT) == 1
 
 
-def test_errors_come_back_without_document_text(pool: WorkerPool) -> None:
+def test_errors_contain_no_document_text(pool: WorkerPool) -> None:
     refused = _error(pool, tasks.refuse)
     assert (refused.code, refused.message) == ("encrypted", "It is locked.")
     unexpected = _error(pool, tasks.fail_with_text)
@@ -154,7 +156,7 @@ def test_errors_come_back_without_document_text(pool: WorkerPool) -> None:
     assert _error(pool, tasks.unpicklable).code == "corrupt"
 
 
-def test_workers_see_no_secret_and_little_code(
+def test_workers_get_no_secret_and_import_little_code(
     pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "a-secret")
@@ -167,7 +169,7 @@ def test_workers_see_no_secret_and_little_code(
     assert not Path(folder).exists()
 
 
-def test_workers_reach_no_server(pool: WorkerPool) -> None:
+def test_workers_can_not_connect_to_a_server(pool: WorkerPool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0)
         assert _error(pool, tasks.connect, server.getsockname()[1]).code == "corrupt"
@@ -175,9 +177,9 @@ def test_workers_reach_no_server(pool: WorkerPool) -> None:
             server.accept()
 
 
-def test_closing_ends_processes_and_refuses_more(tmp_path: Path) -> None:
+def test_a_closed_pool_has_no_processes_and_refuses_tasks(tmp_path: Path) -> None:
     pool = WorkerPool(workers=2)
-    future = pool.submit(tasks.spin_after_telling, str(tmp_path / "pid"))
+    future = pool.submit(tasks.write_process_id_and_spin, str(tmp_path / "pid"))
     worker = _wait_for_file(tmp_path / "pid")
     pool.close(cancel=True)
     assert isinstance(future.exception(_WAIT), ServiceError)
@@ -186,7 +188,7 @@ def test_closing_ends_processes_and_refuses_more(tmp_path: Path) -> None:
         pool.submit(tasks.echo, 1)
 
 
-def test_tasks_that_no_worker_could_import_are_refused(pool: WorkerPool) -> None:
+def test_tasks_that_a_worker_can_not_import_are_refused(pool: WorkerPool) -> None:
     with pytest.raises(ValueError, match="top of an importable module"):
         pool.submit(lambda: None)
 
@@ -196,7 +198,7 @@ def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
         from tvdb_assets.parsing.worker_pool import WorkerPool
         from tvdb_assets_tests.parsing import worker_pool_tasks as tasks
         pool = WorkerPool(workers=1)
-        pool.submit(tasks.spin_after_telling, {str(tmp_path / "pid")!r}).result()
+        pool.submit(tasks.write_process_id_and_spin, {str(tmp_path / "pid")!r}).result()
     """
     path = os.pathsep.join(filter(None, sys.path))
     environment = {**os.environ, "PYTHONPATH": path}
@@ -204,6 +206,6 @@ def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
         worker = psutil.Process(_wait_for_file(tmp_path / "pid"))
         parent.kill()
         parent.wait(_WAIT)
-        # Whoever adopts the dead worker may take its time to bury it.
+        # The process that adopts the dead worker may reap it late.
         while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
             os.sched_yield()

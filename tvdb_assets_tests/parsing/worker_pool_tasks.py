@@ -1,4 +1,4 @@
-"""Tasks that `test_workers` sends to worker processes; they must be importable there."""
+"""Tasks that the tests of the worker pool send to worker processes, which import them."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ def process_id() -> int:
     return os.getpid()
 
 
-def spin_after_telling(path: str) -> None:
+def write_process_id_and_spin(path: str) -> None:
     Path(path).write_text(str(os.getpid()))
     while True:
         time.monotonic()
 
 
 def grow() -> int:
-    held = []
+    blocks = []
     while True:
-        held.append(b"x" * 1_000_000)
+        blocks.append(b"x" * 1_000_000)
 
 
 def allocate(mebibytes: int) -> int:
     return len(bytearray(mebibytes * 1024 * 1024))
 
 
-def die(number: int) -> None:
+def die_by_signal(number: int) -> None:
     os.kill(os.getpid(), number)
     signal.pause()
 
 
-def leave() -> None:
+def exit_with_status_3() -> None:
     os._exit(3)
 
 
@@ -74,27 +74,27 @@ def connect(port: int) -> None:
     socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
-_seen: list[tuple[str, str]] = []
+_events: list[tuple[str, str]] = []
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-def watch(limits: DocumentLimits) -> None:
-    """Keep to these limits, and note from now on what this process writes or whom it talks to."""
+def record_events(limits: DocumentLimits) -> None:
+    """Apply limits, and record from now on which files and connections this process opens."""
     apply_limits(limits)
 
-    def note(event: str, args: tuple[object, ...]) -> None:
+    def record(event: str, args: tuple[object, ...]) -> None:
         if event == "open" and isinstance(args[2], int) and args[2] & _WRITING:
-            _seen.append((event, os.path.realpath(str(args[0]))))
+            _events.append((event, os.path.realpath(str(args[0]))))
         elif event.startswith("socket.") or event in {"os.system", "subprocess.Popen", "os.exec"}:
-            _seen.append((event, ""))
+            _events.append((event, ""))
 
-    sys.addaudithook(note)
+    sys.addaudithook(record)
 
 
-def watched() -> tuple[list[tuple[str, str]], str, int]:
-    """What was noted, the working folder, and the most KiB that were resident (Linux; else 0)."""
+def recorded_events() -> tuple[list[tuple[str, str]], str, int]:
+    """The events, the working folder, and the peak of resident memory in KiB (Linux; else 0)."""
     status = Path("/proc/self/status")
-    # What `getrusage` says begins with the most that the parent had.
+    # `getrusage` would start with the peak of the parent.
     lines = status.read_text().splitlines() if status.exists() else []
-    most = next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
-    return _seen, os.path.realpath(Path.cwd()), most
+    peak = next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+    return _events, os.path.realpath(Path.cwd()), peak

@@ -1,14 +1,14 @@
-"""Office files that the parsers' tests make for themselves, new and old."""
+"""Sample Office files, new and old, that the tests of the parsers create."""
 
 from __future__ import annotations
 
 import struct
 
-from tvdb_assets_tests.parsing.made_files import make_zip
+from tvdb_assets_tests.parsing.sample_files import make_zip
 
 _FREE, _END = 0xFFFFFFFF, 0xFFFFFFFE
 _SECTOR = 512
-_SMALL = 4_096  # smaller streams would lie elsewhere; they are filled up instead
+_SMALL = 4_096  # bytes; a smaller stream would be stored elsewhere, so it is padded
 
 
 def make_ole(streams: dict[str, bytes]) -> bytes:
@@ -192,7 +192,7 @@ def make_msg(*, body: str | None = "The body.\r\nÜber \u20ac.", html: bytes | N
 
 
 def make_xls(*, is_far: bool = True) -> bytes:
-    """Excel 97: a sheet of two rows, and perhaps a number far away."""
+    """Excel 97: a sheet of two rows, and optionally a number in a far cell."""
 
     def record(kind: int, body: bytes) -> bytes:
         return struct.pack("<HH", kind, len(body)) + body
@@ -277,7 +277,7 @@ def _page(kind: str, shapes: str, more: str = "") -> str:
 
 
 def make_pptx() -> bytes:
-    """Two slides: the first listed lies second in the file; one has notes, one is hidden."""
+    """Two slides: the first in the list is the second in the file; one has notes, one is hidden."""
     table = "".join(
         f"<a:tr><a:tc><a:txBody><a:p><a:r><a:t>{a}</a:t></a:r></a:p></a:txBody></a:tc>"
         f"<a:tc><a:txBody><a:p><a:r><a:t>{b}</a:t></a:r></a:p></a:txBody></a:tc></a:tr>"
@@ -313,7 +313,7 @@ def make_pptx() -> bytes:
 
 
 def make_odf(kind: str, body: str, **members: str) -> bytes:
-    """An OpenDocument file with this inside its body."""
+    """An OpenDocument file with this body."""
     office = "urn:oasis:names:tc:opendocument:xmlns:"
     names = ("office", "text", "table", "drawing", "presentation")
     spaces = " ".join(f'xmlns:{name}="{office}{name}:1.0"' for name in names)

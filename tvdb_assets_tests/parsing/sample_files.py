@@ -1,4 +1,4 @@
-"""Documents that the parsers' tests make for themselves."""
+"""Sample documents that the tests of the parsers create."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def make_zip(**members: str) -> bytes:
     return buffer.getvalue()
 
 
-def rewritten(data: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
+def with_members_changed(data: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
     buffer = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(data)) as old,
