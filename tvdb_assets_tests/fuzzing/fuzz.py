@@ -1,10 +1,11 @@
 """Fuzzing of the parsers: each damaged file must give a valid text or an error with a code.
 
 ``make fuzz`` runs this for ten minutes from a new seed; ``SECONDS`` and ``SEED`` set both. A
-finding is printed with the seed that reproduces it. An exception of a library is not a finding, because it
-means a damaged document. An exception in the code of this package is a finding. PDF, pictures and
-Parquet are excluded: their libraries crash the process on some damaged files. For this reason,
-parsers run in separate processes.
+finding is printed with the seed that reproduces it. An exception of a library is not a finding,
+because it means a damaged document. An exception in the code of this package is a finding.
+
+PDF, pictures and Parquet are excluded: their libraries crash the process on some damaged files. For
+this reason, parsers run in separate processes.
 """
 
 from __future__ import annotations
