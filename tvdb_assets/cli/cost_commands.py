@@ -18,7 +18,12 @@ from tvdb_assets.cli.terminal_charts import charts
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.ingestion.cost_estimator import CostEstimator, DocumentCost
 from tvdb_assets.redaction import display_path
-from tvdb_assets.reporting.costs import GROUPS, budget, costs, report
+from tvdb_assets.reporting.costs import (
+    COST_GROUPS,
+    budget_summary,
+    cost_report,
+    grouped_costs,
+)
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
@@ -79,7 +84,7 @@ def estimate_documents(
         )
         for source, paths in wanted:
             documents += estimator.run(source, paths)
-        left = budget(database, router.ledger, PAID_SERVICES).remaining_usd
+        left = budget_summary(database, router.ledger, PAID_SERVICES).remaining_usd
     total = sum((document.cost_usd for document in documents), Decimal(0))
     return documents, {
         "documents": len(documents),
@@ -146,7 +151,9 @@ def show_estimate(summary: dict[str, Any], documents: list[DocumentCost]) -> Non
 
 
 @click.command(name="costs")
-@click.option("--by", type=click.Choice(GROUPS), help="Print a table by this instead of charts.")
+@click.option(
+    "--by", type=click.Choice(COST_GROUPS), help="Print a table by this instead of charts."
+)
 @click.option("-n", "limit", default=20, show_default=True, help="Maximum number of rows.")
 @json_option
 def show_costs(by: str | None, limit: int, as_json: bool) -> None:
@@ -158,9 +165,9 @@ def show_costs(by: str | None, limit: int, as_json: bool) -> None:
     settings = load_settings()
     with Database.open(settings) as database:
         # Without a router, so that the report works without a key.
-        now = budget(database, Ledger(database, limits_of(settings)), PAID_SERVICES)
-        rows = costs(database, by or "day", limit)
-        cost_report = report(database, now.day) if by is None else None
+        now = budget_summary(database, Ledger(database, limits_of(settings)), PAID_SERVICES)
+        rows = grouped_costs(database, by or "day", limit)
+        sums = cost_report(database, now.day) if by is None else None
     if as_json:
         print_json(
             {
@@ -187,9 +194,9 @@ def show_costs(by: str | None, limit: int, as_json: bool) -> None:
     if not rows:
         console.print("There are no paid calls yet.")
         return
-    if cost_report is not None:
+    if sums is not None:
         console.print()
-        for chart in charts(cost_report, now.limit_usd):
+        for chart in charts(sums, now.limit_usd):
             console.print(chart)
         return
     names = [name for name in rows[0] if not name.endswith(("_usd", "requests", "units"))]

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tvdb_assets.cli.output import console, notices, pairs
 from tvdb_assets.redaction import display_path
-from tvdb_assets.reporting.costs import spent_by
+from tvdb_assets.reporting.costs import cost_of_runs
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry, FailedDocument
 from tvdb_assets.spend_guard.budget import usd
@@ -102,7 +102,7 @@ def summary_of(
         "deferred": [_as_json(d) for d in registry.failures(paths, status="deferred")],
         "embedded_texts": texts["embedded"],
         "cached_texts": texts["cached"],
-        "cost_usd": usd(spent_by(database, run_ids)),
+        "cost_usd": usd(cost_of_runs(database, run_ids)),
     }
 
 

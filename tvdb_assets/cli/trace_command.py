@@ -18,7 +18,7 @@ from tvdb_assets.reporting.run_history import (
     HistoryLookup,
     HistorySubject,
     RunHistory,
-    in_order,
+    sorted_by_time,
 )
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.runs import Run
@@ -52,7 +52,7 @@ def trace(name: str, as_json: bool) -> None:
         # It imports Dagster, which takes a second, so it is loaded after the lookup.
         from tvdb_assets.dagster.storage.event_history import lineage, run_events
 
-        events = in_order(events + run_events(instance, subject.run_ids))
+        events = sorted_by_time(events + run_events(instance, subject.run_ids))
         known = {run_id: lineage(instance, run_id) for run_id in subject.run_ids}
     runs = [_as_json(*(known[run_id] or (Run(run_id), []))) for run_id in subject.run_ids]
     cost = sum((event.cost_usd for event in events if event.cost_usd is not None), Decimal(0))

@@ -25,9 +25,15 @@ from tvdb_assets.ingestion.cost_estimator import CostEstimator
 from tvdb_assets.ingestion.cost_forecast import CostForecast, forecast_cost
 from tvdb_assets.models import SourceFile
 from tvdb_assets.redaction import is_private
-from tvdb_assets.reporting.budget_alerts import Alert, budget_pace, deliver, note_thresholds, tell
-from tvdb_assets.reporting.costs import CostReport, report
-from tvdb_assets.reporting.gauges import publish
+from tvdb_assets.reporting.budget_alerts import (
+    Alert,
+    budget_pace,
+    deliver_alerts,
+    record_thresholds,
+    report_alerts,
+)
+from tvdb_assets.reporting.costs import CostReport, cost_report
+from tvdb_assets.reporting.gauges import publish_gauges
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
@@ -158,7 +164,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         with redacting_errors(), Database.open(settings) as database:
             if (trace := trace_of("")).is_on:
                 ledger = Ledger(database, limits_of(settings))
-                publish(trace, database, ledger, ServiceStates(database), PAID_SERVICES)
+                publish_gauges(trace, database, ledger, ServiceStates(database), PAID_SERVICES)
             yield BudgetView(settings, database)
 
     async def health(self, run_id: str) -> list[ServiceHealth]:
@@ -191,8 +197,8 @@ class BudgetView:
 
     def alert(self, told: Callable[[Alert], None]) -> None:
         """Hand over each threshold that was passed and not told yet."""
-        note_thresholds(self._database, self._ledger)
-        tell(self._database, self._ledger, told)
+        record_thresholds(self._database, self._ledger)
+        report_alerts(self._database, self._ledger, told)
 
     def deliver(self) -> list[str]:
         """Post to the webhook of the settings what it was not told yet; returns what failed."""
@@ -200,7 +206,7 @@ class BudgetView:
         if url is None:
             return []
         key = secret.get_secret_value() if secret is not None else None
-        return deliver(self._database, self._ledger, url.get_secret_value(), key)
+        return deliver_alerts(self._database, self._ledger, url.get_secret_value(), key)
 
     def due(self, changed: datetime) -> list[DueDocument]:
         """Documents that wait for what has come since, and that no run was asked for.
@@ -219,7 +225,7 @@ class BudgetView:
 
     def report(self) -> CostReport:
         """What was spent, summed up."""
-        return report(self._database, self.pace.day)
+        return cost_report(self._database, self.pace.day)
 
     def waiting(self) -> int:
         """How many documents wait."""

@@ -1,7 +1,8 @@
-"""Warnings before a budget is used up: thresholds, a forecast, a webhook.
+"""Alerts before a budget is exhausted: thresholds, a forecast, and delivery to a webhook.
 
-What belongs here: which threshold is told, once for each budget and window, and delivering it.
-What does not: halting, which needs no alert (`budget`), or Dagster's events (`automation`).
+What belongs here: recording each threshold once for each budget and day, and delivering the alert.
+What does not: refusing paid calls, which needs no alert (`spend_guard.budget`), or Dagster's events
+(`dagster.cost_sensor`).
 """
 
 from __future__ import annotations
@@ -30,28 +31,29 @@ from tvdb_assets.spend_guard.spend_limits import ALL, limits_now
 THRESHOLDS = (50, 80, 100)
 """Percent of a day's budget."""
 _DAY = timedelta(days=1)
-_LEAST_PACE = timedelta(minutes=15)
-"""A shorter time since the day's first call says nothing of its pace."""
+_MIN_ELAPSED = timedelta(minutes=15)
+"""The pace is computed over at least this time since the first call of the day."""
 _ATTEMPTS = 3
-_SECONDS = 10.0
+"""To deliver one alert, in one call of `deliver_alerts`."""
+_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetPace:
-    """What one day's budget has spent, and where that leads."""
+    """The spending of one day's budget, and when it will reach the limit."""
 
     day: datetime
     now: datetime
     spent_usd: Decimal
     limit_usd: Decimal
     reached_at: datetime | None
-    """When the limit is reached at the day's pace; None if not before midnight UTC."""
+    """When the limit will be reached at the pace of the day; None if not before midnight UTC."""
     service: str = ALL
-    """Whose budget it is: a service's own, or that of all together."""
+    """The service that the budget is for; `ALL` for the budget of all services."""
 
     @property
     def percent(self) -> int:
-        """Of the limit, rounded down; 100 where the limit is 0."""
+        """The spent share of the limit, rounded down; 100 if the limit is 0."""
         return int(self.spent_usd * 100 / self.limit_usd) if self.limit_usd else 100
 
     @property
@@ -60,28 +62,30 @@ class BudgetPace:
         return self.now >= self.day + _DAY
 
     def message(self) -> str:
-        """For people: what is spent, and the forecast."""
-        whose = f" for {self.service}" if self.service else ""
+        """A sentence for people: the spending and the forecast."""
+        budget = f" for {self.service}" if self.service else ""
         spent, limit = usd(self.spent_usd), usd(self.limit_usd)
         if self.is_over:
-            return f"${spent} of the ${limit}{whose} of {self.day:%Y-%m-%d} were spent or reserved."
-        told = f"${spent} of today's ${limit}{whose} are spent or reserved."
+            return (
+                f"${spent} of the ${limit}{budget} of {self.day:%Y-%m-%d} were spent or reserved."
+            )
+        spending = f"${spent} of today's ${limit}{budget} are spent or reserved."
         if self.spent_usd >= self.limit_usd:
-            return told
+            return spending
         if self.reached_at is None:
-            return f"{told} At this pace the limit is not reached today."
-        return f"{told} At this pace the limit is reached at {self.reached_at:%H:%M} UTC."
+            return f"{spending} At this pace the limit is not reached today."
+        return f"{spending} At this pace the limit is reached at {self.reached_at:%H:%M} UTC."
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One threshold of one day's budget, with what held when it was noted."""
+    """A threshold of one day's budget, with the amounts at the time when it was recorded."""
 
     threshold: int
     pace: BudgetPace
 
     def body(self) -> bytes:
-        """What is posted to a webhook: JSON."""
+        """The JSON document that is posted to a webhook."""
         reached = self.pace.reached_at
         return json.dumps(
             {
@@ -98,7 +102,7 @@ class Alert:
 
 
 def budget_pace(database: Database, ledger: Ledger) -> BudgetPace:
-    """Today's spending over all services and where it leads."""
+    """Today's spending on all services, and its forecast."""
     with database.transaction() as tx:
         now = ledger.now(tx)
         limit = limits_now(tx, ledger.settings).daily_usd
@@ -112,7 +116,7 @@ def budget_pace(database: Database, ledger: Ledger) -> BudgetPace:
 def _paces(
     tx: psycopg.Connection[Any], now: datetime, day: datetime, limits: Mapping[str, Decimal]
 ) -> list[BudgetPace]:
-    """The budgets of a day of which something is spent, at the pace since the day's first call."""
+    """The budgets of a day with any spending, at the pace since the first call of the day."""
     rows = tx.execute(
         "SELECT w.scope, w.spent_usd, (SELECT min(l.reserved_at) FROM tvdb.cost_ledger l"
         "  WHERE l.day = w.starts_at AND l.state <> 'voided' AND w.scope IN ('', l.service))"
@@ -134,74 +138,74 @@ def _forecast(
     midnight = day + _DAY
     if first is None or now >= midnight:
         return None
-    elapsed = max(now - first, _LEAST_PACE)
+    elapsed = max(now - first, _MIN_ELAPSED)
     left = max(Decimal(0), limit - spent)
     seconds = float(left / spent) * elapsed.total_seconds()
     return now + timedelta(seconds=seconds) if seconds < (midnight - now).total_seconds() else None
 
 
-def note_thresholds(database: Database, ledger: Ledger) -> None:
-    """Note the thresholds that were passed today and yesterday, each once in its window.
+def record_thresholds(database: Database, ledger: Ledger) -> None:
+    """Record the thresholds that were reached today and yesterday, each once for its day.
 
-    Yesterday counts too, by the limits that held when it ended: what was passed in its last
-    seconds is seen by a look after midnight, or by one in the morning.
+    Yesterday is included, with the limits at its end: a threshold that was reached in its last
+    seconds is found by a call after midnight.
     """
     with database.transaction() as tx:
         now = ledger.now(tx)
         today = _day_of(now)
-        for day, until in ((today - _DAY, today), (today, None)):
-            limits = limits_now(tx, ledger.settings, until)
+        for day, limits_until in ((today - _DAY, today), (today, None)):
+            limits = limits_now(tx, ledger.settings, limits_until)
             scopes = {ALL: limits.daily_usd, **limits.service_daily_usd}
-            for at in _paces(tx, now, day, scopes):
+            for pace in _paces(tx, now, day, scopes):
                 tx.execute(
                     "INSERT INTO tvdb.budget_alerts"
                     " (day, scope, threshold, spent_usd, limit_usd, reached_at, recorded_at,"
                     "  next_attempt_at)"
                     " SELECT %s, %s, unnest(%s::int[]), %s, %s, %s, %s, %s"
                     " ON CONFLICT DO NOTHING",
-                    (day, at.service, [n for n in THRESHOLDS if at.percent >= n])
-                    + (at.spent_usd, at.limit_usd, at.reached_at, now, now),
+                    (day, pace.service, [n for n in THRESHOLDS if pace.percent >= n])
+                    + (pace.spent_usd, pace.limit_usd, pace.reached_at, now, now),
                 )
 
 
-def tell(database: Database, ledger: Ledger, told: Callable[[Alert], None]) -> None:
-    """Hand over what was noted and not told yet; of two sensors only one tells an alert.
+def report_alerts(database: Database, ledger: Ledger, report: Callable[[Alert], None]) -> None:
+    """Report each recorded alert that was not reported yet; of two sensors only one reports it.
 
     Args:
-        database: where alerts are noted.
-        ledger: with the clock.
-        told: called with each alert. If the process dies meanwhile, it is called again by a
-            later one: an alert may be told twice then, and is not lost.
+        database: where alerts are recorded.
+        ledger: provides the clock.
+        report: called with each alert. If the process ends during the call, a later process calls
+            it again: an alert may be reported twice, and is never lost.
     """
     with database.transaction() as tx:
-        for alert in _alerts(tx, ledger.now(tx), "reported_at IS NULL"):
-            told(alert)
+        for alert in _lock_alerts(tx, ledger.now(tx), "reported_at IS NULL"):
+            report(alert)
             _update(tx, alert, "reported_at = %(now)s")
 
 
-def deliver(database: Database, ledger: Ledger, url: str, secret: str | None) -> list[str]:
-    """Post what was not delivered yet to a webhook; what fails is tried again by later calls.
+def deliver_alerts(database: Database, ledger: Ledger, url: str, secret: str | None) -> list[str]:
+    """Post each alert that was not delivered yet to a webhook; later calls retry failures.
 
-    The waits between these double from half a minute to an hour. An alert is given up three
-    days after it was noted.
+    The time between retries doubles from half a minute to an hour. An alert is dropped three days
+    after it was recorded.
 
     A body is signed as ``X-Tvdb-Signature: sha256=<HMAC-SHA256 of timestamp, dot, body>``, with
     the timestamp in ``X-Tvdb-Timestamp``.
 
     Args:
-        database: where alerts are noted.
-        ledger: with the clock.
+        database: where alerts are recorded.
+        ledger: provides the clock.
         url: of the webhook.
-        secret: to sign with; None does not sign.
+        secret: key of the signature; None does not sign.
 
     Returns:
-        Why deliveries failed, in words without the URL, which may hold a key.
+        A message for each failed delivery, without the URL, which may contain a key.
     """
     failures = []
-    # The rows stay locked meanwhile, so that of two sensors only one posts.
+    # The rows stay locked during delivery, so that of two sensors only one posts.
     with database.transaction() as tx:
         now = ledger.now(tx)
-        due = _alerts(
+        due = _lock_alerts(
             tx,
             now,
             "delivered_at IS NULL AND next_attempt_at <= %(now)s"
@@ -211,9 +215,10 @@ def deliver(database: Database, ledger: Ledger, url: str, secret: str | None) ->
             try:
                 _post(url, alert.body(), secret, now)
             except httpx2.HTTPError as error:
-                whose = alert.pace.service or "all services"
+                budget = alert.pace.service or "all services"
                 failures.append(
-                    f"the alert of {alert.threshold} % for {whose} was not delivered: {_why(error)}"
+                    f"the alert of {alert.threshold} % for {budget} was not delivered:"
+                    f" {_reason(error)}"
                 )
                 _update(
                     tx,
@@ -221,24 +226,26 @@ def deliver(database: Database, ledger: Ledger, url: str, secret: str | None) ->
                     "attempts = attempts + 1, next_attempt_at = %(now)s"
                     " + least(interval '30 seconds' * 2 ^ least(attempts, 7), interval '1 hour')",
                 )
-                # One that does not answer would hold up the tick once more for each alert.
+                # A webhook that does not answer would delay the tick once for each alert.
                 break
             _update(tx, alert, "attempts = attempts + 1, delivered_at = %(now)s")
     return failures
 
 
-def _alerts(tx: psycopg.Connection[Any], now: datetime, which: LiteralString) -> list[Alert]:
+def _lock_alerts(
+    tx: psycopg.Connection[Any], now: datetime, condition: LiteralString
+) -> list[Alert]:
     rows = tx.execute(
         "SELECT threshold, day, spent_usd, limit_usd, reached_at, scope FROM tvdb.budget_alerts"
-        f" WHERE {which} ORDER BY day, scope, threshold FOR UPDATE SKIP LOCKED",
+        f" WHERE {condition} ORDER BY day, scope, threshold FOR UPDATE SKIP LOCKED",
         {"now": now},
     ).fetchall()
-    return [Alert(threshold, BudgetPace(day, now, *held)) for threshold, day, *held in rows]
+    return [Alert(threshold, BudgetPace(day, now, *amounts)) for threshold, day, *amounts in rows]
 
 
-def _update(tx: psycopg.Connection[Any], alert: Alert, what: LiteralString) -> None:
+def _update(tx: psycopg.Connection[Any], alert: Alert, changes: LiteralString) -> None:
     tx.execute(
-        f"UPDATE tvdb.budget_alerts SET {what} WHERE day = %(day)s AND scope = %(scope)s"
+        f"UPDATE tvdb.budget_alerts SET {changes} WHERE day = %(day)s AND scope = %(scope)s"
         " AND threshold = %(threshold)s",
         {
             "now": alert.pace.now,
@@ -260,31 +267,33 @@ def _post(url: str, body: bytes, secret: str | None, now: datetime) -> None:
         signed = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256)
         headers["X-Tvdb-Timestamp"] = timestamp
         headers["X-Tvdb-Signature"] = f"sha256={signed.hexdigest()}"
-    # A context rather than a decorator: that would log the arguments with each retry.
+    # A context, not a decorator: a decorator would log the arguments with each retry.
     for attempt in stamina.retry_context(
         on=httpx2.HTTPError, attempts=_ATTEMPTS, timeout=None, wait_max=2.0
     ):
-        with attempt, _unlogged():
-            httpx2.post(url, content=body, headers=headers, timeout=_SECONDS).raise_for_status()
+        with attempt, _without_client_log():
+            httpx2.post(
+                url, content=body, headers=headers, timeout=_TIMEOUT_SECONDS
+            ).raise_for_status()
 
 
 @contextmanager
-def _unlogged() -> Iterator[None]:
-    """Keep the client from logging the URL, as it does for each request."""
+def _without_client_log() -> Iterator[None]:
+    """Suppress the client's log record of each request in this thread: it contains the URL."""
     thread = threading.get_ident()
     logger = logging.getLogger("httpx2")
 
-    def is_of_another(record: logging.LogRecord) -> bool:
+    def is_of_another_thread(record: logging.LogRecord) -> bool:
         return record.thread != thread
 
-    logger.addFilter(is_of_another)
+    logger.addFilter(is_of_another_thread)
     try:
         yield
     finally:
-        logger.removeFilter(is_of_another)
+        logger.removeFilter(is_of_another_thread)
 
 
-def _why(error: httpx2.HTTPError) -> str:
+def _reason(error: httpx2.HTTPError) -> str:
     if isinstance(error, httpx2.HTTPStatusError):
         return f"status {error.response.status_code}"
     return type(error).__name__
@@ -295,7 +304,7 @@ __all__: Sequence[str] = [
     "Alert",
     "BudgetPace",
     "budget_pace",
-    "deliver",
-    "note_thresholds",
-    "tell",
+    "deliver_alerts",
+    "record_thresholds",
+    "report_alerts",
 ]

@@ -1,6 +1,6 @@
-"""What was spent, summed up for people: by day, run, document, model, service.
+"""Summaries of the cost ledger for people: by day, run, document, model and service.
 
-What belongs here: reading the ledger. What does not: writing it (`ledger`).
+What belongs here: reading the ledger. What does not: writing it (`spend_guard.ledger`).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from tvdb_assets.spend_guard.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class BudgetSummary:
-    """Today's budget of all paid services, and what is left of it."""
+    """Today's budget of all paid services, and the amount that is left."""
 
     day: datetime
-    """When the window began, in UTC."""
+    """Start of the budget window, in UTC."""
     limit_usd: Decimal
     reserved_usd: Decimal
-    """Held for calls whose outcome is not known."""
+    """Reserved for calls whose outcome is not known."""
     posted_usd: Decimal
     remaining_usd: Decimal
     """Never below 0."""
@@ -33,13 +33,13 @@ class BudgetSummary:
     """By service."""
 
 
-def budget(database: Database, ledger: Ledger, services: Sequence[str]) -> BudgetSummary:
-    """Where today's budget stands.
+def budget_summary(database: Database, ledger: Ledger, services: Sequence[str]) -> BudgetSummary:
+    """The amounts of today's budget.
 
     Args:
-        database: where the ledger is.
-        ledger: with the limits and the clock.
-        services: whose requests are counted.
+        database: contains the ledger.
+        ledger: provides the limits and the clock.
+        services: the services whose requests are counted.
     """
     committed = {service: ledger.committed(service) for service in services}
     now = next(iter(committed.values()))
@@ -63,11 +63,11 @@ def budget(database: Database, ledger: Ledger, services: Sequence[str]) -> Budge
 
 @dataclass(frozen=True, slots=True)
 class DocumentCosts:
-    """What one document cost, by one operation."""
+    """The cost of one document, by one operation."""
 
     usd: Decimal = Decimal(0)
     requests: int = 0
-    """That carried something of it."""
+    """The number of requests that contained a part of it."""
     units: int = 0
     unit: str = ""
     """``token`` or ``page``."""
@@ -76,7 +76,7 @@ class DocumentCosts:
 def cost_of_documents(
     database: Database, run_id: str, documents: Sequence[str]
 ) -> dict[tuple[str, str], DocumentCosts]:
-    """What documents cost in a run, by operation (``parse``, ``embed``) and path."""
+    """The cost of documents in a run, by operation (``parse``, ``embed``) and path."""
     with database.transaction() as tx:
         rows = tx.execute(
             "SELECT c.operation, c.document, sum(c.usd), count(DISTINCT c.entry_id),"
@@ -92,7 +92,7 @@ def cost_of_documents(
 
 @dataclass(frozen=True, slots=True)
 class DayCost:
-    """What one service cost on one day."""
+    """The cost of one service on one day."""
 
     day: str
     """ISO date, UTC."""
@@ -102,20 +102,20 @@ class DayCost:
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """What was spent, as a person looks at it."""
+    """The sums that the cost report shows."""
 
     by_day: list[DayCost]
     """Of the last 14 days."""
     by_kind: list[tuple[str, Decimal]]
-    """US dollars by the suffix of documents' names."""
+    """US dollars by the suffix of the document's name."""
     most_expensive: list[tuple[str, Decimal, int]]
-    """The ten dearest documents: path, US dollars, requests."""
+    """The ten most expensive documents: path, US dollars, requests."""
     wasted_usd: Decimal
-    """Paid for answers that were lost or could not be used."""
+    """US dollars paid for responses that were lost or could not be used."""
 
 
-def report(database: Database, today: datetime) -> CostReport:
-    """Sum up the ledger."""
+def cost_report(database: Database, today: datetime) -> CostReport:
+    """The sums of the ledger; the days end with ``today``."""
     with database.transaction() as tx:
         days = tx.execute(
             "SELECT to_char(day AT TIME ZONE 'UTC', 'YYYY-MM-DD'), service, sum(usd)"
@@ -141,8 +141,8 @@ def report(database: Database, today: datetime) -> CostReport:
     )
 
 
-def spent_by(database: Database, run_ids: Sequence[str]) -> Decimal:
-    """US dollars that runs have spent: what was posted, and what is still held."""
+def cost_of_runs(database: Database, run_ids: Sequence[str]) -> Decimal:
+    """US dollars that runs have spent: posted amounts, and reservations that are not settled."""
     with database.transaction() as tx:
         row = tx.execute(
             "SELECT coalesce(sum(CASE state WHEN 'voided' THEN 0 ELSE"
@@ -153,20 +153,20 @@ def spent_by(database: Database, run_ids: Sequence[str]) -> Decimal:
     return Decimal(row[0]) if row else Decimal(0)
 
 
-def costs(database: Database, by: str = "day", limit: int = 50) -> list[dict[str, Any]]:
-    """The ledger summed up, newest or dearest first.
+def grouped_costs(database: Database, by: str = "day", limit: int = 50) -> list[dict[str, Any]]:
+    """The sums of the ledger by group, the newest or most expensive first.
 
     Args:
-        database: where the ledger is.
-        by: one of `GROUPS`.
-        limit: most rows.
+        database: contains the ledger.
+        by: one of `COST_GROUPS`.
+        limit: the maximum number of rows.
 
     Returns:
-        Rows with the name of the group, requests, units that were billed, and US dollars
-        that are reserved, posted and voided.
+        Rows with the name of the group, requests, billed units, and US dollars that are
+        reserved, posted and voided.
     """
     with database.transaction() as tx, tx.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(_COSTS[by], {"limit": limit})
+        cursor.execute(_QUERY_BY_GROUP[by], {"limit": limit})
         return cursor.fetchall()
 
 
@@ -177,7 +177,7 @@ _SUMS = """
     coalesce(sum(posted_usd), 0) AS posted_usd,
     coalesce(sum(reserved_usd) FILTER (WHERE state = 'voided'), 0) AS voided_usd
 """
-_COSTS = {
+_QUERY_BY_GROUP = {
     "day": f"SELECT to_char(day AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, service, {_SUMS}"
     " FROM tvdb.cost_ledger GROUP BY 1, 2 ORDER BY 1 DESC, 2 LIMIT %(limit)s",
     "run": f"SELECT run_id AS run, min(reserved_at) AS started, {_SUMS}"
@@ -191,4 +191,4 @@ _COSTS = {
     " coalesce(sum(usd) FILTER (WHERE state = 'posted'), 0) AS posted_usd, 0 AS voided_usd"
     " FROM tvdb.cost_entries GROUP BY 1 ORDER BY posted_usd DESC, 1 LIMIT %(limit)s",
 }
-GROUPS = tuple(_COSTS)
+COST_GROUPS = tuple(_QUERY_BY_GROUP)

@@ -1,6 +1,6 @@
-"""What metrics show of the present: budget, queue and breakers, as all processes share them.
+"""Gauges of the state that all processes share: budget, documents by status, circuit breakers.
 
-What belongs here: reading them. What does not: exporting (`tracing`).
+What belongs here: reading the values. What does not: exporting them (`tracing`).
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from tvdb_assets.spend_guard.ledger import Ledger
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets.tracing import GaugeReading, Trace
 
-_BREAKER = {"closed": 0, "half-open": 1, "open": 2}
+_BREAKER_VALUES = {"closed": 0, "half-open": 1, "open": 2}
 
 
-def publish(
+def publish_gauges(
     trace: Trace,
     database: Database,
     ledger: Ledger,
     states: ServiceStates,
     services: Sequence[str],
 ) -> None:
-    """Set the gauges to what holds now; what can't be read is not shown, and ends no run.
+    """Set the gauges to the current values; a value that can't be read does not fail the run.
 
     Args:
-        trace: whose metrics are set.
-        database: of ledger and documents.
-        ledger: with the limits and the clock.
-        states: of the services.
-        services: whose breakers are shown.
+        trace: exports the metrics.
+        database: contains ledger and documents.
+        ledger: provides the limits and the clock.
+        states: the shared states of the services.
+        services: the services whose circuit breakers are exported.
     """
     with suppress(psycopg.Error):
         trace.read(_readings(database, ledger, states, services))
@@ -44,20 +44,20 @@ def _readings(
 ) -> list[GaugeReading]:
     with database.transaction() as tx:
         rows = tx.execute("SELECT status, count(*) FROM tvdb.documents GROUP BY 1").fetchall()
-    queue = {"registered": 0, "deferred": 0} | dict(rows)
+    documents = {"registered": 0, "deferred": 0} | dict(rows)
     spent, limit = ledger.committed("").day_usd, ledger.limits.daily_usd
     left = max(Decimal(0), limit - spent)
-    made = [
+    readings = [
         GaugeReading("tvdb.budget.spent", float(spent), "USD"),
         GaugeReading("tvdb.budget.limit", float(limit), "USD"),
         GaugeReading("tvdb.budget.remaining", float(left), "USD"),
     ]
-    made += [
+    readings += [
         GaugeReading("tvdb.documents", count, "{document}", {"status": status})
-        for status, count in queue.items()
+        for status, count in documents.items()
     ]
     for service in services:
         state, now = states.read(service)
-        breaker = _BREAKER[state.breaker.name(now)]
-        made.append(GaugeReading("tvdb.breaker.state", breaker, "1", {"service": service}))
-    return made
+        breaker = _BREAKER_VALUES[state.breaker.name(now)]
+        readings.append(GaugeReading("tvdb.breaker.state", breaker, "1", {"service": service}))
+    return readings

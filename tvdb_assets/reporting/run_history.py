@@ -1,7 +1,8 @@
-"""The story of a run, told from every table that carries its id, in the order of time.
+"""The history of a run: the events of every table that has its id, sorted by time.
 
-What belongs here: finding which run an id belongs to, and reading what happened in it. What
-does not: Dagster's own events (`dagster_story`), or how it is shown (`cli.trace_command`).
+What belongs here: finding the run that an id belongs to, and reading its events. What does not:
+events that Dagster stores (`dagster.storage.event_history`), or their presentation
+(`cli.trace_command`).
 """
 
 from __future__ import annotations
@@ -18,26 +19,27 @@ from tvdb_assets.correlation import part_of
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.database import Database
 
-SHOWN_CANDIDATES = 20
+MAX_CANDIDATES = 20
+"""Ids with the same prefix that are listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEvent:
-    """Something that happened."""
+    """One event in the history of a run."""
 
     time: datetime
     kind: str
     message: str
     run_id: str
     document: str | None = None
-    """Whose it is; None where it is of none, or of several."""
+    """Its document; None if it concerns no document, or several."""
     service: str | None = None
     request_id: str | None = None
-    """The service's own name for the request."""
+    """The id that the service gave the request."""
     client_request_id: str | None = None
-    """What was sent to it as ``X-Client-Request-Id``."""
+    """The value of the header ``X-Client-Request-Id`` that was sent."""
     cost_usd: Decimal | None = None
-    """Of a paid call: posted, or held while its outcome is not known."""
+    """Of a paid call: the posted amount, or the reservation while the outcome is not known."""
     seconds: float | None = None
     code: str | None = None
     attempt: int | None = None
@@ -46,23 +48,23 @@ class HistoryEvent:
 
 @dataclass(frozen=True, slots=True)
 class HistorySubject:
-    """What an id stands for."""
+    """The run, document or request that an id identifies."""
 
     kind: str
     """``run``, ``document`` or ``request``."""
     run_ids: tuple[str, ...]
-    """The oldest first."""
+    """Its runs, the oldest first."""
     names: tuple[str, ...] = ()
-    """Of a document, as rows may call it."""
+    """The names of a document in the tables: path, partition key, display path."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryLookup:
-    """What an id, or its beginning, may stand for."""
+    """The result of a lookup by an id or its prefix."""
 
     subject: HistorySubject | None
     candidates: list[str] = field(default_factory=list)
-    """Ids that begin so, where there are several."""
+    """The ids with this prefix, if there are several."""
 
 
 class RunHistory:
@@ -73,38 +75,38 @@ class RunHistory:
         self._database = database
 
     def find(self, name: str) -> HistoryLookup:
-        """What ``name`` stands for.
+        """Look up an id.
 
         Args:
-            name: a run's id, a document's path or partition key, an id of a request (the
-                service's, the one that was sent, a ledger entry's) or of a parse job; or the
-                first characters of any id.
+            name: the id of a run, the path or partition key of a document, the id of a request
+                (as the service gave it, as it was sent, or of the ledger entry) or of a parse
+                job; or a prefix of any id.
         """
         if (document := self._document(name)) is not None:
             return HistoryLookup(document)
         if (request := self._request(name)) is not None:
             return HistoryLookup(request)
-        runs = self._begins(_RUN_IDS, name)
+        runs = self._ids_with_prefix(_RUN_IDS, name)
         if name in runs:
             return HistoryLookup(HistorySubject("run", (name,)))
-        requests = self._begins(_REQUEST_IDS, name) if len(runs) < 2 else []
+        requests = self._ids_with_prefix(_REQUEST_IDS, name) if len(runs) < 2 else []
         candidates = runs + requests
         if len(candidates) != 1:
-            return HistoryLookup(None, candidates[:SHOWN_CANDIDATES])
+            return HistoryLookup(None, candidates[:MAX_CANDIDATES])
         return HistoryLookup(
             HistorySubject("run", (runs[0],)) if runs else self._request(requests[0])
         )
 
     def events(self, subject: HistorySubject) -> list[HistoryEvent]:
-        """All that is on record in the project's own tables, unordered."""
-        asked = {"runs": list(subject.run_ids), "names": list(subject.names) or None}
+        """All events in the tables of this package, unsorted."""
+        values = {"runs": list(subject.run_ids), "names": list(subject.names) or None}
         found: list[HistoryEvent] = []
-        for query in (_CALLS, _RETRIES, _HAPPENINGS, _DOCUMENTS, _LIMITS, _ALERTS):
+        for query in _EVENT_QUERIES:
             with (
                 self._database.transaction() as tx,
                 tx.cursor(row_factory=class_row(HistoryEvent)) as cursor,
             ):
-                cursor.execute(query, asked)
+                cursor.execute(query, values)
                 found += cursor.fetchall()
         return [
             replace(event, document=display_path(event.document or "") or None) for event in found
@@ -119,7 +121,7 @@ class RunHistory:
             ).fetchall()
             if not rows:
                 return None
-            # Rows outside of the documents' own tables have what stands for a private path.
+            # Other tables have the replacement of a private path instead of the path.
             names = sorted({text for row in rows for text in (*row[1:], display_path(row[1]))})
             runs = tx.execute(
                 _RUNS_OF_DOCUMENT, {"ids": [row[0] for row in rows], "names": names}
@@ -135,33 +137,33 @@ class RunHistory:
             row = tx.execute(_RUN_OF_REQUEST, {"name": name, "part": part}).fetchone()
         return HistorySubject("request", (row[0],)) if row else None
 
-    def _begins(self, query: str, start: str) -> list[str]:
+    def _ids_with_prefix(self, query: str, prefix: str) -> list[str]:
         with self._database.transaction() as tx:
-            # Dagster makes its tables when it is first used.
+            # Dagster creates its tables when it is first used.
             row = tx.execute("SELECT to_regclass('dagster.runs') IS NOT NULL").fetchone()
             if row == (True,) and query is _RUN_IDS:
-                query += f" UNION {_BEGINS.format(column='run_id', table='dagster.runs')}"
+                query += f" UNION {_IDS_WITH_PREFIX.format(column='run_id', table='dagster.runs')}"
             rows = tx.execute(
                 f"SELECT id FROM ({query}) AS found(id) ORDER BY id LIMIT %(most)s",
-                {"start": start, "most": SHOWN_CANDIDATES + 1},
+                {"prefix": prefix, "most": MAX_CANDIDATES + 1},
             ).fetchall()
         return [row[0] for row in rows]
 
 
-def in_order(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
-    """By time; what happened at one time, by what must come first."""
-    return sorted(events, key=lambda event: (event.time, _FIRST.get(event.kind, 1)))
+def sorted_by_time(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
+    """The events by time; at the same time, a run starts before its other events."""
+    return sorted(events, key=lambda event: (event.time, _ORDER_AT_SAME_TIME.get(event.kind, 1)))
 
 
-_FIRST = {"run_started": 0, "step_started": 0, "run_ended": 3, "step_ended": 2}
+_ORDER_AT_SAME_TIME = {"run_started": 0, "step_started": 0, "run_ended": 3, "step_ended": 2}
 
-_BEGINS = "SELECT {column} FROM {table} WHERE starts_with({column}, %(start)s)"
+_IDS_WITH_PREFIX = "SELECT {column} FROM {table} WHERE starts_with({column}, %(prefix)s)"
 _RUN_IDS = " UNION ".join(
-    _BEGINS.format(column="run_id", table=f"tvdb.{table}")
+    _IDS_WITH_PREFIX.format(column="run_id", table=f"tvdb.{table}")
     for table in ("runs", "cost_ledger", "document_events", "service_events")
 )
 _REQUEST_IDS = " UNION ".join(
-    _BEGINS.format(column="request_id", table=f"tvdb.{table}")
+    _IDS_WITH_PREFIX.format(column="request_id", table=f"tvdb.{table}")
     for table in ("cost_ledger", "service_events")
 )
 _RUN_OF_REQUEST = """
@@ -181,7 +183,7 @@ SELECT run_id FROM (
     SELECT run_id, happened_at FROM tvdb.service_events WHERE document = ANY(%(names)s)
 ) seen GROUP BY run_id ORDER BY min(happened_at)
 """
-_CALLS = """
+_PAID_CALLS = """
 SELECT reserved_at AS time, 'paid_call' AS kind, run_id,
        CASE WHEN cardinality(documents) = 1 THEN documents[1] END AS document,
        service, request_id, run_id || '.' || entry_id AS client_request_id,
@@ -213,29 +215,38 @@ JOIN tvdb.cost_ledger b ON b.call_id = l.call_id AND b.attempt = l.attempt - 1
 WHERE l.run_id = ANY(%(runs)s) AND b.run_id = l.run_id AND b.settled_at IS NOT NULL
   AND (%(names)s::text[] IS NULL OR l.documents && %(names)s::text[] OR l.documents = '{""}')
 """
-_HAPPENINGS = """
+_SERVICE_EVENTS = """
 SELECT happened_at AS time, kind, run_id, document, service, request_id, code, seconds, message,
        CASE kind WHEN 'request' THEN run_id || '.' || client_request_uuid END AS client_request_id
 FROM tvdb.service_events
 WHERE run_id = ANY(%(runs)s)
   AND (%(names)s::text[] IS NULL OR document IS NULL OR document = ANY(%(names)s))
 """
-_DOCUMENTS = """
+_DOCUMENT_EVENTS = """
 SELECT e.happened_at AS time, 'document' AS kind, e.run_id, d.path AS document, e.code,
        e.outcome || coalesce(' at ' || e.stage, '') || coalesce(': ' || e.message, '') AS message
 FROM tvdb.document_events e JOIN tvdb.documents d USING (document_id)
 WHERE e.run_id = ANY(%(runs)s)
   AND (%(names)s::text[] IS NULL OR d.path = ANY(%(names)s))
 """
-_LIMITS = """
+_LIMIT_CHANGES = """
 SELECT changed_at AS time, 'limit_changed' AS kind, r.run_id, nullif(scope, '') AS service,
        kind || ' of ' || coalesce(nullif(scope, ''), 'all services') || ' set to '
        || coalesce(trim_scale(value)::text, 'its setting') || ' by ' || changed_by AS message
 FROM tvdb.limit_changes JOIN unnest(run_ids) AS r(run_id) ON r.run_id = ANY(%(runs)s)
 """
-_ALERTS = """
+_BUDGET_ALERTS = """
 SELECT a.recorded_at AS time, 'budget_alert' AS kind, r.run_id, nullif(a.scope, '') AS service,
        a.threshold || ' percent of the day''s budget were spent' AS message
 FROM tvdb.budget_alerts a JOIN tvdb.runs r ON r.run_id = ANY(%(runs)s)
   AND a.recorded_at BETWEEN r.started_at AND coalesce(r.ended_at, tvdb.clock())
 """
+_EVENT_QUERIES = (
+    _PAID_CALLS,
+    _RETRIES,
+    _SERVICE_EVENTS,
+    _DOCUMENT_EVENTS,
+    _LIMIT_CHANGES,
+    _BUDGET_ALERTS,
+)
+"""Each returns columns of `HistoryEvent`, for the runs and names of a subject."""

@@ -51,7 +51,7 @@ from tvdb_assets.parsing.parse_tasks import (
 from tvdb_assets.parsing.providers.llamaparse import LlamaParse
 from tvdb_assets.parsing.reading import ocr
 from tvdb_assets.parsing.worker_pool import WorkerPool, take_handed_on
-from tvdb_assets.reporting.gauges import publish
+from tvdb_assets.reporting.gauges import publish_gauges
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.parse_jobs import ParseJobs
 from tvdb_assets.routing.paid_services import PAID_SERVICES, is_paid, limits_of
@@ -370,7 +370,7 @@ class ServiceRouter:
         """Set what metrics show of budget, queue and breakers, if anybody reads them."""
         if self.trace.is_on:
             states = ServiceStates(self.database, self._clock)
-            publish(self.trace, self.database, self.ledger, states, PAID_SERVICES)
+            publish_gauges(self.trace, self.database, self.ledger, states, PAID_SERVICES)
 
     @cached_property
     def places(self) -> asyncio.Semaphore:

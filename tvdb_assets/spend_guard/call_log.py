@@ -2,7 +2,7 @@
 
 What belongs here: the kinds of happenings, their rows, and what logs, spans and metrics say of
 them and of each attempt. What does not: the row of a paid attempt, which is the ledger's, or
-telling the story (`reporting.run_history`).
+reading the history of a run (`reporting.run_history`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Thresholds once a window, the forecast's arithmetic, and the webhook."""
+"""Budget alerts: each threshold once a day, the arithmetic of the forecast, and the webwebhook."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ from tvdb_assets.reporting.budget_alerts import (
     Alert,
     BudgetPace,
     budget_pace,
-    deliver,
-    note_thresholds,
-    tell,
+    deliver_alerts,
+    record_thresholds,
+    report_alerts,
 )
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.spend_limits import change
 from tvdb_assets_tests.spend_guard.ledger_rows import DAY, Paying
 
-SECRET = "the secret of the hook"
+SECRET = "the secret of the webhook"
 
 
-class Hook:
-    """A webhook on loopback that answers as it is told, and keeps what it was sent."""
+class Webhook:
+    """A webhook on loopback that answers with given statuses and records its requests."""
 
     def __init__(self) -> None:
         self.received: list[tuple[dict[str, str], bytes]] = []
         self.statuses: list[int] = []
         """Of the next answers; 200 when there are none left."""
-        hook = self
+        webhook = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                hook.received.append(({k.lower(): v for k, v in self.headers.items()}, body))
-                self.send_response(hook.statuses.pop(0) if hook.statuses else 200)
+                webhook.received.append(({k.lower(): v for k, v in self.headers.items()}, body))
+                self.send_response(webhook.statuses.pop(0) if webhook.statuses else 200)
                 self.send_header("content-length", "0")
                 self.end_headers()
 
             def log_message(self, *args: Any) -> None:
-                """Nothing: the test's output stays readable."""
+                """Logs nothing, so that the output of the test stays readable."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/hook?key=of-the-hook"
@@ -65,14 +65,14 @@ class Hook:
 
 
 @pytest.fixture
-def hook() -> Iterator[Hook]:
-    made = Hook()
+def webhook() -> Iterator[Webhook]:
+    made = Webhook()
     yield made
     made.stop()
 
 
 @pytest.fixture(autouse=True)
-def _no_waits_between_attempts() -> Iterator[None]:
+def _no_wait_between_attempts() -> Iterator[None]:
     with stamina.set_testing(True, attempts=3):
         yield
 
@@ -87,59 +87,59 @@ def now(paying: Paying) -> BudgetPace:
 
 
 def alerts(paying: Paying) -> list[Alert]:
-    """What one look tells."""
-    seen: list[Alert] = []
-    note_thresholds(paying.database, paying.ledger)
-    tell(paying.database, paying.ledger, seen.append)
-    return seen
+    """The alerts that one tick of the sensor reports."""
+    reported: list[Alert] = []
+    record_thresholds(paying.database, paying.ledger)
+    report_alerts(paying.database, paying.ledger, reported.append)
+    return reported
 
 
-def told(paying: Paying) -> list[int]:
+def thresholds(paying: Paying) -> list[int]:
     return [alert.threshold for alert in alerts(paying)]
 
 
-def post(paying: Paying, hook: Hook | str, secret: str | None = SECRET) -> list[str]:
-    note_thresholds(paying.database, paying.ledger)
-    url = hook if isinstance(hook, str) else hook.url
-    return deliver(paying.database, paying.ledger, url, secret)
+def post(paying: Paying, webhook: Webhook | str, secret: str | None = SECRET) -> list[str]:
+    record_thresholds(paying.database, paying.ledger)
+    url = webhook if isinstance(webhook, str) else webhook.url
+    return deliver_alerts(paying.database, paying.ledger, url, secret)
 
 
-def posted(hook: Hook) -> list[int]:
-    return [json.loads(body)["threshold_percent"] for _, body in hook.received]
+def posted(webhook: Webhook) -> list[int]:
+    return [json.loads(body)["threshold_percent"] for _, body in webhook.received]
 
 
-def test_each_threshold_is_told_once_in_a_window(paying: Paying) -> None:
+def test_each_threshold_is_reported_once_a_day(paying: Paying) -> None:
     steps = []
     for tokens in (499, 1, 299, 1, 199, 1):  # cents: 4.99, 5.00, 7.99, 8.00, 9.99, 10.00
         paying.pay(tokens)
-        steps.append((told(paying), told(paying)))
+        steps.append((thresholds(paying), thresholds(paying)))
     assert steps == [([], []), ([50], []), ([], []), ([80], []), ([], []), ([100], [])]
 
     paying.now += timedelta(days=1)
-    assert told(paying) == []
+    assert thresholds(paying) == []
     paying.pay(850)
-    assert told(paying) == [50, 80]
-    assert told(paying) == []
+    assert thresholds(paying) == [50, 80]
+    assert thresholds(paying) == []
 
 
-def test_two_sensors_at_once_tell_each_threshold_once(paying: Paying) -> None:
+def test_two_concurrent_sensors_report_each_threshold_once(paying: Paying) -> None:
     paying.pay(1_000)
     start = threading.Barrier(2)
 
     def tick() -> list[int]:
         start.wait()
-        return told(paying)
+        return thresholds(paying)
 
     with ThreadPoolExecutor(2) as sensors:
         both = [future.result() for future in [sensors.submit(tick) for _ in range(2)]]
     assert sorted([*both[0], *both[1]]) == [50, 80, 100]
 
 
-def test_the_forecast_goes_on_at_the_pace_since_the_first_call(paying: Paying) -> None:
+def test_the_forecast_uses_the_pace_since_the_first_call(paying: Paying) -> None:
     paying.pay(200)  # at 08:00
     paying.now += timedelta(hours=2)
     paying.pay(300)
-    # $5.00 in 2 hours; $5.00 are left, so 2 more hours: 10:00 + 2 h.
+    # $5.00 in 2 hours; $5.00 are left, which is 2 more hours: 10:00 + 2 h.
     assert now(paying).reached_at == DAY + timedelta(hours=12)
     assert now(paying).message() == (
         "$5.00 of today's $10.00 are spent or reserved."
@@ -148,20 +148,20 @@ def test_the_forecast_goes_on_at_the_pace_since_the_first_call(paying: Paying) -
     # $5.00 in 7 hours; $5.00 are left, so 7 more: 15:00 + 7 h = 22:00, still today.
     paying.now = DAY + timedelta(hours=15)
     assert now(paying).reached_at == DAY + timedelta(hours=22)
-    # At 16:30 it is 8.5 hours, so 8.5 more: 01:00 of tomorrow, when the window has turned.
+    # At 16:30 it is 8.5 hours, so 8.5 more: 01:00 of tomorrow, in the next window.
     paying.now = DAY + timedelta(hours=16, minutes=30)
     assert now(paying).reached_at is None
     assert "not reached today" in now(paying).message()
 
 
-def test_the_first_minutes_are_no_pace(paying: Paying) -> None:
+def test_the_pace_is_computed_over_at_least_15_minutes(paying: Paying) -> None:
     paying.pay(100)
     paying.now += timedelta(minutes=1)
     # $1.00 counts as 15 minutes' worth: $9.00 are left, 135 minutes.
     assert now(paying).reached_at == paying.now + timedelta(minutes=135)
 
 
-def test_without_spending_there_is_no_forecast_and_a_limit_of_nothing_is_used_up(
+def test_without_spending_there_is_no_forecast_and_a_limit_of_zero_is_reached(
     database: Database,
 ) -> None:
     assert now(Paying(database)).reached_at is None
@@ -169,17 +169,15 @@ def test_without_spending_there_is_no_forecast_and_a_limit_of_nothing_is_used_up
     assert now(Paying(database, "0")).percent == 100
 
 
-def test_a_service_with_a_limit_of_its_own_has_alerts_of_its_own(
-    paying: Paying, hook: Hook
-) -> None:
+def test_a_service_with_its_own_limit_has_its_own_alerts(paying: Paying, webhook: Webhook) -> None:
     change(paying.database, "daily_usd", Decimal("2.00"), scope="openai", changed_by="ada")
     paying.pay(400, service="llamaparse")
     paying.pay(160)
-    # $1.60 of openai's $2.00, and $5.60 of all $10.00; llamaparse has no limit of its own.
+    # $1.60 of openai's $2.00, and $5.60 of all $10.00; llamaparse has no own limit.
     seen = {(alert.pace.service, alert.threshold) for alert in alerts(paying)}
     assert seen == {("", 50), ("openai", 50), ("openai", 80)}
-    assert post(paying, hook) == []
-    bodies = [json.loads(body) for _, body in hook.received]
+    assert post(paying, webhook) == []
+    bodies = [json.loads(body) for _, body in webhook.received]
     assert [(b["service"], b["spent_usd"], b["limit_usd"]) for b in bodies] == [
         (None, "5.60", "10.00"),
         ("openai", "1.60", "2.00"),
@@ -189,11 +187,13 @@ def test_a_service_with_a_limit_of_its_own_has_alerts_of_its_own(
     assert alerts(paying) == []
 
 
-def test_what_is_passed_just_before_midnight_is_told_after_it(paying: Paying, hook: Hook) -> None:
+def test_a_threshold_reached_just_before_midnight_is_reported_after_it(
+    paying: Paying, webhook: Webhook
+) -> None:
     paying.now = DAY + timedelta(hours=23, minutes=59, seconds=59)
     paying.pay(800)
     paying.now += timedelta(seconds=20)
-    # Today's limit says nothing of yesterday.
+    # A change of today does not apply to yesterday.
     with paying.database.transaction() as tx:
         tx.execute(
             "INSERT INTO tvdb.limit_changes (scope, kind, value, changed_by, changed_at, run_ids)"
@@ -203,77 +203,77 @@ def test_what_is_passed_just_before_midnight_is_told_after_it(paying: Paying, ho
     seen = alerts(paying)
     assert [(alert.threshold, alert.pace.day) for alert in seen] == [(50, DAY), (80, DAY)]
     assert seen[0].pace.message() == "$8.00 of the $10.00 of 2026-03-01 were spent or reserved."
-    assert post(paying, hook) == []
-    assert posted(hook) == [50, 80]
-    # What is older is history.
+    assert post(paying, webhook) == []
+    assert posted(webhook) == [50, 80]
+    # Older days are not checked.
     paying.now += timedelta(days=2)
     paying.pay(1)
-    assert told(paying) == []
+    assert thresholds(paying) == []
 
 
-def test_an_alert_that_a_sensor_died_on_is_told_by_the_next(paying: Paying) -> None:
+def test_an_alert_is_reported_again_after_a_sensor_was_killed(paying: Paying) -> None:
     paying.pay(500)
-    note_thresholds(paying.database, paying.ledger)
+    record_thresholds(paying.database, paying.ledger)
 
-    def dies(alert: Alert) -> None:
+    def is_killed(alert: Alert) -> None:
         raise KeyboardInterrupt(alert.threshold)
 
     with pytest.raises(KeyboardInterrupt):
-        tell(paying.database, paying.ledger, dies)
-    assert told(paying) == [50]
-    assert told(paying) == []
+        report_alerts(paying.database, paying.ledger, is_killed)
+    assert thresholds(paying) == [50]
+    assert thresholds(paying) == []
 
 
-def test_the_webhook_gets_each_threshold_signed(paying: Paying, hook: Hook) -> None:
+def test_the_webhook_receives_each_threshold_signed(paying: Paying, webhook: Webhook) -> None:
     paying.pay(800)
-    assert post(paying, hook) == []
-    assert post(paying, hook) == []
+    assert post(paying, webhook) == []
+    assert post(paying, webhook) == []
 
-    bodies = [json.loads(body) for _, body in hook.received]
+    bodies = [json.loads(body) for _, body in webhook.received]
     assert [body["threshold_percent"] for body in bodies] == [50, 80]
     assert bodies[0]["spent_usd"] == "8.00"
     assert bodies[0]["limit_usd"] == "10.00"
-    for headers, body in hook.received:
+    for headers, body in webhook.received:
         stamp = headers["x-tvdb-timestamp"]
         assert stamp == str(int(paying.now.timestamp()))
         expected = hmac.new(SECRET.encode(), stamp.encode() + b"." + body, hashlib.sha256)
         assert headers["x-tvdb-signature"] == f"sha256={expected.hexdigest()}"
 
 
-def test_without_a_secret_nothing_is_signed(paying: Paying, hook: Hook) -> None:
+def test_without_a_secret_there_is_no_signature(paying: Paying, webhook: Webhook) -> None:
     paying.pay(500)
-    assert post(paying, hook, None) == []
-    [(headers, _)] = hook.received
+    assert post(paying, webhook, None) == []
+    [(headers, _)] = webhook.received
     assert not any(name.startswith("x-tvdb") for name in headers)
 
 
-def test_a_hook_that_answers_500_is_asked_again(paying: Paying, hook: Hook) -> None:
+def test_a_delivery_with_status_500_is_retried(paying: Paying, webhook: Webhook) -> None:
     paying.pay(500)
-    hook.statuses = [500, 503]
-    assert post(paying, hook) == []
-    assert len(hook.received) == 3
+    webhook.statuses = [500, 503]
+    assert post(paying, webhook) == []
+    assert len(webhook.received) == 3
 
 
-def test_what_was_not_delivered_is_delivered_later_with_what_held_then(
-    paying: Paying, hook: Hook, caplog: pytest.LogCaptureFixture
+def test_a_failed_delivery_is_repeated_later_with_the_recorded_amounts(
+    paying: Paying, webhook: Webhook, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     paying.pay(500)
-    hook.statuses = [500] * 3
-    failures = post(paying, hook)
+    webhook.statuses = [500] * 3
+    failures = post(paying, webhook)
     assert failures == ["the alert of 50 % for all services was not delivered: status 500"]
-    # Not at once.
-    assert post(paying, hook) == []
+    # Not immediately.
+    assert post(paying, webhook) == []
     paying.now += timedelta(seconds=30)
     [failure] = post(paying, "http://127.0.0.1:9/hook?key=of-the-hook")
     assert failure.startswith("the alert of 50 % for all services was not delivered: Connect")
-    assert len(hook.received) == 3
+    assert len(webhook.received) == 3
 
-    # The window has turned, and that of the next day has its own.
+    # The next day has its own thresholds.
     paying.now += timedelta(days=1)
     paying.pay(800)
-    assert post(paying, hook) == []
-    bodies = [json.loads(body) for _, body in hook.received[3:]]
+    assert post(paying, webhook) == []
+    bodies = [json.loads(body) for _, body in webhook.received[3:]]
     assert [(body["day"][:10], body["threshold_percent"]) for body in bodies] == [
         ("2026-03-01", 50),
         ("2026-03-02", 50),
@@ -285,29 +285,29 @@ def test_what_was_not_delivered_is_delivered_later_with_what_held_then(
     assert SECRET not in logged
 
 
-def test_two_sensors_at_once_deliver_once(paying: Paying, hook: Hook) -> None:
+def test_two_concurrent_sensors_deliver_once(paying: Paying, webhook: Webhook) -> None:
     paying.pay(1_000)
-    note_thresholds(paying.database, paying.ledger)
+    record_thresholds(paying.database, paying.ledger)
     start = threading.Barrier(2)
 
     def tick() -> list[str]:
         start.wait()
-        return deliver(paying.database, paying.ledger, hook.url, SECRET)
+        return deliver_alerts(paying.database, paying.ledger, webhook.url, SECRET)
 
     with ThreadPoolExecutor(2) as sensors:
         both = [future.result() for future in [sensors.submit(tick) for _ in range(2)]]
     assert both == [[], []]
-    assert sorted(posted(hook)) == [50, 80, 100]
+    assert sorted(posted(webhook)) == [50, 80, 100]
 
 
-def test_an_alert_is_asked_for_ever_less_often_and_given_up_after_three_days(
-    paying: Paying, hook: Hook
+def test_retries_become_less_frequent_and_end_after_three_days(
+    paying: Paying, webhook: Webhook
 ) -> None:
     paying.pay(500)
-    hook.statuses = [500] * 1_000
+    webhook.statuses = [500] * 1_000
     began, tried = paying.now, []
     while paying.now < began + timedelta(days=4):
-        if post(paying, hook):
+        if post(paying, webhook):
             tried.append(paying.now - began)
         paying.now += timedelta(minutes=1)
     waits = [int((b - a).total_seconds() / 60) for a, b in pairwise(tried)]

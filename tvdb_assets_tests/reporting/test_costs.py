@@ -1,4 +1,4 @@
-"""What was spent, by what it was for: every view sums up to the ledger."""
+"""Costs by run, document and service: every view has the same sum as the ledger."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from tvdb_assets.reporting.costs import cost_of_documents, report, spent_by
+from tvdb_assets.reporting.costs import cost_of_documents, cost_of_runs, cost_report
 from tvdb_assets.repositories.database import Database
 from tvdb_assets_tests.spend_guard.ledger_rows import DAY, Paying
 
@@ -34,18 +34,18 @@ def rows(database: Database, statement: str) -> list[tuple[object, ...]]:
 
 
 TOTAL = Decimal("2.14")
-"""1.00 + 0.07 + 0.02 + 0.30 + 0.11 + 0.11 + 0.13 + 0.00 + 0.40; what was voided costs nothing."""
+"""1.00 + 0.07 + 0.02 + 0.30 + 0.11 + 0.11 + 0.13 + 0.00 + 0.40; voided entries cost nothing."""
 
 
 @pytest.mark.parametrize("view", ["cost_entries", "cost_by_run", "cost_by_document"])
-def test_a_view_sums_up_to_the_ledger(paying: Paying, view: str) -> None:
+def test_a_view_has_the_sum_of_the_ledger(paying: Paying, view: str) -> None:
     [(total,)] = rows(paying.database, f"SELECT sum(usd) FROM tvdb.{view}")
     assert isinstance(total, Decimal)
-    # Thirds and sevenths of a cent are cut at numeric's last decimal.
+    # Thirds and sevenths of a cent are rounded at the last decimal of numeric.
     assert abs(total - TOTAL) < Decimal("1e-12")
 
 
-def test_services_sum_up_to_the_ledger_and_to_the_window(paying: Paying) -> None:
+def test_services_have_the_sums_of_the_ledger_and_of_the_budget_window(paying: Paying) -> None:
     found = rows(
         paying.database, "SELECT service, round(sum(usd), 10) FROM tvdb.cost_by_service GROUP BY 1"
     )
@@ -54,7 +54,7 @@ def test_services_sum_up_to_the_ledger_and_to_the_window(paying: Paying) -> None
     assert paying.ledger.committed("openai").service_day_usd == Decimal("1.84")
 
 
-def test_waste_is_what_was_lost_or_could_not_be_used(paying: Paying) -> None:
+def test_lost_and_unusable_responses_are_waste(paying: Paying) -> None:
     found = rows(paying.database, "SELECT reason, requests, usd FROM tvdb.cost_waste ORDER BY 1")
     assert found == [("bad_answer", 1, Decimal("0.13")), ("lost", 1, Decimal("0.11"))]
 
@@ -64,9 +64,9 @@ def test_retries_are_second_attempts(paying: Paying) -> None:
     assert found == [("openai", 1, Decimal("0.11"))]
 
 
-def test_a_run_and_a_document_have_their_own_shares(paying: Paying) -> None:
-    assert spent_by(paying.database, ["run-1"]) == Decimal("1.52")
-    assert spent_by(paying.database, ["run-1", "run-3"]) == Decimal("1.92")
+def test_costs_of_runs_and_documents(paying: Paying) -> None:
+    assert cost_of_runs(paying.database, ["run-1"]) == Decimal("1.52")
+    assert cost_of_runs(paying.database, ["run-1", "run-3"]) == Decimal("1.92")
     made = cost_of_documents(paying.database, "run-1", ["a.md", "b.pdf"])
     assert {key: (c.usd, c.units, c.unit) for key, c in made.items()} == {
         ("embed", "a.md"): (Decimal("0.75"), 75, "token"),
@@ -75,8 +75,8 @@ def test_a_run_and_a_document_have_their_own_shares(paying: Paying) -> None:
     }
 
 
-def test_the_report_shows_days_kinds_and_the_dearest(paying: Paying) -> None:
-    made = report(paying.database, DAY)
+def test_the_report_has_days_file_types_and_the_most_expensive_documents(paying: Paying) -> None:
+    made = cost_report(paying.database, DAY)
     assert [(day.day, day.service, round(day.usd, 10)) for day in made.by_day] == [
         ("2026-03-01", "llamaparse", Decimal("0.30")),
         ("2026-03-01", "openai", Decimal("1.84")),
@@ -86,8 +86,8 @@ def test_the_report_shows_days_kinds_and_the_dearest(paying: Paying) -> None:
     assert made.wasted_usd == Decimal("0.24")
 
 
-def test_an_empty_ledger_is_reported_as_nothing(database: Database) -> None:
-    made = report(database, DAY)
+def test_the_report_of_an_empty_ledger_is_empty(database: Database) -> None:
+    made = cost_report(database, DAY)
     assert (made.by_day, made.by_kind, made.most_expensive, made.wasted_usd) == (
         [],
         [],

@@ -24,7 +24,7 @@ from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.parsing.document_parser import parser_fingerprint
 from tvdb_assets.parsing.worker_pool import WorkerPool
-from tvdb_assets.reporting.costs import budget
+from tvdb_assets.reporting.costs import budget_summary
 from tvdb_assets.repositories.database import Database, prepare
 from tvdb_assets.repositories.full_text import index_full_text
 from tvdb_assets.repositories.index_catalog import IndexCatalog
@@ -253,7 +253,7 @@ def test_the_ledger_has_the_same_sums(old: OldDatabase) -> None:
         paid = Paid(database)
         paid.clock.now = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
         with paid.router(**SETTINGS) as router:
-            summary = budget(database, router.ledger, ["openai", "llamaparse"])
+            summary = budget_summary(database, router.ledger, ["openai", "llamaparse"])
     [(posted,)] = _query(old.url, "SELECT sum(posted_usd) FROM tvdb.cost_ledger")
     assert (summary.posted_usd, summary.reserved_usd) == (posted, 0)
     hours = _query(old.url, "SELECT scope, requests FROM tvdb.budget_windows WHERE period = 'hour'")
