@@ -23,8 +23,8 @@ def redacting_errors(run_id: str | None = None) -> Iterator[None]:
     """Redact every error that leaves the block, and give it an id.
 
     The causes of a `TvdbError` are reduced to the names of their classes. Any other exception
-    becomes a `TvdbError`, ``database_unreachable`` if the server went away and else
-    ``unexpected``, whose cause names the class and the lines of code.
+    becomes a `TvdbError` whose cause names the class and the lines of code. Its code says what
+    is wrong with the database, or is ``unexpected``.
 
     Args:
         run_id: the id under which the errors are found; None keeps the one that they have.
@@ -37,7 +37,7 @@ def redacting_errors(run_id: str | None = None) -> Iterator[None]:
         error.__suppress_context__ = True
         raise
     except Exception as error:
-        ours = _database_lost(error) or codes.UNEXPECTED.error(kind=type(error).__name__)
+        ours = _database_error(error) or codes.UNEXPECTED.error(kind=type(error).__name__)
         ours.run_id = run_id or ours.run_id
         raise ours from RedactedCause.with_lines(error)
 
@@ -53,17 +53,21 @@ def tagging_errors(run_id: str) -> Iterator[None]:
             raise
 
 
-def _database_lost(error: Exception) -> TvdbError | None:
-    """The error of a server that stopped, ran full or closed the connection; None for others."""
+def _database_error(error: Exception) -> TvdbError | None:
+    """The error of a server that went away, or that refuses changes; None for others."""
     # Imported here, because only a process that has failed asks.
-    from psycopg import OperationalError
+    from psycopg import Error, OperationalError
+    from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 
-    if not isinstance(error, OperationalError):
-        return None
-    state = error.sqlstate
-    if state is not None and state[:2] not in _LOST_STATES:
-        return None
-    return codes.DATABASE_LOST.error(kind=type(error).__name__)
+    kind = type(error).__name__
+    if isinstance(error, ReadOnlySqlTransaction):
+        return codes.DATABASE_READ_ONLY.error(kind=kind)
+    if isinstance(error, InsufficientPrivilege):
+        return codes.DATABASE_RIGHTS.error(kind=kind)
+    state = error.sqlstate if isinstance(error, Error) else None
+    if isinstance(error, OperationalError) and (state is None or state[:2] in _LOST_STATES):
+        return codes.DATABASE_LOST.error(kind=kind)
+    return None
 
 
 def _redacted(cause: BaseException) -> BaseException:

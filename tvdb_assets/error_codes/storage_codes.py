@@ -39,6 +39,18 @@ DATABASE_PRIVILEGES: Final = ErrorCode(
     "SCHEMA dagster for this user.",
     "The database user has too few rights.",
 )
+DATABASE_RIGHTS: Final = DATABASE_PRIVILEGES.variant(
+    StorageError,
+    "The database user may not do this ({kind}).",
+    "Use the user that owns the schemas tvdb and dagster, or grant this user their rights.",
+)
+DATABASE_READ_ONLY: Final = ErrorCode(
+    StorageError,
+    "database_read_only",
+    "The database accepts no changes ({kind}).",
+    "Set TVDB_DATABASE_URL to the primary server, and remove default_transaction_read_only.",
+    "The database is a standby server, or its connections are set to read only.",
+)
 DATABASE_TOO_NEW: Final = ErrorCode(
     StorageError,
     "database_too_new",
