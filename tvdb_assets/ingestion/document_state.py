@@ -1,4 +1,8 @@
-"""A document on its way through one batch, and how each of its stages ended."""
+"""A document on its way through one batch: the results of its stages and of its members.
+
+What belongs here: the state of one document during an ingestion. What does not: the stages
+themselves (`ingestion.parse_stage`, `ingestion.embed_stage`).
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,19 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
+from tvdb_assets import error_codes as codes
+from tvdb_assets.core.member_paths import SEPARATOR
 from tvdb_assets.document_limits import LIMIT_CODES
-from tvdb_assets.errors import TvdbError
+from tvdb_assets.errors import Disposition, TvdbError
 from tvdb_assets.models import Member, ParsedDocument, SourceFile, Stage
+from tvdb_assets.redaction import display_path, is_private
 from tvdb_assets.repositories.rows import DocumentRow, StoredChunkSet
 
-if TYPE_CHECKING:
-    from tvdb_assets.ingestion.containers import MemberSummary
+_SHOWN = 10
+"""Members that a container's failure names; `tvdb status` names them all."""
+_SUMMED = frozenset({"chunks", "tokens", "cost_usd", "paid_requests", "paid_tokens", "paid_pages"})
 
 Value: TypeAlias = int | float | str | bool
 Metadata = Mapping[str, Value]
@@ -134,6 +142,88 @@ class DocumentState:
             )
 
 
+@dataclass(slots=True)
+class MemberSummary:
+    """How the members of a container ended, not counting theirs."""
+
+    total: int = 0
+    failed: list[tuple[str, TvdbError, Stage]] = field(default_factory=list)
+    """Path, why, and where."""
+    deferred: list[tuple[str, TvdbError, Stage]] = field(default_factory=list)
+    is_degraded: bool = False
+    is_current_index_stale: bool = False
+    is_limited: bool = False
+    kept: list[int] = field(default_factory=list)
+    """Document ids; other members of the container are gone."""
+    changed: set[Stage] = field(default_factory=set)
+    """Stages that made something of a member."""
+    sums: dict[Stage, dict[str, int | float]] = field(default_factory=dict)
+
+    def add(self, t: DocumentState, stages: frozenset[Stage]) -> None:
+        """Count a member that is done."""
+        self.total += 1
+        self.is_degraded = self.is_degraded or t.is_degraded
+        self.is_current_index_stale = self.is_current_index_stale or t.is_current_index_stale
+        self.is_limited = self.is_limited or t.is_limited
+        if t.error is not None and t.failed_at is not None:
+            self.note(t.row.path, t.error, t.failed_at)
+        for result in t.results(stages):
+            if not result.is_unchanged:
+                self.changed.add(result.stage)
+            _add(self.sums.setdefault(result.stage, {}), result.metadata)
+
+    def note(self, path: str, error: TvdbError, stage: Stage) -> None:
+        """Count a failure or a wait."""
+        is_deferred = error.disposition is Disposition.DEFERRED
+        (self.deferred if is_deferred else self.failed).append((path, error, stage))
+
+    def told(self, stage: Stage, own: Metadata) -> dict[str, Value]:
+        """The metadata of a container: its own with the sums over its members."""
+        sums = dict(self.sums.get(stage, {}))
+        _add(sums, own)
+        failed = sum(at is stage for _, _, at in self.failed)
+        return {**own, **sums, "members": self.total, "members_failed": failed}
+
+    def verdict(self, container: str) -> tuple[TvdbError, Stage] | None:
+        """What its members mean for the container: failed if one did, else waiting if one does."""
+        if self.failed:
+            is_hopeless = all(e.disposition is Disposition.TERMINAL for _, e, _ in self.failed)
+            names = ", ".join(
+                f"{_name(container, path)} ({error.code})"
+                for path, error, _ in self.failed[:_SHOWN]
+            )
+            more = len(self.failed) - _SHOWN
+            error: TvdbError = codes.MEMBERS_FAILED.error(
+                failed=len(self.failed),
+                total=self.total,
+                names=names + (f" and {more:,} more" if more > 0 else ""),
+                disposition=Disposition.TERMINAL if is_hopeless else Disposition.TRANSIENT,
+            )
+            return error, min((s for _, _, s in self.failed), key=list(Stage).index)
+        if self.deferred:
+            _, first, _ = self.deferred[0]
+            error = type(first).restored(
+                first.code,
+                f"{len(self.deferred):,} of {self.total:,} documents inside it wait: "
+                + first.message,
+                remedy=first.remedy,
+                disposition=first.disposition,
+            )
+            return error, min((s for _, _, s in self.deferred), key=list(Stage).index)
+        return None
+
+
 def suffix_of(path: str) -> str:
     """The suffix of a document's name: ``.pdf``."""
     return PurePosixPath(path).suffix.lower()
+
+
+def _name(container: str, path: str) -> str:
+    return display_path(path) if is_private(path) else path.removeprefix(container + SEPARATOR)
+
+
+def _add(sums: dict[str, int | float], told: Metadata) -> None:
+    for name in _SUMMED & told.keys():
+        value = told[name]
+        if isinstance(value, int | float):
+            sums[name] = sums.get(name, 0) + value
