@@ -21,7 +21,6 @@ from tvdb_assets.errors import (
     DocumentError,
     EmbeddingError,
     ErrorCode,
-    HaltedError,
     ParseError,
     RateError,
     RefusedError,
@@ -54,8 +53,8 @@ text or a secret. `tvdb status` and the page of a run in the Dagster UI show all
   machine may have been busy.
 
 **Exit** is the exit code of the `tvdb` command: 1 if documents failed, 2 if a command failed as
-a whole, 3 if documents wait. An error of a service fails or delays a document in `tvdb ingest`,
-and fails other commands, such as `tvdb search`, as a whole.
+a whole, 3 if the work waits. A service that fails makes documents fail in `tvdb ingest` (1), and
+other commands, such as `tvdb search`, fail as a whole (2).
 """
 
 _GROUPS: Final[tuple[tuple[str, tuple[type[TvdbError], ...]], ...]] = (
@@ -103,14 +102,15 @@ def _tables() -> Iterator[str]:
 
 def _row(same: list[ErrorCode[Any]]) -> str:
     first = same[0]
+    disposition = first.disposition or first.error_class.default_disposition
     is_recorded_only = first.code in error_codes.RECORDED_ONLY
     cells = (
         f"`{first.code}`",
         f"`{first.error_class.__name__}`",
         first.meaning,
         "<br>".join(dict.fromkeys(_remedies(same))),
-        _REPEATED[first.disposition or first.error_class.default_disposition],
-        "–" if is_recorded_only else _exit_code(first.error_class),  # noqa: RUF001
+        _REPEATED[disposition],
+        "–" if is_recorded_only else _exit_code(first.error_class, disposition),  # noqa: RUF001
     )
     return f"| {' | '.join(cells)} |"
 
@@ -124,13 +124,11 @@ def _remedies(entries: Iterable[ErrorCode[Any]]) -> Iterator[str]:
         yield _AS_CODE.sub(lambda found: f"`{found[0]}`", text).strip()
 
 
-def _exit_code(error_class: type[TvdbError]) -> str:
+def _exit_code(error_class: type[TvdbError], disposition: Disposition) -> str:
+    if disposition is Disposition.DEFERRED:
+        return "3"
     if issubclass(error_class, DocumentError):
         return "1"
-    if issubclass(error_class, HaltedError):
-        return "3"
-    if issubclass(error_class, RefusedError):
-        return "3 or 2"
     return "1 or 2" if issubclass(error_class, ServiceError) else "2"
 
 

@@ -40,6 +40,9 @@ MAY_RESTORE = {"errors.py", "containers.py", "embed_stage.py", "service_state.py
 """Modules that copy an error or read one from the database, with its sentences."""
 FOREIGN_CODES = {"answered", "invalid_api_key", "model_not_found"}
 """Codes of the simulated services, and outcomes, that tests compare with a ``.code``."""
+_PRIVATE_WORDS = re.compile(
+    r"\b(told|mend|anew|beside|dearest|stand-in|goes on|go on|by itself|of its own|whoever|walk)\b"
+)
 _CODE_NAMES = {"code", "error_code", "failed_code"}
 
 
@@ -55,6 +58,7 @@ def test_every_entry_makes_an_error_that_says_cause_and_remedy(entry: ErrorCode[
     for sentence in (error.message, error.remedy, entry.meaning):
         assert len(sentence) >= 1
         assert "{" not in sentence
+        assert not _PRIVATE_WORDS.search(sentence), sentence
     assert error.remedy.endswith((".", "?"))
     assert entry.meaning.endswith(".")
     assert str(error).startswith(f"[{entry.code}] {error.message} {error.remedy}")
