@@ -45,7 +45,7 @@ _WIDTH: Final = 80
 
 _GROUPS: Final = {
     "Source and database": ("source", "database_url", "dagster_home", "private_paths"),
-    "Modes": ("service_mode", "parser_mode", "embedder_mode"),
+    "Modes": ("service_mode", "parser_mode", "embedder_mode", "embedder", "parser"),
     "Budgets and limits": (
         *("daily_cost_limit", "openai_daily_cost_limit", "llamaparse_daily_cost_limit"),
         *("hourly_rate_limit", "alert_webhook_url", "alert_webhook_secret"),

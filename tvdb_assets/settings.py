@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     """Mode of parsing alone. If not set, the mode of all services."""
     embedder_mode: ServiceMode | None = None
     """Mode of embedding alone. If not set, the mode of all services."""
+    embedder: str = "openai"
+    """Provider that embeds in the modes ``real`` and ``hybrid``."""
+    parser: str = "llamaparse"
+    """Provider that parses in the modes ``real`` and ``hybrid``."""
 
     chunk_tokens: int = Field(512, ge=16, le=8_191)
     """Maximum cl100k_base tokens in a chunk."""

@@ -25,6 +25,7 @@ from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_store import IndexStore
+from tvdb_assets.routing.run_services import RunServices
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings, SwitchMode, load_settings
 from tvdb_assets.sources.source import Source
@@ -103,16 +104,16 @@ class Paid:
             }
         )
 
-    def router(self, **given: object) -> ServiceRouter:
-        router = ServiceRouter(
-            self.settings(**given),
+    def router(self, run_id: str | None = None, **given: object) -> ServiceRouter:
+        settings = self.settings(**given)
+        services = RunServices(
+            settings,
             database=self.database,
+            workers=self.workers,
+            run_id=run_id,
             clock=self.clock,
-            transport=self.transport,
         )
-        if self.workers is not None:
-            router.workers = self.workers
-        return router
+        return ServiceRouter(settings, services=services, transport=self.transport)
 
     def use(self, use: Callable[[ServiceRouter], Coroutine[Any, Any, T]], **given: object) -> T:
         """Run a use of a router of these settings to its end."""
@@ -205,11 +206,10 @@ class DocumentFolder:
         ]
         self.ingestions += 1
         settings = self.paid.settings(**given)
-        router = self.paid.router(**given)
-        chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
         run_id = f"run-{self.ingestions}"
-        pipeline_fingerprint = router.pipeline_fingerprint(chunker)
-        router.run_id = run_id
+        router = self.paid.router(run_id, **given)
+        chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
+        pipeline_fingerprint = router.clients.pipeline_fingerprint(chunker)
         ingestion = IngestionRun(
             store=DocumentStore(self.paid.database, run_id, pipeline_fingerprint),
             index=IndexStore(self.paid.database, run_id, pipeline_fingerprint),

@@ -78,7 +78,7 @@ class Index:
         router = self.routers(mode)
         self.ingestions += 1
         run_id = f"run-{self.ingestions}"
-        pipeline_fingerprint = router.pipeline_fingerprint(self.chunker)
+        pipeline_fingerprint = router.clients.pipeline_fingerprint(self.chunker)
         ingestion = IngestionRun(
             store=DocumentStore(self.database, run_id, pipeline_fingerprint),
             index=IndexStore(self.database, run_id, pipeline_fingerprint),
@@ -342,7 +342,7 @@ def test_the_same_bytes_under_another_name_are_not_parsed_or_embedded_again(
     index.write("handbook.md", HANDBOOK)
     index.ingest()
     index.write("copy.md", HANDBOOK)
-    workers = index.routers(ServiceMode.LOCAL).workers
+    workers = index.routers(ServiceMode.LOCAL).services.workers
     submit, tasks = workers.submit, []
 
     def recorded(task: Callable[..., Any], *arguments: Any) -> Future[Any]:

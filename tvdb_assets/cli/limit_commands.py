@@ -15,7 +15,7 @@ from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, pairs, print_json, table_of
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.routing.paid_services import PAID_SERVICES, limits_of
+from tvdb_assets.routing.paid_services import limits_of, paid_services
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.spend_guard.budget import SpendLimits, usd
 from tvdb_assets.spend_guard.ledger import Ledger
@@ -23,7 +23,7 @@ from tvdb_assets.spend_guard.service_state import reset_refusal
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets.spend_guard.spend_limits import ALL, LimitKind, change, changes
 
-_service = click.option("--service", type=click.Choice(PAID_SERVICES), help="Only this service.")
+_service = click.option("--service", type=click.Choice(paid_services()), help="Only this service.")
 _DEFAULT = "default"
 
 
@@ -94,7 +94,7 @@ def resume(service: str | None, as_json: bool) -> None:
     settings = load_settings()
     with Database.open(settings) as database:
         states = ServiceStates(database)
-        for name in [service] if service else PAID_SERVICES:
+        for name in [service] if service else paid_services():
             states.change(name, reset_refusal)
     _set_pause(None, service, as_json)
 
@@ -154,7 +154,7 @@ def _show(database: Database, settings: Settings, as_json: bool) -> None:
                         "hourly_requests": now.requests_an_hour(service),
                         "paused": bool(now.paused & {ALL, service}),
                     }
-                    for service in PAID_SERVICES
+                    for service in paid_services()
                     for own in [now.service_daily_usd.get(service)]
                 },
                 "paused": ALL in now.paused,
@@ -182,7 +182,7 @@ def _show_limits(now: SpendLimits) -> None:
         console.print("Paid calls are paused.", style="bold yellow")
     table = pairs()
     table.add_row("all services", f"${usd(now.daily_usd)} per day (UTC)")
-    for service in PAID_SERVICES:
+    for service in paid_services():
         own = now.service_daily_usd.get(service)
         daily = f"${usd(own)} per day, " if own is not None else ""
         paused = " (paused)" if service in now.paused else ""

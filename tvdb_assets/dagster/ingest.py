@@ -30,7 +30,7 @@ from tvdb_assets.ingestion.cost_forecast import CostForecast
 from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.repositories.document_registry import DocumentRegistry, KnownDocument
 from tvdb_assets.repositories.due_documents import DueDocument, Reason
-from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.routing.service_clients import pipeline_fingerprint
 from tvdb_assets.settings import Settings
 from tvdb_assets.sources.source import Source
 
@@ -68,10 +68,8 @@ def plan(
         for path, document in registry.known(source.root).items()
         if _is_under(path, prefixes)
     }
-    with ServiceRouter(settings) as router:
-        fingerprint = router.pipeline_fingerprint(
-            Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
-        )
+    chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
+    fingerprint = pipeline_fingerprint(settings, chunker)
     fingerprints = (fingerprint, settings.limits_fingerprint + fingerprint)
     found = compare(source.list(prefixes), known, root=source.root, is_whole=not prefixes)
     made = IngestPlan(source, new=found.new, gone=found.gone)

@@ -29,11 +29,12 @@ from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.due_documents import BudgetWindows, DueDocument, DueDocuments, Reason
-from tvdb_assets.routing.paid_services import PAID_SERVICES, limits_of
-from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.routing.paid_services import limits_of, paid_services
+from tvdb_assets.routing.service_clients import ServiceClients
 from tvdb_assets.settings import Settings
 from tvdb_assets.sources.source import Source
 from tvdb_assets.spend_guard.ledger import Ledger
+from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets.spend_guard.spend_limits import changes
 
 TAG = "tvdb/requested_by"
@@ -162,11 +163,11 @@ class Reconciler:
             reasons: for which.
             limit: the most; None is all.
         """
-        with ServiceRouter(self.settings, database=self.database) as router:
-            pipeline_fingerprint = router.pipeline_fingerprint(
-                Chunker(self.settings.chunk_tokens, self.settings.chunk_overlap_tokens)
-            )
-            is_healing = not router.pays or is_well(router)
+        clients = ServiceClients(self.settings)
+        pipeline_fingerprint = clients.pipeline_fingerprint(
+            Chunker(self.settings.chunk_tokens, self.settings.chunk_overlap_tokens)
+        )
+        is_healing = not clients.pays or is_well(ServiceStates(self.database))
         found = self.due.find(
             pipeline_fingerprint,
             self._windows(),
@@ -255,13 +256,13 @@ class Reconciler:
         return BudgetWindows(now.day, hour, newest[0].changed_at if newest else now.day)
 
 
-def is_well(router: ServiceRouter) -> bool:
+def is_well(states: ServiceStates) -> bool:
     """Whether what a stand-in made may be tried again: no paid service is known to be away.
 
     One that refused key or quota may be asked again after a while: only an answer tells.
     """
-    for service in PAID_SERVICES:
-        state, now = router.guard.states.read(service)
+    for service in paid_services():
+        state, now = states.read(service)
         is_refused = state.refusal is not None and now < state.refusal.until
         if is_refused or state.breaker.name(now) == "open":
             return False

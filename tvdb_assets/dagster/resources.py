@@ -40,7 +40,7 @@ from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.due_documents import BudgetWindows, DueDocument, DueDocuments, Reason
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.repositories.runs import Run, recorded
-from tvdb_assets.routing.paid_services import PAID_SERVICES, limits_of
+from tvdb_assets.routing.paid_services import limits_of, paid_services
 from tvdb_assets.routing.service_health import ServiceHealth
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, Settings, SwitchMode, load_settings
@@ -111,11 +111,11 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             ServiceRouter(settings, database=database, run_id=run_id) as router,
             told(run, router),
         ):
-            if router.pays:
+            if router.clients.pays:
                 # What a process that died left open is settled, at the most it can have cost.
-                router.ledger.reconcile()
+                router.services.ledger.reconcile()
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
-            pipeline_fingerprint = router.pipeline_fingerprint(chunker)
+            pipeline_fingerprint = router.clients.pipeline_fingerprint(chunker)
             with DueDocuments(database).run_lives(run_id):
                 yield IngestionRun(
                     store=DocumentStore(database, run_id, pipeline_fingerprint),
@@ -140,7 +140,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             Database.open(settings) as database,
             ServiceRouter(settings, database=database) as router,
         ):
-            if not router.pays:
+            if not router.clients.pays:
                 return None
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
             estimating = CostEstimator(
@@ -150,7 +150,10 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 chunker=chunker,
                 max_document_bytes=settings.max_document_mib << 20,
             )
-            fingerprint, sources = router.pipeline_fingerprint(chunker), lru_cache(Source.open)
+            fingerprint, sources = (
+                router.clients.pipeline_fingerprint(chunker),
+                lru_cache(Source.open),
+            )
             return forecast_cost(router, estimating, partition_keys, fingerprint, sources)
 
     @contextmanager
@@ -164,7 +167,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         with redacting_errors(), Database.open(settings) as database:
             if (trace := trace_of("")).is_on:
                 ledger = Ledger(database, limits_of(settings))
-                publish_gauges(trace, database, ledger, ServiceStates(database), PAID_SERVICES)
+                publish_gauges(trace, database, ledger, ServiceStates(database), paid_services())
             yield BudgetView(settings, database)
 
     async def health(self, run_id: str) -> list[ServiceHealth]:

@@ -28,14 +28,14 @@ def told(run: Run, router: ServiceRouter) -> Iterator[None]:
     lineage = {"root_run_id": run.root_run_id, "parent_run_id": run.parent_run_id}
     log_event(RUN_STARTED, "Documents are walked.", lineage, run_id=run.run_id)
     try:
-        router.publish_gauges()
+        router.services.publish_gauges()
         yield
     except BaseException as error:
         code = error.code if isinstance(error, TvdbError) else type(error).__name__
         raise
     finally:
-        router.publish_gauges()
-        router.trace.run(began, run.root_run_id, run.parent_run_id, code)
+        router.services.publish_gauges()
+        router.services.trace.run(began, run.root_run_id, run.parent_run_id, code)
         seconds = (time_ns() - began) / 1e9
         log_event(RUN_ENDED, "The walk has ended.", {"seconds": seconds, "code": code},
              run_id=run.run_id)  # fmt: skip

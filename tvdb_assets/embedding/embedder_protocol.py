@@ -1,20 +1,34 @@
-"""What an embedder is, to those who call one: a free one, and one that is paid by request."""
+"""The interface of embedders: free ones, and paid ones, which only the guard can call.
+
+What belongs here: the two interfaces, how to tell them apart, and what a provider declares. What
+does not: any embedder (`providers`), or the choice of one (`registry`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar, Protocol, TypeAlias, final
 
+import httpx2
 import numpy as np
 from numpy.typing import NDArray
 
 from tvdb_assets.models import Provenance, VectorSpace
+from tvdb_assets.settings import Settings
 from tvdb_assets.spend_guard.guard import ServiceResponse
-from tvdb_assets.spend_guard.prices import Price
+from tvdb_assets.spend_guard.paid_service import PaidService, RequestPermit, ensure_free
+from tvdb_assets.spend_guard.provider_registry import no_daily_limit
+
+Vectors: TypeAlias = NDArray[np.float32]
+Transport: TypeAlias = httpx2.AsyncBaseTransport | None
+"""Under an HTTP client, for tests; None is the network."""
 
 
 class EmbedderIdentity(Protocol):
-    """Says whose vectors they are."""
+    """Names the vectors that an embedder makes."""
 
     @property
     def space(self) -> VectorSpace:
@@ -23,7 +37,7 @@ class EmbedderIdentity(Protocol):
 
     @property
     def produced_by(self) -> Provenance:
-        """Who makes them."""
+        """Recorded with each vector."""
         ...
 
     @property
@@ -33,12 +47,12 @@ class EmbedderIdentity(Protocol):
 
 
 class Embedder(EmbedderIdentity, Protocol):
-    """Makes vectors of texts on this machine, all in one vector space."""
+    """Makes vectors of texts on this machine, all in one vector space, and costs nothing."""
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str]) -> Vectors:
         """One vector a text, in their order: shape (len(texts), space.dimensions).
 
-        A vector depends on its text alone. What has no vector comes back as NaN or zero,
+        A vector depends on its text alone. A text without a vector comes back as NaN or zero,
         never as a substitute; the caller checks.
 
         Raises:
@@ -47,44 +61,85 @@ class Embedder(EmbedderIdentity, Protocol):
         ...
 
 
-class PaidEmbedder(EmbedderIdentity, Protocol):
-    """Makes vectors by requests to a paid service, each of which passes the guard."""
+class PaidEmbedder(PaidService):
+    """Makes vectors by requests to a paid service, each of which passes the guard.
 
-    service: str
-    """Of the ledger."""
+    Derive from it, implement `_request` and `_probe`, and declare an `EmbeddingProvider`.
+    """
+
+    _needs_permit: ClassVar[frozenset[str]] = frozenset({"request"})
+
     max_inputs: int
     """Most texts in a request."""
     max_request_tokens: int
     """Most tokens in a request."""
+    max_tokens: int | None
+    """Most cl100k tokens that a text may have; None where nothing is ever cut off."""
 
     @property
-    def price(self) -> Price:
-        """Of an input token.
-
-        Raises:
-            ConfigurationError: it is not known.
-        """
-        ...
+    @abstractmethod
+    def space(self) -> VectorSpace:
+        """The space of all vectors that it makes; its provider is `service`."""
 
     @property
-    def account(self) -> str:
-        """Fingerprint of key, server and model."""
-        ...
+    @abstractmethod
+    def produced_by(self) -> Provenance:
+        """Recorded with each vector."""
 
+    @property
+    def model(self) -> str:
+        """See `PaidService.model`."""
+        return self.space.model
+
+    @final
     async def request(
-        self, texts: Sequence[str], request_id: str
-    ) -> ServiceResponse[NDArray[np.float32]]:
+        self, texts: Sequence[str], permit: RequestPermit
+    ) -> ServiceResponse[Vectors]:
         """Make one request; vectors as `Embedder.embed` gives them.
 
         Args:
             texts: within the limits above.
-            request_id: sent along, so that both sides' records can be joined.
+            permit: of the guard, for this one request.
 
         Raises:
-            CallFailed: with what it means for money, retry and the service's health.
+            CallFailed: with its meaning for money, retry and the service's health.
+            ConfigurationError: the permit is not the guard's, or was used.
         """
-        ...
+        return await self._request(texts, self._permitted(permit, is_paid=True))
 
-    async def close(self) -> None:
-        """Close the connections."""
-        ...
+    @abstractmethod
+    async def _request(self, texts: Sequence[str], request_id: str) -> ServiceResponse[Vectors]: ...
+
+
+AnyEmbedder: TypeAlias = Embedder | PaidEmbedder
+
+
+def paid_embedder(embedder: AnyEmbedder) -> PaidEmbedder | None:
+    """The embedder if it costs money, None if it is free.
+
+    Raises:
+        ConfigurationError: it has a price and is no `PaidEmbedder`, so that it would pass no guard.
+    """
+    if isinstance(embedder, PaidEmbedder):
+        return embedder
+    ensure_free(embedder)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingProvider:
+    """What a module in `providers` declares, once for each service that it speaks to."""
+
+    name: str
+    """In settings and in the ledger, and the provider of its vector spaces."""
+    make: Callable[[Settings, Transport], AnyEmbedder]
+    """The embedder of the settings; opens nothing.
+
+    Raises:
+        ConfigurationError: a key is missing, or a model or its price is not known.
+    """
+    make_for_space: Callable[[VectorSpace, Settings, Transport], AnyEmbedder | None]
+    """The embedder of a space of this provider, whatever model the settings name; None, or a
+    `ConfigurationError`, where there can be none here."""
+    is_paid: bool = False
+    daily_limit: Callable[[Settings], Decimal | None] = no_daily_limit

@@ -1,8 +1,8 @@
-"""What embeds while the paid service is unavailable: real vectors, in a space of their own.
+"""The fallback of a paid embedder while its service is unavailable: another embedder's vectors.
 
-They are marked degraded, never shown by search, and dropped when the paid service has made
-the document. Their space differs from the one in which the same embedder works by choice,
-so that what is degraded and what is not can never meet.
+They are marked degraded, never shown by search, and deleted once the paid service has embedded
+the document. Their space differs from the one that the same embedder has in its own mode, so
+that degraded and other vectors are never compared.
 """
 
 from __future__ import annotations
@@ -16,19 +16,25 @@ from numpy.typing import NDArray
 
 from tvdb_assets.embedding.embedder_protocol import Embedder
 from tvdb_assets.models import Provenance, VectorSpace
+from tvdb_assets.spend_guard.paid_service import ensure_free
 
 
 class FallbackEmbedder:
-    """Another embedder's vectors, marked as a stand-in's."""
+    """Another embedder's vectors, marked degraded and in a space of their own."""
 
     def __init__(self, embedder: Embedder) -> None:
-        """Stand in by means of ``embedder``, which must be free."""
+        """Fall back to ``embedder``.
+
+        Raises:
+            ConfigurationError: it costs money. A fallback passes no guard.
+        """
+        ensure_free(embedder)
         self._embedder = embedder
         self.max_tokens = embedder.max_tokens
 
     @cached_property
     def space(self) -> VectorSpace:
-        """The embedder's space, named apart."""
+        """The embedder's space under another version. The suffix is stored data."""
         space = self._embedder.space
         return replace(space, version=f"{space.version}+fallback")
 

@@ -58,6 +58,21 @@ TIER_PRICE_UNKNOWN: Final = PRICE_UNKNOWN.variant(
     "The price of the LlamaParse tier {tier} is not known, so no budget can limit it.",
     "Set TVDB_LLAMAPARSE_TIER to one of {tiers}.",
 )
+PROVIDER_UNKNOWN: Final = ErrorCode(
+    ConfigurationError,
+    "provider_unknown",
+    "There is no paid provider {name}.",
+    "Set {setting} to one of: {names}.",
+    "The setting that chooses a paid provider names one that does not exist.",
+)
+GUARD_BYPASSED: Final = ErrorCode(
+    ConfigurationError,
+    "guard_bypassed",
+    "{client} costs money and was called without the spend guard. Nothing was sent.",
+    "Derive it from PaidEmbedder or PaidParser, declare it as a provider, and call it through "
+    "ServiceRouter, so that the spend guard reserves and posts each request.",
+    "Code called a client that has a price, or a client that holds one, as if it were free.",
+)
 LANGUAGE_MISSING: Final = ErrorCode(
     ConfigurationError,
     "language_missing",

@@ -48,7 +48,7 @@ class ContainerIngestion:
         self._pipeline_fingerprint = store.pipeline_fingerprint
         self._pipeline_fingerprints = (
             store.pipeline_fingerprint,
-            router.limits_fingerprint + store.pipeline_fingerprint,
+            router.clients.limits_fingerprint + store.pipeline_fingerprint,
         )
 
     async def walk(
@@ -102,7 +102,7 @@ class ContainerIngestion:
         room = within.room
         try:
             listed = await asyncio.wrap_future(
-                self._router.workers.submit(list_members, t.data, media_type, room)
+                self._router.services.workers.submit(list_members, t.data, media_type, room)
             )
         except DocumentError as error:
             t.fail(Stage.PARSED_DOCUMENTS, error)
@@ -113,7 +113,7 @@ class ContainerIngestion:
         return [DocumentState(row, member) for row, member in zip(rows, listed, strict=True)]
 
     def _room(self, inside: ContainerScope | None) -> ContainerBudget:
-        limits = self._router.limits
+        limits = self._router.clients.limits
         if inside is None:
             return ContainerBudget(1, limits.max_members, limits.max_expanded_mib << 20)
         return ContainerBudget(inside.room.level + 1, inside.room.members, inside.room.bytes)

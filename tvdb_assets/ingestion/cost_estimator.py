@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.member_paths import member_path
-from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
+from tvdb_assets.embedding.embedder_protocol import paid_embedder
 from tvdb_assets.errors import SourceError, TvdbError
 from tvdb_assets.ingestion.containers import in_batches
 from tvdb_assets.ingestion.current_index_sync import current_index_recipe
@@ -96,24 +96,24 @@ class CostEstimator:
         except SourceError as error:
             failed = DocumentCost(path, error=error)
             return lambda: iter((failed,))
-        limits = self._router.limits
+        limits = self._router.clients.limits
         room = ContainerBudget(1, limits.max_members, limits.max_expanded_mib << 20)
         return self._begin(data, path, None, room)
 
     def _begin(
         self, data: bytes, path: str, media_type: str | None, room: ContainerBudget
     ) -> _Finish:
-        router, workers = self._router, self._router.workers
+        router, workers = self._router, self._router.services.workers
         stored = self._store.text_of(
-            sha256(data).digest(), router.parser_fingerprint, media_type or suffix_of(path)
+            sha256(data).digest(), router.clients.parser_fingerprint, media_type or suffix_of(path)
         )
         made: Future[PreparedDocument] | Future[PreparedDocument | ContainerFile]
         if stored is not None:
             made = workers.submit(chunk_document, stored, self._chunker)
             return lambda: self._finish(data, path, made, None, room)
-        mode = router.free_parser_mode.value
+        mode = router.clients.free_parser_mode.value
         made = workers.submit(prepare_document, data, path, mode, self._chunker, False, media_type)
-        paid = router.paid_parser
+        paid = router.clients.paid_parser
         pages = None
         if paid is not None:
             pages = workers.submit(most_pages, data, path, paid.media_types, media_type)
@@ -144,7 +144,7 @@ class CostEstimator:
     def _inside(
         self, data: bytes, path: str, media_type: str, room: ContainerBudget
     ) -> Iterator[DocumentCost]:
-        workers = self._router.workers
+        workers = self._router.services.workers
         try:
             members = workers.submit(list_members, data, media_type, room).result()
             left = room.bytes - sum(member.size for member in members)
@@ -173,21 +173,22 @@ class CostEstimator:
         also = 0
         searched = self._searched
         # Kept fresh for search while the run's own is built beside it.
-        if searched is not None and isinstance(searched.embedder, OpenAIEmbedder):
+        if searched is not None and (paid := paid_embedder(searched.embedder)) is not None:
             try:
-                cut = self._router.workers.submit(chunk_document, made.parsed, searched.chunker)
+                workers = self._router.services.workers
+                cut = workers.submit(chunk_document, made.parsed, searched.chunker)
                 theirs = cut.result().chunks or ()
             except TvdbError as error:
                 return DocumentCost(path, error=error)
-            also = sum(self._fresh(searched.embedder.space, theirs).values())
-            cost += searched.embedder.price.of(also)
-        embedder = self._router.embedder
+            also = sum(self._fresh(paid.space, theirs).values())
+            cost += paid.price.of(also)
+        embedder = self._router.clients.embedder
         fresh = self._fresh(embedder.space, chunks)
         tokens = sum(fresh.values())
-        if page_count and self._router.paid_parser is not None:
-            parse = self._router.paid_parser.price.of(page_count)
-        if isinstance(embedder, OpenAIEmbedder):
-            cost += embedder.price.of(tokens)
+        if page_count and self._router.clients.paid_parser is not None:
+            parse = self._router.clients.paid_parser.price.of(page_count)
+        if (paid := paid_embedder(embedder)) is not None:
+            cost += paid.price.of(tokens)
         return DocumentCost(
             path,
             chunks=len(chunks),

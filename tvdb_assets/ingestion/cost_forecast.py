@@ -14,14 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tvdb_assets.embedding.providers.openai import SERVICE as OPENAI
-from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.ingestion.cost_estimator import CostEstimator
 from tvdb_assets.ingestion.document_state import suffix_of
-from tvdb_assets.parsing.providers.llamaparse import SERVICE as LLAMAPARSE
 from tvdb_assets.repositories.forecast_inputs import ForecastInput, pending
-from tvdb_assets.routing.paid_services import PAID_SERVICES
+from tvdb_assets.routing.paid_services import paid_services
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.sources.source import Source
 from tvdb_assets.spend_guard.budget import CommittedSpend, SpendLimits, usd
@@ -75,25 +72,33 @@ def forecast_cost(
         pipeline_fingerprint: of the walk.
         sources: opens a source by its root.
     """
-    if not router.pays:
+    if not router.clients.pays:
         return None
-    embedder = router.embedder
-    token = embedder.price if isinstance(embedder, OpenAIEmbedder) else None
-    files = pending(router.database, partition_keys, pipeline_fingerprint, embedder.space.label)
-    committed = {name: router.ledger.committed(name) for name in PAID_SERVICES}
-    budgets = _left(router.ledger.limits, committed)
+    embedder, parser = router.clients.paid_embedder, router.clients.paid_parser
+    token = embedder.price if embedder is not None else None
+    space = router.clients.embedder.space
+    files = pending(router.services.database, partition_keys, pipeline_fingerprint, space.label)
+    committed = {name: router.services.ledger.committed(name) for name in paid_services()}
+    budgets = _left(router.services.ledger.limits, committed)
     unknown = [file for file in files if not file.is_known]
-    may_parse = router.paid_parser is not None and any(
+    may_parse = parser is not None and any(
         suffix_of(file.path) not in _READ_HERE for file in unknown
     )
     if not may_parse:
         tokens = sum(f.lacking_tokens for f in files)
         tokens += sum(f.size for f in unknown) * _MOST_TOKENS_A_BYTE
-        if token is None or token.of(tokens) <= min(budgets[ALL], budgets[OPENAI]):
+        if embedder is None or embedder.price.of(tokens) <= min(
+            budgets[ALL], budgets[embedder.service]
+        ):
             return None
     rates = _rates(unknown, estimating, sources)
     costs = [_cost(file, token, rates) for file in files]
-    fitting = _fitting(costs, budgets)
+    fitting = _fitting(
+        costs,
+        budgets,
+        parser.service if parser is not None else "",
+        embedder.service if embedder is not None else "",
+    )
     if fitting == len(files):
         return None
     total = sum((parse + embed for parse, embed in costs), Decimal(0))
@@ -158,15 +163,30 @@ def _cost(
     return parse * file.size, embed * file.size
 
 
-def _fitting(costs: Sequence[tuple[Decimal, Decimal]], left: Mapping[str, Decimal]) -> int:
-    """How many fit: each budget takes documents in order, up to the first that it can't hold."""
+def _fitting(
+    costs: Sequence[tuple[Decimal, Decimal]],
+    left: Mapping[str, Decimal],
+    parser: str,
+    embedder: str,
+) -> int:
+    """How many fit: each budget takes documents in order, up to the first that it can't hold.
+
+    Args:
+        costs: of each document, of parsing and of embedding.
+        left: US dollars by service, and of all.
+        parser: the service that is paid for parsing; empty where parsing is free.
+        embedder: the service that is paid for embedding; empty where embedding is free.
+    """
     budgets, count = dict(left), 0
     for parse, embed in costs:
-        needs = {LLAMAPARSE: parse, OPENAI: embed, ALL: parse + embed}
+        needs = {ALL: parse + embed}
+        for service, amount in ((parser, parse), (embedder, embed)):
+            if service:
+                needs[service] = needs.get(service, Decimal(0)) + amount
         short = [name for name, usd in needs.items() if usd and usd > budgets[name] + _ROUNDING]
         for name in short:
             budgets[name] = -_ROUNDING
         if not short:
-            budgets = {name: usd - needs[name] for name, usd in budgets.items()}
+            budgets |= {name: budgets[name] - usd for name, usd in needs.items()}
             count += 1
     return count

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tvdb_assets.core.chunking import Chunker
-from tvdb_assets.embedding.embedder_protocol import Embedder, PaidEmbedder
+from tvdb_assets.embedding.embedder_protocol import AnyEmbedder
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.ingestion.document_state import DocumentState
 from tvdb_assets.ingestion.embed_stage import EmbedStage, for_one, sets_of
@@ -34,7 +34,7 @@ class CurrentIndexRecipe:
 
     index: CurrentIndex
     chunker: Chunker
-    embedder: Embedder | PaidEmbedder
+    embedder: AnyEmbedder
 
 
 def current_index_recipe(
@@ -46,12 +46,12 @@ def current_index_recipe(
         None if it is the run's own, or if the run may not, or can't, add to that index: a mock
         or what would pay in a free mode, or an index that another version of this code cut.
     """
-    current = indexes.current()
-    if current is None or ServiceMode.MOCK in (router.parser_mode, router.embedder_mode):
+    current, clients = indexes.current(), router.clients
+    if current is None or ServiceMode.MOCK in (clients.parser_mode, clients.embedder_mode):
         return None
-    if current.space == router.embedder.space and current.chunker == chunker.fingerprint:
+    if current.space == clients.embedder.space and current.chunker == chunker.fingerprint:
         return None
-    theirs, embedder = _chunker_of(current), router.embedder_in(current.space)
+    theirs, embedder = _chunker_of(current), clients.embedder_in(current.space)
     if theirs is None or embedder is None:
         return None
     return CurrentIndexRecipe(current, theirs, embedder)
@@ -99,7 +99,7 @@ class CurrentIndexSync:
             DocumentState(t.row, parsed_id=t.parsed_id)
             for t in batch
             # Not what a stand-in, or another mode's parser, made of it.
-            if t.parsed_id is not None and t.fingerprint == self._router.parser_fingerprint
+            if t.parsed_id is not None and t.fingerprint == self._router.clients.parser_fingerprint
         ]
         if not aside:
             return {}

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from tvdb_assets.core.chunking import Chunker
-from tvdb_assets.embedding.batch_embedding import TextToEmbed, Vectors
-from tvdb_assets.embedding.embedder_protocol import Embedder, PaidEmbedder
-from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
+from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, Vectors, paid_embedder
+from tvdb_assets.embedding.embedding_result import TextToEmbed
 from tvdb_assets.errors import EmbeddingError, ServiceError, TvdbError
 from tvdb_assets.ingestion.document_state import DocumentState
 from tvdb_assets.models import Provenance, Stage
@@ -47,7 +46,7 @@ class EmbedStage:
         self._index = index
         self._router = router
         self._chunker = chunker
-        embedder = router.embedder
+        embedder = router.clients.embedder
         self._space_id = index.space_id(embedder.space, is_mock=embedder.produced_by.mode == "mock")
         self.index_id = index.index_id(self._space_id, chunker)
         self._fallback_ids: tuple[int, int] | None = None
@@ -65,16 +64,16 @@ class EmbedStage:
         # A text that a stand-in made is not worth paying for: it goes when the real one comes.
         degraded = [t for t in batch if t.is_active and t.is_parse_degraded]
         real = [t for t in batch if t.is_active and not t.is_parse_degraded]
-        error = await self._make(self._router.embedder, self._space_id, real, claim)
+        error = await self._make(self._router.clients.embedder, self._space_id, real, claim)
         if error is not None:
             halted = self._incomplete(real, self._space_id)
-            if self._router.may_fall_back(error, self._router.embedder_mode):
+            if self._router.may_fall_back(error, self._router.clients.embedder_mode):
                 degraded += halted
             else:
                 for t in halted:
                     t.fail(Stage.EMBEDDINGS, for_one(error))
         if degraded:
-            fallback_embedder = self._router.fallback_embedder
+            fallback_embedder = self._router.clients.fallback_embedder
             if self._fallback_ids is None:
                 space_id = self._index.space_id(fallback_embedder.space, is_fallback=True)
                 self._fallback_ids = space_id, self._index.index_id(space_id, self._chunker)
@@ -84,7 +83,7 @@ class EmbedStage:
 
     async def embed_for_index(
         self,
-        embedder: Embedder | PaidEmbedder,
+        embedder: AnyEmbedder,
         space_id: int,
         batch: Sequence[DocumentState],
         claim: int,
@@ -106,7 +105,7 @@ class EmbedStage:
 
     async def _make(
         self,
-        embedder: Embedder | PaidEmbedder,
+        embedder: AnyEmbedder,
         space_id: int,
         walking: list[DocumentState],
         claim: int,
@@ -119,7 +118,7 @@ class EmbedStage:
         sets = [chunk_set.chunk_set_id for chunk_set in sets_of(walking)]
         if not sets:
             return None
-        holder = claim if isinstance(embedder, OpenAIEmbedder) else None
+        holder = claim if paid_embedder(embedder) is not None else None
         refused: dict[bytes, EmbeddingError] = {}
         embedded = 0
         halted: ServiceError | None = None
@@ -142,7 +141,7 @@ class EmbedStage:
                 made = await self._router.embed_by(
                     embedder,
                     [TextToEmbed(t.text, t.tokens, display_path(t.document)) for t in texts],
-                    load.keep,
+                    load.persist,
                 )
                 refused.update({texts[i].sha256: error for i, error in made.errors.items()})
             except ServiceError as error:
@@ -160,7 +159,7 @@ class EmbedStage:
 
     def _count(
         self,
-        embedder: Embedder | PaidEmbedder,
+        embedder: AnyEmbedder,
         walking: list[DocumentState],
         embedded: int,
         refused: int,
@@ -214,7 +213,7 @@ class _Load:
         self._texts = texts
         self.stored = 0
 
-    def keep(
+    def persist(
         self,
         tx: Transaction | None,
         positions: Sequence[int],
@@ -228,8 +227,8 @@ class _Load:
 
 def load_client(router: ServiceRouter) -> None:
     """Load what the first paid request needs, while documents are being parsed."""
-    if isinstance(router.embedder, OpenAIEmbedder):
-        router.embedder.load()
+    if router.clients.paid_embedder is not None:
+        router.clients.paid_embedder.load()
 
 
 def sets_of(document_states: Sequence[DocumentState]) -> list[StoredChunkSet]:

@@ -154,7 +154,7 @@ class ParseStage:
                 return
             t.content_sha256 = t.member.sha256
             t.source = SourceFile(t.row.path, t.member.size, t.member.sha256.hex())
-            t.fingerprint = self._router.parser_fingerprint
+            t.fingerprint = self._router.clients.parser_fingerprint
             return
         try:
             source = self._sources(t.row.source)
@@ -164,7 +164,7 @@ class ParseStage:
             t.fail(Stage.PARSED_DOCUMENTS, error)
             return
         t.content_sha256 = sha256(data).digest()
-        t.fingerprint = self._router.parser_fingerprint
+        t.fingerprint = self._router.clients.parser_fingerprint
         t.data = data
 
     def _take_out(self, batch: Sequence[DocumentState], container: DocumentState) -> None:
@@ -181,7 +181,7 @@ class ParseStage:
         if not wanted:
             return
         positions = [member.position for _, member in wanted]
-        taking = self._router.workers.submit(
+        taking = self._router.services.workers.submit(
             extract_members, container.data, container.holds, positions
         )
         try:
@@ -194,7 +194,7 @@ class ParseStage:
     def _submit(self, batch: Sequence[DocumentState], stages: frozenset[Stage]) -> None:
         """Hand to the worker processes what is to be parsed or chunked."""
         chunker = self._chunker if Stage.CHUNKS in stages else None
-        workers = self._router.workers
+        workers = self._router.services.workers
         for t in batch:
             if t.error is not None:
                 continue
@@ -228,7 +228,7 @@ class ParseStage:
             if chunker is None:
                 prepared.append((t, PreparedDocument(t.shared_text)))
                 continue
-            future = self._router.workers.submit(chunk_document, t.shared_text, chunker)
+            future = self._router.services.workers.submit(chunk_document, t.shared_text, chunker)
             made = await _result_of(t, future)
             if made is not None:
                 prepared.append((t, made))
@@ -248,7 +248,7 @@ class ParseStage:
         started = perf_counter()
         unusable: list[ParseError] = []
 
-        def keep(tx: Transaction, parsed: ParsedDocument) -> None:
+        def persist(tx: Transaction, parsed: ParsedDocument) -> None:
             try:
                 validate(parsed, size)
             except ParseError as error:
@@ -258,13 +258,13 @@ class ParseStage:
 
         try:
             t.shared_text = await self._router.parse_paid(
-                t.data, t.row.path, seen.media_type, seen.most_pages, keep=keep
+                t.data, t.row.path, seen.media_type, seen.most_pages, persist=persist
             )
         except DocumentError as error:
             t.fail(Stage.PARSED_DOCUMENTS, error)
             return
         except ServiceError as error:
-            if not self._router.may_fall_back(error, self._router.parser_mode):
+            if not self._router.may_fall_back(error, self._router.clients.parser_mode):
                 t.fail(Stage.PARSED_DOCUMENTS, error)
                 return
             await self._parse_with_fallback(t)
@@ -285,7 +285,7 @@ class ParseStage:
         t.is_parse_degraded = True
         if await asyncio.to_thread(self._find_fallback, t):
             return
-        future = self._router.workers.submit(
+        future = self._router.services.workers.submit(
             prepare_document, t.data, t.row.path, "local", None, True, t.media_type
         )
         made = await _result_of(t, future)
@@ -353,10 +353,10 @@ def parse_task(
     Callable[..., PreparedDocument | PaidParseCandidate | ContainerFile], tuple[object, ...]
 ]:
     """What a worker process does first with a document: a function and its arguments."""
-    mode = router.free_parser_mode.value
-    if router.paid_parser is None:
+    mode = router.clients.free_parser_mode.value
+    if router.clients.paid_parser is None:
         return prepare_document, (data, path, mode, chunker, False, media_type)
-    paid_types = router.paid_parser.media_types
+    paid_types = router.clients.paid_parser.media_types
     return prepare_or_inspect, (data, path, mode, chunker, paid_types, media_type)
 
 

@@ -78,7 +78,7 @@ class IngestionRun:
         self.embedded_texts = 0
         self.cached_texts = 0
         self._is_stopped = False
-        self._spans = IngestionSpans(router.trace)
+        self._spans = IngestionSpans(router.services.trace)
 
     def run(
         self, partition_keys: Sequence[str], stages: frozenset[Stage] = frozenset(Stage)
@@ -205,13 +205,13 @@ class IngestionRun:
             _fail_behind(batch, behind)
             self.embedded_texts = indexing.embedded_texts
             self.cached_texts = indexing.cached_texts
-        if self._router.pays:
+        if self._router.clients.pays:
             await asyncio.to_thread(self._note_costs, batch)
         await asyncio.to_thread(self._record, batch, stages, seen)
         results = [result for t in batch for result in t.results(stages)]
         self._spans.batch(results, began, prepared, time_ns())
-        if self._router.trace.is_on:
-            await asyncio.to_thread(self._router.publish_gauges)
+        if self._router.services.trace.is_on:
+            await asyncio.to_thread(self._router.services.publish_gauges)
 
     def _batches(self, partition_keys: Sequence[str]) -> list[list[DocumentState]]:
         # A document that was forgotten since the run was planned has no row: there is nothing
@@ -230,7 +230,7 @@ class IngestionRun:
     def _note_costs(self, batch: Sequence[DocumentState]) -> None:
         """What each document cost in this run: numbers that Dagster plots over time."""
         names = [display_path(t.row.path) for t in batch]
-        spent = cost_of_documents(self._router.database, self._store.run_id, names)
+        spent = cost_of_documents(self._router.services.database, self._store.run_id, names)
         for t, name in zip(batch, names, strict=True):
             for stage, operation in _PAID_STAGES.items():
                 cost = spent.get((operation, name), DocumentCosts())
@@ -257,7 +257,7 @@ class IngestionRun:
         failures = [
             DocumentFailure(
                 *(t.row.document_id, t.failed_at, t.error, t.is_current_index_stale),
-                limits=self._router.limits_fingerprint if t.is_limited else "",
+                limits=self._router.clients.limits_fingerprint if t.is_limited else "",
             )
             for t in batch
             if t.error is not None and t.failed_at is not None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from hashlib import sha256
 from mimetypes import guess_extension
 from typing import TypeAlias
@@ -17,13 +16,13 @@ from typing import TypeAlias
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument, Stage
-from tvdb_assets.parsing.providers.llamaparse import FinishedJob, LlamaParse
+from tvdb_assets.parsing.paid_parser import FinishedJob, PaidParser
 from tvdb_assets.redaction import display_path, is_private
 from tvdb_assets.repositories.parse_jobs import ParseJobs
 from tvdb_assets.spend_guard.call_log import ServiceEvent
 from tvdb_assets.spend_guard.guard import FreeRequest, Guard, PaidCall, ServiceResponse, Transaction
 from tvdb_assets.spend_guard.ledger import Reservation
-from tvdb_assets.spend_guard.prices import USD_PER_CREDIT
+from tvdb_assets.spend_guard.paid_service import RequestPermit, ensure_declared
 
 PersistText: TypeAlias = Callable[[Transaction, ParsedDocument], None]
 """Stores a text in the transaction that posts its cost."""
@@ -45,7 +44,7 @@ class PaidParsing:
     """Takes documents through a paid parser."""
 
     def __init__(
-        self, guard: Guard, parser: LlamaParse, jobs: ParseJobs, *, deadline_seconds: float
+        self, guard: Guard, parser: PaidParser, jobs: ParseJobs, *, deadline_seconds: float
     ) -> None:
         """Nothing is sent yet.
 
@@ -54,7 +53,11 @@ class PaidParsing:
             parser: the paid service.
             jobs: the record of what was submitted.
             deadline_seconds: the longest wait for one job.
+
+        Raises:
+            ConfigurationError: the parser is no `PaidParser`, so that it would pass no guard.
         """
+        ensure_declared(parser, PaidParser)
         self._guard = guard
         self._parser = parser
         self._jobs = jobs
@@ -67,7 +70,7 @@ class PaidParsing:
         media_type: str,
         most_pages: int,
         *,
-        keep: PersistText | None,
+        persist: PersistText | None,
         wait_if_open: bool,
     ) -> ParsedDocument:
         """Submit, or find what was submitted, and wait for the text.
@@ -77,7 +80,7 @@ class PaidParsing:
             path: its name.
             media_type: as sniffed.
             most_pages: what is reserved, and the most that the service may parse.
-            keep: stores the text in the transaction that posts its cost.
+            persist: stores the text in the transaction that posts its cost.
             wait_if_open: False halts at once where the breaker is open.
 
         Raises:
@@ -94,7 +97,7 @@ class PaidParsing:
         pages = 0 if finished.parsed is None else len(finished.parsed.page_starts)
         if is_guess and pages >= most_pages:
             finished = replace(finished, parsed=None, error=_too_many_pages(most_pages))
-        await asyncio.to_thread(self._settle, job, finished, keep)
+        await asyncio.to_thread(self._settle, job, finished, persist)
         if finished.error is not None:
             raise finished.error
         assert finished.parsed is not None
@@ -150,10 +153,10 @@ class PaidParsing:
         name = f"document{guess_extension(media_type) or ''}" if is_private(path) else path
         submitted: list[SubmittedJob] = []
 
-        async def send(request_id: str) -> ServiceResponse[str]:
-            return await parser.submit(data, name, pages, request_id)
+        async def send(permit: RequestPermit) -> ServiceResponse[str]:
+            return await parser.submit(data, name, pages, permit)
 
-        def keep(tx: Transaction, reservation: Reservation, job_id: str) -> None:
+        def persist(tx: Transaction, reservation: Reservation, job_id: str) -> None:
             # The hold stays: the job bills when it is done, whoever waits for it then.
             job = SubmittedJob(job_id, reservation)
             self._jobs.add(
@@ -173,7 +176,7 @@ class PaidParsing:
             quantities=[pages],
             stage=_STAGE,
         )
-        await self._guard.call(call, send, keep, wait_if_open=wait_if_open)
+        await self._guard.call(call, send, persist, wait_if_open=wait_if_open)
         return submitted[-1]
 
     async def _await(
@@ -187,8 +190,8 @@ class PaidParsing:
             parser.service, "poll", parser.account, display_path(path), _STAGE
         )
 
-        async def send(request_id: str) -> ServiceResponse[FinishedJob | None]:
-            return await parser.fetch(job.job_id, media_type, request_id)
+        async def send(permit: RequestPermit) -> ServiceResponse[FinishedJob | None]:
+            return await parser.fetch(job.job_id, media_type, permit)
 
         while True:
             finished = await self._guard.ask(free_request, send, wait_if_open=wait_if_open)
@@ -199,11 +202,13 @@ class PaidParsing:
             await asyncio.sleep(pause)
             pause = min(_LONGEST_POLL_SECONDS, pause * 1.5)
 
-    def _settle(self, job: SubmittedJob, finished: FinishedJob, keep: PersistText | None) -> None:
-        cost = None if finished.credits is None else Decimal(str(finished.credits)) * USD_PER_CREDIT
+    def _settle(
+        self, job: SubmittedJob, finished: FinishedJob, persist: PersistText | None
+    ) -> None:
+        cost = finished.cost_usd
         with self._guard.transaction() as tx:
-            if finished.parsed is not None and keep is not None:
-                keep(tx, finished.parsed)
+            if finished.parsed is not None and persist is not None:
+                persist(tx, finished.parsed)
             # Where the service has not said yet what it billed, the bound stands for it.
             outcome = (
                 codes.LOST.code if finished.is_lost else "assumed" if cost is None else "answered"

@@ -166,10 +166,10 @@ async def _search(question: str, k: int, database: Database, router: ServiceRout
     index = await asyncio.to_thread(catalog.current)
     while True:
         # Never the fallback embedder: its vectors can't be compared with those of the index.
-        embedder = router.embedder_in(index.space) if index else router.embedder
+        embedder = router.clients.embedder_in(index.space) if index else router.clients.embedder
         if embedder is None:
             assert index is not None
-            raise other_space(index.space.label, router.embedder.space.label)
+            raise other_space(index.space.label, router.clients.embedder.space.label)
         embedded = await router.embed_by(embedder, [question])
         vector, space = embedded[0], embedded.space.label
         # After a large ingestion this takes seconds, once.

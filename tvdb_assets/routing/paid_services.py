@@ -1,18 +1,23 @@
-"""Which services cost money, and what the settings allow for them.
+"""Names and limits of the services that cost money, as their providers declare them.
 
-What belongs here: their names in the ledger, the modes that use them, their limits. What does
-not: what a limit means (`spend_guard.budget`), or what they cost (`spend_guard.prices`).
+What belongs here: questions about all paid services together. What does not: what a limit means
+(`spend_guard.budget`), or the providers (`embedding.registry`, `parsing.registry`).
 """
 
 from __future__ import annotations
 
-from tvdb_assets.embedding.providers.openai import SERVICE as OPENAI
-from tvdb_assets.parsing.providers.llamaparse import SERVICE as LLAMAPARSE
+from decimal import Decimal
+
+from tvdb_assets.embedding.registry import EMBEDDING_PROVIDERS
+from tvdb_assets.parsing.registry import PARSING_PROVIDERS
 from tvdb_assets.settings import ServiceMode, Settings
 from tvdb_assets.spend_guard.budget import SpendLimits
+from tvdb_assets.spend_guard.provider_registry import Provider
 
-PAID_SERVICES = (OPENAI, LLAMAPARSE)
-"""As the ledger names them."""
+
+def paid_services() -> tuple[str, ...]:
+    """The names of all paid services, as the ledger has them: of embedders, then of parsers."""
+    return tuple(provider.name for provider in _providers())
 
 
 def is_paid(mode: ServiceMode) -> bool:
@@ -22,12 +27,17 @@ def is_paid(mode: ServiceMode) -> bool:
 
 def limits_of(settings: Settings) -> SpendLimits:
     """What may be spent, by the settings."""
-    services = {
-        OPENAI: settings.openai_daily_cost_limit,
-        LLAMAPARSE: settings.llamaparse_daily_cost_limit,
-    }
+    services: dict[str, Decimal] = {}
+    for provider in _providers():
+        limit = provider.daily_limit(settings)
+        if limit is not None:
+            services[provider.name] = limit
     return SpendLimits(
         daily_usd=settings.daily_cost_limit,
         hourly_requests=settings.hourly_rate_limit,
-        service_daily_usd={k: v for k, v in services.items() if v is not None},
+        service_daily_usd=services,
     )
+
+
+def _providers() -> tuple[Provider, ...]:
+    return (*EMBEDDING_PROVIDERS.paid(), *PARSING_PROVIDERS.paid())

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager
 from datetime import timedelta
 from time import perf_counter
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -37,6 +37,7 @@ from tvdb_assets.spend_guard.paid_call import (
     ServiceResponse,
     Transaction,
 )
+from tvdb_assets.spend_guard.paid_service import RequestPermit
 from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders
 from tvdb_assets.spend_guard.retry_policy import RetryPolicy
 from tvdb_assets.spend_guard.service_state import record_failure, record_success, release_probe
@@ -44,6 +45,10 @@ from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets.tracing import Trace, trace_of
 
 T = TypeVar("T")
+Send: TypeAlias = Callable[[RequestPermit], Awaitable[ServiceResponse[T]]]
+"""Makes one request with a permit, or raises `CallFailed`."""
+Persist: TypeAlias = Callable[[Transaction, Reservation, T], None]
+"""Stores a response, in the transaction that posts its cost."""
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 20.0
@@ -100,8 +105,8 @@ class Guard:
     async def call(
         self,
         call: PaidCall,
-        send: Callable[[str], Awaitable[ServiceResponse[T]]],
-        keep: Callable[[Transaction, Reservation, T], None],
+        send: Send[T],
+        persist: Persist[T],
         *,
         wait_if_open: bool = True,
     ) -> T:
@@ -109,9 +114,8 @@ class Guard:
 
         Args:
             call: what is paid for.
-            send: makes one request; is given the id that goes into ``X-Client-Request-Id``,
-                and raises `CallFailed`.
-            keep: stores the answer; runs in a thread, in the transaction that posts the cost.
+            send: makes one request with the permit that it is given, and raises `CallFailed`.
+            persist: stores the answer; runs in a thread, in the transaction that posts the cost.
             wait_if_open: False halts at once where the breaker is open.
 
         Returns:
@@ -124,7 +128,7 @@ class Guard:
                 if attempt.num > 1:
                     self._reached("before_retry", call)
                 try:
-                    return await self._attempt(call, call_id, attempt.num, send, keep)
+                    return await self._attempt(call, call_id, attempt.num, send, persist)
                 except CallFailed as failure:
                     if retry_policy.wait_after(failure) is False or attempt.num == self._attempts:
                         await self._note_end(call.service, failure.error)
@@ -140,7 +144,7 @@ class Guard:
     async def ask(
         self,
         free_request: FreeRequest,
-        send: Callable[[str], Awaitable[ServiceResponse[T]]],
+        send: Send[T],
         *,
         wait_if_open: bool = True,
     ) -> T:
@@ -164,16 +168,16 @@ class Guard:
                     raise
         raise AssertionError("unreachable")
 
-    async def _ask(
-        self, free_request: FreeRequest, send: Callable[[str], Awaitable[ServiceResponse[T]]]
-    ) -> T:
+    async def _ask(self, free_request: FreeRequest, send: Send[T]) -> T:
         part = new_part()
         caller = str(part)
         await self._admission.admit(free_request.service, free_request.account, 0, caller)
         began = perf_counter()
 
         try:
-            answer = await send(request_id(self.run_id, part))
+            answer = await send(
+                RequestPermit(free_request.service, request_id(self.run_id, part), is_paid=False)
+            )
         except CallFailed as failure:
             await self.journal.asked(free_request, part, began, failure)
             await self._admission.record(
@@ -210,8 +214,8 @@ class Guard:
         call: PaidCall,
         call_id: UUID,
         number: int,
-        send: Callable[[str], Awaitable[ServiceResponse[T]]],
-        keep: Callable[[Transaction, Reservation, T], None],
+        send: Send[T],
+        persist: Persist[T],
     ) -> T:
         self._reached("before_reservation", call)
         reservation = await asyncio.to_thread(
@@ -232,7 +236,11 @@ class Guard:
         self._reached("before_send", call, reservation)
         sent = SentRequest(call, reservation, number, perf_counter())
         try:
-            answer = await send(request_id(self.run_id, reservation.entry_id))
+            answer = await send(
+                RequestPermit(
+                    call.service, request_id(self.run_id, reservation.entry_id), is_paid=True
+                )
+            )
         except CallFailed as failure:
             self._reached("failed", call, reservation)
             self.journal.failed(sent, failure)
@@ -246,7 +254,7 @@ class Guard:
             raise
         self._reached("answered", call, reservation)
         self.journal.answered(sent, answer)
-        await asyncio.to_thread(self._keep, call, reservation, answer, keep)
+        await asyncio.to_thread(self._store_and_post, call, reservation, answer, persist)
         self._reached("committed", call, reservation)
         await self._admission.record(
             call.service,
@@ -277,15 +285,15 @@ class Guard:
             lease=self._lease,
         )
 
-    def _keep(
+    def _store_and_post(
         self,
         call: PaidCall,
         reservation: Reservation,
         answer: ServiceResponse[T],
-        keep: Callable[[Transaction, Reservation, T], None],
+        persist: Persist[T],
     ) -> None:
         with self._database.transaction() as tx:
-            keep(tx, reservation, answer.value)
+            persist(tx, reservation, answer.value)
             self._reached("before_commit", call, reservation)
             if answer.job_id is None:
                 self.ledger.post(

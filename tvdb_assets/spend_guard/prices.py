@@ -16,13 +16,6 @@ _SMALLEST = Decimal(1).scaleb(-10)
 """US dollars: the ledger's last decimal; amounts are rounded up to it."""
 _MILLION = 1_000_000
 
-LLAMAPARSE_PRICES = "2026-11-25"
-"""When the two numbers below were last compared with LlamaIndex's price list."""
-USD_PER_CREDIT = Decimal("1.25") / 1_000
-"""US dollars; https://www.llamaindex.ai/pricing: $1.25 for 1,000 credits."""
-CREDITS_PER_PAGE = {"cost_effective": 3, "agentic": 10, "agentic_plus": 45}
-"""By tier that gives Markdown; https://developers.llamaindex.ai/llamaparse/general/pricing."""
-
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -65,14 +58,3 @@ def embedding_price(model: str, usd_per_million: Decimal | None = None) -> Price
     return Price(
         "token", found.total_price / _MILLION, f"genai-prices {version_of('genai-prices')}"
     )
-
-
-def parsing_price(tier: str) -> Price:
-    """The price of a page of LlamaParse.
-
-    Raises:
-        ConfigurationError: there is no such tier.
-    """
-    if tier not in CREDITS_PER_PAGE:
-        raise codes.TIER_PRICE_UNKNOWN.error(tier=tier, tiers=", ".join(CREDITS_PER_PAGE))
-    return Price("page", USD_PER_CREDIT * CREDITS_PER_PAGE[tier], f"llamaparse {LLAMAPARSE_PRICES}")

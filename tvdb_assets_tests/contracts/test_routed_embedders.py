@@ -1,36 +1,40 @@
-"""What ``await router.embed(texts)`` keeps to in every mode, used as a plain class."""
+"""The contract of ``await router.embed(texts)`` in every mode and of every paid provider."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 
 from tvdb_assets.core.vector_validation import check_vectors
-from tvdb_assets.embedding.batch_embedding import EmbeddingResult, Vectors
+from tvdb_assets.embedding.embedder_protocol import Vectors
+from tvdb_assets.embedding.embedding_result import EmbeddingResult
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.models import Provenance
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, load_settings
 from tvdb_assets.spend_guard.guard import Transaction
+from tvdb_assets_tests.contracts.second_providers import EMBEDDER, second_providers
 from tvdb_assets_tests.paid_apis import Behaviour, expected_vectors, running_server
 from tvdb_assets_tests.paid_router import Paid
 
 TEXTS = ["The insured pays.", "保险合同", "👩‍👩‍👧‍👦", "x", "a line\nand another", "word " * 700]
+PROVIDERS = {"real": "openai", "hybrid": "openai", "real 2": EMBEDDER, "hybrid 2": EMBEDDER}
+"""By mode. The second provider is declared in the tests only."""
 SPACES = {
     "mock": "mock/md5-uniform@1536",
     "local": "wordllama/l2_supercat_256@256",
-    "real": "openai/text-embedding-3-small@1536",
-    "hybrid": "openai/text-embedding-3-small@1536",
+    **{mode: f"{name}/text-embedding-3-small@1536" for mode, name in PROVIDERS.items()},
 }
-RECORDED = {"mock": "mock", "local": "local", "real": "real", "hybrid": "real"}
+RECORDED = {"mock": "mock", "local": "local", **dict.fromkeys(PROVIDERS, "real")}
 
 
 @pytest.fixture
-def paid(paid_in_shared: Paid) -> Paid:
-    return paid_in_shared
+def paid(paid_in_shared: Paid) -> Iterator[Paid]:
+    with second_providers():
+        yield paid_in_shared
 
 
 @pytest.fixture(params=SPACES)
@@ -40,7 +44,12 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 
 def embed(paid: Paid, mode: str, texts: Sequence[str]) -> EmbeddingResult:
-    return paid.use(lambda router: router.embed(texts), embedder_mode=mode, service_mode="local")
+    return paid.use(lambda router: router.embed(texts), service_mode="local", **choice(mode))
+
+
+def choice(mode: str) -> dict[str, object]:
+    """The settings that choose a mode and its provider."""
+    return {"embedder_mode": mode.split()[0], "embedder": PROVIDERS.get(mode, "openai")}
 
 
 def test_one_finite_vector_a_text(paid: Paid, mode: str) -> None:
@@ -112,16 +121,18 @@ def test_the_mode_that_was_resolved_is_recorded(paid: Paid, mode: str) -> None:
 
 def test_only_paid_modes_send_and_pay(paid: Paid, mode: str) -> None:
     embed(paid, mode, TEXTS)
-    is_paid = mode in ("real", "hybrid")
+    is_paid = mode in PROVIDERS
     assert len(paid.apis.requests) == len(paid.ledger()) == int(is_paid)
     assert paid.spent == paid.apis.dollars
+    services = paid.rows("SELECT DISTINCT service FROM tvdb.cost_ledger")
+    assert services == [(PROVIDERS.get(mode),)] * is_paid
 
 
 def test_what_is_kept_is_what_is_returned(paid: Paid, mode: str) -> None:
     kept: dict[int, Vectors] = {}
     transactions = []
 
-    def keep(
+    def persist(
         tx: Transaction | None, at: Sequence[int], vectors: Vectors, produced_by: Provenance
     ) -> None:
         transactions.append(tx)
@@ -129,17 +140,18 @@ def test_what_is_kept_is_what_is_returned(paid: Paid, mode: str) -> None:
         kept.update(zip(at, vectors, strict=True))
 
     texts = [*TEXTS, TEXTS[0], "half \ud83d"]
-    done = paid.use(lambda router: router.embed(texts, keep=keep), embedder_mode=mode)
+    done = paid.use(lambda router: router.embed(texts, persist=persist), **choice(mode))
 
     assert sorted(kept) == list(range(len(TEXTS)))
     for at, vector in kept.items():
         np.testing.assert_array_equal(vector, done[at])
-    assert all((tx is not None) == (mode in ("real", "hybrid")) for tx in transactions)
+    assert all((tx is not None) == (mode in PROVIDERS) for tx in transactions)
 
 
-def test_hybrid_degrades_all_texts_of_an_answer_or_none(paid: Paid) -> None:
+@pytest.mark.parametrize("mode", ["hybrid", "hybrid 2"])
+def test_hybrid_degrades_all_texts_of_an_answer_or_none(paid: Paid, mode: str) -> None:
     paid.apis.faults.script("unavailable", times=None)
-    done = embed(paid, "hybrid", TEXTS)
+    done = embed(paid, mode, TEXTS)
     assert done.produced_by.is_degraded
     assert done.produced_by.mode == "local"
     assert done.space.label != embed(paid, "local", TEXTS).space.label

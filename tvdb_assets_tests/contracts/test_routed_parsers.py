@@ -1,9 +1,10 @@
-"""What ``await router.parse(data, path)`` keeps to in every mode, used as a plain class."""
+"""The contract of ``await router.parse(data, path)`` in every mode and of every paid provider."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 
 import httpx2
 import pytest
@@ -14,6 +15,7 @@ from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, load_settings
+from tvdb_assets_tests.contracts.second_providers import PARSER, second_providers
 from tvdb_assets_tests.paid_apis import running_server
 from tvdb_assets_tests.paid_router import Always, FixedResponse, Paid
 
@@ -23,15 +25,18 @@ PNG = (
     b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00:~\x9bU"
     b"\x00\x00\x00\nIDATx\x9cc`\x00\x00\x00\x02\x00\x01H\xaf\xa4q\x00\x00\x00\x00IEND\xaeB`\x82"
 )
-MODES = ["mock", "local", "real", "hybrid"]
+PROVIDERS = {"real": "llamaparse", "hybrid": "llamaparse", "real 2": PARSER, "hybrid 2": PARSER}
+"""By mode. The second provider is declared in the tests only."""
+MODES = ["mock", "local", *PROVIDERS]
+RECORDED = {"mock": "mock", "local": "local", **dict.fromkeys(PROVIDERS, "real")}
 PAID = ("real", "hybrid")
-SERVICES = {"mock": "lxml", "local": "lxml", "real": "llamaparse", "hybrid": "llamaparse"}
 
 
 @pytest.fixture
-def paid(paid_in_shared: Paid, paid_workers: WorkerPool) -> Paid:
+def paid(paid_in_shared: Paid, paid_workers: WorkerPool) -> Iterator[Paid]:
     paid_in_shared.workers = paid_workers
-    return paid_in_shared
+    with second_providers():
+        yield paid_in_shared
 
 
 @pytest.fixture(params=MODES)
@@ -43,7 +48,10 @@ def mode(request: pytest.FixtureRequest) -> str:
 def parse(paid: Paid, mode: str, data: bytes | str, path: str) -> ParsedDocument:
     content = data.encode() if isinstance(data, str) else data
     return paid.use(
-        lambda router: router.parse(content, path), parser_mode=mode, service_mode="local"
+        lambda router: router.parse(content, path),
+        parser_mode=mode.split()[0],
+        parser=PROVIDERS.get(mode, "llamaparse"),
+        service_mode="local",
     )
 
 
@@ -64,8 +72,8 @@ def test_a_text_with_its_structure_and_its_maker(paid: Paid, mode: str) -> None:
     assert "The insured pays." in parsed.text
     assert parsed.media_type == "text/html"
     assert parsed.is_markdown
-    assert (parsed.produced_by.service == "llamaparse") == (mode in PAID)
-    assert parsed.produced_by.mode == {"hybrid": "real"}.get(mode, mode)
+    assert parsed.produced_by.service == PROVIDERS.get(mode, "lxml")
+    assert parsed.produced_by.mode == RECORDED[mode]
     assert parsed.produced_by.model
     assert parsed.produced_by.version
     assert not parsed.produced_by.is_degraded
@@ -80,7 +88,7 @@ def test_the_same_bytes_give_the_same_text(paid: Paid, mode: str) -> None:
         *(other.text, other.headings, other.page_starts),
     )
     # The second asks for the first one's job.
-    assert paid.asked("submit") == len(paid.apis.charges) == int(mode in PAID)
+    assert paid.asked("submit") == len(paid.apis.charges) == int(mode in PROVIDERS)
 
 
 def test_what_is_text_already_is_never_sent(paid: Paid, mode: str) -> None:
@@ -108,29 +116,31 @@ def test_what_no_service_could_read_is_not_sent(
 
 def test_only_paid_modes_pay_and_the_cost_is_exact(paid: Paid, mode: str) -> None:
     parse(paid, mode, PAGE, "a.html")
-    is_paid = mode in PAID
+    is_paid = mode in PROVIDERS
     assert paid.ledger() == [("posted", "answered")] * is_paid
     assert paid.spent == paid.apis.dollars
     assert (paid.spent > 0) == is_paid
-    rows = paid.rows("SELECT documents, model, unit, purpose FROM tvdb.cost_ledger")
-    assert rows == [(["a.html"], "cost_effective", "page", "first")] * is_paid
+    rows = paid.rows("SELECT service, documents, model, unit, purpose FROM tvdb.cost_ledger")
+    service = PROVIDERS.get(mode)
+    assert rows == [(service, ["a.html"], "cost_effective", "page", "first")] * is_paid
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "reset_before_work", "html_200"])
 @pytest.mark.parametrize("operation", ["submit", "poll"])
-def test_hybrid_marks_what_stood_in_and_real_never_falls_back(
-    paid: Paid, fault: str, operation: str
+@pytest.mark.parametrize("provider", ["", " 2"])
+def test_hybrid_marks_its_fallback_and_real_never_falls_back(
+    paid: Paid, fault: str, operation: str, provider: str
 ) -> None:
     paid.apis.faults.script(fault, operation=operation, times=None)
 
-    parsed = parse(paid, "hybrid", PAGE, "a.html")
+    parsed = parse(paid, f"hybrid{provider}", PAGE, "a.html")
 
     assert parsed.produced_by.is_degraded
     assert parsed.produced_by.mode == "local"
     assert parsed.text == parse(paid, "local", PAGE, "a.html").text
     paid.clock.forward(1_000)
     with pytest.raises((UnavailableError, BreakerError)):
-        parse(paid, "real", PAGE, "a.html")
+        parse(paid, f"real{provider}", PAGE, "a.html")
     assert paid.spent >= paid.apis.dollars
 
 
@@ -155,7 +165,7 @@ def test_a_documents_own_fault_is_told_and_never_hidden_by_a_stand_in(
     assert paid.spent == paid.apis.dollars
 
 
-@pytest.mark.parametrize("mode", PAID)
+@pytest.mark.parametrize("mode", PROVIDERS)
 def test_a_cost_that_is_never_told_counts_as_the_bound(paid: Paid, mode: str) -> None:
     paid.apis.faults.script("job_never_billed", operation="submit")
     parse(paid, mode, PAGE, "a.html")

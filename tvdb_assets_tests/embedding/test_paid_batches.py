@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from tvdb_assets.core.token_counting import count_tokens
-from tvdb_assets.embedding.batch_embedding import EmbeddingResult, TextToEmbed, Vectors
+from tvdb_assets.embedding.embedder_protocol import Vectors
+from tvdb_assets.embedding.embedding_result import EmbeddingResult, TextToEmbed
 from tvdb_assets.errors import BudgetError, RateError, RefusedError, UnavailableError
 from tvdb_assets.models import Provenance
 from tvdb_assets.routing.service_router import ServiceRouter
@@ -127,11 +128,11 @@ def test_an_answer_that_stays_spoilt_gives_no_vector(paid: Paid, fault: str) -> 
     paid.apis.faults.script(fault, times=None)
     stored: list[int] = []
 
-    def keep(tx: Transaction | None, at: Sequence[int], *rest: object) -> None:
+    def persist(tx: Transaction | None, at: Sequence[int], *rest: object) -> None:
         stored.extend(at)
 
     with pytest.raises(UnavailableError, match="bad_answer"):
-        paid.use(lambda router: router.embed(HUNDRED, keep=keep))
+        paid.use(lambda router: router.embed(HUNDRED, persist=persist))
 
     assert stored == []
     assert paid.spent == paid.apis.dollars > 0
@@ -245,13 +246,13 @@ def test_at_most_what_is_in_flight_is_refused_when_many_are(paid: Paid) -> None:
 def test_a_budget_halts_in_mid_load_and_all_that_was_paid_is_kept(paid: Paid, limit: str) -> None:
     kept: list[int] = []
 
-    def keep(
+    def persist(
         tx: Transaction | None, at: Sequence[int], vectors: Vectors, produced_by: Provenance
     ) -> None:
         kept.extend(at)
 
     with pytest.raises(BudgetError):
-        paid.use(lambda router: router.embed(HUNDRED, keep=keep), **{limit: BUDGET})
+        paid.use(lambda router: router.embed(HUNDRED, persist=persist), **{limit: BUDGET})
 
     assert sorted(kept) == list(range(60))
     assert paid.spent == paid.apis.dollars == BUDGET
@@ -262,14 +263,14 @@ def test_a_budget_halts_in_mid_load_and_all_that_was_paid_is_kept(paid: Paid, li
 def test_an_hourly_limit_halts_in_mid_load_and_all_that_was_paid_is_kept(paid: Paid) -> None:
     kept: list[int] = []
 
-    def keep(
+    def persist(
         tx: Transaction | None, at: Sequence[int], vectors: Vectors, produced_by: Provenance
     ) -> None:
         kept.extend(at)
 
     with pytest.raises(RateError, match="hourly_requests_exhausted"):
         paid.use(
-            lambda router: router.embed(requests_of(5), keep=keep),
+            lambda router: router.embed(requests_of(5), persist=persist),
             **{"paid_concurrency": 1, "hourly_rate_limit": 3},
         )
 
@@ -284,14 +285,16 @@ def test_an_answer_that_can_not_be_stored_is_not_posted(paid: Paid, service: str
     class DiskFullError(Exception):
         pass
 
-    def keep(tx: Transaction, *rest: object) -> None:
+    def persist(tx: Transaction, *rest: object) -> None:
         tx.execute("INSERT INTO tvdb.budget_windows VALUES ('stored', 'day', now())")
         raise DiskFullError
 
     file = b"<!doctype html><p>The insured pays.</p>"
     uses = {
-        "openai": lambda router: router.embed(HUNDRED, keep=keep),
-        "llamaparse": lambda router: router.parse_paid(file, "a.html", "text/html", 2, keep=keep),
+        "openai": lambda router: router.embed(HUNDRED, persist=persist),
+        "llamaparse": lambda router: router.parse_paid(
+            file, "a.html", "text/html", 2, persist=persist
+        ),
     }
     with pytest.raises(DiskFullError):
         paid.use(uses[service])
@@ -311,12 +314,12 @@ def test_an_answer_that_can_not_be_stored_is_not_posted(paid: Paid, service: str
 def test_what_is_stored_and_what_is_posted_come_in_one_transaction(paid: Paid) -> None:
     seen: list[tuple[object, ...]] = []
 
-    def keep(tx: Transaction | None, at: Sequence[int], *rest: object) -> None:
+    def persist(tx: Transaction | None, at: Sequence[int], *rest: object) -> None:
         assert tx is not None
         [(mine,)] = tx.execute("SELECT txid_current()").fetchall()
         seen.append((mine, len(at)))
 
-    paid.use(lambda router: router.embed(requests_of(2), keep=keep))
+    paid.use(lambda router: router.embed(requests_of(2), persist=persist))
 
     rows = paid.rows(
         "SELECT xmin::text::bigint, inputs FROM tvdb.cost_ledger WHERE state = 'posted'"

@@ -40,7 +40,7 @@ def expected(shelf: DocumentFolder, router: ServiceRouter) -> CostForecast | Non
     shelf.registry.register(plan.source.root, plan.new, "by hand")
     known = shelf.registry.known(plan.source.root)
     keys = [document.partition_key for document in known.values()]
-    pipeline_fingerprint = router.pipeline_fingerprint(Chunker(64, 0))
+    pipeline_fingerprint = router.clients.pipeline_fingerprint(Chunker(64, 0))
     return forecast_cost(router, estimating(paid, router), keys, pipeline_fingerprint, Source.open)
 
 

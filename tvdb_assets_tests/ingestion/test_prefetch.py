@@ -25,9 +25,9 @@ def shelf(database: Database, tmp_path: Path) -> DocumentFolder:
 
 def processes_of(router: ServiceRouter) -> tuple[int, ...]:
     """Those that work already."""
-    while not router.workers.process_ids():
+    while not router.services.workers.process_ids():
         os.sched_yield()
-    return router.workers.process_ids()
+    return router.services.workers.process_ids()
 
 
 def test_an_ingestion_takes_over_prefetched_tasks(shelf: DocumentFolder) -> None:
@@ -35,13 +35,13 @@ def test_an_ingestion_takes_over_prefetched_tasks(shelf: DocumentFolder) -> None
     places = [(Source.open(str(shelf.folder)), ())]
     with parsing_ahead(settings, shelf.registry, places), ServiceRouter(settings) as router:
         early = processes_of(router)
-        shelf.paid.workers = router.workers
+        shelf.paid.workers = router.services.workers
         # What has changed since is parsed as it is now.
         shelf.write("1.md", "# Note 1\n\nThe boiler is new.\n")
 
         assert shelf.codes(shelf.ingest()) == {}
 
-        assert router.workers.process_ids() == early
+        assert router.services.workers.process_ids() == early
     assert not any(map(psutil.pid_exists, early))
     shown = shelf.shown()
     assert sorted(shown) == ["0.md", "1.md", "2.md"]
@@ -54,8 +54,8 @@ def test_what_is_known_is_not_begun_and_what_nobody_takes_is_dropped(shelf: Docu
     with parsing_ahead(settings, shelf.registry, [(source, ())]):
         pass
     with ServiceRouter(settings) as router:
-        assert router.workers.process_ids() == ()
+        assert router.services.workers.process_ids() == ()
     shelf.registry.register(source.root, shelf.plan().new, "by hand")
     with parsing_ahead(settings, shelf.registry, [(source, ())]), ServiceRouter(settings) as router:
         assert shelf.codes(shelf.ingest([])) == {}
-        assert router.workers.process_ids() == ()
+        assert router.services.workers.process_ids() == ()

@@ -121,9 +121,9 @@ def run_process(process_settings: ProcessSettings) -> None:
             settings, database=database, run_id=f"ingestion-{uuid4()}", observer=killer
         ) as router,
     ):
-        router.__dict__["workers"] = Inline()
+        router.services.__dict__["workers"] = Inline()
         chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
-        pipeline_fingerprint = router.pipeline_fingerprint(chunker)
+        pipeline_fingerprint = router.clients.pipeline_fingerprint(chunker)
         made = IngestionRun(
             store=DocumentStore(database, router.run_id, pipeline_fingerprint),
             index=IndexStore(database, router.run_id, pipeline_fingerprint),

@@ -88,7 +88,7 @@ def _instance() -> Any:
 
     def make(self: ServiceRouter, *arguments: Any, **named: Any) -> None:
         made(self, *arguments, **{"observer": _Watching(), **named})
-        self.__dict__["workers"] = Inline()
+        self.services.__dict__["workers"] = Inline()
 
     ServiceRouter.__init__ = make  # type: ignore[method-assign]
     return _open.enter_context(dagster_instance(load_settings()))

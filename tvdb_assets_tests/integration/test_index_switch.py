@@ -23,6 +23,7 @@ from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.retrieval.hybrid_search import search
+from tvdb_assets.routing.run_services import RunServices
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import Source
@@ -61,9 +62,10 @@ def ingestion(database: Database, chunker: Chunker, workers: WorkerPool) -> None
     registry = DocumentRegistry(database)
     files = [file for file in source.list() if not isinstance(file, Exception)]
     registry.register(source.root, files, "by hand")
-    router = ServiceRouter(load_settings(), database=database)
-    router.workers = workers
-    pipeline_fingerprint = router.pipeline_fingerprint(chunker)
+    settings = load_settings()
+    services = RunServices(settings, database=database, workers=workers)
+    router = ServiceRouter(settings, services=services)
+    pipeline_fingerprint = router.clients.pipeline_fingerprint(chunker)
     made = IngestionRun(
         store=DocumentStore(database, router.run_id, pipeline_fingerprint),
         index=IndexStore(database, router.run_id, pipeline_fingerprint),

@@ -253,7 +253,7 @@ def test_the_ledger_has_the_same_sums(old: OldDatabase) -> None:
         paid = Paid(database)
         paid.clock.now = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
         with paid.router(**SETTINGS) as router:
-            summary = budget_summary(database, router.ledger, ["openai", "llamaparse"])
+            summary = budget_summary(database, router.services.ledger, ["openai", "llamaparse"])
     [(posted,)] = _query(old.url, "SELECT sum(posted_usd) FROM tvdb.cost_ledger")
     assert (summary.posted_usd, summary.reserved_usd) == (posted, 0)
     hours = _query(old.url, "SELECT scope, requests FROM tvdb.budget_windows WHERE period = 'hour'")

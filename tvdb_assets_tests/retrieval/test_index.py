@@ -15,7 +15,7 @@ import pytest
 
 import tvdb_assets
 from tvdb_assets.cli import main
-from tvdb_assets.embedding.batch_embedding import EmbeddingResult
+from tvdb_assets.embedding.embedding_result import EmbeddingResult
 from tvdb_assets.errors import BudgetError, ConfigurationError
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.retrieval.index import MAX_RESULTS, Index

@@ -122,16 +122,16 @@ class SimulatedServices:
             observer=self.observer,
             transport=PaidApisTransport(self.apis, self.clock.seconds),
         )
-        router.__dict__["workers"] = self.shared.workers
-        router.__dict__["fallback_embedder"] = self.shared.fallback_embedder
-        router.embedder.max_inputs = self.scenario.max_inputs
+        router.services.__dict__["workers"] = self.shared.workers
+        router.clients.__dict__["fallback_embedder"] = self.shared.fallback_embedder
+        router.clients.paid_embedder.max_inputs = self.scenario.max_inputs
         return router
 
     def ingest(self) -> list[StageResult]:
         """Ingest all documents once, in virtual time."""
         self.ingestions += 1
         router = self.router()
-        pipeline_fingerprint = router.pipeline_fingerprint(_CHUNKER)
+        pipeline_fingerprint = router.clients.pipeline_fingerprint(_CHUNKER)
         ingestion = IngestionRun(
             store=DocumentStore(self.database, router.run_id, pipeline_fingerprint),
             index=IndexStore(self.database, router.run_id, pipeline_fingerprint),
@@ -153,7 +153,7 @@ class SimulatedServices:
         for charge in self.apis.charges:
             key = str(part_of(charge.client_request_id or ""))
             billed[key] = billed.get(key, Decimal(0)) + charge.dollars
-        ledger = self.router().ledger
+        ledger = self.router().services.ledger
         ledger.reconcile(lambda entry: billed.get(str(entry.entry_id), Decimal(0)))
 
     def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:

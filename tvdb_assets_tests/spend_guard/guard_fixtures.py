@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx2
 
-from tvdb_assets.embedding.batch_embedding import Vectors
+from tvdb_assets.embedding.embedder_protocol import Vectors
 from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.repositories.database import Database
@@ -25,6 +25,7 @@ from tvdb_assets.spend_guard.guard import (
     Transaction,
 )
 from tvdb_assets.spend_guard.ledger import Ledger, Reservation
+from tvdb_assets.spend_guard.paid_service import RequestPermit
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets_tests.spend_guard.ledger_invariants import LIMITS
 from tvdb_assets_tests.spend_guard.reservations import opened
@@ -89,14 +90,14 @@ async def call_on(database: Database, given: Once, observer: CallObserver | None
         quantities=[5],
     )
 
-    async def send(request_id: str) -> ServiceResponse[Vectors]:
-        return await embedder.request([given.text], request_id)
+    async def send(permit: RequestPermit) -> ServiceResponse[Vectors]:
+        return await embedder.request([given.text], permit)
 
-    def keep(tx: Transaction, reservation: Reservation, vectors: Vectors) -> None:
+    def persist(tx: Transaction, reservation: Reservation, vectors: Vectors) -> None:
         """The call is all that counts here."""
 
     try:
-        await guard.call(paid, send, keep)
+        await guard.call(paid, send, persist)
     except TvdbError as error:
         return error.code
     finally:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tvdb_assets.errors import ConfigurationError
-from tvdb_assets.spend_guard.prices import Price, embedding_price, parsing_price
+from tvdb_assets.parsing.providers.llamaparse import parsing_price
+from tvdb_assets.spend_guard.prices import Price, embedding_price
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tvdb_assets import error_codes as codes
+from tvdb_assets.embedding.embedder_protocol import EmbeddingProvider, Transport
 from tvdb_assets.models import Provenance, VectorSpace
+from tvdb_assets.settings import Settings
 
+NAME = "wordllama"
 MODEL = "l2_supercat_256"
 DIMENSIONS = 256
 _BATCH = 64
@@ -29,12 +32,12 @@ class LocalEmbedder:
     @cached_property
     def space(self) -> VectorSpace:
         """Named after the wheel's version, as the weights come with it."""
-        return VectorSpace("wordllama", MODEL, DIMENSIONS, version("wordllama"))
+        return VectorSpace(NAME, MODEL, DIMENSIONS, version("wordllama"))
 
     @cached_property
     def produced_by(self) -> Provenance:
         """wordllama, in the mode local."""
-        return Provenance("wordllama", "local", MODEL, version("wordllama"))
+        return Provenance(NAME, "local", MODEL, version("wordllama"))
 
     @cached_property
     def _weights(self) -> NDArray[np.float32]:
@@ -77,5 +80,16 @@ def _folder() -> Path:
     """The wheel's folder, without importing it: its import reconfigures the root logger."""
     spec = find_spec("wordllama")
     if spec is None or spec.origin is None:
-        raise codes.PACKAGE_MISSING.error(package="wordllama")
+        raise codes.PACKAGE_MISSING.error(package=NAME)
     return Path(spec.origin).parent
+
+
+def _make(_: Settings, __: Transport) -> LocalEmbedder:
+    return LocalEmbedder()
+
+
+def _make_for_space(_: VectorSpace, __: Settings, ___: Transport) -> LocalEmbedder:
+    return LocalEmbedder()
+
+
+PROVIDERS = (EmbeddingProvider(NAME, _make, _make_for_space),)

@@ -8,8 +8,11 @@ from hashlib import md5
 import numpy as np
 from numpy.typing import NDArray
 
+from tvdb_assets.embedding.embedder_protocol import EmbeddingProvider, Transport
 from tvdb_assets.models import Provenance, VectorSpace
+from tvdb_assets.settings import Settings
 
+NAME = "mock"
 DIMENSIONS = 1_536
 
 
@@ -19,9 +22,9 @@ class MockEmbedder:
     The generator is the vector's own: a global one would tie it to call order.
     """
 
-    space = VectorSpace(provider="mock", model="md5-uniform", dimensions=DIMENSIONS, version="1")
+    space = VectorSpace(provider=NAME, model="md5-uniform", dimensions=DIMENSIONS, version="1")
     max_tokens: int | None = None
-    produced_by = Provenance(service="mock", mode="mock", model="md5-uniform", version="1")
+    produced_by = Provenance(service=NAME, mode="mock", model="md5-uniform", version="1")
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Shape (len(texts), 1536); see `Embedder.embed`."""
@@ -32,3 +35,14 @@ class MockEmbedder:
             generator = np.random.RandomState([int(digest[:8], 16)])
             vectors[row] = generator.uniform(-1, 1, DIMENSIONS)
         return vectors
+
+
+def _make(_: Settings, __: Transport) -> MockEmbedder:
+    return MockEmbedder()
+
+
+def _make_for_space(_: VectorSpace, __: Settings, ___: Transport) -> None:
+    """What search reads is never made by a mock."""
+
+
+PROVIDERS = (EmbeddingProvider(NAME, _make, _make_for_space),)

@@ -25,6 +25,7 @@ import orjson
 from numpy.typing import NDArray
 
 from tvdb_assets import error_codes as codes
+from tvdb_assets.embedding.embedder_protocol import EmbeddingProvider, PaidEmbedder
 from tvdb_assets.errors import EmbeddingError
 from tvdb_assets.models import Provenance, VectorSpace
 from tvdb_assets.redaction import RedactedCause
@@ -58,7 +59,7 @@ _REFUSED_WORDS = re.compile(r"\$\.input|invalid.{0,20}input|content.{0,20}(polic
 _REFUSED = frozenset({"content_policy_violation", "content_filter", "invalid_input"})
 
 
-class OpenAIEmbedder:
+class OpenAIEmbedder(PaidEmbedder):
     """Vectors of the model of the settings, with the key of the settings."""
 
     service = SERVICE
@@ -138,9 +139,8 @@ class OpenAIEmbedder:
         parts = (self._key, self._settings.openai_base_url or "", self._model)
         return sha256("\0".join(parts).encode()).hexdigest()[:16]
 
-    @staticmethod
-    def load() -> None:
-        """Load the SDK, which takes 0.5 s: in a thread of its own it keeps nobody waiting."""
+    def load(self) -> None:
+        """Load the SDK, which takes 0.5 s."""
         import openai.resources.embeddings  # noqa: F401 - which `openai` itself loads late
 
     @cached_property
@@ -165,7 +165,7 @@ class OpenAIEmbedder:
             http_client=http,
         )
 
-    async def request(
+    async def _request(
         self, texts: Sequence[str], request_id: str
     ) -> ServiceResponse[NDArray[np.float32]]:
         """See `PaidEmbedder.request`."""
@@ -205,12 +205,8 @@ class OpenAIEmbedder:
             rate_limit_headers=_rate_limit_headers(headers),
         )
 
-    async def probe(self, request_id: str) -> ServiceResponse[None]:
-        """Ask for the model by name, which is free.
-
-        Raises:
-            CallFailed: with what it means.
-        """
+    async def _probe(self, request_id: str) -> ServiceResponse[None]:
+        """Ask for the model by name, which is free."""
         import openai
 
         try:
@@ -321,3 +317,14 @@ def _rate_limit_headers(headers: Any) -> RateLimitHeaders:
 
     limits = RateLimits(number("limit-requests") or 0.0, number("limit-tokens") or 0.0)
     return RateLimitHeaders(limits, number("remaining-requests"), number("remaining-tokens"))
+
+
+PROVIDERS = (
+    EmbeddingProvider(
+        SERVICE,
+        OpenAIEmbedder,
+        OpenAIEmbedder.for_space,
+        is_paid=True,
+        daily_limit=lambda settings: settings.openai_daily_cost_limit,
+    ),
+)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, TypeGuard
@@ -20,8 +20,9 @@ import httpx2
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ParseError
-from tvdb_assets.models import ParsedDocument, Provenance
+from tvdb_assets.models import Provenance
 from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.paid_parser import FinishedJob, PaidParser, ParsingProvider
 from tvdb_assets.redaction import RedactedCause
 from tvdb_assets.settings import Settings
 from tvdb_assets.spend_guard.call_failures import CallFailed, FailureKind
@@ -31,7 +32,7 @@ from tvdb_assets.spend_guard.http_failures import (
     connection_failure,
     service_failure,
 )
-from tvdb_assets.spend_guard.prices import Price, parsing_price
+from tvdb_assets.spend_guard.prices import Price
 
 SERVICE = "llamaparse"
 NAME = "LlamaParse"
@@ -62,6 +63,12 @@ MEDIA_TYPES = frozenset(
 )
 """What it is asked to parse. What is text already, such as Markdown, text and mail, is read on
 this machine in every mode: there is nothing in it that a service could see better."""
+PRICES_DATE = "2026-11-25"
+"""When the two numbers below were last compared with LlamaIndex's price list."""
+USD_PER_CREDIT = Decimal("1.25") / 1_000
+"""US dollars; https://www.llamaindex.ai/pricing: $1.25 for 1,000 credits."""
+CREDITS_PER_PAGE = {"cost_effective": 3, "agentic": 10, "agentic_plus": 45}
+"""By tier that gives Markdown; https://developers.llamaindex.ai/llamaparse/general/pricing."""
 _REVISION = 1
 _MOST_CREDITS = 10_000_000
 """$12,500: a larger number is no cost of one document."""
@@ -77,21 +84,7 @@ _QUOTA_WORDS = re.compile(
 _WAITING = frozenset({"PENDING", "RUNNING"})
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedJob:
-    """A job that has ended: with a text, or with the reason why there is none."""
-
-    parsed: ParsedDocument | None
-    error: ParseError | None
-    pages: int | None
-    """Pages that are billed; None where the service did not say."""
-    credits: float | None
-    """Credits that were billed; None until the service has recorded it."""
-    is_lost: bool = False
-    """The service does not know the job any more, or not with this key."""
-
-
-class LlamaParse:
+class LlamaParse(PaidParser):
     """Parses with the key, tier and version of the settings."""
 
     service = SERVICE
@@ -114,7 +107,7 @@ class LlamaParse:
         self._seconds = settings.paid_timeout_seconds
         self._transport = transport
         self.tier = settings.llamaparse_tier
-        self.price: Price = parsing_price(self.tier)
+        self._price = parsing_price(self.tier)
         self.version = settings.llamaparse_version or VERSIONS[self.tier]
 
     @property
@@ -123,8 +116,13 @@ class LlamaParse:
         return self.tier
 
     @property
+    def price(self) -> Price:
+        """Of a page."""
+        return self._price
+
+    @property
     def fingerprint(self) -> str:
-        """Changes whenever the same bytes may give another text."""
+        """By tier and pinned version."""
         return f"{SERVICE}{_REVISION}:{self.tier}:{self.version}"
 
     @property
@@ -146,20 +144,9 @@ class LlamaParse:
             transport=self._transport,
         )
 
-    async def submit(
+    async def _submit(
         self, data: bytes, path: str, pages: int, request_id: str
     ) -> ServiceResponse[str]:
-        """Submit a document; the answer is the job's id.
-
-        Args:
-            data: the file.
-            path: its name.
-            pages: most that may be parsed, and billed.
-            request_id: sent along.
-
-        Raises:
-            CallFailed: with what it means.
-        """
         configuration = {
             "tier": self.tier,
             "version": self.version,
@@ -183,14 +170,9 @@ class LlamaParse:
             ) from RedactedCause("no job id")
         return ServiceResponse(job_id, request_id=headers.get("x-request-id"), job_id=job_id)
 
-    async def fetch(
+    async def _fetch(
         self, job_id: str, media_type: str, request_id: str
     ) -> ServiceResponse[FinishedJob | None]:
-        """Ask for a job; the answer is None while it is waiting or running.
-
-        Raises:
-            CallFailed: with what it means; an unknown state is an answer that can't be used.
-        """
         try:
             answer, headers = await self._send(
                 "GET",
@@ -202,7 +184,7 @@ class LlamaParse:
             if failure.status != 404:
                 raise
             # The submission was taken at this address, so it is the job that is gone.
-            gone = FinishedJob(None, _job_lost(), None, None, is_lost=True)
+            gone = FinishedJob(None, _job_lost(), is_lost=True)
             return ServiceResponse(gone, request_id=failure.request_id)
         name = headers.get("x-request-id")
         return ServiceResponse(self._read(answer, media_type, name), request_id=name)
@@ -217,9 +199,9 @@ class LlamaParse:
             return None
         usage = job.get("usage")
         credited = usage.get("credits") if isinstance(usage, dict) else None
-        billed = float(credited) if _is_credits(credited) else None
+        billed = Decimal(str(credited)) * USD_PER_CREDIT if _is_credits(credited) else None
         if status in ("FAILED", "CANCELLED"):
-            return FinishedJob(None, _job_failed(str(status)), None, billed)
+            return FinishedJob(None, _job_failed(str(status)), billed)
         if status != "COMPLETED":
             # Its name is the service's word for a state, and may be anything: not repeated.
             raise bad_answer(NAME, "its job has an unknown state", 200, request_id)
@@ -230,7 +212,7 @@ class LlamaParse:
         return self._finished(pages, media_type, billed)
 
     def _finished(
-        self, pages: list[dict[str, Any]], media_type: str, billed: float | None
+        self, pages: list[dict[str, Any]], media_type: str, billed: Decimal | None
     ) -> FinishedJob:
         failed = sum(page.get("success") is False for page in pages)
         if all(type(page.get("page_number")) is int for page in pages):
@@ -238,9 +220,9 @@ class LlamaParse:
         texts = [_whole(str(page.get("markdown") or "")) for page in pages]
         cut = sum(len(text.encode()) >= _PAGE_BYTES - _UTF8_SLACK for text in texts)
         if failed:
-            return FinishedJob(None, _pages_failed(failed, len(pages)), len(pages), billed)
+            return FinishedJob(None, _pages_failed(failed, len(pages)), billed)
         if cut:
-            return FinishedJob(None, _pages_cut(cut, len(pages)), len(pages), billed)
+            return FinishedJob(None, _pages_cut(cut, len(pages)), billed)
         parsed = build_document(
             texts,
             media_type=media_type,
@@ -249,7 +231,7 @@ class LlamaParse:
             has_pages=True,
             facts={"pages": len(pages), "pages_with_text": sum(map(bool, map(str.strip, texts)))},
         )
-        return FinishedJob(parsed, None, len(pages), billed)
+        return FinishedJob(parsed, None, billed)
 
     async def _send(
         self, method: str, path: str, request_id: str, **rest: Any
@@ -271,12 +253,8 @@ class LlamaParse:
             ) from RedactedCause("no JSON object")
         return answer, response.headers
 
-    async def probe(self, request_id: str) -> ServiceResponse[None]:
-        """Ask for the versions that there are, which is free.
-
-        Raises:
-            CallFailed: with what it means.
-        """
+    async def _probe(self, request_id: str) -> ServiceResponse[None]:
+        """Ask for the list of versions, which is free."""
         _, headers = await self._send("GET", "/api/v2/parse/versions", request_id)
         return ServiceResponse(None, request_id=headers.get("x-request-id"))
 
@@ -338,3 +316,23 @@ def _pages_failed(failed: int, pages: int) -> ParseError:
 
 def _pages_cut(cut: int, pages: int) -> ParseError:
     return codes.PAGES_CUT.error(service=NAME, cut=cut, pages=pages)
+
+
+def parsing_price(tier: str) -> Price:
+    """The price of a page of LlamaParse.
+
+    Raises:
+        ConfigurationError: there is no such tier.
+    """
+    if tier not in CREDITS_PER_PAGE:
+        raise codes.TIER_PRICE_UNKNOWN.error(tier=tier, tiers=", ".join(CREDITS_PER_PAGE))
+    return Price("page", USD_PER_CREDIT * CREDITS_PER_PAGE[tier], f"llamaparse {PRICES_DATE}")
+
+
+PROVIDERS = (
+    ParsingProvider(
+        SERVICE,
+        LlamaParse,
+        daily_limit=lambda settings: settings.llamaparse_daily_cost_limit,
+    ),
+)

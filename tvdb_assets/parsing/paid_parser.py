@@ -1,0 +1,114 @@
+"""The interface of parsers that cost money, which only the guard can call.
+
+What belongs here: the interface, the end of a job, and what a provider declares. What does not:
+any service (`providers`), the choice of one (`registry`), or the parsers on this machine
+(`formats`), which cost nothing.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar, TypeAlias, final
+
+import httpx2
+
+from tvdb_assets.errors import ParseError
+from tvdb_assets.models import ParsedDocument
+from tvdb_assets.settings import Settings
+from tvdb_assets.spend_guard.guard import ServiceResponse
+from tvdb_assets.spend_guard.paid_service import PaidService, RequestPermit
+from tvdb_assets.spend_guard.provider_registry import no_daily_limit
+
+Transport: TypeAlias = httpx2.AsyncBaseTransport | None
+"""Under an HTTP client, for tests; None is the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedJob:
+    """A job that has ended: with a text, or with the reason why there is none."""
+
+    parsed: ParsedDocument | None
+    error: ParseError | None
+    cost_usd: Decimal | None = None
+    """US dollars that were billed; None until the service has recorded it."""
+    is_lost: bool = False
+    """The service does not know the job any more, or not with this key."""
+
+
+class PaidParser(PaidService):
+    """Parses documents by jobs of a paid service: each is submitted once and then polled.
+
+    Derive from it, implement `_submit`, `_fetch` and `_probe`, and declare a `ParsingProvider`.
+    The price is that of a page.
+    """
+
+    _needs_permit: ClassVar[frozenset[str]] = frozenset({"submit", "fetch"})
+
+    media_types: frozenset[str]
+    """Which documents it is asked to parse; the others are parsed on this machine."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Changes whenever the same bytes may give another text. It is stored with each text, so
+        that a change has all documents parsed, and paid for, again.
+        """
+
+    @final
+    async def submit(
+        self, data: bytes, path: str, pages: int, permit: RequestPermit
+    ) -> ServiceResponse[str]:
+        """Submit a document; the response is the job's id.
+
+        Args:
+            data: the file.
+            path: its name.
+            pages: most that may be parsed, and billed.
+            permit: of the guard, for this one request.
+
+        Raises:
+            CallFailed: with its meaning for money, retry and the service's health.
+            ConfigurationError: the permit is not the guard's, or was used.
+        """
+        return await self._submit(data, path, pages, self._permitted(permit, is_paid=True))
+
+    @final
+    async def fetch(
+        self, job_id: str, media_type: str, permit: RequestPermit
+    ) -> ServiceResponse[FinishedJob | None]:
+        """Poll a job, which is free; the response is None while it is waiting or running.
+
+        Raises:
+            CallFailed: with its meaning; an unknown state is an answer that can't be used.
+            ConfigurationError: the permit is not the guard's, or was used.
+        """
+        return await self._fetch(job_id, media_type, self._permitted(permit, is_paid=False))
+
+    @abstractmethod
+    async def _submit(
+        self, data: bytes, path: str, pages: int, request_id: str
+    ) -> ServiceResponse[str]: ...
+
+    @abstractmethod
+    async def _fetch(
+        self, job_id: str, media_type: str, request_id: str
+    ) -> ServiceResponse[FinishedJob | None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ParsingProvider:
+    """What a module in `providers` declares, once for each service that it speaks to."""
+
+    name: str
+    """In settings and in the ledger."""
+    make: Callable[[Settings, Transport], PaidParser]
+    """The parser of the settings; opens nothing.
+
+    Raises:
+        ConfigurationError: a key is missing, or a tier or its price is not known.
+    """
+    is_paid: bool = True
+    daily_limit: Callable[[Settings], Decimal | None] = no_daily_limit

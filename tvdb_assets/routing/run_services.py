@@ -1,0 +1,126 @@
+"""The parts that a run composes: database, ledger, guard, workers, trace and concurrency.
+
+What belongs here: making each part when it is first used, and closing those that were made. What
+does not: the clients (`service_clients`), and who is called for what (`service_router`).
+
+A part lives from its first use until `RunServices.close`. A database or a worker pool that was
+given from outside belongs to its giver and stays open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cached_property
+
+from tvdb_assets.correlation import current, new_run_id
+from tvdb_assets.parsing.worker_pool import WorkerPool, take_handed_on
+from tvdb_assets.reporting.gauges import publish_gauges
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.parse_jobs import ParseJobs
+from tvdb_assets.routing.paid_services import limits_of, paid_services
+from tvdb_assets.settings import Settings
+from tvdb_assets.spend_guard.guard import CallObserver, Guard
+from tvdb_assets.spend_guard.ledger import Clock, Ledger
+from tvdb_assets.spend_guard.service_state_store import ServiceStates
+from tvdb_assets.tracing import Trace, trace_of
+
+
+class RunServices:
+    """What one run needs besides its clients, each part made when it is first used."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        database: Database | None = None,
+        workers: WorkerPool | None = None,
+        run_id: str | None = None,
+        clock: Clock | None = None,
+        observer: CallObserver | None = None,
+    ) -> None:
+        """Nothing is opened or started yet.
+
+        Args:
+            settings: limits, and the sizes of the parts.
+            database: of ledger and limits; None opens that of the settings when it is needed.
+            workers: that parse and chunk; None starts those of the settings when needed.
+            run_id: on every row and request; None takes the current one or makes one.
+            clock: of budgets, limits and breakers; None is the database's own.
+            observer: notified of each point that a paid call reaches.
+        """
+        self._settings = settings
+        self._given_database = database
+        self._given_workers = workers
+        self._clock = clock
+        self._observer = observer
+        self.run_id = run_id or current() or new_run_id()
+
+    @cached_property
+    def database(self) -> Database:
+        """Of ledger and limits.
+
+        Raises:
+            StorageError: it can't be used, so nothing may be paid.
+        """
+        return self._given_database or Database.open(self._settings)
+
+    @cached_property
+    def workers(self) -> WorkerPool:
+        """The processes that parse and chunk."""
+        return self._given_workers or take_handed_on() or WorkerPool.of(self._settings)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """With the limits of the settings."""
+        return Ledger(self.database, limits_of(self._settings), self._clock)
+
+    @cached_property
+    def states(self) -> ServiceStates:
+        """What all processes know of each paid service."""
+        return ServiceStates(self.database, self._clock)
+
+    @cached_property
+    def guard(self) -> Guard:
+        """Every paid call passes it."""
+        s = self._settings
+        return Guard(
+            self.database,
+            self.ledger,
+            self.states,
+            run_id=self.run_id,
+            attempts=s.paid_attempts,
+            max_wait_seconds=s.paid_max_wait_seconds,
+            request_seconds=s.paid_timeout_seconds,
+            observer=self._observer,
+            trace=self.trace,
+        )
+
+    @cached_property
+    def jobs(self) -> ParseJobs:
+        """The record of the parsing jobs that were submitted."""
+        return ParseJobs(self.database, self.run_id, self._clock)
+
+    @cached_property
+    def trace(self) -> Trace:
+        """Of this run; does nothing unless ``OTEL_`` variables turn it on."""
+        return trace_of(self.run_id)
+
+    @cached_property
+    def concurrency(self) -> asyncio.Semaphore:
+        """Bounds the paid requests in flight, in this process."""
+        return asyncio.Semaphore(self._settings.paid_concurrency)
+
+    def publish_gauges(self) -> None:
+        """Set the metrics of budget, queue and breakers, if anybody reads them."""
+        if self.trace.is_on:
+            publish_gauges(self.trace, self.database, self.ledger, self.states, paid_services())
+
+    def close(self) -> None:
+        """Close the parts that were made here, in the reverse order of their use."""
+        made = self.__dict__
+        if "trace" in made:
+            self.trace.flush()
+        if "workers" in made and self._given_workers is None:
+            self.workers.close()
+        if "database" in made and self._given_database is None:
+            self.database.close()

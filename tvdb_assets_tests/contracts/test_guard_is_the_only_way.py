@@ -1,0 +1,318 @@
+"""Nothing that has a price can be called without the guard, however it is dressed up.
+
+What belongs here: priced objects on the free path, and paid clients without a permit. What does
+not: what the guard does with a call (`test_second_providers`, the tests of `spend_guard`).
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tvdb_assets
+from tvdb_assets import error_codes as codes
+from tvdb_assets.embedding.embedder_protocol import EmbeddingProvider, Vectors, paid_embedder
+from tvdb_assets.embedding.embedding_result import TextToEmbed
+from tvdb_assets.embedding.fallback import FallbackEmbedder
+from tvdb_assets.embedding.free_embedding import embed_free
+from tvdb_assets.embedding.paid_embedding import PaidEmbedding
+from tvdb_assets.embedding.providers.local import LocalEmbedder
+from tvdb_assets.embedding.providers.mock import MockEmbedder
+from tvdb_assets.embedding.registry import EMBEDDING_PROVIDERS
+from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.models import Provenance, VectorSpace
+from tvdb_assets.parsing.format_registry import all_parsers
+from tvdb_assets.parsing.paid_parser import ParsingProvider
+from tvdb_assets.parsing.paid_parsing import PaidParsing
+from tvdb_assets.parsing.registry import PARSING_PROVIDERS
+from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.settings import load_settings
+from tvdb_assets.spend_guard.guard import ServiceResponse
+from tvdb_assets.spend_guard.paid_service import PaidService, RequestPermit, ensure_free
+from tvdb_assets.spend_guard.prices import Price
+from tvdb_assets_tests.contracts.second_providers import SecondEmbedder, SecondParser
+
+
+class Undeclared:
+    """Has all that a paid embedder has, and a way around the guard, but not the type."""
+
+    service, max_inputs, max_request_tokens, max_tokens = "undeclared", 128, 100_000, 8_000
+    space = VectorSpace("undeclared", "v", 4, "1")
+    produced_by = Provenance("undeclared", "real", "v", "1")
+    price = Price("token", Decimal("0.00001"), "of the test")
+    model, account, sent = "v", "an account", 0
+
+    async def request(self, texts: Sequence[str], _: object) -> ServiceResponse[Vectors]:
+        type(self).sent += 1
+        return ServiceResponse(np.ones((len(texts), 4), np.float32), quantity=3)
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        return (await self.request(texts, "no id")).value
+
+    async def close(self) -> None: ...
+
+
+class WithoutPrice(Undeclared):
+    """Hides its price, but makes requests."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "price":
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+
+class JustRequests:
+    """An embedder that makes requests, with no price and no word of who is paid."""
+
+    space, produced_by, max_tokens = MockEmbedder.space, MockEmbedder.produced_by, None
+
+    async def request(self, texts: Sequence[str]) -> Vectors:
+        raise AssertionError("called")
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        return await self.request(texts)
+
+
+class PriceUnknown(Undeclared):
+    @property
+    def price(self) -> Price:  # type: ignore[override]
+        raise ConfigurationError("price_unknown", "Not known.", remedy="Set it.")
+
+
+class Holding:
+    """A free embedder by its own attributes. It holds another one."""
+
+    space, produced_by, max_tokens = MockEmbedder.space, MockEmbedder.produced_by, None
+
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        raise AssertionError("called")
+
+
+class InSlots(Holding):
+    __slots__ = ("slot",)
+
+    def __init__(self, held: object) -> None:
+        self.slot = held
+
+
+class Delegating(Holding):
+    """Answers to every name that the one inside of it has."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(object.__getattribute__(self, "held"), name)
+
+
+class OfAClass(Holding):
+    inner = Undeclared()
+
+    def __init__(self) -> None:
+        """Nothing is held by the object."""
+
+
+class AlsoFree(SecondEmbedder):
+    """A paid embedder with a convenience."""
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        raise AssertionError("called")
+
+
+class Ledgerless:
+    """Stands for a database that must not be asked."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"database asked: {name}")
+
+
+def second() -> SecondEmbedder:
+    return SecondEmbedder(load_settings(), None)
+
+
+def closing_over(held: object) -> Callable[[], object]:
+    return lambda: held
+
+
+PRICED: dict[str, Callable[[], Any]] = {
+    "undeclared": Undeclared,
+    "without a price": WithoutPrice,
+    "price unknown": PriceUnknown,
+    "just requests": JustRequests,
+    "declared": second,
+    "declared, with embed": lambda: AlsoFree(load_settings(), None),
+    "held": lambda: Holding(Undeclared()),
+    "held, declared": lambda: Holding(second()),
+    "held twice": lambda: Holding(Holding(Undeclared())),
+    "in a slot": lambda: InSlots(Undeclared()),
+    "in a list": lambda: Holding([{"a": (Undeclared(),)}]),
+    "in a namespace": lambda: Holding(SimpleNamespace(client=Undeclared())),
+    "bound method": lambda: Holding(Undeclared().embed),
+    "partial": lambda: Holding(partial(Undeclared.embed, Undeclared())),
+    "closure": lambda: Holding(closing_over(Undeclared())),
+    "delegated": lambda: Delegating(Undeclared()),
+    "of its class": OfAClass,
+    "a parser": lambda: Holding(SecondParser(load_settings(), None)),
+}
+
+
+@pytest.fixture(params=PRICED)
+def priced(request: pytest.FixtureRequest) -> Any:
+    Undeclared.sent = 0
+    return PRICED[request.param]()
+
+
+def refused() -> Any:
+    return pytest.raises(ConfigurationError, match="spend guard")
+
+
+def test_the_free_path_refuses_what_has_a_price(priced: Any) -> None:
+    with refused() as caught:
+        asyncio.run(embed_free(priced, [TextToEmbed.of("flood damage")], None))
+    assert caught.value.code == codes.GUARD_BYPASSED.code
+    assert Undeclared.sent == 0
+
+
+def test_a_fallback_is_free(priced: Any) -> None:
+    with refused():
+        FallbackEmbedder(priced)
+
+
+def test_a_router_sends_what_has_a_price_through_the_guard_or_not_at_all(priced: Any) -> None:
+    async def embed() -> None:
+        async with ServiceRouter(load_settings(), database=Ledgerless()) as router:  # type: ignore[arg-type]
+            await router.embed_by(priced, ["flood damage"])
+
+    # One that says what it is gets as far as the ledger, which is not there.
+    error = AssertionError if isinstance(priced, PaidService) else ConfigurationError
+    with pytest.raises(error, match=r"spend guard|database asked"):
+        asyncio.run(embed())
+    assert Undeclared.sent == 0
+
+
+def test_an_estimate_never_takes_a_price_for_none(priced: Any) -> None:
+    if isinstance(priced, PaidService):
+        assert paid_embedder(priced) is priced  # type: ignore[arg-type]
+    else:
+        with refused():
+            paid_embedder(priced)
+
+
+@pytest.mark.parametrize("is_paid", [True, False])
+def test_a_provider_can_t_hand_out_what_passes_no_guard(is_paid: bool) -> None:
+    made = Undeclared()
+    provider = EmbeddingProvider(
+        "undeclared",
+        lambda *_: made,  # type: ignore[arg-type, return-value]
+        lambda *_: made,  # type: ignore[arg-type, return-value]
+        is_paid=is_paid,
+    )
+    keys = {"OPENAI_API_KEY": "sk-test", "embedder_mode": "real"}
+    with EMBEDDING_PROVIDERS.adding(provider):
+        if is_paid:
+            with refused():
+                ServiceRouter(load_settings(**keys, embedder="undeclared"))
+        router = ServiceRouter(load_settings(**keys))
+        with refused():
+            router.clients.embedder_in(Undeclared.space)
+    assert Undeclared.sent == 0
+
+
+def test_a_provider_that_declares_a_paid_embedder_as_free_is_refused() -> None:
+    provider = EmbeddingProvider("second-embedder", SecondEmbedder, lambda *_: second())
+    router = ServiceRouter(load_settings())
+    with EMBEDDING_PROVIDERS.adding(provider), refused():
+        router.clients.embedder_in(SecondEmbedder.space)
+
+
+def test_a_parser_without_the_type_is_refused() -> None:
+    parser = SimpleNamespace(**{n: getattr(SecondParser, n) for n in ("media_types", "price")})
+    provider = ParsingProvider("undeclared", lambda *_: parser)  # type: ignore[arg-type, return-value]
+    with PARSING_PROVIDERS.adding(provider), refused():
+        ServiceRouter(load_settings(parser_mode="real", parser="undeclared"))
+    with refused():
+        PaidParsing(None, parser, None, deadline_seconds=1)  # type: ignore[arg-type]
+
+
+def test_paid_embedding_takes_nothing_that_could_send_without_a_permit() -> None:
+    with refused():
+        PaidEmbedding(None, Undeclared(), None, wait_if_open=True, persist=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "permit",
+    [
+        "no id",
+        None,
+        RequestPermit("another service", "id", is_paid=True),
+        RequestPermit("second-embedder", "id", is_paid=False),
+    ],
+)
+def test_a_paid_client_sends_nothing_without_a_permit_for_it(permit: Any) -> None:
+    with refused():
+        asyncio.run(second().request(["flood damage"], permit))
+
+
+def test_a_permit_is_good_for_one_request() -> None:
+    permit = RequestPermit("second-parser", "id", is_paid=True)
+    assert permit.use("second-parser", is_paid=True) == "id"
+    parser = SecondParser(load_settings(), None)
+    for send in (
+        parser.submit(b"", "a.pdf", 1, permit),
+        parser.fetch("job", "application/pdf", permit),
+        parser.probe(permit),
+    ):
+        with refused():
+            asyncio.run(send)
+
+
+@pytest.mark.parametrize("name", ["request", "probe"])
+def test_a_client_can_t_replace_what_asks_for_the_permit(name: str) -> None:
+    with pytest.raises(TypeError, match="spend guard"):
+        type("Sly", (SecondEmbedder,), {name: lambda *_: None})
+
+
+def test_what_is_free_is_called() -> None:
+    for embedder in (MockEmbedder(), LocalEmbedder(), FallbackEmbedder(LocalEmbedder())):
+        made = asyncio.run(embed_free(embedder, [TextToEmbed.of("flood damage")], None))
+        assert not made.errors
+        # Also when its weights are loaded.
+        ensure_free(embedder)
+
+
+def test_no_parser_on_this_machine_has_a_price() -> None:
+    for parser in all_parsers():
+        ensure_free(parser)
+
+
+def test_only_the_guard_issues_permits() -> None:
+    root = Path(tvdb_assets.__file__).parent
+    makers = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("RequestPermit")
+    }
+    assert makers == {"spend_guard/guard.py"}
+
+
+def test_no_module_asks_for_a_concrete_client() -> None:
+    root = Path(tvdb_assets.__file__).parent
+    clients = {"OpenAIEmbedder", "LlamaParse", "LocalEmbedder", "MockEmbedder"}
+    found = {
+        f"{path.relative_to(root).as_posix()}: {ast.unparse(node)}"
+        for path in root.rglob("*.py")
+        if path.parent.name != "providers"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Name) and node.id in clients
+    }
+    assert found == set()
