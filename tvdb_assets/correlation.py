@@ -1,11 +1,11 @@
-"""Ids: the one place that makes them, and all that is derived from them.
+"""Ids of runs and requests, and everything that is derived from them.
 
-What belongs here: the id of a run, the part that each call adds to it, and the forms in which
-they travel: a request header, a trace. What does not: who carries them.
+What belongs here: the id of a run, the part that each request adds to it, and their form in a
+request header and in a trace. What does not: the code that stores or sends them.
 
-One id finds everything: a Dagster run's own id, or, for work outside of Dagster, a fresh one of
-the same form. Each paid or free request adds a part, so that the line in a provider's log leads
-back to run and ledger entry without any table.
+One id finds everything: the id of a Dagster run, or a new id of the same form for work outside of
+Dagster. Each paid or free request adds a part, so that a line in a provider's log identifies the
+run and the ledger entry without a lookup table.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ _PART = re.compile(r"^(?P<run>.+)\.(?P<part>[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a
 
 
 def new_run_id() -> str:
-    """An id for work that has none yet, as Dagster makes them: a random UUID."""
+    """A new id in the format of Dagster's run ids: a random UUID."""
     return str(uuid4())
 
 
 def new_part() -> UUID:
-    """What one call, attempt or request adds to its run's id."""
+    """The part that a call, an attempt or a request adds to the id of its run."""
     return uuid4()
 
 
-def current() -> str | None:
-    """The id that this work is under, if somebody has given it one."""
+def current_run_id() -> str | None:
+    """The id that the current work carries; None outside of any `run_scope`."""
     return _current.get()
 
 
 @contextmanager
 def run_scope(run_id: str) -> Iterator[str]:
-    """Have all that is done in the block carry this id, where it is given no other."""
+    """Let all work in the block carry this id, unless it receives another one explicitly."""
     token = _current.set(run_id)
     try:
         yield run_id
@@ -49,19 +49,19 @@ def run_scope(run_id: str) -> Iterator[str]:
 
 def request_id(run_id: str, part: UUID) -> str:
     """What is sent as ``X-Client-Request-Id``: the run's id, a dot, and the request's own part."""
-    # A run id that a caller chose may hold what no header can.
+    # A run id that a caller chose may contain characters that a header can't.
     run = re.sub(r"[^!-~]", "_", run_id)[:_HEADER_BYTES]
     return f"{run}.{part}"
 
 
 def part_of(client_request_id: str) -> UUID | None:
-    """The part of a request id that was sent; None where it is none of ours."""
+    """The part of a request id; None if this package did not create the id."""
     found = _PART.match(client_request_id)
     return UUID(found["part"]) if found else None
 
 
 def trace_id(run_id: str) -> int:
-    """The 128 bits of the run's trace: those of its id, where that is a UUID."""
+    """The 128-bit trace id of a run: its own id if that is a UUID, else a hash."""
     try:
         return UUID(run_id).int
     except ValueError:
@@ -69,11 +69,11 @@ def trace_id(run_id: str) -> int:
 
 
 def span_id(run_id: str, *names: str) -> int:
-    """The 64 bits of a span, the same in every process: what a child needs to name its parent.
+    """The 64-bit id of a span. Every process derives the same id, so a child can name its parent.
 
     Args:
-        run_id: of the run.
-        names: what the span is about: nothing for the run itself, a stage, a stage and a document.
+        run_id: id of the run.
+        names: subject of the span: nothing for the run itself, a stage, or a stage and a document.
     """
     digest = sha256("\0".join((run_id, *names)).encode()).digest()
     return int.from_bytes(digest[:8]) or 1

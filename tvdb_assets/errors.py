@@ -36,7 +36,7 @@ from enum import StrEnum
 from string import Formatter
 from typing import Any, Generic, Self, TypeVar
 
-from tvdb_assets.correlation import current
+from tvdb_assets.correlation import current_run_id
 from tvdb_assets.redaction import display_path, redact
 
 
@@ -73,7 +73,7 @@ class TvdbError(Exception):
         self.message = redact(message)
         self.remedy = redact(remedy)
         self.document: str | None = None
-        self.run_id = current()
+        self.run_id = current_run_id()
         self.disposition = disposition or self.default_disposition
 
     @classmethod

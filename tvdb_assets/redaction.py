@@ -1,13 +1,13 @@
-"""Redaction: the one place that keeps what is secret or private out of what is told.
+"""Redaction: secrets and private paths are removed from everything that is logged or reported.
 
 What belongs here: keys and signatures in any text, names of files whose paths are marked
-private, and what a foreign exception may quote. What does not: where things are told; logs,
-errors, metadata and spans all come through here.
+private, and messages of foreign exceptions. What does not: the places that log and report. Logs,
+errors, metadata and spans all use this module.
 
-It is always on. Document text has no pattern by which it could be found, so it is kept out by
-form: an event has named fields of which none holds text (`telemetry`), and of a foreign
-exception only its kind and the lines of code are told, because its message may quote anything:
-a value that did not fit, a provider's answer, a statement's parameters.
+Redaction is always on. Document text can't be recognized by a pattern, so it is excluded by
+construction: events have named fields, none of which has text (`telemetry`), and a foreign
+exception is reported by its class and the lines of code only. Its message may quote anything: a
+value that did not fit, a provider's response, the parameters of a statement.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from typing import Any
 
 MARK = "[redacted]"
 PRIVATE = "private-"
-"""How the name begins that stands for a private path."""
-_SHORTEST_SECRET = 6
-_FRAMES = 12
+"""Prefix of the substitute for a private path."""
+_MIN_SECRET_LENGTH = 6
+"""A shorter value would match ordinary text."""
+_MAX_FRAMES = 12
 _PACKAGE = __name__.partition(".")[0]
 _CODE = str(Path(__file__).parent) + os.sep
 
 _PATTERNS = (
     # A user's password in a URL.
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s:@]*:[^/\s@]+@", re.IGNORECASE), rf"\1{MARK}@"),
-    # What signs a URL, or lets its holder in.
+    # Signatures and credentials in URLs.
     (
         re.compile(
             r"([?&](?:x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)"
@@ -55,14 +56,14 @@ _PATTERNS = (
     ),
     (re.compile(r"\b(bearer\s+)[a-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1{MARK}"),
     (re.compile(r"\b(password\s*=\s*)(?:'[^']*'|[^\s&'\"]+)", re.IGNORECASE), rf"\1{MARK}"),
-    # Keys by the form that their makers give them.
+    # Keys, by the formats of their providers.
     (re.compile(r"\b(?:sk|llx|pk|rk|gsk|ghp|xox[abp])[-_][A-Za-z0-9_-]{16,}"), MARK),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), MARK),
 )
 
 
 class _Known:
-    """What this process has been told not to tell."""
+    """The secrets and private paths that this process knows."""
 
     secrets: frozenset[str] = frozenset()
     private: tuple[re.Pattern[str], ...] = ()
@@ -73,30 +74,30 @@ _known = _Known()
 
 
 def configure(secrets: Iterable[str], private_paths: str) -> None:
-    """Make known what must never be told; from then on logs are redacted as they are written.
+    """Register secrets and private paths, and redact all log records from now on.
 
     Args:
-        secrets: keys, passwords and URLs that hold them, as they are.
-        private_paths: globs separated by commas. ``*`` stands for any characters, slashes
-            too. A glob without a slash is compared with each folder's and file's name, one with
-            a slash with the path and with each end of it; upper and lower case are the same.
+        secrets: keys, passwords and URLs that contain them, verbatim.
+        private_paths: globs separated by commas. ``*`` matches any characters, including slashes.
+            A glob without a slash is compared with the name of each folder and file, a glob with
+            a slash with the path and each of its endings. Case is ignored.
     """
     register_secret(*secrets)
     globs = [glob.strip() for glob in private_paths.split(",") if glob.strip()]
     _known.private = tuple(re.compile(translate(glob.casefold().strip("/"))) for glob in globs)
     _is_private.cache_clear()
     if logging.getLogRecordFactory() is not _record:
-        _Factory.before = logging.getLogRecordFactory()
+        _RecordFactory.former = logging.getLogRecordFactory()
         logging.setLogRecordFactory(_record)
 
 
 def register_secret(*secrets: str) -> None:
-    """Make known what must never be told."""
-    _known.secrets |= {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+    """Add secrets that must not appear in any log or report."""
+    _known.secrets |= {secret for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH}
 
 
 def set_path_salt(salt: bytes) -> None:
-    """Make the names of private paths ones that nobody can guess who has not this salt."""
+    """Set the salt of the hash in substitutes for private paths, so that they can't be guessed."""
     _known.salt = salt
 
 
@@ -105,8 +106,8 @@ def redact(text: str) -> str:
     for secret in _known.secrets:
         if secret in text:
             text = text.replace(secret, MARK)
-    for pattern, instead in _PATTERNS:
-        text = pattern.sub(instead, text)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
     return text
 
 
@@ -116,9 +117,9 @@ def is_private(path: str) -> bool:
 
 
 def display_path(path: str) -> str:
-    """A document's name for all who are not asking for it: its path, or what stands for it.
+    """The name of a document in logs and reports: its path, or the substitute for a private path.
 
-    What stands for a private path is the same in every process on one database.
+    The substitute is the same in every process that uses the same database.
     """
     if not path or not is_private(path):
         return path
@@ -126,24 +127,24 @@ def display_path(path: str) -> str:
     return PRIVATE + digest.hexdigest()
 
 
-class RedactedCause(Exception):  # noqa: N818 - stands for another error, which may quote anything
-    """What was raised by others, by kind and line alone: its text may hold a document or a key."""
+class RedactedCause(Exception):  # noqa: N818 - replaces another error, whose message may quote anything
+    """Replaces a foreign exception, without its message, which may quote a document or a key."""
 
     @classmethod
     def of(cls, error: BaseException) -> RedactedCause:
-        """Stand for ``error`` and for its own cause."""
+        """The classes of ``error`` and of its cause."""
         cause = error.__cause__ or error.__context__
         return cls(type(error).__name__ + (f" from {type(cause).__name__}" if cause else ""))
 
     @classmethod
     def with_lines(cls, error: BaseException) -> RedactedCause:
-        """As `of`, with the lines of code that led to it."""
+        """As `of`, with the lines of code that led to the error."""
         return cls(f"{cls.of(error)} at {lines(error)}")
 
 
 def lines(error: BaseException) -> str:
     """The lines of code that led to an error, the last one first."""
-    frames = reversed(traceback.extract_tb(error.__traceback__)[-_FRAMES:])
+    frames = reversed(traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:])
     return ", ".join(f"{_short(frame.filename)}:{frame.lineno}" for frame in frames) or "no line"
 
 
@@ -153,27 +154,27 @@ def _short(filename: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def _is_private(path: str) -> bool:
-    # A member of an archive is named after it: archive.zip!/member.
+    # A member of an archive has a path such as archive.zip!/member.
     parts = path.casefold().replace("!/", "/").strip("/").split("/")
     ends = {"/".join(parts[at:]) for at in range(len(parts))}
     return any(pattern.match(part) for pattern in _known.private for part in (*parts, *ends))
 
 
-class _Factory:
-    before: Any = logging.LogRecord
+class _RecordFactory:
+    former: Any = logging.LogRecord
 
 
 def _record(*args: Any, **kwargs: Any) -> logging.LogRecord:
-    """A log record that holds nothing secret, whoever writes it and wherever it goes."""
-    record: logging.LogRecord = _Factory.before(*args, **kwargs)
+    """Create a redacted log record, for every logger and handler of the process."""
+    record: logging.LogRecord = _RecordFactory.former(*args, **kwargs)
     record.msg = redact(record.msg) if isinstance(record.msg, str) else record.msg
     if isinstance(record.args, tuple):
         record.args = tuple(_clean(value) for value in record.args)
     elif isinstance(record.args, dict):
         record.args = {name: _clean(value) for name, value in record.args.items()}
     if isinstance(record.exc_info, tuple) and record.exc_info[1] is not None:
-        # Formatters take this instead of formatting the exception themselves.
-        record.exc_text = _told(record.exc_info[1])
+        # Formatters use this text instead of formatting the exception.
+        record.exc_text = _exception_text(record.exc_info[1])
     return record
 
 
@@ -185,8 +186,8 @@ def _clean(value: object) -> object:
     return value if clean == text else clean
 
 
-def _told(error: BaseException) -> str:
-    """An exception with its traceback; one that was raised under our own code without its text."""
+def _exception_text(error: BaseException) -> str:
+    """An exception with its traceback; without its message if code of this package was involved."""
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     if any(name.startswith(_CODE) for name in files):
         is_ours = type(error).__module__.partition(".")[0] == _PACKAGE

@@ -1,12 +1,12 @@
 """OpenTelemetry: spans and metrics of runs, off until ``OTEL_`` variables turn it on.
 
-What belongs here: the one place that knows the SDK. What does not: what is worth a span, which
-those decide who call it.
+What belongs here: all use of the SDK. What does not: the decision which operations get a span,
+which the callers make.
 
-The trace's id is the run's. Spans' ids are derived from what they are about (`correlation`), so
-that a call names the document that it was made for as its parent before that document's own
-span has ended, and in whatever process. The SDK is imported when the first run asks for it and
-is configured by its own variables; nothing of it is loaded where they are not set.
+The id of the trace is the run's. The ids of spans are derived from their subject (`correlation`),
+so that the span of a call can name the span of its document as parent before that span has ended,
+and from any process. The SDK is imported when the first run needs it, and reads its configuration
+from its own variables. If they are not set, nothing of it is loaded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Value: TypeAlias = str | int | float | bool
 Attributes: TypeAlias = Mapping[str, Value | None]
 
-_TURN_ON = (
+_ENABLING_VARIABLES = (
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
@@ -38,12 +38,12 @@ _TURN_ON = (
     "OTEL_METRICS_EXPORTER",
 )
 _FLUSH_SECONDS = 5.0
-_NAME = "tvdb_assets"
+_SERVICE_NAME = "tvdb_assets"
 
 
 @dataclass(frozen=True, slots=True)
 class TracedOperation:
-    """What a span of a call says of what was called, in the semantic conventions' words."""
+    """Name and attributes of a call's span, as the semantic conventions define them."""
 
     name: str
     attributes: Attributes = field(default_factory=dict)
@@ -51,7 +51,7 @@ class TracedOperation:
 
 @dataclass(frozen=True, slots=True)
 class GaugeReading:
-    """What a gauge shows now."""
+    """The current value of a gauge."""
 
     name: str
     value: float
@@ -65,11 +65,11 @@ class Trace(Protocol):
     is_on: bool
 
     def run(self, began: int, root: str | None, parent: str | None, error: str | None) -> None:
-        """The run has ended; it began so many nanoseconds after the epoch."""
+        """The run has ended. ``began`` is its start, in nanoseconds since the epoch."""
         ...
 
     def stage(self, stage: str, began: int, ended: int, documents: int) -> None:
-        """All documents of the run have passed a stage."""
+        """All documents of the run have passed a stage. Times in nanoseconds since the epoch."""
         ...
 
     def document(
@@ -88,7 +88,7 @@ class Trace(Protocol):
         error: str | None,
         more: Attributes,
     ) -> None:
-        """A request was just answered, or was not."""
+        """A request ended just now, with or without a response."""
         ...
 
     def count(self, name: str, amount: float, unit: str, attributes: Attributes) -> None:
@@ -104,34 +104,36 @@ class Trace(Protocol):
         ...
 
     def flush(self) -> None:
-        """Export what is there, within a few seconds."""
+        """Export what has been recorded; gives up after a few seconds."""
         ...
 
 
 def trace_of(run_id: str) -> Trace:
-    """The trace of a run; one that does nothing where no ``OTEL_`` variable turns it on."""
+    """The trace of a run; it does nothing unless an ``OTEL_`` variable turns tracing on."""
     return _OnTrace(run_id) if is_on() else _OFF
 
 
 def is_on(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether the standard variables ask for spans or metrics."""
-    given = os.environ if environment is None else environment
-    if given.get("OTEL_SDK_DISABLED", "").casefold() == "true":
+    """Whether the standard variables turn on spans or metrics."""
+    variables = os.environ if environment is None else environment
+    if variables.get("OTEL_SDK_DISABLED", "").casefold() == "true":
         return False
-    return any(given.get(name, "").casefold() not in ("", "none") for name in _TURN_ON)
+    return any(
+        variables.get(name, "").casefold() not in ("", "none") for name in _ENABLING_VARIABLES
+    )
 
 
 class _OffTrace:
-    """Does nothing, for nothing."""
+    """A trace that does nothing and costs nothing."""
 
     is_on = False
 
-    def run(self, *given: object) -> None: ...
-    def stage(self, *given: object) -> None: ...
-    def document(self, *given: object) -> None: ...
-    def call(self, *given: object, **more: object) -> None: ...
-    def count(self, *given: object) -> None: ...
-    def measure(self, *given: object) -> None: ...
+    def run(self, *_: object) -> None: ...
+    def stage(self, *_: object) -> None: ...
+    def document(self, *_: object) -> None: ...
+    def call(self, *_: object, **__: object) -> None: ...
+    def count(self, *_: object) -> None: ...
+    def measure(self, *_: object) -> None: ...
     def read(self, readings: object) -> None: ...
     def flush(self) -> None: ...
 
@@ -155,13 +157,14 @@ class _OnTrace:
 
     def stage(self, stage: str, began: int, ended: int, documents: int) -> None:
         more: Attributes = {"tvdb.stage": stage, "tvdb.documents": documents}
-        self._span(f"stage {stage}", (stage,), self._under(), (began, ended), None, more)
+        self._span(f"stage {stage}", (stage,), self._parent(), (began, ended), None, more)
 
     def document(
         self, stage: str, name: str, span: tuple[int, int], error: str | None, more: Attributes
     ) -> None:
-        told = {"tvdb.stage": stage, "tvdb.document": name, **more}
-        self._span(f"document {stage}", (stage, name), self._under(stage), span, error, told)
+        attributes = {"tvdb.stage": stage, "tvdb.document": name, **more}
+        parent = self._parent(stage)
+        self._span(f"document {stage}", (stage, name), parent, span, error, attributes)
 
     def call(
         self,
@@ -176,28 +179,32 @@ class _OnTrace:
         from opentelemetry.trace import SpanKind
 
         ended = time.time_ns()
-        # A request for several documents belongs to their stage, and is linked with each.
-        of_one = documents[0] if len(documents) == 1 else ""
-        names = (stage, of_one) if of_one else (stage,) if stage else ()
-        links = [] if of_one else [self._context(self._run_id, stage, n) for n in documents if n]
+        # A request for several documents has their stage as parent, and a link to each document.
+        only_document = documents[0] if len(documents) == 1 else ""
+        names = (stage, only_document) if only_document else (stage,) if stage else ()
+        links = [
+            self._context(self._run_id, stage, document)
+            for document in documents
+            if document and not only_document
+        ]
         span = (ended - int(seconds * 1e9), ended)
-        told = {**operation.attributes, **more}
-        under = self._under(*names)
-        self._span(operation.name, None, under, span, error, told, links, SpanKind.CLIENT)
+        attributes = {**operation.attributes, **more}
+        parent = self._parent(*names)
+        self._span(operation.name, None, parent, span, error, attributes, links, SpanKind.CLIENT)
 
     def count(self, name: str, amount: float, unit: str, attributes: Attributes) -> None:
-        self._sdk.instrument("counter", name, unit).add(amount, _told(attributes))
+        self._sdk.instrument("counter", name, unit).add(amount, _redacted(attributes))
 
     def measure(self, name: str, value: float, unit: str, attributes: Attributes) -> None:
-        self._sdk.instrument("histogram", name, unit).record(value, _told(attributes))
+        self._sdk.instrument("histogram", name, unit).record(value, _redacted(attributes))
 
     def read(self, readings: Sequence[GaugeReading]) -> None:
         for reading in readings:
             gauge = self._sdk.instrument("gauge", reading.name, reading.unit)
-            gauge.set(reading.value, _told(reading.attributes))
+            gauge.set(reading.value, _redacted(reading.attributes))
 
     def flush(self) -> None:
-        # An exporter whose collector is away tries for longer than it is asked to.
+        # An exporter retries for longer than its timeout if the collector is unreachable.
         flushing = threading.Thread(target=self._flush, name="tvdb-flush", daemon=True)
         flushing.start()
         flushing.join(_FLUSH_SECONDS)
@@ -210,8 +217,8 @@ class _OnTrace:
     def _span(
         self,
         name: str,
-        about: tuple[str, ...] | None,
-        under: Context,
+        subject: tuple[str, ...] | None,
+        parent: Context,
         times: tuple[int, int],
         error: str | None,
         attributes: Attributes,
@@ -220,14 +227,14 @@ class _OnTrace:
     ) -> None:
         from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
-        told = _told({"tvdb.run_id": self._run_id, "error.type": error, **attributes})
-        wanted = None if about is None else span_id(self._run_id, *about)
-        with self._sdk.ids.next(trace_id(self._run_id), wanted):
+        own_id = None if subject is None else span_id(self._run_id, *subject)
+        attributes = {"tvdb.run_id": self._run_id, "error.type": error, **attributes}
+        with self._sdk.ids.next(trace_id(self._run_id), own_id):
             span = self._sdk.tracer.start_span(
                 name,
-                context=under,
+                context=parent,
                 kind=kind or SpanKind.INTERNAL,
-                attributes=told,
+                attributes=_redacted(attributes),
                 links=[Link(context) for context in links],
                 start_time=times[0],
             )
@@ -235,7 +242,7 @@ class _OnTrace:
             span.set_status(Status(StatusCode.ERROR, error))
         span.end(end_time=max(times))
 
-    def _under(self, *names: str) -> Context:
+    def _parent(self, *names: str) -> Context:
         from opentelemetry.context import Context
         from opentelemetry.trace import NonRecordingSpan, set_span_in_context
 
@@ -252,13 +259,13 @@ class _OnTrace:
         )
 
     def _is_sampled(self, run_id: str) -> bool:
-        """As the sampler decides for the run, so that a trace is whole or not there."""
-        decided = self._sdk.tracers.sampler.should_sample(None, trace_id(run_id), "run")
-        return bool(decided.decision.is_sampled())  # type: ignore[no-untyped-call]
+        """The sampler's decision for the run, so that a trace is complete or absent."""
+        result = self._sdk.tracers.sampler.should_sample(None, trace_id(run_id), "run")
+        return bool(result.decision.is_sampled())  # type: ignore[no-untyped-call]
 
 
 class _Ids:
-    """Gives the next span the ids that were asked for; made an `IdGenerator` of the SDK."""
+    """An `IdGenerator` of the SDK that gives the next span chosen ids instead of random ones."""
 
     def __init__(self, random: Any) -> None:
         self._random = random
@@ -284,7 +291,7 @@ class _Ids:
 
 
 class _Sdk:
-    """The SDK's providers, made once for each process, as its variables say."""
+    """The SDK's providers, one set per process, configured by the standard variables."""
 
     def __init__(self) -> None:
         from opentelemetry.sdk.metrics import MeterProvider
@@ -292,12 +299,12 @@ class _Sdk:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-        named = "OTEL_SERVICE_NAME" in os.environ or "service.name" in os.environ.get(
+        has_name = "OTEL_SERVICE_NAME" in os.environ or "service.name" in os.environ.get(
             "OTEL_RESOURCE_ATTRIBUTES", ""
         )
-        resource = Resource.create({} if named else {"service.name": _NAME})
+        resource = Resource.create({} if has_name else {"service.name": _SERVICE_NAME})
         self.ids = _Ids(RandomIdGenerator())
-        # A process waits for its exporters where it flushes, which has a bound, and not as it ends.
+        # A process waits for its exporters in `flush`, which has a bound, and not at exit.
         self.tracers = TracerProvider(
             resource=resource,
             id_generator=self.ids,  # type: ignore[arg-type]
@@ -306,16 +313,16 @@ class _Sdk:
         self.meters = MeterProvider(_readers(), resource=resource, shutdown_on_exit=False)
         for processor in _processors():
             self.tracers.add_span_processor(processor)
-        self.tracer = self.tracers.get_tracer(_NAME)
-        self._meter = self.meters.get_meter(_NAME)
+        self.tracer = self.tracers.get_tracer(_SERVICE_NAME)
+        self._meter = self.meters.get_meter(_SERVICE_NAME)
         self._instruments: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     def instrument(self, kind: str, name: str, unit: str) -> Any:
         with self._lock:
             if name not in self._instruments:
-                make = getattr(self._meter, f"create_{kind}")
-                self._instruments[name] = make(name, unit=unit)
+                create = getattr(self._meter, f"create_{kind}")
+                self._instruments[name] = create(name, unit=unit)
             return self._instruments[name]
 
 
@@ -325,9 +332,9 @@ def _sdk() -> _Sdk:
 
 
 def _exporter(signal: str) -> str:
-    chosen = os.environ.get(f"OTEL_{signal}_EXPORTER", "").strip().casefold()
-    if chosen:
-        return chosen
+    exporter = os.environ.get(f"OTEL_{signal}_EXPORTER", "").strip().casefold()
+    if exporter:
+        return exporter
     names = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")
     return "otlp" if any(os.environ.get(name) for name in names) else "none"
 
@@ -361,7 +368,7 @@ def _readers() -> list[Any]:
     return []
 
 
-def _told(attributes: Attributes) -> dict[str, Value]:
+def _redacted(attributes: Attributes) -> dict[str, Value]:
     return {
         name: redact(value) if isinstance(value, str) else value
         for name, value in attributes.items()

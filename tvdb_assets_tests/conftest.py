@@ -1,7 +1,7 @@
-"""What many tests stand on: a real server, and a database of its own for each test.
+"""Shared fixtures: a real database server, and a separate database for each test.
 
-What belongs here: fixtures that several rooms of tests use. What does not: documents and
-checks of one room.
+What belongs here: fixtures that several test packages use. What does not: documents and checks of
+one package.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--full",
         action="store_true",
-        help="tests that race and kill run at their full size, which takes minutes",
+        help="run tests with races and killed processes at full size, which takes minutes",
     )
 
 
 @pytest.fixture(scope="session")
 def is_full(pytestconfig: pytest.Config) -> bool:
-    """Whether tests that race and kill run at their full size."""
+    """Whether tests with races and killed processes run at full size."""
     return bool(pytestconfig.getoption("--full"))
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+def _remove_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(PREFIX) or name == "DAGSTER_HOME":
             monkeypatch.delenv(name)
@@ -49,7 +49,7 @@ def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A URL of the server that this test process has to itself; it stops with the process."""
+    """URL of the database server of this test process; it stops with the process."""
     server = EmbeddedPostgres(tmp_path_factory.mktemp("server"))
     try:
         yield server.ensure_running()
@@ -59,7 +59,7 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def empty_url(server_url: str) -> Iterator[str]:
-    """The URL of a new database that holds nothing, dropped after the test."""
+    """URL of a new database without tables, dropped after the test."""
     yield from _new_database(server_url, "template1")
 
 
@@ -67,23 +67,23 @@ def empty_url(server_url: str) -> Iterator[str]:
 def database(server_url: str, _template: str) -> Iterator[Database]:
     """A new, migrated and empty database, dropped after the test."""
     for url in _new_database(server_url, _template):
-        with Database(url) as made:
-            yield made
+        with Database(url) as database:
+            yield database
 
 
 @pytest.fixture(scope="module")
 def shared_database(server_url: str, _template: str) -> Iterator[Database]:
-    """As `database`, but one for all tests of a module, which keep apart by themselves."""
+    """As `database`, but one for all tests of a module; each test uses its own rows."""
     for url in _new_database(server_url, _template):
-        with Database(url) as made:
-            yield made
+        with Database(url) as database:
+            yield database
 
 
 @pytest.fixture(scope="session")
 def _template(server_url: str) -> str:
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {_TEMPLATE}")
-    prepare(_named(server_url, _TEMPLATE))
+    prepare(_url_of(server_url, _TEMPLATE))
     return _TEMPLATE
 
 
@@ -92,19 +92,19 @@ def _new_database(server_url: str, template: str) -> Iterator[str]:
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
-            yield _named(server_url, name)
+            yield _url_of(server_url, name)
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _named(url: str, database: str) -> str:
+def _url_of(url: str, database: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=f"/{database}"))
 
 
 @pytest.fixture(scope="session")
 def paid_workers() -> Iterator[WorkerPool]:
-    """Parser processes that tests of paid walks share, because each costs a start."""
+    """Parser processes that tests of paid ingestions share, because each takes time to start."""
     pool = WorkerPool(workers=1, timeout_seconds=60, memory_mib=1_024, tasks_per_worker=1_000)
     yield pool
     pool.close()
@@ -112,7 +112,7 @@ def paid_workers() -> Iterator[WorkerPool]:
 
 @pytest.fixture
 def paid(database: Database, paid_workers: WorkerPool) -> Iterator[Paid]:
-    """Routers on the stand-in for paid APIs; retries follow without a wait."""
+    """Routers that call simulated paid APIs; retries don't wait."""
     with stamina.set_testing(True, attempts=20, cap=True):
         yield Paid(database, paid_workers)
 
@@ -120,15 +120,15 @@ def paid(database: Database, paid_workers: WorkerPool) -> Iterator[Paid]:
 @pytest.fixture(scope="module")
 def _shared(server_url: str, _template: str) -> Iterator[Database]:
     for url in _new_database(server_url, _template):
-        with Database(url) as made:
-            yield made
+        with Database(url) as database:
+            yield database
 
 
 @pytest.fixture
 def paid_in_shared(_shared: Database) -> Iterator[Paid]:
-    """As ``paid``, on a database that the tests of a file share, and without worker processes.
+    """As ``paid``, in a database that the tests of a module share, without worker processes.
 
-    What the guard keeps is emptied before each test; documents must not be stored in it.
+    The guard's tables are emptied before each test. Tests must not store documents in it.
     """
     with _shared.transaction() as tx:
         tx.execute(
@@ -140,5 +140,5 @@ def paid_in_shared(_shared: Database) -> Iterator[Paid]:
 
 @pytest.fixture
 def shelf(paid: Paid, tmp_path: Path) -> DocumentFolder:
-    """An empty folder to walk with paid services."""
+    """An empty folder of documents that a test ingests with paid services."""
     return DocumentFolder(paid, tmp_path)

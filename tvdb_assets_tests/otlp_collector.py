@@ -1,7 +1,7 @@
-"""A receiver of OTLP over HTTP, as a collector has one: decodes what it is sent, and keeps it.
+"""An OTLP collector over HTTP that decodes spans and metrics and keeps them.
 
-What belongs here: the protocol, by OpenTelemetry's own protobuf messages. What does not: any
-check of what was sent.
+What belongs here: the protocol, with OpenTelemetry's own protobuf messages. What does not: checks
+of the received data.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 @dataclass(frozen=True)
 class Span:
-    """A span as it came."""
+    """A received span."""
 
     trace_id: str
     span_id: str
@@ -42,14 +42,14 @@ class Span:
 
 @dataclass
 class Collector:
-    """What was received so far."""
+    """Everything that was received so far."""
 
     url: str
     spans: list[Span] = field(default_factory=list)
     metrics: dict[str, list[tuple[dict[str, Any], float]]] = field(default_factory=dict)
-    """By name: attributes, and the last value, sum or count of observations."""
+    """By name: attributes, and the last value, sum or number of observations."""
     bodies: list[bytes] = field(default_factory=list)
-    """As they came, but unpacked."""
+    """Request bodies, decompressed."""
     resources: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -76,22 +76,22 @@ class _Handler(BaseHTTPRequestHandler):
         collector: Collector = self.server.collector  # type: ignore[attr-defined]
         collector.bodies.append(body)
         if self.path == "/v1/traces":
-            _take_spans(collector, ExportTraceServiceRequest.FromString(body))
-            answer = ExportTraceServiceResponse().SerializeToString()
+            _add_spans(collector, ExportTraceServiceRequest.FromString(body))
+            response = ExportTraceServiceResponse().SerializeToString()
         else:
-            _take_metrics(collector, ExportMetricsServiceRequest.FromString(body))
-            answer = ExportMetricsServiceResponse().SerializeToString()
+            _add_metrics(collector, ExportMetricsServiceRequest.FromString(body))
+            response = ExportMetricsServiceResponse().SerializeToString()
         self.send_response(200)
         self.send_header("content-type", "application/x-protobuf")
-        self.send_header("content-length", str(len(answer)))
+        self.send_header("content-length", str(len(response)))
         self.end_headers()
-        self.wfile.write(answer)
+        self.wfile.write(response)
 
     def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
-def _take_spans(collector: Collector, request: ExportTraceServiceRequest) -> None:
+def _add_spans(collector: Collector, request: ExportTraceServiceRequest) -> None:
     for resource in request.resource_spans:
         collector.resources.append(_attributes(resource.resource.attributes))
         for scope in resource.scope_spans:
@@ -112,7 +112,7 @@ def _take_spans(collector: Collector, request: ExportTraceServiceRequest) -> Non
             ]
 
 
-def _take_metrics(collector: Collector, request: ExportMetricsServiceRequest) -> None:
+def _add_metrics(collector: Collector, request: ExportMetricsServiceRequest) -> None:
     for resource in request.resource_metrics:
         for scope in resource.scope_metrics:
             for metric in scope.metrics:

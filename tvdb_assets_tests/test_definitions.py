@@ -1,4 +1,4 @@
-"""The shape of what Dagster loads: a change of it is seen in review, never by accident."""
+"""The structure of the Dagster definitions is reviewed: any change shows up in a snapshot."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from syrupy.assertion import SnapshotAssertion
 from tvdb_assets.definitions import defs
 
 
-# Dagster itself still asks pydantic by the old name.
+# Dagster itself still uses pydantic's old name.
 @pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
-def test_the_graph_is_as_it_was_reviewed(snapshot: SnapshotAssertion) -> None:
+def test_the_graph_is_as_reviewed(snapshot: SnapshotAssertion) -> None:
     loaded = defs()
     graph = loaded.resolve_asset_graph()
     assets: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What is secret or private is in nothing that is told, whoever tells it."""
+"""No log, error or report contains a secret or a private path."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tvdb_assets.settings import load_settings
 KEY = "sk-Qz7xK-canary-9m2t"
 WORD = "canary-of-a-secret"
 PACKAGE = Path(tvdb_assets.__file__).parent
-ONE_PLACE = {
-    "makes ids": (r"\buuid[1-8]\b|import uuid\b|make_new_run_id", {"correlation.py"}),
-    "redacts": (r"(?i)\[redacted\]|setLogRecordFactory|class SilentCause", {"redaction.py"}),
+ONLY_IN = {
+    "creates ids": (r"\buuid[1-8]\b|import uuid\b|make_new_run_id", {"correlation.py"}),
+    "redacts": (r"(?i)\[redacted\]|setLogRecordFactory|class RedactedCause", {"redaction.py"}),
 }
 
 
 @pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
+def _restore_secrets() -> Iterator[None]:
     before = redaction._known.secrets
     yield
     redaction._known.secrets = before
@@ -51,7 +51,7 @@ def _forget() -> Iterator[None]:
         f"host=db user=me password={WORD}",
     ],
 )
-def test_what_looks_like_a_secret_is_redacted_and_the_rest_stays(text: str) -> None:
+def test_text_that_looks_like_a_secret_is_redacted(text: str) -> None:
     clean = redact(text)
     assert WORD not in clean
     assert KEY not in clean
@@ -63,11 +63,11 @@ def test_what_looks_like_a_secret_is_redacted_and_the_rest_stays(text: str) -> N
     "text",
     ["The key is refused; set a valid key.", "tokens: 3, key facts", "https://host/a?page=2", ""],
 )
-def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
+def test_ordinary_text_is_not_changed(text: str) -> None:
     assert redact(text) == text
 
 
-def test_secrets_of_the_settings_are_known_whatever_form_they_have() -> None:
+def test_secrets_of_the_settings_are_redacted_in_any_format() -> None:
     load_settings(OPENAI_API_KEY="no-known-form", database_url="postgresql://u:p%40ss-word@h/d")
     assert redact("a no-known-form b p@ss-word c") == f"a {MARK} b {MARK} c"
     assert str(TvdbError.restored("x", "Says no-known-form.", remedy="no-known-form")) == (
@@ -75,7 +75,7 @@ def test_secrets_of_the_settings_are_known_whatever_form_they_have() -> None:
     )
 
 
-def test_a_log_holds_no_secret_and_no_text_of_an_exception_that_came_from_our_code() -> None:
+def test_a_log_has_no_secret_and_no_message_of_an_exception_from_this_package() -> None:
     load_settings(OPENAI_API_KEY=KEY)
     written = io.StringIO()
     handler = logging.StreamHandler(written)
@@ -85,21 +85,21 @@ def test_a_log_holds_no_secret_and_no_text_of_an_exception_that_came_from_our_co
         logger.warning("GET %s as %r", f"https://h/?sig={WORD}", {"Authorization": KEY})
         logger.warning("%d of %s", 3, "plain")
         try:
-            # As if a line of the package raised it.
-            eval(compile("int(word)", str(PACKAGE / "made_up.py"), "eval"), {"word": WORD})
+            # Compiled with a path of the package, as if its code raised the error.
+            eval(compile("int(word)", str(PACKAGE / "no_such_module.py"), "eval"), {"word": WORD})
         except ValueError:
             logger.exception("failed")
     finally:
         logger.removeHandler(handler)
-    said = written.getvalue()
-    assert KEY not in said
-    assert "https://h/?sig=[redacted]" in said
-    assert "3 of plain" in said
-    assert "ValueError at tvdb_assets/made_up.py:1" in said
-    assert WORD not in said
+    log = written.getvalue()
+    assert KEY not in log
+    assert "https://h/?sig=[redacted]" in log
+    assert "3 of plain" in log
+    assert "ValueError at tvdb_assets/no_such_module.py:1" in log
+    assert WORD not in log
 
 
-def test_an_unexpected_error_tells_kind_lines_and_id_but_not_what_it_quotes() -> None:
+def test_an_unexpected_error_has_class_lines_and_id_but_no_message() -> None:
     with pytest.raises(TvdbError) as caught, redacting_errors("run-7"):
         int(WORD)
     error = caught.value
@@ -111,7 +111,7 @@ def test_an_unexpected_error_tells_kind_lines_and_id_but_not_what_it_quotes() ->
     assert pickle.loads(pickle.dumps(error)).run_id == "run-7"
 
 
-def test_an_error_of_ours_keeps_its_kind_and_loses_what_its_causes_say() -> None:
+def test_an_error_of_the_package_loses_the_messages_of_its_causes() -> None:
     with pytest.raises(ParseError) as caught, redacting_errors("run-7"):
         try:
             int(WORD)
@@ -137,7 +137,7 @@ def test_globs_mark_paths_private(globs: str, private: list[str], public: list[s
     assert [path for path in public if is_private(path)] == []
 
 
-def test_what_stands_for_a_private_path_is_stable_and_can_not_be_guessed() -> None:
+def test_the_substitute_for_a_private_path_is_stable_and_depends_on_the_salt() -> None:
     load_settings(private_paths="hr")
     redaction.set_path_salt(b"one")
     one = display_path("hr/jane.pdf")
@@ -150,12 +150,12 @@ def test_what_stands_for_a_private_path_is_stable_and_can_not_be_guessed() -> No
     assert "jane" not in str(error)
 
 
-@pytest.mark.parametrize("what", ONE_PLACE)
-def test_one_place(what: str) -> None:
-    pattern, places = ONE_PLACE[what]
+@pytest.mark.parametrize("what", ONLY_IN)
+def test_only_one_module_does_this(what: str) -> None:
+    pattern, modules = ONLY_IN[what]
     found = {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")
         if re.search(pattern, path.read_text("utf-8"))
     }
-    assert found == places
+    assert found == modules

@@ -136,5 +136,5 @@ def test_a_request_id_identifies_run_and_request() -> None:
     assert correlation.part_of(sent) == part
     assert correlation.part_of("req_123") is None
     with correlation.run_scope(RUN):
-        assert correlation.current() == RUN
-    assert correlation.current() is None
+        assert correlation.current_run_id() == RUN
+    assert correlation.current_run_id() is None

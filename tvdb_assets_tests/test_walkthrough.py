@@ -1,7 +1,7 @@
-"""One document in, its rows out: the walk on a real database, with real workers.
+"""Ingestion of documents into a real database, with real worker processes.
 
-What belongs here: what a walk leaves in the tables, and what it does not do again. What does
-not: formats (`services`), cutting (`pipeline`), Dagster (`integration`).
+What belongs here: the rows that an ingestion writes, and the work that it does not repeat. What
+does not: formats (`parsing`), chunking (`core`), Dagster (`integration`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Routers = Callable[[ServiceMode], ServiceRouter]
 
 
 class Index:
-    """A folder of documents and the index that walks make of it."""
+    """A folder of documents and the index that ingestions build from it."""
 
     def __init__(self, database: Database, folder: Path, routers: Routers) -> None:
         self.database = database
@@ -69,7 +69,7 @@ class Index:
         mode: ServiceMode = ServiceMode.LOCAL,
         stages: frozenset[Stage] = frozenset(Stage),
     ) -> dict[tuple[str, Stage], StageResult]:
-        """Walk every document of the folder; results by path and stage."""
+        """Ingest every document of the folder; results by path and stage."""
         source = Source.open(str(self.folder))
         registry = DocumentRegistry(self.database)
         files = [file for file in source.list() if not isinstance(file, Exception)]
@@ -99,13 +99,13 @@ class Index:
             return tx.execute(query).fetchall()
 
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
-        """All that was made, with when and by which run."""
+        """All stored rows, with their times and run ids."""
         tables = ("parsed_documents", "chunk_sets", "chunks", "embeddings", "publications")
         return {
             table: self.rows(f"SELECT t::text FROM tvdb.{table} t ORDER BY 1") for table in tables
         }
 
-    def shown(self, document: str) -> list[str]:
+    def visible(self, document: str) -> list[str]:
         """What search sees of a document: its passages in order."""
         rows = self.rows("SELECT document, text FROM tvdb.search_index ORDER BY document, ordinal")
         return [text for name, text in rows if name == document]
@@ -118,14 +118,14 @@ class Index:
 @pytest.fixture(scope="module")
 def routers() -> Iterator[Routers]:
     """A router for each mode; worker processes are started once for all of these tests."""
-    made: dict[ServiceMode, ServiceRouter] = {}
+    routers: dict[ServiceMode, ServiceRouter] = {}
     with ExitStack() as stack:
 
         def router(mode: ServiceMode) -> ServiceRouter:
-            if mode not in made:
+            if mode not in routers:
                 settings = load_settings(service_mode=mode, parse_workers=1)
-                made[mode] = stack.enter_context(ServiceRouter(settings))
-            return made[mode]
+                routers[mode] = stack.enter_context(ServiceRouter(settings))
+            return routers[mode]
 
         yield router
 
@@ -172,13 +172,13 @@ def test_one_document_becomes_text_chunks_vectors_and_a_publication(index: Index
     ) == [("published", None, 0, "run-1", len(chunks))]
     assert parsed_run == "run-1"
     assert index.embedded_texts == len(chunks)
-    assert index.shown("handbook.md") == [chunk[3] for chunk in chunks]
+    assert index.visible("handbook.md") == [chunk[3] for chunk in chunks]
     metadata = results["handbook.md", Stage.CHUNKS].metadata
     assert metadata["chunks"] == len(chunks)
     assert metadata["tokens"] == sum(chunk[5] for chunk in chunks)
 
 
-def test_a_second_walk_makes_nothing(index: Index) -> None:
+def test_a_second_ingestion_stores_nothing(index: Index) -> None:
     index.write("handbook.md", HANDBOOK)
     index.ingest()
     before = index.everything()
@@ -191,50 +191,50 @@ def test_a_second_walk_makes_nothing(index: Index) -> None:
     assert (index.embedded_texts, index.cached_texts) == (0, len(before["chunks"]))
 
 
-def test_a_search_is_the_same_before_and_after_words_are_taken_out_of_texts(index: Index) -> None:
+def test_the_full_text_index_does_not_change_search_results(index: Index) -> None:
     index.write("handbook.md", HANDBOOK)
     index.write("other.md", "# Garden\n\nThe hedges are trimmed before the birds nest.\n")
     index.ingest()
-    words = "SELECT chunk_id FROM tvdb.chunk_terms ORDER BY 1"
+    indexed = "SELECT chunk_id FROM tvdb.chunk_terms ORDER BY 1"
     queries = ("hedge", "How many days of leave?")
     before = [index.search(query) for query in queries]
     assert all(before)
-    assert index.rows(words) == []
+    assert index.rows(indexed) == []
     with Database(index.database.url + "&options=-cdefault_transaction_read_only%3Don") as reader:
         index_full_text(reader)
-    assert index.rows(words) == []
+    assert index.rows(indexed) == []
 
     index_full_text(index.database, at_least=3)
-    assert index.rows(words) == []
+    assert index.rows(indexed) == []
     index_full_text(index.database, at_least=2)
 
-    assert index.rows(words) == index.rows("SELECT chunk_id FROM tvdb.chunks ORDER BY 1")
+    assert index.rows(indexed) == index.rows("SELECT chunk_id FROM tvdb.chunks ORDER BY 1")
     assert [index.search(query) for query in queries] == before
-    # A document that is made again is found by its new words at once.
+    # A changed document is found by its new text at once.
     index.write("other.md", "# Garden\n\nThe lawn is mown before the guests come.\n")
     index.ingest()
     assert index.search("lawn")[0].document == "other.md"
     assert not any("hedge" in hit.text for hit in index.search("hedge"))
-    assert len(index.rows(words)) == len(index.rows("SELECT FROM tvdb.chunks")) - 1
+    assert len(index.rows(indexed)) == len(index.rows("SELECT FROM tvdb.chunks")) - 1
 
 
-def test_an_edited_document_shows_its_old_chunks_until_the_new_ones_are_whole(
+def test_search_shows_the_old_chunks_of_a_document_until_the_new_ones_are_complete(
     index: Index,
 ) -> None:
     index.write("handbook.md", HANDBOOK)
     index.ingest()
-    old = index.shown("handbook.md")
+    old = index.visible("handbook.md")
     [(old_set,)] = index.rows("SELECT chunk_set_id FROM tvdb.publications")
     index.write("handbook.md", HANDBOOK.replace("thirty days", "twenty days"))
 
     index.ingest(stages=frozenset({Stage.PARSED_DOCUMENTS, Stage.CHUNKS}))
 
-    assert index.shown("handbook.md") == old
+    assert index.visible("handbook.md") == old
     assert index.rows("SELECT status FROM tvdb.documents") == [("registered",)]
 
     index.ingest()
 
-    new = index.shown("handbook.md")
+    new = index.visible("handbook.md")
     assert [piece.replace("thirty days", "twenty days") for piece in old] == new
     assert new != old
     [(new_set, count)] = index.rows("SELECT max(chunk_set_id), count(*) FROM tvdb.publications")
@@ -242,26 +242,26 @@ def test_an_edited_document_shows_its_old_chunks_until_the_new_ones_are_whole(
     assert count == 1
     assert index.rows("SELECT chunk_set_id FROM tvdb.chunk_sets") == [(new_set,)]
     assert index.rows("SELECT count(*) FROM tvdb.parsed_documents") == [(1,)]
-    # What the edit left as it was is not embedded again.
+    # Unchanged chunks are not embedded again.
     assert index.embedded_texts == len(set(new) - set(old)) < len(new)
 
 
-def test_chunks_of_another_size_are_indexed_by_its_settings_alone(index: Index) -> None:
+def test_chunks_of_another_size_are_embedded_only_with_the_same_settings(index: Index) -> None:
     index.write("handbook.md", HANDBOOK)
     index.ingest()
-    before = index.shown("handbook.md")
+    before = index.visible("handbook.md")
     fingerprint = index.rows("SELECT pipeline_fingerprint FROM tvdb.documents")
 
     index.chunker = Chunker(32, 0)
     index.ingest(stages=frozenset({Stage.PARSED_DOCUMENTS, Stage.CHUNKS}))
 
-    assert index.shown("handbook.md") == before
-    # Still to be taken through the last stage by the next ingest with these settings.
+    assert index.visible("handbook.md") == before
+    # The next ingestion with these settings still has to embed them.
     assert index.rows("SELECT pipeline_fingerprint FROM tvdb.documents") == fingerprint
 
     index.chunker = Chunker(32, 0)
     index.ingest(stages=frozenset({Stage.EMBEDDINGS}))
-    assert index.shown("handbook.md") == before
+    assert index.visible("handbook.md") == before
     assert index.rows(
         "SELECT i.chunk_tokens, i.is_current, k.fingerprint = i.chunker FROM tvdb.publications"
         " JOIN tvdb.indexes i USING (index_id) JOIN tvdb.chunk_sets k USING (chunk_set_id)"
@@ -306,7 +306,7 @@ def test_a_bad_document_fails_alone_with_a_code_and_a_remedy(index: Index) -> No
     )
 
 
-def test_a_mended_document_is_published_and_its_failure_forgotten(index: Index) -> None:
+def test_a_fixed_document_is_published_and_its_failure_is_cleared(index: Index) -> None:
     index.write("plan.md", b"\x00\x00 \n")
     assert index.ingest()["plan.md", Stage.EMBEDDINGS].error is not None
     index.write("plan.md", HANDBOOK)
@@ -326,14 +326,14 @@ def test_a_mended_document_is_published_and_its_failure_forgotten(index: Index) 
 def test_an_edit_that_breaks_a_document_keeps_what_was_published(index: Index) -> None:
     index.write("plan.md", HANDBOOK)
     index.ingest()
-    before = index.shown("plan.md")
+    before = index.visible("plan.md")
     index.write("plan.md", b"")
 
     results = index.ingest()
 
     assert results["plan.md", Stage.PARSED_DOCUMENTS].error is not None
     assert before
-    assert index.shown("plan.md") == before
+    assert index.visible("plan.md") == before
 
 
 def test_the_same_bytes_under_another_name_are_not_parsed_or_embedded_again(
@@ -355,11 +355,11 @@ def test_the_same_bytes_under_another_name_are_not_parsed_or_embedded_again(
     assert prepare_document not in tasks
     assert tasks == [chunk_document]
     assert index.embedded_texts == 0
-    assert index.shown("copy.md") == index.shown("handbook.md") != []
+    assert index.visible("copy.md") == index.visible("handbook.md") != []
     assert index.rows("SELECT count(DISTINCT document_id) FROM tvdb.parsed_documents") == [(2,)]
 
 
-def test_what_a_mock_made_is_kept_out_of_search_until_the_real_thing_is_there(
+def test_vectors_of_the_mock_are_excluded_from_search_until_real_ones_exist(
     index: Index,
 ) -> None:
     index.write("handbook.md", HANDBOOK)
@@ -375,34 +375,34 @@ def test_what_a_mock_made_is_kept_out_of_search_until_the_real_thing_is_there(
 
     index.ingest(ServiceMode.LOCAL)
 
-    assert len(index.shown("handbook.md")) == count
+    assert len(index.visible("handbook.md")) == count
     assert index.rows("SELECT DISTINCT mode FROM tvdb.search_index") == [("local",)]
     assert unsearchable(index.database) == 0
 
 
-def test_a_mock_walk_leaves_what_search_shows_alone(index: Index) -> None:
+def test_an_ingestion_with_the_mock_does_not_change_search(index: Index) -> None:
     index.write("handbook.md", HANDBOOK)
     index.ingest(ServiceMode.LOCAL)
-    before = index.shown("handbook.md")
+    before = index.visible("handbook.md")
 
     index.ingest(ServiceMode.MOCK)
 
     assert before
-    assert index.shown("handbook.md") == before
+    assert index.visible("handbook.md") == before
     assert [hit.document for hit in index.search("vacation", k=1)] == ["handbook.md"]
 
 
 @pytest.mark.parametrize(
-    ("question", "document", "words"),
+    ("question", "document", "passage"),
     [
         ("How many days of vacation do I get?", "handbook.md", "thirty days of vacation"),
         ("What may a hotel cost?", "handbook.md", "ninety euros"),
         ("When is the heating maintained?", "house.md", "boiler"),
-        ("Who is told when a password leaks?", "security.md", "security office"),
+        ("Who must know when a password leaks?", "security.md", "security office"),
     ],
 )
 def test_search_finds_the_right_passage_first(
-    index: Index, question: str, document: str, words: str
+    index: Index, question: str, document: str, passage: str
 ) -> None:
     index.write("handbook.md", HANDBOOK)
     index.write("house.md", "# House\n\nThe boiler and the heating are serviced each autumn.\n")
@@ -415,11 +415,11 @@ def test_search_finds_the_right_passage_first(
     hits = index.search(question)
 
     assert hits[0].document == document
-    assert words in " ".join(hits[0].text.split())
+    assert passage in " ".join(hits[0].text.split())
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
-def test_each_piece_of_a_table_is_found_by_its_header_row(index: Index) -> None:
+def test_each_chunk_of_a_table_is_found_by_its_header_row(index: Index) -> None:
     rows = "".join(f"house {n},{n * 17}\n" for n in range(60))
     index.write("prices.csv", "building,premium\n" + rows)
     index.ingest()

@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from tvdb_assets.correlation import current, new_run_id, run_scope
+from tvdb_assets.correlation import current_run_id, new_run_id, run_scope
 from tvdb_assets.error_boundaries import redacting_errors
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.repositories.database import Database
@@ -88,7 +88,7 @@ class Index:
         self._router = router
         self._owns_database = database is None
         self._owns_router = router is None
-        self._run_id = router.run_id if router is not None else current() or new_run_id()
+        self._run_id = router.run_id if router is not None else current_run_id() or new_run_id()
         self._opening = asyncio.Lock()
         self._starting = threading.Lock()
         self._thread: _EventLoopThread | None = None

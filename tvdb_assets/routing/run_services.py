@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from functools import cached_property
 
-from tvdb_assets.correlation import current, new_run_id
+from tvdb_assets.correlation import current_run_id, new_run_id
 from tvdb_assets.parsing.worker_pool import WorkerPool, take_handed_on
 from tvdb_assets.reporting.gauges import publish_gauges
 from tvdb_assets.repositories.database import Database
@@ -53,7 +53,7 @@ class RunServices:
         self._given_workers = workers
         self._clock = clock
         self._observer = observer
-        self.run_id = run_id or current() or new_run_id()
+        self.run_id = run_id or current_run_id() or new_run_id()
 
     @cached_property
     def database(self) -> Database:
