@@ -330,7 +330,7 @@ def deprecation_page() -> str:
     ]
     registers = (
         *(deprecation.SETTINGS, deprecation.OPTIONS, deprecation.JSON_FIELDS),
-        *(deprecation.LOG_EVENTS, deprecation.MODULES),
+        *(deprecation.LOG_EVENTS, deprecation.MODULES, deprecation.ATTRIBUTES),
     )
     for rename in (rename for register in registers for rename in register.values()):
         lines.append(

@@ -114,6 +114,9 @@ MODULES: Final = _register(
 )
 """Import paths, by the old one."""
 
+ATTRIBUTES: Final = _register("attribute", {"EmbeddingResult.made_by": "produced_by"})
+"""Attributes of documented classes, by class and old name."""
+
 _registry: dict[str | tuple[str, type[Warning], int], int] = {}
 """What `warnings` has shown already, for warnings that no line of a program causes."""
 
@@ -126,6 +129,26 @@ def warn_of(rename: Rename) -> None:
     warnings.warn_explicit(
         rename.warning, TvdbDeprecationWarning, filename="tvdb", lineno=0, registry=_registry
     )
+
+
+class RenamedAttribute:
+    """A property that serves an attribute under its old name.
+
+    ::
+
+        class EmbeddingResult:
+            made_by = RenamedAttribute("EmbeddingResult.made_by")
+    """
+
+    def __init__(self, old: str) -> None:
+        """``old`` is a key of `ATTRIBUTES`."""
+        self._rename = ATTRIBUTES[old]
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        warnings.warn(self._rename.warning, stacklevel=2)
+        return getattr(instance, self._rename.new)
 
 
 def renamed_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:

@@ -16,6 +16,7 @@ import pytest
 
 from tvdb_assets import deprecation
 from tvdb_assets.deprecation import (
+    ATTRIBUTES,
     JSON_FIELDS,
     LOG_EVENTS,
     MODULES,
@@ -44,7 +45,7 @@ def _numbers(release: str) -> tuple[int, ...]:
     "rename",
     [
         rename
-        for register in (SETTINGS, OPTIONS, JSON_FIELDS, LOG_EVENTS, MODULES)
+        for register in (SETTINGS, OPTIONS, JSON_FIELDS, LOG_EVENTS, MODULES, ATTRIBUTES)
         for rename in register.values()
     ],
     ids=lambda r: r.old,
@@ -177,6 +178,80 @@ def test_the_warning_pickles() -> None:
     warning = MODULES["tvdb_assets.storage.database"].warning
     again = pickle.loads(pickle.dumps(warning))
     assert (str(again), again.since, again.until) == (str(warning), warning.since, warning.until)
+
+
+_EMBED = """\
+import asyncio
+
+from tvdb_assets.services.router import ServiceRouter
+from tvdb_assets.settings import load_settings
+
+
+async def main() -> None:
+    async with ServiceRouter(load_settings()) as router:
+        made = await router.embed(["Is flood damage covered?"])
+        print(made.vectors.shape, made.space.label, made.made_by.mode)
+
+
+asyncio.run(main())
+"""
+_READ = """\
+from tvdb_assets.settings import load_settings
+from tvdb_assets.storage.database import Database
+
+with Database.open(load_settings()) as database, database.transaction() as tx:
+    rows = tx.execute(
+        "SELECT document, page_first, heading_path, text FROM tvdb.search_index"
+    ).fetchall()
+print(rows)
+"""
+_ASSET = """\
+import dagster as dg
+import pandas as pd
+
+from tvdb_assets import definitions as tvdb
+from tvdb_assets.assets.documents import documents
+
+
+@dg.asset(partitions_def=documents)
+def longest_chunk(context: dg.AssetExecutionContext, chunks: pd.DataFrame) -> None:
+    ...
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return dg.Definitions.merge(tvdb.defs(), dg.Definitions(assets=[longest_chunk]))
+
+
+print(len(defs().resolve_asset_graph().get_all_asset_keys()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "output", "warnings"),
+    [
+        (_EMBED, "(1, 256) wordllama/l2_supercat_256@256", ["services.router", "made_by"]),
+        (_READ, "[]", ["storage.database"]),
+        (_ASSET, "6", ["assets.documents"]),
+    ],
+    ids=["embed", "read", "asset"],
+)
+def test_a_program_of_the_first_readme_still_runs(
+    program: str, output: str, warnings: list[str], empty_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "program.py").write_text(program, "utf-8")
+    done = subprocess.run(
+        [sys.executable, "program.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "TVDB_DATABASE_URL": empty_url},
+    )
+    assert done.stdout.startswith(output), done.stderr
+    lines = [line for line in done.stderr.splitlines() if "TvdbDeprecationWarning" in line]
+    assert len(lines) == len(warnings)
+    assert all(name in line for name, line in zip(warnings, lines, strict=True))
 
 
 def test_the_dagster_yaml_of_an_older_home_still_names_the_storage(

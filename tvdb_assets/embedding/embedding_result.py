@@ -15,6 +15,7 @@ import numpy as np
 from tvdb_assets import error_codes as codes
 from tvdb_assets.core.token_counting import count_tokens
 from tvdb_assets.core.vector_validation import check_vectors
+from tvdb_assets.deprecation import RenamedAttribute
 from tvdb_assets.embedding.embedder_protocol import EmbedderIdentity, Vectors
 from tvdb_assets.errors import EmbeddingError
 from tvdb_assets.models import Provenance, VectorSpace
@@ -52,6 +53,8 @@ class EmbeddingResult:
     """With the mode that was resolved for the call."""
     errors: Mapping[int, EmbeddingError] = field(default_factory=dict)
     """By position, for the texts that have no vector."""
+
+    made_by = RenamedAttribute("EmbeddingResult.made_by")
 
     def __len__(self) -> int:
         return len(self.vectors)
