@@ -114,7 +114,7 @@ def _status(state: IndexState) -> str:
 
 def add_stale(documents: dict[str, Any], catalog: IndexCatalog) -> int:
     """Add to counts how many documents the current index has in an older version; return it."""
-    stale = catalog.behind()
+    stale = catalog.count_stale_documents()
     # "behind" is the former name, which programs may still read.
     documents["stale_in_current_index"] = documents["behind"] = stale
     return stale

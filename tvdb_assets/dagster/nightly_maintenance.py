@@ -29,7 +29,7 @@ def _maintain(context: dg.OpExecutionContext, service_router: ServiceRouterResou
             swept = reconciler.deletion.delete_unpublished()
             reconciler.partitions.drop_removed(reconciler.deletion)
         retention = Retention(reconciler.database)
-        deleted = retention.cut_back(keep=keep, cache=timedelta(days=settings.cache_days))
+        deleted = retention.delete_old_rows(keep=keep, cache=timedelta(days=settings.cache_days))
         old_runs = retention.runs_without_events(keep)
         for run_id in old_runs:
             context.instance.compute_log_manager.delete_logs(prefix=[run_id])

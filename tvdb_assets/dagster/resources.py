@@ -39,7 +39,7 @@ from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.due_documents import BudgetWindows, DueDocument, DueDocuments, Reason
 from tvdb_assets.repositories.index_store import IndexStore
-from tvdb_assets.repositories.runs import Run, recorded
+from tvdb_assets.repositories.runs import Run, record_run
 from tvdb_assets.routing.paid_services import limits_of, paid_services
 from tvdb_assets.routing.service_health import ServiceHealth
 from tvdb_assets.routing.service_router import ServiceRouter
@@ -107,7 +107,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         with (
             redacting_errors(run_id),
             Database.open(settings) as database,
-            recorded(database, run),
+            record_run(database, run),
             ServiceRouter(settings, database=database, run_id=run_id) as router,
             told(run, router),
         ):

@@ -17,7 +17,7 @@ from decimal import Decimal
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.ingestion.cost_estimator import CostEstimator
 from tvdb_assets.ingestion.document_state import suffix_of
-from tvdb_assets.repositories.forecast_inputs import ForecastInput, pending
+from tvdb_assets.repositories.forecast_inputs import ForecastInput, forecast_inputs
 from tvdb_assets.routing.paid_services import paid_services
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.sources.source import Source
@@ -77,7 +77,9 @@ def forecast_cost(
     embedder, parser = router.clients.paid_embedder, router.clients.paid_parser
     token = embedder.price if embedder is not None else None
     space = router.clients.embedder.space
-    files = pending(router.services.database, partition_keys, pipeline_fingerprint, space.label)
+    files = forecast_inputs(
+        router.services.database, partition_keys, pipeline_fingerprint, space.label
+    )
     committed = {name: router.services.ledger.committed(name) for name in paid_services()}
     budgets = _left(router.services.ledger.limits, committed)
     unknown = [file for file in files if not file.is_known]

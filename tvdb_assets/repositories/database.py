@@ -1,7 +1,7 @@
-"""One Postgres, embedded or remote: found, checked, migrated, and connected to.
+"""Connections to the database: its URL, the checks of the server, and the migration of the schema.
 
-What belongs here: how a process comes to a usable connection. What does not: the
-statements that are run over it (`documents`, `search`), or any decision on documents.
+What belongs here: all that a process does before its first statement. What does not: the
+statements (the other modules of this package, `retrieval`, `spend_guard`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from tvdb_assets.repositories.migrations import HEAD, upgrade
 from tvdb_assets.settings import Settings
 
 Connection: TypeAlias = psycopg.Connection[Any]
-"""One that statements are executed on."""
+"""A connection that statements are executed on."""
 MIN_SERVER = 140_000
 """Postgres 14, as `server_version_num`; tested on 16 and 18."""
 MIN_PGVECTOR = (0, 8, 0)
 """halfvec came with 0.7, iterative index scans (filtered search that fills its k) with 0.8."""
 _CONNECT_SECONDS = 10
 KEEPALIVE_SECONDS = 60
-"""Firewalls between clouds forget a silent connection after 4 minutes or more."""
+"""Firewalls between clouds drop an idle connection after 4 minutes or more."""
 
 
 def project_home(settings: Settings) -> Path:
@@ -50,21 +50,21 @@ def project_home(settings: Settings) -> Path:
 
 
 def database_url(settings: Settings) -> str:
-    """The URL to connect to; starts the embedded server if it is the one, and not running.
+    """The URL to connect to; starts the embedded server if it is used and not running.
 
     Raises:
         StorageError: the embedded server can't be started.
     """
     if settings.database_url is not None:
-        return _plain(settings.database_url.get_secret_value())
+        return _without_driver(settings.database_url.get_secret_value())
     return EmbeddedPostgres(project_home(settings)).ensure_running()
 
 
 def instance_url(settings: Settings) -> str:
     """The URL for Dagster's own storage: the same database, in the schema ``dagster``.
 
-    The driver is spelled out: SQLAlchemy reads a bare ``postgresql://`` as psycopg 3, which
-    dagster-postgres does not speak.
+    The URL names the driver: SQLAlchemy uses psycopg 3 for a plain ``postgresql://``, which
+    dagster-postgres does not support.
     """
     parts = urlsplit(database_url(settings))
     query = [(k, v) for k, v in parse_qsl(parts.query) if k != "options"]
@@ -77,8 +77,8 @@ def instance_url(settings: Settings) -> str:
 class Database:
     """A checked and migrated database with a small pool of connections.
 
-    One per process; connections are opened when first used. Values of type ``vector`` come
-    back as `pgvector.Vector`.
+    Create one per process; connections are opened when first used. Values of type ``vector`` are
+    read as `pgvector.Vector`.
     """
 
     def __init__(self, url: str, *, max_connections: int = 16) -> None:
@@ -92,7 +92,7 @@ class Database:
             timeout=_CONNECT_SECONDS,
             kwargs={
                 "connect_timeout": _CONNECT_SECONDS,
-                # A session that only holds a lock is silent for as long as a run takes.
+                # A session that only holds a lock is idle for the whole run.
                 "keepalives_idle": KEEPALIVE_SECONDS,
                 "application_name": "tvdb",
             },
@@ -102,10 +102,11 @@ class Database:
 
     @classmethod
     def open(cls, settings: Settings) -> Database:
-        """Connect, check versions, and migrate if need be.
+        """Connect, check versions, and migrate if necessary.
 
         Raises:
-            StorageError: not reachable, too old, without pgvector, or newer than this code.
+            StorageError: the server is not reachable, is too old or has no pgvector, or the schema
+                is newer than this code.
         """
         database = cls(database_url(settings))
         prepare(database.url)
@@ -113,13 +114,13 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection]:
-        """A connection in a transaction: committed at the end, rolled back on an error."""
+        """A connection in a transaction; commits at the end, rolls back on an error."""
         with self._connection() as connection, connection.transaction():
             yield connection
 
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection]:
-        """A connection on which each statement stands alone; for session-wide locks."""
+        """A connection in autocommit mode, for locks of the session."""
         with self._connection() as connection:
             connection.autocommit = True
             try:
@@ -136,7 +137,7 @@ class Database:
             yield connection
 
     def close(self) -> None:
-        """Close the connections; the server goes on."""
+        """Close the connections; the server continues to run."""
         self._pool.close()
 
     def __enter__(self) -> Database:
@@ -147,7 +148,7 @@ class Database:
 
 
 def prepare(url: str) -> None:
-    """Check the server and bring its schemas to this code's version.
+    """Check the server and migrate its schemas to the version of this code.
 
     Raises:
         StorageError: see `Database.open`.
@@ -158,12 +159,14 @@ def prepare(url: str) -> None:
         # The cause would repeat a part of the URL, which may be the password.
         raise codes.DATABASE_URL_INVALID.error() from None
     except psycopg.OperationalError as error:
-        raise codes.DATABASE_UNREACHABLE.error(where=_where(url), why=_first_line(error)) from error
+        raise codes.DATABASE_UNREACHABLE.error(
+            where=_location(url), why=_first_line(error)
+        ) from error
     with connection:
         version = connection.info.server_version
         if version < MIN_SERVER:
             raise codes.POSTGRES_TOO_OLD.error(
-                where=_where(url), version=version // 10_000, needed=MIN_SERVER // 10_000
+                where=_location(url), version=version // 10_000, needed=MIN_SERVER // 10_000
             )
         if _schema_version(connection) != HEAD:
             _check_pgvector(connection, url)
@@ -177,7 +180,9 @@ def _migrate(url: str) -> None:
     try:
         upgrade(url)
     except psycopg.errors.InsufficientPrivilege as error:
-        raise codes.DATABASE_PRIVILEGES.error(where=_where(url), why=_first_line(error)) from error
+        raise codes.DATABASE_PRIVILEGES.error(
+            where=_location(url), why=_first_line(error)
+        ) from error
 
 
 def _schema_version(connection: psycopg.Connection) -> str | None:
@@ -194,30 +199,30 @@ def _check_pgvector(connection: psycopg.Connection, url: str) -> None:
         " WHERE name = 'vector'"
     ).fetchone()
     if row is None:
-        raise codes.PGVECTOR_MISSING.error(where=_where(url), needed=needed)
+        raise codes.PGVECTOR_MISSING.error(where=_location(url), needed=needed)
     installed, available = row
     if _version(available) < MIN_PGVECTOR:
-        raise codes.PGVECTOR_TOO_OLD.error(where=_where(url), version=available, needed=needed)
+        raise codes.PGVECTOR_TOO_OLD.error(where=_location(url), version=available, needed=needed)
     try:
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         if installed is not None and _version(installed) < MIN_PGVECTOR:
             connection.execute("ALTER EXTENSION vector UPDATE")
     except psycopg.errors.InsufficientPrivilege as error:
-        raise codes.PGVECTOR_NOT_ENABLED.error(where=_where(url)) from error
+        raise codes.PGVECTOR_NOT_ENABLED.error(where=_location(url)) from error
 
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 
-def _plain(url: str) -> str:
-    """Without a SQLAlchemy driver name, which libpq would refuse."""
+def _without_driver(url: str) -> str:
+    """The URL without the driver name of SQLAlchemy, which libpq refuses."""
     scheme, _, rest = url.partition("://")
     return f"{scheme.partition('+')[0]}://{rest}"
 
 
-def _where(url: str) -> str:
-    """Host, port and database: never the user's password."""
+def _location(url: str) -> str:
+    """Host, port and database, without user and password."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{host}{parts.path}"

@@ -1,7 +1,7 @@
-"""Full-text terms of chunks, kept in a table of their own.
+"""Full-text terms of chunks.
 
-What belongs here: filling `tvdb.chunk_terms` from chunks that are stored already. What does not:
-ranking by them (`search`).
+What belongs here: filling `tvdb.chunk_terms` from stored chunks. What does not: ranking by terms
+(`retrieval.hybrid_search`).
 """
 
 from __future__ import annotations
@@ -12,40 +12,40 @@ from tvdb_assets.repositories.database import Database
 
 
 def index_full_text(database: Database, at_least: int = 1) -> int:
-    """Take the words out of texts where that has not been done; it makes searches faster.
+    """Store the terms of chunks that have none, which makes searches faster.
 
-    Not done while documents are stored, because it would double the database's work then. A
-    search is complete without it: it looks through the texts that lack it.
+    This is a separate step, because it would double the work of the database while documents are
+    stored. A search is complete without it: it reads the texts of chunks without terms.
 
     Args:
-        database: where the chunks are.
-        at_least: chunk sets, of as many documents, that must lack it; fewer are left for later.
+        database: contains the chunks.
+        at_least: do nothing if fewer chunk sets, one for each document, have no terms.
 
     Returns:
-        Of how many chunk sets it was done; of 5,000 at most.
+        The number of chunk sets whose terms were stored, at most 5,000.
     """
     try:
         with database.transaction() as tx:
-            waiting = tx.execute(
+            pending = tx.execute(
                 "SELECT count(*) FROM (SELECT FROM tvdb.chunk_sets WHERE NOT has_terms LIMIT %s) k",
                 (at_least,),
             ).fetchone()
-            if waiting is None or waiting[0] < at_least:
+            if pending is None or pending[0] < at_least:
                 return 0
-            return tx.execute(_INDEX_TERMS).rowcount
+            return tx.execute(_STORE_TERMS).rowcount
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
-        return 0  # Who may only read can search all the same.
+        return 0  # A user with read-only access can search without terms.
 
 
-# What another process has in hand is left to it. The rest, after so many, to the next call.
-_INDEX_TERMS = """
-WITH taken AS (
+# Chunk sets that another process has locked are skipped.
+_STORE_TERMS = """
+WITH selected AS (
     SELECT chunk_set_id FROM tvdb.chunk_sets WHERE NOT has_terms
     ORDER BY chunk_set_id LIMIT 5000 FOR UPDATE SKIP LOCKED
-), made AS (
+), stored AS (
     INSERT INTO tvdb.chunk_terms (chunk_id, terms)
     SELECT chunk_id, to_tsvector('english', repeated_header || text)
-    FROM taken JOIN tvdb.chunks USING (chunk_set_id)
+    FROM selected JOIN tvdb.chunks USING (chunk_set_id)
 )
-UPDATE tvdb.chunk_sets k SET has_terms = true FROM taken t WHERE k.chunk_set_id = t.chunk_set_id
+UPDATE tvdb.chunk_sets k SET has_terms = true FROM selected t WHERE k.chunk_set_id = t.chunk_set_id
 """

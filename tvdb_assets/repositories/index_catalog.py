@@ -1,7 +1,7 @@
-"""Which indexes there are, and which of them search reads: looked at, switched, dropped.
+"""The indexes of a database: their state, which one search reads, and dropping one.
 
-What belongs here: statements on indexes as such. What does not: what is stored in them
-(`index`), or questions to one (`search`).
+What belongs here: statements on indexes. What does not: their vectors and publications
+(`index_store`), or searching one (`retrieval`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tvdb_assets.repositories.database import Connection, Database
 
 @dataclass(frozen=True, slots=True)
 class CurrentIndex:
-    """The index that search reads, with what makes its chunks and vectors."""
+    """The index that search reads, with its chunker and vector space."""
 
     index_id: int
     space_id: int
@@ -31,12 +31,12 @@ class CurrentIndex:
     """Fingerprint."""
     chunk_tokens: int | None
     chunk_overlap_tokens: int | None
-    """None where the fingerprint does not tell."""
+    """None if the fingerprint does not contain it."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """One index: how far it is, and what it cost."""
+    """The progress and cost of one index."""
 
     index_id: int
     vector_space: str
@@ -44,31 +44,31 @@ class IndexState:
     chunk_overlap_tokens: int | None
     is_current: bool
     is_searchable: bool
-    """False for what a mock or a stand-in makes, which search never reads."""
+    """False for vectors of a mock or of the fallback, which search never reads."""
     documents: int
-    """That it holds."""
+    """Documents that are published in it."""
     missing: int
-    """Documents that search shows, and that it does not hold in their newest version."""
+    """Documents that search shows, and whose newest version is not published in it."""
     chunks: int
     cost_usd: Decimal
-    """What was paid so far to the model that makes its vectors."""
+    """US dollars paid so far for the model of its vectors."""
     created_at: datetime
     switched_at: datetime | None
-    """When search last began to read it; None for never."""
+    """When search last switched to it; None for never."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether a switch to it would lose nothing."""
+        """Whether a switch to it would lose no document."""
         return self.is_searchable and not self.missing and (self.documents > 0 or self.is_current)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it was built and never searched."""
+        """Whether search has never read it."""
         return self.is_searchable and self.switched_at is None
 
     @property
     def name(self) -> str:
-        """As people are told of it: ``2 (512/64 tokens, wordllama/l2_supercat_256@256#0.4)``."""
+        """The name in messages: ``2 (512/64 tokens, wordllama/l2_supercat_256@256#0.4)``."""
         size = f"{self.chunk_tokens}/{self.chunk_overlap_tokens} tokens, "
         return f"{self.index_id} ({size if self.chunk_tokens else ''}{self.vector_space})"
 
@@ -81,7 +81,7 @@ class IndexCatalog:
         self._database = database
 
     def current(self) -> CurrentIndex | None:
-        """The index that search reads; None before anything real was published."""
+        """The index that search reads; None before the first document is published."""
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as cursor:
             row = cursor.execute(
                 "SELECT index_id, space_id, provider, model, dimensions, version, chunker,"
@@ -95,36 +95,37 @@ class IndexCatalog:
         return CurrentIndex(space=space, **row)
 
     def states(self) -> list[IndexState]:
-        """All indexes, the one that search reads first, then the newest first."""
+        """All indexes: the one that search reads, then the others, the newest first."""
         with self._database.transaction() as tx:
             return _states(tx)
 
-    def behind(self) -> int:
-        """How many documents search shows in an older version, or not yet, for want of a switch.
+    def count_stale_documents(self) -> int:
+        """The number of documents that search shows in an older version, or not at all.
 
-        They are published in another real index, and could not be in the one that search reads.
+        Their newest version is published in another searchable index, and could not be published
+        in the one that search reads.
         """
         with self._database.transaction() as tx:
-            row = tx.execute(_BEHIND).fetchone()
+            row = tx.execute(_COUNT_STALE).fetchone()
         return int(row[0]) if row else 0
 
     def switch(self, index_id: int | None = None, *, force: bool = False) -> IndexState:
-        """Let search read another index, in one transaction; returns it.
+        """Switch search to another index, in one transaction; returns it.
 
         Args:
-            index_id: which; None is the newest complete one of those that search never read,
-                or where there is none, the one that it reads.
-            force: also if documents that search shows are missing in it.
+            index_id: the index; None is the newest complete one that search has never read. If
+                there is none, search continues to read the current one.
+            force: switch even if documents that search shows are missing in it.
 
         Raises:
             ConfigurationError: there is no such index, or it may not be searched, or it is
                 not complete.
         """
         with self._database.transaction() as tx:
-            # Whoever publishes holds its index against this, so that what is complete stays so.
+            # A publication locks its index too, so that a complete index stays complete.
             tx.execute("SELECT FROM tvdb.indexes ORDER BY index_id FOR UPDATE")
             states = _states(tx)
-            index = _newest(states) if index_id is None else _named(states, index_id)
+            index = _default_target(states) if index_id is None else _state_of(states, index_id)
             if index.is_current:
                 return index
             if not index.is_searchable:
@@ -137,47 +138,47 @@ class IndexCatalog:
                 " WHERE index_id = %s",
                 (index.index_id,),
             )
-            return _named(_states(tx), index.index_id)
+            return _state_of(_states(tx), index.index_id)
 
     def switch_if_complete(self, index_id: int) -> bool:
-        """Let search read this index if that loses nothing; returns whether it reads it."""
-        index = _named(self.states(), index_id)
+        """Switch search to this index if it is complete; returns whether search reads it."""
+        index = _state_of(self.states(), index_id)
         if index.is_complete and not index.is_current:
             try:
                 return self.switch(index_id).is_current
             except ConfigurationError:
-                return False  # another run has published something since
+                return False  # another run has published a document since
         return index.is_current
 
     def drop(self, index_id: int) -> IndexState:
-        """Delete an index, with the chunks and vectors that no other one needs; returns it.
+        """Delete an index, with the chunks and vectors that no other index needs; returns it.
 
         Raises:
             ConfigurationError: there is no such index, or search reads it.
         """
         with self._database.transaction() as tx:
             tx.execute("SELECT FROM tvdb.indexes ORDER BY index_id FOR UPDATE")
-            index = _named(_states(tx), index_id)
+            index = _state_of(_states(tx), index_id)
             if index.is_current:
                 raise codes.INDEX_IN_USE.error(index=index.name)
-            for statement in _DROP:
+            for statement in _DROP_STATEMENTS:
                 tx.execute(statement, {"index": index_id})
         return index
 
 
 def _states(tx: Connection) -> list[IndexState]:
     with tx.cursor(row_factory=class_row(IndexState)) as cursor:
-        return cursor.execute(_STATES).fetchall()
+        return cursor.execute(_SELECT_STATES).fetchall()
 
 
-def _named(states: Sequence[IndexState], index_id: int) -> IndexState:
+def _state_of(states: Sequence[IndexState], index_id: int) -> IndexState:
     for index in states:
         if index.index_id == index_id:
             return index
     raise codes.INDEX_UNKNOWN.error(index=index_id)
 
 
-def _newest(states: Sequence[IndexState]) -> IndexState:
+def _default_target(states: Sequence[IndexState]) -> IndexState:
     waiting = [index for index in states if index.is_waiting]
     if waiting:
         return max(waiting, key=lambda index: (index.is_complete, index.index_id))
@@ -188,56 +189,58 @@ def _newest(states: Sequence[IndexState]) -> IndexState:
 
 
 def _incomplete(tx: Connection, index: IndexState) -> ConfigurationError:
-    rows = tx.execute(_MISSING + " ORDER BY path LIMIT 3", {"index": index.index_id}).fetchall()
+    rows = tx.execute(
+        _SELECT_MISSING + " ORDER BY path LIMIT 3", {"index": index.index_id}
+    ).fetchall()
     named = ", ".join(display_path(row[0]) for row in rows) + (
         ", …" if index.missing > len(rows) else ""
     )
     return codes.INDEX_INCOMPLETE.error(index=index.name, missing=index.missing, documents=named)
 
 
-# A document counts as there if it is shown in the version that was read last, or in the one
-# that search shows: a file that can't be read any more has no newer one.
-_SHOWN = """
-WITH shown AS (
+# A published version is the newest one if it was made of the bytes that were read last, or if
+# search shows it too: a file that can't be read any more has no newer version.
+_PUBLISHED = """
+WITH published AS (
     SELECT u.index_id, u.document_id, k.parsed_id, k.chunk_count, p.content_sha256, d.sha256,
            d.path
     FROM tvdb.publications u JOIN tvdb.chunk_sets k USING (chunk_set_id)
     JOIN tvdb.parsed_documents p USING (parsed_id)
     JOIN tvdb.documents d ON d.document_id = u.document_id
-), wanted AS (
-    SELECT * FROM shown JOIN tvdb.indexes USING (index_id) WHERE is_current
+), searched AS (
+    SELECT * FROM published JOIN tvdb.indexes USING (index_id) WHERE is_current
 )
 """
-_IS_THERE = "(n.parsed_id = w.parsed_id OR n.content_sha256 = n.sha256)"
-_STATES = f"""{_SHOWN}
+_IS_NEWEST = "(n.parsed_id = w.parsed_id OR n.content_sha256 = n.sha256)"
+_SELECT_STATES = f"""{_PUBLISHED}
 SELECT i.index_id, s.label AS vector_space, i.chunk_tokens, i.chunk_overlap_tokens, i.is_current,
        NOT (s.is_mock OR s.is_fallback) AS is_searchable, i.created_at, i.switched_at,
        coalesce(h.documents, 0) AS documents, coalesce(h.chunks, 0) AS chunks,
-       (SELECT count(*) FROM wanted) - coalesce(h.there, 0) AS missing,
+       (SELECT count(*) FROM searched) - coalesce(h.newest, 0) AS missing,
        coalesce(l.usd, 0) AS cost_usd
 FROM tvdb.indexes i JOIN tvdb.vector_spaces s USING (space_id)
 LEFT JOIN (SELECT n.index_id, count(*) AS documents, sum(n.chunk_count)::bigint AS chunks,
-                  count(*) FILTER (WHERE {_IS_THERE} AND w.document_id IS NOT NULL) AS there
-           FROM shown n LEFT JOIN wanted w USING (document_id) GROUP BY 1) h USING (index_id)
+                  count(*) FILTER (WHERE {_IS_NEWEST} AND w.document_id IS NOT NULL) AS newest
+           FROM published n LEFT JOIN searched w USING (document_id) GROUP BY 1) h USING (index_id)
 LEFT JOIN (SELECT service, model, sum(coalesce(posted_usd, reserved_usd)) AS usd
            FROM tvdb.cost_ledger WHERE operation = 'embed' AND state <> 'voided'
            GROUP BY 1, 2) l ON l.service = s.provider AND l.model = s.model
 ORDER BY i.is_current DESC, i.index_id DESC
 """
-_MISSING = f"""{_SHOWN}
-SELECT w.path FROM wanted w
-LEFT JOIN shown n ON n.index_id = %(index)s AND n.document_id = w.document_id AND {_IS_THERE}
+_SELECT_MISSING = f"""{_PUBLISHED}
+SELECT w.path FROM searched w
+LEFT JOIN published n ON n.index_id = %(index)s AND n.document_id = w.document_id AND {_IS_NEWEST}
 WHERE n.document_id IS NULL
 """
-_BEHIND = f"""{_SHOWN}
-SELECT count(DISTINCT n.document_id) FROM shown n
+_COUNT_STALE = f"""{_PUBLISHED}
+SELECT count(DISTINCT n.document_id) FROM published n
 JOIN tvdb.indexes i ON i.index_id = n.index_id AND NOT i.is_current
 JOIN tvdb.vector_spaces s ON s.space_id = i.space_id AND NOT (s.is_mock OR s.is_fallback)
-LEFT JOIN wanted w ON w.document_id = n.document_id
+LEFT JOIN searched w ON w.document_id = n.document_id
 WHERE n.content_sha256 = n.sha256 AND w.content_sha256 IS DISTINCT FROM n.sha256
 """
-_DROP = (
-    # Else the next ingest would take its documents for done.
+_DROP_STATEMENTS = (
+    # Otherwise the next ingest would treat its documents as unchanged.
     """UPDATE tvdb.documents d SET pipeline_fingerprint = ''
        FROM tvdb.indexes i JOIN tvdb.vector_spaces s USING (space_id)
        WHERE i.index_id = %(index)s
@@ -251,18 +254,18 @@ _DROP = (
     """,
     "DELETE FROM tvdb.publications WHERE index_id = %(index)s",
     "DELETE FROM tvdb.indexes WHERE index_id = %(index)s",
-    # But for texts that a document once had in another index, and may have again.
+    # Except texts that a document once had in another index, and may have again.
     """CREATE TEMP TABLE dropped_texts ON COMMIT DROP AS
        SELECT DISTINCT c.text_sha256 FROM dropped_sets x JOIN tvdb.chunks c USING (chunk_set_id)
        WHERE NOT EXISTS (SELECT FROM tvdb.former_texts f WHERE f.text_sha256 = c.text_sha256)
     """,
-    # Those of other indexes of this chunker stay, also what they are about to show.
+    # Sets of other indexes with this chunker stay, including sets that are not published yet.
     """DELETE FROM tvdb.chunk_sets k USING dropped_sets x
        WHERE k.chunk_set_id = x.chunk_set_id
          AND NOT EXISTS (SELECT FROM tvdb.indexes i WHERE i.chunker = x.chunker)
          AND NOT EXISTS (SELECT FROM tvdb.publications u WHERE u.chunk_set_id = k.chunk_set_id)
     """,
-    # A text of the file as it is may have been paid for, and is good for the next index too.
+    # The text of the current bytes stays: it may have been paid for, and the next index needs it.
     """DELETE FROM tvdb.parsed_documents p USING dropped_sets x, tvdb.documents d
        WHERE p.parsed_id = x.parsed_id AND d.document_id = p.document_id
          AND d.sha256 <> p.content_sha256
@@ -276,7 +279,7 @@ _DROP = (
        WHERE e.text_sha256 = x.text_sha256
          AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = e.text_sha256)
     """,
-    # Noted as their chunks went, for the sake of vectors that are gone now.
+    # They were recorded when their chunks were deleted, to find vectors that are deleted now.
     """DELETE FROM tvdb.former_texts f USING dropped_texts x
        WHERE f.text_sha256 = x.text_sha256
          AND NOT EXISTS (SELECT FROM tvdb.embeddings e WHERE e.text_sha256 = f.text_sha256)

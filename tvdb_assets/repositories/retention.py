@@ -1,10 +1,11 @@
-"""What grows for ever unless it is cut back: logs, histories, and vectors that nobody needs.
+"""Retention: deletes old logs, old history and unused vectors.
 
-What belongs here: deleting what is older than the settings say, in statements of bounded size.
-What does not: documents that are to go (`deletion`), or when (`dagster.nightly_maintenance`).
+What belongs here: deleting rows that are older than the settings allow, in statements of bounded
+size. What does not: deleting documents (`deletion`), or the schedule
+(`dagster.nightly_maintenance`).
 
-Never cut back: `cost_ledger`, and of each asset and partition the newest event of each kind,
-which is what Dagster knows a partition's state by.
+Never deleted: `cost_ledger`, and for each asset and partition the newest event of each type, from
+which Dagster computes the state of a partition.
 """
 
 from __future__ import annotations
@@ -15,34 +16,34 @@ from datetime import timedelta
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.full_text import index_full_text
 
-_ROWS_AT_ONCE = 20_000
+_BATCH_ROWS = 20_000
 _ANALYZED = ("documents", "chunks", "chunk_terms", "embeddings", "publications")
 
 
 class Retention:
-    """Cuts back the tables of one database."""
+    """Deletes old rows of one database."""
 
     def __init__(self, database: Database) -> None:
         """Nothing is read yet."""
         self._database = database
 
-    def cut_back(self, *, keep: timedelta, cache: timedelta) -> dict[str, int]:
-        """Delete what is older; returns how many rows of each kind.
+    def delete_old_rows(self, *, keep: timedelta, cache: timedelta) -> dict[str, int]:
+        """Delete rows that are older than the given times; returns the number of rows by kind.
 
         Args:
-            keep: for logs and histories.
+            keep: for logs and history.
             cache: for vectors whose text no document has any more.
         """
         with self._database.transaction() as tx:
             row = tx.execute("SELECT to_regclass('dagster.event_logs') IS NOT NULL").fetchone()
-        statements = dict(_OURS) | (_DAGSTERS if row is not None and row[0] else {})
+        statements = dict(_OWN_TABLES) | (_DAGSTER_TABLES if row is not None and row[0] else {})
         return {
             kind: self._in_batches(statement, {"keep": keep, "cache": cache})
             for kind, statement in statements.items()
         }
 
     def runs_without_events(self, keep: timedelta, limit: int = 1_000) -> list[str]:
-        """Runs of Dagster that ended so long ago that nothing is left of them but their row."""
+        """Ended runs of Dagster that have no event of an asset any more."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT run_id FROM dagster.runs r"
@@ -55,7 +56,7 @@ class Retention:
         return [row[0] for row in rows]
 
     def refresh(self) -> None:
-        """Take the words out of new texts, and let the planner count anew."""
+        """Store the full-text terms of new chunks, and update the planner's statistics."""
         while index_full_text(self._database):
             pass
         with self._database.session() as session:
@@ -67,13 +68,13 @@ class Retention:
         deleted = 0
         while True:
             with self._database.transaction() as tx:
-                count = tx.execute(statement, {**values, "most": _ROWS_AT_ONCE}).rowcount
+                count = tx.execute(statement, {**values, "limit": _BATCH_ROWS}).rowcount
             deleted += count
-            if count < _ROWS_AT_ONCE:
+            if count < _BATCH_ROWS:
                 return deleted
 
 
-_OURS = {
+_OWN_TABLES = {
     "vectors": """
         DELETE FROM tvdb.embeddings WHERE (space_id, text_sha256) IN (
             SELECT e.space_id, e.text_sha256 FROM tvdb.embeddings e
@@ -81,10 +82,11 @@ _OURS = {
               AND tvdb.clock() - %(cache)s::interval > coalesce(
                 (SELECT max(dropped_at) FROM tvdb.former_texts f
                  WHERE f.text_sha256 = e.text_sha256), e.created_at)
-            LIMIT %(most)s)""",
-    # They go when their documents heal, unless another document might have needed them and then
-    # went itself. One that is to be published may still need them.
-    "vectors of stand-ins": """
+            LIMIT %(limit)s)""",
+    # They are deleted when the paid service has embedded their documents. This deletes those that
+    # were left because another document, which was then deleted, might have needed them. A
+    # document that is not published yet may still need them.
+    "fallback vectors": """
         DELETE FROM tvdb.embeddings WHERE (space_id, text_sha256) IN (
             SELECT e.space_id, e.text_sha256 FROM tvdb.embeddings e
             JOIN tvdb.vector_spaces s ON s.space_id = e.space_id AND s.is_fallback
@@ -93,34 +95,34 @@ _OURS = {
                 LEFT JOIN tvdb.indexes i USING (index_id)
                 WHERE c.text_sha256 = e.text_sha256
                   AND (u.chunk_set_id IS NULL OR i.space_id = e.space_id))
-            LIMIT %(most)s)""",
+            LIMIT %(limit)s)""",
     "former texts": """
         DELETE FROM tvdb.former_texts WHERE (document_id, text_sha256) IN (
             SELECT f.document_id, f.text_sha256 FROM tvdb.former_texts f
             WHERE NOT EXISTS (SELECT FROM tvdb.embeddings e WHERE e.text_sha256 = f.text_sha256)
-            LIMIT %(most)s)""",
-    # How a document ended last is kept.
+            LIMIT %(limit)s)""",
+    # The last event of each document is not deleted.
     "document events": """
         DELETE FROM tvdb.document_events WHERE event_id IN (
             SELECT event_id FROM tvdb.document_events e
             WHERE happened_at < tvdb.clock() - %(keep)s::interval
               AND EXISTS (SELECT FROM tvdb.document_events n
                 WHERE n.document_id = e.document_id AND n.event_id > e.event_id)
-            LIMIT %(most)s)""",
+            LIMIT %(limit)s)""",
     "service events": """
         DELETE FROM tvdb.service_events WHERE event_id IN (
             SELECT event_id FROM tvdb.service_events
-            WHERE happened_at < tvdb.clock() - %(keep)s::interval LIMIT %(most)s)""",
+            WHERE happened_at < tvdb.clock() - %(keep)s::interval LIMIT %(limit)s)""",
     "parse jobs": """
         DELETE FROM tvdb.parse_jobs WHERE (service, job_id) IN (
             SELECT service, job_id FROM tvdb.parse_jobs
-            WHERE submitted_at < tvdb.clock() - %(keep)s::interval LIMIT %(most)s)""",
-    "hours of the budget": """
+            WHERE submitted_at < tvdb.clock() - %(keep)s::interval LIMIT %(limit)s)""",
+    "hourly budget windows": """
         DELETE FROM tvdb.budget_windows WHERE (scope, period, starts_at) IN (
             SELECT scope, period, starts_at FROM tvdb.budget_windows WHERE period = 'hour'
-              AND starts_at < tvdb.clock() - %(keep)s::interval LIMIT %(most)s)""",
+              AND starts_at < tvdb.clock() - %(keep)s::interval LIMIT %(limit)s)""",
 }
-_DAGSTERS = {
+_DAGSTER_TABLES = {
     "Dagster events": """
         DELETE FROM dagster.event_logs WHERE id IN (
             SELECT e.id FROM dagster.event_logs e
@@ -130,5 +132,5 @@ _DAGSTERS = {
               AND (e.asset_key IS NULL OR EXISTS (SELECT FROM dagster.event_logs n
                 WHERE n.asset_key = e.asset_key AND n.dagster_event_type = e.dagster_event_type
                   AND n.partition IS NOT DISTINCT FROM e.partition AND n.id > e.id))
-            LIMIT %(most)s)""",
+            LIMIT %(limit)s)""",
 }

@@ -1,6 +1,7 @@
-"""Runs that walk documents: which they are retries of, when they began and ended.
+"""Ingestion runs: their retries, start and end.
 
-What belongs here: statements on `tvdb.runs`. What does not: what happened in a run (`story`).
+What belongs here: statements on `tvdb.runs`. What does not: the events of a run
+(`reporting.run_history`).
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from tvdb_assets.repositories.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run and where it comes from."""
+    """A run and its origin."""
 
     run_id: str
     root_run_id: str | None = None
-    """The first of its retries; None where it is none."""
+    """The first run of its chain of retries; None if it is no retry."""
     parent_run_id: str | None = None
     """The run that this one is a retry of."""
     backfill_id: str | None = None
 
 
 @contextmanager
-def recorded(database: Database, run: Run) -> Iterator[None]:
-    """Note that a run is under way, and at the end of the block that it ended."""
+def record_run(database: Database, run: Run) -> Iterator[None]:
+    """Record the start of a run, and its end when the block ends."""
     with database.transaction() as tx:
-        # A step that is tried again goes on under the same id.
+        # A step that Dagster retries has the same run id.
         tx.execute(
             "INSERT INTO tvdb.runs (run_id, root_run_id, parent_run_id, backfill_id)"
             " VALUES (%s, %s, %s, %s) ON CONFLICT (run_id) DO UPDATE SET ended_at = NULL",

@@ -158,7 +158,7 @@ def test_a_free_run_pays_nothing_for_the_index_that_search_reads(
     assert filled.shown() == before
     assert paid.spent == spent
     # What a mock made waits for no switch.
-    assert indexes.behind() == (1 if free is LOCAL else 0)
+    assert indexes.count_stale_documents() == (1 if free is LOCAL else 0)
 
 
 def test_a_paid_run_keeps_a_free_index_fresh(

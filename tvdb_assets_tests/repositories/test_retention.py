@@ -1,4 +1,4 @@
-"""What is cut back, and what never is."""
+"""Retention: the rows that are deleted, and those that never are."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ def count(database: Database, table: str) -> int:
     return int(row[0])
 
 
-def test_a_vector_goes_when_its_text_has_been_gone_for_long_enough(shelf: DocumentFolder) -> None:
+def test_a_vector_is_deleted_some_time_after_its_last_text(shelf: DocumentFolder) -> None:
     database = shelf.paid.database
     shelf.write("a.md", "# Terms\n\nThe first version of the text.\n")
-    shelf.write("b.md", "# Terms\n\nWhat stays as it is.\n")
+    shelf.write("b.md", "# Terms\n\nThis text stays.\n")
     shelf.ingest()
-    # Made long ago, and needed until now.
+    # Created long ago, and used until now.
     with database.transaction() as tx:
         tx.execute("UPDATE tvdb.embeddings SET created_at = created_at - interval '1 year'")
     shelf.write("a.md", "# Terms\n\nThe second version of the text.\n")
     shelf.ingest()
     retention = Retention(database)
     assert count(database, "embeddings") == 3
-    assert retention.cut_back(keep=30 * DAY, cache=DAY)["vectors"] == 0
+    assert retention.delete_old_rows(keep=30 * DAY, cache=DAY)["vectors"] == 0
     with database.transaction() as tx:
         tx.execute("UPDATE tvdb.former_texts SET dropped_at = dropped_at - interval '25 hours'")
-    done = retention.cut_back(keep=30 * DAY, cache=DAY)
+    done = retention.delete_old_rows(keep=30 * DAY, cache=DAY)
     assert (done["vectors"], done["former texts"]) == (1, 1)
     assert count(database, "embeddings") == 2
     retention.refresh()
 
 
-def test_the_ledger_and_each_documents_last_end_stay(shelf: DocumentFolder) -> None:
+def test_the_ledger_and_the_last_event_of_each_document_stay(shelf: DocumentFolder) -> None:
     database = shelf.paid.database
     for version in range(3):
         shelf.write("a.md", f"# Terms\n\nVersion {version} of the text.\n")
@@ -51,20 +51,20 @@ def test_the_ledger_and_each_documents_last_end_stay(shelf: DocumentFolder) -> N
         tx.execute("UPDATE tvdb.cost_ledger SET reserved_at = reserved_at - interval '1 year'")
     paid = count(database, "cost_ledger")
     assert paid == count(database, "document_events") == 3
-    done = Retention(database).cut_back(keep=30 * DAY, cache=DAY)
+    done = Retention(database).delete_old_rows(keep=30 * DAY, cache=DAY)
     assert done["document events"] == 2
-    assert done["hours of the budget"] > 0
+    assert done["hourly budget windows"] > 0
     assert count(database, "document_events") == 1
     assert count(database, "cost_ledger") == paid
 
 
-def test_a_stand_ins_vector_goes_when_no_document_shows_it_or_may_be_about_to(
+def test_a_fallback_vector_is_deleted_when_no_document_uses_or_may_use_it(
     paid: Paid, shelf: DocumentFolder
 ) -> None:
     retention = Retention(paid.database)
 
-    def cut_back() -> int:
-        return retention.cut_back(keep=30 * DAY, cache=30 * DAY)["vectors of stand-ins"]
+    def deleted_fallback_vectors() -> int:
+        return retention.delete_old_rows(keep=30 * DAY, cache=30 * DAY)["fallback vectors"]
 
     for name in ("healed.md", "gone.md"):
         shelf.write(name, "# Terms\n\nThe text of both documents.\n")
@@ -73,12 +73,12 @@ def test_a_stand_ins_vector_goes_when_no_document_shows_it_or_may_be_about_to(
     paid.apis.faults.clear()
     paid.clock.forward(400)
     assert shelf.codes(shelf.ingest(["healed.md"], service_mode="hybrid")) == {}
-    assert cut_back() == 0, "the other document is published with it"
+    assert deleted_fallback_vectors() == 0, "the other document is published with it"
 
     [known] = shelf.registry.find("gone.md")
     DocumentDeletion(paid.database).forget([known.document_id])
 
     assert shelf.degraded_rows() == {"embeddings": 1}
-    assert cut_back() == 1
+    assert deleted_fallback_vectors() == 1
     assert shelf.degraded_rows() == {}
     assert list(shelf.shown()) == ["healed.md"]

@@ -10,7 +10,7 @@ import pytest
 from tvdb_assets.errors import BudgetError, ParseError, RefusedError, TvdbError, UnavailableError
 from tvdb_assets.reporting.run_history import HistoryEvent, RunHistory
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.runs import Run, recorded
+from tvdb_assets.repositories.runs import Run, record_run
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.spend_guard.call_log import CallEventLog, ServiceEvent
 from tvdb_assets.tracing import trace_of
@@ -124,9 +124,9 @@ def test_a_note_that_can_not_be_stored_stops_nothing(database: Database) -> None
 
 
 def test_a_run_is_recorded_with_where_it_comes_from(database: Database) -> None:
-    with recorded(database, Run("one")):
+    with record_run(database, Run("one")):
         pass
-    with pytest.raises(ValueError, match="killed"), recorded(database, Run("two", "one", "one")):
+    with pytest.raises(ValueError, match="killed"), record_run(database, Run("two", "one", "one")):
         raise ValueError("killed")
     with database.transaction() as tx:
         rows = tx.execute(

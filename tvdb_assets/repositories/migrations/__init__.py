@@ -1,7 +1,10 @@
-"""The schema's history: forward only, one file per step, run by alembic.
+"""The migrations of the schema: forward only, one file per revision, run by alembic.
 
-A release's migration is never edited afterwards; a later one corrects it. `HEAD` is what this
-code expects, so that a process which finds it in the database need not load alembic.
+What belongs here: changes of the schema and of stored values. What does not: checks of the server
+(`database`).
+
+The statements of a released migration never change; a later migration corrects them. `HEAD` is the
+revision that this code expects: a process that finds it in the database does not load alembic.
 """
 
 from __future__ import annotations
@@ -14,13 +17,13 @@ HEAD = "0013"
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database at ``url`` to ``revision``; processes that come at once take turns.
+    """Bring the database at ``url`` to ``revision``; concurrent processes wait for each other.
 
     Raises:
         StorageError: the database is from a newer version of this code.
         psycopg.Error: a statement failed; the whole upgrade is rolled back.
     """
-    # Loaded here, because alembic costs every process 100 ms and few of them migrate.
+    # Imported here, because alembic takes 100 ms and few processes migrate.
     from alembic.command import upgrade as run
     from alembic.config import Config
     from alembic.util.exc import CommandError
