@@ -15,8 +15,9 @@ from tvdb_assets.cli.output import console, print_json, table_of
 from tvdb_assets.cli.run_summary import exit_code, progress, show_summary, summary_of
 from tvdb_assets.cli.status_command import find_documents
 from tvdb_assets.dagster.storage.home import dagster_instance
+from tvdb_assets.lifecycle import Reason
 from tvdb_assets.redaction import display_path
-from tvdb_assets.repositories.due_documents import DueDocument, Reason
+from tvdb_assets.repositories.due_documents import DueDocument
 from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import Source
 
@@ -71,8 +72,8 @@ def retry(context: click.Context, documents: tuple[str, ...], as_json: bool) -> 
         requested = [
             d.document_id for name in documents for d in find_documents(reconciler.registry, name)
         ]
-        reconciler.due.want(requested if documents else None)
-        code = _run(reconciler, instance, frozenset({Reason.WANTED}), as_json=as_json)
+        reconciler.due.request_documents(requested if documents else None)
+        code = _run(reconciler, instance, frozenset({Reason.REQUESTED}), as_json=as_json)
     context.exit(code)
 
 

@@ -17,6 +17,7 @@ from tvdb_assets.cli.output import notices, print_json
 from tvdb_assets.cli.run_summary import exit_code, progress, show_summary, summary_of
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.ingestion.prefetch import parsing_ahead
+from tvdb_assets.lifecycle import DocumentStatus
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
@@ -133,7 +134,7 @@ def _summary(
     scanned += [f.path for p in plans for f in p.new]
     summary = summary_of(scanned, run_ids, registry, database)
     unchanged = [d.path for p in plans for d in p.unchanged]
-    summary["documents"]["unchanged"] = registry.count(unchanged, status="published")
+    summary["documents"]["unchanged"] = registry.count(unchanged, status=DocumentStatus.PUBLISHED)
     summary["documents"]["deleted"] = sum(len(p.gone) for p in plans)
     return summary
 

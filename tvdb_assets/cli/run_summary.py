@@ -16,6 +16,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tvdb_assets.cli.output import console, notices, pairs
+from tvdb_assets.lifecycle import DocumentStatus, Outcome
 from tvdb_assets.redaction import display_path
 from tvdb_assets.reporting.costs import cost_of_runs
 from tvdb_assets.repositories.database import Database
@@ -91,15 +92,15 @@ def summary_of(
         "run_ids": run_ids,
         "documents": {
             "total": registry.count(paths),
-            "published": outcomes.get("published", 0),
+            "published": outcomes.get(Outcome.PUBLISHED, 0),
             "unchanged": 0,
             "failed": len(failures),
-            "degraded": outcomes.get("degraded", 0),
-            "deferred": outcomes.get("deferred", 0),
+            "degraded": outcomes.get(Outcome.DEGRADED, 0),
+            "deferred": outcomes.get(Outcome.DEFERRED, 0),
             "deleted": 0,
         },
         "failures": [_as_json(failure) for failure in failures],
-        "deferred": [_as_json(d) for d in registry.failures(paths, status="deferred")],
+        "deferred": [_as_json(d) for d in registry.failures(paths, DocumentStatus.DEFERRED)],
         "embedded_texts": texts["embedded"],
         "cached_texts": texts["cached"],
         "cost_usd": usd(cost_of_runs(database, run_ids)),

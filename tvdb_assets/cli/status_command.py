@@ -12,6 +12,7 @@ from tvdb_assets.cli.index_commands import add_stale, index_row, show_waiting_in
 from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, pairs, print_json
 from tvdb_assets.cli.run_summary import show_deferred, show_failures
+from tvdb_assets.lifecycle import DocumentStatus, Quarantine
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import (
@@ -23,9 +24,12 @@ from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.settings import load_settings
 
 QUARANTINE = {
-    "terminal": "not retried until the document or a setting changes; tvdb retry retries it",
-    "attempts": "failed after many attempts; tvdb retry retries it",
-    "poison": "ended its parser's process each time; tvdb retry retries it",
+    Quarantine.TERMINAL: (
+        "not retried until the document or a setting changes; tvdb retry retries it"
+    ),
+    Quarantine.ATTEMPTS: "failed after many attempts; tvdb retry retries it",
+    Quarantine.POISON: "ended its parser's process each time; tvdb retry retries it",
+    Quarantine.CONTAINER: "retried together with its container",
 }
 """Why a document is in quarantine and how to end that, by the value of the column."""
 
@@ -73,7 +77,7 @@ def _show_all(database: Database, registry: DocumentRegistry, as_json: bool) -> 
         print_json(counts)
         return
     _show_counts(counts, registry.failures())
-    show_deferred(registry.failures(status="deferred"))
+    show_deferred(registry.failures(status=DocumentStatus.DEFERRED))
     show_waiting_indexes(states, stale)
 
 

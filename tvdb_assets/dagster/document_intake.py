@@ -10,8 +10,8 @@ import dagster as dg
 
 from tvdb_assets.dagster.reconciler import Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
+from tvdb_assets.lifecycle import INTAKE
 from tvdb_assets.models import Stage
-from tvdb_assets.repositories.due_documents import INTAKE
 from tvdb_assets.sources.source import Source
 from tvdb_assets.telemetry import SOURCE_SCANNED, log_event
 

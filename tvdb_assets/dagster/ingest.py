@@ -7,7 +7,7 @@ runs of the same assets that the UI and schedules run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -27,9 +27,10 @@ from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.dagster.run_announcement import FORECAST_TAG, observe
 from tvdb_assets.errors import SourceError, TvdbError
 from tvdb_assets.ingestion.cost_forecast import CostForecast
+from tvdb_assets.lifecycle import Reason, is_settled
 from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.repositories.document_registry import DocumentRegistry, KnownDocument
-from tvdb_assets.repositories.due_documents import DueDocument, Reason
+from tvdb_assets.repositories.due_documents import DueDocument
 from tvdb_assets.routing.service_clients import pipeline_fingerprint
 from tvdb_assets.settings import Settings
 from tvdb_assets.sources.source import Source
@@ -74,9 +75,9 @@ def plan(
     found = compare(source.list(prefixes), known, root=source.root, is_whole=not prefixes)
     made = IngestPlan(source, new=found.new, gone=found.gone)
     for document in found.same:
-        (made.unchanged if _is_settled(document, fingerprints) else made.stale).append(document)
+        (made.unchanged if is_settled(document, fingerprints) else made.stale).append(document)
     for document, file in found.changed:
-        if _is_settled(document, fingerprints) and _has_same_bytes(source, document, max_bytes):
+        if is_settled(document, fingerprints) and _has_same_bytes(source, document, max_bytes):
             made.touched.append((document.document_id, file))
             made.unchanged.append(document)
         else:
@@ -108,7 +109,7 @@ def execute(
         keys = reconciler.add(made.source, made.new)
         keys += [document.partition_key for document in made.stale]
         runs = reconciler.runs(keys)
-        reconciler.due.request(keys)
+        reconciler.due.note_run_requests(keys)
         planned.enter_context(reconciler.due.planned())
     with planned:
         run_ids = _run_all(instance, keys, runs, on_run, on_forecast)
@@ -142,7 +143,7 @@ def catch_up(
         due = reconciler.plan(reasons)
         keys = [document.partition_key for document in due]
         runs = reconciler.runs(keys)
-        reconciler.due.request(keys)
+        reconciler.due.note_run_requests(keys)
         planned.enter_context(reconciler.due.planned())
     with planned:
         on_start(due)
@@ -210,13 +211,6 @@ def _run_failed(run_id: str, error: Any) -> TvdbError:
     failed = codes.RUN_FAILED.error(run=run_id, why=why)
     failed.run_id = run_id
     return failed
-
-
-def _is_settled(document: KnownDocument, fingerprints: Collection[str]) -> bool:
-    """Whether another walk of the same bytes would end as the last one did."""
-    ended = document.status == "published" or document.quarantine is not None
-    # What a stand-in made is made again, by the real service if it is back.
-    return ended and document.pipeline_fingerprint in fingerprints and not document.is_degraded
 
 
 def _has_same_bytes(source: Source, document: KnownDocument, max_bytes: int) -> bool:

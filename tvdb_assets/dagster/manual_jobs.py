@@ -11,8 +11,8 @@ from pydantic import Field
 from tvdb_assets import error_codes as codes
 from tvdb_assets.dagster.reconciler import Reconciler, counted
 from tvdb_assets.dagster.resources import ServiceRouterResource
+from tvdb_assets.lifecycle import Reason
 from tvdb_assets.redaction import display_path
-from tvdb_assets.repositories.due_documents import Reason
 from tvdb_assets.telemetry import DOCUMENTS_REQUESTED, log_event
 
 
@@ -33,7 +33,9 @@ def _ask(
         if unknown := [display_path(name) for name, known in found.items() if not known]:
             raise codes.DOCUMENTS_UNKNOWN.error(names=", ".join(unknown))
         wanted = [document for known in found.values() for document in known]
-        asked = reconciler.due.want([d.document_id for d in wanted] if config.documents else None)
+        asked = reconciler.due.request_documents(
+            [d.document_id for d in wanted] if config.documents else None
+        )
     _tell(context, f"{asked:,} documents are asked for.", asked)
 
 
@@ -44,7 +46,9 @@ def _ask_for_due(context: dg.OpExecutionContext, service_router: ServiceRouterRe
         reconciler.due.planning(),
     ):
         due = reconciler.plan(frozenset(Reason))
-        reconciler.due.want([document.document_id for document in due], forgives=False)
+        reconciler.due.request_documents(
+            [document.document_id for document in due], resets_attempts=False
+        )
     told = ", ".join(f"{count:,} {reason}" for reason, count in counted(due).items())
     said = f"{len(due):,} documents are due: {told}." if due else "No document is due."
     _tell(context, said, len(due))

@@ -9,8 +9,8 @@ import dagster as dg
 
 from tvdb_assets.dagster.reconciler import MOST_RUNS, Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
+from tvdb_assets.lifecycle import Reason
 from tvdb_assets.models import Stage
-from tvdb_assets.repositories.due_documents import Reason
 
 
 def make_nightly_catch_up(cron: str) -> dg.ScheduleDefinition:

@@ -23,12 +23,13 @@ from tvdb_assets.correlation import new_run_id
 from tvdb_assets.dagster.backfill_tags import backfill_tags, group_by_backfill
 from tvdb_assets.dagster.partitions import DocumentPartitions
 from tvdb_assets.error_boundaries import redacting_errors
+from tvdb_assets.lifecycle import BudgetWindows, Reason
 from tvdb_assets.models import SourceFile
 from tvdb_assets.reporting.budget_alerts import budget_pace
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.document_registry import DocumentRegistry
-from tvdb_assets.repositories.due_documents import BudgetWindows, DueDocument, DueDocuments, Reason
+from tvdb_assets.repositories.due_documents import DueDocument, DueDocuments
 from tvdb_assets.routing.paid_services import limits_of, paid_services
 from tvdb_assets.routing.service_clients import ServiceClients
 from tvdb_assets.settings import Settings
@@ -174,7 +175,9 @@ class Reconciler:
             limits_fingerprint=self.settings.limits_fingerprint,
             reasons=reasons,
             is_healing=is_healing,
-            unseen=sorted(self.partitions.missing()) if Reason.UNSEEN in reasons else (),
+            not_in_dagster=sorted(self.partitions.missing())
+            if Reason.NOT_IN_DAGSTER in reasons
+            else (),
             limit=limit,
         )
         if not found:
@@ -204,7 +207,7 @@ class Reconciler:
         runs = self.runs(keys, resumes=resumes)
         asked = runs[:most_runs]
         later = {key for run in runs[len(asked) :] for key in run.keys}
-        self.due.request([key for key in keys if key not in later])
+        self.due.note_run_requests([key for key in keys if key not in later])
         return [
             # A schedule must tell its runs apart; no two requests are ever the same one.
             dg.RunRequest(run_key=new_run_id(), tags={**run.tags, TAG: requested_by})

@@ -23,6 +23,7 @@ from tvdb_assets.errors import SourceError
 from tvdb_assets.ingestion import IngestionRun
 from tvdb_assets.ingestion.cost_estimator import CostEstimator
 from tvdb_assets.ingestion.cost_forecast import CostForecast, forecast_cost
+from tvdb_assets.lifecycle import BudgetWindows, Reason
 from tvdb_assets.models import SourceFile
 from tvdb_assets.redaction import is_private
 from tvdb_assets.reporting.budget_alerts import (
@@ -37,7 +38,7 @@ from tvdb_assets.reporting.gauges import publish_gauges
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
-from tvdb_assets.repositories.due_documents import BudgetWindows, DueDocument, DueDocuments, Reason
+from tvdb_assets.repositories.due_documents import DueDocument, DueDocuments
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.repositories.runs import Run, record_run
 from tvdb_assets.routing.paid_services import limits_of, paid_services

@@ -14,6 +14,7 @@ from typing import TypeVar
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import DocumentError, TvdbError
 from tvdb_assets.ingestion.document_state import DocumentState, MemberSummary
+from tvdb_assets.lifecycle import fails_again
 from tvdb_assets.models import Stage
 from tvdb_assets.parsing.container_members import ContainerBudget, list_members
 from tvdb_assets.repositories.member_store import MemberStore
@@ -124,7 +125,7 @@ class ContainerIngestion:
             return inside.is_asked_again
         if t.row.is_manually_requested:
             return True
-        if not _is_settled(t.row, self._pipeline_fingerprints) or t.row.sha256 != t.content_sha256:
+        if not _fails_again(t.row, self._pipeline_fingerprints) or t.row.sha256 != t.content_sha256:
             return False
         # Else it is walked for something inside of it, and for that alone.
         return not await asyncio.to_thread(self._store.is_any_due, t.row.partition_key)
@@ -133,7 +134,7 @@ class ContainerIngestion:
         """Why a member that is as it was when it failed would fail again."""
         row = m.row
         is_asked_for = within.is_asked_again or row.is_manually_requested
-        if is_asked_for or m.member is None or not _is_settled(row, self._pipeline_fingerprints):
+        if is_asked_for or m.member is None or not _fails_again(row, self._pipeline_fingerprints):
             return None
         # Of a container each member is asked for itself.
         if row.sha256 != m.member.sha256 or row.error_code == codes.MEMBERS_FAILED.code:
@@ -145,8 +146,8 @@ class ContainerIngestion:
         )
 
 
-def _is_settled(row: DocumentRow, pipeline_fingerprints: Collection[str]) -> bool:
-    return row.quarantine is not None and row.pipeline_fingerprint in pipeline_fingerprints
+def _fails_again(row: DocumentRow, pipeline_fingerprints: Collection[str]) -> bool:
+    return fails_again(row.quarantine, row.pipeline_fingerprint, pipeline_fingerprints)
 
 
 def in_batches(members: Sequence[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:

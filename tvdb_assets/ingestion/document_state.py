@@ -174,8 +174,7 @@ class MemberSummary:
 
     def note(self, path: str, error: TvdbError, stage: Stage) -> None:
         """Count a failure or a wait."""
-        is_deferred = error.disposition is Disposition.DEFERRED
-        (self.deferred if is_deferred else self.failed).append((path, error, stage))
+        (self.deferred if error.is_deferred else self.failed).append((path, error, stage))
 
     def told(self, stage: Stage, own: Metadata) -> dict[str, Value]:
         """The metadata of a container: its own with the sums over its members."""

@@ -265,7 +265,7 @@ class IngestionRun:
         self._store.record_failures(failures, seen)
         if Stage.PARSED_DOCUMENTS in stages:
             opened = {t.row.document_id for t in batch if t.members is not None}
-            self._store.members.mark_members_failed(
+            self._store.members.container_stopped(
                 [
                     f
                     for f in failures
@@ -281,7 +281,7 @@ class IngestionRun:
         for t in ended:
             if t.members is not None and t.error is None:
                 t.is_degraded = t.is_degraded or t.members.is_degraded
-                self._store.members.settle(
+                self._store.members.container_ended(
                     t.row.document_id, last, seen, has_text=t.parsed_id is not None
                 )
 

@@ -71,7 +71,7 @@ class Renewal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long a document waits that was deferred for one reason; over with the first of these."""
+    """How long a deferred document waits; the first of these ends it."""
 
     renewals: tuple[Renewal, ...] = ()
     delay: timedelta | None = None
@@ -117,15 +117,15 @@ class Settled(Protocol):
         """The source no longer has it."""
 
     @property
-    def fingerprint(self) -> str:
+    def pipeline_fingerprint(self) -> str:
         """Of the pipeline that left it so."""
 
 
 def fails_again(
-    quarantine: Quarantine | None, fingerprint: str, fingerprints: Collection[str]
+    quarantine: Quarantine | None, pipeline_fingerprint: str, fingerprints: Collection[str]
 ) -> bool:
-    """Whether the same bytes, which failed with ``fingerprint``, fail with ``fingerprints``."""
-    return quarantine in FAILS_AGAIN and fingerprint in fingerprints
+    """Whether the same bytes, which failed with one fingerprint, fail with another one."""
+    return quarantine in FAILS_AGAIN and pipeline_fingerprint in fingerprints
 
 
 def is_settled(document: Settled, fingerprints: Collection[str]) -> bool:
@@ -139,8 +139,8 @@ def is_settled(document: Settled, fingerprints: Collection[str]) -> bool:
         return False
     if document.status is DocumentStatus.PUBLISHED:
         # What a fallback made is made again, by the real service if it is back.
-        return not document.is_degraded and document.fingerprint in fingerprints
-    return fails_again(document.quarantine, document.fingerprint, fingerprints)
+        return not document.is_degraded and document.pipeline_fingerprint in fingerprints
+    return fails_again(document.quarantine, document.pipeline_fingerprint, fingerprints)
 
 
 def wait_is_over(code: str, deferred_at: datetime, windows: BudgetWindows, now: datetime) -> bool:
@@ -180,7 +180,7 @@ def due_reason(
     """
     if life.is_gone:
         return None
-    if life.requested_at is not None:
+    if life.manually_requested_at is not None:
         return Reason.REQUESTED
     status = life.status
     if (
@@ -200,7 +200,9 @@ def due_reason(
         return Reason.FAILED if is_due else None
     if is_published and life.is_degraded:
         return Reason.DEGRADED if is_healing else _seen(is_in_dagster)
-    if (is_published or life.quarantine is not None) and life.fingerprint not in fingerprints:
+    if (
+        is_published or life.quarantine is not None
+    ) and life.pipeline_fingerprint not in fingerprints:
         return Reason.STALE
     return _seen(is_in_dagster) if is_published else None
 

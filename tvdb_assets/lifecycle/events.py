@@ -74,8 +74,8 @@ class WorkEnded(Event, ABC):
 
     @property
     @abstractmethod
-    def outcome(self) -> Outcome:
-        """As the document's history names it."""
+    def outcome(self) -> Outcome | None:
+        """As the document's history names it; None where only that of its container does."""
 
     def _ended(self, life: DocumentLife) -> DocumentLife:
         """A document of which nothing is due but what was changed or requested meanwhile."""
@@ -83,9 +83,9 @@ class WorkEnded(Event, ABC):
         if self.read is not None:
             sha256 = self.read.sha256 or version.sha256
             version = FileVersion(self.read.size, self.read.etag, sha256)
-        requested_at = life.requested_at
-        if requested_at is not None and requested_at <= self.began_at:
-            requested_at = None
+        manually_requested_at = life.manually_requested_at
+        if manually_requested_at is not None and manually_requested_at <= self.began_at:
+            manually_requested_at = None
         return replace(
             life,
             version=version,
@@ -95,7 +95,7 @@ class WorkEnded(Event, ABC):
             quarantine=None,
             next_attempt_at=None,
             deferred_at=None,
-            requested_at=requested_at,
+            manually_requested_at=manually_requested_at,
             run_requested_at=None,
             run_id=self.run_id,
         )
@@ -122,7 +122,7 @@ class StageAdvanced(WorkEnded):
 class Published(WorkEnded):
     """Its newest version was published."""
 
-    fingerprint: str
+    pipeline_fingerprint: str
     is_degraded: bool = False
 
     @property
@@ -136,7 +136,7 @@ class Published(WorkEnded):
             status=_published_if(not life.is_gone),
             is_degraded=self.is_degraded and not life.is_gone,
             attempts=0,
-            fingerprint=self.fingerprint,
+            pipeline_fingerprint=self.pipeline_fingerprint,
         )
 
 
@@ -145,7 +145,7 @@ class Failed(WorkEnded):
     """It failed; what is published of it stays published."""
 
     failure: Failure
-    fingerprint: str
+    pipeline_fingerprint: str
 
     def __post_init__(self) -> None:
         if self.failure.disposition is Disposition.DEFERRED:
@@ -159,7 +159,7 @@ class Failed(WorkEnded):
         ended = self._ended(life)
         attempts = 1 if _has_other_bytes(life.version, ended.version) else life.attempts + 1
         quarantine = quarantine_after(self.failure.code, self.failure.disposition, attempts)
-        if ended.is_changed or ended.requested_at is not None:
+        if ended.is_changed or ended.manually_requested_at is not None:
             # It has an attempt before it, which decides again.
             quarantine = None
         return replace(
@@ -169,7 +169,7 @@ class Failed(WorkEnded):
             attempts=attempts,
             quarantine=quarantine,
             next_attempt_at=None if quarantine is not None else now + retry_delay(attempts),
-            fingerprint=self.fingerprint,
+            pipeline_fingerprint=self.pipeline_fingerprint,
         )
 
 
@@ -178,7 +178,7 @@ class Deferred(WorkEnded):
     """It waits for a budget, a rate or a service; what is published of it stays published."""
 
     failure: Failure
-    fingerprint: str
+    pipeline_fingerprint: str
 
     def __post_init__(self) -> None:
         if self.failure.disposition is not Disposition.DEFERRED:
@@ -195,7 +195,7 @@ class Deferred(WorkEnded):
             failure=self.failure,
             # What it waits for may have come since its work began.
             deferred_at=self.began_at,
-            fingerprint=self.fingerprint,
+            pipeline_fingerprint=self.pipeline_fingerprint,
         )
 
 
@@ -207,20 +207,22 @@ class ContainerStopped(WorkEnded):
     """
 
     failure: Failure
-    fingerprint: str
+    pipeline_fingerprint: str
 
     @property
-    def outcome(self) -> Outcome:
-        return outcome_of(self.failure.disposition)
+    def outcome(self) -> None:
+        return None
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
         ended = self._ended(life)
         if life.status is DocumentStatus.PUBLISHED and not life.is_degraded:
-            return replace(ended, fingerprint=self.fingerprint, run_id=life.run_id)
-        ended = replace(ended, failure=self.failure, fingerprint=self.fingerprint)
-        if self.outcome is Outcome.DEFERRED:
+            return replace(
+                ended, pipeline_fingerprint=self.pipeline_fingerprint, run_id=life.run_id
+            )
+        ended = replace(ended, failure=self.failure, pipeline_fingerprint=self.pipeline_fingerprint)
+        if outcome_of(self.failure.disposition) is Outcome.DEFERRED:
             return replace(ended, status=DocumentStatus.DEFERRED, deferred_at=self.began_at)
-        has_attempt = ended.is_changed or ended.requested_at is not None
+        has_attempt = ended.is_changed or ended.manually_requested_at is not None
         return replace(
             ended,
             status=DocumentStatus.FAILED,
@@ -249,7 +251,7 @@ class ContainerEnded(WorkEnded):
     """Whether all of them are published."""
     is_degraded: bool
     """What is published of one of them was made by a fallback."""
-    fingerprint: str | None
+    pipeline_fingerprint: str | None
     """None where a stage before the last one ended."""
 
     @property
@@ -257,12 +259,15 @@ class ContainerEnded(WorkEnded):
         return Outcome.PUBLISHED if self.stage is Stage.EMBEDDINGS else Outcome.ADVANCED
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
+        pipeline_fingerprint = self.pipeline_fingerprint
+        if pipeline_fingerprint is None:
+            pipeline_fingerprint = life.pipeline_fingerprint
         return replace(
             self._ended(life),
             status=_published_if(self.is_published and not life.is_gone),
             is_degraded=self.is_degraded and not life.is_gone,
             attempts=0,
-            fingerprint=life.fingerprint if self.fingerprint is None else self.fingerprint,
+            pipeline_fingerprint=pipeline_fingerprint,
         )
 
 
@@ -336,7 +341,7 @@ class Requested(Event):
             return life
         return replace(
             life,
-            requested_at=now,
+            manually_requested_at=now,
             run_requested_at=None,
             quarantine=None,
             attempts=0 if self.resets_attempts else life.attempts,
@@ -364,7 +369,7 @@ class FingerprintDropped(Event):
     """What the pipeline made of it counts no longer: its index or its partition key is gone."""
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
-        return replace(life, fingerprint="")
+        return replace(life, pipeline_fingerprint="")
 
 
 def stopped(
@@ -373,7 +378,7 @@ def stopped(
     began_at: datetime,
     read: FileVersion | None,
     failure: Failure,
-    fingerprint: str,
+    pipeline_fingerprint: str,
 ) -> Failed | Deferred:
     """The end of work that did not succeed: the error's disposition says which."""
     outcome = outcome_of(failure.disposition)
@@ -384,7 +389,7 @@ def stopped(
         began_at=began_at,
         read=read,
         failure=failure,
-        fingerprint=fingerprint,
+        pipeline_fingerprint=pipeline_fingerprint,
     )
 
 

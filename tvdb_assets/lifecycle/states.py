@@ -111,13 +111,13 @@ class DocumentLife:
     """When a failure that may pass is tried again."""
     deferred_at: datetime | None = None
     """When the work began that was deferred."""
-    requested_at: datetime | None = None
+    manually_requested_at: datetime | None = None
     """When a person asked for it, where no work that began later has ended."""
     run_requested_at: datetime | None = None
     """When a run was asked for that may still be on its way."""
     gone_at: datetime | None = None
     """When the source was first found without it."""
-    fingerprint: str = ""
+    pipeline_fingerprint: str = ""
     """Of the pipeline that left it so: parser, chunker, vector space, and the limits where one
     of them is why it failed. Empty where it must be processed again."""
     run_id: str = ""

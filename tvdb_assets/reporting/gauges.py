@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import psycopg
 
+from tvdb_assets.lifecycle import DocumentStatus
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.ledger import Ledger
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
@@ -43,8 +44,10 @@ def _readings(
     database: Database, ledger: Ledger, states: ServiceStates, services: Sequence[str]
 ) -> list[GaugeReading]:
     with database.transaction() as tx:
-        rows = tx.execute("SELECT status, count(*) FROM tvdb.documents GROUP BY 1").fetchall()
-    documents = {"registered": 0, "deferred": 0} | dict(rows)
+        rows = tx.execute(
+            "SELECT status, count(*) FROM tvdb.documents WHERE gone_at IS NULL GROUP BY 1"
+        ).fetchall()
+    documents = {DocumentStatus.REGISTERED.value: 0, DocumentStatus.DEFERRED.value: 0} | dict(rows)
     spent, limit = ledger.committed("").day_usd, ledger.limits.daily_usd
     left = max(Decimal(0), limit - spent)
     readings = [

@@ -13,8 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from tvdb_assets.lifecycle.events import MemberForgotten, SourceGone
+from tvdb_assets.lifecycle.states import DocumentStatus
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
+from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 
 WAITS_AT_MOST = timedelta(hours=1)
 """Rows of a document that is gone, for a moved file to be taken in."""
@@ -35,22 +38,18 @@ class DocumentDeletion:
         `delete_unpublished` deletes them later.
         """
         with self._database.transaction() as tx:
-            # In order, as `still_present` does; this waits for what is being published.
-            tx.execute(
-                "SELECT FROM tvdb.documents WHERE document_id = ANY(%s) ORDER BY document_id"
-                " FOR NO KEY UPDATE",
-                (list(document_ids),),
-            )
-            gone = tx.execute(
-                "UPDATE tvdb.documents SET gone_at = tvdb.clock() WHERE gone_at IS NULL"
-                " AND partition_key IN (SELECT partition_key FROM tvdb.documents"
-                "   WHERE document_id = ANY(%s)) RETURNING document_id",
+            lifecycle = DocumentLifecycle(tx)
+            # Their locks wait for what is being published, which then goes too.
+            lifecycle.apply_to(document_ids, SourceGone())
+            members = tx.execute(
+                "SELECT document_id FROM tvdb.documents WHERE container_id IS NOT NULL"
+                " AND gone_at IS NULL AND partition_key IN (SELECT partition_key"
+                "   FROM tvdb.documents WHERE document_id = ANY(%s))",
                 (list(document_ids),),
             ).fetchall()
-            tx.execute(
-                "DELETE FROM tvdb.publications WHERE document_id = ANY(%s)",
-                ([row[0] for row in gone],),
-            )
+            gone = [*document_ids, *(row[0] for row in members)]
+            lifecycle.apply_to(gone[len(document_ids) :], SourceGone())
+            tx.execute("DELETE FROM tvdb.publications WHERE document_id = ANY(%s)", (gone,))
 
     def delete_unpublished(self) -> int:
         """Delete what was withdrawn and is no longer waited with; returns how many documents.
@@ -62,8 +61,8 @@ class DocumentDeletion:
                 "SELECT document_id FROM tvdb.documents g WHERE gone_at IS NOT NULL"
                 " AND container_id IS NULL AND (gone_at < tvdb.clock() - %s::interval OR NOT EXISTS"
                 "   (SELECT FROM tvdb.documents d WHERE d.source = g.source AND d.gone_at IS NULL"
-                "    AND (d.status = 'registered' OR d.is_changed)))",
-                (WAITS_AT_MOST,),
+                "    AND (d.status = %s OR d.is_changed)))",
+                (WAITS_AT_MOST, DocumentStatus.REGISTERED.value),
             ).fetchall()
         return self.forget([row[0] for row in rows], waits=False)
 
@@ -177,13 +176,14 @@ def _forget(tx: Connection, document_ids: list[int], *, waits: bool) -> int:
         mine = document_ids
     else:
         mine = [by_key[key] for key in locks.try_acquire_in_transaction(tx, list(by_key))]
-    # What held one of them is taken in again, as its file is unless it is gone.
-    tx.execute(
-        "UPDATE tvdb.documents SET status = 'registered', etag = '' WHERE container_id IS NULL"
+    # The files that had one of them as a member are taken in again, unless they are gone.
+    files = tx.execute(
+        "SELECT document_id FROM tvdb.documents WHERE container_id IS NULL"
         " AND partition_key IN (SELECT partition_key FROM tvdb.documents"
         "   WHERE document_id = ANY(%s) AND container_id IS NOT NULL)",
         (mine,),
-    )
+    ).fetchall()
+    DocumentLifecycle(tx).apply_to([row[0] for row in files], MemberForgotten())
     tx.execute(
         "INSERT INTO tvdb.removed_partitions (partition_key) SELECT unnest(%s::text[])"
         " ON CONFLICT DO NOTHING",

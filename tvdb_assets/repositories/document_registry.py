@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import itemgetter
 from typing import Any, NamedTuple
 
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import class_row, dict_row, kwargs_row
 
 from tvdb_assets.core.partition_keys import partition_key
+from tvdb_assets.lifecycle.events import FileChanged, FileTouched, SourceReturned
+from tvdb_assets.lifecycle.states import DocumentStatus, FileVersion, Outcome, Quarantine
 from tvdb_assets.models import SourceFile
 from tvdb_assets.redaction import PRIVATE, display_path, is_private
 from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,15 @@ class KnownDocument:
     path: str
     etag: str
     sha256: bytes | None
-    status: str
+    status: DocumentStatus
     disposition: str | None
     pipeline_fingerprint: str
     is_degraded: bool
+    is_changed: bool
+    """The source has other bytes than were read last."""
     is_member: bool
     """Inside of another document, whose partition it shares."""
-    quarantine: str | None
+    quarantine: Quarantine | None
     is_gone: bool
 
 
@@ -61,8 +65,8 @@ class FailedDocument:
 
 _KNOWN = (
     "document_id, partition_key, path, etag, sha256, status, disposition,"
-    " pipeline_fingerprint, is_degraded, container_id IS NOT NULL AS is_member, quarantine,"
-    " gone_at IS NOT NULL AS is_gone FROM tvdb.documents"
+    " pipeline_fingerprint, is_degraded, is_changed, quarantine,"
+    " container_id IS NOT NULL AS is_member, gone_at IS NOT NULL AS is_gone FROM tvdb.documents"
 )
 
 _OLD_COLUMN_NAMES = {
@@ -90,7 +94,7 @@ class DocumentRegistry:
         """The files of a source, by path; not what is inside of them."""
         with (
             self._database.transaction() as tx,
-            tx.cursor(row_factory=class_row(KnownDocument)) as c,
+            tx.cursor(row_factory=kwargs_row(_known_document)) as c,
         ):
             c.execute(
                 f"SELECT {_KNOWN} WHERE source = %s AND container_id IS NULL",
@@ -169,12 +173,7 @@ class DocumentRegistry:
                     wanted = partition_key(display_path(path))
                     if key != wanted:
                         moved[key] = wanted
-            tx.cursor().executemany(
-                # Without its fingerprint the next run ingests it again, which costs nothing.
-                "UPDATE tvdb.documents SET partition_key = %s, pipeline_fingerprint = ''"
-                " WHERE partition_key = %s",
-                [(new, old) for old, new in moved.items()],
-            )
+            DocumentLifecycle(tx).rename_partitions(moved)
             tx.execute(
                 "INSERT INTO tvdb.removed_partitions (partition_key) SELECT unnest(%s::text[])"
                 " ON CONFLICT DO NOTHING",
@@ -200,36 +199,32 @@ class DocumentRegistry:
 
     def touch(self, files: Sequence[tuple[int, SourceFile]]) -> None:
         """Note new etags of documents whose bytes are as they were: (document id, file)."""
-        with self._database.transaction() as tx, tx.cursor() as cursor:
-            cursor.executemany(
-                "UPDATE tvdb.documents SET etag = %s, size = %s WHERE document_id = %s",
-                [(file.etag, file.size, document_id) for document_id, file in files],
+        with self._database.transaction() as tx:
+            DocumentLifecycle(tx).apply(
+                {key: FileTouched(version=_listed(file)) for key, file in files}
             )
 
     def change(self, files: Sequence[tuple[int, SourceFile]]) -> None:
         """Note new etags of documents whose bytes may be others: (document id, file).
 
-        One that was gone is back by this, and is due in any case.
+        A file that was gone is back by this, with its members, and is due in any case.
         """
-        with self._database.transaction() as tx, tx.cursor() as cursor:
-            cursor.executemany(
-                "UPDATE tvdb.documents SET etag = %s, size = %s, is_changed = true"
-                " WHERE document_id = %s",
-                # In order, as whoever locks many documents does.
-                [(file.etag, file.size, key) for key, file in sorted(files, key=itemgetter(0))],
-            )
-            tx.execute(
-                "UPDATE tvdb.documents SET gone_at = NULL WHERE gone_at IS NOT NULL"
+        with self._database.transaction() as tx:
+            lifecycle = DocumentLifecycle(tx)
+            lifecycle.apply({key: FileChanged(version=_listed(file)) for key, file in files})
+            members = tx.execute(
+                "SELECT document_id FROM tvdb.documents WHERE gone_at IS NOT NULL"
                 " AND partition_key IN (SELECT partition_key FROM tvdb.documents"
                 "   WHERE document_id = ANY(%s))",
                 ([document_id for document_id, _ in files],),
-            )
+            ).fetchall()
+            lifecycle.apply_to([row[0] for row in members], SourceReturned())
 
     def find(self, name: str) -> list[KnownDocument]:
         """Documents by partition key or path; of two sources, both."""
         with (
             self._database.transaction() as tx,
-            tx.cursor(row_factory=class_row(KnownDocument)) as c,
+            tx.cursor(row_factory=kwargs_row(_known_document)) as c,
         ):
             c.execute(
                 f"SELECT {_KNOWN} WHERE path = %s OR (partition_key = %s AND container_id IS NULL)",
@@ -252,9 +247,9 @@ class DocumentRegistry:
         """How many documents these runs left in each status; ``degraded`` is one of them."""
         with self._database.transaction() as tx:
             rows = tx.execute(
-                "SELECT CASE WHEN is_degraded AND status = 'published' THEN 'degraded'"
-                " ELSE status END, count(*) FROM tvdb.documents WHERE run_id = ANY(%s) GROUP BY 1",
-                (list(run_ids),),
+                "SELECT CASE WHEN is_degraded AND status = %s THEN %s ELSE status END, count(*)"
+                " FROM tvdb.documents WHERE run_id = ANY(%s) GROUP BY 1",
+                (DocumentStatus.PUBLISHED.value, Outcome.DEGRADED.value, list(run_ids)),
             ).fetchall()
         return dict(rows)
 
@@ -271,7 +266,9 @@ class DocumentRegistry:
         return {"embedded": embedded, "cached": max(0, published - embedded)}
 
     def failures(
-        self, paths: Sequence[str] | None = None, status: str = "failed"
+        self,
+        paths: Sequence[str] | None = None,
+        status: DocumentStatus = DocumentStatus.FAILED,
     ) -> list[FailedDocument]:
         """Documents that failed, or wait (``deferred``): all, or the files at ``paths`` and what
         is inside of them, by name.
@@ -287,11 +284,11 @@ class DocumentRegistry:
                 " AND (%(paths)s::text[] IS NULL OR partition_key IN (SELECT partition_key"
                 "   FROM tvdb.documents WHERE path = ANY(%(paths)s) AND container_id IS NULL))"
                 " ORDER BY path",
-                {"paths": None if paths is None else list(paths), "status": status},
+                {"paths": None if paths is None else list(paths), "status": status.value},
             )
             return c.fetchall()
 
-    def count(self, paths: Sequence[str], status: str | None = None) -> int:
+    def count(self, paths: Sequence[str], status: DocumentStatus | None = None) -> int:
         """How many documents the files at ``paths`` are, with what is inside of them."""
         with self._database.transaction() as tx:
             row = tx.execute(
@@ -306,9 +303,9 @@ class DocumentRegistry:
         """Those of ``partition_keys`` that wait, and the run that left each waiting."""
         with self._database.transaction() as tx:
             rows = tx.execute(
-                "SELECT partition_key, run_id FROM tvdb.documents WHERE status = 'deferred'"
+                "SELECT partition_key, run_id FROM tvdb.documents WHERE status = %s"
                 " AND partition_key = ANY(%s)",
-                (list(partition_keys),),
+                (DocumentStatus.DEFERRED.value, list(partition_keys)),
             ).fetchall()
         return dict(rows)
 
@@ -316,9 +313,9 @@ class DocumentRegistry:
         """How many documents wait, all or those that one run left so."""
         with self._database.transaction() as tx:
             row = tx.execute(
-                "SELECT count(*) FROM tvdb.documents WHERE status = 'deferred'"
+                "SELECT count(*) FROM tvdb.documents WHERE status = %(status)s"
                 " AND (%(run)s::text IS NULL OR run_id = %(run)s)",
-                {"run": run_id},
+                {"run": run_id, "status": DocumentStatus.DEFERRED.value},
             ).fetchone()
         return int(row[0]) if row else 0
 
@@ -327,13 +324,14 @@ class DocumentRegistry:
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
             c.execute(
                 "SELECT count(*) AS total,"
-                " count(*) FILTER (WHERE status = 'published' AND NOT is_degraded) AS published,"
-                " count(*) FILTER (WHERE status = 'published' AND is_degraded) AS degraded,"
-                " count(*) FILTER (WHERE status = 'failed') AS failed,"
-                " count(*) FILTER (WHERE status = 'deferred') AS deferred,"
+                " count(*) FILTER (WHERE status = %(published)s AND NOT is_degraded) AS published,"
+                " count(*) FILTER (WHERE status = %(published)s AND is_degraded) AS degraded,"
+                " count(*) FILTER (WHERE status = %(failed)s) AS failed,"
+                " count(*) FILTER (WHERE status = %(deferred)s) AS deferred,"
                 " count(*) FILTER (WHERE quarantine IS NOT NULL) AS quarantined,"
-                " count(*) FILTER (WHERE status = 'registered') AS registered"
-                " FROM tvdb.documents WHERE gone_at IS NULL"
+                " count(*) FILTER (WHERE status = %(registered)s) AS registered"
+                " FROM tvdb.documents WHERE gone_at IS NULL",
+                {status.value: status.value for status in DocumentStatus},
             )
             documents = c.fetchone() or {}
             c.execute(
@@ -404,7 +402,19 @@ class DocumentRegistry:
             "row": row,
             "made": made,
             "members": members,
-            "failures": [event for event in events if event["outcome"] == "failed"],
+            "failures": [event for event in events if event["outcome"] == Outcome.FAILED],
             "runs": list(dict.fromkeys(event["run_id"] for event in events)),
             "events": events,
         }
+
+
+def _known_document(status: str, quarantine: str | None, **columns: Any) -> KnownDocument:
+    return KnownDocument(
+        status=DocumentStatus(status),
+        quarantine=Quarantine(quarantine) if quarantine is not None else None,
+        **columns,
+    )
+
+
+def _listed(file: SourceFile) -> FileVersion:
+    return FileVersion(file.size, file.etag)

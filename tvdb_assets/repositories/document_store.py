@@ -15,13 +15,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import class_row, dict_row, kwargs_row
 from psycopg.types.json import Jsonb
 
+from tvdb_assets.lifecycle.events import StageAdvanced, stopped
 from tvdb_assets.models import Heading, ParsedDocument, Provenance, Stage
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
-from tvdb_assets.repositories.due_documents import end_walk, schedule_attempts
+from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 from tvdb_assets.repositories.member_store import MemberStore
 from tvdb_assets.repositories.rows import (
     ROW,
@@ -32,6 +33,7 @@ from tvdb_assets.repositories.rows import (
     ReadSnapshot,
     StoredChunkSet,
     StoredParse,
+    document_row,
 )
 
 _STORED_PARSE = (
@@ -71,7 +73,10 @@ class DocumentStore:
 
     def rows(self, partition_keys: Sequence[str]) -> list[DocumentRow]:
         """The registered files among ``partition_keys``; not what is inside of them."""
-        with self._database.transaction() as tx, tx.cursor(row_factory=class_row(DocumentRow)) as c:
+        with (
+            self._database.transaction() as tx,
+            tx.cursor(row_factory=kwargs_row(document_row)) as c,
+        ):
             c.execute(
                 f"SELECT {ROW} FROM tvdb.documents"
                 " WHERE partition_key = ANY(%s) AND container_id IS NULL",
@@ -254,17 +259,21 @@ class DocumentStore:
         return stored
 
     def mark_advanced(self, document_ids: Sequence[int], stage: Stage, seen: ReadSnapshot) -> None:
-        """Note that a stage before the last went well; what is published stays so."""
+        """Note that a stage before the last one succeeded; what is published stays so."""
         ids = list(document_ids)
         with self._database.transaction() as tx:
-            mark(
-                tx,
-                ids,
-                "advanced",
-                stage,
-                seen,
-                run_id=self.run_id,
-                pipeline_fingerprint=self._pipeline_fingerprint,
+            published = {row[0] for row in tx.execute(_PUBLISHED_AS_STORED, (ids,))}
+            DocumentLifecycle(tx).apply(
+                {
+                    document_id: StageAdvanced(
+                        run_id=self.run_id,
+                        stage=stage,
+                        began_at=seen.began_at,
+                        read=seen.version(document_id),
+                        is_published=document_id in published,
+                    )
+                    for document_id in ids
+                }
             )
 
     def clock(self) -> datetime:
@@ -279,83 +288,30 @@ class DocumentStore:
 
         Args:
             failures: one for each document.
-            seen: by the walk. What came after it began may be what they wait for: a refusal is
+            seen: by the run. What came after it began may be what they wait for: a refusal is
                 noted later than it was made.
         """
-        with self._database.transaction() as tx, tx.cursor() as cursor:
-            end_walk(tx, [f.document_id for f in failures], seen)
-            cursor.executemany(
-                "UPDATE tvdb.documents SET status = %s, failed_stage = %s, error_code = %s,"
-                " error_message = %s, error_remedy = %s, disposition = %s,"
-                " attempts = attempts + %s, pipeline_fingerprint = %s, run_id = %s,"
-                " updated_at = now(), deferred_at = CASE WHEN %s THEN %s::timestamptz END"
-                " WHERE document_id = %s",
-                [
-                    (f.outcome, f.stage.value, f.error.code, f.error.message, f.error.remedy)
-                    + (f.error.disposition.value, int(f.outcome == "failed"))
-                    + ("" if f.is_current_index_stale else f.limits + self._pipeline_fingerprint,)
-                    + (self.run_id, f.outcome == "deferred", seen.began_at, f.document_id)
+        with self._database.transaction() as tx:
+            DocumentLifecycle(tx).apply(
+                {
+                    f.document_id: stopped(
+                        run_id=self.run_id,
+                        began_at=seen.began_at,
+                        read=seen.version(f.document_id),
+                        failure=f.as_stored,
+                        pipeline_fingerprint=f.fingerprint_of(self._pipeline_fingerprint),
+                    )
                     for f in failures
-                ],
-            )
-            schedule_attempts(tx, [f.document_id for f in failures])
-            cursor.executemany(
-                "INSERT INTO tvdb.document_events"
-                " (document_id, run_id, outcome, stage, code, message)"
-                " VALUES (%s, %s, %s, %s, %s, %s)",
-                [
-                    (f.document_id, self.run_id, f.outcome, f.stage.value, f.error.code)
-                    + (f.error.message,)
-                    for f in failures
-                ],
+                }
             )
 
 
-def mark(
-    tx: Connection,
-    documents: list[int],
-    outcome: str,
-    stage: Stage,
-    seen: ReadSnapshot,
-    *,
-    run_id: str,
-    pipeline_fingerprint: str,
-    is_degraded: bool = False,
-) -> None:
-    """Note that documents reached a stage, and how: ``advanced``, ``published``, ``degraded``.
-
-    A document that reached an early stage counts as published only while what is published
-    was made of the text that is stored last.
-    """
-    status = (
-        "CASE WHEN EXISTS (SELECT FROM tvdb.publications u JOIN tvdb.chunk_sets k"
-        " USING (chunk_set_id) WHERE u.document_id = d.document_id AND k.parsed_id ="
-        " (SELECT max(parsed_id) FROM tvdb.parsed_documents p"
-        "  WHERE p.document_id = d.document_id)) THEN 'published' ELSE 'registered' END"
-        if outcome == "advanced"
-        else "'published'"
-    )
-    # What an early stage did says nothing about what is published, and who made it.
-    degraded = "is_degraded" if outcome == "advanced" else "%(is_degraded)s"
-    made_by = "pipeline_fingerprint" if outcome == "advanced" else "%(pipeline_fingerprint)s"
-    end_walk(tx, documents, seen)
-    tx.execute(
-        f"UPDATE tvdb.documents d SET status = {status}, is_degraded = {degraded},"
-        " failed_stage = NULL, error_code = NULL, error_message = NULL, error_remedy = NULL,"
-        f" disposition = NULL, deferred_at = NULL, attempts = 0, pipeline_fingerprint = {made_by},"
-        " run_id = %(run)s, updated_at = now() WHERE document_id = ANY(%(documents)s)",
-        {
-            "is_degraded": is_degraded,
-            "pipeline_fingerprint": pipeline_fingerprint,
-            "run": run_id,
-            "documents": documents,
-        },
-    )
-    tx.execute(
-        "INSERT INTO tvdb.document_events (document_id, run_id, outcome, stage)"
-        " SELECT unnest(%s::bigint[]), %s, %s, %s",
-        (documents, run_id, outcome, stage.value),
-    )
+_PUBLISHED_AS_STORED = """
+SELECT u.document_id FROM tvdb.publications u JOIN tvdb.chunk_sets k USING (chunk_set_id)
+WHERE u.document_id = ANY(%s) AND k.parsed_id = (SELECT max(parsed_id)
+    FROM tvdb.parsed_documents p WHERE p.document_id = u.document_id)
+"""
+"""Documents of which what is published was made of the text that is stored last."""
 
 
 def _draw_ids(tx: Connection, table: str, column: str, count: int) -> list[int]:

@@ -18,6 +18,7 @@ from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.models import VectorSpace
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.database import Connection, Database
+from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,8 @@ class IndexCatalog:
             index = _state_of(_states(tx), index_id)
             if index.is_current:
                 raise codes.INDEX_IN_USE.error(index=index.name)
+            # Otherwise the next ingest would treat its documents as unchanged.
+            DocumentLifecycle(tx).drop_fingerprints_of(index.index_id)
             for statement in _DROP_STATEMENTS:
                 tx.execute(statement, {"index": index_id})
         return index
@@ -240,13 +243,6 @@ LEFT JOIN searched w ON w.document_id = n.document_id
 WHERE n.content_sha256 = n.sha256 AND w.content_sha256 IS DISTINCT FROM n.sha256
 """
 _DROP_STATEMENTS = (
-    # Otherwise the next ingest would treat its documents as unchanged.
-    """UPDATE tvdb.documents d SET pipeline_fingerprint = ''
-       FROM tvdb.indexes i JOIN tvdb.vector_spaces s USING (space_id)
-       WHERE i.index_id = %(index)s
-         AND right(d.pipeline_fingerprint, length(i.chunker || s.label) + 2)
-             = ' ' || i.chunker || ' ' || s.label
-    """,
     """CREATE TEMP TABLE dropped_sets ON COMMIT DROP AS
        SELECT i.space_id, i.chunker, k.chunk_set_id, k.parsed_id
        FROM tvdb.indexes i LEFT JOIN tvdb.chunk_sets k ON k.fingerprint = i.chunker

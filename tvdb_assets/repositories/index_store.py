@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from psycopg.rows import class_row
 
 from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.lifecycle.events import Published, SourceGone
 from tvdb_assets.models import Provenance, Stage, VectorSpace
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.repositories.deletion import still_present
-from tvdb_assets.repositories.document_store import mark, provenance_row
+from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
+from tvdb_assets.repositories.document_store import provenance_row
 from tvdb_assets.repositories.full_text import index_full_text
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.repositories.rows import ReadSnapshot, StoredChunkSet
@@ -293,16 +295,22 @@ class IndexStore:
             self._drop_replaced(tx, index_id, sets)
             self._make_first(tx, index_id)
             if seen is not None:
-                mark(
-                    tx,
-                    documents,
-                    "degraded" if is_degraded else "published",
-                    Stage.EMBEDDINGS,
-                    seen,
-                    run_id=self.run_id,
-                    pipeline_fingerprint=self._pipeline_fingerprint,
-                    is_degraded=is_degraded,
+                lifecycle = DocumentLifecycle(tx)
+                lifecycle.apply(
+                    {
+                        document_id: Published(
+                            run_id=self.run_id,
+                            stage=Stage.EMBEDDINGS,
+                            began_at=seen.began_at,
+                            read=seen.version(document_id),
+                            pipeline_fingerprint=self._pipeline_fingerprint,
+                            is_degraded=is_degraded,
+                        )
+                        for document_id in documents
+                    }
                 )
+                # A member may have been registered while its file was taken out of search.
+                lifecycle.apply_to(sorted(set(documents) - there), SourceGone())
         return {row[0] for row in changed}
 
     def _make_first(self, tx: Connection, index_id: int) -> None:

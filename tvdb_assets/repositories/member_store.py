@@ -7,15 +7,25 @@ What belongs here: statements on members as such. What does not: what is made of
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
-from psycopg.rows import class_row
+from psycopg.rows import kwargs_row
 
 from tvdb_assets.core.member_paths import member_path
+from tvdb_assets.errors import Disposition
+from tvdb_assets.lifecycle.events import ContainerEnded, ContainerStopped, Event, MembersEnded
+from tvdb_assets.lifecycle.states import DocumentStatus
 from tvdb_assets.models import Member, Stage
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.deletion import delete_documents
-from tvdb_assets.repositories.due_documents import end_walk
-from tvdb_assets.repositories.rows import ROW, DocumentFailure, DocumentRow, ReadSnapshot
+from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
+from tvdb_assets.repositories.rows import (
+    ROW,
+    DocumentFailure,
+    DocumentRow,
+    ReadSnapshot,
+    document_row,
+)
 
 
 class MemberStore:
@@ -53,18 +63,16 @@ class MemberStore:
                         )
             moved = [m for m in members if known.get(m.name, m.position) != m.position]
             if moved:
-                tx.execute(
-                    "UPDATE tvdb.documents d SET position = m.position"
-                    " FROM unnest(%s::text[], %s::int[]) AS m(name, position)"
-                    " WHERE d.container_id = %s AND d.member = m.name",
-                    ([m.name for m in moved], [m.position for m in moved], container.document_id),
-                )
+                DocumentLifecycle(tx).move_members(container.document_id, moved)
         rows = {row.member: row for row in self.rows([container.document_id])}
         return [rows[m.name] for m in members]
 
     def rows(self, container_ids: Sequence[int]) -> list[DocumentRow]:
         """The registered members of these containers, in the order of their places there."""
-        with self._database.transaction() as tx, tx.cursor(row_factory=class_row(DocumentRow)) as c:
+        with (
+            self._database.transaction() as tx,
+            tx.cursor(row_factory=kwargs_row(document_row)) as c,
+        ):
             c.execute(
                 f"SELECT {ROW} FROM tvdb.documents WHERE container_id = ANY(%s)"
                 " ORDER BY container_id, position",
@@ -104,98 +112,84 @@ class MemberStore:
             if rows:
                 delete_documents(tx, [row[0] for row in rows])
 
-    def mark_members_failed(self, failures: Sequence[DocumentFailure], seen: ReadSnapshot) -> None:
-        """Note of what is inside of containers that could not be opened why it was not made.
+    def container_stopped(self, failures: Sequence[DocumentFailure], seen: ReadSnapshot) -> None:
+        """Note of the members of containers that could not be opened why they were not processed.
 
-        What is published of it stays. None of it is due by itself any more: it is walked when
-        its file is.
+        What is published of them stays. None of them is due: they are processed with their file.
         """
-        held = self.containers([failure.document_id for failure in failures])
+        containers = self.containers([failure.document_id for failure in failures])
         with self._database.transaction() as tx:
+            events: dict[int, Event] = {}
             for failure in failures:
-                if failure.document_id in held:
-                    inside = [row[0] for row in tx.execute(_INSIDE, (failure.document_id,))]
-                    end_walk(tx, inside, seen)
-                    tx.execute(
-                        _SHUT,
-                        {
-                            "inside": inside,
-                            "stage": failure.stage.value,
-                            "code": failure.error.code,
-                            "message": "What it is inside of failed: " + failure.error.message,
-                            "remedy": failure.error.remedy,
-                            "pipeline_fingerprint": self.pipeline_fingerprint,
-                            "run": self._run_id,
-                        },
-                    )
+                if failure.document_id in containers:
+                    stopped = self._container_stopped(failure, seen)
+                    rows = tx.execute(_INSIDE, (failure.document_id,))
+                    events.update(dict.fromkeys((row[0] for row in rows), stopped))
+            DocumentLifecycle(tx).apply(events)
 
-    def settle(
+    def _container_stopped(self, failure: DocumentFailure, seen: ReadSnapshot) -> ContainerStopped:
+        found = failure.as_stored
+        verb = "waits" if failure.error.is_deferred else "failed"
+        return ContainerStopped(
+            run_id=self._run_id,
+            stage=failure.stage,
+            began_at=seen.began_at,
+            failure=replace(
+                found,
+                message=f"Its container {verb}: {found.message}",
+                # The failure of a member may pass with that of its container.
+                disposition=Disposition.DEFERRED
+                if failure.error.is_deferred
+                else Disposition.TRANSIENT,
+            ),
+            pipeline_fingerprint=self.pipeline_fingerprint,
+        )
+
+    def container_ended(
         self, container_id: int, stage: Stage, seen: ReadSnapshot, *, has_text: bool
     ) -> None:
-        """Note that a container and all of its members went well, up to ``stage``.
+        """Note that a container and all of its members ended well, up to ``stage``.
 
         Args:
             container_id: the container.
-            stage: the last one that was walked.
-            seen: by the walk.
-            has_text: it is published by itself too, as a mail is. What has none is published
-                when its members are, and whatever it published before it was a container goes.
+            stage: the last one of the run.
+            seen: by the run.
+            has_text: it has a text of its own, as a mail has. A container without one is published
+                when its members are, and what it published before it was a container goes.
         """
         with self._database.transaction() as tx:
-            tx.execute(
-                "UPDATE tvdb.documents d SET is_degraded = CASE WHEN %(text)s THEN d.is_degraded"
-                "   ELSE false END OR EXISTS (SELECT FROM tvdb.documents m"
-                "     WHERE m.container_id = d.document_id AND m.is_degraded)"
-                " WHERE document_id = %(id)s",
-                {"text": has_text, "id": container_id},
-            )
-            if has_text:
-                return
-            if stage is Stage.EMBEDDINGS:
-                # Its publications and chunks go by themselves.
+            row = tx.execute(
+                "SELECT coalesce(bool_or(is_degraded), false),"
+                " coalesce(bool_and(status = %s), true)"
+                " FROM tvdb.documents WHERE container_id = %s",
+                (DocumentStatus.PUBLISHED.value, container_id),
+            ).fetchone()
+            assert row is not None
+            is_degraded, is_published = row
+            is_last = stage is Stage.EMBEDDINGS
+            if not has_text and is_last:
+                # The foreign keys take its publications and chunks with it.
                 tx.execute(
                     "DELETE FROM tvdb.parsed_documents WHERE document_id = %s", (container_id,)
                 )
-            end_walk(tx, [container_id], seen)
-            tx.execute(
-                "UPDATE tvdb.documents d SET status = CASE WHEN EXISTS (SELECT FROM"
-                "     tvdb.documents m WHERE m.container_id = d.document_id"
-                "     AND m.status <> 'published') THEN 'registered' ELSE 'published' END,"
-                " failed_stage = NULL, error_code = NULL, error_message = NULL,"
-                " error_remedy = NULL, disposition = NULL, deferred_at = NULL, attempts = 0,"
-                " pipeline_fingerprint = coalesce(%s, pipeline_fingerprint), run_id = %s,"
-                " updated_at = now()"
-                " WHERE document_id = %s",
-                (
-                    self.pipeline_fingerprint if stage is Stage.EMBEDDINGS else None,
-                    self._run_id,
-                    container_id,
-                ),
-            )
-            tx.execute(
-                "INSERT INTO tvdb.document_events (document_id, run_id, outcome, stage)"
-                " VALUES (%s, %s, %s, %s)",
-                (container_id, self._run_id, _OUTCOMES.get(stage, "advanced"), stage.value),
-            )
+            ended: Event = MembersEnded(is_degraded=is_degraded)
+            if not has_text:
+                ended = ContainerEnded(
+                    run_id=self._run_id,
+                    stage=stage,
+                    began_at=seen.began_at,
+                    read=seen.version(container_id),
+                    is_published=is_published,
+                    is_degraded=is_degraded,
+                    pipeline_fingerprint=self.pipeline_fingerprint if is_last else None,
+                )
+            DocumentLifecycle(tx).apply({container_id: ended})
 
 
-_OUTCOMES = {Stage.EMBEDDINGS: "published"}
 _INSIDE = """
 WITH RECURSIVE inside AS (
     SELECT document_id FROM tvdb.documents WHERE container_id = %s
     UNION SELECT d.document_id FROM tvdb.documents d JOIN inside i
         ON d.container_id = i.document_id
 ) SELECT document_id FROM inside
-"""
-# Its failure may pass with that of its file, so it is not terminal, and yet not due by itself.
-_SHUT = """
-WITH quiet AS (
-    UPDATE tvdb.documents SET pipeline_fingerprint = %(pipeline_fingerprint)s
-    WHERE document_id = ANY(%(inside)s) AND status = 'published'
-)
-UPDATE tvdb.documents SET quarantine = 'terminal', status = 'failed',
-    failed_stage = %(stage)s, error_code = %(code)s, error_message = %(message)s,
-    error_remedy = %(remedy)s, disposition = 'transient', deferred_at = NULL,
-    pipeline_fingerprint = %(pipeline_fingerprint)s, run_id = %(run)s, updated_at = now()
-WHERE document_id = ANY(%(inside)s) AND status <> 'published'
 """

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from tvdb_assets.errors import Disposition, TvdbError
+from tvdb_assets.errors import TvdbError
+from tvdb_assets.lifecycle.states import DocumentStatus, Failure, FileVersion, Quarantine
 from tvdb_assets.models import Chunk, ParsedDocument, SourceFile, Stage
 
 
@@ -25,10 +27,10 @@ class DocumentRow:
     size: int
     etag: str
     sha256: bytes | None
-    status: str
+    status: DocumentStatus
     pipeline_fingerprint: str = ""
-    quarantine: str | None = None
-    """Why it is not tried again by itself, if it failed."""
+    quarantine: Quarantine | None = None
+    """Why it has no next attempt, if it failed."""
     failed_stage: str | None = None
     error_code: str | None = None
     error_message: str | None = None
@@ -46,6 +48,15 @@ ROW = (
     " manually_requested_at IS NOT NULL AS is_manually_requested, container_id, member"
 )
 """The columns of a `DocumentRow`."""
+
+
+def document_row(status: str, quarantine: str | None, **columns: Any) -> DocumentRow:
+    """A row of the columns in `ROW`."""
+    return DocumentRow(
+        status=DocumentStatus(status),
+        quarantine=Quarantine(quarantine) if quarantine is not None else None,
+        **columns,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,13 @@ class ReadSnapshot:
     """By document id, of those whose bytes were asked for: as the source had it, and the sha256;
     None where they could not be read."""
 
+    def version(self, document_id: int) -> FileVersion | None:
+        """Of a document, the version that was read; None if its bytes were not asked for."""
+        if (read := self.read.get(document_id)) is None:
+            return None
+        file, sha256 = read
+        return FileVersion(file.size, file.etag, sha256)
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentFailure:
@@ -119,6 +137,11 @@ class DocumentFailure:
     """A mark of the limits that held, where one of them is why."""
 
     @property
-    def outcome(self) -> str:
-        """``deferred`` where nothing is wrong with the document, which only has to wait."""
-        return "deferred" if self.error.disposition is Disposition.DEFERRED else "failed"
+    def as_stored(self) -> Failure:
+        """As the document's row keeps it."""
+        error = self.error
+        return Failure(self.stage, error.code, error.message, error.remedy, error.disposition)
+
+    def fingerprint_of(self, pipeline_fingerprint: str) -> str:
+        """Of the pipeline that left the document so; a change of a limit may end the failure."""
+        return "" if self.is_current_index_stale else self.limits + pipeline_fingerprint

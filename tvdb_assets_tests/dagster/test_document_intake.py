@@ -11,8 +11,9 @@ import pytest
 from tvdb_assets.dagster.partitions import IN_PROCESS_TAG, DocumentPartitions
 from tvdb_assets.dagster.reconciler import Reconciler
 from tvdb_assets.definitions import defs
+from tvdb_assets.lifecycle import INTAKE
 from tvdb_assets.repositories.deletion import DocumentDeletion
-from tvdb_assets.repositories.due_documents import INTAKE, DueDocuments
+from tvdb_assets.repositories.due_documents import DueDocuments
 from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import Source
 from tvdb_assets_tests.dagster.project import TEXTS, Project

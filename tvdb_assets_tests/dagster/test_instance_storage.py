@@ -62,9 +62,13 @@ def leave(database: Database, status: str, run_id: str) -> None:
     with database.transaction() as tx:
         tx.execute("DELETE FROM tvdb.documents")
         tx.execute(
-            "INSERT INTO tvdb.documents (partition_key, source, path, size, etag, status, run_id)"
-            " VALUES ('a.md', '/documents', 'a.md', 1, 'e', %s, %s)",
-            (status, run_id),
+            "INSERT INTO tvdb.documents (partition_key, source, path, size, etag, run_id, status,"
+            " error_code, disposition, deferred_at)"
+            " SELECT 'a.md', '/documents', 'a.md', 1, 'e', %(run)s, %(status)s, e.code,"
+            " e.disposition, CASE %(status)s WHEN 'deferred' THEN now() END FROM (SELECT) one"
+            " LEFT JOIN (VALUES ('deferred', 'paused', 'deferred'), ('failed', 'corrupt',"
+            " 'terminal')) AS e(status, code, disposition) ON e.status = %(status)s",
+            {"status": status, "run": run_id},
         )
 
 

@@ -129,7 +129,10 @@ def test_a_member_that_killed_its_worker_is_retried_and_then_quarantined(
     assert paid.rows(ends)[0][0] == 3, "the whole file was asked for"
     left(attempts=3)
     with paid.database.transaction() as tx:
-        tx.execute("UPDATE tvdb.documents SET quarantine = 'poison' WHERE path = 'a.zip!/bad.pdf'")
+        tx.execute(
+            "UPDATE tvdb.documents SET quarantine = 'poison', next_attempt_at = NULL"
+            " WHERE path = 'a.zip!/bad.pdf'"
+        )
         tx.execute("UPDATE tvdb.documents SET etag = '' WHERE path = 'a.zip'")
     shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "new.md": "# New\n\nText.\n"}))
     shelf.ingest(**FREE)
@@ -230,7 +233,7 @@ def test_a_container_that_breaks_keeps_what_it_published(paid: Paid, shelf: Docu
         "SELECT error_code, error_message FROM tvdb.documents WHERE path = 'a.zip!/bad.pdf'"
     )
     assert code == "corrupt"
-    assert message.startswith("What it is inside of failed: The ZIP archive is damaged")
+    assert message.startswith("Its container failed: The ZIP archive is damaged")
     # Whole again, all of it is.
     shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": LETTERS["one.md"]}))
     assert shelf.codes(shelf.ingest(**FREE)) == {}

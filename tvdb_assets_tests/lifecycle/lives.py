@@ -79,7 +79,7 @@ def events(draw: st.DrawFn, now: datetime, *, is_member: bool = False) -> Event:
         "began_at": now - timedelta(minutes=draw(st.integers(0, 90))),
         "read": draw(st.none() | versions),
     }
-    fingerprint = draw(st.sampled_from([NOW, LIMITED, "of yesterday", ""]))
+    pipeline_fingerprint = draw(st.sampled_from([NOW, LIMITED, "of yesterday", ""]))
     is_degraded = draw(st.booleans())
     choices: list[st.SearchStrategy[Event]] = [
         st.builds(
@@ -91,14 +91,18 @@ def events(draw: st.DrawFn, now: datetime, *, is_member: bool = False) -> Event:
         st.just(
             Published(
                 stage=Stage.EMBEDDINGS,
-                fingerprint=NOW,
+                pipeline_fingerprint=NOW,
                 is_degraded=is_degraded,
                 **work,  # type: ignore[arg-type]
             )
         ),
-        failures.map(lambda f: stopped(failure=f, fingerprint=fingerprint, **work)),  # type: ignore[arg-type]
+        failures.map(
+            lambda f: stopped(failure=f, pipeline_fingerprint=pipeline_fingerprint, **work)
+        ),  # type: ignore[arg-type]
         # Most work that ends has ended badly: what repeats is interesting.
-        failures.map(lambda f: stopped(failure=f, fingerprint=fingerprint, **work)),  # type: ignore[arg-type]
+        failures.map(
+            lambda f: stopped(failure=f, pipeline_fingerprint=pipeline_fingerprint, **work)
+        ),  # type: ignore[arg-type]
         st.builds(FileTouched, version=versions),
         st.builds(FileChanged, version=versions),
         st.just(SourceGone()),
@@ -112,7 +116,7 @@ def events(draw: st.DrawFn, now: datetime, *, is_member: bool = False) -> Event:
                 lambda f: ContainerStopped(
                     stage=f.stage,
                     failure=f,
-                    fingerprint=fingerprint,
+                    pipeline_fingerprint=pipeline_fingerprint,
                     **work,  # type: ignore[arg-type]
                 )
             ),
@@ -127,7 +131,7 @@ def events(draw: st.DrawFn, now: datetime, *, is_member: bool = False) -> Event:
                 stage=st.sampled_from([Stage.CHUNKS, Stage.EMBEDDINGS]),
                 is_published=st.booleans(),
                 is_degraded=st.booleans(),
-                fingerprint=st.none() | st.just(NOW),
+                pipeline_fingerprint=st.none() | st.just(NOW),
                 **{name: st.just(value) for name, value in work.items()},
             ),
         ]
@@ -152,7 +156,7 @@ def check(life: DocumentLife, now: datetime) -> None:
     if life.quarantine is not None:
         assert status is DocumentStatus.FAILED, "in quarantine without having failed"
         assert life.next_attempt_at is None, "in quarantine with a next attempt"
-        assert life.requested_at is None, "in quarantine though requested"
+        assert life.manually_requested_at is None, "in quarantine though requested"
         assert not life.is_changed, "in quarantine though changed"
     if life.is_gone:
         assert not life.is_degraded, "something is published of a file that is gone"
@@ -162,14 +166,16 @@ def check(life: DocumentLife, now: datetime) -> None:
 def check_due(life: DocumentLife, now: datetime) -> None:
     """What holds for the work queue: nothing is due that must rest, and nothing is forgotten."""
     windows = BudgetWindows(now, now, now)
-    unchanged = due_reason(life, windows, now, fingerprints=(life.fingerprint,))
+    unchanged = due_reason(life, windows, now, fingerprints=(life.pipeline_fingerprint,))
     later = now + FAR
     ever = due_reason(life, BudgetWindows(later, later, later), later, fingerprints=CURRENT)
     if life.is_gone:
         assert ever is None, "gone and due"
     elif life.quarantine is not None:
         assert unchanged is None, "due and in quarantine"
-        assert (ever is None) is (life.fingerprint in CURRENT), "another pipeline tries it again"
+        assert (ever is None) is (life.pipeline_fingerprint in CURRENT), (
+            "another pipeline tries it again"
+        )
     elif life.status is not DocumentStatus.PUBLISHED:
         assert ever is not None, "never due again, and not in quarantine"
 
@@ -182,7 +188,7 @@ def check_step(before: DocumentLife, event: Event, after: DocumentLife) -> None:
     if before.gone_at is not None and after.gone_at is None:
         assert isinstance(event, FileChanged | SourceReturned), "came back by itself"
     if isinstance(event, Failed) and after.attempts >= MAX_ATTEMPTS:
-        is_asked_for = after.is_changed or after.requested_at is not None
+        is_asked_for = after.is_changed or after.manually_requested_at is not None
         assert after.quarantine is not None or is_asked_for, "tried again after its last attempt"
 
 

@@ -103,15 +103,15 @@ def lives() -> dict[DocumentStatus, DocumentLife]:
     new = DocumentLife(VERSION)
     return {
         R: new,
-        P: Published(stage=Stage.EMBEDDINGS, fingerprint=NOW, **work).apply(new, BEGIN),
-        F: stopped(failure=failure(), fingerprint=NOW, **work).apply(new, BEGIN),
-        D: stopped(failure=deferred, fingerprint=NOW, **work).apply(new, BEGIN),
+        P: Published(stage=Stage.EMBEDDINGS, pipeline_fingerprint=NOW, **work).apply(new, BEGIN),
+        F: stopped(failure=failure(), pipeline_fingerprint=NOW, **work).apply(new, BEGIN),
+        D: stopped(failure=deferred, pipeline_fingerprint=NOW, **work).apply(new, BEGIN),
     }
 
 
 WORK: dict[str, Any] = {"run_id": "run-2", "stage": Stage.EMBEDDINGS, "began_at": BEGIN}
 DEFERRED = failure("paused", Disposition.DEFERRED)
-ENDED: dict[str, Any] = {**WORK, "is_degraded": False, "fingerprint": None}
+ENDED: dict[str, Any] = {**WORK, "is_degraded": False, "pipeline_fingerprint": None}
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ ENDED: dict[str, Any] = {**WORK, "is_degraded": False, "fingerprint": None}
     [
         (StageAdvanced(is_published=False, **WORK), [R, R, R, R], R),
         (StageAdvanced(is_published=True, **WORK), [P, P, P, P], R),
-        (Published(fingerprint=NOW, **WORK), [P, P, P, P], R),
-        (Failed(failure=failure(), fingerprint=NOW, **WORK), [F, F, F, F], F),
-        (Deferred(failure=DEFERRED, fingerprint=NOW, **WORK), [D, D, D, D], D),
-        (ContainerStopped(failure=failure(), fingerprint=NOW, **WORK), [F, P, F, F], F),
-        (ContainerStopped(failure=DEFERRED, fingerprint=NOW, **WORK), [D, P, D, D], D),
+        (Published(pipeline_fingerprint=NOW, **WORK), [P, P, P, P], R),
+        (Failed(failure=failure(), pipeline_fingerprint=NOW, **WORK), [F, F, F, F], F),
+        (Deferred(failure=DEFERRED, pipeline_fingerprint=NOW, **WORK), [D, D, D, D], D),
+        (ContainerStopped(failure=failure(), pipeline_fingerprint=NOW, **WORK), [F, P, F, F], F),
+        (ContainerStopped(failure=DEFERRED, pipeline_fingerprint=NOW, **WORK), [D, P, D, D], D),
         (MembersEnded(is_degraded=True), [R, P, F, D], R),
         (ContainerEnded(is_published=True, **ENDED), [P, P, P, P], R),
         (ContainerEnded(is_published=False, **ENDED), [R, R, R, R], R),
@@ -151,12 +151,14 @@ def test_each_event_in_each_status(
 @given(failures)
 def test_a_deferred_document_is_never_failed(found: Failure) -> None:
     is_deferred = found.disposition is Disposition.DEFERRED
-    ended = stopped(run_id="r", began_at=BEGIN, read=None, failure=found, fingerprint=NOW)
+    ended = stopped(run_id="r", began_at=BEGIN, read=None, failure=found, pipeline_fingerprint=NOW)
     assert isinstance(ended, Deferred if is_deferred else Failed)
     assert ended.outcome is outcome_of(found.disposition)
     other = Failed if is_deferred else Deferred
     with pytest.raises(ValueError, match="document whose work"):
-        other(run_id="r", stage=found.stage, began_at=BEGIN, failure=found, fingerprint=NOW)
+        other(
+            run_id="r", stage=found.stage, began_at=BEGIN, failure=found, pipeline_fingerprint=NOW
+        )
 
 
 def test_the_delays_of_a_failure_that_may_pass() -> None:
@@ -177,7 +179,9 @@ def test_what_is_lost_with_its_worker_is_poison_the_third_time() -> None:
 def test_other_bytes_are_other_work() -> None:
     may_pass = failure("read_failed", Disposition.TRANSIENT)
     life = DocumentLife(VERSION, attempts=6)
-    same = stopped(run_id="r", began_at=BEGIN, read=VERSION, failure=may_pass, fingerprint=NOW)
+    same = stopped(
+        run_id="r", began_at=BEGIN, read=VERSION, failure=may_pass, pipeline_fingerprint=NOW
+    )
     assert same.apply(life, BEGIN).attempts == 7
     other = replace(same, read=FileVersion(2, "2", b"2" * 32))
     assert other.apply(life, BEGIN).attempts == 1
@@ -186,14 +190,18 @@ def test_other_bytes_are_other_work() -> None:
 def test_a_request_during_the_work_outlives_its_end() -> None:
     requested = Requested(resets_attempts=True).apply(DocumentLife(VERSION), BEGIN + MINUTE)
     before = stopped(
-        run_id="r", began_at=BEGIN, read=VERSION, failure=failure(), fingerprint=NOW
+        run_id="r", began_at=BEGIN, read=VERSION, failure=failure(), pipeline_fingerprint=NOW
     ).apply(requested, BEGIN + 2 * MINUTE)
-    assert before.requested_at == BEGIN + MINUTE
+    assert before.manually_requested_at == BEGIN + MINUTE
     assert before.quarantine is None, "the request is an attempt that is still to come"
     after = stopped(
-        run_id="r", began_at=BEGIN + 3 * MINUTE, read=None, failure=failure(), fingerprint=NOW
+        run_id="r",
+        began_at=BEGIN + 3 * MINUTE,
+        read=None,
+        failure=failure(),
+        pipeline_fingerprint=NOW,
     ).apply(before, BEGIN + 4 * MINUTE)
-    assert after.requested_at is None
+    assert after.manually_requested_at is None
     assert after.quarantine is Quarantine.TERMINAL
 
 
@@ -204,7 +212,9 @@ def test_each_wait_ends_with_what_it_waits_for() -> None:
     woken = {}
     for code in (*WAITS, "key_refused"):
         found = failure(code, Disposition.DEFERRED)
-        life = DocumentLife(VERSION, status=D, failure=found, deferred_at=BEGIN, fingerprint=NOW)
+        life = DocumentLife(
+            VERSION, status=D, failure=found, deferred_at=BEGIN, pipeline_fingerprint=NOW
+        )
         for renewal in Renewal:
             windows = BudgetWindows(**{r.value: now if r is renewal else past for r in Renewal})
             if due_reason(life, windows, now, fingerprints=CURRENT) is Reason.DEFERRED:
@@ -236,7 +246,7 @@ def test_what_is_settled_is_not_due_but_for_a_person() -> None:
     published = by_status[P]
     for name in ("is_changed", "is_degraded"):
         assert not is_settled(replace(published, **{name: True}), CURRENT)
-    assert not is_settled(replace(published, fingerprint="of yesterday"), CURRENT)
+    assert not is_settled(replace(published, pipeline_fingerprint="of yesterday"), CURRENT)
     assert not is_settled(replace(published, gone_at=BEGIN), CURRENT)
 
 

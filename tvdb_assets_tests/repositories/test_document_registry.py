@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tvdb_assets.errors import Disposition, TvdbError
+from tvdb_assets.lifecycle import BudgetWindows, Reason
 from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
-from tvdb_assets.repositories.due_documents import BudgetWindows, DueDocuments, Reason
+from tvdb_assets.repositories.due_documents import DueDocuments
 from tvdb_assets.repositories.rows import DocumentFailure, ReadSnapshot
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)

@@ -10,16 +10,13 @@ import pytest
 from psycopg import sql
 
 from tvdb_assets.errors import Disposition, ParseError, TvdbError
+from tvdb_assets.lifecycle import REQUEST_LASTS, BudgetWindows, Published, Reason
 from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 from tvdb_assets.repositories.document_registry import DocumentRegistry
-from tvdb_assets.repositories.document_store import DocumentStore, mark
-from tvdb_assets.repositories.due_documents import (
-    REQUEST_LASTS,
-    BudgetWindows,
-    DueDocuments,
-    Reason,
-)
+from tvdb_assets.repositories.document_store import DocumentStore
+from tvdb_assets.repositories.due_documents import DueDocuments
 from tvdb_assets.repositories.rows import DocumentFailure, ReadSnapshot
 
 PIPELINE_FINGERPRINT = "of now"
@@ -74,18 +71,25 @@ def publish(
         read = {document_id: (SourceFile("x.md", 1, "1"), None)}
         seen = ReadSnapshot(DocumentStore(database, "run-1").clock(), read)
     with database.transaction() as tx:
-        mark(
-            tx, [document_id], "published", Stage.EMBEDDINGS, seen,
-            run_id="run-1", pipeline_fingerprint=pipeline_fingerprint, is_degraded=is_degraded,
-        )  # fmt: skip
+        DocumentLifecycle(tx).apply_to(
+            [document_id],
+            Published(
+                run_id="run-1",
+                stage=Stage.EMBEDDINGS,
+                began_at=seen.began_at,
+                read=seen.version(document_id),
+                pipeline_fingerprint=pipeline_fingerprint,
+                is_degraded=is_degraded,
+            ),
+        )
 
 
 def due(
-    database: Database, *, is_healing: bool = True, unseen: tuple[str, ...] = ()
+    database: Database, *, is_healing: bool = True, not_in_dagster: tuple[str, ...] = ()
 ) -> dict[str, str]:
     with Database(database.url) as fresh:
         found = DueDocuments(fresh).find(
-            PIPELINE_FINGERPRINT, WINDOWS, is_healing=is_healing, unseen=unseen
+            PIPELINE_FINGERPRINT, WINDOWS, is_healing=is_healing, not_in_dagster=not_in_dagster
         )
     return {document.path: document.reason for document in found}
 
@@ -105,7 +109,7 @@ def test_each_reason(database: Database) -> None:
     ids = dict(zip(names, register(database, *names), strict=True))
     for name in ("asked.md", "changed.md", "done.md"):
         publish(database, ids[name])
-    DueDocuments(database).want([ids["asked.md"]])
+    DueDocuments(database).request_documents([ids["asked.md"]])
     DocumentRegistry(database).change([(ids["changed.md"], SourceFile("changed.md", 2, "2"))])
     fail(database, ids["failed.md"], may_pass())
     with database.transaction() as tx:
@@ -114,7 +118,7 @@ def test_each_reason(database: Database) -> None:
     publish(database, ids["poor.md"], is_degraded=True)
     publish(database, ids["stale.md"], pipeline_fingerprint="of yesterday")
     expected = {
-        "asked.md": Reason.WANTED,
+        "asked.md": Reason.REQUESTED,
         "changed.md": Reason.CHANGED,
         "missing.md": Reason.MISSING,
         "failed.md": Reason.FAILED,
@@ -122,7 +126,9 @@ def test_each_reason(database: Database) -> None:
         "stale.md": Reason.STALE,
     }
     assert due(database) == expected
-    assert due(database, unseen=("done.md",)) == expected | {"done.md": Reason.UNSEEN}
+    assert due(database, not_in_dagster=("done.md",)) == expected | {
+        "done.md": Reason.NOT_IN_DAGSTER
+    }
     # While the service is away, what stood in for it is as good as it gets.
     assert "poor.md" not in due(database, is_healing=False)
 
@@ -164,8 +170,8 @@ def test_a_failure_that_stays_is_in_quarantine_at_once_until_something_changes(
             (second,),
         )
     assert due(database) == {"model.md": Reason.STALE}
-    assert DueDocuments(database).want([third]) == 1
-    assert due(database) == {"asked.md": Reason.WANTED, "model.md": Reason.STALE}
+    assert DueDocuments(database).request_documents([third]) == 1
+    assert due(database) == {"asked.md": Reason.REQUESTED, "model.md": Reason.STALE}
     fail(database, third, stays())
     assert due(database) == {"model.md": Reason.STALE}
 
@@ -188,7 +194,7 @@ def test_a_request_keeps_a_document_from_being_asked_for_again_until_it_lapses(
     database: Database, later: Later
 ) -> None:
     register(database, "a.md")
-    DueDocuments(database).request(["a.md"])
+    DueDocuments(database).note_run_requests(["a.md"])
     assert due(database) == {}
     later(REQUEST_LASTS + MINUTE)
     assert due(database) == {"a.md": Reason.MISSING}
@@ -199,7 +205,7 @@ def test_a_request_does_not_lapse_while_a_command_has_runs_before_it(
 ) -> None:
     register(database, "a.md")
     work = DueDocuments(database)
-    work.request(["a.md"])
+    work.note_run_requests(["a.md"])
     later(timedelta(hours=5))
     with work.planned(), work.planned():
         assert work.is_planned()
@@ -220,7 +226,7 @@ def test_what_is_changed_or_asked_for_beside_a_walk_stays_due(database: Database
     )
     changed = SourceFile("x.md", 7, "2")
     registry.change([(before, changed), (unread, changed)])
-    DueDocuments(database).want([asked])
+    DueDocuments(database).request_documents([asked])
     for document_id in (before, after, unread, asked):
         publish(database, document_id, seen=seen)
     registry.change([(after, changed)])
@@ -230,7 +236,7 @@ def test_what_is_changed_or_asked_for_beside_a_walk_stays_due(database: Database
     assert due(database) == {
         "a.md": Reason.CHANGED,
         "u.md": Reason.CHANGED,
-        "w.md": Reason.WANTED,
+        "w.md": Reason.REQUESTED,
     }
     assert {name for name in known if known[name].sha256 is None} == {"u.md"}
 

@@ -30,6 +30,7 @@ from dagster_postgres import (
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from tvdb_assets.dagster.storage.event_packing import event_texts
+from tvdb_assets.lifecycle import DocumentStatus
 from tvdb_assets.repositories.database import (
     KEEPALIVE_SECONDS,
     database_url,
@@ -232,9 +233,13 @@ class HaltAwareRunStorage(PostgresRunStorage):
                 text(
                     "SELECT DISTINCT d.run_id FROM tvdb.documents d"
                     " JOIN run_tags t ON t.run_id = d.run_id AND t.key = :key AND t.value = :id"
-                    " WHERE d.status = 'deferred' LIMIT 1"
+                    " WHERE d.status = :deferred LIMIT 1"
                 ),
-                {"key": BACKFILL_ID_TAG, "id": backfill_id},
+                {
+                    "key": BACKFILL_ID_TAG,
+                    "id": backfill_id,
+                    "deferred": DocumentStatus.DEFERRED.value,
+                },
             )
             return [row[0] for row in rows]
 
@@ -264,8 +269,8 @@ class _Deferral:
         with psycopg.connect("postgresql://" + url.partition("://")[2]) as connection:
             row = connection.execute(
                 "SELECT count(*), min(error_message), min(error_remedy) FROM tvdb.documents"
-                " WHERE status = 'deferred' AND run_id = %s",
-                (run_id,),
+                " WHERE status = %s AND run_id = %s",
+                (DocumentStatus.DEFERRED.value, run_id),
             ).fetchone()
         if row is not None and row[0]:
             cls.message = f"{row[0]} documents wait. {row[1]} {row[2]}"

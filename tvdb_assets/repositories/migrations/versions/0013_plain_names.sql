@@ -29,6 +29,44 @@ ALTER TABLE tvdb.documents DROP CONSTRAINT documents_status_check;
 ALTER TABLE tvdb.documents ADD CONSTRAINT documents_status_check
     CHECK (status IN ('registered', 'published', 'failed', 'deferred'));
 
+-- Members of containers that could not be opened were marked as if they had failed themselves.
+ALTER TABLE tvdb.documents DROP CONSTRAINT documents_quarantine_check;
+ALTER TABLE tvdb.documents ADD CONSTRAINT documents_quarantine_check
+    CHECK (quarantine IN ('terminal', 'attempts', 'poison', 'container'));
+UPDATE tvdb.documents SET quarantine = 'container'
+WHERE quarantine = 'terminal' AND disposition = 'transient' AND container_id IS NOT NULL;
+
+-- What the rules of a document's life never leave behind, and older versions did.
+UPDATE tvdb.documents SET status = 'registered', is_degraded = false
+WHERE gone_at IS NOT NULL AND (status = 'published' OR is_degraded);
+UPDATE tvdb.documents SET quarantine = NULL
+WHERE status <> 'failed' OR is_changed OR manually_requested_at IS NOT NULL;
+UPDATE tvdb.documents SET next_attempt_at = NULL
+WHERE status <> 'failed' OR quarantine IS NOT NULL;
+UPDATE tvdb.documents SET deferred_at = coalesce(deferred_at, updated_at),
+    disposition = 'deferred'
+WHERE status = 'deferred';
+UPDATE tvdb.documents SET disposition = 'transient'
+WHERE status = 'failed' AND coalesce(disposition, 'deferred') = 'deferred';
+UPDATE tvdb.documents SET failed_stage = coalesce(failed_stage, 'parsed_documents'),
+    error_code = coalesce(error_code, 'unexpected')
+WHERE status IN ('failed', 'deferred') AND (failed_stage IS NULL OR error_code IS NULL);
+UPDATE tvdb.documents SET deferred_at = NULL WHERE status <> 'deferred';
+UPDATE tvdb.documents SET failed_stage = NULL, error_code = NULL, error_message = NULL,
+    error_remedy = NULL, disposition = NULL
+WHERE status IN ('registered', 'published');
+ALTER TABLE tvdb.documents
+    ADD CONSTRAINT documents_not_published_and_gone
+        CHECK (status <> 'published' OR gone_at IS NULL),
+    ADD CONSTRAINT documents_quarantine_has_failed
+        CHECK (quarantine IS NULL OR status = 'failed' AND next_attempt_at IS NULL),
+    ADD CONSTRAINT documents_deferred_since
+        CHECK ((status = 'deferred') = (deferred_at IS NOT NULL)),
+    ADD CONSTRAINT documents_error_has_failed
+        CHECK ((status IN ('failed', 'deferred')) = (error_code IS NOT NULL)),
+    ADD CONSTRAINT documents_deferred_has_not_failed
+        CHECK ((status = 'deferred') = (coalesce(disposition, '') = 'deferred'));
+
 -- Chunks and their full-text terms.
 ALTER TABLE tvdb.chunks RENAME COLUMN lead TO repeated_header;
 

@@ -1,0 +1,210 @@
+"""The one writer of the life of documents: every UPDATE of ``tvdb.documents`` stands here.
+
+What belongs here: reading lives, storing what events make of them, and the history of outcomes.
+What does not: what an event makes of a life (`lifecycle`, pure), which event has happened (the
+callers), new rows (`document_registry`, `member_store`), deletion (`deletion`), or which documents
+are due (`due_documents`).
+
+Lives are read, changed by the pure rules, and written back by sets of documents: three statements
+for a batch, however many documents it has. Their rows are locked in the order of their ids, as
+every process does that locks several, so that no deadlock is possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tvdb_assets.errors import Disposition
+from tvdb_assets.lifecycle import (
+    Deferred,
+    DocumentLife,
+    DocumentStatus,
+    Event,
+    Failed,
+    Failure,
+    FileVersion,
+    Quarantine,
+    WorkEnded,
+)
+from tvdb_assets.models import Member, Stage
+from tvdb_assets.repositories.database import Connection
+
+_BATCH = 1_000
+"""Documents read and written by one statement."""
+
+
+class DocumentLifecycle:
+    """The lives of documents, within one transaction."""
+
+    def __init__(self, tx: Connection) -> None:
+        """Nothing is read yet; whatever is written is committed with ``tx``."""
+        self._tx = tx
+
+    def apply(self, events: Mapping[int, Event]) -> dict[int, DocumentLife]:
+        """Let events happen to documents; returns the lives of those that exist.
+
+        Args:
+            events: by document id. The rows stay locked until the transaction ends.
+        """
+        lives: dict[int, DocumentLife] = {}
+        ordered = sorted(events)
+        for start in range(0, len(ordered), _BATCH):
+            ids = ordered[start : start + _BATCH]
+            rows = self._tx.execute(_LOCK_AND_READ, (ids,)).fetchall()
+            batch = {row[0]: _life_of(row[1:-1]) for row in rows}
+            for document_id, *_, now in rows:
+                event = events[document_id]
+                lives[document_id] = event.apply(batch[document_id], now)
+            self._store(batch, lives, events)
+            self._record({i: events[i] for i in batch})
+        return lives
+
+    def apply_to(self, document_ids: Sequence[int], event: Event) -> dict[int, DocumentLife]:
+        """Let the same event happen to several documents."""
+        return self.apply(dict.fromkeys(document_ids, event))
+
+    def run_requested(self, partition_keys: Sequence[str]) -> None:
+        """As the event `RunRequested` of these files, of which there may be a million."""
+        self._tx.execute(
+            "UPDATE tvdb.documents SET run_requested_at = tvdb.clock()"
+            " WHERE partition_key = ANY(%s) AND container_id IS NULL",
+            (list(partition_keys),),
+        )
+
+    def drop_fingerprints_of(self, index_id: int) -> None:
+        """As the event `FingerprintDropped` of all documents that an index was made of."""
+        self._tx.execute(
+            "UPDATE tvdb.documents d SET pipeline_fingerprint = ''"
+            " FROM tvdb.indexes i JOIN tvdb.vector_spaces s USING (space_id)"
+            " WHERE i.index_id = %s AND right(d.pipeline_fingerprint,"
+            "   length(i.chunker || s.label) + 2) = ' ' || i.chunker || ' ' || s.label",
+            (index_id,),
+        )
+
+    def rename_partitions(self, new_keys: Mapping[str, str]) -> None:
+        """Give documents other partition keys, by their old ones.
+
+        They are `FingerprintDropped` with it: the next ingest processes them for their new
+        partitions, which costs nothing.
+        """
+        self._tx.cursor().executemany(
+            "UPDATE tvdb.documents SET partition_key = %s, pipeline_fingerprint = ''"
+            " WHERE partition_key = %s",
+            [(new, old) for old, new in new_keys.items()],
+        )
+
+    def move_members(self, container_id: int, members: Sequence[Member]) -> None:
+        """Note new positions of members in their container, which say nothing of their lives."""
+        self._tx.execute(
+            "UPDATE tvdb.documents d SET position = m.position"
+            " FROM unnest(%s::text[], %s::int[]) AS m(name, position)"
+            " WHERE d.container_id = %s AND d.member = m.name",
+            ([m.name for m in members], [m.position for m in members], container_id),
+        )
+
+    def _store(
+        self,
+        before: Mapping[int, DocumentLife],
+        after: Mapping[int, DocumentLife],
+        events: Mapping[int, Event],
+    ) -> None:
+        rows = [
+            (document_id, *_row_of(after[document_id]), isinstance(events[document_id], WorkEnded))
+            for document_id, life in before.items()
+            if after[document_id] != life or isinstance(events[document_id], WorkEnded)
+        ]
+        if rows:
+            self._tx.execute(_STORE, [list(column) for column in zip(*rows, strict=True)])
+
+    def _record(self, events: Mapping[int, Event]) -> None:
+        rows = []
+        for document_id, event in events.items():
+            if isinstance(event, WorkEnded) and (outcome := event.outcome) is not None:
+                failure = event.failure if isinstance(event, Failed | Deferred) else None
+                rows.append(
+                    (document_id, event.run_id, outcome.value, event.stage.value)
+                    + (failure.code if failure is not None else None,)
+                    + (failure.message if failure is not None else None,)
+                )
+        if rows:
+            self._tx.execute(_RECORD, [list(column) for column in zip(*rows, strict=True)])
+
+
+_COLUMNS = {
+    "size": "bigint",
+    "etag": "text",
+    "sha256": "bytea",
+    "status": "text",
+    "is_degraded": "bool",
+    "is_changed": "bool",
+    "failed_stage": "text",
+    "error_code": "text",
+    "error_message": "text",
+    "error_remedy": "text",
+    "disposition": "text",
+    "attempts": "int",
+    "quarantine": "text",
+    "next_attempt_at": "timestamptz",
+    "deferred_at": "timestamptz",
+    "manually_requested_at": "timestamptz",
+    "run_requested_at": "timestamptz",
+    "gone_at": "timestamptz",
+    "pipeline_fingerprint": "text",
+    "run_id": "text",
+}
+"""What a life is stored in, in the order of `_life_of` and `_row_of`."""
+
+_LOCK_AND_READ = (
+    f"SELECT document_id, {', '.join(_COLUMNS)}, (SELECT tvdb.clock()) FROM tvdb.documents"
+    " WHERE document_id = ANY(%s) ORDER BY document_id FOR NO KEY UPDATE"
+)
+_STORE = (
+    "UPDATE tvdb.documents d SET "
+    + ", ".join(f"{name} = n.{name}" for name in _COLUMNS)
+    + ", updated_at = CASE WHEN n.has_ended THEN now() ELSE d.updated_at END FROM unnest("
+    + ", ".join(f"%s::{kind}[]" for kind in ("bigint", *_COLUMNS.values(), "bool"))
+    + f") AS n(document_id, {', '.join(_COLUMNS)}, has_ended)"
+    " WHERE d.document_id = n.document_id"
+)
+_RECORD = (
+    "INSERT INTO tvdb.document_events (document_id, run_id, outcome, stage, code, message)"
+    " SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],"
+    " %s::text[])"
+)
+
+
+def _life_of(row: Sequence[Any]) -> DocumentLife:
+    size, etag, sha256, status, is_degraded, is_changed = row[:6]
+    stage, code, message, remedy, disposition = row[6:11]
+    failure = None
+    if code is not None:
+        failure = Failure(Stage(stage), code, message or "", remedy or "", Disposition(disposition))
+    attempts, quarantine = row[11:13]
+    return DocumentLife(
+        FileVersion(size, etag, sha256),
+        DocumentStatus(status),
+        is_degraded,
+        is_changed,
+        failure,
+        attempts,
+        Quarantine(quarantine) if quarantine is not None else None,
+        # The times, the fingerprint and the run, in the order of the fields.
+        *row[13:],
+    )
+
+
+def _row_of(life: DocumentLife) -> tuple[Any, ...]:
+    version, failure, quarantine = life.version, life.failure, life.quarantine
+    error: tuple[str | None, ...] = (None,) * 5
+    if failure is not None:
+        error = (failure.stage.value, failure.code, failure.message, failure.remedy)
+        error += (failure.disposition.value,)
+    return (
+        *(version.size, version.etag, version.sha256, life.status.value),
+        *(life.is_degraded, life.is_changed, *error, life.attempts),
+        quarantine.value if quarantine is not None else None,
+        *(life.next_attempt_at, life.deferred_at),
+        *(life.manually_requested_at, life.run_requested_at, life.gone_at),
+        *(life.pipeline_fingerprint, life.run_id),
+    )
