@@ -6,13 +6,18 @@ in it (`test_redaction`).
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import psycopg
 import psycopg_pool
 import pytest
 
+from tvdb_assets.core import token_counting
 from tvdb_assets.correlation import run_scope
+from tvdb_assets.embedding.providers import local
 from tvdb_assets.error_boundaries import redacting_errors, tagging_errors
 from tvdb_assets.errors import ConfigurationError, StorageError, TvdbError
 from tvdb_assets.settings import load_settings
@@ -61,6 +66,25 @@ def test_a_broken_env_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         load_settings()
 
     assert (caught.value.code, ".env" in caught.value.message) == ("bad_setting", True)
+
+
+@pytest.mark.parametrize(
+    ("module", "use", "package"),
+    [
+        (token_counting, token_counting.tokenizer.__wrapped__, "bpe-openai"),
+        (local, lambda: asyncio.run(local.LocalEmbedder().embed(["text"])), "wordllama"),
+    ],
+)
+def test_a_missing_package_is_named(
+    module: ModuleType, use: Callable[[], object], package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+
+    with pytest.raises(ConfigurationError) as caught:
+        use()
+
+    assert (caught.value.code, package in caught.value.message) == ("package_missing", True)
+    assert f"pip install {package}" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
