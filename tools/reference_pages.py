@@ -298,6 +298,15 @@ def schema_page(database: Database) -> str:
     return "\n".join(lines) + "\n"
 
 
+def deprecated_names() -> Iterator[deprecation.Rename]:
+    """Every entry of the registers of renamed names."""
+    for register in (
+        *(deprecation.SETTINGS, deprecation.OPTIONS, deprecation.JSON_FIELDS),
+        *(deprecation.LOG_EVENTS, deprecation.MODULES, deprecation.ATTRIBUTES),
+    ):
+        yield from register.values()
+
+
 def deprecation_page() -> str:
     """``docs/deprecation.md``: the policy, and every name that works under two names today."""
     lines = [
@@ -308,12 +317,13 @@ def deprecation_page() -> str:
         "These names are public: the commands and options of `tvdb` and the fields of its JSON "
         "output, exit codes, settings, error codes, log events, the names in "
         "`tvdb_assets.__all__`, Dagster's names of assets, partitions, jobs, sensors, schedules "
-        "and resources, and the tables and views of the schema `tvdb` that "
-        "[Database](database.md) lists. Everything else may change in any release.",
+        "and resources, and the views of the schema `tvdb`. Everything else may change in any "
+        "release; a migration takes the tables along, and the changelog lists renamed columns.",
         "",
         "- A public name that is renamed works under both names for at least one minor release. "
-        "The old name causes a `TvdbDeprecationWarning`, once for each process, which names the "
-        "new name and the release in which the old name stops working.",
+        "An old setting, option or module causes a `TvdbDeprecationWarning`, once for each "
+        "process, which names the new name and the release in which the old one stops working. "
+        "A renamed field or event appears under both names.",
         "- A public name is not removed without such a release.",
         "- `CHANGELOG.md` lists each deprecated name.",
         "- Before version 1.0, a minor release (0.2, 0.3) may remove what was deprecated; from "
@@ -328,11 +338,7 @@ def deprecation_page() -> str:
         "| Kind | Old name | New name | Since | Until |",
         "|---|---|---|---|---|",
     ]
-    registers = (
-        *(deprecation.SETTINGS, deprecation.OPTIONS, deprecation.JSON_FIELDS),
-        *(deprecation.LOG_EVENTS, deprecation.MODULES, deprecation.ATTRIBUTES),
-    )
-    for rename in (rename for register in registers for rename in register.values()):
+    for rename in deprecated_names():
         lines.append(
             f"| {rename.kind} | `{rename.old}` | `{rename.new}` | {rename.since} | {rename.until} |"
         )

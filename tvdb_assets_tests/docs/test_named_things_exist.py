@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from functools import cache
 from importlib import import_module
@@ -27,10 +28,8 @@ PAGES = sorted(
     # The changelog and the deprecation policy list names that are gone.
     if path.name not in {"CHANGELOG.md", "deprecation.md"}
 )
-_FOREIGN = frozenset({
-    # Of Dagster, Python and standards.
-    "BackfillPolicy", "CREATE", "Decimal", "FAILURE", "Retry-After",
-})  # fmt: skip
+_FOREIGN = frozenset({"BackfillPolicy", "Decimal", *dir(builtins)})
+"""Classes of Dagster and Python."""
 _PATH = re.compile(r"[\w.-]*(?:/[\w.-]+)*/?")
 _ENDINGS = (".py", ".sql", ".md", ".toml", ".yaml", ".yml", ".lock", "/")
 _DOTTED = re.compile(r"tvdb_assets(?:\.\w+)+")

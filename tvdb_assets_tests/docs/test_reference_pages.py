@@ -30,6 +30,17 @@ def test_every_setting_has_a_group_and_a_meaning() -> None:
     assert "|  |" not in reference_pages.settings_page()
 
 
+def test_the_changelog_lists_every_renamed_name() -> None:
+    changelog = (reference_pages.DOCS.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    rows = [line for line in changelog.splitlines() if line.startswith("| ")]
+    missing = [
+        rename
+        for rename in reference_pages.deprecated_names()
+        if not any(f"`{rename.old}` | `{rename.new}`" in row for row in rows)
+    ]
+    assert not missing, "add them to the table of renamed names in CHANGELOG.md"
+
+
 _PYPROJECT = '[project]\nname = "tvdb-assets"\nversion = "1.2.0"\n'
 
 
