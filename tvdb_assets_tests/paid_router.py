@@ -29,6 +29,7 @@ from tvdb_assets.routing.run_services import RunServices
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings, SwitchMode, load_settings
 from tvdb_assets.sources.source import Source
+from tvdb_assets.spend_guard.guard import CallObserver
 from tvdb_assets.spend_guard.service_state import ServiceState
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets_tests.paid_apis import Behaviour, PaidApis, PaidApisTransport
@@ -87,6 +88,7 @@ class Paid:
         self.apis = PaidApis(Behaviour())
         self.transport: httpx2.AsyncBaseTransport = PaidApisTransport(self.apis)
         self.clock = Clock()
+        self.observer: CallObserver | None = None
 
     def settings(self, **given: object) -> Settings:
         return load_settings(
@@ -112,6 +114,7 @@ class Paid:
             workers=self.workers,
             run_id=run_id,
             clock=self.clock,
+            observer=self.observer,
         )
         return ServiceRouter(settings, services=services, transport=self.transport)
 
