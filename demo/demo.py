@@ -1,7 +1,8 @@
-"""The main job on real documents, in a database of its own that is kept for the UI.
+"""The demo: documents are ingested and searched, in the project's own database.
 
-Run by ``make demo``: ingest, summary, three searches, and how to open the UI. Exits with 0
-only if everything came out as it should: two known failures, four right first answers.
+Run by ``make demo``. It prints the summary of the ingestion, four searches, and how to open the
+UI. It exits with 0 only if the results are correct: two known failures, and the right first hit
+of each search.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def main() -> int:
     failed = {f["document"]: f["code"] for f in _json("ingest")["failures"]}
     problems = []
     if code != 1 or failed != REFUSED:
-        problems.append(f"expected these documents to fail, and no other: {REFUSED}, not {failed}")
+        problems.append(f"expected only these documents to fail: {REFUSED}, not {failed}")
     for query, document in SEARCHES.items():
         print(f'\n$ tvdb search "{query}" -k 1', flush=True)
         subprocess.run([TVDB, "search", query, "-k", "1"], check=True)
@@ -43,25 +44,25 @@ def main() -> int:
         if not found or found[0]["document"] != document:
             problems.append(f"expected {document} first for: {query}")
     if problems:
-        print("\nThe demo did not come out right:", *problems, sep="\n- ", file=sys.stderr)
+        print("\nThe results of the demo are wrong:", *problems, sep="\n- ", file=sys.stderr)
         return 1
     print(
-        "The two documents that failed are part of the demo: one is encrypted, one damaged.\n"
-        "All others are in the index, also the scan, whose text was read from its picture.\n\n"
+        "Two documents fail on purpose: one is encrypted, and one is damaged.\n"
+        "All others are in the index, including the scan, whose text was read by OCR.\n\n"
         "Next:\n"
         "  TVDB_SOURCE=demo/documents .venv/bin/tvdb dev     the Dagster UI, on 127.0.0.1:3000\n"
         '  .venv/bin/tvdb search "your question"             search\n'
-        "  .venv/bin/tvdb stop                               end the database server"
+        "  .venv/bin/tvdb stop                               stop the database server"
     )
     return 0
 
 
 def _json(*arguments: str) -> dict[str, list[dict[str, str]]]:
     command = [TVDB, arguments[0], "--json", *arguments[1:]]
-    answer: dict[str, list[dict[str, str]]] = json.loads(
+    document: dict[str, list[dict[str, str]]] = json.loads(
         subprocess.run(command, check=False, capture_output=True, text=True).stdout
     )
-    return answer
+    return document
 
 
 if __name__ == "__main__":

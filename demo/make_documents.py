@@ -1,11 +1,10 @@
-"""Makes the demo documents that are not written by hand, always with the same bytes.
+"""Generates the demo documents that are not written by hand, always with the same bytes.
 
-Belongs here: how the texts in ``demo/sources/`` become PDF, DOCX, mail, a scan and broken files
-in ``demo/documents/``. Does not belong here: what the documents say (``demo/sources/``), how a
-PDF page looks (``pdf_layout.py``), and the HTML and Markdown documents, which are written by hand
-straight into ``demo/documents/``.
+What belongs here: how the texts in ``demo/sources/`` become PDF, DOCX, mail, a scan and broken
+files in ``demo/documents/``. What does not: the texts (``demo/sources/``), the layout of PDF pages
+(``pdf_layout.py``), and the HTML and Markdown documents, which are edited in ``demo/documents/``.
 
-The documents are committed, so nobody needs to run this to see the demo. To run it::
+The documents are committed, so the demo does not need this script. To run it::
 
     uv pip install reportlab python-docx pikepdf pillow markdown-it-py
     python demo/make_documents.py
@@ -39,7 +38,7 @@ from reportlab.pdfgen.canvas import Canvas
 HERE = Path(__file__).parent
 SOURCES = HERE / "sources"
 DOCUMENTS = HERE / "documents"
-MADE_AT = (2026, 1, 5, 9, 0, 0)
+CREATED_AT = (2026, 1, 5, 9, 0, 0)
 USER_PASSWORD = "demo-password"
 
 LOOKS = {
@@ -79,7 +78,7 @@ def read_source(name: str) -> list[Block]:
     return read_blocks((SOURCES / name).read_text(encoding="utf-8"))
 
 
-# Word wants the two separators even in a document that does not change them.
+# Word requires the two separators, also in a document that does not change them.
 FOOTNOTES_XML = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 <w:footnotes xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">
 <w:footnote w:type="separator" w:id="-1"><w:p><w:r><w:separator/></w:r></w:p></w:footnote>
@@ -90,7 +89,7 @@ FOOTNOTES_XML = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 
 
 def _add_footnote(document: Any, paragraph: Any, text: str) -> None:
-    """Adds a Word footnote, which python-docx has no call for."""
+    """Adds a Word footnote, for which python-docx has no function."""
     xml = FOOTNOTES_XML.replace("TEXT", escape(text))
     part = Part(
         PackURI("/word/footnotes.xml"),
@@ -109,7 +108,7 @@ def _add_footnote(document: Any, paragraph: Any, text: str) -> None:
 
 
 def write_docx(path: Path, blocks: list[Block], footnote: str) -> None:
-    """Writes blocks with Word's own styles; ``[^1]`` marks where the footnote belongs."""
+    """Writes blocks with Word's own styles; ``[^1]`` marks the place of the footnote."""
     document = docx.Document()
     document.styles["Normal"].font.name = "Calibri"
     document.styles["Normal"].font.size = Pt(11)
@@ -138,7 +137,7 @@ def write_docx(path: Path, blocks: list[Block], footnote: str) -> None:
     properties = document.core_properties
     properties.title, properties.author = "Travel Policy", "Demo"
     properties.comments = ""
-    properties.created = properties.modified = datetime(*MADE_AT, tzinfo=UTC)
+    properties.created = properties.modified = datetime(*CREATED_AT, tzinfo=UTC)
     packed = io.BytesIO()
     document.save(packed)
     _repack_with_fixed_dates(packed, path)
@@ -147,7 +146,7 @@ def write_docx(path: Path, blocks: list[Block], footnote: str) -> None:
 def _repack_with_fixed_dates(packed: io.BytesIO, path: Path) -> None:
     with zipfile.ZipFile(packed) as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
-            info = zipfile.ZipInfo(name, date_time=MADE_AT)
+            info = zipfile.ZipInfo(name, date_time=CREATED_AT)
             info.compress_type = zipfile.ZIP_DEFLATED
             new.writestr(info, old.read(name))
 
@@ -170,7 +169,7 @@ def write_mail(path: Path, text: str, html: str, attachment: str) -> None:
 
 
 def write_scan(path: Path, blocks: list[Block]) -> None:
-    """Writes a page that is only a picture: 150 dpi, slightly turned, with scanner noise."""
+    """Writes a page that is only an image: 150 dpi, slightly rotated, with scanner noise."""
     page = Image.new("L", (1240, 1754), 250)
     draw = ImageDraw.Draw(page)
     y = 150
@@ -201,7 +200,7 @@ def write_scan(path: Path, blocks: list[Block]) -> None:
 
 
 def write_encrypted(path: Path, plain: Path) -> None:
-    """Locks a PDF with a user password; RC4, because AES salts make each run differ."""
+    """Encrypts a PDF with a user password; RC4, because the salts of AES would differ each time."""
     with pikepdf.open(plain) as pdf:
         lock = pikepdf.Encryption(
             owner=USER_PASSWORD, user=USER_PASSWORD, R=3, aes=False, metadata=False
@@ -210,14 +209,14 @@ def write_encrypted(path: Path, plain: Path) -> None:
 
 
 def write_corrupt(path: Path, plain: Path) -> None:
-    """Keeps a PDF's first bytes and its size, and destroys what a reader could repair from."""
+    """Keeps the first bytes and the size of a PDF, and destroys what a repair would need."""
     whole = plain.read_bytes()
     junk = random.Random(11).randbytes(6_000)
     path.write_bytes(whole[:60] + junk.replace(b"obj", b"xxx"))
 
 
 def main() -> None:
-    """Writes every made document below ``demo/documents/`` and prints its size."""
+    """Writes every generated document to ``demo/documents/`` and prints its size."""
     policies = DOCUMENTS / "policies"
     for folder in ("policies", "mail", "notes", "scans", "broken"):
         (DOCUMENTS / folder).mkdir(parents=True, exist_ok=True)

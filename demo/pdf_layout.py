@@ -1,7 +1,7 @@
-"""Lays a Markdown text out as an insurer's PDF: headers, footers, ruled tables, columns.
+"""Renders a Markdown text as an insurer's PDF: headers, footers, ruled tables, columns.
 
-Belongs here: reading a source text into blocks, and how blocks look on a PDF page. Does not
-belong here: which documents there are (``make_documents.py``) and any other format.
+What belongs here: reading a source text into blocks, and the layout of blocks on a PDF page. What
+does not: the list of documents (``make_documents.py``) and other formats.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from reportlab.platypus import (
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What sets one insurer's PDF apart from another's.
+    """The layout of one insurer's PDF.
 
     Attributes:
         title: Document title, in the PDF's metadata.

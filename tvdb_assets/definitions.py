@@ -1,7 +1,7 @@
 """The code location that Dagster loads: ``dagster dev -m tvdb_assets.definitions``.
 
-What belongs here: the name that users and workspaces refer to. What does not: the composition
-(`dagster.definitions`).
+What belongs here: the module name that users and workspaces refer to. What does not: the
+definitions themselves (`dagster.definitions`).
 """
 
 from tvdb_assets.dagster.definitions import defs

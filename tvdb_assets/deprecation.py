@@ -118,7 +118,7 @@ ATTRIBUTES: Final = _register("attribute", {"EmbeddingResult.made_by": "produced
 """Attributes of documented classes, by class and old name."""
 
 _registry: dict[str | tuple[str, type[Warning], int], int] = {}
-"""What `warnings` has shown already, for warnings that no line of a program causes."""
+"""Warnings that Python has already printed, for those that no line of a program causes."""
 
 
 def warn_of(rename: Rename) -> None:

@@ -1,7 +1,7 @@
-"""Typed settings, read once where the program starts and handed down.
+"""Typed settings, read once when a program starts, and passed on as a value.
 
-What belongs here: every ``TVDB_`` name with its type, unit, bounds and the one place of
-its default. What does not: reading the environment anywhere else, or at import.
+What belongs here: every ``TVDB_`` name with its type, unit, bounds and default. What does not:
+the defaults of `DocumentLimits`. No other module reads these names, and none is read at import.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
@@ -31,12 +31,12 @@ _LIMITS = DocumentLimits()
 _SECRET_NAMES = re.compile(
     r"SECRET|TOKEN|PASSWORD|API_?KEY|ACCOUNT_?KEY|ACCESS_?KEY|OTEL_.*HEADERS"
 )
-_SHORTEST_SECRET = 12
-"""A shorter value may be a word that stands elsewhere too."""
+_MIN_SECRET_LENGTH = 12
+"""A shorter value may be an ordinary word, and redaction would remove it from every text."""
 
 
 class ServiceMode(StrEnum):
-    """Which client stands behind a service."""
+    """Which client a service uses; `ServiceRouter` explains each mode."""
 
     MOCK = "mock"
     LOCAL = "local"
@@ -45,21 +45,21 @@ class ServiceMode(StrEnum):
 
 
 class SwitchMode(StrEnum):
-    """Who lets search read a new index."""
+    """When search reads a new index."""
 
     MANUAL = "manual"
     AUTO = "auto"
 
 
 class LogFormat(StrEnum):
-    """How events are written to logs."""
+    """Format of log events."""
 
     TEXT = "text"
     JSON = "json"
 
 
 class Settings(BaseSettings):
-    """Every setting, validated. Make it with `load_settings`."""
+    """Every setting, validated. Create it with `load_settings`."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
@@ -185,7 +185,7 @@ class Settings(BaseSettings):
 
     @field_validator("chunk_overlap_tokens")
     @classmethod
-    def _overlap_leaves_room(cls, value: int, info: object) -> int:
+    def _check_overlap(cls, value: int, info: object) -> int:
         tokens = getattr(info, "data", {}).get("chunk_tokens")
         if tokens is not None and value * 2 > tokens:
             raise ValueError(f"must be at most half of TVDB_CHUNK_TOKENS ({tokens})")
@@ -193,8 +193,8 @@ class Settings(BaseSettings):
 
     @field_validator("catch_up_cron", "maintenance_cron")
     @classmethod
-    def _is_a_cron_line(cls, value: str) -> str:
-        # Five fields of the usual characters; Dagster reads the rest.
+    def _check_cron_line(cls, value: str) -> str:
+        # Only the form is checked; Dagster interprets the fields.
         fields = value.split()
         if len(fields) != 5 or not all(re.fullmatch(r"[\w*,/-]+", part) for part in fields):
             raise ValueError("must have five fields: minute hour day month weekday")
@@ -202,10 +202,10 @@ class Settings(BaseSettings):
 
     @field_validator("openai_api_key", "llama_cloud_api_key")
     @classmethod
-    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
             return None
-        # A file's last line end comes along easily, and is no part of the key.
+        # A key that was read from a file often ends with a line break.
         key = value.get_secret_value().strip()
         if not all("!" <= character <= "~" for character in key):
             raise ValueError("contains a character that no key has")
@@ -213,7 +213,7 @@ class Settings(BaseSettings):
 
     @field_validator("openai_base_url", "llama_cloud_base_url")
     @classmethod
-    def _is_an_address(cls, value: str | None) -> str | None:
+    def _check_url(cls, value: str | None) -> str | None:
         if value is not None:
             parts = urlsplit(value)
             if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -222,16 +222,18 @@ class Settings(BaseSettings):
 
     @property
     def limits(self) -> DocumentLimits:
-        """How much of a document is read."""
+        """The limits on one document."""
         return DocumentLimits(
             **{field.name: getattr(self, field.name) for field in fields(DocumentLimits)}
         )
 
     @property
     def limits_fingerprint(self) -> str:
-        """Changes with any limit that parsing keeps to, those on time and memory too."""
-        held = (self.limits, self.parse_timeout_seconds, self.parse_memory_mib)
-        return f"limits:{sha256(repr(held).encode()).hexdigest()[:12]} "
+        """Changes with each limit of parsing, including time and memory."""
+        values = ", ".join(f"{name}={value!r}" for name, value in asdict(self.limits).items())
+        # Stored with each document that exceeded a limit: another form would retry all of them.
+        text = f"(Limits({values}), {self.parse_timeout_seconds!r}, {self.parse_memory_mib!r})"
+        return f"limits:{sha256(text.encode()).hexdigest()[:12]} "
 
     @property
     def resolved_parser_mode(self) -> ServiceMode:
@@ -265,9 +267,7 @@ def load_settings(**overrides: object) -> Settings:
         from_file = dotenv_values(".env")
     except (OSError, UnicodeDecodeError) as error:
         raise codes.BAD_ENV_FILE.error(kind=type(error).__name__) from None
-    environment = _with_new_names(
-        {k: v for k, v in {**from_file, **os.environ}.items() if v is not None}
-    )
+    environment = _with_new_names(from_file) | _with_new_names(os.environ)
     known = {_environment_name(name) for name in Settings.model_fields}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name.upper() not in known:
@@ -290,9 +290,9 @@ def load_settings(**overrides: object) -> Settings:
     return settings
 
 
-def _with_new_names(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment with each renamed setting under its new name, which wins if both are set."""
-    renamed = dict(environment)
+def _with_new_names(variables: Mapping[str, str | None]) -> dict[str, str]:
+    """Variables with each renamed setting under its new name, which wins if both are set."""
+    renamed = {name: value for name, value in variables.items() if value is not None}
     for old, rename in deprecation.SETTINGS.items():
         if old in renamed:
             value = renamed.pop(old)
@@ -303,7 +303,7 @@ def _with_new_names(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _secrets(settings: Settings, environment: Mapping[str, str]) -> Iterator[str]:
-    """What no log may hold: keys of ours, and what the environment calls a secret."""
+    """Values that no log may contain: secret settings, and variables with the name of a secret."""
     for name in Settings.model_fields:
         value = getattr(settings, name)
         if isinstance(value, SecretStr):
@@ -311,7 +311,7 @@ def _secrets(settings: Settings, environment: Mapping[str, str]) -> Iterator[str
     if settings.database_url is not None:
         yield unquote(urlsplit(settings.database_url.get_secret_value()).password or "")
     for name, text in environment.items():
-        if _SECRET_NAMES.search(name) and len(text) >= _SHORTEST_SECRET:
+        if _SECRET_NAMES.search(name) and len(text) >= _MIN_SECRET_LENGTH:
             yield text
 
 

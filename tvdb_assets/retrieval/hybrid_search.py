@@ -39,7 +39,7 @@ class Hit:
     start: int
     """Offset of the first character of ``text`` in the stored text of the document."""
     end: int
-    """Offset behind the last character."""
+    """Offset after the last character."""
     repeated_header: str
     """Header row of the table that ``text`` continues; not part of the offsets."""
     text: str

@@ -1,7 +1,7 @@
 """`Index` and `search`: questions to the current index, from any program, without Dagster.
 
-What belongs here: the vector of a question, by the embedder of the index that search reads, and
-the life of what a search needs. What does not: the query itself (`retrieval.hybrid_search`), or
+What belongs here: embedding a question with the model of the current index, and the lifetime of
+the connections that a search needs. What does not: the query itself (`retrieval.hybrid_search`), or
 how results are displayed (`cli`).
 """
 
@@ -63,9 +63,9 @@ class Index:
         async with Index() as index:
             hits = await index.asearch("Is flood damage covered?")
 
-    A question is embedded by the model that made the current index, whatever the settings name.
-    If that model is a paid service, the call passes the spend guard, and is made only in a mode
-    that may pay. After ``tvdb switch``, the next search reads the new index.
+    A question is embedded by the embedding model of the current index, not by the model of the
+    settings. If that is a paid service, the call passes the spend guard, and is sent only in a
+    mode that may pay. After ``tvdb switch``, the next search reads the new index.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ async def _search(question: str, k: int, database: Database, router: ServiceRout
 
 
 class _EventLoopThread:
-    """An event loop in a thread of its own."""
+    """An event loop in a separate thread."""
 
     def __init__(self) -> None:
         self._is_ready = threading.Event()

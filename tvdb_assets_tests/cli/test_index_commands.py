@@ -1,4 +1,4 @@
-"""What a script sees of ``tvdb switch``, and of a search while two indexes stand side by side."""
+"""JSON and exit codes of ``tvdb switch``, and of ``tvdb search`` while there are two indexes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOCAL = {"service_mode": "local"}
 def command(
     paid: Paid, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    """Runs a command with ``--json``; its exit code, and what it printed."""
+    """Runs a command with ``--json``; returns its exit code and its JSON document."""
     monkeypatch.setenv("TVDB_DATABASE_URL", paid.database.url)
 
     def run(*arguments: str) -> tuple[int, dict[str, Any]]:
@@ -38,7 +38,7 @@ def command(
 
 @pytest.fixture
 def filled(shelf: DocumentFolder) -> DocumentFolder:
-    """Two documents, searched by vectors of this machine."""
+    """Two documents in an index of the local embedder."""
     for number, name in enumerate(NAMES):
         shelf.write(name, f"# Rule {number}\n\nDamage by water up to floor {number} is covered.\n")
     assert shelf.codes(shelf.ingest(**LOCAL)) == {}
@@ -62,16 +62,16 @@ def test_a_switch_is_refused_until_nothing_is_missing(
     assert (code, answer["switched"]) == (0, False)
 
     code, answer = command("switch", "--list")
-    told = [(i["documents"], i["missing"], i["is_current"], i["is_complete"], i["cost_usd"])
+    listed = [(i["documents"], i["missing"], i["is_current"], i["is_complete"], i["cost_usd"])
         for i in answer["indexes"]]  # fmt: skip
-    assert (code, told) == (0, [(2, 0, True, True, "0.00"), (2, 0, False, True, "0.00")])
+    assert (code, listed) == (0, [(2, 0, True, True, "0.00"), (2, 0, False, True, "0.00")])
     old = answer["indexes"][1]["index"]
     assert command("switch", "--drop")[0] == 2
     assert command("switch", "--drop", str(old))[1]["dropped"]["index"] == old
     assert command("switch", str(old))[1]["error"]["code"] == "index_unknown"
 
 
-def test_status_tells_of_both_and_keeps_its_shape(filled: DocumentFolder, command: Command) -> None:
+def test_status_lists_both_indexes(filled: DocumentFolder, command: Command) -> None:
     before = command("status")[1]
     filled.ingest(**LOCAL, chunk_tokens=32)
 
@@ -87,12 +87,12 @@ def test_status_tells_of_both_and_keeps_its_shape(filled: DocumentFolder, comman
     ]
 
 
-def test_a_search_asks_the_index_that_it_reads_whatever_the_settings_name(
+def test_a_search_uses_the_embedder_of_the_current_index(
     filled: DocumentFolder, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TVDB_EMBEDDER_MODE", "real")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    # Nothing listens there: a request would end as an error.
+    # Nothing listens on this port, so a request would be an error.
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
 
     code, answer = command("search", "water damage")
@@ -101,7 +101,7 @@ def test_a_search_asks_the_index_that_it_reads_whatever_the_settings_name(
     assert {hit["document"] for hit in answer["results"]} == set(NAMES)
 
 
-def test_a_search_in_a_free_mode_pays_for_no_vector(
+def test_a_search_in_a_free_mode_does_not_pay(
     paid: Paid, filled: DocumentFolder, command: Command
 ) -> None:
     filled.ingest()
