@@ -1,16 +1,16 @@
-"""The folder of the embedded Postgres: which files it holds, and how they are written.
+"""The folder of the embedded Postgres server: its files, and how they are written.
 
-What belongs here: paths, the state of the last start, the password, the log. What does not:
-the server's processes (`embedded_process`) and when they start or end (`embedded`).
+What belongs here: paths, the state of the last start, the password, the log. What does not: the
+processes of the server (`server_process`), and when they start and stop (`server`).
 
 ::
 
-    <home>/postgres/            ours, 0700 (0711 when root starts it: its server must pass)
-    ├── data/                   the server's own
+    <home>/postgres/            ours, 0700 (0711 for root: the account of its server enters)
+    ├── data/                   the files of Postgres
     ├── password                of the one database user, 0600
-    ├── access.conf             who may connect, and how
+    ├── access.conf             the rules for connections (pg_hba.conf)
     ├── state.json              port and mark of the last start
-    ├── starting.lock           held by whoever starts or stops the server
+    ├── starting.lock           held by the process that starts or stops the server
     ├── alive.lock              held by the server and each of its children
     └── server.log, server.log.1
 """
@@ -40,24 +40,24 @@ _LINE_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class StartState:
-    """The last start, as its starter wrote it down."""
+    """The state that the last start recorded."""
 
     mark: str
-    """In the command line of each of the server's processes, and new at every start."""
+    """A name that is new at every start, in the command line of each process of the server."""
     port: int
     device: int
     inode: int
-    """With ``device``, which data folder was served."""
+    """Together with ``device`` the identity of the data folder."""
     pid: int | None = None
     ready: bool = False
-    """The database and its extension were seen."""
+    """The database and its extension exist."""
 
 
 class DataFolder:
-    """Files of one server."""
+    """The files of one server."""
 
     def __init__(self, home: Path) -> None:
-        """Nothing is looked at yet."""
+        """Reads nothing yet."""
         self.path = home.expanduser().absolute() / "postgres"
         self.data = self.path / "data"
         self.access = self.path / "access.conf"
@@ -67,23 +67,23 @@ class DataFolder:
         self._state = self.path / "state.json"
         self._password = self.path / "password"
 
-    def make(self) -> None:
-        """Make the folder, for this user alone."""
-        # 0711 lets the account of root's server pass through to its data, not look around.
+    def create(self) -> None:
+        """Create the folder, for this user only."""
+        # With 0711, the account of root's server can enter its data folder, but not list this one.
         mode = 0o711 if os.geteuid() == 0 else 0o700
         self.path.mkdir(parents=True, exist_ok=True, mode=mode)
         if self.path.stat().st_mode & 0o777 != mode:
             self.path.chmod(mode)
 
     def last_start(self) -> StartState | None:
-        """The last start of whatever data folder was here."""
+        """The last start in this folder, perhaps of another data folder."""
         try:
             return StartState(**json.loads(self._state.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def state(self) -> StartState | None:
-        """The last start of this very data folder; a copied folder brings another's state."""
+        """The last start of this data folder; in a copied folder, None."""
         state = self.last_start()
         try:
             data = self.data.stat()
@@ -100,7 +100,7 @@ class DataFolder:
         """The password of the database user.
 
         Raises:
-            StorageError: ``embedded_postgres_failed``, it is gone.
+            StorageError: ``embedded_postgres_failed``, the file is missing.
         """
         if create and not self._password.exists():
             self.write(self._password, secrets.token_urlsafe(32))
@@ -112,14 +112,14 @@ class DataFolder:
             ) from None
 
     def server_pid(self) -> int | None:
-        """The process id in the server's own lock file, which may be a stranger's by now."""
+        """The process id in the lock file of Postgres; another process may have it by now."""
         try:
             return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
         except (FileNotFoundError, ValueError):
             return None
 
     def write(self, path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
-        """Replace the file as a whole; with the mode as given, nobody else ever reads it."""
+        """Replace the file atomically; it never has another mode than the given one."""
         descriptor, name = tempfile.mkstemp(prefix=".", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -127,27 +127,27 @@ class DataFolder:
                 file.flush()
                 os.fsync(descriptor)
                 os.fchmod(descriptor, mode)
-            self.own(Path(name))
+            self.give_to_owner(Path(name))
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
 
-    def own(self, path: Path) -> None:
-        """Give what root makes in an ordinary user's home to that user."""
+    def give_to_owner(self, path: Path) -> None:
+        """Give a file that root created in the home of an ordinary user to that user."""
         owner = self.path.stat()
         if os.geteuid() == 0 and owner.st_uid != 0:
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
     def open_log(self) -> int:
         """A descriptor that appends to the log; the caller closes it."""
-        self.bound_log()
+        self.truncate_log()
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self.own(self.log)
+        self.give_to_owner(self.log)
         return log
 
-    def bound_log(self) -> None:
-        """Keep the log small. The server appends to it, so it may be cut under its hands."""
+    def truncate_log(self) -> None:
+        """Keep the log small. The server appends to it, so it can be truncated while it runs."""
         if self.log_size() <= _LOG_BYTES:
             return
         with self.log.open("rb") as log:
@@ -160,7 +160,7 @@ class DataFolder:
         return self.log.stat().st_size if self.log.exists() else 0
 
     def log_since(self, offset: int) -> str:
-        """What the server wrote after the first ``offset`` bytes of its log."""
+        """The log after its first ``offset`` bytes."""
         if not self.log.exists():
             return ""
         with self.log.open("rb") as log:
@@ -168,14 +168,14 @@ class DataFolder:
             return log.read(_LOG_BYTES).decode(errors="replace").strip()
 
     def failure(self, reason: str) -> StorageError:
-        """An error that says why, by the last lines of ``reason``, and where the log is."""
+        """An error with the last lines of ``reason`` and the path of the log."""
         lines = [line[:_LINE_CHARACTERS] for line in reason.strip().splitlines()]
         why = " | ".join(lines[-_LOG_LINES:]) or "it gave no reason."
         return codes.EMBEDDED_POSTGRES_FAILED.error(folder=self.path, why=why, log=self.log)
 
     @contextmanager
-    def plain_errors(self) -> Iterator[None]:
-        """Turn what the system says of the folder into a `StorageError`."""
+    def as_storage_errors(self) -> Iterator[None]:
+        """Raise errors of the operating system as `StorageError`."""
         try:
             yield
         except (OSError, subprocess.SubprocessError, psutil.Error) as error:

@@ -1,23 +1,23 @@
-"""The embedded Postgres: made, started, found and stopped under the project's home.
+"""The embedded Postgres server: created, started, found and stopped under the project's home.
 
-What belongs here: the life of one server. What does not: its files (`embedded_folder`),
-accounts, processes and locks as such (`embedded_process`), schema and statements
-(`migrations`, `documents`), or the choice between this server and a remote one (`database`).
+What belongs here: the life of one server. What does not: its files (`data_folder`), accounts,
+processes and file locks (`server_process`), schema and statements (`repositories`), or the choice
+between this server and a remote one (`repositories.database`).
 
-**How it listens.** On 127.0.0.1 alone, with scram-sha-256 and a password of 32 random bytes;
-no Unix socket at all. A socket's path is limited to some 100 bytes, so it would have to live in
-the temporary folder, where cleaners delete it under a running server and other users can take
-its name first. And peer authentication would not do for root, whose server runs as ``nobody``:
-other programs of ``nobody`` would be let in. A port has neither trouble. It is kept from start
-to start while it is free; the URL demands SCRAM, which proves to the client that the server
-knows the password too, so a stranger on that port learns nothing.
+**Connections.** The server listens on 127.0.0.1 only, with scram-sha-256 and a password of 32
+random bytes, and has no Unix socket. The path of a socket is limited to about 100 bytes, so it
+would have to be in the temporary folder, where cleaners delete it under a running server and other
+users can create its name first. Peer authentication is no alternative for root, whose server runs
+as ``nobody``: it would accept other programs of ``nobody``. A port has neither problem. It stays
+the same from start to start as long as it is free. The URL requires SCRAM, by which the server
+proves that it knows the password too, so another program on that port learns nothing.
 
-**How it is known to run.** The server inherits a locked descriptor of ``alive.lock``, and so
-does each child: the lock is free exactly when the last of them has ended, however it ended.
-Process ids are never trusted by themselves; every start carries a fresh mark (its
-``cluster_name``) which Postgres shows in the command line of each of its processes.
+**Detection.** The server and each of its children inherit a locked descriptor of ``alive.lock``:
+the lock is free exactly when the last of them has ended, in any way. A process id alone is never
+trusted. Every start has a new mark, its ``cluster_name``, which Postgres shows in the command line
+of each of its processes.
 
-**What reaches its log.** No statements, parameters or details, which would hold document text.
+**Log.** It contains no statements, parameters or details, which would contain document text.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from psycopg.pq import PGconn, Ping
 from tvdb_assets.embedded_postgres.data_folder import DataFolder, StartState
 from tvdb_assets.embedded_postgres.server_process import (
     Account,
-    exclusive,
+    file_lock,
     find_binaries,
     is_locked,
+    is_serving,
     marked_processes,
-    send,
-    serves,
+    send_signal_to,
     try_lock,
 )
 
@@ -59,7 +59,7 @@ _INITDB_SECONDS = 120.0
 _POLL_SECONDS = 0.01
 _PORT_ATTEMPTS = 5
 _PORTS = range(20_000, 32_768)
-"""Below the ports that systems hand out to outgoing connections."""
+"""Below the ports that systems use for outgoing connections."""
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -88,66 +88,66 @@ class EmbeddedPostgres:
     """One Postgres server per home folder, shared by all processes that use the home."""
 
     def __init__(self, home: Path) -> None:
-        """Nothing is looked at yet.
+        """Reads nothing yet.
 
         Args:
-            home: folder of the Dagster instance; made if it does not exist.
+            home: folder of the Dagster instance; created if it does not exist.
         """
         self._folder = DataFolder(home)
 
     def ensure_running(self) -> str:
-        """Start the server if it does not run, and return a URL of its database ``tvdb``.
+        """Start the server if it does not run; returns the URL of its database ``tvdb``.
 
-        The database has the extension ``vector``. The URL holds the password, so it is a
-        secret. Any number of processes may call this at once.
+        The database has the extension ``vector``. The URL contains the password, so it is a
+        secret. Any number of processes may call this concurrently.
 
         Raises:
             StorageError: ``embedded_postgres_missing``, ``embedded_postgres_unreachable``,
                 ``embedded_postgres_unwritable`` or ``embedded_postgres_failed``.
         """
-        with self._folder.plain_errors():
-            if (state := self._attached()) is not None:
-                self._folder.bound_log()
+        with self._folder.as_storage_errors():
+            if (state := self._running_state()) is not None:
+                self._folder.truncate_log()
                 return self._url(state.port)
-            self._folder.make()
-            with exclusive(self._folder.starting_lock):
-                self._folder.own(self._folder.starting_lock)
-                return self._url((self._attached() or self._started()).port)
+            self._folder.create()
+            with file_lock(self._folder.starting_lock):
+                self._folder.give_to_owner(self._folder.starting_lock)
+                return self._url((self._running_state() or self._start()).port)
 
     def stop(self) -> bool:
-        """End the server, whoever started it, and wait for its end; open connections are cut.
+        """Stop the server, also one that another process started; closes open connections.
 
         Returns:
             Whether a server was running.
 
         Raises:
-            StorageError: it does not end, or belongs to someone else.
+            StorageError: it does not stop, or belongs to another user.
         """
-        with self._folder.plain_errors():
+        with self._folder.as_storage_errors():
             if not self._folder.path.is_dir():
                 return False
-            with exclusive(self._folder.starting_lock):
-                self._folder.own(self._folder.starting_lock)
+            with file_lock(self._folder.starting_lock):
+                self._folder.give_to_owner(self._folder.starting_lock)
                 state = self._folder.last_start()
                 if state is None or not is_locked(self._folder.alive_lock):
                     return False
                 postmasters, _ = marked_processes(state.mark)
-                # Fast shutdown, then an immediate one: the next start recovers from the log.
+                # Fast shutdown, then immediate shutdown: the next start recovers from the log.
                 for number in (signal.SIGINT, signal.SIGQUIT) if postmasters else ():
-                    send(postmasters, number)
-                    if self._until_free(_STOP_SECONDS):
+                    send_signal_to(postmasters, number)
+                    if self._wait_until_stopped(_STOP_SECONDS):
                         break
                 else:
-                    self._end_leftovers(state.mark)
+                    self._kill_leftovers(state.mark)
                 self._folder.save(replace(state, ready=False, pid=None))
                 return bool(postmasters)
 
     def is_running(self) -> bool:
-        """Whether the server runs and takes connections."""
-        with self._folder.plain_errors():
-            return self._attached() is not None
+        """Whether the server runs and accepts connections."""
+        with self._folder.as_storage_errors():
+            return self._running_state() is not None
 
-    def _attached(self) -> StartState | None:
+    def _running_state(self) -> StartState | None:
         state = self._folder.state()
         if state is None or not state.ready or state.pid is None:
             return None
@@ -156,23 +156,24 @@ class EmbeddedPostgres:
         return state if _ping(state.port) == Ping.OK else None
 
     def _url(self, port: int, database: str = _DATABASE) -> str:
-        # Each is a default of the environment (PGSSLMODE, ...) that would be felt otherwise.
+        # Without these, variables of the environment (PGSSLMODE, ...) would apply.
         rules = "require_auth=scram-sha-256&sslmode=disable&gssencmode=disable"
         password = self._folder.password()
         return f"postgresql://{_USER}:{password}@127.0.0.1:{port}/{database}?{rules}"
 
-    # Starting; all of it under the lock
+    # Starting; the caller holds the starting lock
 
-    def _started(self) -> StartState:
-        if (state := self._settled()) is None:
+    def _start(self) -> StartState:
+        if (state := self._wait_for_other_process()) is None:
             binaries = find_binaries()
-            account = Account.choose(self._folder.data).reaching(self._folder.path, binaries)
+            account = Account.choose(self._folder.data).with_access_to(self._folder.path, binaries)
             is_new = not self._folder.data.exists()
             if is_new:
                 self._create(account, binaries)
-            state = self._launched(account, binaries)
+            state = self._launch_on_free_port(account, binaries)
             if is_new:
-                # initdb left the writing to the system; a ledger should not wait for it long.
+                # initdb ran without fsync. This writes its files to the disk in the background, so
+                # that commits of the ledger do not wait for them.
                 arguments = (str(binaries / "initdb"), "--sync-only", "-D", str(self._folder.data))
                 account.detach(arguments, log=subprocess.DEVNULL)
         self._create_database(state.port)
@@ -180,24 +181,24 @@ class EmbeddedPostgres:
         self._folder.save(state)
         return state
 
-    def _settled(self) -> StartState | None:
-        """Wait for a server that another has begun to start or stop, or that was killed."""
+    def _wait_for_other_process(self) -> StartState | None:
+        """Wait for a server that another process starts or stops, or that was killed."""
         deadline = time.monotonic() + _START_SECONDS
         while is_locked(self._folder.alive_lock):
             last, state = self._folder.last_start(), self._folder.state()
             postmasters = marked_processes(last.mark)[0] if last else []
             if state is not None and postmasters and _ping(state.port) == Ping.OK:
                 return state
-            # Killed, or its data folder was deleted or replaced under it.
+            # It was killed, or its data folder was deleted or replaced.
             if last is not None and (state is None or not postmasters):
-                self._end_leftovers(last.mark)
+                self._kill_leftovers(last.mark)
             if time.monotonic() > deadline:
                 raise self._folder.failure("A server that neither answers nor stops is using it.")
             time.sleep(_POLL_SECONDS)
         return None
 
     def _create(self, account: Account, binaries: Path) -> None:
-        """Make the data folder aside and move it into place, so there is none half-made."""
+        """Create the data folder under another name and rename it, so it is never incomplete."""
         for abandoned in self._folder.path.glob("new-*"):
             shutil.rmtree(abandoned, ignore_errors=True)
         staging = Path(tempfile.mkdtemp(prefix="new-", dir=self._folder.path))
@@ -205,7 +206,7 @@ class EmbeddedPostgres:
             password = staging / "password"
             self._folder.write(password, self._folder.password(create=True))
             if account.uid is not None and account.gid is not None:
-                # The folder last: once it is theirs, its owner may put a link in our way.
+                # The folder last: its new owner could replace the file with a link.
                 for path in (password, staging):
                     os.chown(path, account.uid, account.gid)
             arguments = [
@@ -213,8 +214,8 @@ class EmbeddedPostgres:
                 *("--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C"),
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
                 *("--auth=scram-sha-256", f"--pwfile={password}"),
-                # Iterations slow the guessing of weak passwords; against 32 random bytes they
-                # only slow each connection.
+                # Iterations make guessing of weak passwords slower. For 32 random bytes they only
+                # make each connection slower.
                 *("-c", "scram_iterations=1"),
             ]
             result = account.run(arguments, timeout=_INITDB_SECONDS)
@@ -226,11 +227,11 @@ class EmbeddedPostgres:
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
-    def _launched(self, account: Account, binaries: Path) -> StartState:
+    def _launch_on_free_port(self, account: Account, binaries: Path) -> StartState:
         self._folder.write(self._folder.access, _ACCESS_RULES, mode=0o644)
         pid = self._folder.server_pid()
-        if pid is None or not serves(pid, self._folder.data):
-            # Postgres would take any process of its user for the server.
+        if pid is None or not is_serving(pid, self._folder.data):
+            # Postgres would treat any process of its user as the server.
             (self._folder.data / "postmaster.pid").unlink(missing_ok=True)
         last = self._folder.state()
         ports = [last.port] if last else []
@@ -239,14 +240,14 @@ class EmbeddedPostgres:
             state = StartState(mark, _free_port(ports), data.st_dev, data.st_ino)
             ports = []
             self._folder.save(state)
-            self._folder.bound_log()
-            begun = self._folder.log_size()
+            self._folder.truncate_log()
+            log_start = self._folder.log_size()
             self._launch(account, binaries, state)
-            if self._until_ready(state):
+            if self._wait_until_ready(state):
                 return state
-            if "could not bind" not in self._folder.log_since(begun):
-                break  # else another program took the port between our look and its use
-        raise self._folder.failure(self._folder.log_since(begun))
+            if "could not bind" not in self._folder.log_since(log_start):
+                break  # otherwise another program took the port after the check
+        raise self._folder.failure(self._folder.log_since(log_start))
 
     def _launch(self, account: Account, binaries: Path, state: StartState) -> None:
         settings = {
@@ -259,12 +260,12 @@ class EmbeddedPostgres:
         arguments += [part for k, v in settings.items() for part in ("-c", f"{k}={v}")]
         deadline = time.monotonic() + _LEFTOVER_SECONDS
         while (alive := try_lock(self._folder.alive_lock)) is None:
-            # Another looks at this moment whether it is free.
+            # Another process checks the lock at this moment.
             if time.monotonic() > deadline:
                 raise self._folder.failure("Another server is using it.")
             time.sleep(_POLL_SECONDS)
         try:
-            self._folder.own(self._folder.alive_lock)
+            self._folder.give_to_owner(self._folder.alive_lock)
             log = self._folder.open_log()
             try:
                 account.detach(arguments, log=log, keep_open=[alive])
@@ -273,15 +274,15 @@ class EmbeddedPostgres:
         finally:
             os.close(alive)
 
-    def _until_ready(self, state: StartState) -> bool:
+    def _wait_until_ready(self, state: StartState) -> bool:
         deadline = time.monotonic() + _START_SECONDS
         while (answer := _ping(state.port)) != Ping.OK:
             if not is_locked(self._folder.alive_lock):
                 return False
             if time.monotonic() > deadline:
-                # One that answers is replaying its log, and would begin again if ended.
+                # A server that answers is replaying its log, and would have to start over.
                 if answer != Ping.REJECT:
-                    self._end_leftovers(state.mark)
+                    self._kill_leftovers(state.mark)
                 return False
             time.sleep(_POLL_SECONDS)
         return True
@@ -299,9 +300,9 @@ class EmbeddedPostgres:
         except psycopg.Error as error:
             raise self._folder.failure(str(error)) from error
 
-    # Ending
+    # Stopping
 
-    def _until_free(self, seconds: float) -> bool:
+    def _wait_until_stopped(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         while is_locked(self._folder.alive_lock):
             if time.monotonic() > deadline:
@@ -309,18 +310,18 @@ class EmbeddedPostgres:
             time.sleep(_POLL_SECONDS)
         return True
 
-    def _end_leftovers(self, mark: str) -> None:
-        """End children that outlive a killed postmaster: a new one must not meet them."""
+    def _kill_leftovers(self, mark: str) -> None:
+        """Kill children of a killed postmaster: a new one must not run next to them."""
         for number in (signal.SIGQUIT, signal.SIGKILL):
             postmasters, children = marked_processes(mark)
-            send([*postmasters, *children], number)
-            if self._until_free(_LEFTOVER_SECONDS):
+            send_signal_to([*postmasters, *children], number)
+            if self._wait_until_stopped(_LEFTOVER_SECONDS):
                 return
         raise self._folder.failure("Processes of an earlier server do not stop.")
 
 
 def _ping(port: int) -> Ping:
-    """Whether a server takes connections, in 1-2 ms and without logging in."""
+    """Whether a server accepts connections, in 1-2 ms and without a login."""
     target = f"host=127.0.0.1 port={port} user={_USER} dbname=postgres connect_timeout=5"
     return Ping(PGconn.ping(f"{target} sslmode=disable gssencmode=disable".encode()))
 

