@@ -131,7 +131,7 @@ class Chunk:
     """Last page, 1-based and inclusive; None for a format without pages."""
     repeated_header: str = ""
     """The header row, with its line end, of a table that began in an earlier chunk; else empty.
-    It is embedded and searched together with ``text``. The column ``lead`` stores it."""
+    It is embedded and searched together with ``text``."""
 
 
 @dataclass(frozen=True, slots=True)

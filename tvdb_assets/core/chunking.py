@@ -28,7 +28,7 @@ from tvdb_assets.core.token_counting import (
 from tvdb_assets.models import Chunk, Heading, ParsedDocument, Provenance
 
 ALGORITHM = 5
-"""Raise it whenever the same text would give other chunks."""
+"""Increase it whenever the same text would give other chunks."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。\uff01\uff1f])\s*|\n\s*")
 _LINE_START = re.compile(r"\n\s*")
 _WORD = re.compile(r"\s+")
@@ -113,7 +113,7 @@ class _ClosedChunk:
 
 @dataclass(frozen=True)
 class Chunker:
-    """Cuts parsed documents into chunks of at most ``max_tokens`` cl100k tokens."""
+    """Splits parsed documents into chunks of at most ``max_tokens`` cl100k_base tokens."""
 
     max_tokens: int = 512
     """Maximum number of tokens of a chunk, with its repeated header row."""

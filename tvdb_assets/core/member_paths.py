@@ -32,8 +32,8 @@ class MemberNames:
     """Unique names for the members of one container."""
 
     def __init__(self) -> None:
-        """No name is taken yet."""
-        self._taken: set[str] = set()
+        """Start with no name in use."""
+        self._used: set[str] = set()
 
     def take(self, raw: str) -> str:
         """The unique name of the next member; ``raw`` is its name in the container."""
@@ -41,11 +41,11 @@ class MemberNames:
             _ENCODED.sub(lambda found: _percent(found[0]), raw.strip()) or "unnamed"
         )
         number = 1
-        while name in self._taken:
+        while name in self._used:
             number += 1
             suffix = PurePosixPath(first_choice).suffix
             name = f"{first_choice.removesuffix(suffix)} ({number}){suffix}"
-        self._taken.add(name)
+        self._used.add(name)
         return name
 
 

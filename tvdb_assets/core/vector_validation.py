@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import EmbeddingError
 
-_REMEDY = "Check that the document's text is readable; if it is, report the model's answer."
-
 
 def check_vectors(
     vectors: NDArray[np.float32], count: int, dimensions: int

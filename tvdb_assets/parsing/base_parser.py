@@ -15,8 +15,9 @@ OURS = "tvdb-assets"
 class BaseParser:
     """A subclass states its media types and its libraries; version and fingerprint follow.
 
-    Raise ``revision`` whenever the module's own code may give another text. The class's name is
-    part of the fingerprint: renaming the class parses and bills every document of its kind again.
+    Increase ``revision`` whenever the module's own code may give another text. The name of the
+    class is part of the fingerprint: after a renaming, every document of its formats is parsed
+    again.
     """
 
     media_types: ClassVar[frozenset[str]]

@@ -17,7 +17,7 @@ from tvdb_assets.parsing.active_limits import current_limits, over_limit
 from tvdb_assets.parsing.format_protocol import ContainerEntry
 from tvdb_assets.parsing.format_registry import container_for, parser_for
 from tvdb_assets.parsing.parse_errors import corrupt, empty, expands_too_far, too_large
-from tvdb_assets.parsing.reading.content_sniffing import describe_media_type
+from tvdb_assets.parsing.reading.content_sniffing import name_without_article
 
 _MIB = 1 << 20
 
@@ -46,7 +46,7 @@ def list_members(data: bytes, media_type: str, budget: ContainerBudget) -> list[
         ParseError: ``over_limit``, ``expands_too_far``, ``corrupt``, or ``empty`` for a container
             without members and without a text of its own.
     """
-    what = describe_media_type(media_type).removeprefix("a ").removeprefix("an ")
+    what = name_without_article(media_type)
     limits = current_limits()
     largest = limits.max_document_mib * _MIB
     names = MemberNames()
@@ -99,7 +99,7 @@ def extract_members(data: bytes, media_type: str, positions: Sequence[int]) -> l
     Raises:
         ParseError: ``corrupt``, if the container is not the listed one.
     """
-    what = describe_media_type(media_type).removeprefix("a ").removeprefix("an ")
+    what = name_without_article(media_type)
     largest = current_limits().max_document_mib * _MIB
     wanted = set(positions)
     last = max(wanted, default=-1)

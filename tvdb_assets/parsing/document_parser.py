@@ -36,10 +36,11 @@ from tvdb_assets.parsing.reading.content_sniffing import (
     SniffResult,
     describe_media_type,
     media_type_by_name,
+    name_without_article,
     sniff,
 )
 
-# Raise it whenever sniffing, decoding, normalization or document building give another text.
+# Increase it whenever sniffing, decoding, normalization or document building give another text.
 _REVISION = 3
 _DEFAULTS = DocumentLimits()
 _READABLE_AS_SOURCE = frozenset(
@@ -78,10 +79,13 @@ def parse_document(data: bytes, path: str, sniffed: SniffResult | None = None) -
         if sniffed.media_type in _READABLE_AS_SOURCE:
             return _parse_as_source(data, path, parser)
         if isinstance(error, RecursionError):
-            raise corrupt(_without_article(what), "it is nested too deeply") from None
+            raise corrupt(
+                name_without_article(sniffed.media_type), "it is nested too deeply"
+            ) from None
         # A library's message may quote the document; the type of its error does not.
         raise corrupt(
-            _without_article(what), f"its parser stopped with {type(error).__name__}"
+            name_without_article(sniffed.media_type),
+            f"its parser stopped with {type(error).__name__}",
         ) from None
     if named is not None and named != sniffed.media_type:
         note = f"the name says {describe_media_type(named)}, the content is {what}"
@@ -120,7 +124,7 @@ def identify_document(data: bytes, path: str, media_type: str | None = None) -> 
     if media_type is not None:
         return SniffResult(media_type)
     sniffed = sniff(data, path)
-    what = _without_article(describe_media_type(sniffed.media_type))
+    what = name_without_article(sniffed.media_type)
     if sniffed.is_encrypted:
         raise encrypted("file" if sniffed.media_type == ole_files.UNKNOWN else what)
     if sniffed.damage is not None:
@@ -155,14 +159,8 @@ def _refusal_of(sniffed: SniffResult, named: str | None) -> ParseError:
     if named is None or named == sniffed.media_type:
         return unsupported(what, supported_names())
     if sniffed.media_type == ole_files.UNKNOWN and named in ole_files.EXTENSIONS.values():
-        return corrupt(
-            _without_article(describe_media_type(named)), "its OLE2 directory is incomplete"
-        )
+        return corrupt(name_without_article(named), "its OLE2 directory is incomplete")
     if sniffed.media_type == "application/octet-stream":
-        name = _without_article(describe_media_type(named))
+        name = name_without_article(named)
         return corrupt(f"file, by its name {name},", "its content has no known format")
     return mislabelled(describe_media_type(named), what, supported_names())
-
-
-def _without_article(what: str) -> str:
-    return what.removeprefix("a ").removeprefix("an ")

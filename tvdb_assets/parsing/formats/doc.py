@@ -39,7 +39,7 @@ _CHARSETS = {0x0411: "cp932", 0x0404: "cp950", 0x0804: "cp936", 0x0412: "cp949",
 _CELL = "\x07"
 _MARK = re.compile("[\r\x07\x0c]")
 _FIELD_MARK = re.compile("[\x13\x14\x15]")
-_SIGNS = str.maketrans(
+_SPECIAL_CHARACTERS = str.maketrans(
     {"\x0b": "\n", "\x0e": "\n", "\x1e": "-", "\xa0": " ",
      **dict.fromkeys("\x00\x01\x02\x03\x04\x05\x08\x13\x14\x15\x1f", None)}
 )  # fmt: skip
@@ -225,7 +225,9 @@ class _Writer:
 
     def add(self, piece: str, mark: str, kind: ParagraphKind | None) -> None:
         whole = piece.encode("utf-16-le", "surrogatepass").decode("utf-16-le", errors="replace")
-        lines = (" ".join(line.split()) for line in whole.translate(_SIGNS).split("\n"))
+        lines = (
+            " ".join(line.split()) for line in whole.translate(_SPECIAL_CHARACTERS).split("\n")
+        )
         text = "\n".join(line for line in lines if line)
         in_table = mark == _CELL if kind is None else kind.in_table or mark == _CELL
         if in_table:
@@ -257,8 +259,10 @@ class _Writer:
         self._was_item = is_item
 
     def end_table(self) -> None:
-        loose = [*self._cells, *filter(None, self._cell)]
-        rows = [row for row in self._rows if any(row)] + ([loose] if any(loose) else [])
+        unfinished_row = [*self._cells, *filter(None, self._cell)]
+        rows = [row for row in self._rows if any(row)] + (
+            [unfinished_row] if any(unfinished_row) else []
+        )
         self._rows, self._cells, self._cell = [], [], []
         if not rows:
             return

@@ -60,8 +60,8 @@ class DocxParser(BaseParser):
             convert_image=mammoth.images.img_element(lambda image: {"src": ""}),
             external_file_access=False,
         )
-        tree, is_whole = parse_tree(result.value)
-        if not is_whole:
+        tree, is_complete = parse_tree(result.value)
+        if not is_complete:
             raise corrupt(_WHAT, "it is nested too deeply")
         tables = 0
         parts: list[str] = []

@@ -104,20 +104,15 @@ def _locks_chapters(members: dict[str, bytes]) -> bool:
 
 def _chapter(content: bytes) -> tuple[str, int]:
     text = decode(content, safe_xml.declared_encoding(content)).text
-    tree, is_whole = parse_tree(_without_declaration(text))
+    tree, is_complete = parse_tree(safe_xml.without_declaration(text))
     if tree is None:
         return "", 0
-    if not is_whole:
+    if not is_complete:
         return extract_main_text(text).text, 0
     drop_invisible(tree)
     body = tree.find("body")
     rendered = render(tree if body is None else body, frozenset())
     return rendered.text, rendered.tables
-
-
-def _without_declaration(text: str) -> str:
-    start = text.lstrip()
-    return start[start.find("?>") + 2 :] if start.startswith("<?xml") else text
 
 
 PARSER = EpubParser()

@@ -92,11 +92,11 @@ class MainText:
 def extract_main_text(source: str) -> MainText:
     """The main text of a page or of a mail's HTML body."""
     nul = source.count("\x00")
-    tree, is_whole = parse_tree(source)
+    tree, is_complete = parse_tree(source)
     facts = {"nul_removed": nul} if nul else {}
     if tree is None:
         return MainText("", None, [], facts)
-    if not is_whole:
+    if not is_complete:
         # The tree ends where nesting exceeds the parser's limit; the text must be complete.
         return MainText(_bare_text(source), None, ["nested too deeply: plain text only"], facts)
     title_element = tree.find(".//title")

@@ -101,17 +101,17 @@ def _message(data: bytes) -> Message:
 
 def _parts(message: Message) -> Iterator[Message]:
     """The leaves of a mail; an attached mail is one of them."""
-    waiting = [message]
+    pending = [message]
     seen = 0
-    while waiting:
-        part = waiting.pop()
+    while pending:
+        part = pending.pop()
         seen += 1
         if seen > _MAX_PARTS:
             raise corrupt("mail", f"it has more than {_MAX_PARTS} parts")
         payload = part.get_payload()
         is_inner = part is not message and part.get_content_type() == "message/rfc822"
         if isinstance(payload, list) and not is_inner:
-            waiting.extend(inner for inner in reversed(payload) if isinstance(inner, Message))
+            pending.extend(inner for inner in reversed(payload) if isinstance(inner, Message))
         else:
             yield part
 

@@ -71,8 +71,8 @@ class PptParser(BaseParser):
         notes: list[str] = []
         pages = _slides(stream, user)
         if not any(pages):
-            loose = [text for _, text in _texts(stream, 0, len(stream))]
-            pages = ["\n\n".join(dict.fromkeys(loose))]
+            texts = [text for _, text in _texts(stream, 0, len(stream))]
+            pages = ["\n\n".join(dict.fromkeys(texts))]
             notes.append("its list of slides is damaged; texts are kept in the order of the file")
         if not any(pages):
             raise empty("The presentation")

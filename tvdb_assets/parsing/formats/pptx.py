@@ -122,15 +122,15 @@ def _slide(
 
 def _shapes(root: Element) -> Iterator[Element]:
     """Shapes and frames in order, also inside of groups; each once."""
-    waiting = list(root.iterfind("{*}cSld/{*}spTree"))[:1]
-    while waiting:
-        element = waiting.pop()
+    pending = list(root.iterfind("{*}cSld/{*}spTree"))[:1]
+    while pending:
+        element = pending.pop()
         kind = safe_xml.local(element)
         if kind in {"spTree", "grpSp"}:
-            waiting += reversed(element)
+            pending += reversed(element)
         elif kind == "AlternateContent":
             chosen = element.find("{*}Choice")
-            waiting += reversed(chosen if chosen is not None else element[-1:])
+            pending += reversed(chosen if chosen is not None else element[-1:])
         elif kind in {"sp", "graphicFrame"}:
             yield element
 

@@ -37,7 +37,7 @@ _CHARSETS = {
     136: "big5", 161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256",
     186: "cp1257", 204: "cp1251", 222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850",
 }  # fmt: skip
-_SIGNS = {
+_SYMBOL_WORDS = {
     b"tab": " ", b"emdash": "\u2014", b"endash": "\u2013", b"lquote": "\u2018", b"rquote": "\u2019",
     b"ldblquote": "\u201c", b"rdblquote": "\u201d", b"bullet": "\u2022", b"emspace": " ",
     b"enspace": " ", b"line": "\n", b"qmspace": " ",
@@ -276,8 +276,8 @@ def _word(
     elif word in {b"row", b"nestrow"}:
         state.rows.append(state.cells)
         state.cells = []
-    elif word in _SIGNS:
-        _put(state, group, _SIGNS[word])
+    elif word in _SYMBOL_WORDS:
+        _put(state, group, _SYMBOL_WORDS[word])
 
 
 def _codepage(number: int) -> str:

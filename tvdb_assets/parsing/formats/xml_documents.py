@@ -77,7 +77,7 @@ class XmlParser(BaseParser):
         """Parse XML; entities are never expanded and nothing is fetched."""
         decoded = decode(data, safe_xml.declared_encoding(data))
         text = decoded.text.lstrip()
-        root = safe_xml.read(_without_declaration(text), _WHAT)
+        root = safe_xml.read(safe_xml.without_declaration(text), _WHAT)
         is_article = safe_xml.local(root) in _ARTICLE
         title = None
         tables = 0
@@ -103,11 +103,6 @@ class XmlParser(BaseParser):
             notes=decoded.notes(),
             facts={"tables": tables},
         )
-
-
-def _without_declaration(text: str) -> str:
-    # The declared encoding is wrong for a decoded text.
-    return text[text.find("?>") + 2 :] if text.startswith("<?xml") else text
 
 
 def _choose(element: Element) -> str:
@@ -137,7 +132,7 @@ def _outline(root: Element) -> str:
     """A line per element with its own text: its name and the text."""
     lines: list[str] = []
     depth = 0
-    waiting: list[str] = []
+    pending_names: list[str] = []
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if not isinstance(element.tag, str):
             continue
@@ -147,21 +142,21 @@ def _outline(root: Element) -> str:
             name = safe_xml.local(element)
             indent = "  " * min(8, depth)
             has_children = len(element) > 0
-            waiting.append(f"{indent}{name}:")
+            pending_names.append(f"{indent}{name}:")
             depth += 1
             if text or not has_children:
                 if text:
-                    lines += [*waiting[:-1], f"{waiting[-1]} {text}"]
-                    waiting = []
+                    lines += [*pending_names[:-1], f"{pending_names[-1]} {text}"]
+                    pending_names = []
                 else:
-                    waiting.pop()
+                    pending_names.pop()
         else:
             depth -= 1
-            if waiting and waiting[-1].lstrip() == f"{safe_xml.local(element)}:":
-                waiting.pop()
+            if pending_names and pending_names[-1].lstrip() == f"{safe_xml.local(element)}:":
+                pending_names.pop()
             if text:
-                lines += [*waiting, "  " * min(8, depth) + text]
-                waiting = []
+                lines += [*pending_names, "  " * min(8, depth) + text]
+                pending_names = []
     return "\n".join(lines)
 
 

@@ -157,6 +157,11 @@ def describe_media_type(media_type: str) -> str:
     return f"{_FAMILIES.get(family, 'a file of type')} ({kind})"
 
 
+def name_without_article(media_type: str) -> str:
+    """The display name of a media type in a sentence: ``Word document (DOCX)``."""
+    return describe_media_type(media_type).removeprefix("a ").removeprefix("an ")
+
+
 def media_type_by_name(path: str) -> str | None:
     """The media type for a name's extension, or None for an unknown extension."""
     extension = PurePosixPath(path).suffix.lower().lstrip(".")

@@ -29,6 +29,12 @@ def declared_encoding(data: bytes) -> str | None:
     return found[1].decode("ascii") if found else None
 
 
+def without_declaration(text: str) -> str:
+    """A decoded text without its XML declaration, whose encoding no longer applies."""
+    start = text.lstrip()
+    return start[start.find("?>") + 2 :] if start.startswith("<?xml") else text
+
+
 def read(data: bytes | str, what: str) -> Element:
     """The root element, also of a truncated document.
 

@@ -25,7 +25,7 @@ _NAMES = {
 _WESTERN = frozenset(
     {"cp1252", "cp1250", "cp1254", "cp1257", "cp1258", "iso8859-2", "iso8859-4", "cp874", "cp1253"}
 )
-_OLD = ("mac_roman", "cp850")
+_DOS_AND_MAC = ("mac_roman", "cp850")
 _ACCENTED = "äöüßéèêëàâçîïôûùáíóúñãõåøæ"
 _HIGH = re.compile(rb"[\x80-\xff]")
 _C1 = re.compile(rb"[\x80-\x9f]")
@@ -99,12 +99,12 @@ def _wide_encoding(data: bytes) -> str | None:
     if quarter < 2 or sample.count(0) < quarter:
         return None
     zeros = [sample[place::4].count(0) for place in range(4)]
-    most = 0.7 * quarter
+    many = 0.7 * quarter
     few = 0.1 * quarter
     if len(data) % 4 == 0:
-        if zeros[0] < few and min(zeros[1:]) > most:
+        if zeros[0] < few and min(zeros[1:]) > many:
             return "utf-32-le"
-        if zeros[3] < few and min(zeros[:3]) > most:
+        if zeros[3] < few and min(zeros[:3]) > many:
             return "utf-32-be"
     even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
     if odd > quarter and even < 0.1 * odd:
@@ -132,7 +132,7 @@ def _guess(data: bytes) -> str:
     label = str(chardetng_py.detect(sample))
     name = _NAMES.get(label.lower()) or _known(label) or "cp1252"
     if name in _WESTERN:
-        name = _of_old_computers(sample) or name
+        name = _dos_or_mac_encoding(sample) or name
     if name == "cp1252" and b"\xa4" in sample and not _C1.search(sample):
         return "iso8859-15"  # cp1252 has the rare generic currency sign here; this one has the euro
     return name
@@ -143,19 +143,19 @@ def _first_high(data: bytes) -> int:
     return found.start() if found else 0
 
 
-def _of_old_computers(sample: bytes) -> str | None:
-    """The encoding of DOS or of old Macs, which the web has not and browsers don't know.
+def _dos_or_mac_encoding(sample: bytes) -> str | None:
+    """An encoding of DOS or old Macs, which a browser's detector does not know; None for others.
 
-    They have accented letters where later encodings have quotes and dashes, which don't
-    stand inside words.
+    They have accented letters at the code points where later encodings have quotes and dashes.
+    Quotes and dashes do not occur inside of words.
     """
-    inside = len(_INSIDE_WORD.findall(sample))
-    if inside * 4 < len(_HIGH.findall(sample)):
+    inside_words = len(_INSIDE_WORD.findall(sample))
+    if inside_words * 4 < len(_HIGH.findall(sample)):
         return None
-    best, most = None, 0
-    for name in _OLD:
+    best, most_letters = None, 0
+    for name in _DOS_AND_MAC:
         text = sample.decode(name, errors="replace")
         letters = sum(text.count(letter) for letter in _ACCENTED)
-        if letters > most:
-            best, most = name, letters
+        if letters > most_letters:
+            best, most_letters = name, letters
     return best
