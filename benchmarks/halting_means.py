@@ -27,7 +27,7 @@ from dagster._core.execution.backfill import PartitionBackfill
 from halting_jobs import POOL, defs
 from rich.console import Console
 
-from tvdb_assets.dagster.storage.home import INSTANCE_YAML, dagster_instance
+from tvdb_assets.dagster.storage.home import dagster_instance, instance_settings
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.settings import load_settings
 
@@ -66,7 +66,7 @@ class Place:
         self.instance.event_log_storage.set_concurrency_slots(POOL, slots)
 
     def limit_queue(self, runs: int) -> None:
-        (self.home / "dagster.yaml").write_text(INSTANCE_YAML + _QUEUE.format(limit=runs))
+        (self.home / "dagster.yaml").write_text(instance_settings() + _QUEUE.format(limit=runs))
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -146,7 +146,7 @@ def main() -> None:
         server = EmbeddedPostgres(home)
         os.environ.update(DAGSTER_HOME=folder, TVDB_DATABASE_URL=server.ensure_running())
         try:
-            (home / "dagster.yaml").write_text(INSTANCE_YAML)
+            (home / "dagster.yaml").write_text(instance_settings())
             with dagster_instance(load_settings()) as instance:
                 place = Place(home, instance)
                 looks = (pools, queue, cancelling, skipping)
@@ -232,7 +232,7 @@ def queue(place: Place) -> None:
         )
         seconds = wait_for(lambda: place.noted()["sent"] > 0, 180)
         say("… and then", f"the next pays after {seconds:.0f} s more")
-    (place.home / "dagster.yaml").write_text(INSTANCE_YAML)
+    (place.home / "dagster.yaml").write_text(instance_settings())
 
 
 def cancelling(place: Place) -> None:

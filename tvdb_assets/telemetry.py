@@ -91,6 +91,10 @@ MAINTENANCE_DONE = LogEvent(
     "maintenance_done", logging.INFO, "How many entries maintenance deleted, by kind.",
     ("kind", "count"),
 )  # fmt: skip
+DAGSTER_FALLBACK = LogEvent(
+    "dagster_fallback", logging.WARNING, "Dagster lacks a private part that makes it faster here; "
+    "its own way is taken.",
+)  # fmt: skip
 CALL_EVENT_LOST = LogEvent(
     "call_event_lost", logging.WARNING, "An event could not be stored for `tvdb trace`.", ("code",)
 )
@@ -128,7 +132,7 @@ EVENTS: Final = (
     *(RUN_STARTED, RUN_ENDED, COST_FORECAST, DOCUMENTS_DONE, DOCUMENT_FAILED, DOCUMENT_WAITS),
     *(DOCUMENTS_WAIT, CALL_ENDED, REQUEST_ENDED, *SERVICE_EVENTS.values()),
     *(SOURCE_SCANNED, DOCUMENTS_REQUESTED, MAINTENANCE_DONE),
-    *(BUDGET_THRESHOLD, ALERT_UNDELIVERED, CALL_EVENT_LOST),
+    *(BUDGET_THRESHOLD, ALERT_UNDELIVERED, CALL_EVENT_LOST, DAGSTER_FALLBACK),
 )
 _FORMER_NAMES = {rename.new: old for old, rename in deprecation.LOG_EVENTS.items()}
 

@@ -10,13 +10,13 @@ What belongs here: finding the backfill. What does not: which documents are due 
 from collections.abc import Mapping
 
 import dagster as dg
-from dagster._core.execution.backfill import PartitionBackfill
-from dagster._core.storage.tags import BACKFILL_ID_TAG
+
+from tvdb_assets.dagster.compat import BACKFILL_ID_TAG, Backfill
 
 
 def group_by_backfill(
     instance: dg.DagsterInstance, waiting: Mapping[str, str]
-) -> list[tuple[PartitionBackfill | None, set[str]]]:
+) -> list[tuple[Backfill | None, set[str]]]:
     """Documents by the backfill that they wait in; None where it was no backfill's run.
 
     Args:
@@ -36,6 +36,6 @@ def group_by_backfill(
     ]
 
 
-def backfill_tags(backfill: PartitionBackfill | None) -> dict[str, str]:
+def backfill_tags(backfill: Backfill | None) -> dict[str, str]:
     """What a run carries to count for this backfill."""
     return {BACKFILL_ID_TAG: backfill.backfill_id} if backfill is not None else {}

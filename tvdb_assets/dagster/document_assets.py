@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from tvdb_assets.dagster.compat import BACKFILL_ID_TAG
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.dagster.run_announcement import announce
 from tvdb_assets.dagster.run_events import FALLBACK_CHECK, PARSE_CHECK, RunReport
@@ -146,7 +147,7 @@ def walk_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
             dagster_run.run_id,
             dagster_run.root_run_id,
             dagster_run.parent_run_id,
-            dagster_run.tags.get("dagster/backfill"),
+            dagster_run.tags.get(BACKFILL_ID_TAG),
         )
         with service_router.walk(run) as walk:
             for results in walk.run(context.partition_keys, stages):

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from tvdb_assets.core.partition_ranges import partition_ranges
+from tvdb_assets.dagster import compat
 from tvdb_assets.dagster.storage.instance_storage import BatchingEventLogStorage
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.deletion import DocumentDeletion
@@ -110,16 +110,9 @@ class DocumentPartitions:
         ]
 
     def _of_backfills(self) -> Iterator[str]:
-        asked = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
-        for backfill in self._instance.get_backfills(filters=asked):
-            data = backfill.asset_backfill_data
-            if data is None:
-                continue
-            left = data.get_targeted_partitions_without_materialization_status()
-            for stage in Stage:
-                subset = left.partitions_subsets_by_asset_key.get(dg.AssetKey(stage.value))
-                if subset is not None:
-                    yield from subset.get_partition_keys()
+        assets = [dg.AssetKey(stage.value) for stage in Stage]
+        for backfill in compat.requested_backfills(self._instance):
+            yield from compat.partitions_left(backfill, assets)
 
     def ranges(
         self, wanted: Sequence[str], most: int, *, under_way: Collection[str]
@@ -139,9 +132,9 @@ class DocumentPartitions:
         asked = [key for key in wanted if key in present]
         free = [key for key in asked if key not in under_way]
         found = partition_ranges(ordered, set(asked), most)
-        storage = self._instance.event_log_storage
+        storage = self._batching_storage()
         are_many = len(found) > -(-len(asked) // most)
-        if are_many and isinstance(storage, BatchingEventLogStorage) and not self._due.is_planned():
+        if are_many and storage is not None and not self._due.is_planned():
             storage.move_partitions_to_end(NAME, free)
             found = partition_ranges(self._instance.get_dynamic_partitions(NAME), set(asked), most)
         return found
@@ -156,10 +149,17 @@ class DocumentPartitions:
             return
         under_way = self.under_way()
         free = [key for key in removed if key not in under_way]
-        storage = self._instance.event_log_storage
-        if isinstance(storage, BatchingEventLogStorage):
+        storage = self._batching_storage()
+        if storage is not None:
             storage.delete_partitions(NAME, free)
         else:
             for key in free:
                 self._instance.delete_dynamic_partition(NAME, key)
         deletion.partitions_are_removed(free)
+
+    def _batching_storage(self) -> BatchingEventLogStorage | None:
+        """The project's storage, unless the instance has another one or it can't do batches."""
+        storage = self._instance.event_log_storage
+        if isinstance(storage, BatchingEventLogStorage) and storage.changes_partitions_in_batches():
+            return storage
+        return None

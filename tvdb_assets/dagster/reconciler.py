@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC
 
 import dagster as dg
-from dagster._core.execution.backfill import BulkActionStatus
 
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.partition_ranges import range_tags
 from tvdb_assets.core.source_comparison import compare
 from tvdb_assets.correlation import new_run_id
+from tvdb_assets.dagster import compat
 from tvdb_assets.dagster.backfill_tags import backfill_tags, group_by_backfill
 from tvdb_assets.dagster.partitions import DocumentPartitions
 from tvdb_assets.error_boundaries import redacting_errors
@@ -39,7 +39,6 @@ from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets.spend_guard.spend_limits import changes
 
 TAG = "tvdb/requested_by"
-_CANCELLED = (BulkActionStatus.CANCELING, BulkActionStatus.CANCELED)
 MOST_RUNS = 25
 """Asked for at one tick; the rest follows at the next ones."""
 
@@ -232,14 +231,14 @@ class Reconciler:
         groups = [
             (backfill_tags(backfill), keys)
             for backfill, keys in waiting
-            if backfill is not None and backfill.status is BulkActionStatus.REQUESTED
+            if backfill is not None and compat.is_requested(backfill)
         ]
         grouped = [keys for _, keys in groups]
         if resumes:
             grouped += [
                 keys
                 for backfill, keys in waiting
-                if backfill is not None and backfill.status in _CANCELLED
+                if backfill is not None and compat.is_cancelled(backfill)
             ]
         groups.append(({}, set(wanted).difference(*grouped)))
         return [

@@ -5,8 +5,8 @@ What belongs here: whose documents are told of, and where. What does not: the es
 """
 
 import dagster as dg
-from dagster._core.storage.tags import BACKFILL_ID_TAG
 
+from tvdb_assets.dagster.compat import BACKFILL_ID_TAG, target_partitions
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.ingestion.cost_forecast import CostForecast
 from tvdb_assets.models import Stage
@@ -52,12 +52,12 @@ def _documents(context: dg.AssetExecutionContext) -> list[str]:
     own = list(context.partition_keys)
     backfill_id = context.run.tags.get(BACKFILL_ID_TAG)
     backfill = context.instance.get_backfill(backfill_id) if backfill_id else None
-    if backfill is None or not backfill.is_asset_backfill:
+    if backfill is None:
         return own
     [first] = context.instance.get_run_records(
         dg.RunsFilter(tags={BACKFILL_ID_TAG: backfill.backfill_id}), limit=1, ascending=True
     )
-    data = backfill.get_asset_backfill_data(context.repository_def.asset_graph)
-    if first.dagster_run.run_id != context.run.run_id or _LAST not in data.target_subset.asset_keys:
+    if first.dagster_run.run_id != context.run.run_id:
         return own
-    return sorted(data.get_target_partitions_subset(_LAST).get_partition_keys())
+    whole = target_partitions(backfill, context, _LAST)
+    return own if whole is None else whole

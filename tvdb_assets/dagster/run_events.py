@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
-from dagster._core.events import AssetObservationData, StepMaterializationData
 
+from tvdb_assets.dagster import compat
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.ingestion import StageResult
 from tvdb_assets.models import Stage
@@ -140,7 +140,7 @@ class RunReport:
                 {"documents": count, "deferred": waiting},
             )
             return
-        if not self._is_single and self._feeds_other_steps():
+        if not self._is_single and compat.feeds_other_steps(self._context):
             # A step that yields no output keeps the steps after it from running. Materialized
             # twice, by the same run and with the same outcome, is the lesser evil.
             for key in sorted(self._context.selected_asset_keys):
@@ -184,51 +184,14 @@ class RunReport:
         )
 
     def _store(
-        self, told: Sequence[dg.AssetMaterialization] | Sequence[dg.AssetObservation]
+        self, events: Sequence[dg.AssetMaterialization] | Sequence[dg.AssetObservation]
     ) -> None:
-        """Store asset events now, in one statement, so that a crash keeps what is done."""
-        if not told:
+        """Store asset events now, in one statement, so that a crash loses nothing that is done."""
+        if not events:
             return
-        step = self._context.get_step_execution_context()
         now = time.time()
-        entries = []
-        for made in told:
-            is_made = isinstance(made, dg.AssetMaterialization)
-            kind = "ASSET_MATERIALIZATION" if is_made else "ASSET_OBSERVATION"
-            event = dg.DagsterEvent(
-                event_type_value=dg.DagsterEventType[kind].value,
-                job_name=step.job_name,
-                step_handle=step.step.handle,
-                node_handle=step.step.node_handle,
-                step_kind_value=step.step.kind.value,
-                logging_tags=step.event_tags,
-                event_specific_data=(
-                    StepMaterializationData(made)
-                    if isinstance(made, dg.AssetMaterialization)
-                    else AssetObservationData(made)
-                ),
-                message="Materialized value." if is_made else made.description or "",
-            )
-            entries.append(
-                dg.EventLogEntry(  # type: ignore[no-untyped-call]
-                    error_info=None,
-                    level="debug",
-                    user_message="",
-                    run_id=self._context.run.run_id,
-                    timestamp=now,
-                    step_key=step.step.key,
-                    job_name=step.job_name,
-                    dagster_event=event,
-                )
-            )
+        entries = [compat.asset_event_entry(self._context, event, now) for event in events]
         self._context.instance.event_log_storage.store_event_batch(entries)
-
-    def _feeds_other_steps(self) -> bool:
-        step = self._context.get_step_execution_context()
-        return any(
-            step.step.key in other.get_execution_dependency_keys()
-            for other in step.execution_plan.steps
-        )
 
 
 def _about(result: StageResult, error: TvdbError) -> dict[str, str | int]:

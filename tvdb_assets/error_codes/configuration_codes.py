@@ -205,3 +205,12 @@ OTHER_VECTOR_SPACE: Final = ErrorCode(
     "embedder and run tvdb switch.",
     "The query and the index use different embedding models.",
 )
+DAGSTER_INCOMPATIBLE: Final = ErrorCode(
+    ConfigurationError,
+    "dagster_incompatible",
+    "The installed {found} can't be used. It lacks: {problems}.",
+    "Install versions that work: pip install 'dagster{dagster}' 'dagster-webserver{dagster}' "
+    "'dagster-postgres{dagster_postgres}'.",
+    "Dagster's private parts that this package uses are not as they were in the versions that "
+    "the tests passed on.",
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,8 +21,10 @@ from dagster._core.execution.backfill import (
     PartitionBackfill,
     cancel_backfill_runs_and_cancellation_complete,
 )
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._core.storage.tags import BACKFILL_ID_TAG
 
+from tvdb_assets.dagster import compat
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.settings import load_settings
@@ -91,7 +93,27 @@ def test_a_backfill_goes_on_while_a_document_of_it_waits(
         assert is_complete(instance)
 
 
-def test_runs_that_are_under_way_are_told_as_ever(
+def test_a_waiting_run_counts_as_unfinished_whatever_the_order_of_statuses(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    waiting = run_of(instance, BACKFILL, dg.DagsterRunStatus.SUCCESS)
+    leave(database, "deferred", waiting)
+
+    def found(statuses: Sequence[dg.DagsterRunStatus]) -> Sequence[str]:
+        filters = dg.RunsFilter(tags={BACKFILL_ID_TAG: BACKFILL}, statuses=list(statuses))
+        return instance.get_run_ids(filters, limit=1)
+
+    assert found(NOT_FINISHED_STATUSES) == [waiting]
+    assert found(NOT_FINISHED_STATUSES[::-1]) == [waiting]
+    assert found(sorted(NOT_FINISHED_STATUSES, key=lambda status: status.value)) == [waiting]
+    # One that failed would be of interest too, and there is none.
+    assert found([dg.DagsterRunStatus.FAILURE, *NOT_FINISHED_STATUSES]) == [waiting]
+    for place in range(len(NOT_FINISHED_STATUSES)):
+        fewer = NOT_FINISHED_STATUSES[:place] + NOT_FINISHED_STATUSES[place + 1 :]
+        assert found(fewer) == [], "which asks for something else"
+
+
+def test_runs_that_are_under_way_are_found_as_by_dagster(
     instance: dg.DagsterInstance, database: Database
 ) -> None:
     leave(database, "deferred", run_of(instance, BACKFILL, dg.DagsterRunStatus.SUCCESS))
@@ -114,10 +136,14 @@ def test_a_backfill_that_is_cancelled_waits_for_nothing(
     assert cancel_backfill_runs_and_cancellation_complete(instance, BACKFILL, _log)
 
 
+@pytest.mark.parametrize("left_to_dagster", [frozenset(), frozenset({"events in batches"})])
 def test_events_of_a_batch_are_what_dagster_stores_one_by_one(
     instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    left_to_dagster: frozenset[str],
 ) -> None:
     """Two assets' events in one batch: each asset has its newest, and each is read back whole."""
+    monkeypatch.setattr(compat, "LEFT_TO_DAGSTER", left_to_dagster)
     keys = [dg.AssetKey("chunks"), dg.AssetKey("embeddings")]
     made = [
         dg.AssetMaterialization(key, partition=partition, metadata={"chunks": 3, "seconds": 0.5})
@@ -155,7 +181,13 @@ def test_events_of_a_batch_are_what_dagster_stores_one_by_one(
     assert [entry.asset_materialization for entry in stored] == made
 
 
-def test_partitions_keep_their_order_and_are_added_once(instance: dg.DagsterInstance) -> None:
+@pytest.mark.parametrize("left_to_dagster", [frozenset(), frozenset({"partitions in batches"})])
+def test_partitions_keep_their_order_and_are_added_once(
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    left_to_dagster: frozenset[str],
+) -> None:
+    monkeypatch.setattr(compat, "LEFT_TO_DAGSTER", left_to_dagster)
     instance.add_dynamic_partitions("documents", ["b.md", "a'\"{}%s:x.md", "c.md"])
     instance.add_dynamic_partitions("documents", ["c.md", "a.md"])
     instance.add_dynamic_partitions("documents", [])

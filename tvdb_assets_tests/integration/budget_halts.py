@@ -31,7 +31,7 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.scheduler.instigation import InstigatorTick
 
 from tvdb_assets.core.token_counting import count_tokens
-from tvdb_assets.dagster.storage.home import INSTANCE_YAML, dagster_instance
+from tvdb_assets.dagster.storage.home import dagster_instance, instance_settings
 from tvdb_assets.definitions import defs
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.database import Database
@@ -80,7 +80,7 @@ class BudgetHaltProject:
         self.source = folder / "documents"
         self.source.mkdir(parents=True)
         self.home.mkdir()
-        (self.home / "dagster.yaml").write_text(INSTANCE_YAML + _QUEUE, "utf-8")
+        (self.home / "dagster.yaml").write_text(instance_settings() + _QUEUE, "utf-8")
         texts = [_text(number) for number in range(documents)]
         for number, text in enumerate(texts):
             (self.source / f"{number:03}.md").write_text(text, "utf-8")

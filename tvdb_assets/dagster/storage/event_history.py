@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance
 
+from tvdb_assets.dagster.compat import BACKFILL_ID_TAG
 from tvdb_assets.reporting.run_history import HistoryEvent
 from tvdb_assets.repositories.runs import Run
 
@@ -39,7 +40,7 @@ def lineage(instance: DagsterInstance, run_id: str) -> tuple[Run, list[str]] | N
         return None
     group = instance.get_run_group(run_id)
     retries = [other for other in group[1] if other.parent_run_id == run_id] if group else []
-    made = Run(run_id, run.root_run_id, run.parent_run_id, run.tags.get("dagster/backfill"))
+    made = Run(run_id, run.root_run_id, run.parent_run_id, run.tags.get(BACKFILL_ID_TAG))
     return made, [other.run_id for other in retries]
 
 

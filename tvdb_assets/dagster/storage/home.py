@@ -1,10 +1,16 @@
-"""``DAGSTER_HOME``: made ready, and opened as Dagster's instance."""
+"""``DAGSTER_HOME``: prepared, and opened as Dagster's instance.
+
+What belongs here: the home folder and its instance file. What does not: the settings of the
+instance, which stand in ``dagster.yaml`` next to this module. The file of that name at the top of a
+clone is a link to it.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,54 +21,28 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 INSTANCE_FILE = "dagster.yaml"
-INSTANCE_YAML = """\
-storage:
-  custom:
-    module: tvdb_assets.dagster.storage.instance_storage
-    class: ProjectPostgresStorage
-    config: {}
 
-# A run whose process was killed, also before it began, is started again, and goes on where it
-# was. What fails in a step is not: each document's failure is on record, and each paid call has
-# had its retries.
-run_monitoring:
-  enabled: true
-run_retries:
-  enabled: true
-  max_retries: 3
-  retry_on_asset_or_op_failure: false
 
-# Looks of sensors and schedules, several a minute, are not kept for ever.
-retention:
-  sensor:
-    purge_after_days:
-      skipped: 2
-      success: 30
-      failure: 30
-      started: 30
-  schedule:
-    purge_after_days: 90
-
-telemetry:
-  enabled: false
-
-nux:
-  enabled: false
-"""
+def instance_settings() -> str:
+    """The settings of an instance, as YAML: storage, retries, retention."""
+    return files(__package__).joinpath(INSTANCE_FILE).read_text("utf-8")
 
 
 def prepare_home(settings: Settings) -> Path:
-    """The home folder, made if need be, with an instance file: the project's, or a plain one."""
+    """Create the home folder and its instance file where they are missing; returns the folder.
+
+    In a clone, the instance file is a copy of the one at the top of the clone.
+    """
     home = project_home(settings)
     home.mkdir(parents=True, exist_ok=True)
-    mine = home / INSTANCE_FILE
-    projects = home.parent / INSTANCE_FILE
-    if settings.dagster_home is None and projects.is_file():
-        # The project's file is the one that people edit.
-        if not mine.exists() or mine.read_bytes() != projects.read_bytes():
-            mine.write_bytes(projects.read_bytes())
-    elif not mine.exists():
-        mine.write_text(INSTANCE_YAML, "utf-8")
+    own = home / INSTANCE_FILE
+    of_clone = home.parent / INSTANCE_FILE
+    if settings.dagster_home is None and of_clone.is_file():
+        # People edit the clone's file.
+        if not own.exists() or own.read_bytes() != of_clone.read_bytes():
+            own.write_bytes(of_clone.read_bytes())
+    elif not own.exists():
+        own.write_text(instance_settings(), "utf-8")
     return home
 
 

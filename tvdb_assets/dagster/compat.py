@@ -1,0 +1,359 @@
+"""Dagster's private parts that the project uses, all in one place.
+
+What belongs here: each import of a private module of Dagster, each use of a private attribute, and
+the check that they are as the project needs them. What does not: what they are used for (`storage`,
+`partitions`, `run_events`, `run_announcement`).
+
+Dagster promises nothing for these parts, not even between two versions of 1.13. So they are checked
+when this module is loaded. Where only speed is lost, Dagster's own way is taken, and one log event
+says so. Where a result would be wrong, loading ends with an error that names the versions that
+work. ``make test`` runs the tests of this module with the oldest, the locked and the newest
+version.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+import dagster as dg
+from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
+from sqlalchemy import Engine
+
+from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import TvdbError
+from tvdb_assets.telemetry import DAGSTER_FALLBACK, log_event
+
+DAGSTER_VERSIONS: Final = ">=1.13.21,<1.14"
+"""Of the packages dagster and dagster-webserver, as pyproject.toml has it."""
+DAGSTER_POSTGRES_VERSIONS: Final = ">=0.29.21,<0.30"
+
+
+def _unusable(problems: Sequence[str]) -> TvdbError:
+    found = []
+    for package in ("dagster", "dagster-postgres"):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"no {package}")
+    return codes.DAGSTER_INCOMPATIBLE.error(
+        found=" and ".join(found),
+        problems=", ".join(problems),
+        dagster=DAGSTER_VERSIONS,
+        dagster_postgres=DAGSTER_POSTGRES_VERSIONS,
+    )
+
+
+try:
+    from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
+    from dagster._core.events import AssetObservationData, StepMaterializationData
+    from dagster._core.execution.asset_backfill import AssetBackfillData
+    from dagster._core.execution.backfill import (
+        BulkActionsFilter,
+        BulkActionStatus,
+        PartitionBackfill,
+    )
+    from dagster._core.execution.context.system import StepExecutionContext
+    from dagster._core.execution.plan.step import ExecutionStep
+    from dagster._core.storage import tags as _tags
+    from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+    from dagster._core.storage.event_log import schema as _event_schema
+    from dagster._core.storage.runs import schema as _run_schema
+except ImportError as error:
+    raise _unusable([str(error)]) from error
+
+BACKFILL_ID_TAG: Final = _tags.BACKFILL_ID_TAG
+"""Tag of a run that belongs to a backfill."""
+
+
+# --- The check ----------------------------------------------------------------------------
+
+
+def missing(owner: object, **members: Sequence[str] | None) -> list[str]:
+    """What an object of Dagster lacks, as names that a person can search for.
+
+    Args:
+        owner: a class or module.
+        members: each name that is used, with the parameters that a call passes by position, or
+            None for what is not called.
+    """
+    problems = []
+    for name, parameters in members.items():
+        label = f"{getattr(owner, '__name__', owner)}.{name}"
+        member = getattr(owner, name, None)
+        if member is None:
+            problems.append(label)
+        elif parameters is not None:
+            try:
+                inspect.signature(member).bind(*parameters)
+            except TypeError:
+                problems.append(f"{label}({', '.join(parameters)})")
+    return problems
+
+
+def changed(owner: type, **methods: Sequence[str]) -> list[str]:
+    """Methods that the project overrides and that Dagster calls with other parameters by now."""
+    problems = []
+    for name, parameters in methods.items():
+        method = getattr(owner, name, None)
+        if method is None or list(inspect.signature(method).parameters) != ["self", *parameters]:
+            problems.append(f"{owner.__name__}.{name}({', '.join(parameters)})")
+    return problems
+
+
+def _columns(table: Any, *names: str) -> list[str]:
+    """Columns that the project's own statements read or write, and that a table lacks."""
+    return [f"{table.name}.{name}" for name in names if name not in table.columns]
+
+
+def problems() -> list[str]:
+    """What is not as it must be: with it, a result would be wrong."""
+    found = [
+        *missing(BulkActionStatus, REQUESTED=None, CANCELING=None, CANCELED=None),
+        *missing(
+            PartitionBackfill,
+            asset_backfill_data=None,
+            backfill_id=None,
+            get_asset_backfill_data=("self", "asset_graph"),
+            is_asset_backfill=None,
+            status=None,
+        ),
+        *missing(
+            AssetBackfillData,
+            get_target_partitions_subset=("self", "asset_key"),
+            get_targeted_partitions_without_materialization_status=("self",),
+            target_subset=None,
+        ),
+        *missing(AssetGraphSubset, asset_keys=None, partitions_subsets_by_asset_key=None),
+        *missing(dg.DagsterInstance, event_log_storage=None, get_backfill=("self", "id")),
+        *missing(ExecutionStep, handle=None, key=None, kind=None, node_handle=None),
+        *missing(ExecutionStep, get_execution_dependency_keys=("self",)),
+        *missing(StepExecutionContext, event_tags=None, execution_plan=None, job_name=None),
+        *missing(PostgresRunStorage, connect=("self",), get_backfill=("self", "id")),
+        *changed(PostgresRunStorage, get_run_ids=("filters", "cursor", "limit")),
+        *changed(PostgresEventLogStorage, store_event=("event",), store_event_batch=("events",)),
+        *_columns(_run_schema.RunTagsTable, "run_id", "key", "value"),
+        *_columns(_run_schema.RunsTable, "id", "run_id", "status", "update_timestamp"),
+        *_columns(
+            _event_schema.SqlEventLogStorageTable,
+            *("id", "run_id", "timestamp", "asset_key", "dagster_event_type", "partition"),
+        ),
+    ]
+    written = {
+        "BACKFILL_ID_TAG": "dagster/backfill",
+        "PARTITION_NAME_TAG": "dagster/partition",
+        "ASSET_PARTITION_RANGE_START_TAG": "dagster/asset_partition_range_start",
+        "ASSET_PARTITION_RANGE_END_TAG": "dagster/asset_partition_range_end",
+    }
+    found += [name for name, tag in written.items() if getattr(_tags, name, None) != tag]
+    return found
+
+
+def slower() -> dict[str, list[str]]:
+    """What Dagster does in its own way, by what is not as the faster way needs it."""
+    events = [
+        *missing(
+            PostgresEventLogStorage,
+            _connect=("self",),
+            _event_to_row=("self", "event"),
+            _store_asset_event=("self", "connection", "event", "event_id"),
+            _store_asset_event_tags=("self", "connection", "events", "event_ids"),
+            index_transaction=("self",),
+        ),
+        *_columns(_event_schema.SqlEventLogStorageTable, "id"),
+    ]
+    partitions = [
+        *missing(PostgresEventLogStorage, index_transaction=("self",)),
+        *changed(
+            PostgresEventLogStorage,
+            add_dynamic_partitions=("partitions_def_name", "partition_keys"),
+        ),
+        *_columns(_event_schema.DynamicPartitionsTable, "partitions_def_name", "partition"),
+    ]
+    return {
+        name: lacks
+        for name, lacks in (("events in batches", events), ("partitions in batches", partitions))
+        if lacks
+    }
+
+
+def check() -> frozenset[str]:
+    """Check all parts; returns what is to be left to Dagster's own way.
+
+    Raises:
+        ConfigurationError: a part is missing without which a result would be wrong.
+    """
+    if found := problems():
+        raise _unusable(found)
+    left = slower()
+    if left:
+        _log_fallback(left)
+    return frozenset(left)
+
+
+def _log_fallback(left: Mapping[str, Sequence[str]]) -> None:
+    lacks = sorted({problem for found in left.values() for problem in found})
+    log_event(
+        DAGSTER_FALLBACK,
+        f"Dagster {version('dagster')} lacks {', '.join(lacks)}. Its own way is slower for: "
+        f"{', '.join(left)}. Versions that have it: {DAGSTER_VERSIONS}.",
+    )
+
+
+# --- Backfills ----------------------------------------------------------------------------
+
+Backfill = PartitionBackfill
+
+
+def requested_backfills(instance: dg.DagsterInstance) -> Sequence[Backfill]:
+    """Backfills that are going on."""
+    asked = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
+    found: Sequence[Backfill] = instance.get_backfills(filters=asked)
+    return found
+
+
+def is_requested(backfill: Backfill) -> bool:
+    """Whether a backfill is going on."""
+    return backfill.status is BulkActionStatus.REQUESTED
+
+
+def is_cancelled(backfill: Backfill) -> bool:
+    """Whether someone cancelled a backfill."""
+    return backfill.status in (BulkActionStatus.CANCELING, BulkActionStatus.CANCELED)
+
+
+def partitions_left(backfill: Backfill, assets: Sequence[dg.AssetKey]) -> Iterator[str]:
+    """Partitions of these assets that a backfill has neither materialized nor seen fail."""
+    data = backfill.asset_backfill_data
+    if data is None:
+        return
+    left = data.get_targeted_partitions_without_materialization_status()
+    for asset in assets:
+        subset = left.partitions_subsets_by_asset_key.get(asset)
+        if subset is not None:
+            yield from subset.get_partition_keys()
+
+
+def target_partitions(
+    backfill: Backfill, context: dg.AssetExecutionContext, asset: dg.AssetKey
+) -> list[str] | None:
+    """All partitions of an asset that a backfill is for; None if the asset is not part of it."""
+    if not backfill.is_asset_backfill:
+        return None
+    data = backfill.get_asset_backfill_data(context.repository_def.asset_graph)
+    if asset not in data.target_subset.asset_keys:
+        return None
+    return sorted(data.get_target_partitions_subset(asset).get_partition_keys())
+
+
+def asks_for_unfinished_runs(filters: dg.RunsFilter | None) -> bool:
+    """Whether a run of any status that is not an end would pass these filters.
+
+    Their order says nothing, nor does a status more; one that is missing does.
+    """
+    return filters is not None and _UNFINISHED.issubset(filters.statuses or ())
+
+
+_UNFINISHED: Final = frozenset(NOT_FINISHED_STATUSES)
+
+
+# --- Events -------------------------------------------------------------------------------
+
+
+def asset_event_entry(
+    context: dg.AssetExecutionContext,
+    asset_event: dg.AssetMaterialization | dg.AssetObservation,
+    timestamp: float,
+) -> dg.EventLogEntry:
+    """An asset's event as the running step would have logged it.
+
+    Args:
+        context: of the step.
+        asset_event: what happened.
+        timestamp: when, in seconds of Unix time.
+    """
+    running = context.get_step_execution_context()
+    data: StepMaterializationData | AssetObservationData
+    if isinstance(asset_event, dg.AssetMaterialization):
+        kind, message = dg.DagsterEventType.ASSET_MATERIALIZATION, "Materialized value."
+        data = StepMaterializationData(asset_event)
+    else:
+        kind, message = dg.DagsterEventType.ASSET_OBSERVATION, asset_event.description or ""
+        data = AssetObservationData(asset_event)
+    event = dg.DagsterEvent(
+        event_type_value=kind.value,
+        job_name=running.job_name,
+        step_handle=running.step.handle,
+        node_handle=running.step.node_handle,
+        step_kind_value=running.step.kind.value,
+        logging_tags=running.event_tags,
+        event_specific_data=data,
+        message=message,
+    )
+    return dg.EventLogEntry(  # type: ignore[no-untyped-call]
+        error_info=None,
+        level="debug",
+        user_message="",
+        run_id=context.run.run_id,
+        timestamp=timestamp,
+        step_key=running.step.key,
+        job_name=running.job_name,
+        dagster_event=event,
+    )
+
+
+def feeds_other_steps(context: dg.AssetExecutionContext) -> bool:
+    """Whether a step of the same run waits for the running one."""
+    running = context.get_step_execution_context()
+    return any(
+        running.step.key in other.get_execution_dependency_keys()
+        for other in running.execution_plan.steps
+    )
+
+
+def store_asset_events(
+    storage: PostgresEventLogStorage, events: Sequence[dg.EventLogEntry]
+) -> None:
+    """Store events of one or several assets by one statement.
+
+    Dagster stores planned materializations one by one, 3,000 for 1,000 documents in three assets.
+    """
+    table = _event_schema.SqlEventLogStorageTable
+    # SQLAlchemy compiles a statement once for all batches if its rows are given apart from it.
+    statement = table.insert().returning(table.c.id, sort_by_parameter_order=True)
+    with storage._connect() as connection:
+        rows = [storage._event_to_row(event) for event in events]
+        ids = [int(row[0]) for row in connection.execute(statement, rows)]
+    # The table of assets holds the newest event of each asset, and nothing else.
+    newest = {e.get_dagster_event().asset_key: (e, i) for e, i in zip(events, ids, strict=True)}
+    with storage.index_transaction() as connection:
+        storage._store_asset_event_tags(connection, events, ids)
+        for event, event_id in newest.values():
+            storage._store_asset_event(connection, event, event_id)
+
+
+# --- Connections --------------------------------------------------------------------------
+
+
+def share_engine(engine: Engine, *storages: Any) -> None:
+    """Let storages use one engine; each keeps its own, which opens a connection a statement,
+    where Dagster names it otherwise.
+    """
+    if lacking := [type(storage) for storage in storages if not hasattr(storage, "_engine")]:
+        _log_fallback({"connections": [f"{kind.__name__}._engine" for kind in lacking]})
+        engine.dispose()
+        return
+    for storage in storages:
+        storage._engine = engine
+
+
+def close_engine(storage: Any) -> None:
+    """Close the connections of a storage's engine."""
+    if (engine := getattr(storage, "_engine", None)) is not None:
+        engine.dispose()
+
+
+LEFT_TO_DAGSTER: Final = check()
+"""What Dagster does in its own way, of the names that `slower` has."""
