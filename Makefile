@@ -91,4 +91,4 @@ lock:
 
 clean:
 	-$(BIN)/tvdb stop
-	rm -rf .venv .venv-docs .venv-release .tvdb build dist
+	rm -rf .venv .venv-docs .venv-release .dagster-versions .tvdb build dist

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import dagster as dg
@@ -21,6 +23,8 @@ from tvdb_assets.dagster import compat
 from tvdb_assets.errors import ConfigurationError
 
 PACKAGE = Path(tvdb_assets.__file__).parent
+VERSION_UNDER_TEST = "DAGSTER_VERSION_UNDER_TEST"
+"""Environment name: the version that these tests are to run with, if it is not the locked one."""
 _PRIVATE = re.compile(
     r"dagster(?:_postgres|_webserver|_graphql|_shared)?\._"  # a private module
     r"|\._(?:engine|connect|event_to_row|storage|run_storage|event_storage|event_log_storage"
@@ -28,6 +32,13 @@ _PRIVATE = re.compile(
     r"|get_step_execution_context|get_asset_backfill_data|asset_backfill_data"
     r"|SqlEventLogStorageTable|BulkActionStatus|NOT_FINISHED_STATUSES"
 )
+
+
+def test_dagster_has_the_version_that_is_to_be_tested() -> None:
+    lock = (PACKAGE.parent / "requirements.lock").read_text("utf-8")
+    locked = re.search(r"^dagster==(\S+)", lock, re.MULTILINE)
+    assert locked is not None
+    assert version("dagster") == dg.__version__ == os.environ.get(VERSION_UNDER_TEST, locked[1])
 
 
 def test_this_version_of_dagster_has_all_parts() -> None:
