@@ -28,7 +28,7 @@ TEXT_EMPTY: Final = ErrorCode(
     EmbeddingError,
     "text_empty",
     "An empty text has no vector.",
-    "Give it a text with words.",
+    "Pass a text that has words.",
     "An empty text was to be embedded.",
 )
 TEXT_NOT_UNICODE: Final = ErrorCode(
@@ -55,7 +55,7 @@ TEXT_REFUSED: Final = ErrorCode(
     "text_refused",
     "{service} refuses this text.",
     "Check the content of the document for control characters, encoded data or text that the "
-    "rules of the service forbid. Its other documents are done.",
+    "rules of the service forbid. All other documents are done.",
     "The embedding service does not take the content of a chunk.",
 )
 REQUEST_REFUSED: Final = ErrorCode(
@@ -63,7 +63,7 @@ REQUEST_REFUSED: Final = ErrorCode(
     "request_refused",
     "{service} refuses the request with status {status}, for an unknown reason.",
     "Check the content of the document for control characters, encoded data or text that the "
-    "rules of the service forbid. Its other documents are done.",
+    "rules of the service forbid. All other documents are done.",
     "The embedding service refuses a request for an unknown reason. If it refuses several "
     "different texts, no more are sent.",
 )
