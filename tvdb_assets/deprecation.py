@@ -60,13 +60,14 @@ class Rename:
     """First version that knows the new name."""
     until: str = "0.2.0"
     """First version that does not know the old name."""
+    advice: str = ""
+    """A sentence for users who can't know where the old name is used."""
 
     @property
     def warning(self) -> TvdbDeprecationWarning:
-        """What a user of the old name sees."""
-        return TvdbDeprecationWarning(
-            f"The {self.kind} {self.old} is now {self.new}.", self.since, self.until
-        )
+        """The warning that a user of the old name sees."""
+        message = f"The {self.kind} {self.old} is now {self.new}. {self.advice}".rstrip()
+        return TvdbDeprecationWarning(message, self.since, self.until)
 
 
 def _register(kind: str, names: Mapping[str, str]) -> dict[str, Rename]:
@@ -101,11 +102,15 @@ LOG_EVENTS: Final = _register(
 )
 """Kinds of log events. A JSON line has the old name as ``event_former``; see `telemetry`."""
 
-MODULES: Final = _register(
+_INSTANCE_STORAGE = Rename(
+    "module",
+    "tvdb_assets.storage.instance",
+    "tvdb_assets.dagster.storage.instance_storage",
+    advice="Change it in the dagster.yaml of DAGSTER_HOME.",
+)
+MODULES: Final = {_INSTANCE_STORAGE.old: _INSTANCE_STORAGE} | _register(
     "module",
     {
-        # An instance that Dagster has created names it in its dagster.yaml.
-        "tvdb_assets.storage.instance": "tvdb_assets.dagster.storage.instance_storage",
         "tvdb_assets.assets.documents": "tvdb_assets.dagster.document_assets",
         "tvdb_assets.pipeline.partition_keys": "tvdb_assets.core.partition_keys",
         "tvdb_assets.services.router": "tvdb_assets.routing.service_router",

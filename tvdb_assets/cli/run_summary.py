@@ -42,6 +42,8 @@ def progress(
     """
     done_before = registry.finished(run_ids) if run_ids else 0
     is_over = threading.Event()
+    # Read once: while the bar is displayed, stderr is redirected and is no terminal.
+    is_terminal = notices.is_terminal
     bar = Progress(
         TextColumn("[bold]Documents"),
         BarColumn(),
@@ -49,17 +51,17 @@ def progress(
         TimeElapsedColumn(),
         console=notices,
         transient=True,
-        disable=not notices.is_terminal,
+        disable=not is_terminal,
     )
     task = bar.add_task("", total=None)
     total = 0
 
     def watch() -> None:
-        interval = 0.3 if notices.is_terminal else 10.0
+        interval = 0.3 if is_terminal else 10.0
         while not is_over.wait(interval):
             count = registry.finished(list(run_ids)) - done_before if run_ids else 0
             bar.update(task, completed=count)
-            if not notices.is_terminal:
+            if not is_terminal:
                 notices.print(f"{count:,} of {total:,} documents done.")
 
     watcher = threading.Thread(target=watch, daemon=True)

@@ -37,11 +37,11 @@ _COLOURS = {
 @click.argument("name", metavar="ID")
 @json_option
 def trace(name: str, as_json: bool) -> None:
-    """Show all events of ID in order of time, with durations and costs.
+    """Show all events of ID in order of time.
 
-    ID is the id of a run, of a request to a paid service (the service's own id, or the one that
-    was sent) or of a parse job, a document, or the first characters of an id. For a document, the
-    events of all its runs are shown.
+    Durations and costs are included. ID is the id of a run, of a request to a paid service (the
+    service's own id, or the one that was sent) or of a parse job, a document, or the first
+    characters of an id. For a document, the events of all its runs are shown.
     """
     settings = load_settings()
     with Database.open(settings) as database:
