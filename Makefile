@@ -24,8 +24,10 @@ dev: install
 test: install lint
 	$(CLEAN) $(BIN)/python -m pytest -n 2 --dist loadfile
 
-# The rooms of tests that need neither Dagster's processes nor minutes; the floor is in pyproject.toml.
-UNIT := $(addprefix tvdb_assets_tests/,core spend_guard embedding contracts parsing sources repositories reporting ingestion)
+# The tests that need neither Dagster's processes nor minutes; pyproject.toml has the floor.
+UNIT := $(addprefix tvdb_assets_tests/,core lifecycle spend_guard embedding contracts parsing \
+  sources repositories reporting ingestion retrieval) \
+  $(filter-out %definitions.py %walkthrough.py,$(wildcard tvdb_assets_tests/test_*.py))
 coverage: install
 	$(CLEAN) $(BIN)/python -m coverage run -m pytest $(UNIT)
 	$(BIN)/python -m coverage report
