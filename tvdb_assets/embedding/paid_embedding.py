@@ -148,7 +148,7 @@ class PaidEmbedding:
                 (start, middle), (_, end) = split_in_half(0, len(part.order))
                 first = _Part(part.order[start:middle], part.is_split or is_refused, is_unknown)
                 second = _Part(part.order[middle:end], part.is_split or is_refused)
-                await self._guard.journal.note(
+                await self._guard.event_log.record(
                     ServiceEvent.BATCH_HALVED,
                     self._embedder.service,
                     f"{len(part.order)} texts are tried as {len(first.order)} and "

@@ -1,7 +1,7 @@
 """A document through a paid parser: submitted once, awaited, paid when it is done.
 
-What belongs here: that a job which was submitted is awaited again after a crash, and never
-submitted twice. What does not: a single request (`llamaparse`), money and limits (`guard`).
+What belongs here: a submitted job is polled again after a crash, and never submitted twice. What
+does not: a single request (`providers`), money and limits (`spend_guard`).
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ PersistText: TypeAlias = Callable[[Transaction, ParsedDocument], None]
 """Stores a text in the transaction that posts its cost."""
 _FIRST_POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0
-_TURN_SECONDS = 0.25
+_LOCK_POLL_SECONDS = 0.25
 _STAGE = Stage.PARSED_DOCUMENTS.value
 
 
 @dataclass(frozen=True, slots=True)
 class SubmittedJob:
-    """A submission that is on record."""
+    """A submission that is recorded."""
 
     job_id: str
     reservation: Reservation
 
 
 class PaidParsing:
-    """Takes documents through a paid parser."""
+    """Parses documents by a paid parser."""
 
     def __init__(
         self, guard: Guard, parser: PaidParser, jobs: ParseJobs, *, deadline_seconds: float
@@ -49,9 +49,9 @@ class PaidParsing:
         """Nothing is sent yet.
 
         Args:
-            guard: passed by each request.
+            guard: reserves, sends and posts each request.
             parser: the paid service.
-            jobs: the record of what was submitted.
+            jobs: the record of submissions.
             deadline_seconds: the longest wait for one job.
 
         Raises:
@@ -73,13 +73,13 @@ class PaidParsing:
         persist: PersistText | None,
         wait_if_open: bool,
     ) -> ParsedDocument:
-        """Submit, or find what was submitted, and wait for the text.
+        """Submit, or find an earlier submission, and wait for the text.
 
         Args:
             data: the file.
             path: its name.
             media_type: as sniffed.
-            most_pages: what is reserved, and the most that the service may parse.
+            most_pages: the number that is reserved, and the most that the service may parse.
             persist: stores the text in the transaction that posts its cost.
             wait_if_open: False halts at once where the breaker is open.
 
@@ -88,11 +88,11 @@ class PaidParsing:
             ServiceError: as of `Guard.call`.
         """
         digest = sha256(data).digest()
-        job = await self._known(digest, path) or await self._submit_once(
+        job = await self._find_submitted(digest, path) or await self._submit_once(
             data, path, media_type, most_pages, digest, wait_if_open
         )
-        finished = await self._await(job, path, media_type, wait_if_open)
-        # What may be cut is paid for, but neither stored nor given.
+        finished = await self._poll_until_done(job, path, media_type, wait_if_open)
+        # A text that may be cut is paid for, but neither stored nor returned.
         is_guess = media_type != "application/pdf" and most_pages > 1
         pages = 0 if finished.parsed is None else len(finished.parsed.page_starts)
         if is_guess and pages >= most_pages:
@@ -103,16 +103,16 @@ class PaidParsing:
         assert finished.parsed is not None
         return finished.parsed
 
-    async def _known(self, digest: bytes, path: str) -> SubmittedJob | None:
+    async def _find_submitted(self, digest: bytes, path: str) -> SubmittedJob | None:
         parser = self._parser
         known = await asyncio.to_thread(self._jobs.find, parser.service, digest, parser.fingerprint)
         if known is None:
             return None
         job_id, entry_id, amount, run_id = known
-        await self._guard.journal.note(
+        await self._guard.event_log.record(
             ServiceEvent.JOB_RESUMED,
             parser.service,
-            f"Awaits the job {job_id}, which the run {run_id} submitted and pays.",
+            f"Polls the job {job_id}, which the run {run_id} submitted and pays.",
             document=display_path(path),
             part=entry_id,
         )
@@ -127,17 +127,17 @@ class PaidParsing:
         digest: bytes,
         wait_if_open: bool,
     ) -> SubmittedJob:
-        """Submit, unless another document or process is just submitting the same bytes."""
-        turn = self._jobs.submission_lock(digest, self._parser.fingerprint)
-        take = await asyncio.to_thread(turn.__enter__)
+        """Submit, unless another document or process is submitting the same bytes."""
+        lock = self._jobs.submission_lock(digest, self._parser.fingerprint)
+        try_lock = await asyncio.to_thread(lock.__enter__)
         try:
-            while not await asyncio.to_thread(take):
-                await asyncio.sleep(_TURN_SECONDS)
-            return await self._known(digest, path) or await self._submit(
+            while not await asyncio.to_thread(try_lock):
+                await asyncio.sleep(_LOCK_POLL_SECONDS)
+            return await self._find_submitted(digest, path) or await self._submit(
                 data, path, media_type, pages, digest, wait_if_open
             )
         finally:
-            await asyncio.to_thread(turn.__exit__, None, None, None)
+            await asyncio.to_thread(lock.__exit__, None, None, None)
 
     async def _submit(
         self,
@@ -149,7 +149,7 @@ class PaidParsing:
         wait_if_open: bool,
     ) -> SubmittedJob:
         parser = self._parser
-        # The name tells the service the format; what a private one tells besides, it does not get.
+        # The service takes the format from the name. A private name is replaced.
         name = f"document{guess_extension(media_type) or ''}" if is_private(path) else path
         submitted: list[SubmittedJob] = []
 
@@ -157,7 +157,7 @@ class PaidParsing:
             return await parser.submit(data, name, pages, permit)
 
         def persist(tx: Transaction, reservation: Reservation, job_id: str) -> None:
-            # The hold stays: the job bills when it is done, whoever waits for it then.
+            # The reservation stays: the job is billed when it is done, whichever run awaits it.
             job = SubmittedJob(job_id, reservation)
             self._jobs.add(
                 tx, parser.service, job_id, reservation.entry_id, digest, parser.fingerprint
@@ -179,7 +179,7 @@ class PaidParsing:
         await self._guard.call(call, send, persist, wait_if_open=wait_if_open)
         return submitted[-1]
 
-    async def _await(
+    async def _poll_until_done(
         self, job: SubmittedJob, path: str, media_type: str, wait_if_open: bool
     ) -> FinishedJob:
         parser, loop = self._parser, asyncio.get_running_loop()
@@ -209,7 +209,7 @@ class PaidParsing:
         with self._guard.transaction() as tx:
             if finished.parsed is not None and persist is not None:
                 persist(tx, finished.parsed)
-            # Where the service has not said yet what it billed, the bound stands for it.
+            # Where the service has not reported the cost yet, the bound is posted.
             outcome = (
                 codes.LOST.code if finished.is_lost else "assumed" if cost is None else "answered"
             )
@@ -218,7 +218,7 @@ class PaidParsing:
             state = "done" if finished.parsed is not None else "failed"
             self._jobs.close(tx, self._parser.service, job.job_id, state)
         paid = job.reservation.amount if cost is None else cost
-        self._guard.journal.job_done(self._parser.service, self._parser.model, paid)
+        self._guard.event_log.job_done(self._parser.service, self._parser.model, paid)
 
 
 def _too_many_pages(most: int) -> ParseError:

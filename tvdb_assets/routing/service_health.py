@@ -1,7 +1,7 @@
-"""How each service is, from what its last calls said.
+"""The health of each service, by its last calls.
 
-What belongs here: putting the shared state of a service into words. What does not: changing
-it (`guard`), or showing it (`cli`, `assets`).
+What belongs here: reporting the shared state of a service. What does not: changing it
+(`spend_guard`), or displaying it (`cli`, `dagster`).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class ServiceHealth:
     breaker: str
     """``closed``, ``open`` or ``half-open``; empty where there is none."""
     remaining_usd: str
-    """Of today's budget, the tightest that holds for it; empty where nothing is paid."""
+    """Of the tightest of today's budgets that apply to it; empty where nothing is paid."""
     requests_left: int | None
     """Of this hour; None where nothing is paid."""
     requests_per_minute: float | None = None
-    """As the service told; None where it did not."""
+    """As the service reported; None where it did not."""
     tokens_per_minute: float | None = None
     answered_at: str | None = None
     """ISO 8601, UTC."""
@@ -44,7 +44,7 @@ class ServiceHealth:
 
 
 def paid_health(guard: Guard, role: str, mode: str, service: str) -> ServiceHealth:
-    """A paid service, as all processes see it."""
+    """The health of a paid service, from the state that all processes share."""
     state, now = guard.states.read(service)
     committed, limits = guard.ledger.committed(service), guard.ledger.limits
     left = limits.daily_usd - committed.day_usd

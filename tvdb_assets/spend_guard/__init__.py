@@ -1,5 +1,5 @@
-"""What stands before a paid call: budget, ledger, rate limit, breaker, retry.
+"""The spend guard of paid calls: budget, ledger, rate limit, breaker, retry.
 
-What belongs here: whether a call may be made, and what became of it. What does not: who is
-called, and what is said (`services`). The walk of a paid call is `calls.Guard.call`.
+What belongs here: whether a call may be made, and how it ended. What does not: the services that
+are called (`embedding`, `parsing`). The steps of a paid call are in `guard.Guard.call`.
 """

@@ -1,8 +1,8 @@
-"""The door before a service: its rate and its breaker, which every request passes.
+"""Admission of requests to a service, by its rate limit and its breaker.
 
-What belongs here: waiting for a place and for the breaker, and recording what a request found
-out of the service's health. What does not: money (`ledger`), retries (`retry_policy`), the rules of
-either (`limiter`, `breaker`, `service_state`).
+What belongs here: waiting for a rate slot and for the breaker, and recording the result of a
+request for the service's health. What does not: money (`ledger`), retries (`retry_policy`), the
+rules of rate limit and breaker (`rate_limiter`, `circuit_breaker`, `service_state`).
 """
 
 from __future__ import annotations
@@ -16,46 +16,46 @@ from tvdb_assets.spend_guard.service_state import Change, ServiceState, pass_bre
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 
 _PROBED_SECONDS = 0.25
-"""Between looks at what another found, who asks a service that had refused or failed."""
+"""Between two reads of the state, while another caller probes a service that refused or failed."""
 _NOTED_WAIT_SECONDS = 1.0
-"""A shorter wait in line is no event."""
+"""A shorter wait for a rate slot is no event."""
 
 
 class AdmissionControl:
-    """Lets requests of one run pass, or keeps them waiting."""
+    """Admits the requests of one run, or makes them wait."""
 
     def __init__(
-        self, states: ServiceStates, journal: CallEventLog, max_wait_seconds: float
+        self, states: ServiceStates, event_log: CallEventLog, max_wait_seconds: float
     ) -> None:
         """Nothing is opened yet.
 
         Args:
             states: of the services, shared by all processes.
-            journal: told of waits and of a breaker that turns.
+            event_log: records waits and the changes of a breaker.
             max_wait_seconds: the longest single wait.
         """
         self._states = states
-        self._journal = journal
+        self._event_log = event_log
         self._max_wait = max_wait_seconds
 
     async def admit(self, service: str, account: str, tokens: int, caller: str) -> None:
-        """Wait for a place within the rate, and pass the breaker.
+        """Wait for a slot within the rate, and pass the breaker.
 
         Raises:
             RefusedError: the account was refused a short while ago.
             RateError: the wait would be too long.
             BreakerError: the breaker is open.
         """
-        place = take_rate_slot(service, account, tokens, self._max_wait, caller)
-        while (wait := await asyncio.to_thread(self._states.change, service, place)) is None:
+        slot = take_rate_slot(service, account, tokens, self._max_wait, caller)
+        while (wait := await asyncio.to_thread(self._states.change, service, slot)) is None:
             await asyncio.sleep(_PROBED_SECONDS)
         if wait:
             await asyncio.sleep(wait)
         if wait >= _NOTED_WAIT_SECONDS:
-            await self._journal.note(
-                ServiceEvent.WAITED, service, "Waited for a place within its rate.", seconds=wait
+            await self._event_log.record(
+                ServiceEvent.WAITED, service, "Waited for a slot within its rate.", seconds=wait
             )
-        # Last, so that a probe's lease is not spent on waiting.
+        # Last, so that the wait does not use up a probe's lease.
         passing = pass_breaker(caller)
 
         def transition(state: ServiceState, now: float) -> tuple[ServiceState, tuple[float, bool]]:
@@ -76,10 +76,10 @@ class AdmissionControl:
             waited += _PROBED_SECONDS
         if is_probed:
             message = "One request finds out whether the service is back."
-            await self._journal.note(ServiceEvent.BREAKER_PROBED, service, message)
+            await self._event_log.record(ServiceEvent.BREAKER_PROBED, service, message)
 
     async def record(self, service: str, caller: str, change: Change) -> None:
-        """Note what a request says of the service's health."""
+        """Record the result of a request for the service's health."""
 
         def transition(
             state: ServiceState, now: float
@@ -90,10 +90,10 @@ class AdmissionControl:
         before, after = await asyncio.to_thread(self._states.change, service, transition)
         if (turned := _turned(before.breaker, after.breaker)) is not None:
             kind, message, seconds = turned
-            await self._journal.note(kind, service, message, seconds=seconds)
+            await self._event_log.record(kind, service, message, seconds=seconds)
         refusal, known = after.refusal, before.refusal
         if refusal is not None and (known is None or refusal.until > known.until):
-            await self._journal.note(
+            await self._event_log.record(
                 ServiceEvent.SERVICE_REFUSED, service, refusal.message, code=refusal.code
             )
 
@@ -104,6 +104,6 @@ def _turned(before: Breaker, after: Breaker) -> tuple[ServiceEvent, str, float |
             return None
         return ServiceEvent.BREAKER_CLOSED, "The service answers again.", None
     if after.open_until > before.open_until:
-        message = f"The service is left alone for {after.open_seconds:.0f} seconds."
+        message = f"The service is not called for {after.open_seconds:.0f} seconds."
         return ServiceEvent.BREAKER_OPENED, message, after.open_seconds
     return None

@@ -1,7 +1,7 @@
 """Whether an amount fits the budget: pure arithmetic on what has been committed.
 
 What belongs here: the decision. What does not: the lock under which it is taken and the
-counters it is taken on (`ledger`).
+counters that it reads (`ledger`).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class SpendLimits:
     hourly_requests: int
     """Paid requests an hour of each service."""
     service_daily_usd: Mapping[str, Decimal] = field(default_factory=dict)
-    """US dollars a UTC day of single services; what is not named has no limit of its own."""
+    """US dollars a UTC day of single services; the others have only the limit of all."""
     service_hourly_requests: Mapping[str, int] = field(default_factory=dict)
     """Instead of ``hourly_requests``, for single services."""
     paused: frozenset[str] = frozenset()
-    """Services that nothing is paid to for now; the empty string stands for all."""
+    """Services that are paused; the empty string stands for all."""
 
     def requests_an_hour(self, service: str) -> int:
         """Of one service."""
@@ -36,7 +36,7 @@ class SpendLimits:
 
 @dataclass(frozen=True, slots=True)
 class CommittedSpend:
-    """What the current windows hold already: holds at their bound, and what was posted."""
+    """The amounts in the current windows: reservations at their bound, and posted costs."""
 
     day: datetime
     """When the day began, in UTC."""

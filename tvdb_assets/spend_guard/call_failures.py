@@ -1,6 +1,6 @@
-"""How a paid call fails, in the words that the guard acts on.
+"""How a paid call fails, in the terms that the guard acts on.
 
-What belongs here: what a failed attempt says of money, retry and the service's health. What
+What belongs here: the meaning of a failed attempt for money, retry and the service's health. What
 does not: any service's statuses and codes; each client maps its own to these.
 """
 
@@ -14,31 +14,31 @@ from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders
 
 
 class FailureKind(StrEnum):
-    """What a failed attempt means."""
+    """The meaning of a failed attempt."""
 
     UNAVAILABLE = "unavailable"
-    """No answer, or none that can be used: tried again, and counted by the breaker."""
+    """No response, or none that can be used: retried, and counted by the breaker."""
     THROTTLED = "throttled"
-    """Too many requests: tried again when the service says; its health is not in doubt."""
+    """Too many requests: retried when the service says; its health is not in doubt."""
     UNKNOWN = "unknown"
-    """An error that nobody has met before: tried again once, then held against the input."""
+    """An unknown error: retried once, then attributed to the input."""
     CONTENT = "content"
-    """This input is refused: another input would be taken."""
+    """This input is refused: another input would be accepted."""
     REFUSED = "refused"
-    """Key, quota or model: no input would be taken. The service is left alone."""
+    """Key, quota or model: no input would be accepted. The service is not called for a while."""
 
 
 class Charge(StrEnum):
-    """What a failed attempt cost."""
+    """The cost of a failed attempt."""
 
     NONE = "none"
-    """Surely nothing: the service said no, or was never reached."""
+    """Nothing for certain: the service refused, or was never reached."""
     BOUND = "bound"
-    """It may have worked and billed: the answer was lost, or can't be used."""
+    """It may have succeeded and been billed: the response was lost, or can't be used."""
 
 
 class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is within
-    """One attempt failed; `error` is what becomes of it if none follows.
+    """One attempt failed; `error` is raised if no other attempt follows.
 
     Never leaves the guard: it raises ``error``, with this as its cause.
     """
@@ -65,7 +65,7 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
         self.status = status
         self.request_id = request_id
         self.rate_limit_headers = rate_limit_headers or RateLimitHeaders()
-        """As told in the answer's headers."""
+        """Of the response."""
 
     def __reduce__(self) -> tuple[object, ...]:
         rest = (self.charge, self.was_sent, self.retry_after, self.status, self.request_id)

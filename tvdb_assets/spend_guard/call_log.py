@@ -1,8 +1,8 @@
-"""What happens to a run's calls: noted, logged, traced and counted at one place.
+"""The log of a run's calls: stored, logged, traced and counted at one place.
 
-What belongs here: the kinds of happenings, their rows, and what logs, spans and metrics say of
-them and of each attempt. What does not: the row of a paid attempt, which is the ledger's, or
-reading the history of a run (`reporting.run_history`).
+What belongs here: the kinds of events, their rows, and the logs, spans and metrics of events and
+of attempts. What does not: the row of a paid attempt, which is the ledger's, or reading the
+history of a run (`reporting.run_history`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ClockOf: TypeAlias = Callable[[psycopg.Connection[Any]], datetime]
 
 @dataclass(frozen=True, slots=True)
 class SentRequest:
-    """An attempt of a paid call that is out."""
+    """An attempt of a paid call that is in flight."""
 
     call: PaidCall
     reservation: Reservation
@@ -49,37 +49,37 @@ class SentRequest:
 
 
 class ServiceEvent(StrEnum):
-    """What can happen."""
+    """The kinds of events."""
 
     REQUEST = "request"
-    """A request that costs nothing was answered, or was not: a poll, a probe."""
+    """A request that costs nothing ended, with a response or without: a poll, a probe."""
     WAITED = "rate_waited"
-    """A request stood in line for the service's own limit."""
+    """A request waited for the service's own rate limit."""
     HALTED = "halted"
-    """A limit of our own stood in the way; noted once a run for each service and code."""
+    """A limit of ours stopped a request; recorded once a run for each service and code."""
     BATCH_HALVED = "batch_halved"
-    """What was refused, or too dear, as a whole is tried in two parts."""
+    """A batch that was refused, or was over the budget, is sent in two parts."""
     JOB_RESUMED = "job_resumed"
-    """A job that was submitted before is awaited, and not submitted again."""
+    """A job that was submitted before is polled, and not submitted again."""
     BREAKER_OPENED = "breaker_opened"
     BREAKER_PROBED = "breaker_probed"
     BREAKER_CLOSED = "breaker_closed"
     SERVICE_REFUSED = "service_refused"
-    """Key, quota or model: nobody asks again for a while."""
+    """Key, quota or model: the service is not called for a while."""
 
 
 class CallEventLog:
-    """Adds to the happenings of one run."""
+    """Records the events of one run."""
 
     def __init__(self, database: Database, run_id: str, clock: ClockOf, trace: Trace) -> None:
         """Nothing is opened yet; ``clock`` is the ledger's, so that both can be put in order."""
         self._database = database
         self._clock = clock
         self._trace = trace
-        self._told: set[tuple[str, str]] = set()
+        self._halts: set[tuple[str, str]] = set()
         self.run_id = run_id
 
-    async def note(
+    async def record(
         self,
         kind: ServiceEvent,
         service: str,
@@ -92,13 +92,13 @@ class CallEventLog:
         status: int | None = None,
         seconds: float | None = None,
     ) -> None:
-        """Add a row. A note that can't be written stops nothing: what is paid is on the ledger.
+        """Add an event. One that can't be written stops nothing: costs are on the ledger.
 
         Args:
-            kind: what happened.
-            service: with which.
-            message: for people, in words of our own.
-            document: whose request it was.
+            kind: of the event.
+            service: that it concerns.
+            message: for people; never the service's own text.
+            document: of the request.
             part: of the request's id.
             request_id: the service's own name for the request.
             code: of the error, if it was one.
@@ -106,12 +106,12 @@ class CallEventLog:
             seconds: how long it took.
         """
         if kind is ServiceEvent.HALTED:
-            if (service, code or "") in self._told:
+            if (service, code or "") in self._halts:
                 return
-            self._told.add((service, code or ""))
+            self._halts.add((service, code or ""))
         if kind is not ServiceEvent.REQUEST:
-            told = {"service": service, "document": document, "code": code, "seconds": seconds}
-            log_event(SERVICE_EVENTS[kind.value], message, told, run_id=self.run_id)
+            facts = {"service": service, "document": document, "code": code, "seconds": seconds}
+            log_event(SERVICE_EVENTS[kind.value], message, facts, run_id=self.run_id)
         row: tuple[object, ...] = (self.run_id, service, kind.value, document, part, request_id)
         await asyncio.to_thread(self._add, (*row, code, status, seconds, message))
 
@@ -128,36 +128,36 @@ class CallEventLog:
             message = "An event was not stored."
             log_event(CALL_EVENT_LOST, message, {"code": error.sqlstate}, run_id=self.run_id)
 
-    def answered(self, sent: SentRequest, answer: ServiceResponse[Any]) -> None:
-        """A paid attempt was answered; its result is stored next."""
+    def attempt_answered(self, sent: SentRequest, answer: ServiceResponse[Any]) -> None:
+        """A paid attempt got a response; its result is stored next."""
         call, quantity = sent.call, answer.quantity
-        # What a job costs is known when it is done.
+        # The cost of a job is known when it is done.
         cost = None if answer.job_id else call.price.of(quantity or call.quantity)
         self._attempted(sent, "answered", cost, quantity, 200, answer.request_id, error=None)
 
-    def failed(self, sent: SentRequest, failure: CallFailed) -> None:
+    def attempt_failed(self, sent: SentRequest, failure: CallFailed) -> None:
         """A paid attempt failed."""
         cost = sent.reservation.amount if failure.charge is Charge.BOUND else Decimal(0)
         code = failure.error.code
         self._attempted(sent, code, cost, None, failure.status, failure.request_id, error=code)
 
-    def lost(self, sent: SentRequest) -> None:
-        """Nobody waits for a paid attempt's answer any more."""
+    def attempt_lost(self, sent: SentRequest) -> None:
+        """The response of a paid attempt is not awaited any more."""
         code = codes.LOST.code
         self._attempted(sent, code, sent.reservation.amount, None, None, None, error=code)
 
     def job_done(self, service: str, model: str, cost: Decimal) -> None:
-        """A job has ended, and what it cost is known, or assumed."""
+        """A job has ended, and its cost is known, or assumed."""
         self._trace.count("tvdb.cost", float(cost), "USD", {"service": service, "model": model})
 
-    async def asked(
+    async def free_request_ended(
         self,
         free_request: FreeRequest,
         part: UUID,
         began: float,
         end: ServiceResponse[Any] | CallFailed,
     ) -> None:
-        """A request that costs nothing was answered, or failed."""
+        """A request that costs nothing got a response, or failed."""
         failure = end if isinstance(end, CallFailed) else None
         code = failure.error.code if failure is not None else None
         status = failure.status if failure is not None else 200
@@ -181,7 +181,7 @@ class CallEventLog:
             error=code,
             more={"tvdb.service": free_request.service, **_as_attributes(facts)},
         )
-        await self.note(
+        await self.record(
             ServiceEvent.REQUEST,
             free_request.service,
             message,
@@ -241,11 +241,11 @@ class CallEventLog:
             error=error,
             more=more | _as_attributes(facts),
         )
-        told = {**operation.attributes, "error.type": error}
-        self._trace.measure("gen_ai.client.operation.duration", seconds, "s", told)
+        attributes = {**operation.attributes, "error.type": error}
+        self._trace.measure("gen_ai.client.operation.duration", seconds, "s", attributes)
         if is_tokens and quantity:
-            told = {**operation.attributes, "gen_ai.token.type": "input"}
-            self._trace.measure("gen_ai.client.token.usage", quantity, "{token}", told)
+            attributes = {**operation.attributes, "gen_ai.token.type": "input"}
+            self._trace.measure("gen_ai.client.token.usage", quantity, "{token}", attributes)
         labels = {"service": call.service, "model": call.model}
         self._trace.count("tvdb.requests", 1, "{request}", {**labels, "outcome": outcome})
         if cost:

@@ -1,7 +1,7 @@
-"""The circuit breaker: a pure state machine that leaves a failing service alone for a while.
+"""The circuit breaker: a pure state machine that stops calls to a failing service for a while.
 
-What belongs here: the transitions, on frozen values and a time that is handed in. What does
-not: where the state is kept so that all processes share it (`states`).
+What belongs here: the transitions, on frozen values and a time that is passed in. What does
+not: where the state is stored so that all processes share it (`service_state_store`).
 
 ::
 
@@ -9,8 +9,8 @@ not: where the state is kept so that all processes share it (`states`).
       ^                               ^                       │ one leased probe
       └────────── probe answered ─────┼───── probe failed ────┘
 
-Only what says that the service itself is unwell counts as a failure: no answer, a 5xx, an
-answer that can't be used. A refused text, a full rate limit and a used-up quota do not.
+Only a sign that the service itself is unhealthy counts as a failure: no response, a 5xx, a
+response that can't be used. A refused text, a rate limit and an exhausted quota do not.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Breaker:
     """How long it was opened for; 0 while closed."""
     open_until: float = 0.0
     probe: str = ""
-    """Who holds the lease of the half-open probe."""
+    """The caller that has the lease of the half-open probe."""
     probe_until: float = 0.0
 
     @property
@@ -68,14 +68,14 @@ def admit(breaker: Breaker, now: float, caller: str) -> tuple[Breaker, float]:
 
 
 def record_success(breaker: Breaker, caller: str) -> Breaker:
-    """The service answered, if only to refuse a text. Late answers don't close an open one."""
+    """The service answered, if only to refuse a text. Late answers don't close an open breaker."""
     if breaker.is_closed:
         return replace(breaker, failures=0) if breaker.failures else breaker
     return Breaker() if breaker.probe == caller else breaker
 
 
 def record_failure(breaker: Breaker, now: float, caller: str) -> Breaker:
-    """The service gave no usable answer. Late failures don't open it for longer."""
+    """The service gave no usable answer. Late failures don't keep the breaker open for longer."""
     if breaker.is_closed:
         if breaker.failures + 1 < FAILURES:
             return replace(breaker, failures=breaker.failures + 1)
@@ -87,7 +87,7 @@ def record_failure(breaker: Breaker, now: float, caller: str) -> Breaker:
 
 
 def release_probe(breaker: Breaker, caller: str) -> Breaker:
-    """The probe said nothing about the service's health, or was not sent: let another probe."""
+    """The probe found nothing out, or was not sent: let another caller probe."""
     if breaker.probe != caller:
         return breaker
     return replace(breaker, probe="", probe_until=0.0)

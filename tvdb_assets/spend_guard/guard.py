@@ -1,10 +1,11 @@
-"""The walk of a paid call: reservation, rate limit, breaker, client, settlement, retry.
+"""The steps of a paid call: reservation, rate limit, breaker, client, settlement, retry.
 
-What belongs here: the order of these, and what follows from each outcome. What does not: who
-is called and what is sent (`services`); each step's own rules (`ledger`, `limiter`, `breaker`).
+What belongs here: the order of these steps, and the consequence of each outcome. What does not:
+the services and their requests (`embedding`, `parsing`); the rules of each step (`ledger`,
+`rate_limiter`, `circuit_breaker`).
 
-Every attempt is reserved, sent and settled by itself, so that a retry can't overspend and
-each is a row of the ledger. What the service answers is stored in the same transaction that
+Each attempt is reserved, sent and settled separately, so that a retry can't overspend and each
+attempt is a row of the ledger. The result of a response is stored in the same transaction that
 posts its cost, before anything else happens to it.
 """
 
@@ -55,14 +56,14 @@ _LONGEST_WAIT_SECONDS = 20.0
 
 
 class Guard:
-    """Makes paid calls that fit budget, rate and breaker; one for each run.
+    """Makes paid calls within budget, rate limit and breaker; one for each run.
 
     Raises:
-        BudgetError, RateError, BreakerError: nothing was sent; it may be later.
+        BudgetError, RateError, BreakerError: nothing was sent; a later call may succeed.
         RefusedError: key, quota or model; one request was sent, or none.
         UnavailableError: no usable answer after all attempts.
         DocumentError: the input itself was refused.
-        StorageError: ledger out of reach, so nothing is paid.
+        StorageError: the ledger can't be reached, so nothing is paid.
     """
 
     def __init__(
@@ -81,15 +82,15 @@ class Guard:
         """Nothing is opened yet.
 
         Args:
-            database: where results and postings are committed.
+            database: in which results and postings are committed.
             ledger: of the same database.
             states: of the same database.
             run_id: on every entry.
             attempts: of one call, the first included.
             max_wait_seconds: the longest single wait for a limit, a breaker or a service.
             request_seconds: the client's own time limit for one request.
-            observer: told of each point reached.
-            trace: of the run; None asks for it.
+            observer: notified of each point that a call reaches.
+            trace: of the run; None looks it up.
         """
         self.ledger = ledger
         self.states = states
@@ -99,8 +100,8 @@ class Guard:
         self._max_wait = max_wait_seconds
         self._lease = timedelta(seconds=2 * request_seconds + max_wait_seconds + 60)
         self._observer = observer
-        self.journal = CallEventLog(database, run_id, ledger.now, trace or trace_of(run_id))
-        self._admission = AdmissionControl(states, self.journal, max_wait_seconds)
+        self.event_log = CallEventLog(database, run_id, ledger.now, trace or trace_of(run_id))
+        self._admission = AdmissionControl(states, self.event_log, max_wait_seconds)
 
     async def call(
         self,
@@ -113,13 +114,13 @@ class Guard:
         """Pay for one request, once.
 
         Args:
-            call: what is paid for.
+            call: the request and its bound.
             send: makes one request with the permit that it is given, and raises `CallFailed`.
-            persist: stores the answer; runs in a thread, in the transaction that posts the cost.
+            persist: stores the result; runs in a thread, in the transaction that posts the cost.
             wait_if_open: False halts at once where the breaker is open.
 
         Returns:
-            What ``send`` made of the answer, once it is stored.
+            The value of the response, once it is stored.
         """
         call_id = new_part()
         retry_policy = RetryPolicy(self._max_wait, wait_if_open)
@@ -151,7 +152,7 @@ class Guard:
         """Make a request that costs nothing, within the same limits: a poll, a probe.
 
         Raises:
-            As `call`, but for the budget.
+            As of `call`, except for the budget.
         """
         retry_policy = RetryPolicy(self._max_wait, wait_if_open)
         async for attempt in self._retrying(retry_policy):
@@ -179,7 +180,7 @@ class Guard:
                 RequestPermit(free_request.service, request_id(self.run_id, part), is_paid=False)
             )
         except CallFailed as failure:
-            await self.journal.asked(free_request, part, began, failure)
+            await self.event_log.free_request_ended(free_request, part, began, failure)
             await self._admission.record(
                 free_request.service, caller, record_failure(free_request.account, failure)
             )
@@ -188,7 +189,7 @@ class Guard:
             # Cancelled, or a bug: it found nothing out, so another caller may probe at once.
             await self._admission.record(free_request.service, caller, release_probe)
             raise
-        await self.journal.asked(free_request, part, began, answer)
+        await self.event_log.free_request_ended(free_request, part, began, answer)
         await self._admission.record(
             free_request.service, caller, record_success(RateLimitHeaders())
         )
@@ -243,17 +244,17 @@ class Guard:
             )
         except CallFailed as failure:
             self._reached("failed", call, reservation)
-            self.journal.failed(sent, failure)
+            self.event_log.attempt_failed(sent, failure)
             await self._settle_failure(call, reservation, failure)
             raise
         except BaseException:
             # Cancelled, or a bug, while the request was out: it may have been billed.
-            self.journal.lost(sent)
+            self.event_log.attempt_lost(sent)
             await asyncio.to_thread(self._post_loss, reservation, codes.LOST.code, None, None)
             await self._admission.record(call.service, str(reservation.entry_id), release_probe)
             raise
         self._reached("answered", call, reservation)
-        self.journal.answered(sent, answer)
+        self.event_log.attempt_answered(sent, answer)
         await asyncio.to_thread(self._store_and_post, call, reservation, answer, persist)
         self._reached("committed", call, reservation)
         await self._admission.record(
@@ -340,7 +341,7 @@ class Guard:
         error.run_id = self.run_id
         if isinstance(error, HaltedError):
             message = f"{error.message} {error.remedy}"
-            await self.journal.note(ServiceEvent.HALTED, service, message, code=error.code)
+            await self.event_log.record(ServiceEvent.HALTED, service, message, code=error.code)
 
     def _reached(self, point: str, call: PaidCall, reservation: Reservation | None = None) -> None:
         if self._observer is not None:

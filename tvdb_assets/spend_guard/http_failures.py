@@ -1,9 +1,9 @@
 """What a failed HTTP request to a paid service means: statuses, codes, and Retry-After.
 
 What belongs here: what all paid services have in common, mapped from status and error code.
-What does not: what only one of them says (its own client), or what follows (`guard`).
+What does not: codes of one service alone (its client), or the consequences (`guard`).
 
-Nothing that a service wrote goes into a message of ours: it may quote the document or the key.
+No text of a service goes into a message of ours: it may quote the document or the key.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ QUOTA_CODES = frozenset(
 _KEY_CODES = frozenset({"invalid_api_key", "invalid_organization", "ip_not_authorized"})
 _MODEL_CODES = frozenset({"model_not_found", "invalid_model"})
 _PASSING = frozenset({408, 409, 425})
-"""Besides all of 500 and above: the same request may be answered later."""
+"""In addition to 500 and above: the same request may succeed later."""
 _GATEWAY = frozenset({408, 502, 504, 520, 522, 524})
-"""Said by what stands before the service, which may have done and billed the work meanwhile."""
+"""Sent by a gateway before the service, which may have done and billed the work meanwhile."""
 _UNSENT = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
@@ -50,13 +50,13 @@ _UNSENT = (
     httpx2.LocalProtocolError,
 )
 _LONGEST_WAIT_SECONDS = 3_600.0
-"""A service that asks for more is asked again after it: no header can stop one for ever."""
+"""A service that asks for more is called again after this time: no header can stop it for ever."""
 
 
 def service_failure(
     service: str, status: int, code: str, headers: Mapping[str, str], now: datetime | None = None
 ) -> CallFailed | None:
-    """What a status and an error code say of the service as a whole.
+    """The meaning of a status and an error code for the service as a whole.
 
     Args:
         service: its name for people.
@@ -102,7 +102,7 @@ def service_failure(
 
 
 def connection_failure(service: str, cause: BaseException | None) -> CallFailed:
-    """No answer: never sent, so surely free; or sent, so perhaps billed."""
+    """No response: not sent, so certainly free; or sent, so perhaps billed."""
     was_sent = not isinstance(cause, _UNSENT)
     if isinstance(cause, httpx2.TimeoutException):
         what = "it did not answer in time"
@@ -119,7 +119,7 @@ def connection_failure(service: str, cause: BaseException | None) -> CallFailed:
 
 
 def bad_answer(service: str, what: str, status: int, request_id: str | None) -> CallFailed:
-    """It answered, and perhaps billed, but the answer can't be used."""
+    """It responded, and perhaps billed, but the response can't be used."""
     return CallFailed(
         FailureKind.UNAVAILABLE,
         codes.BAD_ANSWER.error(service=service, why=what),
@@ -151,7 +151,7 @@ def _retry_after(headers: Mapping[str, str], now: datetime | None) -> float | No
     date = _date(value)
     if date is None:
         return None
-    # By the service's own clock, where it tells the time: ours may be wrong.
+    # By the service's own clock, where it sends the time: ours may be wrong.
     now = now or _date(headers.get("date")) or datetime.now(UTC)
     return max(0.0, (date - now).total_seconds())
 

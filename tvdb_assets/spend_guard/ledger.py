@@ -1,16 +1,17 @@
 """The ledger: every attempt of every paid call, and the budget windows it counts against.
 
-What belongs here: holds, posts and voids, each whole or not at all. What does not: when to
-call (`calls`), what fits (`budget`).
+What belongs here: reservations, postings and voids, each complete or not at all. What does not:
+when to call (`guard`), whether an amount fits (`budget`), the two long statements
+(`ledger_statements`).
 
-A hold is made at an upper bound before anything is sent. It counts as spent until the
-outcome is known: posted at what it cost, or voided where the service surely billed nothing.
-An answer that was lost is posted at its bound. So what is recorded is never less than what
-is real.
+An upper bound is reserved before anything is sent. The reservation counts as spent until the
+outcome is known: it is posted at the actual cost, or voided where the service certainly billed
+nothing. An attempt whose response was lost is posted at its bound. So the recorded cost is never
+lower than the real one.
 
 All times come from the database's clock, which all processes share. A window is found by
 the time of the reservation: a call that ends after midnight counts for the day on which it
-was reserved, and a clock that is set back finds the counters of the day it goes back to.
+was reserved, and a clock that is set back finds the counters of the earlier day.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import StorageError
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.budget import CommittedSpend, SpendLimits, check_fits
+from tvdb_assets.spend_guard.ledger_statements import RESERVE, SETTLE
 from tvdb_assets.spend_guard.prices import Price
 from tvdb_assets.spend_guard.spend_limits import limits_now
 
@@ -36,24 +38,25 @@ Connection: TypeAlias = psycopg.Connection[Any]
 Clock: TypeAlias = Callable[[], datetime]
 _EVERYTHING = ""
 """The scope of the windows that all services share."""
-JOB_LEASE = timedelta(hours=48)  # so long a service keeps a job's result
+JOB_LEASE = timedelta(hours=48)
+"""A service keeps the result of a job for so long."""
 _UNSURE = (codes.LOST.code, codes.BAD_ANSWER.code, "assumed")
-"""Outcomes that are posted at a bound, because what was billed is not known."""
+"""Outcomes that are posted at the bound, because the billed amount is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A reservation that was granted: what may now be sent, once."""
+    """A granted reservation: one request may be sent."""
 
     entry_id: UUID
-    """Sent to the service behind the run's id, as ``X-Client-Request-Id``."""
+    """Sent to the service after the run's id, in ``X-Client-Request-Id``."""
     amount: Decimal
     """US dollars at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReservationRequest:
-    """What is reserved for one attempt of a paid call."""
+    """A request to reserve the bound of one attempt of a paid call."""
 
     entry_id: UUID
     call_id: UUID
@@ -64,7 +67,7 @@ class ReservationRequest:
     operation: str
     model: str
     purpose: str
-    """``first``, ``retry``, or ``split`` for a part of a batch that was refused whole."""
+    """``first``, ``retry``, or ``split`` for a part of a batch that was refused as a whole."""
     documents: Sequence[str]
     quantities: Sequence[int]
     """Units of each document, in the order of ``documents``."""
@@ -73,12 +76,12 @@ class ReservationRequest:
     """Units at most."""
     price: Price
     lease: timedelta
-    """After this an attempt without an outcome is one whose process died."""
+    """After this time an attempt without an outcome belongs to a process that died."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """An entry whose real cost is not known for sure."""
+    """An entry whose real cost is not certain."""
 
     entry_id: UUID
     service: str
@@ -95,7 +98,7 @@ class Ledger:
 
         Args:
             database: where the ledger is.
-            limits: what may be spent by the settings; changes at run time come on top.
+            limits: of the settings; changes at run time are applied on top of them.
             clock: None for the database's own clock; tests inject theirs.
         """
         self._database = database
@@ -104,12 +107,12 @@ class Ledger:
 
     @property
     def limits(self) -> SpendLimits:
-        """The limits that hold now, with what was changed at run time."""
+        """The current limits, with the changes made at run time."""
         with self._database.transaction() as tx:
             return limits_now(tx, self.settings)
 
     def reserve(self, attempt: ReservationRequest) -> Reservation:
-        """Hold an attempt's upper bound against the budget.
+        """Reserve an attempt's upper bound in the budget.
 
         Raises:
             BudgetError: it does not fit today's dollars.
@@ -138,14 +141,14 @@ class Ledger:
         status: int | None = None,
         request_id: str | None = None,
     ) -> None:
-        """Settle a hold at what the attempt cost, within the caller's transaction.
+        """Settle a reservation at the cost of the attempt, within the caller's transaction.
 
         Args:
-            tx: the transaction that stores what was paid for.
+            tx: the transaction that stores the result.
             reservation: of the attempt.
             quantity: units that were billed; None where only the bound is known.
             cost: US dollars; None takes the entry's price of ``quantity``, or the bound. More
-                than was held is posted in full, and may exceed the limit.
+                than was reserved is posted in full, and may exceed the limit.
             outcome: one word: ``answered``, ``lost``, ``bad_answer`` …
             status: of HTTP, if there was an answer.
             request_id: the service's own name for the request.
@@ -163,7 +166,7 @@ class Ledger:
         request_id: str | None = None,
         was_sent: bool = True,
     ) -> None:
-        """Give a hold back: the service surely billed nothing.
+        """Release a reservation: the service certainly billed nothing.
 
         Args:
             reservation: of the attempt.
@@ -179,7 +182,7 @@ class Ledger:
                     "UPDATE tvdb.budget_windows w SET requests = requests - 1"
                     " FROM tvdb.cost_ledger l WHERE l.entry_id = %s AND w.scope = l.service"
                     " AND w.period = 'hour' AND w.starts_at = l.hour"
-                    # Not where the service was asked meanwhile and had billed it.
+                    # Not where reconciliation found meanwhile that the service had billed it.
                     " AND l.state = 'voided' AND l.outcome = %s",
                     (reservation.entry_id, outcome),
                 )
@@ -187,7 +190,7 @@ class Ledger:
     def extend(
         self, tx: Connection, reservation: Reservation, job_id: str, request_id: str | None
     ) -> None:
-        """Keep a hold for a job that was submitted and bills when it is done."""
+        """Keep a reservation for a job that was submitted and is billed when it is done."""
         tx.execute(
             "UPDATE tvdb.cost_ledger SET job_id = %s, lease_until = %s, http_status = 200,"
             " request_id = %s WHERE entry_id = %s",
@@ -195,12 +198,12 @@ class Ledger:
         )
 
     def reconcile(self, billed: Callable[[LedgerEntry], Decimal | None] | None = None) -> int:
-        """Settle what nobody will settle any more: holds whose lease ran out.
+        """Settle the reservations whose lease ran out: their processes died.
 
         Args:
-            billed: asks the service what an entry cost, in US dollars; None, or an answer of
-                None, leaves it at its bound. Asked for answers that were lost or
-                could not be used, too.
+            billed: asks the service for the cost of an entry, in US dollars; None, or a result of
+                None, leaves the entry at its bound. Also asked for responses that were lost or
+                could not be used.
 
         Returns:
             How many entries were settled or corrected.
@@ -213,12 +216,12 @@ class Ledger:
                 "SELECT entry_id, service, run_id, job_id, reserved_usd FROM tvdb.cost_ledger"
                 " WHERE (state = 'pending' AND lease_until < %(now)s)"
                 "    OR (%(can_ask)s AND state = 'posted' AND outcome = ANY(%(unsure)s))"
-                # Windows are locked day by day, so that none waits in a circle.
+                # Windows are locked day by day, which prevents deadlocks.
                 " ORDER BY day, entry_id FOR UPDATE SKIP LOCKED",
                 {"now": self.now(tx), "can_ask": billed is not None, "unsure": list(_UNSURE)},
             )
             entries = cursor.fetchall()
-            # All are asked for first: settling locks the windows that reservations need.
+            # All costs are looked up first: settling locks the windows that reservations need.
             costs = [billed(entry) if billed is not None else None for entry in entries]
             for entry, cost in zip(entries, costs, strict=True):
                 if cost is None:
@@ -230,7 +233,7 @@ class Ledger:
         return len(entries)
 
     def committed(self, service: str) -> CommittedSpend:
-        """What today and this hour hold already, without a lock: for reports, not decisions."""
+        """The amounts of today and this hour, without a lock: for reports, not decisions."""
         with self._database.transaction() as tx:
             return self._read_windows(tx, service, self.now(tx), lock=False)[0]
 
@@ -246,8 +249,8 @@ class Ledger:
         committed, is_whole = self._read_windows(tx, service, now, lock=True)
         if is_whole:
             return committed
-        # The first of a window; whoever comes second finds the rows, or waits for them. A row
-        # that is there meanwhile is locked too, so that here as well none waits in a circle.
+        # The first caller in a window adds its rows; the second one finds them, or waits for them.
+        # A row that was added meanwhile is locked too, which prevents deadlocks here as well.
         tx.cursor().executemany(
             "INSERT INTO tvdb.budget_windows AS w (scope, period, starts_at) VALUES (%s, %s, %s)"
             " ON CONFLICT (scope, period, starts_at) DO UPDATE SET requests = w.requests",
@@ -266,7 +269,7 @@ class Ledger:
         day = utc.replace(hour=0, minute=0, second=0, microsecond=0)
         hour = utc.replace(minute=0, second=0, microsecond=0)
         with tx.cursor(row_factory=dict_row) as cursor:
-            # All take the same rows in the same order, so that none waits in a circle.
+            # All callers lock the same rows in the same order, which prevents deadlocks.
             cursor.execute(
                 "SELECT scope, period, spent_usd, requests FROM tvdb.budget_windows"
                 " WHERE (scope, period, starts_at) IN"
@@ -297,7 +300,7 @@ class Ledger:
         at: CommittedSpend,
     ) -> None:
         tx.execute(
-            _HOLD,
+            RESERVE,
             {
                 "entry": attempt.entry_id,
                 "call": attempt.call_id,
@@ -334,7 +337,7 @@ class Ledger:
         request_id: str | None = None,
     ) -> None:
         tx.execute(
-            _SETTLE,
+            SETTLE,
             {
                 "entry": entry_id,
                 "state": state,
@@ -351,61 +354,3 @@ class Ledger:
 
 def _unreachable(error: psycopg.Error) -> StorageError:
     return codes.LEDGER_UNREACHABLE.error()
-
-
-# The hold and the counters it changes, in one statement under the lock of `_lock_windows`.
-_HOLD = """
-WITH counted AS (
-    UPDATE tvdb.budget_windows SET
-        spent_usd = spent_usd + CASE WHEN period = 'day' THEN %(amount)s ELSE 0 END,
-        requests = requests + 1
-    WHERE (scope, period, starts_at) IN
-        (('', 'day', %(day)s), (%(service)s, 'day', %(day)s), (%(service)s, 'hour', %(hour)s))
-)
-INSERT INTO tvdb.cost_ledger (entry_id, call_id, attempt, run_id, service, operation, model,
-    purpose, documents, quantities, inputs, unit, quantity, unit_usd, price_version,
-    reserved_usd, day, hour, reserved_at, lease_until)
-VALUES (%(entry)s, %(call)s, %(attempt)s, %(run)s, %(service)s, %(operation)s, %(model)s,
-    %(purpose)s, %(documents)s::text[], %(quantities)s::bigint[], %(inputs)s, %(unit)s,
-    %(quantity)s, %(unit_usd)s, %(price_version)s, %(amount)s, %(day)s, %(hour)s, %(now)s,
-    %(lease_until)s)
-"""
-
-# A hold that was settled already stays as it is: settling twice counts once. What the entry
-# counted before (its bound, or a cost that was only assumed) is replaced by what it costs now.
-# So is a hold that reconciliation gave back, when its process comes late with an answer.
-# The counters are locked in the order in which `_lock_windows` takes them.
-_SETTLE = """
-WITH before AS (
-    SELECT entry_id, service, day,
-           CASE WHEN state = 'voided' THEN 0 ELSE coalesce(posted_usd, reserved_usd) END AS counted,
-           CASE WHEN %(state)s = 'voided' THEN 0
-                ELSE coalesce(%(cost)s, ceil(%(quantity)s * unit_usd * 1e10) / 1e10, reserved_usd)
-           END AS cost
-    FROM tvdb.cost_ledger
-    WHERE entry_id = %(entry)s
-      AND (state = 'pending' OR outcome = 'not_billed'
-           OR (state = 'posted' AND outcome = ANY(%(unsure)s)))
-    FOR UPDATE
-), settled AS (
-    UPDATE tvdb.cost_ledger l SET
-        state = %(state)s,
-        posted_usd = CASE WHEN %(state)s = 'posted' THEN b.cost END,
-        quantity = coalesce(%(quantity)s, l.quantity),
-        outcome = %(outcome)s,
-        http_status = coalesce(%(status)s, l.http_status),
-        request_id = coalesce(%(request_id)s, l.request_id),
-        settled_at = %(now)s
-    FROM before b WHERE l.entry_id = b.entry_id
-), windows AS (
-    SELECT w.scope, w.period, w.starts_at, b.cost - b.counted AS change
-    FROM before b JOIN tvdb.budget_windows w
-      ON w.scope IN ('', b.service) AND w.period = 'day' AND w.starts_at = b.day
-    WHERE b.cost <> b.counted
-    ORDER BY w.scope
-    FOR UPDATE OF w
-)
-UPDATE tvdb.budget_windows w SET spent_usd = spent_usd + c.change
-FROM windows c
-WHERE (w.scope, w.period, w.starts_at) = (c.scope, c.period, c.starts_at)
-"""

@@ -1,7 +1,7 @@
-"""What is paid for, asked and answered: the values that pass the guard.
+"""The values that pass the guard: a paid call, a free request, a service's response.
 
-What belongs here: values, and the points that a call reaches. What does not: the walk of a
-call (`calls`).
+What belongs here: values, and the points that a call reaches. What does not: the steps of a
+call (`guard`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PaidCall:
-    """What is to be paid for."""
+    """A request that costs money."""
 
     service: str
     operation: str
     model: str
     account: str
-    """Fingerprint of key, server and model: what a refusal of the account is remembered by."""
+    """Fingerprint of key, server and model: a refusal of the account is remembered by it."""
     price: Price
     quantity: int
     """Units at most: the upper bound that is reserved."""
@@ -40,19 +40,19 @@ class PaidCall:
     is_split: bool = False
     """A part of a batch that was refused as a whole."""
     stage: str = ""
-    """Of the documents' walk."""
+    """Of the pipeline, for traces."""
     traced_as: TracedOperation | None = None
     """In a trace; None names it by operation and model."""
 
     @property
     def counted(self) -> int:
-        """Units as they were counted here; at least 1."""
+        """Units as counted here; at least 1."""
         return max(1, sum(self.quantities))
 
 
 @dataclass(frozen=True, slots=True)
 class FreeRequest:
-    """What is asked for nothing."""
+    """A request that costs nothing."""
 
     service: str
     operation: str
@@ -60,25 +60,25 @@ class FreeRequest:
     account: str
     document: str | None = None
     stage: str = ""
-    """Of the document's walk."""
+    """Of the pipeline, for traces."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceResponse(Generic[T]):
-    """What a client made of a service's answer."""
+    """A service's response, as its client read it."""
 
     value: T
     quantity: int | None = None
     """Units that the service billed; None posts the bound."""
     request_id: str | None = None
     rate_limit_headers: RateLimitHeaders = field(default_factory=RateLimitHeaders)
-    """As told in the answer's headers."""
+    """The limits that the headers report."""
     job_id: str | None = None
-    """Of work that goes on, and is billed when it is done: the hold stays pending."""
+    """Of a job that is billed when it is done: the reservation stays pending."""
 
 
 class CallObserver(Protocol):
-    """Told of each point that a paid call reaches; for traces, and for tests that kill there."""
+    """Notified of each point of a paid call; for traces, and for tests that kill there."""
 
     def reached(self, point: str, call: PaidCall, reservation: Reservation | None) -> None:
         """``point`` is one of `POINTS`."""

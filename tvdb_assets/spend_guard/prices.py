@@ -1,4 +1,4 @@
-"""What a unit of a paid service costs: dated data, in Decimal.
+"""The price of a unit of a paid service: dated data, in Decimal.
 
 What belongs here: the price of a token and of a page, each with where it comes from. What
 does not: how many units a call needs, or whether they fit the budget.
@@ -33,15 +33,18 @@ class Price:
 
 
 @cache
-def embedding_price(model: str, usd_per_million: Decimal | None = None) -> Price:
-    """The price of an input token of an OpenAI embedding model.
+def embedding_price(
+    model: str, usd_per_million: Decimal | None = None, *, provider: str = "openai"
+) -> Price:
+    """The price of an input token of an embedding model.
 
     Args:
-        model: as OpenAI names it.
+        model: as its provider names it.
         usd_per_million: US dollars for a million tokens; None looks the model up.
+        provider: as genai-prices names it.
 
     Raises:
-        ConfigurationError: the model's price is not known, so that no budget could hold.
+        ConfigurationError: the model's price is not known, so that no budget could limit it.
     """
     if usd_per_million is not None:
         version = f"setting {usd_per_million.normalize():f}"
@@ -52,7 +55,7 @@ def embedding_price(model: str, usd_per_million: Decimal | None = None) -> Price
     from genai_prices import Usage, calc_price
 
     try:
-        found = calc_price(Usage(input_tokens=_MILLION), model, provider_id="openai")
+        found = calc_price(Usage(input_tokens=_MILLION), model, provider_id=provider)
     except LookupError:
         raise codes.PRICE_UNKNOWN.error(model=model) from None
     return Price(

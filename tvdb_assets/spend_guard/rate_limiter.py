@@ -1,14 +1,14 @@
 """The rate limiter: GCRA, pure, on a state that all processes share.
 
 What belongs here: when the next request may go out. What does not: the hourly limit, which
-is a budget (`budget`), or where the state is kept (`states`).
+is a budget (`budget`), or where the state is stored (`service_state_store`).
 
-The generic cell rate algorithm keeps one time a limit: when the bucket would be empty again
-(ITU-T I.371). A request takes its place in line at once and then waits for it, so nobody
-polls and nobody starves.
+The generic cell rate algorithm stores one time per limit: when the bucket would be empty again
+(ITU-T I.371). A request reserves its slot at once and then waits for it, so no caller polls
+and none starves.
 
-It is the service's own bucket that is followed: it holds a minute's allowance and refills
-evenly, and each answer tells how full it is, so that what others use of it counts too.
+It follows the service's own bucket, which contains a minute's allowance and refills evenly. The
+headers of each response report how full it is, so that requests of other programs count too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NEWS_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """What a service allows, as far as it is known; 0 means not known, so not limited."""
+    """The limits of a service, as far as they are known; 0 means not known, so not limited."""
 
     requests_per_minute: float = 0.0
     tokens_per_minute: float = 0.0
@@ -30,7 +30,7 @@ class RateLimits:
 
 @dataclass(frozen=True, slots=True)
 class RateLimitHeaders:
-    """What one answer tells of the limits; None where it tells nothing."""
+    """The limits that the headers of one response report; None where a header is missing."""
 
     limits: RateLimits = field(default_factory=RateLimits)
     requests_left: float | None = None
@@ -43,18 +43,18 @@ class Limiter:
 
     limits: RateLimits = field(default_factory=RateLimits)
     requests_due: float = 0.0
-    """When all requests that were admitted would be through at an even pace."""
+    """When all admitted requests would have been sent at an even pace."""
     tokens_due: float = 0.0
     last: float = 0.0
     """When the newest request that was admitted goes out."""
     blocked_until: float = 0.0
-    """The service said so: Retry-After, or nothing remaining."""
+    """The service asked for it: Retry-After, or nothing remaining."""
 
 
 def admit(
     limiter: Limiter, now: float, tokens: int, max_wait: float
 ) -> tuple[Limiter, float, bool]:
-    """Take a place in line for one request.
+    """Reserve a slot for one request.
 
     Args:
         limiter: the state.
@@ -63,17 +63,18 @@ def admit(
         max_wait: most seconds that the caller would wait.
 
     Returns:
-        The new state, seconds to wait before sending, and whether the place was taken; it
-        is not where the wait would be longer than ``max_wait``.
+        The new state, seconds to wait before sending, and whether a slot was reserved; none is
+        where the wait would be longer than ``max_wait``.
     """
     of_request = _seconds(1, limiter.limits.requests_per_minute)
     of_tokens = _seconds(tokens, limiter.limits.tokens_per_minute)
     at = max(
         now,
         limiter.blocked_until,
-        # One line: whoever waits for one limit holds up those behind, or two would go together.
+        # One queue: a request that waits for one limit delays those after it, or two would be
+        # sent together.
         limiter.last,
-        # It goes when the bucket has room for it beside those before it.
+        # It is sent when the bucket has room for it and for those before it.
         limiter.requests_due + of_request - BUCKET_SECONDS,
         limiter.tokens_due + of_tokens - BUCKET_SECONDS,
     )
@@ -89,34 +90,34 @@ def admit(
 
 
 def block(limiter: Limiter, now: float, seconds: float) -> Limiter:
-    """The service asked to be left alone for some seconds; the longest such wish holds."""
+    """Admit nothing for some seconds, as the service asked; the longest such time counts."""
     return replace(limiter, blocked_until=max(limiter.blocked_until, now + seconds))
 
 
-def update_from_headers(limiter: Limiter, now: float, told: RateLimitHeaders) -> Limiter:
-    """The service told its limits and what is left; what it did not tell stays as it was."""
+def update_from_headers(limiter: Limiter, now: float, headers: RateLimitHeaders) -> Limiter:
+    """Follow the limits and remainders that a response reports; the others stay as they are."""
     limits = RateLimits(
-        told.limits.requests_per_minute or limiter.limits.requests_per_minute,
-        told.limits.tokens_per_minute or limiter.limits.tokens_per_minute,
+        headers.limits.requests_per_minute or limiter.limits.requests_per_minute,
+        headers.limits.tokens_per_minute or limiter.limits.tokens_per_minute,
     )
     return replace(
         limiter,
         limits=limits,
         requests_due=_due(
-            limiter.requests_due, now, told.requests_left, limits.requests_per_minute
+            limiter.requests_due, now, headers.requests_left, limits.requests_per_minute
         ),
-        tokens_due=_due(limiter.tokens_due, now, told.tokens_left, limits.tokens_per_minute),
+        tokens_due=_due(limiter.tokens_due, now, headers.tokens_left, limits.tokens_per_minute),
     )
 
 
 def _due(due: float, now: float, left: float | None, per_minute: float) -> float:
-    """When the bucket is full again, by what the service says is left and by what is known here."""
+    """When the bucket is full again, by the remainder that was reported and by the state here."""
     if left is None:
         return due
-    told = now + _seconds(max(0.0, per_minute - left), per_minute)
-    # What is in flight is known here alone, so the later time is right; but what the service
-    # told is as old as its answer, and is no news for that.
-    return told if told > due + _NEWS_SECONDS else due
+    reported = now + _seconds(max(0.0, per_minute - left), per_minute)
+    # Requests in flight are known here alone, so the later time is right. But the report is as
+    # old as its response, so a difference below that age is no news.
+    return reported if reported > due + _NEWS_SECONDS else due
 
 
 def _seconds(units: float, per_minute: float) -> float:

@@ -1,7 +1,7 @@
-"""Whether a failed attempt is followed by another, and when: the only owner of that decision.
+"""Whether and when a failed attempt is retried: the only owner of that decision.
 
-What belongs here: what follows from each kind of failure. What does not: making the attempts
-(`calls`), or what a service's answer means (`services`).
+What belongs here: the consequence of each kind of failure. What does not: making the attempts
+(`guard`), or the meaning of a service's response (the client of the service).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tvdb_assets.spend_guard.call_failures import CallFailed, FailureKind
 
 
 class BreakerOpen(CallFailed):
-    """Nothing was sent; asked again when the breaker lets a probe through."""
+    """Nothing was sent; retried when the breaker allows a probe."""
 
     def __init__(self, service: str, seconds: float) -> None:
         error = codes.BREAKER_OPEN.error(
@@ -28,7 +28,7 @@ class BreakerOpen(CallFailed):
 
 
 class RetryPolicy:
-    """Whether and when a failed attempt of one call is followed by another: the only owner."""
+    """Whether and when the failed attempts of one call are retried."""
 
     def __init__(self, max_wait: float, wait_if_open: bool) -> None:
         self._max_wait = max_wait

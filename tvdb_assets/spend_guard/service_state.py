@@ -1,7 +1,7 @@
-"""What is known of a paid service, and what each outcome of a call changes in it: pure.
+"""The state of a paid service, and its change by each outcome of a call: pure.
 
 What belongs here: the state, composed of breaker, limiter and refusal, and its transitions.
-What does not: where it is kept so that all processes share it (`states`).
+What does not: where it is stored so that all processes share it (`service_state_store`).
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from tvdb_assets.spend_guard.circuit_breaker import Breaker
 from tvdb_assets.spend_guard.rate_limiter import Limiter, RateLimitHeaders
 
 REFUSED_SECONDS = 900.0
-"""How long a service that refused key, quota or model is left alone, with the same account."""
+"""How long a service that refused key, quota or model is not called with the same account."""
 _REFUSAL_PROBE_SECONDS = 120.0
 _FARTHEST_SECONDS = 3_700.0
-"""No wish of a service, opening or lease reaches farther ahead: an hour is the longest."""
+"""No Retry-After, opening or lease reaches farther ahead: an hour is the longest."""
 _HIGHEST_RATIO = 4.0
-"""No tokenizer differs more; a bill beyond it is an error of the service, no rule."""
+"""No tokenizer differs more; a higher bill is an error of the service, not a rule."""
 _RESTED_SECONDS = 5.0
-"""A success is noted no more often than this, so that a healthy service costs no writes."""
+"""A success is recorded no more often than this, so that a healthy service costs no writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The service answers nobody with this account until someone acts."""
+    """The service refuses this account until someone acts."""
 
     code: str
     message: str
@@ -38,9 +38,9 @@ class Refusal:
     account: str
     """Fingerprint of key, server and model: another account is not refused."""
     until: float
-    """Then one caller may ask again."""
+    """After this time one caller may try again."""
     probe: str = ""
-    """Who asks again right now; the others wait for what it finds."""
+    """The caller that tries again right now; the others wait for its result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class ServiceState:
     failed_at: float = 0.0
     failed_message: str = ""
     ratios: dict[str, float] = field(default_factory=dict)
-    """By account: units that it billed for one that was counted here, at most. Above 1 for a
-    server with another tokenizer, whose bounds must then be higher."""
+    """By account: the most units billed for one that was counted here. Above 1 for a server with
+    another tokenizer, whose bounds must be higher."""
 
     def ratio(self, account: str) -> float:
-        """By which a count made here becomes an upper bound; at least 1."""
+        """Factor from a count made here to an upper bound; at least 1."""
         return max(1.0, self.ratios.get(account, 1.0))
 
 
@@ -69,7 +69,7 @@ Change: TypeAlias = Callable[[ServiceState, float, str], ServiceState]
 def take_rate_slot(
     service: str, account: str, tokens: int, max_wait: float, caller: str
 ) -> Callable[[ServiceState, float], tuple[ServiceState, float | None]]:
-    """Returns the seconds to wait; None where another asks a service that refused: try again."""
+    """Returns the seconds to wait; None while another caller tries a service that refused."""
 
     def transition(state: ServiceState, now: float) -> tuple[ServiceState, float | None]:
         refusal = state.refusal
@@ -101,7 +101,7 @@ def pass_breaker(caller: str) -> Callable[[ServiceState, float], tuple[ServiceSt
     return transition
 
 
-def record_success(told: RateLimitHeaders, account: str = "", ratio: float = 1.0) -> Change:
+def record_success(headers: RateLimitHeaders, account: str = "", ratio: float = 1.0) -> Change:
     def change(state: ServiceState, now: float, caller: str) -> ServiceState:
         if ratio > state.ratio(account):
             state = replace(state, ratios={**state.ratios, account: min(ratio, _HIGHEST_RATIO)})
@@ -109,7 +109,7 @@ def record_success(told: RateLimitHeaders, account: str = "", ratio: float = 1.0
         return replace(
             state,
             breaker=circuit_breaker.record_success(state.breaker, caller),
-            limiter=rate_limiter.update_from_headers(state.limiter, now, told),
+            limiter=rate_limiter.update_from_headers(state.limiter, now, headers),
             refusal=None,
             answered_at=now if is_news else state.answered_at,
         )
@@ -123,7 +123,7 @@ def release_probe(state: ServiceState, now: float, caller: str) -> ServiceState:
 
 
 def _unprobed(state: ServiceState, now: float, caller: str) -> ServiceState:
-    """Whoever asked a service that had refused did not find out: let another ask."""
+    """The caller that tried a service that had refused found nothing out: let another try."""
     refusal = state.refusal
     if refusal is None or refusal.probe != caller:
         return state
@@ -157,21 +157,21 @@ def record_failure(account: str, failure: CallFailed) -> Change:
 
 
 def reset_refusal(state: ServiceState, now: float) -> tuple[ServiceState, None]:
-    """Somebody acted: what the service refused, or how often it failed, counts no more."""
+    """Somebody acted: earlier refusals and failures do not count any more."""
     return replace(state, refusal=None, breaker=Breaker()), None
 
 
 def on_this_clock(state: ServiceState, now: float) -> ServiceState:
-    """The state, less what lies so far ahead that the clock must have been set back since.
+    """The state without times so far ahead that the clock must have been set back since.
 
-    Else a service would be left alone for as long as the clock was ahead.
+    Otherwise a service would not be called for as long as the clock was ahead.
     """
-    line, circuit = state.limiter, state.breaker
+    limiter, breaker = state.limiter, state.breaker
     ahead = now + _FARTHEST_SECONDS
-    if max(line.last, line.requests_due, line.tokens_due, line.blocked_until) > ahead:
-        state = replace(state, limiter=Limiter(limits=line.limits))
-    if max(circuit.open_until, circuit.probe_until) > ahead:
-        state = replace(state, breaker=replace(circuit, open_until=now, probe="", probe_until=0.0))
+    if max(limiter.last, limiter.requests_due, limiter.tokens_due, limiter.blocked_until) > ahead:
+        state = replace(state, limiter=Limiter(limits=limiter.limits))
+    if max(breaker.open_until, breaker.probe_until) > ahead:
+        state = replace(state, breaker=replace(breaker, open_until=now, probe="", probe_until=0.0))
     if state.refusal is not None and state.refusal.until > ahead:
         state = replace(state, refusal=replace(state.refusal, until=now))
     return state

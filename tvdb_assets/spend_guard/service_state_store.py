@@ -1,4 +1,4 @@
-"""What is known of each paid service, shared by all processes: one row a service.
+"""The state of each paid service, shared by all processes: one row for each service.
 
 What belongs here: reading and changing that row under its lock. What does not: the
 transitions (`service_state`).
@@ -34,7 +34,7 @@ class ServiceStates:
     def change(
         self, service: str, transition: Callable[[ServiceState, float], tuple[ServiceState, _T]]
     ) -> _T:
-        """Apply a pure transition under the row's lock; returns what it returns besides.
+        """Apply a pure transition under the row's lock; returns the second part of its result.
 
         Raises:
             StorageError: the database can't be reached; then nothing may be paid.
@@ -54,7 +54,7 @@ class ServiceStates:
         return answer
 
     def read(self, service: str) -> tuple[ServiceState, float]:
-        """The state and the time of the clock that it is to be compared with."""
+        """The state, and the time of the clock to compare it with."""
         with self._database.transaction() as tx:
             return self._read(tx, service, lock=False)
 

@@ -1,4 +1,4 @@
-"""Limits at run time: what the settings say, and what was changed since.
+"""Limits at run time: those of the settings, with the changes made since.
 
 What belongs here: reading and recording changes and pauses. What does not: whether an amount
 fits (`budget`), or who may change a limit.
@@ -19,7 +19,7 @@ from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.budget import SpendLimits
 
 ALL = ""
-"""The scope of a limit that holds for all services together."""
+"""The scope of a limit for all services together."""
 LimitKind: TypeAlias = Literal["daily_usd", "hourly_requests", "is_paused"]
 
 
@@ -39,12 +39,12 @@ class LimitChange:
 def limits_now(
     tx: psycopg.Connection[Any], settings: SpendLimits, until: datetime | None = None
 ) -> SpendLimits:
-    """The limits that hold now: those of the settings, with what was changed since.
+    """The current limits: those of the settings, with the changes made since.
 
     Args:
         tx: reads the changes.
-        settings: what holds without a change.
-        until: only what was changed before; None for all of it.
+        settings: the limits without any change.
+        until: only changes before this time; None for all of them.
     """
     rows = tx.execute(
         "SELECT DISTINCT ON (scope, kind) scope, kind, value FROM tvdb.limit_changes"
@@ -80,15 +80,15 @@ def change(
     changed_by: str,
     run_ids: Sequence[str] = (),
 ) -> None:
-    """Record a change; it holds for every reservation from now on, in all processes.
+    """Record a change; it applies to every reservation from now on, in all processes.
 
     Args:
         database: of the ledger.
         kind: US dollars a day, requests an hour, or a pause (1 or 0).
         value: None takes an earlier change back to the setting.
         scope: a service, or `ALL`.
-        changed_by: who.
-        run_ids: that are queued or under way, and so affected.
+        changed_by: who made the change.
+        run_ids: of the runs that are queued or under way, and so affected.
     """
     with database.transaction() as tx:
         tx.execute(

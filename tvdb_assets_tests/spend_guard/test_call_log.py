@@ -119,8 +119,8 @@ def test_a_job_that_is_resumed_names_the_run_that_pays_it(
 def test_a_note_that_can_not_be_stored_stops_nothing(database: Database) -> None:
     with database.transaction() as tx:
         tx.execute("DROP TABLE tvdb.service_events")
-    journal = CallEventLog(database, "run", lambda _: datetime.now(UTC), trace_of("run"))
-    asyncio.run(journal.note(ServiceEvent.BATCH_HALVED, "openai", "In two."))
+    event_log = CallEventLog(database, "run", lambda _: datetime.now(UTC), trace_of("run"))
+    asyncio.run(event_log.record(ServiceEvent.BATCH_HALVED, "openai", "In two."))
 
 
 def test_a_run_is_recorded_with_where_it_comes_from(database: Database) -> None:

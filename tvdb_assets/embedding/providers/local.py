@@ -1,4 +1,4 @@
-"""Vectors with meaning, made on this machine from weights in a wheel; no key, no network."""
+"""Semantic vectors, computed on this machine from weights in a wheel; no key, no network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME = "wordllama"
 MODEL = "l2_supercat_256"
 DIMENSIONS = 256
 _BATCH = 64
-"""Texts whose token vectors are held at once: 512 tokens of 256 floats each, 32 MB."""
+"""Texts whose token vectors are in memory at once: 512 tokens of 256 floats each, 32 MB."""
 
 
 class LocalEmbedder:
@@ -31,7 +31,7 @@ class LocalEmbedder:
 
     @cached_property
     def space(self) -> VectorSpace:
-        """Named after the wheel's version, as the weights come with it."""
+        """Its version is that of the wheel, which contains the weights."""
         return VectorSpace(NAME, MODEL, DIMENSIONS, version("wordllama"))
 
     @cached_property

@@ -19,7 +19,7 @@ DIMENSIONS = 1_536
 class MockEmbedder:
     """The text's md5 seeds a Mersenne Twister; its first values in [-1, 1) are the vector.
 
-    The generator is the vector's own: a global one would tie it to call order.
+    Each vector has its own generator: a global one would depend on the order of calls.
     """
 
     space = VectorSpace(provider=NAME, model="md5-uniform", dimensions=DIMENSIONS, version="1")

@@ -1,9 +1,9 @@
 """OpenAI's embeddings API, or any server that speaks it: one request at a time, decoded fast.
 
-What belongs here: one request, and what its answer or failure means. What does not: batches,
-money, limits and retries, which stand before and around it (`routing.service_router`, `guard`).
+What belongs here: one request, and the meaning of its response or failure. What does not:
+batches (`embedding.paid_embedding`), money, limits and retries (`spend_guard`).
 
-The SDK's own retries are off, because each attempt is reserved by itself. The answer is
+The SDK's own retries are off, because each attempt is reserved separately. The response is
 decoded here, from base64: the SDK's way through lists of floats costs 6 to 80 times the CPU.
 """
 
@@ -50,7 +50,7 @@ _DIMENSIONS = {
 }
 """https://platform.openai.com/docs/guides/embeddings"""
 _MOST_TOKENS = 2_048 * 8_192
-"""More than any request can hold: a larger number is no usage."""
+"""More than any request can contain: a larger number is no usage."""
 _TOO_LONG = frozenset(
     {"context_length_exceeded", "max_tokens_per_request", "array_above_max_length"}
 )
@@ -106,7 +106,7 @@ class OpenAIEmbedder(PaidEmbedder):
         is_same_model = space.model == settings.embedding_model
         other: dict[str, object] = {
             "embedding_model": space.model,
-            # The model's own number is not asked for: not every model takes it.
+            # The model's own number is not sent: not every model accepts the parameter.
             "embedding_dimensions": (
                 None if space.dimensions == _DIMENSIONS.get(space.model) else space.dimensions
             ),
@@ -135,7 +135,7 @@ class OpenAIEmbedder(PaidEmbedder):
 
     @cached_property
     def account(self) -> str:
-        """A digest, from which no key can be had."""
+        """A digest, from which the key can't be restored."""
         parts = (self._key, self._settings.openai_base_url or "", self._model)
         return sha256("\0".join(parts).encode()).hexdigest()[:16]
 
@@ -226,7 +226,7 @@ class OpenAIEmbedder(PaidEmbedder):
 
 
 def decode(body: bytes, count: int, dimensions: int) -> tuple[NDArray[np.float32], int | None]:
-    """Vectors of an answer, in the order of the texts, and the tokens that were billed.
+    """The vectors of a response, in the order of the texts, and the tokens that were billed.
 
     Args:
         body: JSON, with the vectors in base64.
@@ -234,10 +234,10 @@ def decode(body: bytes, count: int, dimensions: int) -> tuple[NDArray[np.float32
         dimensions: of the vector space.
 
     Returns:
-        Shape (count, dimensions), and the tokens; None where the answer does not say.
+        Shape (count, dimensions), and the tokens; None where the response does not report them.
 
     Raises:
-        ValueError: the answer has another form, says what, and quotes nothing.
+        ValueError: the response has another form; the message says which, and quotes nothing.
     """
     try:
         answer = orjson.loads(body)
@@ -247,7 +247,7 @@ def decode(body: bytes, count: int, dimensions: int) -> tuple[NDArray[np.float32
     if not isinstance(data, list):
         raise ValueError("it contains no embeddings")
     if len(data) != count:
-        raise ValueError(f"it holds {len(data)} embeddings for {count} texts")
+        raise ValueError(f"it contains {len(data)} embeddings for {count} texts")
     vectors = np.empty((count, dimensions), np.float32)
     seen = bytearray(count)
     for item in data:
@@ -268,7 +268,7 @@ def _vector(value: object, dimensions: int) -> NDArray[np.float32]:
         except ValueError:
             raise ValueError("an embedding is not base64 of floats") from None
     elif isinstance(value, list):
-        # A compatible server may not know base64.
+        # A compatible server may not support base64.
         try:
             vector = np.asarray(value, np.float32)
         except (TypeError, ValueError):
@@ -281,7 +281,7 @@ def _vector(value: object, dimensions: int) -> NDArray[np.float32]:
 
 
 def _status_failure(error: Any) -> CallFailed:
-    """What an answer with an error status means, by status and code."""
+    """The meaning of a response with an error status, by status and code."""
     headers, status = error.response.headers, error.status_code
     body = error.body if isinstance(error.body, dict) else {}
     code, kind_of_error = str(body.get("code") or ""), str(body.get("type") or "")
@@ -303,17 +303,17 @@ def _status_failure(error: Any) -> CallFailed:
 
 
 def text_too_long() -> EmbeddingError:
-    """A text that no request could carry."""
+    """A text that is too long for any request."""
     return codes.TEXT_REFUSED_AS_TOO_LONG.error()
 
 
 def _rate_limit_headers(headers: Any) -> RateLimitHeaders:
     def number(name: str) -> float | None:
         try:
-            told = float(headers[f"x-ratelimit-{name}"])
+            value = float(headers[f"x-ratelimit-{name}"])
         except (KeyError, ValueError):
             return None
-        return max(0.0, told) if isfinite(told) else None
+        return max(0.0, value) if isfinite(value) else None
 
     limits = RateLimits(number("limit-requests") or 0.0, number("limit-tokens") or 0.0)
     return RateLimitHeaders(limits, number("remaining-requests"), number("remaining-tokens"))

@@ -1,10 +1,10 @@
-"""LlamaParse v2: submit a document, ask for its job, make a text of its answer.
+"""LlamaParse v2: submit a document, poll its job, build a text from the response.
 
-What belongs here: one request, and what its answer or failure means. What does not: waiting,
-money, limits and retries (`paid_parsing`, `guard`).
+What belongs here: one request, and the meaning of its response or failure. What does not:
+waiting (`parsing.paid_parsing`), money, limits and retries (`spend_guard`).
 
-Paths, fields and states are those of the official client ``llama-cloud`` 2.19. It is not
-used itself: three endpoints need no client of 3 MB, and its own retries would pay twice.
+Paths, fields and states are those of the official client ``llama-cloud`` 2.19. That client is not
+used: three endpoints need no client of 3 MB, and its own retries would pay twice.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ MEDIA_TYPES = frozenset(
         "image/webp",
     }
 )
-"""What it is asked to parse. What is text already, such as Markdown, text and mail, is read on
-this machine in every mode: there is nothing in it that a service could see better."""
+"""The kinds of documents that it is asked to parse. Markdown, text and mail are text already and
+are read on this machine in every mode: a service could not read them better."""
 PRICES_DATE = "2026-11-25"
 """When the two numbers below were last compared with LlamaIndex's price list."""
 USD_PER_CREDIT = Decimal("1.25") / 1_000
@@ -71,16 +71,16 @@ CREDITS_PER_PAGE = {"cost_effective": 3, "agentic": 10, "agentic_plus": 45}
 """By tier that gives Markdown; https://developers.llamaindex.ai/llamaparse/general/pricing."""
 _REVISION = 1
 _MOST_CREDITS = 10_000_000
-"""$12,500: a larger number is no cost of one document."""
+"""$12,500: a larger number can't be the cost of one document."""
 _PAGE_BYTES = 64 * 1024
-"""A page's text past this is dropped without a word."""
+"""The service drops a page's text past this size and reports no error."""
 _UTF8_SLACK = 3
 _QUOTA_WORDS = re.compile(
     r"credit[_ ]balance|insufficient[_ ](?:quota|credit|balance)|billing hard limit"
     r"|you(?:'ve| have) exceeded .{0,40}(?:credit|quota|spend|plan)",
     re.IGNORECASE,
 )
-"""How a sentence begins that stands where a code should be; further on it may quote a document."""
+"""The beginning of a sentence in the place of a code; the rest of it may quote a document."""
 _WAITING = frozenset({"PENDING", "RUNNING"})
 
 
@@ -112,7 +112,7 @@ class LlamaParse(PaidParser):
 
     @property
     def model(self) -> str:
-        """The tier: what is priced."""
+        """The tier, which decides the price."""
         return self.tier
 
     @property
@@ -132,7 +132,7 @@ class LlamaParse(PaidParser):
 
     @cached_property
     def account(self) -> str:
-        """A digest, from which no key can be had."""
+        """A digest, from which the key can't be restored."""
         return sha256("\0".join((self._key, self._base_url)).encode()).hexdigest()[:16]
 
     @cached_property
@@ -151,10 +151,10 @@ class LlamaParse(PaidParser):
             "tier": self.tier,
             "version": self.version,
             "page_ranges": {"max_pages": pages},
-            # An answer from the service's cache would be of another submission.
+            # A result from the service's cache would belong to another submission.
             "disable_cache": False,
         }
-        # The name tells the service the format; folders may be private.
+        # The service takes the format from the name; folders may be private.
         name = path.rpartition("/")[2]
         answer, headers = await self._send(
             "POST",
@@ -183,7 +183,7 @@ class LlamaParse(PaidParser):
         except CallFailed as failure:
             if failure.status != 404:
                 raise
-            # The submission was taken at this address, so it is the job that is gone.
+            # The submission was accepted at this address, so it is the job that is gone.
             gone = FinishedJob(None, _job_lost(), is_lost=True)
             return ServiceResponse(gone, request_id=failure.request_id)
         name = headers.get("x-request-id")
@@ -203,7 +203,7 @@ class LlamaParse(PaidParser):
         if status in ("FAILED", "CANCELLED"):
             return FinishedJob(None, _job_failed(str(status)), billed)
         if status != "COMPLETED":
-            # Its name is the service's word for a state, and may be anything: not repeated.
+            # The name of a state is the service's text and may be anything: it is not repeated.
             raise bad_answer(NAME, "its job has an unknown state", 200, request_id)
         markdown = answer.get("markdown")
         pages = markdown.get("pages") if isinstance(markdown, dict) else None
@@ -265,12 +265,12 @@ class LlamaParse(PaidParser):
 
 
 def _whole(text: str) -> str:
-    """Without halves of characters, which JSON can hold and no encoding can."""
+    """The text without halves of surrogate pairs, which JSON can contain and no encoding can."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _is_credits(value: object) -> TypeGuard[float]:
-    """A number that a job may have cost, and the ledger can hold; NaN is none."""
+    """Whether a value is a possible number of credits that fits the ledger; NaN is not."""
     return type(value) in (int, float) and 0 <= value <= _MOST_CREDITS  # type: ignore[operator]
 
 
@@ -280,7 +280,7 @@ def _request_id(response: httpx2.Response) -> str | None:
 
 
 def _status_failure(response: httpx2.Response) -> CallFailed:
-    """What an answer with an error status means, by status and code."""
+    """The meaning of a response with an error status, by status and code."""
     try:
         body = response.json()
     except (ValueError, RecursionError):
