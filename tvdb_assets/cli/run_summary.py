@@ -42,7 +42,7 @@ def progress(
     """
     done_before = registry.finished(run_ids) if run_ids else 0
     is_over = threading.Event()
-    # Read once: while the bar is displayed, stderr is redirected and is no terminal.
+    # Read once: while Dagster captures the output of a step, stderr is not a terminal.
     is_terminal = notices.is_terminal
     bar = Progress(
         TextColumn("[bold]Documents"),
