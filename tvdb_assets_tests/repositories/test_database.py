@@ -1,4 +1,4 @@
-"""Coming to a database: migrated from any state, refused with a reason, and never a secret."""
+"""Opening a database: migration from any revision, errors with a reason, and no secrets in them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _revisions() -> list[str]:
 
 
 def _schema(url: str) -> list[tuple[object, ...]]:
-    """Every column, index, constraint and view of the project, with its definition."""
+    """Each column, index, constraint and view of the schema, with its definition."""
     with psycopg.connect(url) as connection:
         return connection.execute(
             "SELECT 'column', table_name || '.' || column_name, data_type || is_nullable"
@@ -79,7 +79,7 @@ def test_migrating_twice_changes_nothing(empty_url: str) -> None:
 
 
 @pytest.mark.parametrize("revision", _revisions())
-def test_every_earlier_revision_is_brought_to_the_newest(
+def test_every_earlier_revision_is_upgraded(
     empty_url: str, database: Database, revision: str
 ) -> None:
     with psycopg.connect(empty_url, autocommit=True) as connection:
@@ -133,7 +133,7 @@ def _with_password(url: str, **parts: str) -> str:
         pytest.param({}, id="wrong password"),
     ],
 )
-def test_a_server_that_cannot_be_used_is_named_without_its_password(
+def test_the_error_of_an_unusable_server_has_no_password(
     server_url: str, change: dict[str, str]
 ) -> None:
     with pytest.raises(StorageError) as caught:
@@ -155,7 +155,7 @@ def test_a_server_that_cannot_be_used_is_named_without_its_password(
         f"postgresql://tvdb:{PASSWORD}@127.0.0.1/tvdb?no_such_option=1",
     ],
 )
-def test_a_url_of_another_form_is_refused_without_its_password(url: str) -> None:
+def test_the_error_of_an_invalid_url_has_no_password(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         prepare(url)
 
@@ -174,7 +174,7 @@ def test_a_missing_database_is_named(server_url: str) -> None:
     assert str(urlsplit(url).password) not in str(caught.value)
 
 
-def test_a_user_without_rights_is_told_what_to_ask_for(server_url: str, empty_url: str) -> None:
+def test_the_error_of_missing_privileges_names_them(server_url: str, empty_url: str) -> None:
     with psycopg.connect(empty_url, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         connection.execute(f"CREATE ROLE plain LOGIN PASSWORD '{PASSWORD}'")
@@ -191,7 +191,7 @@ def test_a_user_without_rights_is_told_what_to_ask_for(server_url: str, empty_ur
             connection.execute("DROP ROLE plain")
 
 
-def test_an_error_takes_its_transaction_back(database: Database) -> None:
+def test_an_error_rolls_the_transaction_back(database: Database) -> None:
     with pytest.raises(RuntimeError, match="midway"), database.transaction() as tx:
         tx.execute(
             "INSERT INTO tvdb.documents (partition_key, source, path, size, etag, run_id)"
@@ -203,7 +203,7 @@ def test_an_error_takes_its_transaction_back(database: Database) -> None:
         assert tx.execute("SELECT count(*) FROM tvdb.documents").fetchone() == (0,)
 
 
-def test_dagster_is_given_the_same_database_and_its_own_schema(database: Database) -> None:
+def test_dagster_uses_the_same_database_and_its_own_schema(database: Database) -> None:
     from sqlalchemy import create_engine, text
 
     engine = create_engine(instance_url(load_settings(database_url=database.url)))
@@ -216,10 +216,10 @@ def test_dagster_is_given_the_same_database_and_its_own_schema(database: Databas
     assert tuple(found) == (urlsplit(database.url).path.removeprefix("/"), "dagster")
 
 
-def test_a_server_whose_pgvector_is_too_old_is_told_what_to_install(
+def test_the_error_of_an_old_pgvector_names_the_version_to_install(
     empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The server is as it is; that more than it has is needed makes it too old.
+    # Requiring a newer version makes the version of the server too old.
     monkeypatch.setattr("tvdb_assets.repositories.database.MIN_PGVECTOR", (99, 1, 0))
 
     with pytest.raises(StorageError) as caught:

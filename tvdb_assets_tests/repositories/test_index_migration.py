@@ -1,4 +1,4 @@
-"""A database of the time when a vector space was one index: what it shows stays."""
+"""The migration from one index per vector space: search shows the same as before."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INSERT INTO tvdb.parsed_documents (document_id, content_sha256, fingerprint, suf
     is_degraded, run_id)
 SELECT document_id, sha256, 'parser', '.md', path, 'text/markdown', true, '{{}}', '[]', '{{}}',
     '{{}}', 's', 'local', 'm', '1', false, 'run-1' FROM tvdb.documents;
--- a and b were cut by the old chunker, c by the new one: a space that was half way through.
+-- Chunks of a and b are of the old chunker, those of c of the new one: a partial change.
 INSERT INTO tvdb.chunk_sets
     (parsed_id, document_id, fingerprint, chunk_count, token_count, run_id)
 SELECT parsed_id, document_id, CASE text WHEN 'c.md' THEN '{NEW}' ELSE '{OLD}' END, 1, 1, 'run-1'
@@ -56,7 +56,7 @@ def _query(url: str, query: str) -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def old_url(empty_url: str) -> str:
-    """A database of the revision before indexes, with documents in it."""
+    """A database of the revision before indexes, with documents."""
     with psycopg.connect(empty_url, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
     upgrade(empty_url, BEFORE)
@@ -65,7 +65,7 @@ def old_url(empty_url: str) -> str:
     return empty_url
 
 
-def test_what_is_shown_stays_and_each_space_becomes_one_index(old_url: str) -> None:
+def test_published_documents_stay_and_each_space_becomes_one_index(old_url: str) -> None:
     shown = "SELECT document, text, vector_space FROM tvdb.search_index ORDER BY 1"
     before = _query(old_url, shown)
     publications = "SELECT document_id, chunk_set_id FROM tvdb.publications ORDER BY 1, 2"
@@ -89,7 +89,7 @@ def test_what_is_shown_stays_and_each_space_becomes_one_index(old_url: str) -> N
     ]
 
 
-def test_what_another_chunker_cut_is_made_again(old_url: str) -> None:
+def test_documents_of_another_chunker_are_stale(old_url: str) -> None:
     prepare(old_url)
 
     assert _query(old_url, "SELECT path, pipeline_fingerprint FROM tvdb.documents ORDER BY 1") == [

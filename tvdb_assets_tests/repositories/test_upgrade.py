@@ -184,6 +184,13 @@ def _renamed(before: Rows) -> Rows:
             {columns.get(name, name): _renamed_value(table, value) for name, value in row.items()}
             for row in rows
         )
+    for document in after["documents"]:
+        # The new schema has no document that is published and gone, or in quarantine and due.
+        if document["gone_at"] is not None:
+            document.update(status="registered", is_degraded=False)
+        if document["quarantine"] is not None:
+            document.update(next_attempt_at=None)
+    after["documents"] = _sorted(iter(after["documents"]))
     return after
 
 
@@ -239,7 +246,9 @@ def test_every_row_is_there_under_the_new_names(old: OldDatabase) -> None:
     expected = _renamed(before)
     assert after.keys() == expected.keys()
     for table, rows in expected.items():
-        assert after[table] == rows, table
+        missing = [row for row in rows if row not in after[table]]
+        unexpected = [row for row in after[table] if row not in rows]
+        assert (table, missing, unexpected) == (table, [], [])
     assert "stand-in" not in json.dumps(after)
 
 

@@ -1,4 +1,4 @@
-"""Members of containers as documents of their own."""
+"""Members of containers are documents."""
 
 from pathlib import Path
 

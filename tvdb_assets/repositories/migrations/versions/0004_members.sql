@@ -1,6 +1,6 @@
--- What is inside of a document, such as a file of an archive, a message of a mailbox or an
--- attachment of a mail, is a document of its own. It shares the partition of the file that it
--- came in, and goes with its container.
+-- A member of a document, such as a file of an archive, a message of a mailbox or an attachment of
+-- a mail, is a document too. It shares the partition of its file, and is deleted with its
+-- container.
 ALTER TABLE tvdb.documents
     ADD COLUMN container_id bigint REFERENCES tvdb.documents ON DELETE CASCADE,
     ADD COLUMN member   text,
@@ -12,7 +12,7 @@ COMMENT ON COLUMN tvdb.documents.container_id IS 'the document that this one is 
 COMMENT ON COLUMN tvdb.documents.member IS 'its name there, path is that of the container, !/ and this';
 COMMENT ON COLUMN tvdb.documents.position IS 'its 0-based place there';
 
--- A folder may be called a.zip!, so that paths of files and of members are apart.
+-- A folder may be called a.zip!, so files and members need separate unique indexes.
 ALTER TABLE tvdb.documents DROP CONSTRAINT documents_partition_key_key;
 ALTER TABLE tvdb.documents DROP CONSTRAINT documents_source_path_key;
 
@@ -26,5 +26,5 @@ CREATE UNIQUE INDEX documents_member ON tvdb.documents (container_id, member);
 
 CREATE INDEX documents_partition ON tvdb.documents (partition_key);
 
--- A hash, as a path of several levels may be longer than an entry of the other kind.
+-- A hash index, because a path of several levels may exceed the size of a B-tree entry.
 CREATE INDEX documents_path ON tvdb.documents USING hash (path)

@@ -1,4 +1,4 @@
-"""Indexes: each pair of vector space and chunker is one, and search reads exactly one."""
+"""Indexes: each is a pair of vector space and chunker, and search reads one of them."""
 
 from pathlib import Path
 

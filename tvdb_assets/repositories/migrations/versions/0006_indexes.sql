@@ -1,6 +1,6 @@
--- What search can read: all documents in the chunks of one chunker and the vectors of one space.
--- Several may stand side by side, of which search reads one. Which one is a row, not a setting,
--- so that all readers agree.
+-- An index: all documents with the chunks of one chunker and the vectors of one space. Several can
+-- exist, and search reads one of them. A row, not a setting, says which one, so that all readers
+-- agree.
 CREATE TABLE tvdb.indexes (
     index_id             smallint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     space_id             smallint NOT NULL REFERENCES tvdb.vector_spaces,
@@ -21,8 +21,8 @@ COMMENT ON COLUMN tvdb.indexes.switched_at IS 'when search last began to read it
 
 CREATE UNIQUE INDEX indexes_one_current ON tvdb.indexes (is_current) WHERE is_current;
 
--- Until now a space was one index, whose documents changed their chunker one by one. So a space
--- becomes one index still, named after the chunker of most of its documents.
+-- Until now a space was one index, whose documents got a new chunker one by one. So a space
+-- becomes one index, with the chunker of most of its documents.
 INSERT INTO tvdb.indexes (space_id, chunker, chunk_tokens, chunk_overlap_tokens, is_current,
     run_id, created_at, switched_at)
 SELECT s.space_id, u.fingerprint, substring(u.fingerprint FROM ':([0-9]+)/[0-9]+:')::integer,
@@ -35,7 +35,7 @@ FROM tvdb.vector_spaces s JOIN (
     ORDER BY p.space_id, count(*) DESC, max(k.chunk_set_id) DESC
 ) u USING (space_id);
 
--- Its other documents are still shown, and made again by the next ingest.
+-- Its other documents are still searched, and the next ingest processes them again.
 UPDATE tvdb.documents d SET recipe = ''
 FROM tvdb.publications p JOIN tvdb.chunk_sets k USING (chunk_set_id)
 JOIN tvdb.indexes i ON i.space_id = p.space_id
@@ -48,7 +48,7 @@ ALTER TABLE tvdb.publications ADD COLUMN index_id smallint REFERENCES tvdb.index
 UPDATE tvdb.publications p SET index_id = i.index_id
 FROM tvdb.indexes i WHERE i.space_id = p.space_id;
 
--- With the column go its key and its reference.
+-- This drops its primary key and its foreign key too.
 ALTER TABLE tvdb.publications DROP COLUMN space_id;
 
 ALTER TABLE tvdb.publications ALTER COLUMN index_id SET NOT NULL,
@@ -56,10 +56,10 @@ ALTER TABLE tvdb.publications ALTER COLUMN index_id SET NOT NULL,
 
 CREATE INDEX publications_index ON tvdb.publications (index_id);
 
--- With the column go its index and its checks.
+-- This drops its index and its checks too.
 ALTER TABLE tvdb.vector_spaces DROP COLUMN is_current;
 
--- What search reads: live, of the current index, made by what was asked for.
+-- The rows that search reads: published, of the current index, not degraded and not of a mock.
 CREATE VIEW tvdb.search_index AS
 SELECT c.chunk_id, d.document_id, d.path AS document, p.title, c.ordinal,
        c.page_first, c.page_last, c.heading_path, c.start_offset, c.end_offset, c.token_count,

@@ -1,5 +1,5 @@
--- What a document needs without being asked for: told by its row alone, so that any process can
--- plan, and so that what was planned survives the planner.
+-- Why and when a document is due. Its row alone says so: any process can plan, and a plan survives
+-- its planner.
 ALTER TABLE tvdb.documents
     ADD COLUMN is_changed boolean NOT NULL DEFAULT false,
     ADD COLUMN next_attempt_at timestamptz,
@@ -25,8 +25,8 @@ WHERE status = 'failed' AND disposition = 'terminal';
 
 CREATE INDEX documents_gone ON tvdb.documents (gone_at) WHERE gone_at IS NOT NULL;
 
--- Texts that a document once had, so that its deletion takes their vectors too. A vector is kept
--- when a text goes, because the text may come back, and would be paid for twice.
+-- Texts that a document once had, so that its deletion deletes their vectors too. A vector stays
+-- when its text is deleted, because the text may return, and would be paid for twice.
 CREATE TABLE tvdb.former_texts (
     document_id bigint NOT NULL REFERENCES tvdb.documents ON DELETE CASCADE,
     text_sha256 bytea  NOT NULL,
@@ -36,8 +36,8 @@ CREATE TABLE tvdb.former_texts (
 
 CREATE INDEX former_texts_text ON tvdb.former_texts (text_sha256);
 
--- Partitions whose documents are deleted. One is taken from Dagster only when no run is left that
--- it belongs to, and until then no run may take it for a new document.
+-- Partitions whose documents are deleted. One is removed from Dagster when no run has it any more.
+-- Until then, no run may use it for a new document.
 CREATE TABLE tvdb.removed_partitions (
     partition_key text PRIMARY KEY,
     removed_at    timestamptz NOT NULL DEFAULT tvdb.clock()

@@ -1,6 +1,6 @@
--- The words of chunks, for full-text search. They are taken out of the texts by who searches
--- first, or by whoever has time, and not while documents are stored: that would double the
--- work of the database then. Until it is done, a search looks through the texts themselves.
+-- The full-text terms of chunks. The first search, or a process with free time, stores them, and
+-- not the ingestion: it would double the work of the database. Until then, a search reads the
+-- texts.
 CREATE TABLE tvdb.chunk_words (
     chunk_id bigint   PRIMARY KEY REFERENCES tvdb.chunks ON DELETE CASCADE,
     words    tsvector NOT NULL

@@ -1,11 +1,11 @@
-"""What a run's story is told from: its lineage, and what happened between its paid calls."""
+"""The full-text terms of chunks in their own table, stored after the chunks."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0011"
+down_revision = "0010"
 
 
 def upgrade() -> None:

@@ -1,11 +1,11 @@
-"""Columns and tables get the standard names of what they hold; no value is lost."""
+"""Alerts of single services, and alerts that wait for their report and delivery."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
--- Files that a person had forgotten while they were in the source: left alone as they are then.
+-- Files that a person had forgotten while they were in the source: ignored until they change.
 CREATE TABLE tvdb.forgotten_files (
     source       text NOT NULL,
     path         text NOT NULL,

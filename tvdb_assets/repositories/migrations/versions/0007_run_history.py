@@ -1,11 +1,11 @@
-"""Files that were forgotten by hand are remembered as such."""
+"""The history of a run: its retries, and events other than its paid calls."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:

@@ -1,11 +1,11 @@
-"""The header row of a table, repeated by each chunk that goes on with it."""
+"""The spend guard: ledger, budgets and the state of paid services; and degraded documents."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0002"
+down_revision = "0001"
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""Upkeep: what each document needs and since when, former texts, removed partitions."""
+"""Due documents: why and when each is due; former texts, removed partitions."""
 
 from pathlib import Path
 

@@ -1,11 +1,11 @@
-"""Halts: limits changed at run time, alerts, what waits since when; and costs as views."""
+"""Documents, parsed texts, chunks, embeddings and publications."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0001"
+down_revision = None
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
--- A vector space: what makes two vectors comparable. Rows of different spaces never meet.
+-- A vector space. Only vectors of the same space can be compared.
 CREATE TABLE tvdb.vector_spaces (
     space_id    smallint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     label       text     NOT NULL UNIQUE,
@@ -13,10 +13,10 @@ CREATE TABLE tvdb.vector_spaces (
     CHECK (NOT (is_mock AND is_current))
 );
 
--- Search reads one space. Which one is a row, not a setting, so that all readers agree.
+-- Search reads one space. A row, not a setting, says which one, so that all readers agree.
 CREATE UNIQUE INDEX vector_spaces_one_current ON tvdb.vector_spaces (is_current) WHERE is_current;
 
--- A source file, and how its last walk ended. Its row is the truth about a document.
+-- A source file, and the result of its last ingestion. This row is the state of a document.
 CREATE TABLE tvdb.documents (
     document_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     partition_key text   NOT NULL UNIQUE,
@@ -45,7 +45,7 @@ COMMENT ON COLUMN tvdb.documents.recipe IS 'parser, chunker and vector space of 
 
 CREATE INDEX documents_status ON tvdb.documents (status);
 
--- The text of one version of a document, as one parser made it.
+-- The text of one version of a document, by one parser.
 CREATE TABLE tvdb.parsed_documents (
     parsed_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     document_id    bigint NOT NULL REFERENCES tvdb.documents ON DELETE CASCADE,
@@ -74,7 +74,8 @@ CREATE TABLE tvdb.parsed_documents (
 -- The same bytes under another name are not parsed again.
 CREATE INDEX parsed_documents_content ON tvdb.parsed_documents (content_sha256, fingerprint);
 
--- All chunks that one chunker made of one parsed text. Search sees a set whole or not at all.
+-- All chunks that one chunker made of one parsed text. Search shows a set completely or not at
+-- all.
 CREATE TABLE tvdb.chunk_sets (
     chunk_set_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     parsed_id    bigint NOT NULL REFERENCES tvdb.parsed_documents ON DELETE CASCADE,
@@ -115,7 +116,7 @@ CREATE INDEX chunks_text ON tvdb.chunks (text_sha256);
 
 CREATE INDEX chunks_words ON tvdb.chunks USING gin (to_tsvector('english', text));
 
--- One vector per distinct text and space: what is known is never embedded, or paid, again.
+-- One vector for each distinct text and space: a known text is never embedded, or paid for, again.
 CREATE TABLE tvdb.embeddings (
     space_id    smallint NOT NULL REFERENCES tvdb.vector_spaces,
     text_sha256 bytea    NOT NULL,
@@ -131,10 +132,10 @@ CREATE TABLE tvdb.embeddings (
     PRIMARY KEY (space_id, text_sha256)
 );
 
--- Already incompressible, so trying costs a third of the load, and saves nothing.
+-- Vectors can't be compressed. Trying it takes a third of the time of a load, and saves nothing.
 ALTER TABLE tvdb.embeddings ALTER COLUMN embedding SET STORAGE EXTERNAL;
 
--- Which chunk set of a document a space shows. Replacing the row publishes the document.
+-- The chunk set of a document that a space shows. Replacing the row publishes the document.
 CREATE TABLE tvdb.publications (
     document_id  bigint   NOT NULL REFERENCES tvdb.documents ON DELETE CASCADE,
     space_id     smallint NOT NULL REFERENCES tvdb.vector_spaces,
@@ -146,7 +147,7 @@ CREATE TABLE tvdb.publications (
 
 CREATE INDEX publications_chunk_set ON tvdb.publications (chunk_set_id);
 
--- How each walk of a document ended: its history, without its text.
+-- The result of each ingestion of a document: its history, without its text.
 CREATE TABLE tvdb.document_events (
     event_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     document_id bigint NOT NULL REFERENCES tvdb.documents ON DELETE CASCADE,
@@ -162,7 +163,7 @@ CREATE INDEX document_events_document ON tvdb.document_events (document_id);
 
 CREATE INDEX document_events_run ON tvdb.document_events (run_id);
 
--- What search reads: live, of the current space, made by what was asked for.
+-- The rows that search reads: published, of the current space, not degraded and not of a mock.
 CREATE VIEW tvdb.search_index AS
 SELECT c.chunk_id, d.document_id, d.path AS document, p.title, c.ordinal,
        c.page_first, c.page_last, c.heading_path, c.start_offset, c.end_offset, c.token_count,

@@ -1,11 +1,11 @@
-"""Alerts of single services, and alerts that wait to be told and delivered."""
+"""Limits that change at run time, alerts, waiting documents; and views of costs."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:

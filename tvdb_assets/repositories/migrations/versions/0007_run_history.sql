@@ -1,4 +1,4 @@
--- A run that walked documents, and which runs it is a retry of.
+-- An ingestion run, and the run that it is a retry of.
 CREATE TABLE tvdb.runs (
     run_id        text PRIMARY KEY,
     root_run_id   text NOT NULL,
@@ -12,8 +12,8 @@ COMMENT ON COLUMN tvdb.runs.root_run_id IS 'the first of its retries, or the run
 
 CREATE INDEX runs_root ON tvdb.runs (root_run_id);
 
--- What happened to a run besides its paid calls: requests that cost nothing, a limit that stood
--- in the way, a breaker that turned. Rows are added, never changed.
+-- Events of a run other than paid calls: free requests, a limit that was reached, a change of a
+-- circuit breaker. Rows are added, never changed.
 CREATE TABLE tvdb.service_events (
     event_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     happened_at timestamptz NOT NULL,
@@ -36,7 +36,7 @@ CREATE INDEX service_events_run ON tvdb.service_events (run_id);
 CREATE INDEX service_events_request ON tvdb.service_events (request_id)
     WHERE request_id IS NOT NULL;
 
--- What makes the names that stand for private paths ones that nobody can guess.
+-- The salt of the names that replace private paths, so that nobody can guess a path.
 CREATE TABLE tvdb.installation (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
     salt    bytea NOT NULL

@@ -1,4 +1,4 @@
--- An alert says what held when it was noted, whenever it is delivered.
+-- An alert has the amounts at the time when it was recorded, whenever it is delivered.
 ALTER TABLE tvdb.budget_alerts
     ADD COLUMN spent_usd       numeric(20, 10) NOT NULL DEFAULT 0,
     ADD COLUMN limit_usd       numeric(20, 10) NOT NULL DEFAULT 0,
@@ -10,7 +10,7 @@ COMMENT ON COLUMN tvdb.budget_alerts.scope IS 'a service, or the empty string fo
 COMMENT ON COLUMN tvdb.budget_alerts.told_at IS 'in the log and as an event of Dagster';
 COMMENT ON COLUMN tvdb.budget_alerts.delivered_at IS 'to the webhook';
 
--- What is there was told as it was noted, and its amounts were not kept.
+-- Existing alerts were reported when they were recorded, and their amounts were not stored.
 UPDATE tvdb.budget_alerts SET told_at = noted_at, delivered_at = coalesce(delivered_at, noted_at);
 
 ALTER TABLE tvdb.budget_alerts
@@ -18,5 +18,5 @@ ALTER TABLE tvdb.budget_alerts
     ALTER COLUMN limit_usd DROP DEFAULT,
     ALTER COLUMN next_attempt_at DROP DEFAULT;
 
--- What held yesterday matters too, so changes are read from the table.
+-- Limits of yesterday are needed too, so changes are read from the table.
 DROP VIEW tvdb.limit_overrides

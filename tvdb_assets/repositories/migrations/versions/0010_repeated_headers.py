@@ -1,11 +1,11 @@
-"""The walk of a document: documents, parsed text, chunks, embeddings, publications."""
+"""The header row of a table, repeated by each chunk that continues the table."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0001"
-down_revision = None
+revision = "0010"
+down_revision = "0009"
 
 
 def upgrade() -> None:

@@ -22,21 +22,21 @@ COMMENT ON COLUMN tvdb.documents.member IS
     'name within the container, the path is the path of the container, !/ and this name';
 COMMENT ON COLUMN tvdb.documents.position IS '0-based position within the container';
 
--- No code has ever stored the status, which the check allowed.
+-- The check allowed a status that no code has ever stored.
 UPDATE tvdb.documents SET status = 'failed', quarantine = coalesce(quarantine, 'terminal')
 WHERE status = 'quarantined';
 ALTER TABLE tvdb.documents DROP CONSTRAINT documents_status_check;
 ALTER TABLE tvdb.documents ADD CONSTRAINT documents_status_check
     CHECK (status IN ('registered', 'published', 'failed', 'deferred'));
 
--- Members of containers that could not be opened were marked as if they had failed themselves.
+-- Members of containers that could not be opened had the quarantine of documents that failed.
 ALTER TABLE tvdb.documents DROP CONSTRAINT documents_quarantine_check;
 ALTER TABLE tvdb.documents ADD CONSTRAINT documents_quarantine_check
     CHECK (quarantine IN ('terminal', 'attempts', 'poison', 'container'));
 UPDATE tvdb.documents SET quarantine = 'container'
 WHERE quarantine = 'terminal' AND disposition = 'transient' AND container_id IS NOT NULL;
 
--- What the rules of a document's life never leave behind, and older versions did.
+-- Older versions left values that the rules of a document's life exclude (`lifecycle`).
 UPDATE tvdb.documents SET status = 'registered', is_degraded = false
 WHERE gone_at IS NOT NULL AND (status = 'published' OR is_degraded);
 UPDATE tvdb.documents SET quarantine = NULL
@@ -133,7 +133,7 @@ COMMENT ON COLUMN tvdb.installation.salt IS
 COMMENT ON COLUMN tvdb.runs.root_run_id IS
     'the first run of this chain of retries, the run itself if it is no retry';
 
--- The old name of the column is shown for one release.
+-- The view has the old name of the column too, for one release.
 CREATE OR REPLACE VIEW tvdb.search_index AS
 SELECT c.chunk_id, d.document_id, d.path AS document, p.title, c.ordinal,
        c.page_first, c.page_last, c.heading_path, c.start_offset, c.end_offset, c.token_count,

@@ -1,5 +1,5 @@
--- What a budget window has committed: holds at their upper bound, and posts at what they cost.
--- The row of the whole day is locked by every reservation, so that one lock decides.
+-- The committed amounts of a budget window: reservations at their upper bound, posted calls at
+-- their cost. Every reservation locks the row of the whole day, so one lock decides.
 CREATE TABLE tvdb.budget_windows (
     scope     text        NOT NULL,
     period    text        NOT NULL CHECK (period IN ('day', 'hour')),
@@ -11,8 +11,8 @@ CREATE TABLE tvdb.budget_windows (
 
 COMMENT ON COLUMN tvdb.budget_windows.scope IS 'a service, or the empty string for all of them';
 
--- Every attempt of every paid call. A row is pending until its outcome is known, and counts as
--- spent for as long as that takes.
+-- Every attempt of every paid call. A row is pending, and counts as spent, until its outcome is
+-- known.
 CREATE TABLE tvdb.cost_ledger (
     entry_id      uuid PRIMARY KEY,
     call_id       uuid    NOT NULL,
@@ -57,17 +57,16 @@ CREATE INDEX cost_ledger_request ON tvdb.cost_ledger (request_id) WHERE request_
 
 CREATE INDEX cost_ledger_pending ON tvdb.cost_ledger (lease_until) WHERE state = 'pending';
 
--- What a service is known to be like now: breaker, limits, what it refused. One row decides
--- for all processes.
+-- The known state of a service: circuit breaker, limits, refusals. All processes share the row.
 CREATE TABLE tvdb.service_states (
     service    text PRIMARY KEY,
     state      jsonb NOT NULL DEFAULT '{}',
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Texts that a process is having embedded right now, so that no other pays for them too. A
--- claim holds while its holder has an advisory lock of that number: it ends with the process.
--- Unlogged, because a crash of the server ends every process's work anyway.
+-- Texts that a process embeds at the moment, so that no other process pays for them too. A claim
+-- is valid while its holder has an advisory lock with this number: it ends with the process. The
+-- table is unlogged, because a crash of the server ends the work of every process.
 CREATE UNLOGGED TABLE tvdb.text_claims (
     space_id    smallint NOT NULL,
     text_sha256 bytea    NOT NULL,
@@ -77,7 +76,7 @@ CREATE UNLOGGED TABLE tvdb.text_claims (
 
 CREATE INDEX text_claims_holder ON tvdb.text_claims (holder);
 
--- A paid parse that was submitted: awaited again after a crash, never submitted twice.
+-- A submitted job of a paid parser. After a crash the job is awaited, never submitted twice.
 CREATE TABLE tvdb.parse_jobs (
     service        text    NOT NULL,
     job_id         text    NOT NULL,
@@ -94,8 +93,8 @@ CREATE TABLE tvdb.parse_jobs (
 CREATE INDEX parse_jobs_content ON tvdb.parse_jobs (content_sha256, fingerprint)
     WHERE state <> 'failed';
 
--- The space of a stand-in's vectors is like a mock's: never current, dropped once the real
--- service has made the document again.
+-- The space of vectors of the fallback is treated like that of a mock: it is never current, and
+-- its vectors are deleted when the paid service has embedded the document.
 ALTER TABLE tvdb.vector_spaces ADD COLUMN is_stand_in boolean NOT NULL DEFAULT false;
 
 ALTER TABLE tvdb.vector_spaces ADD CHECK (NOT (is_stand_in AND is_current));

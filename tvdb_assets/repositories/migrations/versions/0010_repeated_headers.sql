@@ -1,4 +1,4 @@
--- What is embedded and searched of a chunk is its lead and its text. The text alone is what stands
+-- The embedded and searched text of a chunk is its repeated header and its text. Only the text is
 -- between its offsets.
 ALTER TABLE tvdb.chunks ADD COLUMN lead text NOT NULL DEFAULT '';
 

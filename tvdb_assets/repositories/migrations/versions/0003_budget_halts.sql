@@ -1,12 +1,11 @@
--- The clock of budgets and windows. A database can be given an offset, which tests use to turn
--- a window without waiting: ALTER DATABASE … SET tvdb.clock_offset = '1 day'.
+-- The clock of budgets and windows. Tests set an offset in the database to end a window without
+-- waiting: ALTER DATABASE … SET tvdb.clock_offset = '1 day'.
 CREATE FUNCTION tvdb.clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
     SELECT clock_timestamp()
         + coalesce(nullif(current_setting('tvdb.clock_offset', true), ''), '0 seconds')::interval
 $$;
 
--- Limits and pauses as they were changed at run time, newest last. A null value takes a change
--- back to the setting.
+-- Limits and pauses that were changed at run time, newest last. A null value restores the setting.
 CREATE TABLE tvdb.limit_changes (
     change_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     scope      text NOT NULL,
@@ -26,7 +25,7 @@ SELECT scope, kind, value, changed_by, changed_at FROM (
     ORDER BY scope, kind, change_id DESC
 ) newest WHERE value IS NOT NULL;
 
--- Each threshold of a window, told once.
+-- Each threshold of a window, reported once.
 CREATE TABLE tvdb.budget_alerts (
     day          timestamptz NOT NULL,
     scope        text        NOT NULL,
@@ -37,12 +36,12 @@ CREATE TABLE tvdb.budget_alerts (
     PRIMARY KEY (day, scope, threshold)
 );
 
--- Since when a document waits, by the clock of the windows that it waits for.
+-- When a document began to wait, by the clock of the windows that it waits for.
 ALTER TABLE tvdb.documents ADD COLUMN deferred_at timestamptz;
 
 CREATE INDEX documents_deferred ON tvdb.documents (document_id) WHERE status = 'deferred';
 
--- What each document had of each entry: an entry's cost is shared out by units.
+-- The share of each document in each entry: the cost of an entry is divided by units.
 CREATE VIEW tvdb.cost_entries AS
 SELECT l.entry_id, l.run_id, l.service, l.operation, l.model, l.purpose, l.state, l.outcome,
        l.day, l.reserved_at, l.unit, d.document, d.units,
@@ -66,8 +65,8 @@ CREATE VIEW tvdb.cost_by_service AS
 SELECT day, service, operation, model, count(DISTINCT entry_id) AS requests, sum(usd) AS usd
 FROM tvdb.cost_entries GROUP BY 1, 2, 3, 4;
 
--- What was paid and brought nothing that is kept: answers that were lost or could not be used,
--- and what was assumed of processes that died.
+-- Amounts that were paid for nothing: responses that were lost or could not be used, and calls of
+-- processes that were killed.
 CREATE VIEW tvdb.cost_waste AS
 SELECT day, service, outcome AS reason, count(DISTINCT entry_id) AS requests, sum(usd) AS usd
 FROM tvdb.cost_entries

@@ -1,11 +1,11 @@
-"""The guard: ledger, budgets, the state of paid services; and what a stand-in made."""
+"""Files that a person had forgotten."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0009"
+down_revision = "0008"
 
 
 def upgrade() -> None:

@@ -1,11 +1,11 @@
-"""The words of chunks in a table of their own, filled after the chunks."""
+"""Columns and tables get standard names; no value is lost."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0013"
+down_revision = "0012"
 
 
 def upgrade() -> None:
