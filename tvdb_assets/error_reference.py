@@ -86,14 +86,14 @@ def page() -> str:
 
 
 def _tables() -> Iterator[str]:
-    entries = error_codes.all_codes()
+    registered = error_codes.all_codes()
     for title, error_classes in _GROUPS:
         yield f"## {title}"
         yield ""
         yield "| Code | Class | Meaning | What to do | Repeated | Exit |"
         yield "|---|---|---|---|---|---|"
         rows: dict[tuple[str, type[TvdbError]], list[ErrorCode[Any]]] = {}
-        for entry in entries:
+        for entry in registered:
             if entry.error_class in error_classes:
                 rows.setdefault((entry.code, entry.error_class), []).append(entry)
         yield from map(_row, rows.values())
@@ -115,8 +115,8 @@ def _row(same: list[ErrorCode[Any]]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _remedies(entries: Iterable[ErrorCode[Any]]) -> Iterator[str]:
-    for entry in entries:
+def _remedies(registered: Iterable[ErrorCode[Any]]) -> Iterator[str]:
+    for entry in registered:
         parts = Formatter().parse(entry.remedy)
         text = "".join(
             before + (f"*{name.replace('_', ' ')}*" if name else "") for before, name, _, _ in parts

@@ -168,7 +168,7 @@ def test_errors_are_made_by_the_register_alone() -> None:
 
 
 def raised(tree: ast.AST) -> Iterator[tuple[ast.Call, list[str]]]:
-    """Calls of `ErrorCode.error`, with the names of the entries that they may be of."""
+    """Calls of `ErrorCode.error`, with the names of the codes that they may be of."""
     chosen: dict[str, list[str]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):

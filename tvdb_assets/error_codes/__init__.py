@@ -5,7 +5,7 @@ the classes (`errors`), a service's own codes (its client maps them to ours), or
 is generated from this register (`error_reference`).
 
 To add a code: add one entry to the module of its class, run ``make errors``, commit the page.
-All entries are names of this package, whichever module they stand in.
+Every code is a name of this package, whichever module it stands in.
 
 Raise it with ``raise codes.NO_INDEX.error()``, or with its fields:
 ``raise codes.ENCRYPTED.error(what="PDF")``. Compare it with ``error.code == codes.EMPTY.code``.

@@ -1,6 +1,6 @@
 """Codes of settings and arguments that are wrong.
 
-What belongs here: entries of `ConfigurationError`. What does not: how to add one (`error_codes`).
+What belongs here: codes of `ConfigurationError`. What does not: how to add one (`error_codes`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Codes of texts that give no chunks or no vector.
 
-What belongs here: entries of `ChunkError` and `EmbeddingError`. What does not: how to add one
+What belongs here: codes of `ChunkError` and `EmbeddingError`. What does not: how to add one
 (`error_codes`).
 """
 

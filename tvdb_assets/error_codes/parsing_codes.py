@@ -1,6 +1,6 @@
 """Codes of documents whose bytes give no usable text, here or at a paid service.
 
-What belongs here: entries of `ParseError`. What does not: how to add one (`error_codes`).
+What belongs here: codes of `ParseError`. What does not: how to add one (`error_codes`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Codes of containers and of whole runs.
 
-What belongs here: entries that no other module is for. What does not: how to add one
+What belongs here: codes that no other module is for. What does not: how to add one
 (`error_codes`).
 """
 

@@ -1,6 +1,6 @@
 """Codes of services, and of our own limits on them.
 
-What belongs here: entries of `ServiceError` and its subclasses. What does not: how to add one
+What belongs here: codes of `ServiceError` and its subclasses. What does not: how to add one
 (`error_codes`).
 """
 

@@ -1,6 +1,6 @@
 """Codes of files that can't or must not be read.
 
-What belongs here: entries of `SourceError`. What does not: how to add one (`error_codes`).
+What belongs here: codes of `SourceError`. What does not: how to add one (`error_codes`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Codes of the database: the server, its extension, its rights, and the ledger in it.
 
-What belongs here: entries of `StorageError`. What does not: how to add one (`error_codes`).
+What belongs here: codes of `StorageError`. What does not: how to add one (`error_codes`).
 """
 
 from __future__ import annotations
