@@ -1,7 +1,7 @@
 """Checks the vectors of an embedder before they are stored.
 
 What belongs here: shape, finite values, zero vectors. What does not: calls of an embedder
-(`embedding`), and distances (`search`).
+(`embedding`), and distances (`retrieval`).
 """
 
 from __future__ import annotations

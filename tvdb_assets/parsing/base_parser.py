@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import ClassVar
 
-OURS = "tvdb-assets"
+THIS_PACKAGE = "tvdb-assets"
 """The `service` of a parser that needs no library except Python's own."""
 
 
@@ -26,7 +26,7 @@ class BaseParser:
     preserved: ClassVar[str]
     not_preserved: ClassVar[str]
     revision: ClassVar[int] = 1
-    also: ClassVar[tuple[str, ...]] = ()
+    other_libraries: ClassVar[tuple[str, ...]] = ()
     """Further libraries whose version may change the text."""
 
     @property
@@ -37,5 +37,7 @@ class BaseParser:
     @property
     def fingerprint(self) -> str:
         """Class name, revision and the version of each library."""
-        libraries = ":".join(f"{name}{version(name)}" for name in (self.service, *self.also))
+        libraries = ":".join(
+            f"{name}{version(name)}" for name in (self.service, *self.other_libraries)
+        )
         return f"{type(self).__name__}{self.revision}:{libraries}"

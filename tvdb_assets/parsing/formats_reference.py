@@ -11,7 +11,7 @@ import inspect
 from dataclasses import fields
 
 from tvdb_assets import document_limits
-from tvdb_assets.parsing.base_parser import OURS
+from tvdb_assets.parsing.base_parser import THIS_PACKAGE
 from tvdb_assets.parsing.format_protocol import Format
 from tvdb_assets.parsing.format_registry import all_containers, all_parsers
 from tvdb_assets.parsing.reading.content_sniffing import extensions_of
@@ -78,7 +78,7 @@ time and memory are `TVDB_PARSE_TIMEOUT_SECONDS` and `TVDB_PARSE_MEMORY_MIB`.
 """
 
 
-def page() -> str:
+def render_page() -> str:
     """The whole page."""
     formats = dict.fromkeys((*all_parsers(), *all_containers()))  # mail is both
     rows = sorted(map(_row, formats), key=str.lower)
@@ -95,7 +95,7 @@ def _row(parser: Format) -> str:
     endings = sorted(
         {ending for media_type in parser.media_types for ending in extensions_of(media_type)}
     )
-    library = "Python and this package" if parser.service == OURS else parser.service
+    library = "Python and this package" if parser.service == THIS_PACKAGE else parser.service
     names = ", ".join(f"`.{ending}`" for ending in endings)
     name = parser.name[0].upper() + parser.name[1:]
     return f"| {name} | {names} | {library} | {parser.preserved} | {parser.not_preserved} |"
@@ -120,4 +120,4 @@ def _attribute_docs() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    print(render_page(), end="")

@@ -14,11 +14,11 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 
-from tvdb_assets.parsing.base_parser import OURS, BaseParser
+from tvdb_assets.parsing.base_parser import THIS_PACKAGE, BaseParser
 from tvdb_assets.parsing.format_protocol import ContainerEntry
 from tvdb_assets.parsing.parse_errors import corrupt, encrypted
 
-_WHAT = "ZIP archive"
+_DOCUMENT_KIND = "ZIP archive"
 _SYSTEM_FILES = ("__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
@@ -27,7 +27,7 @@ class Archive(BaseParser):
 
     media_types = frozenset({"application/zip"})
     name = "ZIP archive"
-    service = OURS
+    service = THIS_PACKAGE
     preserved = "every file, as a separate document"
     not_preserved = "links, system files"
 
@@ -36,7 +36,7 @@ class Archive(BaseParser):
         try:
             archive = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, OSError, ValueError, EOFError):
-            raise corrupt(_WHAT, "its directory can't be read") from None
+            raise corrupt(_DOCUMENT_KIND, "its directory can't be read") from None
         with archive:
             for file in archive.infolist():
                 name = file.filename.replace("\\", "/")

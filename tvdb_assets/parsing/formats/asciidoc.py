@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from tvdb_assets.parsing.base_parser import OURS
+from tvdb_assets.parsing.base_parser import THIS_PACKAGE
 from tvdb_assets.parsing.markdown.tables import pipe_table
 from tvdb_assets.parsing.markup_parser import (
     LONGEST_LINE,
@@ -48,7 +48,7 @@ class AsciiDocParser(MarkupParser):
 
     media_types = frozenset({"text/asciidoc"})
     name = "AsciiDoc"
-    service = OURS
+    service = THIS_PACKAGE
     model = "asciidoc"
     preserved = "headings, lists, tables, code, attributes that the text uses"
     not_preserved = "included files, conditions, pictures, styles, nested tables, spanning cells"

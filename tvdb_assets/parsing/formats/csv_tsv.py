@@ -18,7 +18,7 @@ from tvdb_assets.parsing.markdown.tables import CellBudget, pipe_table
 from tvdb_assets.parsing.parse_errors import corrupt, empty
 from tvdb_assets.parsing.reading.text_decoding import decode
 
-_WHAT = "table"
+_DOCUMENT_KIND = "table"
 _DELIMITERS = ",;\t|"
 _SAMPLE_LINES = 50
 _LONGEST_CELL = 10_000_000
@@ -76,7 +76,7 @@ def find_delimiter(text: str, preferred: str) -> str:
 
 
 def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
-    budget = CellBudget(_WHAT)
+    budget = CellBudget(_DOCUMENT_KIND)
     csv.field_size_limit(_LONGEST_CELL)
     # A quote that is never closed must not swallow the rest of the file as one cell.
     quoting: Literal[0, 3] = (
@@ -91,7 +91,9 @@ def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
                 budget.spend(len(cells))
                 yield cells
     except csv.Error:
-        raise corrupt(_WHAT, f"a cell has more than {_LONGEST_CELL:,} characters") from None
+        raise corrupt(
+            _DOCUMENT_KIND, f"a cell has more than {_LONGEST_CELL:,} characters"
+        ) from None
 
 
 def _has_open_quote(text: str, delimiter: str) -> bool:

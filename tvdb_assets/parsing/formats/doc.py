@@ -24,7 +24,7 @@ from tvdb_assets.parsing.markdown.tables import pipe_table
 from tvdb_assets.parsing.parse_errors import corrupt, empty, encrypted
 from tvdb_assets.parsing.reading.ole_files import OleFile
 
-_WHAT = "old Word document"
+_DOCUMENT_KIND = "old Word document"
 _MAGIC = 0xA5EC
 _MAGIC_WORD6 = frozenset({0xA5DC, 0xA5DB, 0xA697, 0xA698, 0xA699})
 _LAST_OF_WORD_95 = 105
@@ -74,16 +74,16 @@ class DocParser(BaseParser):
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a document of Word 6 to 2003."""
-        ole_file = OleFile(data, _WHAT)
+        ole_file = OleFile(data, _DOCUMENT_KIND)
         stream = ole_file.read("WordDocument")
         if stream is None or len(stream) < 0x60:
-            raise corrupt(_WHAT, "its text can't be found")
+            raise corrupt(_DOCUMENT_KIND, "its text can't be found")
         magic, version, _, language = struct.unpack_from("<4H", stream)
         flags = struct.unpack_from("<H", stream, 10)[0]
         if magic != _MAGIC and magic not in _MAGIC_WORD6:
-            raise corrupt(_WHAT, "it does not start as Word documents do")
+            raise corrupt(_DOCUMENT_KIND, "it does not start as Word documents do")
         if flags & 0x0100:
-            raise encrypted(_WHAT)
+            raise encrypted(_DOCUMENT_KIND)
         if magic in _MAGIC_WORD6 or version <= _LAST_OF_WORD_95:
             start, end = struct.unpack_from("<II", stream, 0x18)
             encoding = _CHARSETS.get(language, "cp1252")
@@ -92,7 +92,7 @@ class DocParser(BaseParser):
         else:
             table = ole_file.read("1Table" if flags & 0x0200 else "0Table")
             if table is None or len(stream) < _CLX + 8:
-                raise corrupt(_WHAT, "its piece table is missing")
+                raise corrupt(_DOCUMENT_KIND, "its piece table is missing")
             text = _pieces(stream, table)
             offset, size = struct.unpack_from("<II", stream, _KINDS)
             lengths, kinds = _LENGTHS, ParagraphKinds(stream, table[offset : offset + size])
@@ -119,11 +119,11 @@ def _pieces(stream: bytes, table: bytes) -> _Text:
     while place + 3 <= len(clx) and clx[place] == 1:  # formatting that pieces refer to
         place += 3 + int(struct.unpack_from("<H", clx, place + 1)[0])
     if place + 5 > len(clx) or clx[place] != 2:
-        raise corrupt(_WHAT, "its piece table can't be read")
+        raise corrupt(_DOCUMENT_KIND, "its piece table can't be read")
     pieces = clx[place + 5 : place + 5 + struct.unpack_from("<I", clx, place + 1)[0]]
     count = (len(pieces) - 4) // 12
     if not 0 < count <= _MAX_PIECES:
-        raise corrupt(_WHAT, "its piece table can't be read")
+        raise corrupt(_DOCUMENT_KIND, "its piece table can't be read")
     ends = struct.unpack_from(f"<{count + 1}I", pieces)
     parts: list[str] = []
     text = _Text("")

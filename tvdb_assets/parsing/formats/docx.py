@@ -20,7 +20,7 @@ from tvdb_assets.parsing.parse_errors import corrupt, empty
 from tvdb_assets.parsing.reading import zip_packages
 
 _REVISION = 1
-_WHAT = "Word document"
+_DOCUMENT_KIND = "Word document"
 _DTD = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _MARGIN = re.compile(r"^word/(?:header|footer)\d*\.xml$")
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -50,10 +50,10 @@ class DocxParser(BaseParser):
         """Parse a document; linked templates and pictures are not fetched."""
         import mammoth  # it has no stubs
 
-        members = zip_packages.read_xml_members(data, _WHAT)
+        members = zip_packages.read_xml_members(data, _DOCUMENT_KIND)
         # Word never writes a document type; one that is there may expand entities or read files.
         if any(_DTD.search(content[:4_096]) for content in members.values()):
-            raise corrupt(_WHAT, "it declares XML entities, which Word never does")
+            raise corrupt(_DOCUMENT_KIND, "it declares XML entities, which Word never does")
         result = mammoth.convert_to_html(
             io.BytesIO(data),
             style_map=_STYLES,
@@ -62,7 +62,7 @@ class DocxParser(BaseParser):
         )
         tree, is_complete = parse_tree(result.value)
         if not is_complete:
-            raise corrupt(_WHAT, "it is nested too deeply")
+            raise corrupt(_DOCUMENT_KIND, "it is nested too deeply")
         tables = 0
         parts: list[str] = []
         if tree is not None:

@@ -20,7 +20,7 @@ from tvdb_assets.parsing.reading.ooxml import member_of_target
 from tvdb_assets.parsing.reading.safe_xml import Element
 from tvdb_assets.parsing.reading.text_decoding import decode
 
-_WHAT = "e-book"
+_DOCUMENT_KIND = "e-book"
 _CHAPTERS = frozenset({"application/xhtml+xml", "text/html", "application/x-dtbook+xml"})
 
 
@@ -36,10 +36,10 @@ class EpubParser(BaseParser):
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a book; one with encrypted chapters is refused as encrypted."""
         members = zip_packages.read_members(
-            data, _WHAT, (".xhtml", ".html", ".htm", ".xml", ".opf")
+            data, _DOCUMENT_KIND, (".xhtml", ".html", ".htm", ".xml", ".opf")
         )
         if "META-INF/encryption.xml" in members and _locks_chapters(members):
-            raise encrypted(_WHAT)
+            raise encrypted(_DOCUMENT_KIND)
         package, part = _package(members)
         folder = posixpath.dirname(part)
         items = {
@@ -50,7 +50,7 @@ class EpubParser(BaseParser):
         tables = missing = 0
         for number, reference in enumerate(package.iterfind("{*}spine/{*}itemref")):
             if number == current_limits().max_members:
-                raise over_limit(_WHAT, "max_members", "chapters")
+                raise over_limit(_DOCUMENT_KIND, "max_members", "chapters")
             name, item = items.get(reference.get("idref"), ("", None))
             if item is None or "nav" in (item.get("properties") or "").split():
                 continue
@@ -66,7 +66,7 @@ class EpubParser(BaseParser):
         text = "\n\n".join(part for part in parts if part.strip())
         if not text:
             if missing:
-                raise corrupt(_WHAT, "its chapters are missing")
+                raise corrupt(_DOCUMENT_KIND, "its chapters are missing")
             raise empty("The e-book")
         return build_document(
             [text],
@@ -89,8 +89,8 @@ def _package(members: dict[str, bytes]) -> tuple[Element, str]:
     if part not in members:
         part = next((name for name in sorted(members) if name.endswith(".opf")), "")
     if not part:
-        raise corrupt(_WHAT, "its list of chapters is missing")
-    return safe_xml.read(members[part], _WHAT), part
+        raise corrupt(_DOCUMENT_KIND, "its list of chapters is missing")
+    return safe_xml.read(members[part], _DOCUMENT_KIND), part
 
 
 def _locks_chapters(members: dict[str, bytes]) -> bool:

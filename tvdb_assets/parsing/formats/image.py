@@ -22,7 +22,7 @@ from tvdb_assets.parsing.reading import ocr
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_WHAT = "picture"
+_DOCUMENT_KIND = "picture"
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
 _RAW_PHOTOGRAPH = 50_706  # the tag that states DNG's version
 _WIDTH_INCHES = 8.5  # assumed paper width of a picture without a resolution
@@ -46,7 +46,7 @@ class ImageParser(BaseParser):
         "the shape of tables, everything but text, frames after the first of GIF and WebP"
     )
     service = "tesserocr"
-    also = ("pillow",)
+    other_libraries = ("pillow",)
 
     @property
     def fingerprint(self) -> str:
@@ -88,7 +88,7 @@ def _pictures(data: bytes) -> Iterator[tuple[Image, float]]:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
             frames = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
             if frames > current_limits().ocr_max_pages:
-                raise over_limit(_WHAT, "ocr_max_pages", "pages to read by OCR")
+                raise over_limit(_DOCUMENT_KIND, "ocr_max_pages", "pages to read by OCR")
             if _RAW_PHOTOGRAPH in getattr(picture, "tag_v2", ()):
                 raise UnsupportedVariantError("a raw photograph (DNG)")
             dpi = _resolution(picture)
@@ -98,12 +98,12 @@ def _pictures(data: bytes) -> Iterator[tuple[Image, float]]:
                     picture.width * picture.height
                     > current_limits().max_picture_megapixels * 1_000_000
                 ):
-                    raise over_limit(_WHAT, "max_picture_megapixels", "megapixels")
+                    raise over_limit(_DOCUMENT_KIND, "max_picture_megapixels", "megapixels")
                 yield _prepared(picture, dpi)
     except (ParseError, UnsupportedVariantError):
         raise
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, IndexError):
-        raise corrupt(_WHAT, "it can't be unpacked") from None
+        raise corrupt(_DOCUMENT_KIND, "it can't be unpacked") from None
 
 
 def _prepared(picture: Image, dpi: float) -> tuple[Image, float]:

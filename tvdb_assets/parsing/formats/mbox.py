@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from tvdb_assets.parsing.base_parser import OURS, BaseParser
+from tvdb_assets.parsing.base_parser import THIS_PACKAGE, BaseParser
 from tvdb_assets.parsing.format_protocol import ContainerEntry
 
 # The separator as programs write it: the sender, then a date with a time. A line of text that
@@ -23,7 +23,7 @@ class Mailbox(BaseParser):
 
     media_types = frozenset({"application/mbox"})
     name = "mailbox (mbox)"
-    service = OURS
+    service = THIS_PACKAGE
     preserved = "every message, as a separate document: `#000001.eml` and so on"
     not_preserved = "separating lines"
 

@@ -22,7 +22,7 @@ from tvdb_assets.parsing.parse_errors import corrupt, empty
 from tvdb_assets.parsing.reading.ole_files import OleFile
 from tvdb_assets.parsing.reading.text_decoding import decode
 
-_WHAT = "Outlook message"
+_DOCUMENT_KIND = "Outlook message"
 _SUBJECT, _BODY, _HTML, _RTF = "0037", "1000", "1013", "1009"
 _TO, _CC, _SENDER_NAME, _SENDER_MAIL, _SENDER_SMTP = "0E04", "0E03", "0C1A", "0C1F", "5D01"
 _LONG_NAME, _SHORT_NAME, _DISPLAY_NAME = "3707", "3704", "3001"
@@ -40,14 +40,14 @@ class MsgParser(BaseParser):
     media_types = frozenset({"application/vnd.ms-outlook"})
     name = "Outlook message (MSG)"
     service = "olefile"
-    also = ("compressed-rtf", "lxml")
+    other_libraries = ("compressed-rtf", "lxml")
     revision = 2
     preserved = "sender, recipients, subject, date, body; each attachment, as a separate document"
     not_preserved = "pictures within the text, attachments of attached messages, other properties"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a message or another Outlook item with text."""
-        ole_file = OleFile(data, _WHAT)
+        ole_file = OleFile(data, _DOCUMENT_KIND)
         numbers = _numbers(ole_file.read(_PROPERTIES) or b"")
         encoding = _encoding(numbers)
         message = _Properties(ole_file, (), encoding)
@@ -67,7 +67,7 @@ class MsgParser(BaseParser):
 
     def entries(self, data: bytes) -> Iterator[ContainerEntry]:
         """The attachments of a message; an attached message gives its text."""
-        ole_file = OleFile(data, _WHAT)
+        ole_file = OleFile(data, _DOCUMENT_KIND)
         encoding = _encoding(_numbers(ole_file.read(_PROPERTIES) or b""))
         for folder in dict.fromkeys(
             path[0] for path in ole_file.names() if path[0].startswith(_ATTACHMENT)

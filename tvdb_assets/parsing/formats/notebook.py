@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.base_parser import OURS, BaseParser
+from tvdb_assets.parsing.base_parser import THIS_PACKAGE, BaseParser
 from tvdb_assets.parsing.formats.html import extract_main_text
 from tvdb_assets.parsing.markdown.document_builder import build_document
 from tvdb_assets.parsing.parse_errors import corrupt, empty
 from tvdb_assets.parsing.reading.text_decoding import decode
 
-_WHAT = "notebook"
+_DOCUMENT_KIND = "notebook"
 _ANSI = re.compile(r"\x1b\[[0-9;]{0,20}m")
 _LONGEST_OUTPUT = 20_000  # characters of one cell's output; more is a log
 _TICKS = re.compile(r"`{3,}")
@@ -28,8 +28,8 @@ class NotebookParser(BaseParser):
 
     media_types = frozenset({"application/x-ipynb+json"})
     name = "Jupyter notebook"
-    service = OURS
-    also = ("lxml",)
+    service = THIS_PACKAGE
+    other_libraries = ("lxml",)
     preserved = "text cells, code, printed output, tables"
     not_preserved = (
         "pictures, widgets, output beyond 20,000 characters per cell, colours of error traces"
@@ -41,9 +41,9 @@ class NotebookParser(BaseParser):
         try:
             book = json.loads(decoded.text)
         except ValueError:
-            raise corrupt(_WHAT, "its JSON can't be read") from None
+            raise corrupt(_DOCUMENT_KIND, "its JSON can't be read") from None
         if not isinstance(book, dict):
-            raise corrupt(_WHAT, "it has no cells")
+            raise corrupt(_DOCUMENT_KIND, "it has no cells")
         cells = list(_cells(book))
         parts: list[str] = []
         cut = tables = 0

@@ -18,7 +18,7 @@ from tvdb_assets.parsing.parse_errors import corrupt, empty
 from tvdb_assets.parsing.reading import safe_xml, zip_packages
 from tvdb_assets.parsing.reading.safe_xml import Element
 
-_WHAT = "OpenDocument file"
+_DOCUMENT_KIND = "OpenDocument file"
 _TEXT, _SHEET, _SLIDES = (zip_packages.EXTENSIONS[kind] for kind in ("odt", "ods", "odp"))
 _MAX_REPEATED = 1_000  # a filled cell or row that repeats more often is layout
 _TAGS = {
@@ -60,14 +60,14 @@ class OdfParser(BaseParser):
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a document of any of the three kinds."""
-        members = zip_packages.read_xml_members(data, _WHAT)
+        members = zip_packages.read_xml_members(data, _DOCUMENT_KIND)
         content = members.get("content.xml")
         if content is None:
-            raise corrupt(_WHAT, "its content is missing")
-        root = safe_xml.read(content, _WHAT)
+            raise corrupt(_DOCUMENT_KIND, "its content is missing")
+        root = safe_xml.read(content, _DOCUMENT_KIND)
         body = root.find("{*}body")
         if body is None:
-            raise corrupt(_WHAT, "its content has no body")
+            raise corrupt(_DOCUMENT_KIND, "its content has no body")
         facts: dict[str, int] = {}
         if media_type == _SHEET:
             pages, facts["tables"] = _sheets(body)
@@ -100,12 +100,12 @@ def _render(root: Element) -> tuple[str, int]:
     for note in root.iter("{*}note"):
         note.text = " ["
         note.tail = "]" + (note.tail or "")
-    rendered = render(safe_xml.as_html(root, _choose), frozenset())
+    rendered = render(safe_xml.to_html_tree(root, _html_tag), frozenset())
     return rendered.text, rendered.tables
 
 
-def _choose(element: Element) -> str:
-    name = safe_xml.local(element)
+def _html_tag(element: Element) -> str:
+    name = safe_xml.local_name(element)
     if name in _OMITTED:
         return safe_xml.SKIP
     if name == "h":
@@ -115,7 +115,7 @@ def _choose(element: Element) -> str:
         for ours, theirs in (("colspan", "columns"), ("rowspan", "rows")):
             if span := safe_xml.attribute(element, f"number-{theirs}-spanned"):
                 element.set(ours, span)
-    if name == "p" and any(safe_xml.local(a) == "note-body" for a in element.iterancestors()):
+    if name == "p" and any(safe_xml.local_name(a) == "note-body" for a in element.iterancestors()):
         return "span"
     if name == "title" or name == "script":
         return safe_xml.SKIP
@@ -127,7 +127,7 @@ def _slides(body: Element) -> tuple[list[str], int]:
     tables = 0
     for slide in body.iter("{*}page"):
         if len(pages) == current_limits().max_pages:
-            raise over_limit(_WHAT, "max_pages", "slides")
+            raise over_limit(_DOCUMENT_KIND, "max_pages", "slides")
         notes = slide.find("{*}notes")
         spoken = ""
         if notes is not None:
@@ -137,7 +137,7 @@ def _slides(body: Element) -> tuple[list[str], int]:
         title = next(
             (f for f in slide.iter("{*}frame") if safe_xml.attribute(f, "class") == "title"), None
         )
-        heading = safe_xml.plain(title)
+        heading = safe_xml.inner_text(title)
         if title is not None and title.getparent() is not None:
             title.getparent().remove(title)
         text, count = _render(slide)
@@ -154,10 +154,10 @@ def _slides(body: Element) -> tuple[list[str], int]:
 def _sheets(body: Element) -> tuple[list[str], int]:
     pages: list[str] = []
     tables = 0
-    budget = CellBudget(_WHAT)
+    budget = CellBudget(_DOCUMENT_KIND)
     for sheet in body.iterfind("{*}spreadsheet/{*}table"):
         if len(pages) == current_limits().max_pages:
-            raise over_limit(_WHAT, "max_pages", "sheets")
+            raise over_limit(_DOCUMENT_KIND, "max_pages", "sheets")
         name = " ".join((safe_xml.attribute(sheet, "name") or "Sheet").split())
         text, count = sheet_to_markdown(_rows(sheet, budget))
         pages.append(f"## {name}\n\n{text}" if text else "")
@@ -172,7 +172,7 @@ def _rows(sheet: Element, budget: CellBudget) -> Iterator[tuple[int, dict[int, s
         column = 0
         for cell in row.iterchildren("{*}table-cell", "{*}covered-table-cell"):
             repeated = _count(cell, "number-columns-repeated")
-            text = "\n".join(safe_xml.plain(p) for p in cell.iterfind("{*}p"))
+            text = "\n".join(safe_xml.inner_text(p) for p in cell.iterfind("{*}p"))
             if text.strip():
                 for place in range(column, column + min(repeated, _MAX_REPEATED)):
                     cells[place] = text
@@ -195,7 +195,7 @@ def _margins(members: dict[str, bytes], text: str) -> list[str]:
     root = safe_xml.try_read(members.get("styles.xml"))
     found: list[str] = []
     for margin in () if root is None else root.iter("{*}header", "{*}footer"):
-        block = "\n".join(filter(None, (safe_xml.plain(p) for p in margin.iter("{*}p"))))
+        block = "\n".join(filter(None, (safe_xml.inner_text(p) for p in margin.iter("{*}p"))))
         if block and not block.isdecimal() and block not in found and block not in text:
             found.append(block)
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from tvdb_assets.parsing.base_parser import OURS
+from tvdb_assets.parsing.base_parser import THIS_PACKAGE
 from tvdb_assets.parsing.markdown.tables import pipe_table
 from tvdb_assets.parsing.markup_parser import (
     LONGEST_LINE,
@@ -34,7 +34,7 @@ class OrgParser(MarkupParser):
 
     media_types = frozenset({"text/x-org"})
     name = "Org"
-    service = OURS
+    service = THIS_PACKAGE
     model = "org"
     preserved = "headings, lists, tables, code blocks, link texts"
     not_preserved = "drawers, tags, planning lines, included files, results of code"

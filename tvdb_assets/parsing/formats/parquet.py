@@ -25,7 +25,7 @@ class Parquet(BaseParser):
     media_types = frozenset({"application/vnd.apache.parquet"})
     name = "Parquet"
     service = "arro3-io"
-    also = ("arro3-core",)
+    other_libraries = ("arro3-core",)
     preserved = "every row, as a separate document, named by its `id` or as `#000001` and so on"
     not_preserved = "types; bytes that are not text"
 

@@ -20,7 +20,7 @@ from tvdb_assets.parsing.markdown.document_builder import build_document
 from tvdb_assets.parsing.parse_errors import corrupt, empty, encrypted
 from tvdb_assets.parsing.reading.ole_files import OleFile
 
-_WHAT = "old PowerPoint presentation"
+_DOCUMENT_KIND = "old PowerPoint presentation"
 _LOCKED = 0xF3D1C4DF
 _EDIT, _DIRECTORY, _DOCUMENT, _LIST, _ENTRY = 0x0FF5, 0x1772, 0x03E8, 0x0FF0, 0x03F3
 _SLIDE, _SLIDE_ATOM, _NOTES = 0x03EE, 0x03EF, 0x03F0
@@ -61,13 +61,13 @@ class PptParser(BaseParser):
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a presentation of PowerPoint 97 to 2003."""
-        ole_file = OleFile(data, _WHAT)
+        ole_file = OleFile(data, _DOCUMENT_KIND)
         stream = ole_file.read("PowerPoint Document")
         if stream is None:
-            raise corrupt(_WHAT, "its slides can't be found")
+            raise corrupt(_DOCUMENT_KIND, "its slides can't be found")
         user = ole_file.read("Current User") or b""
         if len(user) >= 20 and struct.unpack_from("<I", user, 12)[0] == _LOCKED:
-            raise encrypted(_WHAT)
+            raise encrypted(_DOCUMENT_KIND)
         notes: list[str] = []
         pages = _slides(stream, user)
         if not any(pages):
@@ -145,7 +145,7 @@ def _slides(data: bytes, user: bytes) -> list[str]:
         elif part.kind == _LIST and part.instance == _NOTES_LIST:
             notes = {entry.number: entry for entry in _entries(data, part)}
     if len(slides) > current_limits().max_pages:
-        raise over_limit(_WHAT, "max_pages", "slides")
+        raise over_limit(_DOCUMENT_KIND, "max_pages", "slides")
     return [_slide(data, entry, places, notes) for entry in slides]
 
 

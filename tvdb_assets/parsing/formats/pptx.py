@@ -18,7 +18,7 @@ from tvdb_assets.parsing.reading import safe_xml, zip_packages
 from tvdb_assets.parsing.reading.ooxml import core_title, relations
 from tvdb_assets.parsing.reading.safe_xml import Element
 
-_WHAT = "PowerPoint presentation"
+_DOCUMENT_KIND = "PowerPoint presentation"
 _TITLES = frozenset({"title", "ctrTitle"})
 _PAGE_FURNITURE = frozenset({"dt", "ftr", "sldNum", "hdr", "sldImg"})
 _STRUCTURE = re.compile(r"(?=[#>|])")
@@ -38,12 +38,12 @@ class PptxParser(BaseParser):
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a presentation; hidden slides are read too, with a note."""
-        members = zip_packages.read_xml_members(data, _WHAT)
+        members = zip_packages.read_xml_members(data, _DOCUMENT_KIND)
         pages: list[str] = []
         with_notes = hidden = missing = tables = 0
         for part in _slides(members):
             if len(pages) == current_limits().max_pages:
-                raise over_limit(_WHAT, "max_pages", "slides")
+                raise over_limit(_DOCUMENT_KIND, "max_pages", "slides")
             root = safe_xml.try_read(members.get(part))
             if root is None or root.find("{*}cSld/{*}spTree") is None:
                 missing += 1
@@ -58,7 +58,7 @@ class PptxParser(BaseParser):
             pages.append("\n\n".join(piece for piece in (text, notes) if piece))
         if not any(pages):
             if missing:
-                raise corrupt(_WHAT, "its slides can't be read")
+                raise corrupt(_DOCUMENT_KIND, "its slides can't be read")
             raise empty("The presentation")
         remarks = []
         if missing:
@@ -83,7 +83,7 @@ def _slides(members: dict[str, bytes]) -> list[str]:
         (name for kind, name in relations(members, "").values() if kind == "officeDocument"),
         "ppt/presentation.xml",
     )
-    root = safe_xml.read(members.get(part, b""), _WHAT)
+    root = safe_xml.read(members.get(part, b""), _DOCUMENT_KIND)
     links = relations(members, part)
     order = [
         links.get(safe_xml.attribute_of(item, "relationships", "id") or "", ("", ""))[1]
@@ -99,7 +99,7 @@ def _slide(
     blocks: list[str] = []
     tables = 0
     for shape in _shapes(root):
-        kind = safe_xml.local(shape)
+        kind = safe_xml.local_name(shape)
         place = shape.find("{*}nvSpPr/{*}nvPr/{*}ph")
         role = place.get("type") or "" if place is not None else ""
         if role in _PAGE_FURNITURE:
@@ -125,7 +125,7 @@ def _shapes(root: Element) -> Iterator[Element]:
     pending = list(root.iterfind("{*}cSld/{*}spTree"))[:1]
     while pending:
         element = pending.pop()
-        kind = safe_xml.local(element)
+        kind = safe_xml.local_name(element)
         if kind in {"spTree", "grpSp"}:
             pending += reversed(element)
         elif kind == "AlternateContent":
@@ -161,7 +161,7 @@ def _body(body: Element) -> str:
 def _paragraph(paragraph: Element) -> str:
     parts: list[str] = []
     for element in paragraph.iter(_A + "t", _A + "br", _A + "tab"):
-        parts.append((element.text or "") if safe_xml.local(element) == "t" else " ")
+        parts.append((element.text or "") if safe_xml.local_name(element) == "t" else " ")
     return " ".join("".join(parts).split())
 
 

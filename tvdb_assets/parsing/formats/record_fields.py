@@ -32,7 +32,7 @@ class RecordParser(BaseParser):
     media_types = frozenset({MEDIA_TYPE})
     name = "record of JSON Lines or Parquet"
     service = "chardetng-py"
-    also = ("lxml",)
+    other_libraries = ("lxml",)
     preserved = (
         "the field `text`, `content`, `body`, `markdown` or `html`, the first that holds text, and "
         "as the title `title`, `name` or `subject`; without a text field all names and values"

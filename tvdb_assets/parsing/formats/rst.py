@@ -39,7 +39,7 @@ class RstParser(MarkupParser):
     name = "reStructuredText"
     service = "docutils"
     model = "html"
-    also = ("lxml",)
+    other_libraries = ("lxml",)
     preserved = "headings, lists, tables, code, notes, the content of unknown directives"
     not_preserved = "included files, raw HTML and LaTeX, pictures, link targets"
 

@@ -11,13 +11,13 @@ import re
 from dataclasses import dataclass, field, replace
 
 from tvdb_assets.models import ParsedDocument
-from tvdb_assets.parsing.base_parser import OURS, BaseParser
+from tvdb_assets.parsing.base_parser import THIS_PACKAGE, BaseParser
 from tvdb_assets.parsing.formats.html import extract_main_text
 from tvdb_assets.parsing.markdown.document_builder import build_document
 from tvdb_assets.parsing.markdown.tables import pipe_table
 from tvdb_assets.parsing.parse_errors import corrupt, empty
 
-_WHAT = "rich text"
+_DOCUMENT_KIND = "rich text"
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\(.)|([{}])|[\r\n]+|([^\\{}\r\n]+)",
     re.DOTALL,
@@ -87,7 +87,7 @@ class RtfParser(BaseParser):
 
     media_types = frozenset({"application/rtf"})
     name = "rich text (RTF)"
-    service = OURS
+    service = THIS_PACKAGE
     preserved = "paragraphs, headings by style, list marks, tables, the encoding of each font"
     not_preserved = "pictures, embedded objects, comments, headers and footers"
 
@@ -125,7 +125,7 @@ def rtf_to_markdown(data: bytes) -> tuple[str, int]:
         word, number, code, symbol, brace, plain = found.groups()
         if brace == b"{":
             if len(stack) == _MAX_DEPTH:
-                raise corrupt(_WHAT, "it is nested too deeply")
+                raise corrupt(_DOCUMENT_KIND, "it is nested too deeply")
             _flush(state, group)
             stack.append(group)
             group = replace(group)
@@ -150,11 +150,11 @@ def rtf_to_markdown(data: bytes) -> tuple[str, int]:
                 position += max(0, value or 0)
             elif word == b"u" and value is not None:
                 _flush(state, group)
-                _put(state, group, _character(value))
+                _add_text(state, group, _character(value))
                 skip = group.skip
             else:
                 skip = 0
-                _word(state, group, word, value, pending_star and starts, is_html)
+                _handle_control_word(state, group, word, value, pending_star and starts, is_html)
             starts = pending_star = False
             continue
         starts = pending_star = False
@@ -165,14 +165,14 @@ def rtf_to_markdown(data: bytes) -> tuple[str, int]:
                 state.raw.append(int(code, 16))
         elif symbol is not None:
             _flush(state, group)
-            _put(state, group, {b"~": " ", b"-": "", b"_": "-", b"\n": "\n", b"\r": "\n"}.get(
+            _add_text(state, group, {b"~": " ", b"-": "", b"_": "-", b"\n": "\n", b"\r": "\n"}.get(
                 symbol, symbol.decode("latin-1") if symbol in b"\\{}" else ""))  # fmt: skip
         elif plain is not None:
             visible = plain[skip:]
             skip = max(0, skip - len(plain))
             state.raw += visible
     _flush(state, group)
-    _paragraph(state)
+    _end_paragraph(state)
     _end_table(state)
     if is_html and state.html:
         inner = extract_main_text("".join(state.html))
@@ -194,10 +194,10 @@ def _flush(state: _State, group: _Group) -> None:
         return
     raw = bytes(state.raw)
     state.raw.clear()
-    _put(state, group, raw.decode(group.encoding, errors="replace"))
+    _add_text(state, group, raw.decode(group.encoding, errors="replace"))
 
 
-def _put(state: _State, group: _Group, text: str) -> None:
+def _add_text(state: _State, group: _Group, text: str) -> None:
     if not text:
         return
     if group.in_styles:
@@ -218,7 +218,7 @@ def _put(state: _State, group: _Group, text: str) -> None:
         state.html.append(text)
 
 
-def _word(
+def _handle_control_word(
     state: _State, group: _Group, word: bytes, value: int | None, starred: bool, is_html: bool
 ) -> None:
     _flush(state, group)
@@ -269,7 +269,7 @@ def _word(
         if state.in_table:
             state.text.append(" ")
         else:
-            _paragraph(state)
+            _end_paragraph(state)
     elif word in {b"cell", b"nestcell"}:
         state.cells.append(" ".join("".join(state.text).split()))
         state.text.clear()
@@ -277,7 +277,7 @@ def _word(
         state.rows.append(state.cells)
         state.cells = []
     elif word in _SYMBOL_WORDS:
-        _put(state, group, _SYMBOL_WORDS[word])
+        _add_text(state, group, _SYMBOL_WORDS[word])
 
 
 def _codepage(number: int) -> str:
@@ -296,7 +296,7 @@ def _list_mark(mark: str) -> list[str]:
     return ["- " if stripped[0] in _BULLETS and len(stripped) == 1 else stripped + " "]
 
 
-def _paragraph(state: _State) -> None:
+def _end_paragraph(state: _State) -> None:
     lines = [" ".join(line.split()) for line in "".join(state.text).split("\n")]
     text = "\n".join(line for line in lines if line)
     state.text.clear()

@@ -16,7 +16,7 @@ class TextileParser(MarkupParser):
     name = "Textile"
     service = "textile"
     model = "html"
-    also = ("lxml",)
+    other_libraries = ("lxml",)
     preserved = "headings, lists, tables, code"
     not_preserved = "pictures, link targets, styles"
 

@@ -19,7 +19,7 @@ from tvdb_assets.parsing.markdown.document_builder import build_document
 from tvdb_assets.parsing.markdown.tables import CellBudget, sheet_to_markdown
 from tvdb_assets.parsing.parse_errors import corrupt, empty, encrypted
 
-_WHAT = "old Excel workbook"
+_DOCUMENT_KIND = "old Excel workbook"
 
 
 class XlsParser(BaseParser):
@@ -42,14 +42,14 @@ class XlsParser(BaseParser):
             names = book.sheet_names()
         except xlrd.biffh.XLRDError as error:
             if "encrypted" in str(error).lower():
-                raise encrypted(_WHAT) from None
-            raise corrupt(_WHAT, "its records can't be read") from None
+                raise encrypted(_DOCUMENT_KIND) from None
+            raise corrupt(_DOCUMENT_KIND, "its records can't be read") from None
         pages: list[str] = []
         tables = broken = 0
-        budget = CellBudget(_WHAT)
+        budget = CellBudget(_DOCUMENT_KIND)
         for number, title in enumerate(names):
             if number == current_limits().max_pages:
-                raise over_limit(_WHAT, "max_pages", "sheets")
+                raise over_limit(_DOCUMENT_KIND, "max_pages", "sheets")
             try:
                 text, count = sheet_to_markdown(_rows(book, book.sheet_by_index(number), budget))
             except (ParseError, MemoryError):
@@ -65,7 +65,7 @@ class XlsParser(BaseParser):
             tables += count
         if not any(pages):
             if broken:
-                raise corrupt(_WHAT, "its sheets can't be read")
+                raise corrupt(_DOCUMENT_KIND, "its sheets can't be read")
             raise empty("The Excel workbook")
         return build_document(
             pages,

@@ -24,7 +24,7 @@ from tvdb_assets.parsing.reading import safe_xml, zip_packages
 from tvdb_assets.parsing.reading.ooxml import core_title, relations
 from tvdb_assets.parsing.reading.safe_xml import Element
 
-_WHAT = "Excel workbook"
+_DOCUMENT_KIND = "Excel workbook"
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})\Z")
 _DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
 _NOT_FORMAT_CODE = re.compile(r'"[^"]{0,500}"|\\.|\[[^\]]{0,100}\]|_.|\*.')
@@ -44,15 +44,15 @@ class XlsxParser(BaseParser):
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a workbook; hidden sheets are read too, with a note."""
-        members = zip_packages.read_xml_members(data, _WHAT)
+        members = zip_packages.read_xml_members(data, _DOCUMENT_KIND)
         book = _Workbook(members)
         pages: list[str] = []
         notes: list[str] = []
         tables = hidden = broken = 0
-        budget = CellBudget(_WHAT)
+        budget = CellBudget(_DOCUMENT_KIND)
         for title, part, is_hidden in book.sheets():
             if len(pages) == current_limits().max_pages:
-                raise over_limit(_WHAT, "max_pages", "sheets")
+                raise over_limit(_DOCUMENT_KIND, "max_pages", "sheets")
             content = members.get(part)
             if content is None:
                 broken += 1
@@ -67,7 +67,7 @@ class XlsxParser(BaseParser):
             hidden += is_hidden
         if not any(pages):
             if broken:
-                raise corrupt(_WHAT, "its sheets can't be read")
+                raise corrupt(_DOCUMENT_KIND, "its sheets can't be read")
             raise empty("The Excel workbook")
         if broken:
             notes.append(f"{broken} sheets are damaged; what comes before the damage is kept")
@@ -97,8 +97,8 @@ class _Workbook:
         )
         content = members.get(self._part)
         if content is None:
-            raise corrupt(_WHAT, "its list of sheets is missing")
-        self._root = safe_xml.read(content, _WHAT)
+            raise corrupt(_DOCUMENT_KIND, "its list of sheets is missing")
+        self._root = safe_xml.read(content, _DOCUMENT_KIND)
         self._relations = relations(members, self._part)
         settings = self._root.find("{*}workbookPr")
         self.epoch = _EPOCH
@@ -177,7 +177,9 @@ def format_number(value: float, kind: str, epoch: datetime = _EPOCH) -> str:
 def _rich_text(item: Element) -> str:
     """The text of one or many runs, without phonetic hints."""
     return "".join(
-        text.text or "" for text in item.iter("{*}t") if safe_xml.local(text.getparent()) != "rPh"
+        text.text or ""
+        for text in item.iter("{*}t")
+        if safe_xml.local_name(text.getparent()) != "rPh"
     )
 
 

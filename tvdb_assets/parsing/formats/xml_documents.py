@@ -17,7 +17,7 @@ from tvdb_assets.parsing.reading import safe_xml
 from tvdb_assets.parsing.reading.safe_xml import Element
 from tvdb_assets.parsing.reading.text_decoding import decode
 
-_WHAT = "XML document"
+_DOCUMENT_KIND = "XML document"
 _ARTICLE = frozenset({"article", "book", "chapter", "section", "refentry", "topic"})
 _DIVISIONS = frozenset(
     {
@@ -77,20 +77,20 @@ class XmlParser(BaseParser):
         """Parse XML; entities are never expanded and nothing is fetched."""
         decoded = decode(data, safe_xml.declared_encoding(data))
         text = decoded.text.lstrip()
-        root = safe_xml.read(safe_xml.without_declaration(text), _WHAT)
-        is_article = safe_xml.local(root) in _ARTICLE
+        root = safe_xml.read(safe_xml.without_declaration(text), _DOCUMENT_KIND)
+        is_article = safe_xml.local_name(root) in _ARTICLE
         title = None
         tables = 0
         if is_article:
-            rendered = render(safe_xml.as_html(root, _choose), frozenset())
+            rendered = render(safe_xml.to_html_tree(root, _html_tag), frozenset())
             body, tables = rendered.text, rendered.tables
             front = root.find(".//{*}article-title")
-            title = safe_xml.plain(root.find(".//{*}title") if front is None else front)
+            title = safe_xml.inner_text(root.find(".//{*}title") if front is None else front)
         else:
             body = _outline(root)
         if not body.strip():
-            if safe_xml.plain(root):
-                raise corrupt(_WHAT, "its text can't be separated from its markup")
+            if safe_xml.inner_text(root):
+                raise corrupt(_DOCUMENT_KIND, "its text can't be separated from its markup")
             raise empty("The XML document")
         return build_document(
             [body],
@@ -105,18 +105,18 @@ class XmlParser(BaseParser):
         )
 
 
-def _choose(element: Element) -> str:
-    name = safe_xml.local(element)
+def _html_tag(element: Element) -> str:
+    name = safe_xml.local_name(element)
     if name in _OMITTED:
         return safe_xml.SKIP
     parent = element.getparent()
-    above = safe_xml.local(parent) if parent is not None else ""
+    above = safe_xml.local_name(parent) if parent is not None else ""
     if name in _TITLES:
         if name == "article-title" and above != "title-group":
             return "span"
         if above in {"figure", "table", "fig", "caption", "example", "informaltable"}:
             return "div"
-        depth = sum(safe_xml.local(a) in _DIVISIONS for a in element.iterancestors())
+        depth = sum(safe_xml.local_name(a) in _DIVISIONS for a in element.iterancestors())
         return f"h{min(6, depth + 1)}"
     if name == "list":
         kind = element.get("list-type") or ""
@@ -139,7 +139,7 @@ def _outline(root: Element) -> str:
         own = element.text if event == "start" else element.tail
         text = " ".join((own or "").split())
         if event == "start":
-            name = safe_xml.local(element)
+            name = safe_xml.local_name(element)
             indent = "  " * min(8, depth)
             has_children = len(element) > 0
             pending_names.append(f"{indent}{name}:")
@@ -152,7 +152,7 @@ def _outline(root: Element) -> str:
                     pending_names.pop()
         else:
             depth -= 1
-            if pending_names and pending_names[-1].lstrip() == f"{safe_xml.local(element)}:":
+            if pending_names and pending_names[-1].lstrip() == f"{safe_xml.local_name(element)}:":
                 pending_names.pop()
             if text:
                 lines += [*pending_names, "  " * min(8, depth) + text]

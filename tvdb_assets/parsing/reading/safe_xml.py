@@ -94,7 +94,7 @@ def _resolve_entities(root: Element) -> None:
         parent.remove(entity)
 
 
-def local(element: Element) -> str:
+def local_name(element: Element) -> str:
     """The element's name without its namespace."""
     tag = element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
@@ -116,17 +116,17 @@ def attribute_of(element: Element, namespace: str, name: str) -> str | None:
     return None
 
 
-def plain(element: Element | None) -> str:
+def inner_text(element: Element | None) -> str:
     """All text inside of the element, on one line."""
     return "" if element is None else " ".join("".join(element.itertext()).split())
 
 
-def as_html(root: Element, choose: Callable[[Element], str]) -> Element:
+def to_html_tree(root: Element, tag_of: Callable[[Element], str]) -> Element:
     """A tree of HTML elements with the text of ``root``, in the same order.
 
     Args:
         root: Any tree.
-        choose: Returns the HTML tag for an element, or `SKIP`. For an unknown element it should
+        tag_of: Returns the HTML tag for an element, or `SKIP`. For an unknown element it should
             return ``span`` inside of text and ``div`` around text.
     """
     top = etree.Element("body")
@@ -144,7 +144,7 @@ def as_html(root: Element, choose: Callable[[Element], str]) -> Element:
             if element is not root and element.tail:
                 _append(stack[-1], created, element.tail)
             continue
-        tag = choose(element)
+        tag = tag_of(element)
         if tag == SKIP and element is not root:
             element.set("_skipped", "")
             elements.skip_subtree()
