@@ -16,7 +16,7 @@ from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import notices, print_json
 from tvdb_assets.cli.run_summary import exit_code, progress, show_summary, summary_of
 from tvdb_assets.dagster.storage.home import dagster_instance
-from tvdb_assets.ingestion.prefetch import parsing_ahead
+from tvdb_assets.ingestion.prefetch import parsing_while_loading
 from tvdb_assets.lifecycle import DocumentStatus
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.database import Database
@@ -48,7 +48,7 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
         database = stack.enter_context(Database.open(settings))
         registry = DocumentRegistry(database)
         sources = list(sources_of(paths, settings, registry))
-        stack.enter_context(parsing_ahead(settings, registry, sources))
+        workers = stack.enter_context(parsing_while_loading(settings, registry, sources))
         # Dagster takes seconds to load, so only the commands that need it import it.
         from tvdb_assets.dagster.ingest import execute, plan
         from tvdb_assets.dagster.reconciler import Reconciler
@@ -72,7 +72,7 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
             plans.append(ingest_plan)
             with progress(registry, run_ids, is_quiet=as_json) as start:
                 start(len(ingest_plan.new) + len(ingest_plan.stale))
-                execute(ingest_plan, reconciler, instance, run_ids.append, announce)
+                execute(ingest_plan, reconciler, instance, run_ids.append, announce, workers)
         summary = _summary(plans, run_ids, registry, database)
         catalog = IndexCatalog(database)
         states = catalog.states()

@@ -25,6 +25,17 @@ from tvdb_assets.settings import load_settings
 @dg.definitions
 def defs() -> dg.Definitions:
     """All assets, with the resources that they are given."""
+    return definitions_with(ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None))
+
+
+def definitions_with(
+    service_router: ServiceRouterResource | dg.ResourceDefinition,
+) -> dg.Definitions:
+    """All assets, with this router of services.
+
+    Args:
+        service_router: the resource, or a definition that gives it.
+    """
     settings = load_settings()
     return dg.Definitions(
         sensors=[
@@ -40,9 +51,7 @@ def defs() -> dg.Definitions:
         jobs=[retry_documents, catch_up, maintenance],
         loggers=console_loggers(settings.log_format) or None,
         resources={
-            "service_router": ServiceRouterResource(
-                mode=None, parser_mode=None, embedder_mode=None
-            ),
+            "service_router": service_router,
             "io_manager": PostgresIOManager(),
         },
     )

@@ -20,7 +20,7 @@ from tvdb_assets import errors
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.source_comparison import compare
 from tvdb_assets.correlation import new_run_id
-from tvdb_assets.dagster.definitions import defs
+from tvdb_assets.dagster.definitions import definitions_with
 from tvdb_assets.dagster.partitions import IN_PROCESS_TAG
 from tvdb_assets.dagster.reconciler import PlannedRun, Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
@@ -29,6 +29,7 @@ from tvdb_assets.errors import SourceError, TvdbError
 from tvdb_assets.ingestion.cost_forecast import CostForecast
 from tvdb_assets.lifecycle import Reason, is_settled
 from tvdb_assets.models import SourceFile, Stage
+from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.repositories.document_registry import DocumentRegistry, KnownDocument
 from tvdb_assets.repositories.due_documents import DueDocument
 from tvdb_assets.routing.service_clients import pipeline_fingerprint
@@ -92,6 +93,7 @@ def execute(
     instance: dg.DagsterInstance,
     on_run: Callable[[str], None],
     on_forecast: Callable[[CostForecast], None] = lambda _: None,
+    workers: WorkerPool | None = None,
 ) -> list[str]:
     """Carry out a plan: register, run, delete; returns the run ids.
 
@@ -101,6 +103,7 @@ def execute(
         instance: Dagster's.
         on_run: called with each run's id before it starts.
         on_forecast: called before all runs if they cost more than is left of the budget.
+        workers: that parse and chunk for all runs; None starts them for each run.
     """
     planned = ExitStack()
     with reconciler.due.planning():
@@ -112,7 +115,7 @@ def execute(
         reconciler.due.note_run_requests(keys)
         planned.enter_context(reconciler.due.planned())
     with planned:
-        run_ids = _run_all(instance, keys, runs, on_run, on_forecast)
+        run_ids = _run_all(instance, keys, runs, on_run, on_forecast, workers)
     # Last, so that a file that was moved finds its text and vectors under the old name.
     reconciler.deletion.forget([document.document_id for document in made.gone])
     with reconciler.due.planning():
@@ -157,20 +160,25 @@ def _run_all(
     runs: Sequence[PlannedRun],
     on_run: Callable[[str], None],
     on_forecast: Callable[[CostForecast], None],
+    workers: WorkerPool | None = None,
 ) -> list[str]:
-    """Execute runs one after the other, having said if they cost more than is left."""
+    """Execute runs one after the other, after a forecast if they cost more than is left."""
     if not runs:
         return []
-    services = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
-    if (forecast_cost := services.forecast_cost(sorted(keys))) is not None:
-        observe(instance, forecast_cost)
-        on_forecast(forecast_cost)
-    told = {FORECAST_TAG: forecast_cost.message() if forecast_cost is not None else ""}
-    return [run(instance, {**planned.tags, **told}, on_run) for planned in runs]
+    router = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
+    forecast = router.forecast_cost(sorted(keys))
+    if forecast is not None:
+        observe(instance, forecast)
+        on_forecast(forecast)
+    announced = {FORECAST_TAG: forecast.message() if forecast is not None else ""}
+    return [run(instance, {**each.tags, **announced}, on_run, workers) for each in runs]
 
 
 def run(
-    instance: dg.DagsterInstance, tags: Mapping[str, str], on_run: Callable[[str], None]
+    instance: dg.DagsterInstance,
+    tags: Mapping[str, str],
+    on_run: Callable[[str], None],
+    workers: WorkerPool | None = None,
 ) -> str:
     """Execute one run in this process; returns its id.
 
@@ -178,13 +186,17 @@ def run(
         instance: Dagster's.
         tags: of the run, which name its partitions.
         on_run: called with the run's id before it starts.
+        workers: that parse and chunk; None starts those of the settings.
 
     Raises:
         TvdbError: an error that is no document's fault ended it.
     """
     run_id = new_run_id()
     on_run(run_id)
-    job = defs().resolve_implicit_global_asset_job_def()
+    router = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
+    # Hard-coded, because Dagster would otherwise make a copy without the workers.
+    given = dg.ResourceDefinition.hardcoded_resource(router.with_workers(workers))
+    job = definitions_with(given).resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         instance=instance,

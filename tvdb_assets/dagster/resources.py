@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Self
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
@@ -25,6 +26,7 @@ from tvdb_assets.ingestion.cost_estimator import CostEstimator
 from tvdb_assets.ingestion.cost_forecast import CostForecast, forecast_cost
 from tvdb_assets.lifecycle import BudgetWindows, Reason
 from tvdb_assets.models import SourceFile
+from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.redaction import is_private
 from tvdb_assets.reporting.budget_alerts import (
     Alert,
@@ -42,6 +44,7 @@ from tvdb_assets.repositories.due_documents import DueDocument, DueDocuments
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.repositories.runs import Run, record_run
 from tvdb_assets.routing.paid_services import limits_of, paid_services
+from tvdb_assets.routing.run_services import RunServices
 from tvdb_assets.routing.service_health import ServiceHealth
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, Settings, SwitchMode, load_settings
@@ -62,6 +65,12 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     mode: ServiceMode | None = Field(None, description="Of all services.")
     parser_mode: ServiceMode | None = Field(None, description="Of parsing alone.")
     embedder_mode: ServiceMode | None = Field(None, description="Of embedding alone.")
+    _workers: WorkerPool | None = PrivateAttr(default=None)
+
+    def with_workers(self, workers: WorkerPool | None) -> Self:
+        """This resource, whose runs parse and chunk in workers that outlive them."""
+        self._workers = workers
+        return self
 
     def settings(self) -> Settings:
         """The environment's settings, with what this resource overrides."""
@@ -109,7 +118,12 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             redacting_errors(run_id),
             Database.open(settings) as database,
             record_run(database, run),
-            ServiceRouter(settings, database=database, run_id=run_id) as router,
+            ServiceRouter(
+                settings,
+                services=RunServices(
+                    settings, database=database, workers=self._workers, run_id=run_id
+                ),
+            ) as router,
             told(run, router),
         ):
             if router.clients.pays:

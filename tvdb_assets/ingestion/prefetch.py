@@ -1,9 +1,12 @@
-"""Parsing that begins while the program is still being loaded.
+"""Parsing that starts while the program is still being loaded.
 
-What belongs here: what an ingest will surely walk is read and handed to the worker processes
-early, and what its first paid request needs is loaded. What does not: anything that is stored,
-paid for or decided; the walk finds its tasks done, and does the rest as ever. Loading Dagster
-takes seconds of one processor, in which the others have nothing to do.
+What belongs here: new files are read and handed to the worker processes early, and the client of
+the first paid request is loaded. What does not: anything that is stored, paid for or decided. The
+ingestion run finds its tasks done, and does the rest as always.
+
+Loading Dagster takes seconds of one processor, in which the workers would have nothing to do.
+Measured on the first ingest of 100 mixed documents, with 2 processors and 18 pairs of runs in turn:
+without this, it takes 1.12 times as long by the median. Processor time is the same.
 """
 
 from __future__ import annotations
@@ -19,86 +22,88 @@ from tvdb_assets.errors import TvdbError
 from tvdb_assets.ingestion.embed_stage import load_client
 from tvdb_assets.ingestion.parse_stage import parse_task
 from tvdb_assets.models import SourceFile
-from tvdb_assets.parsing.worker_pool import WorkerPool, drop_handed_on, hand_on
+from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings
 from tvdb_assets.sources.source import Source
 
 _MOST_BYTES = 32 << 20
-"""Of source files; bounds what is held of them and of their texts."""
-_BYTES_AT_ONCE = 256 << 10
-"""Of files that a worker is handed together, unless it is a single one."""
-_MOST_AT_ONCE = 64
-"""Files that a worker is handed together."""
+"""Of source files; bounds the memory for them and for their texts."""
+_BATCH_BYTES = 256 << 10
+"""Of the files that a worker gets together, unless it is a single one."""
+_BATCH_FILES = 64
+"""Files that a worker gets together."""
 
 
 @contextmanager
-def parsing_ahead(
-    settings: Settings, registry: DocumentRegistry, places: Iterable[tuple[Source, Sequence[str]]]
-) -> Iterator[None]:
-    """Parse new documents in the worker processes that the next walk of this process takes over.
+def parsing_while_loading(
+    settings: Settings,
+    registry: DocumentRegistry,
+    locations: Iterable[tuple[Source, Sequence[str]]],
+) -> Iterator[WorkerPool]:
+    """Start to parse new documents; yields the workers, for the runs of this process.
 
     Args:
-        settings: of the walk.
+        settings: of the runs.
         registry: says which files are new.
-        places: each source with the prefixes to look at.
+        locations: each source with the prefixes to list.
     """
-    with ServiceRouter(settings) as router:
-        ahead = _Ahead(settings, router, WorkerPool.of(settings), registry, places)
-        hand_on(ahead.pool)
-        thread = threading.Thread(target=ahead.run, daemon=True)
+    with ServiceRouter(settings) as router, WorkerPool.of(settings) as workers:
+        prefetch = _Prefetch(settings, router, workers, registry, locations)
+        thread = threading.Thread(target=prefetch.run, daemon=True)
         thread.start()
         try:
-            yield
+            yield workers
         finally:
-            ahead.stopped.set()
+            prefetch.stopped.set()
             thread.join()
-            drop_handed_on(ahead.pool)
+            # The runs have ended, so that only results which nobody asked for are dropped.
+            workers.close(cancel=True)
 
 
-class _Ahead:
-    """What a thread does while the program is being loaded."""
+class _Prefetch:
+    """The work of a thread while the program is being loaded."""
 
     def __init__(
         self,
         settings: Settings,
         router: ServiceRouter,
-        pool: WorkerPool,
+        workers: WorkerPool,
         registry: DocumentRegistry,
-        places: Iterable[tuple[Source, Sequence[str]]],
+        locations: Iterable[tuple[Source, Sequence[str]]],
     ) -> None:
-        self.pool = pool
         self.stopped = threading.Event()
+        self._workers = workers
         self._most_files = settings.run_partitions
         self._chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
         self._router = router
         self._registry = registry
-        self._places = places
+        self._locations = locations
 
     def run(self) -> None:
-        """Hand new files to the workers, then load what the first paid request needs."""
-        # What goes wrong here goes wrong in the walk too, where it is told. A pool that is
-        # closed says that the walk has ended.
+        """Hand new files to the workers, then load the client of the first paid request."""
+        # An error here occurs again in the run, which reports it. A pool that is closed says that
+        # the run has ended.
         with suppress(TvdbError, RuntimeError):
             files = self._new_files()
-            # A thread that is about to hand on the next file may wait 5 ms for its turn beside
-            # one that loads a program, which is longer than a small one takes: so, together.
+            # While another thread loads a program, this one may wait 5 ms for its turn, which is
+            # longer than a small file takes. So the workers get several files together.
             sizes = [file.size for _, file in files]
             for start, end in split_into_batches(
-                sizes, max_inputs=_MOST_AT_ONCE, max_tokens=_BYTES_AT_ONCE
+                sizes, max_inputs=_BATCH_FILES, max_tokens=_BATCH_BYTES
             ):
                 if self.stopped.is_set():
                     return
-                self.pool.submit_early([self._task(*place) for place in files[start:end]])
+                self._workers.submit_early([self._task(*new) for new in files[start:end]])
             if files and not self.stopped.is_set():
                 load_client(self._router)
 
     def _new_files(self) -> list[tuple[Source, SourceFile]]:
-        """As many as a run takes and as may be held."""
+        """At most as many as a run takes, and as fit into the memory for them."""
         found: list[tuple[Source, SourceFile]] = []
         left = _MOST_BYTES
-        for source, prefixes in self._places:
+        for source, prefixes in self._locations:
             known = self._registry.listed(source.root)
             for file in source.list(prefixes):
                 if self.stopped.is_set() or len(found) == self._most_files:

@@ -297,29 +297,6 @@ class WorkerPool:
                 self._busy.release()
 
 
-_handed_on: list[WorkerPool] = []
-
-
-def hand_on(pool: WorkerPool) -> None:
-    """Leave a pool, which may be busy, to whoever next needs one in this process.
-
-    A run of Dagster makes its own, deep inside, and can't be given one.
-    """
-    _handed_on.append(pool)
-
-
-def take_handed_on() -> WorkerPool | None:
-    """The pool that was handed on, to be closed by the caller; None if there is none."""
-    return _handed_on.pop() if _handed_on else None
-
-
-def drop_handed_on(pool: WorkerPool) -> None:
-    """Close a pool that was handed on, unless somebody has taken it."""
-    if pool in _handed_on:
-        _handed_on.remove(pool)
-        pool.close(cancel=True)
-
-
 def _check_importable(fn: Callable[..., Any]) -> None:
     name = getattr(fn, "__qualname__", "")
     if fn.__module__ == "__main__" or not name.isidentifier():

@@ -13,7 +13,7 @@ import asyncio
 from functools import cached_property
 
 from tvdb_assets.correlation import current_run_id, new_run_id
-from tvdb_assets.parsing.worker_pool import WorkerPool, take_handed_on
+from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.reporting.gauges import publish_gauges
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.parse_jobs import ParseJobs
@@ -67,7 +67,7 @@ class RunServices:
     @cached_property
     def workers(self) -> WorkerPool:
         """The processes that parse and chunk."""
-        return self._given_workers or take_handed_on() or WorkerPool.of(self._settings)
+        return self._given_workers or WorkerPool.of(self._settings)
 
     @cached_property
     def ledger(self) -> Ledger:
