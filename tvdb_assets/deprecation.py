@@ -122,18 +122,16 @@ MODULES: Final = {_INSTANCE_STORAGE.old: _INSTANCE_STORAGE} | _register(
 ATTRIBUTES: Final = _register("attribute", {"EmbeddingResult.made_by": "produced_by"})
 """Attributes of documented classes, by class and old name."""
 
-_registry: dict[str | tuple[str, type[Warning], int], int] = {}
-"""Warnings that Python has already printed, for those that no line of a program causes."""
+_warned: set[str] = set()
+"""Old names that this process has warned of. Python's own registry of warnings is no help: it is
+cleared whenever a library changes the filters, which Dagster does several times in a command."""
 
 
 def warn_of(rename: Rename) -> None:
-    """Warn of an old name that came from outside of any program: a setting, an option.
-
-    Python shows it once for each process, unless a filter says otherwise.
-    """
-    warnings.warn_explicit(
-        rename.warning, TvdbDeprecationWarning, filename="tvdb", lineno=0, registry=_registry
-    )
+    """Warn of an old name that no line of a program uses, such as a setting; once per process."""
+    if rename.old not in _warned:
+        warnings.warn_explicit(rename.warning, TvdbDeprecationWarning, filename="tvdb", lineno=0)
+        _warned.add(rename.old)
 
 
 class RenamedAttribute:

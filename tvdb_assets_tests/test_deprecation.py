@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 from importlib.metadata import version
 from itertools import takewhile
 from pathlib import Path
@@ -35,6 +36,11 @@ README_NAMES = {
     "tvdb_assets.storage.database": "Database",
     "tvdb_assets.pipeline.partition_keys": "partition_key",
 }
+
+
+@pytest.fixture(autouse=True)
+def _warn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deprecation, "_warned", set())
 
 
 def _numbers(release: str) -> tuple[int, ...]:
@@ -68,6 +74,17 @@ def test_a_setting_is_read_by_its_old_name_with_a_warning(monkeypatch: pytest.Mo
     [warning] = [record.message for record in caught]
     assert isinstance(warning, TvdbDeprecationWarning)
     assert (warning.since, warning.until) == ("0.1.0", "0.2.0")
+
+
+def test_a_process_warns_once_even_if_a_library_changes_the_filters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(OLD, "7")
+    with pytest.warns(TvdbDeprecationWarning) as caught:
+        for _ in range(3):
+            load_settings()
+            warnings.simplefilter("always")
+    assert len(caught) == 1
 
 
 def test_the_new_name_of_a_setting_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +245,7 @@ print(len(defs().resolve_asset_graph().get_all_asset_keys()))
 
 
 @pytest.mark.parametrize(
-    ("program", "output", "warnings"),
+    ("program", "output", "old_names"),
     [
         (_EMBED, "(1, 256) wordllama/l2_supercat_256@256", ["services.router", "made_by"]),
         (_READ, "[]", ["storage.database"]),
@@ -237,7 +254,7 @@ print(len(defs().resolve_asset_graph().get_all_asset_keys()))
     ids=["embed", "read", "asset"],
 )
 def test_a_program_of_the_first_readme_still_runs(
-    program: str, output: str, warnings: list[str], empty_url: str, tmp_path: Path
+    program: str, output: str, old_names: list[str], empty_url: str, tmp_path: Path
 ) -> None:
     (tmp_path / "program.py").write_text(program, "utf-8")
     done = subprocess.run(
@@ -250,8 +267,8 @@ def test_a_program_of_the_first_readme_still_runs(
     )
     assert done.stdout.startswith(output), done.stderr
     lines = [line for line in done.stderr.splitlines() if "TvdbDeprecationWarning" in line]
-    assert len(lines) == len(warnings)
-    assert all(name in line for name, line in zip(warnings, lines, strict=True))
+    assert len(lines) == len(old_names)
+    assert all(name in line for name, line in zip(old_names, lines, strict=True))
 
 
 def test_the_dagster_yaml_of_an_older_home_still_names_the_storage(

@@ -56,13 +56,16 @@ def search(
     Args:
         database: where to search.
         question: plain text, as a person types it.
-        vector: of the question, shape (dimensions,), computed in ``space``.
+        vector: of the question, shape (dimensions,), computed in ``space``. With NaN or only
+            zeros, which an embedder returns for a text without a known token, the ranking is by
+            full text only.
         space: label of the vector's space; must be the space of the current index.
         k: maximum number of results.
 
     Raises:
         ConfigurationError: the current index has another space, so the vector can't be compared.
     """
+    has_direction = bool(np.isfinite(vector).all() and vector.any())
     with database.transaction() as tx, tx.cursor(row_factory=class_row(Hit)) as cursor:
         # Both statements must see the same index, also when a switch happens between them.
         tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -78,10 +81,11 @@ def search(
             _SEARCH,
             {
                 "query": question,
-                "vector": vector,
+                "vector": np.nan_to_num(vector),
                 "k": k,
                 "fusion": FUSION_K,
                 "candidates": CANDIDATES,
+                "vector_candidates": CANDIDATES if has_direction else 0,
             },
         )
         return cursor.fetchall()
@@ -128,7 +132,7 @@ WITH query AS (
     SELECT chunk_id, row_number() OVER (ORDER BY distance, chunk_id) AS position FROM (
         SELECT chunk_id, embedding <=> %(vector)s AS distance
         FROM tvdb.search_index
-        ORDER BY distance, chunk_id LIMIT %(candidates)s
+        ORDER BY distance, chunk_id LIMIT %(vector_candidates)s
     ) ranked
 ), fused AS (
     SELECT chunk_id, sum(1.0 / (%(fusion)s + position)) AS score

@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.correlation import current_run_id, new_run_id, run_scope
 from tvdb_assets.error_boundaries import redacting_errors
 from tvdb_assets.errors import ConfigurationError
@@ -25,6 +26,8 @@ from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings, load_settings
 
 T = TypeVar("T")
+_WITHOUT_VECTOR = frozenset({codes.VECTOR_ZERO.code, codes.VECTOR_NOT_FINITE.code})
+"""Errors of a question that the model knows no token of; full text may still find something."""
 MAX_RESULTS = CANDIDATES
 """Largest ``k``: more results than candidates of a ranking would be in no defined order."""
 
@@ -171,6 +174,9 @@ async def _search(question: str, k: int, database: Database, router: ServiceRout
             assert index is not None
             raise other_space(index.space.label, router.clients.embedder.space.label)
         embedded = await router.embed_by(embedder, [question])
+        error = embedded.errors.get(0)
+        if error is not None and error.code not in _WITHOUT_VECTOR:
+            raise error
         vector, space = embedded[0], embedded.space.label
         # After a large ingestion this takes seconds, once.
         await asyncio.to_thread(index_full_text, database)

@@ -11,13 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tvdb_assets
 from tvdb_assets.cli import main
 from tvdb_assets.embedding.embedding_result import EmbeddingResult
+from tvdb_assets.embedding.providers.local import LocalEmbedder
 from tvdb_assets.errors import BudgetError, ConfigurationError
 from tvdb_assets.repositories.index_catalog import IndexCatalog
+from tvdb_assets.retrieval.hybrid_search import search as hybrid_search
 from tvdb_assets.retrieval.index import MAX_RESULTS, Index
 from tvdb_assets.settings import load_settings
 from tvdb_assets_tests.paid_router import DocumentFolder, Paid
@@ -101,6 +104,21 @@ def test_a_number_of_results_out_of_range_is_an_error_before_anything_is_opened(
 def test_an_unknown_parameter_is_an_error() -> None:
     with pytest.raises(TypeError, match="filters"):
         tvdb_assets.search("x", filters={"document": "a.md"})  # type: ignore[call-arg]
+
+
+def test_a_question_without_text_finds_nothing(filled: DocumentFolder) -> None:
+    with Index(load_settings(**LOCAL), database=filled.paid.database) as index:
+        assert index.search("") == []
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan")])
+def test_a_question_whose_vector_has_no_direction_is_ranked_by_full_text(
+    filled: DocumentFolder, value: float
+) -> None:
+    space = LocalEmbedder().space
+    vector = np.full(space.dimensions, value, np.float32)
+    hits = hybrid_search(filled.paid.database, "floor 1", vector, space.label, 5)
+    assert [hit.document for hit in hits] == ["b.md", "a.md"]
 
 
 def test_an_empty_index_has_no_hits(paid: Paid) -> None:
