@@ -354,3 +354,19 @@ def test_what_was_not_finished_is_finished(upgraded: DocumentFolder) -> None:
     )
     [parsed] = [charge for charge in paid.apis.charges if charge.operation == "parse"]
     assert parsed.sha256[0] == sha256(_TEXTS["outage.html"].encode()).hexdigest()
+
+
+def test_a_fallback_parse_is_used_again_while_the_outage_lasts(upgraded: DocumentFolder) -> None:
+    paid = upgraded.paid
+    paid.apis.faults.script("unavailable", operation="embeddings", times=None)
+    paid.apis.faults.script("unavailable", operation="submit", times=None)
+    before = _snapshot(paid.database.url)
+
+    assert upgraded.codes(upgraded.ingest(["outage.md", "outage.html"], **SETTINGS)) == {}
+
+    after = _snapshot(paid.database.url)
+    assert after["parsed_documents"] == before["parsed_documents"]
+    assert paid.apis.charges == []
+    assert [row["is_degraded"] for row in after["documents"] if "outage" in row["path"]] == [
+        True
+    ] * 2
