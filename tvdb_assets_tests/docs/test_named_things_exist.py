@@ -227,3 +227,15 @@ def _anchors(page: Path) -> set[str]:
         if before.type == "heading_open"
     ]
     return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", t).strip().lower()) for t in titles}
+
+
+def test_workflows_and_hooks_call_what_exists() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in ROOT.glob(".github/workflows/*.yml")]
+    assert len(texts) == 3
+    targets = {name for text in texts for name in re.findall(r"\bmake ([a-z]+) PYTHON", text)}
+    assert targets == {"test", "coverage", "docs", "package"} and targets <= _make_targets()
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    for tool in ("ruff", "mypy", "lint-imports"):
+        assert f".venv/bin/{tool}" in hooks
+    # What a job downloads must be what another one uploads.
+    assert all("name: dist" in text for text in texts)
