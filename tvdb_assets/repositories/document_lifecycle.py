@@ -41,6 +41,11 @@ class DocumentLifecycle:
         """Nothing is read yet; whatever is written is committed with ``tx``."""
         self._tx = tx
 
+    def read(self, document_ids: Sequence[int]) -> dict[int, DocumentLife]:
+        """The lives of those documents that exist; their rows are locked, as by `apply`."""
+        rows = self._tx.execute(_LOCK_AND_READ, (list(document_ids),)).fetchall()
+        return {row[0]: _life_of(row[1:-1]) for row in rows}
+
     def apply(self, events: Mapping[int, Event]) -> dict[int, DocumentLife]:
         """Let events happen to documents; returns the lives of those that exist.
 
