@@ -86,9 +86,12 @@ class MemberStore:
             row = tx.execute(
                 "SELECT EXISTS (SELECT FROM tvdb.documents WHERE partition_key = %s"
                 " AND container_id IS NOT NULL AND (manually_requested_at IS NOT NULL"
-                "   OR is_degraded OR status IN ('registered', 'deferred')"
-                "   OR status = 'failed' AND quarantine IS NULL))",
-                (partition_key,),
+                "   OR is_degraded OR status = ANY(%s) OR status = %s AND quarantine IS NULL))",
+                (
+                    partition_key,
+                    [DocumentStatus.REGISTERED.value, DocumentStatus.DEFERRED.value],
+                    DocumentStatus.FAILED.value,
+                ),
             ).fetchone()
         return bool(row and row[0])
 
