@@ -33,7 +33,7 @@ async def embed_free(
         persist: is given the good vectors at once, without a transaction.
 
     Raises:
-        ConfigurationError: the embedder has a price, or holds something that has one.
+        ConfigurationError: the embedder has a price, or contains something that has one.
     """
     ensure_free(embedder)
     result = ResultCollector(texts, embedder)

@@ -1,7 +1,7 @@
-"""What a walk would cost, without making or paying for anything.
+"""The cost of an ingestion, estimated without storing or paying for anything.
 
-What belongs here: the same reading, parsing and chunking as of a walk, kept only as counts.
-What does not: which documents an ingest would take (`ingest`), or storing.
+What belongs here: the same reading, parsing and chunking as in an ingestion, for its counts only.
+What does not: which documents an ingestion would process (`dagster.ingest`), or storing.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ _Finish = Callable[[], Iterator["DocumentCost"]]
 
 @dataclass(frozen=True, slots=True)
 class DocumentCost:
-    """What one document would cost."""
+    """The estimated cost of one document."""
 
     document: str
     chunks: int = 0
     cached_chunks: int = 0
-    """Chunks whose text has a vector already, or that another document pays for."""
+    """Chunks whose text has a vector already, or is embedded for another document."""
     tokens: int = 0
     """To be embedded: exact cl100k tokens."""
     pages: int = 0
     """To be parsed by a paid service, at most."""
     cost_usd: Decimal = Decimal(0)
     parse_usd: Decimal = Decimal(0)
-    """What of it is for parsing."""
+    """The part of it for parsing."""
     error: TvdbError | None = None
-    """Why it would fail, and cost nothing."""
+    """The reason why it would fail, and cost nothing."""
 
 
 class CostEstimator:
@@ -74,34 +74,34 @@ class CostEstimator:
         self._chunker = chunker
         self._max_bytes = max_document_bytes
         self._index = index
-        self._searched = current_index_recipe(index.indexes, router, chunker)
+        self._current = current_index_recipe(index.indexes, router, chunker)
         self._seen: set[tuple[VectorSpace, bytes]] = set()
 
     def run(self, source: Source, paths: Sequence[str]) -> Iterator[DocumentCost]:
-        """What each document would cost, in order.
+        """The cost of each document, in order.
 
         Args:
-            source: where they are.
+            source: of the documents.
             paths: of the documents, relative to it.
         """
         for start in range(0, len(paths), _BATCH):
-            begun = [self._read(source, path) for path in paths[start : start + _BATCH]]
-            for finish in begun:
+            started = [self._read(source, path) for path in paths[start : start + _BATCH]]
+            for finish in started:
                 yield from finish()
 
     def _read(self, source: Source, path: str) -> _Finish:
-        """Read a file and hand it to the workers; returns what waits for them."""
+        """Read a file and submit it to the workers; returns a function that awaits them."""
         try:
             data = source.read(path, max_bytes=self._max_bytes)
         except SourceError as error:
             failed = DocumentCost(path, error=error)
             return lambda: iter((failed,))
         limits = self._router.clients.limits
-        room = ContainerBudget(1, limits.max_members, limits.max_expanded_mib << 20)
-        return self._begin(data, path, None, room)
+        budget = ContainerBudget(1, limits.max_members, limits.max_expanded_mib << 20)
+        return self._begin(data, path, None, budget)
 
     def _begin(
-        self, data: bytes, path: str, media_type: str | None, room: ContainerBudget
+        self, data: bytes, path: str, media_type: str | None, budget: ContainerBudget
     ) -> _Finish:
         router, workers = self._router, self._router.services.workers
         stored = self._store.text_of(
@@ -110,14 +110,14 @@ class CostEstimator:
         made: Future[PreparedDocument] | Future[PreparedDocument | ContainerFile]
         if stored is not None:
             made = workers.submit(chunk_document, stored, self._chunker)
-            return lambda: self._finish(data, path, made, None, room)
+            return lambda: self._finish(data, path, made, None, budget)
         mode = router.clients.free_parser_mode.value
         made = workers.submit(prepare_document, data, path, mode, self._chunker, False, media_type)
         paid = router.clients.paid_parser
         pages = None
         if paid is not None:
             pages = workers.submit(most_pages, data, path, paid.media_types, media_type)
-        return lambda: self._finish(data, path, made, pages, room)
+        return lambda: self._finish(data, path, made, pages, budget)
 
     def _finish(
         self,
@@ -125,9 +125,9 @@ class CostEstimator:
         path: str,
         future: Future[PreparedDocument] | Future[PreparedDocument | ContainerFile],
         pages: Future[int] | None,
-        room: ContainerBudget,
+        budget: ContainerBudget,
     ) -> Iterator[DocumentCost]:
-        """What a document costs, and then what is inside of it."""
+        """The cost of a document, and then of its members."""
         try:
             page_count = pages.result() if pages is not None else 0
             made = future.result()
@@ -135,29 +135,29 @@ class CostEstimator:
             yield DocumentCost(path, error=error)
             return
         if isinstance(made, ContainerFile):
-            yield from self._inside(data, path, made.media_type, room)
+            yield from self._members(data, path, made.media_type, budget)
             return
         yield self._cost_of(path, made, page_count)
         if made.has_members:
-            yield from self._inside(data, path, made.parsed.media_type, room)
+            yield from self._members(data, path, made.parsed.media_type, budget)
 
-    def _inside(
-        self, data: bytes, path: str, media_type: str, room: ContainerBudget
+    def _members(
+        self, data: bytes, path: str, media_type: str, budget: ContainerBudget
     ) -> Iterator[DocumentCost]:
         workers = self._router.services.workers
         try:
-            members = workers.submit(list_members, data, media_type, room).result()
-            left = room.bytes - sum(member.size for member in members)
-            deeper = ContainerBudget(room.level + 1, room.members - len(members), left)
+            members = workers.submit(list_members, data, media_type, budget).result()
+            left = budget.bytes - sum(member.size for member in members)
+            deeper = ContainerBudget(budget.level + 1, budget.members - len(members), left)
             for batch in in_batches(members, lambda member: member.size):
                 good = [member for member in batch if member.error is None]
                 positions = [member.position for member in good]
                 taken = workers.submit(extract_members, data, media_type, positions).result()
-                begun = [
+                started = [
                     self._begin(content, member_path(path, m.name), m.media_type, deeper)
                     for m, content in zip(good, taken, strict=True)
                 ]
-                for finish in begun:
+                for finish in started:
                     yield from finish()
                 for m in batch:
                     if m.error is not None:
@@ -170,18 +170,18 @@ class CostEstimator:
             return DocumentCost(path, error=made.error)
         chunks = made.chunks or ()
         cost = parse = Decimal(0)
-        also = 0
-        searched = self._searched
-        # Kept fresh for search while the run's own is built beside it.
-        if searched is not None and (paid := paid_embedder(searched.embedder)) is not None:
+        current_tokens = 0
+        current = self._current
+        # The index that search reads is kept up to date while the run's own is built.
+        if current is not None and (paid := paid_embedder(current.embedder)) is not None:
             try:
                 workers = self._router.services.workers
-                cut = workers.submit(chunk_document, made.parsed, searched.chunker)
+                cut = workers.submit(chunk_document, made.parsed, current.chunker)
                 theirs = cut.result().chunks or ()
             except TvdbError as error:
                 return DocumentCost(path, error=error)
-            also = sum(self._fresh(paid.space, theirs).values())
-            cost += paid.price.of(also)
+            current_tokens = sum(self._fresh(paid.space, theirs).values())
+            cost += paid.price.of(current_tokens)
         embedder = self._router.clients.embedder
         fresh = self._fresh(embedder.space, chunks)
         tokens = sum(fresh.values())
@@ -193,14 +193,14 @@ class CostEstimator:
             path,
             chunks=len(chunks),
             cached_chunks=len(chunks) - len(fresh),
-            tokens=tokens + also,
+            tokens=tokens + current_tokens,
             pages=page_count,
             cost_usd=cost + parse,
             parse_usd=parse,
         )
 
     def _fresh(self, space: VectorSpace, chunks: Sequence[Chunk]) -> dict[bytes, int]:
-        """Texts of these chunks that no one has a vector for or pays for, with their tokens."""
+        """The texts of these chunks without a vector so far, with their tokens."""
         fresh = {c.sha256: c.token_count for c in chunks if (space, c.sha256) not in self._seen}
         for known in self._index.known_texts(space, list(fresh)):
             del fresh[known]

@@ -1,10 +1,10 @@
-"""Whether a walk fits what is left of the budget: an estimate that is told before it starts.
+"""Whether an ingestion fits the rest of the budget: an estimate that is reported before it starts.
 
-What belongs here: an estimate that costs seconds at most, however many documents there are.
-What does not: the exact one, which reads them all (`estimating`).
+What belongs here: an estimate that takes seconds at most, for any number of documents. What does
+not: the exact estimate, which reads all of them (`cost_estimator`).
 
-What has been parsed and chunked before is known to the token. Of the rest a few files of each
-kind are taken through the estimate, and the others are thought to cost as much for a byte.
+The tokens of documents that were parsed and chunked before are known exactly. Of the others a few
+files of each kind are estimated, and the rest is assumed to cost as much per byte.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from tvdb_assets.spend_guard.prices import Price
 from tvdb_assets.spend_guard.spend_limits import ALL
 
 SAMPLE = 32
-"""Files of each kind that are looked at."""
+"""Files of each kind that are read."""
 _SAMPLED_BYTES = 32 << 20
 _MOST_TOKENS_A_BYTE = 2
-"""Far above any text with its overlaps: what fits by this needs no closer look."""
+"""Far above any text with its overlaps: files that fit by this bound need no estimate."""
 _ROUNDING = Decimal("1e-9")
 """US dollars by which sums of rates may be off."""
 _READ_HERE = frozenset({".md", ".txt", ".eml"})
-"""Kinds that no paid parser is ever given."""
+"""Kinds that are never sent to a paid parser."""
 
 
 @dataclass(frozen=True, slots=True)
 class CostForecast:
-    """What a walk would cost, against what is left of today's budget."""
+    """The cost of an ingestion, compared with the rest of today's budget."""
 
     documents: int
     fitting: int
-    """How many of them can be made today; what is free always can."""
+    """How many of them can be processed today; free ones always can."""
     cost_usd: Decimal
     left_usd: Decimal
 
@@ -63,13 +63,13 @@ def forecast_cost(
     pipeline_fingerprint: str,
     sources: Callable[[str], Source],
 ) -> CostForecast | None:
-    """The outlook, or None if all fits, or nothing is paid for in these modes.
+    """The forecast, or None if all documents fit, or nothing costs money in these modes.
 
     Args:
-        router: of the walk.
+        router: of the ingestion.
         estimating: of the same router.
         partition_keys: of the documents, registered.
-        pipeline_fingerprint: of the walk.
+        pipeline_fingerprint: of the ingestion.
         sources: opens a source by its root.
     """
     if not router.clients.pays:
@@ -108,7 +108,7 @@ def forecast_cost(
 
 
 def _left(limits: SpendLimits, committed: Mapping[str, CommittedSpend]) -> dict[str, Decimal]:
-    """US dollars that are left, of all services and of each."""
+    """The remaining US dollars, of all services and of each."""
     zero, day = Decimal(0), next(iter(committed.values())).day_usd
     left = {ALL: max(zero, limits.daily_usd - day)}
     for service, at in committed.items():
@@ -150,7 +150,7 @@ def _estimated(
     try:
         source = sources(root)
     except TvdbError:
-        return []  # It is the walk that fails each of its documents, with the reason.
+        return []  # The ingestion fails each of its documents, with the reason.
     costs = estimating.run(source, paths)
     return [(cost.parse_usd, cost.cost_usd - cost.parse_usd) for cost in costs]
 
@@ -171,7 +171,7 @@ def _fitting(
     parser: str,
     embedder: str,
 ) -> int:
-    """How many fit: each budget takes documents in order, up to the first that it can't hold.
+    """How many fit: each budget takes documents in order, up to the first that does not fit.
 
     Args:
         costs: of each document, of parsing and of embedding.

@@ -1,8 +1,8 @@
-"""The index that search reads, kept fresh while a run builds another one beside it.
+"""The index that search reads, kept up to date while a run builds another index.
 
-What belongs here: which index that is, whether this run may and can add to it, and taking a
-batch's documents through it. What does not: the run's own index (`indexing`), or when search
-reads which (`repositories.index_catalog`).
+What belongs here: which index that is, whether this run may and can add to it, and publishing a
+batch's documents in it. What does not: the run's own index (`embed_stage`), or which index search
+reads (`repositories.index_catalog`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _STAGES = frozenset({Stage.CHUNKS, Stage.EMBEDDINGS})
 
 @dataclass(frozen=True, slots=True)
 class CurrentIndexRecipe:
-    """What makes chunks and vectors of the index that search reads."""
+    """The chunker and the embedder of the index that search reads."""
 
     index: CurrentIndex
     chunker: Chunker
@@ -43,8 +43,8 @@ def current_index_recipe(
     """The recipe of the index that search reads, for a run with this router and chunker.
 
     Returns:
-        None if it is the run's own, or if the run may not, or can't, add to that index: a mock
-        or what would pay in a free mode, or an index that another version of this code cut.
+        None if it is the run's own index, or if the run may not, or can't, add to it: a mock, an
+        embedder that would pay in a free mode, or chunks of another version of this code.
     """
     current, clients = indexes.current(), router.clients
     if current is None or ServiceMode.MOCK in (clients.parser_mode, clients.embedder_mode):
@@ -58,7 +58,7 @@ def current_index_recipe(
 
 
 class CurrentIndexSync:
-    """Takes a run's documents through the index that search reads, if it is another one."""
+    """Publishes a run's documents in the index that search reads, if it is another one."""
 
     def __init__(
         self,
@@ -77,49 +77,50 @@ class CurrentIndexSync:
         self._max_bytes = max_bytes
 
     async def publish_to_current(
-        self, batch: Sequence[DocumentState], indexing: EmbedStage, claim: int
+        self, batch: Sequence[DocumentState], embed_stage: EmbedStage, claim: int
     ) -> dict[int, TvdbError]:
         """Show the texts of these documents in the index that search reads, by its own recipe.
 
         Args:
             batch: documents whose texts are stored.
-            indexing: of the run's own index.
+            embed_stage: of the run's own index.
             claim: of the batch.
 
         Returns:
-            By document id: why search goes on showing what it showed of a document.
+            By document id: the reason why search still shows the earlier version of a document.
         """
-        # Looked up for each batch, because a switch may come at any time.
+        # Looked up for each batch, because the index may be switched at any time.
         recipe = await asyncio.to_thread(
             current_index_recipe, self._index.indexes, self._router, self._chunker
         )
         if recipe is None:
             return {}
         aside = [
-            DocumentState(t.row, parsed_id=t.parsed_id)
-            for t in batch
-            # Not what a stand-in, or another mode's parser, made of it.
-            if t.parsed_id is not None and t.fingerprint == self._router.clients.parser_fingerprint
+            DocumentState(document.row, parsed_id=document.parsed_id)
+            for document in batch
+            # Not the text of a fallback, or of another mode's parser.
+            if document.parsed_id is not None
+            and document.fingerprint == self._router.clients.parser_fingerprint
         ]
         if not aside:
             return {}
-        preparing = ParseStage(
+        parse_stage = ParseStage(
             self._store, self._sources, self._router, recipe.chunker, self._max_bytes
         )
-        await asyncio.to_thread(preparing.begin, aside, _STAGES)
-        await preparing.finish(aside, _STAGES)
-        await indexing.embed_for_index(recipe.embedder, recipe.index.space_id, aside, claim)
-        ready = sets_of([t for t in aside if t.is_active])
+        await asyncio.to_thread(parse_stage.begin, aside, _STAGES)
+        await parse_stage.finish(aside, _STAGES)
+        await embed_stage.embed_for_index(recipe.embedder, recipe.index.space_id, aside, claim)
+        ready = sets_of([document for document in aside if document.is_active])
         await asyncio.to_thread(self._index.publish, recipe.index.index_id, ready, None)
         return {
-            t.row.document_id: for_one(t.error, "In the index that search reads: ")
-            for t in aside
-            if t.error is not None
+            document.row.document_id: for_one(document.error, "In the index that search reads: ")
+            for document in aside
+            if document.error is not None
         }
 
 
 def _chunker_of(index: CurrentIndex) -> Chunker | None:
-    """What cuts texts as the index has them; None if this version would cut them elsewhere."""
+    """The chunker of the index; None if this version would make other chunks."""
     if index.chunk_tokens is None or index.chunk_overlap_tokens is None:
         return None
     chunker = Chunker(index.chunk_tokens, index.chunk_overlap_tokens)

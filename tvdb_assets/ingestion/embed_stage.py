@@ -1,6 +1,6 @@
 """From chunks to search: vectors for the texts that have none, then publication.
 
-What belongs here: which documents are complete, and what becomes of those that are not.
+What belongs here: which documents are complete, and the outcome of those that are not.
 What does not: requests and their cost (`routing`, `spend_guard`), or statements
 (`repositories.index_store`).
 """
@@ -24,19 +24,19 @@ from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.spend_guard.guard import Transaction
 
 FREE_TEXTS = 1_024
-"""Texts embedded and stored in one go: 6 MB of vectors of 1,536 dimensions."""
+"""Texts that are embedded and stored together: 6 MB of vectors of 1,536 dimensions."""
 PAID_TEXTS = 8_192
-"""Texts claimed in one go: enough to keep many requests in flight."""
-_MOST_WITHOUT_WORDS = 1_500
+"""Texts that are claimed together: enough to keep many requests in flight."""
+_MOST_WITHOUT_FULL_TEXT = 1_500
 """Documents; more than a run has by default."""
 _CLAIMED_ELSEWHERE_SECONDS = 0.25
 
 
 class EmbedStage:
-    """Makes the vectors of one run, in the space of its embedder, and publishes documents."""
+    """Embeds the documents of one run, in the space of its embedder, and publishes them."""
 
     def __init__(self, index: IndexStore, router: ServiceRouter, chunker: Chunker) -> None:
-        """The run's space and index are made if they are new.
+        """Create the run's space and index if they are new.
 
         Args:
             index: where vectors and publications are stored.
@@ -55,31 +55,39 @@ class EmbedStage:
         self.cached_texts = 0
 
     async def embed(self, batch: Sequence[DocumentState], claim: int) -> None:
-        """Make what vectors these documents lack; who still lacks one fails, waits or degrades.
+        """Embed the texts of these documents that have no vector yet.
+
+        A document that still lacks a vector fails, is deferred, or is degraded.
 
         Args:
             batch: documents with their chunks stored.
             claim: of the batch; texts are claimed under it, so that none is paid for twice.
         """
-        # A text that a stand-in made is not worth paying for: it goes when the real one comes.
-        degraded = [t for t in batch if t.is_active and t.is_parse_degraded]
-        real = [t for t in batch if t.is_active and not t.is_parse_degraded]
-        error = await self._make(self._router.clients.embedder, self._space_id, real, claim)
+        # The text of a fallback parser is not worth paying for: it will be replaced.
+        degraded = [
+            document for document in batch if document.is_active and document.is_parse_degraded
+        ]
+        real = [
+            document for document in batch if document.is_active and not document.is_parse_degraded
+        ]
+        error = await self._embed_missing(
+            self._router.clients.embedder, self._space_id, real, claim
+        )
         if error is not None:
             halted = self._incomplete(real, self._space_id)
             if self._router.may_fall_back(error, self._router.clients.embedder_mode):
                 degraded += halted
             else:
-                for t in halted:
-                    t.fail(Stage.EMBEDDINGS, for_one(error))
+                for document in halted:
+                    document.fail(Stage.EMBEDDINGS, for_one(error))
         if degraded:
             fallback_embedder = self._router.clients.fallback_embedder
             if self._fallback_ids is None:
                 space_id = self._index.space_id(fallback_embedder.space, is_fallback=True)
                 self._fallback_ids = space_id, self._index.index_id(space_id, self._chunker)
-            await self._make(fallback_embedder, self._fallback_ids[0], degraded, claim)
-            for t in degraded:
-                t.is_degraded = t.error is None
+            await self._embed_missing(fallback_embedder, self._fallback_ids[0], degraded, claim)
+            for document in degraded:
+                document.is_degraded = document.error is None
 
     async def embed_for_index(
         self,
@@ -88,124 +96,131 @@ class EmbedStage:
         batch: Sequence[DocumentState],
         claim: int,
     ) -> None:
-        """As `embed`, in another space than the run's, where nothing ever stands in.
+        """As `embed`, in another space than the run's, and without a fallback.
 
-        What was published there of a document that fails or waits stays.
+        The published version of a document that fails or is deferred stays there.
         """
-        walking = [t for t in batch if t.is_active]
-        error = await self._make(embedder, space_id, walking, claim)
+        documents = [document for document in batch if document.is_active]
+        error = await self._embed_missing(embedder, space_id, documents, claim)
         if error is not None:
-            for t in self._incomplete(walking, space_id):
-                t.fail(Stage.EMBEDDINGS, for_one(error))
+            for document in self._incomplete(documents, space_id):
+                document.fail(Stage.EMBEDDINGS, for_one(error))
 
     def _incomplete(self, batch: Sequence[DocumentState], space_id: int) -> list[DocumentState]:
-        """Who lacks a vector, for no fault of its own."""
+        """The documents that lack a vector without an error of their own."""
         lacking = self._index.incomplete(space_id, [s.chunk_set_id for s in sets_of(batch)])
-        return [t for t in batch if t.row.document_id in lacking and t.error is None]
+        return [
+            document
+            for document in batch
+            if document.row.document_id in lacking and document.error is None
+        ]
 
-    async def _make(
+    async def _embed_missing(
         self,
         embedder: AnyEmbedder,
         space_id: int,
-        walking: list[DocumentState],
+        documents: list[DocumentState],
         claim: int,
     ) -> ServiceError | None:
-        """Embed each text that the space does not know, and store it as it arrives.
+        """Embed each text that the space does not contain, and store it as it arrives.
 
         Returns:
-            Why some texts have no vector, where it is no fault of theirs.
+            The reason why some texts have no vector, where it is none of the texts.
         """
-        sets = [chunk_set.chunk_set_id for chunk_set in sets_of(walking)]
+        sets = [chunk_set.chunk_set_id for chunk_set in sets_of(documents)]
         if not sets:
             return None
-        holder = claim if paid_embedder(embedder) is not None else None
+        claimant = claim if paid_embedder(embedder) is not None else None
         refused: dict[bytes, EmbeddingError] = {}
         embedded = 0
         halted: ServiceError | None = None
         started = perf_counter()
         while halted is None:
-            limit = FREE_TEXTS if holder is None else PAID_TEXTS
+            limit = FREE_TEXTS if claimant is None else PAID_TEXTS
             texts = await asyncio.to_thread(
-                self._index.claim_missing, space_id, sets, holder, list(refused), limit
+                self._index.claim_missing, space_id, sets, claimant, list(refused), limit
             )
             if not texts:
-                if holder is None or not await asyncio.to_thread(
+                if claimant is None or not await asyncio.to_thread(
                     self._index.claim_missing, space_id, sets, None, list(refused), 1
                 ):
                     break
-                # Others are having them embedded right now.
+                # Other processes are embedding them right now.
                 await asyncio.sleep(_CLAIMED_ELSEWHERE_SECONDS)
                 continue
-            load = _Load(self._index, space_id, texts)
+            writer = _VectorWriter(self._index, space_id, texts)
             try:
                 made = await self._router.embed_by(
                     embedder,
-                    [TextToEmbed(t.text, t.tokens, display_path(t.document)) for t in texts],
-                    load.persist,
+                    [
+                        TextToEmbed(text.text, text.tokens, display_path(text.document))
+                        for text in texts
+                    ],
+                    writer.persist,
                 )
                 refused.update({texts[i].sha256: error for i, error in made.errors.items()})
             except ServiceError as error:
                 halted = error
-            embedded += load.stored
-            if holder is not None and (halted is not None or refused):
-                await asyncio.to_thread(self._index.release, holder)
+            embedded += writer.stored
+            if claimant is not None and (halted is not None or refused):
+                await asyncio.to_thread(self._index.release, claimant)
         seconds = perf_counter() - started
         if refused:
-            by_id = {t.row.document_id: t for t in walking}
+            by_id = {document.row.document_id: document for document in documents}
             for document_id, text in self._index.documents_with_text(sets, list(refused)):
                 by_id[document_id].fail(Stage.EMBEDDINGS, for_one(refused[text]))
-        self._count(embedder, walking, embedded, len(refused), seconds)
+        self._count(embedder, documents, embedded, len(refused), seconds)
         return halted
 
     def _count(
         self,
         embedder: AnyEmbedder,
-        walking: list[DocumentState],
+        documents: list[DocumentState],
         embedded: int,
         refused: int,
         seconds: float,
     ) -> None:
-        chunks = sum(chunk_set.chunk_count for chunk_set in sets_of(walking))
+        chunks = sum(chunk_set.chunk_count for chunk_set in sets_of(documents))
         self.embedded_texts += embedded
         self.cached_texts += max(0, chunks - embedded - refused)
-        for t in walking:
-            if t.chunk_set is not None:
-                share = t.chunk_set.chunk_count / max(1, chunks)
-                t.note(
+        for document in documents:
+            if document.chunk_set is not None:
+                share = document.chunk_set.chunk_count / max(1, chunks)
+                document.note(
                     Stage.EMBEDDINGS,
-                    chunks=t.chunk_set.chunk_count,
-                    tokens=t.chunk_set.token_count,
+                    chunks=document.chunk_set.chunk_count,
+                    tokens=document.chunk_set.token_count,
                     dimensions=embedder.space.dimensions,
                     vector_space=embedder.space.label,
                     mode=embedder.produced_by.mode,
-                    is_degraded=embedder.produced_by.is_degraded or t.is_parse_degraded,
+                    is_degraded=embedder.produced_by.is_degraded or document.is_parse_degraded,
                     seconds=round(seconds * share, 4),
                 )
 
     def publish(self, batch: Sequence[DocumentState], seen: ReadSnapshot) -> None:
-        """Show the documents that are complete, each in the space that its vectors are in."""
-        ready = [t for t in batch if t.is_active]
-        real = [t for t in ready if not t.is_degraded]
+        """Publish the documents that are complete, each in the space of its vectors."""
+        ready = [document for document in batch if document.is_active]
+        real = [document for document in ready if not document.is_degraded]
         changed = self._index.publish(self.index_id, sets_of(real), seen)
-        degraded = [t for t in ready if t.is_degraded]
+        degraded = [document for document in ready if document.is_degraded]
         if degraded and self._fallback_ids is not None:
             changed |= self._index.publish(
                 self._fallback_ids[1], sets_of(degraded), seen, is_degraded=True
             )
-        for t in ready:
-            t.note(Stage.EMBEDDINGS, unchanged=t.row.document_id not in changed)
+        for document in ready:
+            document.note(Stage.EMBEDDINGS, unchanged=document.row.document_id not in changed)
 
     def finish(self, *, switches: bool) -> None:
-        """With ``switches``, let search read the run's index, if it lacks nothing."""
+        """With ``switches``, let search read the run's index, if it is complete."""
         if switches:
             self._index.indexes.switch_if_complete(self.index_id)
-        # The first search after a run takes the words out of its texts, in a second or two;
-        # what several runs have left would be too much for it.
-        self._index.index_full_text(at_least=_MOST_WITHOUT_WORDS)
+        # The first search after a run indexes the full text of its chunks, in a second or two.
+        # The texts of several runs would take too long there.
+        self._index.index_full_text(at_least=_MOST_WITHOUT_FULL_TEXT)
 
 
-class _Load:
-    """Stores the vectors of one load as they arrive."""
+class _VectorWriter:
+    """Stores the vectors of one call as they arrive."""
 
     def __init__(self, index: IndexStore, space_id: int, texts: Sequence[MissingText]) -> None:
         self._index = index
@@ -226,18 +241,18 @@ class _Load:
 
 
 def load_client(router: ServiceRouter) -> None:
-    """Load what the first paid request needs, while documents are being parsed."""
+    """Load the client of the first paid request, while documents are being parsed."""
     if router.clients.paid_embedder is not None:
         router.clients.paid_embedder.load()
 
 
 def sets_of(document_states: Sequence[DocumentState]) -> list[StoredChunkSet]:
-    """The chunk sets of those that have one."""
-    return [t.chunk_set for t in document_states if t.chunk_set is not None]
+    """The chunk sets of the documents that have one."""
+    return [document.chunk_set for document in document_states if document.chunk_set is not None]
 
 
 def for_one(error: TvdbError, where: str = "") -> TvdbError:
-    """A copy that can name one document, where many meet the same error."""
+    """A copy for one document, where many documents have the same error."""
     copy = type(error).restored(
         error.code, where + error.message, remedy=error.remedy, disposition=error.disposition
     )

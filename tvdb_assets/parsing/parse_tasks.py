@@ -50,7 +50,7 @@ class PreparedDocument:
 
 @dataclass(frozen=True, slots=True)
 class ContainerFile:
-    """A document that has no text of its own and holds others, to be listed."""
+    """A document without text that contains other documents, which are to be listed."""
 
     media_type: str
 
@@ -109,7 +109,7 @@ def text_of(made: PreparedDocument | ContainerFile) -> ParsedDocument:
     """The text that was asked for.
 
     Raises:
-        ParseError: it has none of its own.
+        ParseError: it has no text.
     """
     if isinstance(made, ContainerFile):
         raise is_container(describe_media_type(made.media_type))
@@ -163,7 +163,7 @@ def most_pages(
 
 
 def _bound(data: bytes, path: str, media_type: str) -> int:
-    """Exact for a PDF, generous for what has no pages of its own."""
+    """Exact for a PDF, generous for a format without pages."""
     if media_type.startswith("image/") and media_type != "image/tiff":
         return 1
     try:
@@ -180,7 +180,7 @@ def _bound(data: bytes, path: str, media_type: str) -> int:
 
 
 def chunk_document(parsed: ParsedDocument, chunker: Chunker) -> PreparedDocument:
-    """Chunk a text; a text that can't be chunked is an `error`, so that the text is kept."""
+    """Chunk a text; a text that can't be chunked is an `error`, so that the text is stored."""
     started = perf_counter()
     chunks = chunker.chunk(parsed)
     seconds = perf_counter() - started

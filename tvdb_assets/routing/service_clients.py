@@ -4,8 +4,8 @@ What belongs here: the choice for each mode, the checks that need no connection,
 that follows from the choice alone. What does not: calling a client (`service_router`), or what a
 call needs besides (`run_services`).
 
-Nothing is opened here: a client opens its connections at its first request. So whoever only asks
-for a fingerprint needs neither a database nor a router.
+Nothing is opened here: a client opens its connections at its first request. So a fingerprint
+needs neither a database nor a router.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ class ServiceRouter:
             path: its name.
 
         Raises:
-            ParseError: the bytes give no usable text, or hold other documents and no text.
+            ParseError: the bytes give no usable text, or contain other documents and no text.
             ServiceError: as of `embed`.
         """
         with tagging_errors(self.run_id):

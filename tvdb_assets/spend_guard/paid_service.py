@@ -7,8 +7,8 @@ not: what a service does (`embedding`, `parsing`), or when a permit is given (`g
 Two walls stand between a priced object and an unrecorded request:
 
 - A `PaidService` sends only with a `RequestPermit`. The guard issues one for each request, after
-  the reservation. Code that holds such a client but no permit can't send anything.
-- The free path refuses every object that has a price, or that holds one that has: see
+  the reservation. Code that has such a client but no permit can't send anything.
+- The free path refuses every object that has a price, or contains such an object: see
   `ensure_free`. This also finds clients that don't derive from `PaidService`.
 """
 
@@ -135,13 +135,13 @@ def ensure_free(client: object) -> None:
     """Check that calling a client can't cost money, before anything is sent.
 
     An object has a price if it is a `PaidService`, has an attribute ``price``, or is an embedder
-    with ``request`` or a parser with ``submit``. A client has one as well if it holds such an
-    object: in an attribute, a container, a closure, or behind a bound method.
+    with ``request`` or a parser with ``submit``. A client has one as well if it contains such
+    an object: in an attribute, a container, a closure, or behind a bound method.
 
     Raises:
         ConfigurationError: it has a price, and this path has no guard.
     """
-    for found in _held_by(client):
+    for found in _contents(client):
         if _has_price(found):
             raise _bypasses_guard(type(client).__name__)
 
@@ -176,12 +176,12 @@ def _has(found: object, name: str) -> bool:
     except AttributeError:
         return False
     except Exception:
-        return True  # It answers to the name, if only with an error.
+        return True  # It has the name, even if reading it fails.
     return True
 
 
 def _attributes(found: object) -> Mapping[str, object]:
-    """Those of the object itself, read without its own say in the matter."""
+    """The attributes of the object itself, read without running its code."""
     try:
         own = object.__getattribute__(found, "__dict__")
     except AttributeError:
@@ -189,10 +189,10 @@ def _attributes(found: object) -> Mapping[str, object]:
     return own if isinstance(own, Mapping) else {}
 
 
-def _held_by(client: object) -> Iterator[object]:
-    """The client, and all objects that it holds, each once."""
+def _contents(client: object) -> Iterator[object]:
+    """The client, and all objects that it contains, each once."""
     seen: set[int] = set()
-    # All of them are kept until the end, or another object could get the id of one.
+    # The list keeps all of them alive: the id of a deleted object could be used again.
     todo = [(client, 0)]
     for found, depth in todo:
         if id(found) in seen or isinstance(found, str | bytes | int | float | type(None)):
@@ -204,7 +204,7 @@ def _held_by(client: object) -> Iterator[object]:
 
 
 def _parts(found: object) -> Iterator[object]:
-    """What an object holds directly."""
+    """The objects that an object contains directly."""
     if isinstance(found, Mapping):
         yield from found.values()
     elif isinstance(found, list | tuple | set | frozenset):

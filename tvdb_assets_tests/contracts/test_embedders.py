@@ -1,4 +1,4 @@
-"""What every embedder keeps to, then what only one of them promises."""
+"""The contract of every free embedder, then the promises of single ones."""
 
 from __future__ import annotations
 

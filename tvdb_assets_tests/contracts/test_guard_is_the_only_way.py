@@ -1,4 +1,4 @@
-"""Nothing that has a price can be called without the guard, however it is dressed up.
+"""Nothing that has a price can be called without the guard, in whatever it is wrapped.
 
 What belongs here: priced objects on the free path, and paid clients without a permit. What does
 not: what the guard does with a call (`test_second_providers`, the tests of `spend_guard`).
@@ -71,7 +71,7 @@ class WithoutPrice(Undeclared):
 
 
 class JustRequests:
-    """An embedder that makes requests, with no price and no word of who is paid."""
+    """An embedder that makes requests and states no price."""
 
     space, produced_by, max_tokens = MockEmbedder.space, MockEmbedder.produced_by, None
 
@@ -88,37 +88,37 @@ class PriceUnknown(Undeclared):
         raise ConfigurationError("price_unknown", "Not known.", remedy="Set it.")
 
 
-class Holding:
-    """A free embedder by its own attributes. It holds another one."""
+class Wrapping:
+    """A free embedder by its own attributes. It contains another one."""
 
     space, produced_by, max_tokens = MockEmbedder.space, MockEmbedder.produced_by, None
 
-    def __init__(self, held: object) -> None:
-        self.held = held
+    def __init__(self, inner: object) -> None:
+        self.inner = inner
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         raise AssertionError("called")
 
 
-class InSlots(Holding):
+class InSlots(Wrapping):
     __slots__ = ("slot",)
 
-    def __init__(self, held: object) -> None:
-        self.slot = held
+    def __init__(self, inner: object) -> None:
+        self.slot = inner
 
 
-class Delegating(Holding):
-    """Answers to every name that the one inside of it has."""
+class Delegating(Wrapping):
+    """Has every attribute of the embedder inside of it."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(object.__getattribute__(self, "held"), name)
+        return getattr(object.__getattribute__(self, "inner"), name)
 
 
-class OfAClass(Holding):
+class OfAClass(Wrapping):
     inner = Undeclared()
 
     def __init__(self) -> None:
-        """Nothing is held by the object."""
+        """The object itself contains nothing."""
 
 
 class AlsoFree(SecondEmbedder):
@@ -139,8 +139,8 @@ def second() -> SecondEmbedder:
     return SecondEmbedder(load_settings(), None)
 
 
-def closing_over(held: object) -> Callable[[], object]:
-    return lambda: held
+def closing_over(inner: object) -> Callable[[], object]:
+    return lambda: inner
 
 
 PRICED: dict[str, Callable[[], Any]] = {
@@ -150,18 +150,18 @@ PRICED: dict[str, Callable[[], Any]] = {
     "just requests": JustRequests,
     "declared": second,
     "declared, with embed": lambda: AlsoFree(load_settings(), None),
-    "held": lambda: Holding(Undeclared()),
-    "held, declared": lambda: Holding(second()),
-    "held twice": lambda: Holding(Holding(Undeclared())),
+    "in an attribute": lambda: Wrapping(Undeclared()),
+    "in an attribute, declared": lambda: Wrapping(second()),
+    "wrapped twice": lambda: Wrapping(Wrapping(Undeclared())),
     "in a slot": lambda: InSlots(Undeclared()),
-    "in a list": lambda: Holding([{"a": (Undeclared(),)}]),
-    "in a namespace": lambda: Holding(SimpleNamespace(client=Undeclared())),
-    "bound method": lambda: Holding(Undeclared().embed),
-    "partial": lambda: Holding(partial(Undeclared.embed, Undeclared())),
-    "closure": lambda: Holding(closing_over(Undeclared())),
+    "in a list": lambda: Wrapping([{"a": (Undeclared(),)}]),
+    "in a namespace": lambda: Wrapping(SimpleNamespace(client=Undeclared())),
+    "bound method": lambda: Wrapping(Undeclared().embed),
+    "partial": lambda: Wrapping(partial(Undeclared.embed, Undeclared())),
+    "closure": lambda: Wrapping(closing_over(Undeclared())),
     "delegated": lambda: Delegating(Undeclared()),
     "of its class": OfAClass,
-    "a parser": lambda: Holding(SecondParser(load_settings(), None)),
+    "a parser": lambda: Wrapping(SecondParser(load_settings(), None)),
 }
 
 

@@ -1,4 +1,4 @@
-"""The contract of every paid provider: held, posted and refused by the one guard.
+"""The contract of every paid provider: reserved, posted and refused by the same guard.
 
 What belongs here: each paid embedder and each paid parser, those of the package and those that the
 tests declare, on a real ledger. What does not: the results (`test_routed_embedders`,
@@ -183,7 +183,7 @@ def test_an_ingestion_costs_at_most_what_was_estimated(
     services = paid.rows("SELECT DISTINCT service FROM tvdb.cost_ledger ORDER BY service")
     assert services == [(name,) for name in sorted((embedder, parser))]
     assert paid.spent == paid.apis.dollars
-    # An HTML file has no pages of its own: their number is bounded, not counted.
+    # An HTML file has no pages: their number is bounded, not counted.
     assert 0 < paid.spent <= estimated
     # Another provider makes another text and other vectors.
     assert shelf.due(**choice) == []

@@ -129,7 +129,7 @@ def test_only_paid_modes_send_and_pay(paid: Paid, mode: str) -> None:
 
 
 def test_what_is_kept_is_what_is_returned(paid: Paid, mode: str) -> None:
-    kept: dict[int, Vectors] = {}
+    persisted: dict[int, Vectors] = {}
     transactions = []
 
     def persist(
@@ -137,13 +137,13 @@ def test_what_is_kept_is_what_is_returned(paid: Paid, mode: str) -> None:
     ) -> None:
         transactions.append(tx)
         assert produced_by.mode == RECORDED[mode]
-        kept.update(zip(at, vectors, strict=True))
+        persisted.update(zip(at, vectors, strict=True))
 
     texts = [*TEXTS, TEXTS[0], "half \ud83d"]
     done = paid.use(lambda router: router.embed(texts, persist=persist), **choice(mode))
 
-    assert sorted(kept) == list(range(len(TEXTS)))
-    for at, vector in kept.items():
+    assert sorted(persisted) == list(range(len(TEXTS)))
+    for at, vector in persisted.items():
         np.testing.assert_array_equal(vector, done[at])
     assert all((tx is not None) == (mode in PROVIDERS) for tx in transactions)
 

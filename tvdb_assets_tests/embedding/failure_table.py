@@ -17,7 +17,7 @@ from tvdb_assets.spend_guard.http_failures import QUOTA_CODES
 from tvdb_assets_tests.paid_router import FixedResponse
 
 ATTEMPTS = 3
-SAID = "the words of the service"
+SAID = "the text of the service"
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Row:
 def said(
     status: int, code: str | None = None, message: str = SAID, kind: str = "x", **headers: str
 ) -> FixedResponse:
-    """An error as OpenAI words it."""
+    """An error in the form of OpenAI."""
     error = {"message": message, "type": kind, "param": None, "code": code}
     return FixedResponse(status, json.dumps({"error": error}).encode(), _named(headers))
 
 
 def detail(status: int, value: object = SAID, **headers: str) -> FixedResponse:
-    """An error as LlamaParse words it."""
+    """An error in the form of LlamaParse."""
     return FixedResponse(status, json.dumps({"detail": value}).encode(), _named(headers))
 
 
@@ -63,7 +63,7 @@ def unavailable(answer: FixedResponse | Exception, **more: Any) -> Row:
 
 
 def gateway(answer: FixedResponse) -> Row:
-    """It may have worked and billed behind the gateway that gave up."""
+    """The service may have succeeded and billed after the gateway gave up."""
     return unavailable(answer, charge=Charge.BOUND, outcome="lost")
 
 
@@ -121,7 +121,7 @@ BOTH: dict[str, Row] = {
     "429 with milliseconds": throttled(
         FixedResponse(429, b"", _named({"retry_after_ms": "2"})), retry_after=0.002
     ),
-    "429 with a wait past patience": throttled(
+    "429 with a wait past the longest one": throttled(
         FixedResponse(429, b"", _named({"retry_after": "30"})), retry_after=30.0, calls=1
     ),
     "429 with a wait for ever": throttled(
@@ -173,7 +173,7 @@ OPENAI: dict[str, Row] = {
     "400 array": content(said(400, "array_above_max_length"), "text_too_long"),
     "413": content(said(413), "text_too_long"),
     "413 html": content(FixedResponse(413, HTML), "text_too_long"),
-    "400 long by words": content(
+    "400 too long by its message": content(
         said(400, None, "This model's maximum context length is 8192 tokens"), "text_too_long"
     ),
     "400 policy": content(said(400, "content_policy_violation"), "text_refused"),

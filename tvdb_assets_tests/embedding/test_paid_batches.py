@@ -244,29 +244,29 @@ def test_at_most_what_is_in_flight_is_refused_when_many_are(paid: Paid) -> None:
 
 @pytest.mark.parametrize("limit", ["daily_cost_limit", "openai_daily_cost_limit"])
 def test_a_budget_halts_in_mid_load_and_all_that_was_paid_is_kept(paid: Paid, limit: str) -> None:
-    kept: list[int] = []
+    persisted: list[int] = []
 
     def persist(
         tx: Transaction | None, at: Sequence[int], vectors: Vectors, produced_by: Provenance
     ) -> None:
-        kept.extend(at)
+        persisted.extend(at)
 
     with pytest.raises(BudgetError):
         paid.use(lambda router: router.embed(HUNDRED, persist=persist), **{limit: BUDGET})
 
-    assert sorted(kept) == list(range(60))
+    assert sorted(persisted) == list(range(60))
     assert paid.spent == paid.apis.dollars == BUDGET
     answered = [digest for charge in paid.apis.charges for digest in charge.sha256]
-    assert answered == [sha256(HUNDRED[at].encode()).hexdigest() for at in kept]
+    assert answered == [sha256(HUNDRED[at].encode()).hexdigest() for at in persisted]
 
 
 def test_an_hourly_limit_halts_in_mid_load_and_all_that_was_paid_is_kept(paid: Paid) -> None:
-    kept: list[int] = []
+    persisted: list[int] = []
 
     def persist(
         tx: Transaction | None, at: Sequence[int], vectors: Vectors, produced_by: Provenance
     ) -> None:
-        kept.extend(at)
+        persisted.extend(at)
 
     with pytest.raises(RateError, match="hourly_requests_exhausted"):
         paid.use(
@@ -274,7 +274,7 @@ def test_an_hourly_limit_halts_in_mid_load_and_all_that_was_paid_is_kept(paid: P
             **{"paid_concurrency": 1, "hourly_rate_limit": 3},
         )
 
-    assert sorted(kept) == list(range(3 * EACH))
+    assert sorted(persisted) == list(range(3 * EACH))
     assert len(paid.apis.charges) == len(paid.apis.requests) == 3
 
 
@@ -336,7 +336,7 @@ def test_the_money_is_exact(paid: Paid) -> None:
 
 
 def test_the_bound_holds_for_a_server_that_counts_more_tokens(paid: Paid) -> None:
-    """It counts bytes, so words that are one token each are dearer than they look."""
+    """It counts bytes, so a word of one token costs more than its count says."""
     paid.apis.behaviour = Behaviour(exact_tokens=False)
     texts = [f"{number} responsibility" + " responsibility" * 20 for number in range(20)]
     embed(paid, texts[:10])

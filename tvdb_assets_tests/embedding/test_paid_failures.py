@@ -1,7 +1,8 @@
 """What each failure of a paid service means: for the error, the money, the retry, the breaker.
 
 What belongs here: one row for each status, code and way to break, for OpenAI and LlamaParse.
-What does not: batches and halving (`test_paid_batches`), outages in a walk (`walk/test_hybrid`).
+What does not: batches and halving (`test_paid_batches`), outages in an ingestion
+(`ingestion/test_hybrid_mode`).
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ def test_a_failure_means_what_the_table_says(paid: Paid, service: str, row: Row)
     assert (type(error).__name__, error.code) == (row.error, row.code)
     assert error.disposition is row.disposition
     assert error.remedy
-    told = f"{error!s} {error!r} {error.message} {error.remedy}"
-    assert SAID not in told
-    assert "Just a moment" not in told
+    reported = f"{error!s} {error!r} {error.message} {error.remedy}"
+    assert SAID not in reported
+    assert "Just a moment" not in reported
     failure = error.__cause__
     assert isinstance(failure, CallFailed)
     assert (failure.kind, failure.charge, failure.was_sent) == (row.kind, row.charge, row.was_sent)
@@ -137,7 +138,7 @@ def test_a_failed_poll_costs_nothing_and_leaves_the_jobs_hold(paid: Paid, case: 
     assert paid.spent == Decimal("0.0075")  # 2 pages of 3 credits at $1.25 / 1,000
     assert paid.hourly("llamaparse") == 1
 
-    # The job is asked for again, and not submitted anew.
+    # The job is polled again, and not submitted again.
     paid.clock.forward(1_000)
     good = {"success": True, "markdown": "# Policy\n\nThe insured pays."}
     done = {
@@ -200,8 +201,8 @@ def test_usage_that_makes_no_sense_leaves_the_bound(paid: Paid, tokens: str) -> 
 @pytest.mark.parametrize("limit", ["inf", "nan", "1e400", "-5", "many"])
 def test_limits_that_make_no_sense_are_not_learned(paid: Paid, limit: str) -> None:
     vector = [{"index": 0, "embedding": [1.0] * 1_536}]
-    told = {"x-ratelimit-limit-requests": limit, "x-ratelimit-limit-tokens": limit}
-    headers = {"content-type": "application/json", **told}
+    limits = {"x-ratelimit-limit-requests": limit, "x-ratelimit-limit-tokens": limit}
+    headers = {"content-type": "application/json", **limits}
     paid.transport = Always(FixedResponse(200, json.dumps({"data": vector}).encode(), headers))
 
     assert not paid.use(lambda router: router.embed([TEXT])).errors

@@ -24,7 +24,7 @@ from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
 from tvdb_assets.ingestion import IngestionRun, runner
 from tvdb_assets.ingestion.embed_stage import EmbedStage
-from tvdb_assets.ingestion.parse_stage import ParseStage
+from tvdb_assets.ingestion.paid_parse_stage import PaidParseStage
 from tvdb_assets.models import Stage
 from tvdb_assets.parsing.paid_parsing import PaidParsing
 from tvdb_assets.parsing.providers.llamaparse import LlamaParse
@@ -55,7 +55,7 @@ HOOKS: dict[str, tuple[type, str, str]] = {
     "job_written": (ParseJobs, "add", _AFTER),  # in the transaction that notes the submission
     "before_poll": (LlamaParse, "fetch", _BEFORE),
     "before_text": (PaidParsing, "_settle", _BEFORE),
-    "text_written": (ParseStage, "_store_parse", _AFTER),  # in the transaction that posts
+    "text_written": (PaidParseStage, "_store_parse", _AFTER),  # in the transaction that posts
     "text_stored": (PaidParsing, "_settle", _AFTER),
 }
 ALL_POINTS = (*POINTS, *HOOKS)

@@ -211,9 +211,9 @@ class Project:
 def built(project: Project) -> None:
     """Build a fresh index: one tick, the runs that it asks for, and the night's maintenance."""
     with Crew(do, 1) as crew:
-        [asked] = crew.tell([project.errand(INTAKE)])
-        crew.tell([project.errand(RUNS, runs=asked.runs)])
-        crew.tell([project.errand(MAINTENANCE)])
+        [asked] = crew.run([project.errand(INTAKE)])
+        crew.run([project.errand(RUNS, runs=asked.runs)])
+        crew.run([project.errand(MAINTENANCE)])
 
 
 _NUMBERS = {f"{of}_id" for of in ("document", "container", "parsed", "chunk_set", "chunk")}

@@ -68,7 +68,7 @@ async def call_on(database: Database, given: Once, observer: CallObserver | None
     embedder = OpenAIEmbedder(settings, httpx2.AsyncHTTPTransport(verify=False))
     ledger = Ledger(database, LIMITS, given.clock)
     states = ServiceStates(database, given.clock)
-    # Without patience: who meets a closed door says so instead of waiting before it.
+    # No wait: a caller that is not admitted raises at once.
     guard = Guard(
         database,
         ledger,

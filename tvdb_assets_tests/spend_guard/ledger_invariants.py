@@ -1,4 +1,4 @@
-"""What always holds of the ledger, whatever was killed meanwhile.
+"""Invariants of the ledger, whichever process was killed meanwhile.
 
 What belongs here: the checks, and settling with the server's own log. What does not: what is
 paid for.
@@ -30,11 +30,11 @@ def check_counters(database: Database) -> None:
     """Each budget window is the sum of the entries in it, to the last decimal."""
     with database.transaction() as tx:
         tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        kept = tx.execute(
+        stored = tx.execute(
             "SELECT scope, period, starts_at, spent_usd, requests FROM tvdb.budget_windows"
         ).fetchall()
         summed = tx.execute(_SUMS).fetchall()
-    windows = {row[:3]: row[3:] for row in kept}
+    windows = {row[:3]: row[3:] for row in stored}
     entries = {row[:3]: row[3:] for row in summed}
     assert {key: spent for key, (spent, _) in windows.items()} == {
         key: entries.get(key, (Decimal(0), 0))[0] for key in windows
@@ -46,7 +46,9 @@ def check_counters(database: Database) -> None:
 
 
 def ledger_usd(database: Database) -> Decimal:
-    """What the ledger holds against the budget: posts, and holds at their bound."""
+    """The amounts of the ledger that count against the budget: postings, and reservations at
+    their bound.
+    """
     ((total,),) = rows(
         database,
         "SELECT coalesce(sum(coalesce(posted_usd, reserved_usd)), 0) FROM tvdb.cost_ledger"

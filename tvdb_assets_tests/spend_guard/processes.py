@@ -2,7 +2,7 @@
 
 What belongs here: starting them and seeing how they ended. What does not: what they do. They
 come from a fork server that has imported the package once, so that hundreds can be killed; it
-is an interpreter of its own, without pytest's threads.
+is a separate interpreter, without pytest's threads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 KILLED = -signal.SIGKILL
-_PATIENCE_SECONDS = 60
+_LONGEST_WAIT_SECONDS = 60
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tvdb_assets_tests.spend_guard.preloaded_processes"])
 
@@ -29,7 +29,7 @@ def start(target: Callable[..., Any], *arguments: Any) -> BaseProcess:
 
 def ended(process: BaseProcess) -> int:
     """Wait for a process; returns its exit code, `KILLED` for one that was killed."""
-    process.join(_PATIENCE_SECONDS)
+    process.join(_LONGEST_WAIT_SECONDS)
     assert process.exitcode is not None, "it never ended"
     return process.exitcode
 
@@ -38,45 +38,45 @@ class Crew:
     """Processes that do one task after the other, all of them at once."""
 
     def __init__(self, target: Callable[[Any], Any], size: int) -> None:
-        """Each process calls ``target`` with what it is told, and tells what that returns."""
+        """Each process calls ``target`` with each task, and sends the result."""
         self._target = target
         self.members = [self._hired() for _ in range(size)]
 
-    def tell(self, tasks: Sequence[Any], first: int = 0) -> list[Any]:
+    def run(self, tasks: Sequence[Any], first: int = 0) -> list[Any]:
         """Give processes a task each, from the ``first`` on; returns what they made, in order."""
-        places = range(first, first + len(tasks))
-        for place, task in zip(places, tasks, strict=True):
-            self.send(place, task)
-        return [self.answer(place) for place in places]
+        numbers = range(first, first + len(tasks))
+        for number, task in zip(numbers, tasks, strict=True):
+            self.send(number, task)
+        return [self.answer(number) for number in numbers]
 
-    def send(self, place: int, task: Any) -> None:
+    def send(self, number: int, task: Any) -> None:
         """Give one process a task, and do not wait for it."""
-        self.members[place][1].send(task)
+        self.members[number][1].send(task)
 
-    def kill(self, place: int) -> None:
+    def kill(self, number: int) -> None:
         """SIGKILL, then wait until it is gone."""
-        process, pipe = self.members[place]
+        process, pipe = self.members[number]
         process.kill()
         assert ended(process) == KILLED
         pipe.close()
 
-    def replace(self, place: int) -> None:
-        """Put a new process in the place of one that is gone."""
-        self.members[place] = self._hired()
+    def replace(self, number: int) -> None:
+        """Replace a process that has ended."""
+        self.members[number] = self._hired()
 
-    def is_done(self, place: int, seconds: float = _PATIENCE_SECONDS) -> bool:
+    def is_done(self, number: int, seconds: float = _LONGEST_WAIT_SECONDS) -> bool:
         """Whether a process has answered, or died, within so many seconds."""
-        process, pipe = self.members[place]
+        process, pipe = self.members[number]
         return bool(wait([pipe, process.sentinel], seconds))
 
-    def answer(self, place: int) -> Any:
+    def answer(self, number: int) -> Any:
         """What a process made of its task.
 
         Raises:
             EOFError: it died.
         """
-        assert self.is_done(place), "it never answered"
-        answer = self.members[place][1].recv()
+        assert self.is_done(number), "it never answered"
+        answer = self.members[number][1].recv()
         if isinstance(answer, BaseException):
             raise answer
         return answer

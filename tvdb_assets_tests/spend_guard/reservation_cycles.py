@@ -1,7 +1,7 @@
 """Cycles of reserve, request and settlement in processes that kill themselves.
 
 What belongs here: what such a process does, on the ledger and over a real connection. What
-does not: retries, limits and the breaker, which the walk has (`integration`).
+does not: retries, limits and the breaker, which ingestions test (`integration`).
 """
 
 from __future__ import annotations

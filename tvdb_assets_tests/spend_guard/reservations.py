@@ -58,7 +58,7 @@ def attempt(
 
 
 def reserve(ledger: Ledger, wanted: ReservationRequest) -> Reservation | None:
-    """The hold, or None where the budget refuses it; anything else is raised."""
+    """The reservation, or None where the budget refuses it; other errors are raised."""
     try:
         return ledger.reserve(wanted)
     except BudgetError:
@@ -69,7 +69,7 @@ _OPEN: dict[str, Database] = {}
 
 
 def opened(url: str) -> Database:
-    """This process's connections to a database, kept from task to task."""
+    """This process's connections to a database, reused for each task."""
     if url not in _OPEN:
         _OPEN[url] = Database(url, max_connections=THREADS)
     return _OPEN[url]

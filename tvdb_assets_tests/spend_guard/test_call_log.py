@@ -20,16 +20,16 @@ from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 PAGE = "<!doctype html><p>The minutes of the founding meeting are kept in the cellar.</p>"
 
 
-def told(paid: Paid, run_id: str) -> list[HistoryEvent]:
-    story = RunHistory(paid.database)
-    subject = story.find(run_id).subject
+def events_of(paid: Paid, run_id: str) -> list[HistoryEvent]:
+    history = RunHistory(paid.database)
+    subject = history.find(run_id).subject
     assert subject is not None
     assert subject.run_ids == (run_id,)
-    return story.events(subject)
+    return history.events(subject)
 
 
 def embed(paid: Paid, text: str, **given: object) -> tuple[str, TvdbError | None]:
-    """Embed a text by a router of its own; its id, and the error that it met."""
+    """Embed a text with a new router; returns its run id, and the error."""
 
     async def use(router: ServiceRouter) -> tuple[str, TvdbError | None]:
         try:
@@ -50,7 +50,7 @@ def test_a_budget_in_the_way_is_told_once_with_the_id_that_the_user_sees(paid: P
             assert str(caught.value).endswith(f"(id {router.run_id})")
         return router.run_id
 
-    events = told(paid, paid.use(use, daily_cost_limit=0))
+    events = events_of(paid, paid.use(use, daily_cost_limit=0))
     assert [e.code for e in events if e.kind == "halted"] == ["budget_exhausted"]
     assert not [e for e in events if e.kind == "paid_call"]
 
@@ -59,12 +59,12 @@ def test_a_breaker_is_told_as_it_opens_probes_and_closes(paid: Paid) -> None:
     paid.apis.faults.script("server_error", times=5)
     run_id, error = embed(paid, "one", paid_attempts=5)
     assert isinstance(error, UnavailableError)
-    [opened] = [e for e in told(paid, run_id) if e.kind.startswith("breaker")]
+    [opened] = [e for e in events_of(paid, run_id) if e.kind.startswith("breaker")]
     assert (opened.kind, opened.service, opened.seconds) == ("breaker_opened", "openai", 15.0)
     paid.clock.forward(16)
     run_id, error = embed(paid, "one")
     assert error is None
-    turned = [e.kind for e in told(paid, run_id) if e.kind.startswith("breaker")]
+    turned = [e.kind for e in events_of(paid, run_id) if e.kind.startswith("breaker")]
     assert turned == ["breaker_probed", "breaker_closed"]
 
 
@@ -72,14 +72,14 @@ def test_a_refused_key_is_told_once_for_all_that_ask_after_it(paid: Paid) -> Non
     paid.apis.faults.script("invalid_key", times=None)
     first, error = embed(paid, "one")
     assert isinstance(error, RefusedError)
-    [refused] = [e for e in told(paid, first) if e.kind == "service_refused"]
+    [refused] = [e for e in events_of(paid, first) if e.kind == "service_refused"]
     assert refused.code == "key_refused"
     paid.apis.faults.clear()
     second, error = embed(paid, "one")
     assert isinstance(error, RefusedError)
     assert error.run_id == second
     # Nothing was sent, so that only a voided entry of the ledger speaks of it.
-    assert {e.kind for e in told(paid, second)} == {"paid_call"}
+    assert {e.kind for e in events_of(paid, second)} == {"paid_call"}
 
 
 def test_an_error_of_a_parser_process_has_the_routers_id(paid: Paid) -> None:
@@ -102,12 +102,12 @@ def test_a_job_that_is_resumed_names_the_run_that_pays_it(
     for job in paid.apis._jobs.values():
         job.done = job.billed = 0.0
     assert shelf.codes(shelf.ingest(["a.html"])) == {}
-    [resumed] = [e for e in told(paid, "run-2") if e.kind == "job_resumed"]
+    [resumed] = [e for e in events_of(paid, "run-2") if e.kind == "job_resumed"]
     assert "which the run run-1 submitted and pays" in resumed.message
     assert resumed.document == "a.html"
-    [submitted] = [e for e in told(paid, "run-1") if e.kind == "paid_call"]
+    [submitted] = [e for e in events_of(paid, "run-1") if e.kind == "paid_call"]
     assert (submitted.code, submitted.cost_usd is not None) == ("answered", True)
-    polls = [e for e in told(paid, "run-2") if e.kind == "request"]
+    polls = [e for e in events_of(paid, "run-2") if e.kind == "request"]
     assert {e.request_id for e in polls} <= {r.request_id for r in paid.apis.requests}
     assert polls
     job_id = next(iter(paid.apis._jobs))

@@ -1,4 +1,4 @@
-"""What always holds of the breaker, whoever calls in whatever order."""
+"""Invariants of the breaker, for callers in any order."""
 
 from __future__ import annotations
 

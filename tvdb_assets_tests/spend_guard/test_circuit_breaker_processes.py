@@ -1,6 +1,6 @@
-"""The breaker as eight processes share it: one probe a window, whoever dies.
+"""The breaker that eight processes share: one probe a window, whichever process dies.
 
-What belongs here: what a real server sees of it. What does not: the state machine by itself.
+What belongs here: the requests that a real server gets. What does not: the state machine alone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Outage:
     def requests_of(self, processes: int, first: int = 0) -> tuple[int, list[str]]:
         """How many requests reach the server when so many call at once, and what they got."""
         before = len(self.server.apis.requests)
-        got = self.crew.tell([self.once] * processes, first)
+        got = self.crew.run([self.once] * processes, first)
         return len(self.server.apis.requests) - before, got
 
     def begin(self) -> None:
@@ -106,7 +106,7 @@ def test_the_lease_of_a_killed_prober_passes_on(outage: Outage) -> None:
     outage.clock.set(opened_until + PROBE_SECONDS)
     requests, got = outage.requests_of(PROCESSES - 1, first=1)
     assert (requests, got.count("service_unavailable")) == (1, 1)
-    # What the killed one may have been billed is held.
+    # The possible cost of the killed process stays reserved.
     assert ledger_usd(outage.database) >= outage.server.apis.dollars > 0
     check_counters(outage.database)
 

@@ -85,7 +85,7 @@ def test_a_dead_port_pays_nothing(server: RunningServer, clock: Clock) -> None:
 def test_postgres_that_stops_during_a_call(
     server: RunningServer, clock: Clock, tmp_path: Path
 ) -> None:
-    """Before the request is sent it costs nothing; after that, it is held."""
+    """Before the request is sent it costs nothing; after that, its bound stays reserved."""
     with own_postgres(tmp_path / "server") as postgres:
         url = postgres.ensure_running()
         once = Once(url, server.url, clock)

@@ -1,6 +1,6 @@
 """The ledger is never below what the service billed, whichever processes die when.
 
-What belongs here: reserve, post and void under SIGKILL. What does not: the walk under it
+What belongs here: reserve, post and void under SIGKILL. What does not: the ingestion under it
 (`integration`).
 """
 
@@ -44,7 +44,7 @@ def test_the_ledger_is_never_below_what_was_billed(database: Database, is_full: 
             running.append(start(turn, Cycles(database.url, server.url, seed, CYCLES, kill_at)))
             if len(running) == AT_ONCE:
                 codes.append(ended(running.pop(0)))
-                billed = server.apis.dollars  # read first: what is billed later is held later
+                billed = server.apis.dollars  # read first: a later charge has a later reservation
                 assert ledger_usd(database) >= billed
         codes += [ended(process) for process in running]
 
@@ -52,7 +52,7 @@ def test_the_ledger_is_never_below_what_was_billed(database: Database, is_full: 
         assert set(codes) == {0, KILLED}
         check_counters(database)
         assert ledger_usd(database) >= server.apis.dollars
-        # What the dead left is held for as long as its lease, and for no longer.
+        # The reservation of a killed process stays until its lease ends, and no longer.
         ((pending,),) = rows(
             database, "SELECT count(*) FROM tvdb.cost_ledger WHERE state = 'pending'"
         )

@@ -1,4 +1,4 @@
-"""The budget holds, whoever reserves at once and whatever the clock does.
+"""The budget is kept under concurrent reservations and a clock that changes.
 
 What belongs here: reservations against a limit, from many processes and in any order. What
 does not: processes that die (`test_ledger_kills`).
@@ -30,7 +30,7 @@ def test_eight_processes_admit_exactly_what_fits(database: Database, is_full: bo
     days = [NOON + timedelta(days=number) for number in range(20 if is_full else 4)]
     with Crew(rush, 8) as crew:
         for day in days:
-            admitted = crew.tell([Rush(database.url, day, 125, LIMITS)] * 8)
+            admitted = crew.run([Rush(database.url, day, 125, LIMITS)] * 8)
 
             assert sum(admitted) == 50
             spent = rows(
@@ -45,13 +45,13 @@ def test_eight_processes_admit_exactly_what_fits(database: Database, is_full: bo
 
 
 def test_the_first_reservations_of_a_day_do_not_wait_in_a_circle(database: Database) -> None:
-    """The rows of a window are made by whoever comes first, of either service."""
+    """The first caller makes the rows of a window, for either service."""
     with Crew(rush, 8) as crew:
         for number in range(25):
             day = NOON + timedelta(days=number)
             rushes = [Rush(database.url, day, 4, LIMITS, name) for name in ("openai", "llamaparse")]
 
-            assert sum(crew.tell(rushes * 4)) == 32
+            assert sum(crew.run(rushes * 4)) == 32
     check_counters(database)
 
 
@@ -109,7 +109,7 @@ def test_no_order_of_events_admits_beyond_the_limit(
         tx.execute("TRUNCATE tvdb.cost_ledger, tvdb.budget_windows CASCADE")
     now = [NOON]
     ledger = Ledger(database, LIMITS, lambda: now[0])
-    holds: list[Reservation] = []
+    reservations: list[Reservation] = []
     for step, value in steps:
         if step == "reserve":
             assert value is not None
@@ -119,15 +119,15 @@ def test_no_order_of_events_admits_beyond_the_limit(
             amount = Decimal(value) / 10
             assert (reservation is not None) == (before + amount <= LIMITS.daily_usd)
             if reservation is not None:
-                holds.append(reservation)
+                reservations.append(reservation)
         elif step == "move":
             now[0] += timedelta(minutes=value or 0)
         elif step == "reconcile":
             ledger.reconcile(None if value is None else partial(_cost, Decimal(value) / 10))
-        elif holds:
-            reservation = late.choice(holds)
+        elif reservations:
+            reservation = late.choice(reservations)
             if step == "void":
-                holds.remove(reservation)
+                reservations.remove(reservation)
                 ledger.void(
                     reservation, outcome="x", status=429 if value else None, was_sent=bool(value)
                 )
@@ -137,7 +137,7 @@ def test_no_order_of_events_admits_beyond_the_limit(
                         ledger.post(tx, reservation, outcome="lost")
                     else:
                         ledger.post(tx, reservation, quantity=value)
-                        holds.remove(reservation)
+                        reservations.remove(reservation)
                 if step == "post":
                     # Only what the service itself had said of it stands against the answer.
                     query = "SELECT outcome, posted_usd FROM tvdb.cost_ledger WHERE entry_id = %s"

@@ -1,4 +1,4 @@
-"""What always holds of the rate limiter, for every sequence of arrivals."""
+"""Invariants of the rate limiter, for every sequence of arrivals."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def test_without_a_known_limit_nobody_waits(now: float, tokens: int) -> None:
 def test_what_a_service_does_not_tell_stays_as_it_was() -> None:
     limiter = update_from_headers(Limiter(), 0.0, RateLimitHeaders(RateLimits(60, 1_000)))
     assert update_from_headers(limiter, 7.0, RateLimitHeaders()) == limiter
-    told = RateLimitHeaders(RateLimits(tokens_per_minute=500))
-    assert update_from_headers(limiter, 7.0, told).limits == RateLimits(60, 500)
+    headers = RateLimitHeaders(RateLimits(tokens_per_minute=500))
+    assert update_from_headers(limiter, 7.0, headers).limits == RateLimits(60, 500)
 
 
 def test_what_others_have_used_is_waited_for() -> None:
@@ -98,7 +98,7 @@ def test_what_others_have_used_is_waited_for() -> None:
 
 
 def test_what_is_left_of_a_longer_window_holds_nobody_up() -> None:
-    # Some services tell the requests of a day by the same names.
+    # Some services report the requests of a day in the same headers.
     limits = RateLimits(requests_per_minute=14_400)
     limiter = update_from_headers(Limiter(), 100.0, RateLimitHeaders(limits, requests_left=1))
     _, wait, _ = admit(limiter, 100.0, 10, max_wait=0)
