@@ -243,12 +243,12 @@ class Chunker:
                 return blocks[len(blocks) - count :]
         return blocks
 
-    def _split_block(self, text: str, block: _Block, room: int) -> list[_Block]:
-        """A block's lines, or the first ``room`` tokens of a single line and its rest."""
+    def _split_block(self, text: str, block: _Block, available: int) -> list[_Block]:
+        """A block's lines, or the first ``available`` tokens of a single line and its rest."""
         if not block.is_line:
             return self._split_lines(text, block)
         cut = _best_cut(
-            text, block.start, prefix_within(text, block.start, block.end, room), block.end
+            text, block.start, prefix_within(text, block.start, block.end, available), block.end
         )
         first = text[block.start : cut].rstrip()
         gap = _WORD.match(text, cut if first else block.start)

@@ -1,7 +1,7 @@
 """Validates a parsed text: is it plausible as the text of its document?
 
 What belongs here: pure checks of a parsed document. What does not: parsing, cleaning
-(`core.normalization`), storage. The parse stage and the asset check both call this.
+(`core.normalization`), storage. Every parse, local or paid, ends with `validate`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def validate(parsed: ParsedDocument, size: int) -> None:
 
 
 def measure_text(parsed: ParsedDocument, size: int) -> dict[str, float | int | bool]:
-    """The measurements that `validate` uses, by name, for the metadata of an asset check.
+    """The measurements that `validate` uses, by name.
 
     Characters are code points. ``size`` and ``…_per_byte`` refer to bytes of the source. Shares are
     between 0 and 1.
