@@ -51,8 +51,9 @@ for command in (
 
 def main() -> None:
     """Run the command line; an error becomes a message and an exit code."""
-    # Objects of Dagster's modules live until the end. To scan them for garbage repeatedly, and
-    # once more at exit, would take one second of a command that takes a few.
+    # Objects of Dagster's modules live until the end, so it is of no use to scan them for garbage
+    # repeatedly, and once more at exit. With Python's own thresholds, an ingest of 100 mixed
+    # documents takes 1.20 times the processor time (1.17 times as long), by the median of 5 pairs.
     gc.set_threshold(100_000, 20, 20)
     # The ledger has a row for each retry. Logged as well, retries would appear between results.
     set_on_retry_hooks(())
