@@ -221,7 +221,7 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def limits(self) -> DocumentLimits:
+    def document_limits(self) -> DocumentLimits:
         """The limits on one document."""
         return DocumentLimits(
             **{field.name: getattr(self, field.name) for field in fields(DocumentLimits)}
@@ -230,7 +230,9 @@ class Settings(BaseSettings):
     @property
     def limits_fingerprint(self) -> str:
         """Changes with each limit of parsing, including time and memory."""
-        values = ", ".join(f"{name}={value!r}" for name, value in asdict(self.limits).items())
+        values = ", ".join(
+            f"{name}={value!r}" for name, value in asdict(self.document_limits).items()
+        )
         # Stored with each document that exceeded a limit: another form would retry all of them.
         text = f"(Limits({values}), {self.parse_timeout_seconds!r}, {self.parse_memory_mib!r})"
         return f"limits:{sha256(text.encode()).hexdigest()[:12]} "

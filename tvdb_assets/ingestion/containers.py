@@ -114,7 +114,7 @@ class ContainerIngestion:
         return [DocumentState(row, member) for row, member in zip(rows, listed, strict=True)]
 
     def _room(self, inside: ContainerScope | None) -> ContainerBudget:
-        limits = self._router.clients.limits
+        limits = self._router.clients.document_limits
         if inside is None:
             return ContainerBudget(1, limits.max_members, limits.max_expanded_mib << 20)
         return ContainerBudget(inside.room.level + 1, inside.room.members, inside.room.bytes)

@@ -96,7 +96,7 @@ class CostEstimator:
         except SourceError as error:
             failed = DocumentCost(path, error=error)
             return lambda: iter((failed,))
-        limits = self._router.clients.limits
+        limits = self._router.clients.document_limits
         budget = ContainerBudget(1, limits.max_members, limits.max_expanded_mib << 20)
         return self._begin(data, path, None, budget)
 

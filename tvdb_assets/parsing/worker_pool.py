@@ -87,7 +87,7 @@ class WorkerPool:
             timeout_seconds=settings.parse_timeout_seconds,
             memory_mib=settings.parse_memory_mib,
             tasks_per_worker=settings.parse_worker_documents,
-            prepare=(apply_limits, settings.limits),
+            prepare=(apply_limits, settings.document_limits),
         )
 
     def __enter__(self) -> Self:

@@ -49,10 +49,10 @@ class ServiceClients:
         self._by_space: dict[VectorSpace, AnyEmbedder | None] = {}
         self.parser_mode = settings.resolved_parser_mode
         self.embedder_mode = settings.resolved_embedder_mode
-        self.limits = settings.limits
+        self.document_limits = settings.document_limits
         """On how much of a document is read."""
         self.limits_fingerprint = settings.limits_fingerprint
-        ocr.check_languages(self.limits.ocr_languages)
+        ocr.check_languages(self.document_limits.ocr_languages)
         _check_parsers_are_free()
         self.embedder = make_embedder(self.embedder_mode, settings, transport)
         """Of the run's mode; its weights or connections come when first used."""
@@ -100,7 +100,7 @@ class ServiceClients:
     def parser_fingerprint(self) -> str:
         """A stored text is used again for the same bytes if it carries this fingerprint."""
         paid = f"{self.paid_parser.fingerprint} " if self.paid_parser is not None else ""
-        return f"{paid}{self.free_parser_mode}/{parser_fingerprint(limits=self.limits)}"
+        return f"{paid}{self.free_parser_mode}/{parser_fingerprint(limits=self.document_limits)}"
 
     def pipeline_fingerprint(self, chunker: Chunker) -> str:
         """All that a document's outcome depends on besides its bytes, in one string."""

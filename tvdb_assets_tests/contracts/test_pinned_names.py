@@ -74,7 +74,8 @@ def test_fingerprints_of_llamaparse(tier: str, pinned: str | None, fingerprint: 
 @pytest.mark.parametrize("mode", LABELS)
 def test_the_form_of_a_pipelines_fingerprint(mode: str) -> None:
     chunker, chosen = Chunker(512, 64), settings(mode)
-    free = f"{'mock' if mode == 'mock' else 'local'}/{parser_fingerprint(limits=chosen.limits)}"
+    parser = parser_fingerprint(limits=chosen.document_limits)
+    free = f"{'mock' if mode == 'mock' else 'local'}/{parser}"
     paid = "llamaparse1:cost_effective:2026-09-28 " if mode in ("real", "hybrid") else ""
     expected = f"{paid}{free} {chunker.fingerprint} {LABELS[mode]}"
     assert pipeline_fingerprint(chosen, chunker) == expected
