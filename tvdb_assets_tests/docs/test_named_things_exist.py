@@ -239,3 +239,13 @@ def test_workflows_and_hooks_call_what_exists() -> None:
         assert f".venv/bin/{tool}" in hooks
     # What a job downloads must be what another one uploads.
     assert all("name: dist" in text for text in texts)
+
+
+def test_architecture_explains_every_package_and_module() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    names = [
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in PACKAGE.iterdir()
+        if path.name[0] not in "._" and path.suffix in ("", ".py")
+    ]
+    assert not [name for name in names if f"`{name}`" not in text]
