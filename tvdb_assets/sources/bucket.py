@@ -59,7 +59,7 @@ class BucketStore:
                 for metadata in page:
                     if not any(map(is_ignored, metadata["path"].split("/"))):
                         yield _source_file(metadata)
-        except BaseError as error:
+        except (BaseError, ValueError) as error:
             raise codes.SOURCE_UNUSABLE.error(
                 url=self._url, why=f"it can't be listed ({type(error).__name__})"
             ) from None
@@ -73,7 +73,7 @@ class BucketStore:
             return _source_file(obstore.head(self._objects, path))
         except FileNotFoundError:
             raise codes.VANISHED.error().about(path) from None
-        except (BaseError, OSError) as error:
+        except (BaseError, OSError, ValueError) as error:
             raise codes.READ_FAILED.error(kind=type(error).__name__).about(path) from None
 
     def read(self, path: str, max_bytes: int) -> bytes:
@@ -88,7 +88,7 @@ class BucketStore:
             return bytes(found.bytes())
         except FileNotFoundError:
             raise codes.VANISHED.error().about(path) from None
-        except (BaseError, OSError) as error:
+        except (BaseError, OSError, ValueError) as error:
             raise codes.READ_FAILED.error(kind=type(error).__name__).about(path) from None
 
 
