@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tvdb_assets import deprecation
@@ -31,6 +31,8 @@ _LIMITS = DocumentLimits()
 _SECRET_NAMES = re.compile(
     r"SECRET|TOKEN|PASSWORD|API_?KEY|ACCOUNT_?KEY|ACCESS_?KEY|OTEL_.*HEADERS"
 )
+_OF_PROVIDERS = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEY|BASE_URL)")
+"""Names of variables that a provider may read without a field here."""
 _MIN_SECRET_LENGTH = 12
 """A shorter value may be an ordinary word, and redaction would remove it from every text."""
 
@@ -183,6 +185,8 @@ class Settings(BaseSettings):
     llama_cloud_base_url: str | None = Field(None, validation_alias="LLAMA_CLOUD_BASE_URL")
     """URL of another server with the same API. If not set, LlamaParse's own."""
 
+    _provider_variables: Mapping[str, SecretStr] = PrivateAttr(default_factory=dict)
+
     @field_validator("chunk_overlap_tokens")
     @classmethod
     def _check_overlap(cls, value: int, info: object) -> int:
@@ -237,6 +241,14 @@ class Settings(BaseSettings):
         text = f"(Limits({values}), {self.parse_timeout_seconds!r}, {self.parse_memory_mib!r})"
         return f"limits:{sha256(text.encode()).hexdigest()[:12]} "
 
+    def provider_variable(self, name: str) -> SecretStr | None:
+        """A key or an address of a provider that has no field here, such as ``VOYAGE_API_KEY``.
+
+        Returns:
+            None if it is not set, or if its name does not end with ``_API_KEY`` or ``_BASE_URL``.
+        """
+        return self._provider_variables.get(name)
+
     @property
     def resolved_parser_mode(self) -> ServiceMode:
         """The parser's own mode, or the mode of all services."""
@@ -288,6 +300,11 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         # The cause would repeat the value, which may be a secret.
         raise codes.BAD_SETTING.error(problems=_describe(error)) from None
+    settings._provider_variables = {
+        name: SecretStr(value.strip())
+        for name, value in environment.items()
+        if value.strip() and _OF_PROVIDERS.fullmatch(name)
+    }
     configure(_secrets(settings, environment), settings.private_paths)
     return settings
 

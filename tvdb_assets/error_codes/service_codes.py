@@ -114,6 +114,12 @@ BUDGET_EXHAUSTED: Final = ErrorCode(
     "{setting}.",
     "The budget of the day does not allow another paid call.",
 )
+BUDGET_WITHOUT_SETTING_EXHAUSTED: Final = BUDGET_EXHAUSTED.variant(
+    BudgetError,
+    "${amount} more would exceed today's budget of ${limit} for {whose}; ${spent} are spent or "
+    "reserved.",
+    "It resumes automatically after {resumes} UTC, or when the limit is raised by tvdb limits.",
+)
 HOURLY_REQUESTS_EXHAUSTED: Final = ErrorCode(
     RateError,
     "hourly_requests_exhausted",

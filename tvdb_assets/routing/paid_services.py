@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from tvdb_assets.embedding.registry import EMBEDDING_PROVIDERS
 from tvdb_assets.parsing.registry import PARSING_PROVIDERS
-from tvdb_assets.settings import ServiceMode, Settings
+from tvdb_assets.settings import PREFIX, ServiceMode, Settings
 from tvdb_assets.spend_guard.budget import SpendLimits
 from tvdb_assets.spend_guard.provider_registry import Provider
 
@@ -36,6 +36,11 @@ def limits_of(settings: Settings) -> SpendLimits:
         daily_usd=settings.daily_cost_limit,
         hourly_requests=settings.hourly_rate_limit,
         service_daily_usd=services,
+        service_settings={
+            name: f"{PREFIX}{field.upper()}"
+            for name in paid_services()
+            if (field := f"{name}_daily_cost_limit") in Settings.model_fields
+        },
     )
 
 

@@ -26,6 +26,8 @@ class SpendLimits:
     """US dollars a UTC day of single services; the others have only the limit of all."""
     service_hourly_requests: Mapping[str, int] = field(default_factory=dict)
     """Instead of ``hourly_requests``, for single services."""
+    service_settings: Mapping[str, str] = field(default_factory=dict)
+    """The setting of a service's own limit, for messages; others are set by ``tvdb limits``."""
     paused: frozenset[str] = frozenset()
     """Services that are paused; the empty string stands for all."""
 
@@ -60,23 +62,32 @@ def check_fits(
     if limits.paused & {"", service}:
         raise codes.PAUSED.error(services="all services" if "" in limits.paused else service)
     tomorrow = committed.day + timedelta(days=1)
-    for whose, name, limit, spent in (
+    for whose, setting, limit, spent in (
         ("all paid services", "TVDB_DAILY_COST_LIMIT", limits.daily_usd, committed.day_usd),
         (
             service,
-            f"TVDB_{service.upper()}_DAILY_COST_LIMIT",
+            limits.service_settings.get(service, ""),
             limits.service_daily_usd.get(service),
             committed.service_day_usd,
         ),
     ):
         if limit is not None and spent + amount > limit:
+            resumes = f"{tomorrow:%Y-%m-%d %H:%M}"
+            if not setting:
+                raise codes.BUDGET_WITHOUT_SETTING_EXHAUSTED.error(
+                    amount=usd(amount),
+                    limit=usd(limit),
+                    whose=whose,
+                    spent=usd(spent),
+                    resumes=resumes,
+                )
             raise codes.BUDGET_EXHAUSTED.error(
                 amount=usd(amount),
                 limit=usd(limit),
                 whose=whose,
                 spent=usd(spent),
-                resumes=f"{tomorrow:%Y-%m-%d %H:%M}",
-                setting=name,
+                resumes=resumes,
+                setting=setting,
             )
     most = limits.requests_an_hour(service)
     if committed.service_hour_requests + 1 > most:

@@ -8,14 +8,17 @@ charges are the same as for the providers of the package. What does not: any che
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 import httpx2
 import numpy as np
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.embedding.embedder_protocol import (
     EmbeddingProvider,
     PaidEmbedder,
@@ -40,13 +43,24 @@ MODEL = "text-embedding-3-small"
 TIER = "cost_effective"
 
 
+KEY = "SECOND_API_KEY"
+
+
+def key_of(settings: Settings, mode: str) -> str:
+    """The key of both providers, which has no field in `Settings`."""
+    key = settings.provider_variable(KEY)
+    if key is None:
+        raise codes.KEY_MISSING.error(service="the second provider", variable=KEY, mode=mode)
+    return key.get_secret_value()
+
+
 class _Client:
     """One HTTP connection, and what its failures mean."""
 
-    def __init__(self, name: str, url: str, transport: Transport) -> None:
+    def __init__(self, name: str, url: str, key: str, transport: Transport) -> None:
         self._name = name
         self._http = httpx2.AsyncClient(
-            base_url=url, transport=transport, headers={"Authorization": "Bearer second-key"}
+            base_url=url, transport=transport, headers={"Authorization": f"Bearer {key}"}
         )
 
     async def send(
@@ -97,8 +111,9 @@ class SecondEmbedder(PaidEmbedder):
     price = Price("token", Decimal("0.02") / 1_000_000, "second 2026-11")
     account = "account of the second embedder"
 
-    def __init__(self, _: Settings, transport: Transport) -> None:
-        self._client = _Client(EMBEDDER, "http://embeddings.test", transport)
+    def __init__(self, settings: Settings, transport: Transport) -> None:
+        key = key_of(settings, "TVDB_EMBEDDER_MODE")
+        self._client = _Client(EMBEDDER, "http://embeddings.test", key, transport)
 
     async def _request(self, texts: Sequence[str], request_id: str) -> ServiceResponse[Vectors]:
         body = {"model": MODEL, "input": list(texts)}
@@ -133,8 +148,9 @@ class SecondParser(PaidParser):
     price = Price("page", Decimal("0.00375"), "second 2026-11")
     account = "account of the second parser"
 
-    def __init__(self, _: Settings, transport: Transport) -> None:
-        self._client = _Client(PARSER, "http://parsing.test", transport)
+    def __init__(self, settings: Settings, transport: Transport) -> None:
+        key = key_of(settings, "TVDB_PARSER_MODE")
+        self._client = _Client(PARSER, "http://parsing.test", key, transport)
 
     async def _submit(
         self, data: bytes, path: str, pages: int, request_id: str
@@ -202,6 +218,10 @@ PARSING = ParsingProvider(PARSER, SecondParser, daily_limit=lambda _: Decimal("0
 
 @contextmanager
 def second_providers() -> Iterator[None]:
-    """Both are registered within the block."""
-    with EMBEDDING_PROVIDERS.adding(EMBEDDING), PARSING_PROVIDERS.adding(PARSING):
+    """Both are registered within the block, and their key is in the environment."""
+    with (
+        patch.dict(os.environ, {KEY: "second-key-of-the-tests"}),
+        EMBEDDING_PROVIDERS.adding(EMBEDDING),
+        PARSING_PROVIDERS.adding(PARSING),
+    ):
         yield

@@ -39,7 +39,7 @@ from tvdb_assets.settings import load_settings
 from tvdb_assets.spend_guard.guard import ServiceResponse
 from tvdb_assets.spend_guard.paid_service import PaidService, RequestPermit, ensure_free
 from tvdb_assets.spend_guard.prices import Price
-from tvdb_assets_tests.contracts.second_providers import SecondEmbedder, SecondParser
+from tvdb_assets_tests.contracts.second_providers import KEY, SecondEmbedder, SecondParser
 
 
 class Undeclared:
@@ -163,6 +163,11 @@ PRICED: dict[str, Callable[[], Any]] = {
     "of its class": OfAClass,
     "a parser": lambda: Wrapping(SecondParser(load_settings(), None)),
 }
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, "second-key-of-the-tests")
 
 
 @pytest.fixture(params=PRICED)

@@ -26,6 +26,7 @@ from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets.spend_guard.spend_limits import change
 from tvdb_assets_tests.contracts.second_providers import (
     EMBEDDER,
+    KEY,
     PARSER,
     second_providers,
 )
@@ -109,6 +110,29 @@ def test_it_is_reserved_before_it_is_sent_and_posted_with_its_result(
     assert paid.ledger() == [("posted", "answered")]
     assert paid.rows("SELECT DISTINCT service FROM tvdb.cost_ledger") == [(provider.service,)]
     assert paid.spent == paid.apis.dollars > 0
+
+
+@pytest.mark.parametrize("name", [EMBEDDER, PARSER])
+def test_its_key_needs_no_field_of_the_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = next(each for each in PROVIDERS if each.service == name)
+    chosen = provider.settings()
+    assert KEY not in str(load_settings(**chosen)), "it is a secret"
+    monkeypatch.delenv(KEY)
+    with pytest.raises(ConfigurationError) as caught:
+        ServiceRouter(load_settings(**chosen))
+    assert caught.value.code == codes.KEY_MISSING.code
+    assert KEY in caught.value.remedy
+
+
+def test_only_a_setting_that_exists_is_named_in_a_remedy(paid: Paid) -> None:
+    for name, setting in (("openai", "TVDB_OPENAI_DAILY_COST_LIMIT"), (EMBEDDER, "")):
+        provider = next(each for each in PROVIDERS if each.service == name)
+        lower(paid, "daily_usd", "0.00000001", name)
+        with pytest.raises(BudgetError) as caught:
+            paid.use(provider.use, **provider.settings())
+        assert "tvdb limits" in caught.value.remedy
+        assert ("TVDB_" in caught.value.remedy) == bool(setting)
+        assert setting in caught.value.remedy
 
 
 REFUSALS: dict[str, Callable[[Paid, str], dict[str, object]]] = {
