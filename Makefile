@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-# A developer's settings must not steer the demo, the tests or the benchmarks.
+# Settings of the developer must not affect the demo, the tests or the benchmarks.
 CLEAN := env -u DAGSTER_HOME $(foreach name,$(filter TVDB_%,$(.VARIABLES)),-u $(name))
 
 .PHONY: install demo dev test coverage lint format formats errors logs reference docs package fuzz bench lock clean
@@ -71,18 +71,18 @@ package: .venv-release/.installed
 	.venv-release/bin/twine check --strict dist/*
 	.venv-release/bin/check-wheel-contents dist/*.whl
 
-# Damages good files at random for SECONDS, from SEED or a new one; prints what makes a finding again.
+# Damages good files at random for SECONDS, from SEED or a new one; prints how to reproduce a finding.
 SECONDS ?= 600
 fuzz: install
 	$(CLEAN) PYTHONPATH=. $(BIN)/python -W ignore -m tvdb_assets_tests.fuzzing.fuzz \
 	  --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 bench: install
-	$(CLEAN) $(BIN)/python benchmarks/walk.py
+	$(CLEAN) $(BIN)/python benchmarks/ingestion.py
 	$(CLEAN) $(BIN)/python benchmarks/paid.py
 	$(CLEAN) PYTHONPATH=. $(BIN)/python benchmarks/parsing.py
 
-# Names and hashes only: which registry they come from is the machine's own setting.
+# Names and hashes only. Each machine chooses its registry in its own settings.
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --quiet
 lock:

@@ -1,4 +1,4 @@
-"""The paid walk against a bare loop over the same API, which answers in 100 ms and 0.05 a text.
+"""Paid ingestion compared with a bare loop over the same API (100 ms, and 0.05 ms per text).
 
 Prints a table; asserts nothing, as machines are noisy. All rows are of one run on one
 database server and one API server, so their ratios can be compared:
@@ -7,9 +7,9 @@ database server and one API server, so their ratios can be compared:
   best, COPY. No ledger, no limits, no checks, no Dagster; a crash pays for everything again.
   The faster of two, as the first one warms the server up.
 - *Dagster's start*: ``dagster asset materialize`` of an asset that does nothing.
-- *paid walk*: ``tvdb ingest`` in the mode ``real``, a single run of all documents.
-- *words of the texts*: what the walk leaves to the first search after it.
-- *again*: the same with nothing changed.
+- *paid ingestion*: ``tvdb ingest`` in the mode ``real``, a single run of all documents.
+- *full-text index*: the work that the ingestion leaves to the first search after it.
+- *again*: the same without any change.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ import openai
 import orjson
 import psutil
 import psycopg
+from ingestion import BIN, DOCUMENTS, make_documents, run
 from pgvector.psycopg import register_vector
 from rich.console import Console
 from rich.table import Table
-from walk import BIN, DOCUMENTS, make_documents, run
 
 from tvdb_assets.core.batching import split_into_batches
 from tvdb_assets.core.token_counting import tokenizer
@@ -69,7 +69,7 @@ def main() -> None:
 
 @contextmanager
 def paid_api() -> Iterator[str]:
-    """The API in a process of its own; the URL of it."""
+    """The simulated API in a separate process; yields its URL."""
     command = [sys.executable, "-m", "tvdb_assets_tests.paid_apis"]
     command += ["--port", "0", "--latency-ms", "100", "--per-input-ms", "0.05"]
     here = str(Path(__file__).parents[1])
@@ -85,7 +85,7 @@ def paid_api() -> Iterator[str]:
 
 
 def measure(home: Path, source: Path, database: str, api: str, documents: int) -> None:
-    """Take each row and print the table."""
+    """Measure each row and print the table."""
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("TVDB_")},
         "DAGSTER_HOME": str(home),
@@ -102,18 +102,18 @@ def measure(home: Path, source: Path, database: str, api: str, documents: int) -
     empty = [str(BIN / "dagster"), "asset", "materialize", "--select", "empty"]
     empty += ["-f", str(here / "empty_asset.py")]
     (home / "dagster.yaml").write_bytes((here.parent / "dagster.yaml").read_bytes())
-    run(empty, environment)  # makes the schemas, and is no part of any row
+    run(empty, environment)  # creates the schemas and is not part of any row
     bare, chunks = min(bare_loop(database, source, f"{api}/v1") for _ in range(2))
     calls = counters(api)
     start, _, _ = run(empty, environment)
-    walk, peak, output = run(tvdb, environment)
-    made = json.loads(output)
+    ingestion, peak, output = run(tvdb, environment)
+    summary = json.loads(output)
     after = counters(api)
-    # What the walk left for later, because no search asked yet.
+    # The ingestion leaves this to the first search.
     started = time.perf_counter()
     with Database(database) as opened:
         index_full_text(opened)
-    words = time.perf_counter() - started
+    full_text = time.perf_counter() - started
     again, _, repeated = run(tvdb, environment)
     table = Table(title=f"{documents:,} Markdown documents of 20 kB, over a paid API")
     for column in ("", "seconds", "over Dagster's start, in bare loops", "requests", ""):
@@ -123,13 +123,13 @@ def measure(home: Path, source: Path, database: str, api: str, documents: int) -
     )
     table.add_row("Dagster's start", f"{start:.2f}", "", "", "an empty asset")
     table.add_row(
-        "paid walk",
-        f"{walk:.2f}",
-        f"{(walk - start) / bare:.2f}",
+        "paid ingestion",
+        f"{ingestion:.2f}",
+        f"{(ingestion - start) / bare:.2f}",
         f"{after['requests'] - calls['requests']:,}",
-        f"{made['embedded_texts']:,} texts, {peak:,.0f} MiB, ${made['cost_usd']}",
+        f"{summary['embedded_texts']:,} texts, {peak:,.0f} MiB, ${summary['cost_usd']}",
     )
-    table.add_row("words of the texts", f"{words:.2f}", "", "", "once, at the first search")
+    table.add_row("full-text index", f"{full_text:.2f}", "", "", "once, at the first search")
     table.add_row(
         "again",
         f"{again:.2f}",

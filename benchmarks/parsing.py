@@ -1,9 +1,9 @@
-"""Parsing, format by format: this package against the library under it, called bare.
+"""Parsing, format by format: this package compared with a bare call of the library it uses.
 
 Prints two tables; asserts nothing, as machines are noisy. Both sides of a row parse the same
 bytes in one process, warm. *Bare* is the library's shortest way to the text: no structure, no
-limits, no checks. The last row sends documents through worker processes, as a walk does, and
-says how the parent's resident memory grows.
+limits, no checks. The last row sends documents through worker processes, as an ingestion does,
+and reports how the parent's resident memory grows.
 """
 
 from __future__ import annotations

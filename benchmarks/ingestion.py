@@ -1,12 +1,12 @@
-"""1,000 Markdown documents of 20 kB through all three assets, against the bare work.
+"""1,000 Markdown documents of 20 kB through all three assets, compared with the bare work.
 
 Prints a table; asserts nothing, as machines are noisy. All rows are of one run on one
 server, so their ratios can be compared:
 
 - *floor*: read, chunk, COPY of chunks and vectors, in one process; no Dagster, no embedding.
 - *Dagster's start*: ``dagster asset materialize`` of an asset that does nothing.
-- *walk*: ``tvdb ingest`` with the mock embedder, a single run of all documents.
-- *again*: the same with nothing changed; *all again*: with every file touched.
+- *ingestion*: ``tvdb ingest`` with the mock embedder, a single run of all documents.
+- *again*: the same without any change; *all again*: with every file touched.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def measure(home: Path, source: Path, url: str) -> list[tuple[str, float, float, str]]:
-    """Rows of (what, seconds, peak MiB of the largest process, remark)."""
+    """Rows of (name, seconds, peak MiB of the largest process, remark)."""
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("TVDB_")},
         "DAGSTER_HOME": str(home),
@@ -67,7 +67,7 @@ def measure(home: Path, source: Path, url: str) -> list[tuple[str, float, float,
     here = Path(__file__).parent
     empty = [str(BIN / "dagster"), "asset", "materialize", "--select", "empty"]
     empty += ["-f", str(here / "empty_asset.py")]
-    # The first use makes the schemas, and is no part of any row.
+    # The first use creates the schemas and is not part of any row.
     (home / "dagster.yaml").write_bytes((here.parent / "dagster.yaml").read_bytes())
     run(empty, environment)
     rows = []
@@ -75,7 +75,7 @@ def measure(home: Path, source: Path, url: str) -> list[tuple[str, float, float,
     rows.append(("floor", seconds, 0.0, f"{chunks:,} chunks"))
     seconds, peak, _ = run(empty, environment)
     rows.append(("Dagster's start", seconds, peak, "an empty asset"))
-    for name in ("walk", "again", "all again"):
+    for name in ("ingestion", "again", "all again"):
         if name == "all again":
             for path in source.iterdir():
                 path.touch()
