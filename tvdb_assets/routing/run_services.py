@@ -62,12 +62,16 @@ class RunServices:
         Raises:
             StorageError: it can't be used, so nothing may be paid.
         """
-        return self._given_database or Database.open(self._settings)
+        if self._given_database is not None:
+            return self._given_database
+        return Database.open(self._settings)
 
     @cached_property
     def workers(self) -> WorkerPool:
         """The processes that parse and chunk."""
-        return self._given_workers or WorkerPool.of(self._settings)
+        if self._given_workers is not None:
+            return self._given_workers
+        return WorkerPool.of(self._settings)
 
     @cached_property
     def ledger(self) -> Ledger:
