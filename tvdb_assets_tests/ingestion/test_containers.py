@@ -239,6 +239,25 @@ def test_a_container_that_breaks_keeps_what_it_published(paid: Paid, shelf: Docu
     assert shelf.codes(shelf.ingest(**FREE)) == {}
 
 
+def test_a_member_that_waits_is_not_failed_by_a_damaged_copy_of_its_container(
+    paid: Paid, shelf: DocumentFolder
+) -> None:
+    """Nothing is wrong with it, so it is processed as soon as its container can be read again."""
+    shelf.write("a.zip", packed(**LETTERS))
+    shelf.ingest(daily_cost_limit="0")
+    assert statuses(paid)["a.zip!/one.md"] == ("deferred", "budget_exhausted")
+    shelf.write("a.zip", packed(**LETTERS)[:60])
+    assert shelf.codes(shelf.ingest()) == {"a.zip": "corrupt"}
+    ends = "SELECT DISTINCT status, quarantine FROM tvdb.documents WHERE container_id IS NOT NULL"
+    assert paid.rows(ends) == [("failed", "container")]
+    assert shelf.due() == []
+
+    shelf.write("a.zip", packed(**LETTERS))
+
+    assert shelf.codes(shelf.ingest()) == {}
+    assert set(statuses(paid).values()) == {("published", None)}
+
+
 def test_one_stage_at_a_time_takes_members_along(paid: Paid, shelf: DocumentFolder) -> None:
     shelf.write("a.zip", packed(**LETTERS))
     for stage, status in (

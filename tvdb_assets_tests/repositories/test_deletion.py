@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import pytest
 
+from tvdb_assets.lifecycle import DocumentStatus
 from tvdb_assets.models import SourceFile
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.deletion import DocumentDeletion
@@ -85,6 +86,33 @@ def test_nothing_of_a_forgotten_document_is_left_in_any_table(two: DocumentFolde
     assert row is not None
     assert row[0]
     assert row[1] > 0, "what it cost stays on record"
+
+
+def test_a_file_that_is_back_as_it_was_is_found_again(two: DocumentFolder) -> None:
+    database, registry = two.paid.database, DocumentRegistry(two.paid.database)
+    [gone] = registry.find("canary.md")
+    DocumentDeletion(database).unpublish([gone.document_id])
+    [known] = registry.find("canary.md")
+    assert (known.status, known.is_gone) == (DocumentStatus.REGISTERED, True)
+    assert "canary.md" not in two.shown()
+    before = two.paid.spent
+
+    registry.change(two.plan().changed)
+    two.ingest()
+
+    [known] = registry.find("canary.md")
+    assert (known.status, known.is_gone) == (DocumentStatus.PUBLISHED, False)
+    assert "canary.md" in two.shown()
+    assert two.paid.spent == before
+
+
+def test_a_change_that_the_intake_noted_is_work_for_an_ingest(two: DocumentFolder) -> None:
+    registry = DocumentRegistry(two.paid.database)
+    [known] = registry.find("canary.md")
+    two.write("canary.md", "# Terms\n\nAnother text takes its place.\n")
+    file = Source.open(root_of(two)).stat("canary.md")
+    registry.change([(known.document_id, file)])
+    assert two.due() == ["canary.md"], "though its etag is that of the source"
 
 
 def test_a_text_that_another_document_has_keeps_its_vector(shelf: DocumentFolder) -> None:
