@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 import httpx2
 import numpy as np
+from pydantic import SecretStr
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.embedding.embedder_protocol import (
@@ -25,6 +26,7 @@ from tvdb_assets.embedding.embedder_protocol import (
     Transport,
     Vectors,
 )
+from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
 from tvdb_assets.embedding.registry import EMBEDDING_PROVIDERS
 from tvdb_assets.errors import EmbeddingError, ParseError
 from tvdb_assets.models import Provenance, VectorSpace
@@ -38,6 +40,7 @@ from tvdb_assets.spend_guard.http_failures import bad_answer, connection_failure
 from tvdb_assets.spend_guard.prices import Price
 
 EMBEDDER = "second-embedder"
+COMPATIBLE = "compatible"
 PARSER = "second-parser"
 MODEL = "text-embedding-3-small"
 TIER = "cost_effective"
@@ -210,6 +213,29 @@ def _in_space(
     return SecondEmbedder(settings, transport) if space == SecondEmbedder.space else None
 
 
+class CompatibleEmbedder(OpenAIEmbedder):
+    """Another server that speaks OpenAI's protocol, by its own SDK, names and key."""
+
+    service = COMPATIBLE
+    display_name = "A compatible server"
+    key_variable = KEY
+
+    @classmethod
+    def _find_key(cls, settings: Settings) -> SecretStr | None:
+        return settings.provider_variable(KEY)
+
+    @property
+    def price(self) -> Price:
+        return SecondEmbedder.price
+
+
+COMPATIBLE_EMBEDDING = EmbeddingProvider(
+    COMPATIBLE,
+    CompatibleEmbedder,
+    CompatibleEmbedder.for_space,
+    is_paid=True,
+    daily_limit=lambda _: Decimal("0.50"),
+)
 EMBEDDING = EmbeddingProvider(
     EMBEDDER, SecondEmbedder, _in_space, is_paid=True, daily_limit=lambda _: Decimal("0.50")
 )
@@ -218,10 +244,11 @@ PARSING = ParsingProvider(PARSER, SecondParser, daily_limit=lambda _: Decimal("0
 
 @contextmanager
 def second_providers() -> Iterator[None]:
-    """Both are registered within the block, and their key is in the environment."""
+    """All are registered within the block, and their key is in the environment."""
     with (
         patch.dict(os.environ, {KEY: "second-key-of-the-tests"}),
         EMBEDDING_PROVIDERS.adding(EMBEDDING),
+        EMBEDDING_PROVIDERS.adding(COMPATIBLE_EMBEDDING),
         PARSING_PROVIDERS.adding(PARSING),
     ):
         yield

@@ -25,6 +25,7 @@ from tvdb_assets.spend_guard.guard import PaidCall
 from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets.spend_guard.spend_limits import change
 from tvdb_assets_tests.contracts.second_providers import (
+    COMPATIBLE,
     EMBEDDER,
     KEY,
     PARSER,
@@ -61,6 +62,7 @@ class Provider:
 PROVIDERS = [
     Provider("openai", "embedder"),
     Provider(EMBEDDER, "embedder"),
+    Provider(COMPATIBLE, "embedder"),
     Provider("llamaparse", "parser"),
     Provider(PARSER, "parser"),
 ]
@@ -112,7 +114,7 @@ def test_it_is_reserved_before_it_is_sent_and_posted_with_its_result(
     assert paid.spent == paid.apis.dollars > 0
 
 
-@pytest.mark.parametrize("name", [EMBEDDER, PARSER])
+@pytest.mark.parametrize("name", [EMBEDDER, COMPATIBLE, PARSER])
 def test_its_key_needs_no_field_of_the_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = next(each for each in PROVIDERS if each.service == name)
     chosen = provider.settings()

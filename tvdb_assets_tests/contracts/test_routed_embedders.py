@@ -16,13 +16,16 @@ from tvdb_assets.models import Provenance
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, load_settings
 from tvdb_assets.spend_guard.guard import Transaction
-from tvdb_assets_tests.contracts.second_providers import EMBEDDER, second_providers
+from tvdb_assets_tests.contracts.second_providers import COMPATIBLE, EMBEDDER, second_providers
 from tvdb_assets_tests.paid_apis import Behaviour, expected_vectors, running_server
 from tvdb_assets_tests.paid_router import Paid
 
 TEXTS = ["The insured pays.", "保险合同", "👩‍👩‍👧‍👦", "x", "a line\nand another", "word " * 700]
-PROVIDERS = {"real": "openai", "hybrid": "openai", "real 2": EMBEDDER, "hybrid 2": EMBEDDER}
-"""By mode. The second provider is declared in the tests only."""
+PROVIDERS = {
+    **{"real": "openai", "hybrid": "openai", "real 2": EMBEDDER, "hybrid 2": EMBEDDER},
+    "real 3": COMPATIBLE,
+}
+"""By mode. The others than OpenAI are declared in the tests only."""
 SPACES = {
     "mock": "mock/md5-uniform@1536",
     "local": "wordllama/l2_supercat_256@256",

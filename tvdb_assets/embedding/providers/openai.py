@@ -23,6 +23,7 @@ import httpx2
 import numpy as np
 import orjson
 from numpy.typing import NDArray
+from pydantic import SecretStr
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.embedding.embedder_protocol import EmbeddingProvider, PaidEmbedder
@@ -54,15 +55,21 @@ _MOST_TOKENS = 2_048 * 8_192
 _TOO_LONG = frozenset(
     {"context_length_exceeded", "max_tokens_per_request", "array_above_max_length"}
 )
-_TOO_LONG_WORDS = re.compile(r"maximum context length|too many tokens|max \d+ tokens|too long")
-_REFUSED_WORDS = re.compile(r"\$\.input|invalid.{0,20}input|content.{0,20}(policy|filter)")
+_TOO_LONG_MESSAGE = re.compile(r"maximum context length|too many tokens|max \d+ tokens|too long")
+_REFUSED_MESSAGE = re.compile(r"\$\.input|invalid.{0,20}input|content.{0,20}(policy|filter)")
 _REFUSED = frozenset({"content_policy_violation", "content_filter", "invalid_input"})
 
 
 class OpenAIEmbedder(PaidEmbedder):
-    """Vectors of the model of the settings, with the key of the settings."""
+    """Vectors of the model of the settings, with the key of the settings.
 
-    service = SERVICE
+    A subclass speaks the same protocol to another server, under its own names, key and address.
+    """
+
+    service: str = SERVICE
+    display_name = NAME
+    """For messages."""
+    key_variable = "OPENAI_API_KEY"
     max_inputs = 2_048
     max_request_tokens = 300_000
     max_tokens: int | None = 8_191
@@ -79,17 +86,28 @@ class OpenAIEmbedder(PaidEmbedder):
         Raises:
             ConfigurationError: no key, or a model whose dimensions or price are not known.
         """
-        if settings.openai_api_key is None:
+        key = self._find_key(settings)
+        if key is None:
             raise codes.KEY_MISSING.error(
-                service=NAME, variable="OPENAI_API_KEY", mode="TVDB_EMBEDDER_MODE"
+                service=self.display_name, variable=self.key_variable, mode="TVDB_EMBEDDER_MODE"
             )
         self._settings = settings
         self._transport = transport
-        self._key = settings.openai_api_key.get_secret_value()
+        self._key = key.get_secret_value()
+        self._address = self._find_address(settings)
         self._model = settings.embedding_model
         self._dimensions = settings.embedding_dimensions or _DIMENSIONS.get(self._model)
         if self._dimensions is None:
             raise codes.DIMENSIONS_UNKNOWN.error(model=self._model)
+
+    @classmethod
+    def _find_key(cls, settings: Settings) -> SecretStr | None:
+        return settings.openai_api_key
+
+    @classmethod
+    def _find_address(cls, settings: Settings) -> str | None:
+        """None is that of the SDK."""
+        return settings.openai_base_url
 
     @classmethod
     def for_space(
@@ -121,22 +139,24 @@ class OpenAIEmbedder(PaidEmbedder):
     def space(self) -> VectorSpace:
         """Named after model and dimensions: vectors of two lengths are never compared."""
         assert self._dimensions is not None
-        return VectorSpace(SERVICE, self._model, self._dimensions, "v1")
+        return VectorSpace(self.service, self._model, self._dimensions, "v1")
 
     @cached_property
     def produced_by(self) -> Provenance:
         """OpenAI, in the mode real, by this version of its SDK."""
-        return Provenance(SERVICE, "real", self._model, f"v1 sdk {version('openai')}")
+        return Provenance(self.service, "real", self._model, f"v1 sdk {version('openai')}")
 
     @cached_property
     def price(self) -> Price:
         """Of an input token; see `Embedder.price`."""
-        return embedding_price(self._model, self._settings.embedding_usd_per_million)
+        return embedding_price(
+            self._model, self._settings.embedding_usd_per_million, provider=self.service
+        )
 
     @cached_property
     def account(self) -> str:
         """A digest, from which the key can't be restored."""
-        parts = (self._key, self._settings.openai_base_url or "", self._model)
+        parts = (self._key, self._address or "", self._model)
         return sha256("\0".join(parts).encode()).hexdigest()[:16]
 
     def load(self) -> None:
@@ -159,7 +179,7 @@ class OpenAIEmbedder(PaidEmbedder):
         )
         return openai.AsyncOpenAI(
             api_key=self._key,
-            base_url=settings.openai_base_url,
+            base_url=self._address,
             max_retries=0,
             timeout=httpx2.Timeout(settings.paid_timeout_seconds, connect=10.0),
             http_client=http,
@@ -183,12 +203,14 @@ class OpenAIEmbedder(PaidEmbedder):
                 **shortened,
             )
         except openai.APIStatusError as error:
-            raise _status_failure(error) from RedactedCause.of(error)
+            raise _status_failure(self.display_name, error) from RedactedCause.of(error)
         except openai.APIConnectionError as error:
-            raise connection_failure(NAME, error.__cause__) from RedactedCause.of(error)
+            raise connection_failure(self.display_name, error.__cause__) from RedactedCause.of(
+                error
+            )
         except httpx2.HTTPError as error:
             # The body is read after the SDK's own handling.
-            raise connection_failure(NAME, error) from RedactedCause.of(error)
+            raise connection_failure(self.display_name, error) from RedactedCause.of(error)
         headers = raw.headers
         try:
             vectors, tokens = await asyncio.to_thread(
@@ -196,7 +218,7 @@ class OpenAIEmbedder(PaidEmbedder):
             )
         except ValueError as error:
             raise bad_answer(
-                NAME, str(error), raw.status_code, headers.get("x-request-id")
+                self.display_name, str(error), raw.status_code, headers.get("x-request-id")
             ) from error
         return ServiceResponse(
             vectors,
@@ -214,9 +236,11 @@ class OpenAIEmbedder(PaidEmbedder):
                 self._model, extra_headers={"X-Client-Request-Id": request_id}
             )
         except openai.APIStatusError as error:
-            raise _status_failure(error) from RedactedCause.of(error)
+            raise _status_failure(self.display_name, error) from RedactedCause.of(error)
         except openai.APIConnectionError as error:
-            raise connection_failure(NAME, error.__cause__) from RedactedCause.of(error)
+            raise connection_failure(self.display_name, error.__cause__) from RedactedCause.of(
+                error
+            )
         return ServiceResponse(None, request_id=raw.headers.get("x-request-id"))
 
     async def close(self) -> None:
@@ -280,25 +304,25 @@ def _vector(value: object, dimensions: int) -> NDArray[np.float32]:
     return vector
 
 
-def _status_failure(error: Any) -> CallFailed:
+def _status_failure(name: str, error: Any) -> CallFailed:
     """The meaning of a response with an error status, by status and code."""
     headers, status = error.response.headers, error.status_code
     body = error.body if isinstance(error.body, dict) else {}
     code, kind_of_error = str(body.get("code") or ""), str(body.get("type") or "")
     if not code or kind_of_error in QUOTA_CODES:
         code = kind_of_error
-    said = str(body.get("message") or "").lower()
-    failure = service_failure(NAME, status, code, headers)
+    message = str(body.get("message") or "").lower()
+    failure = service_failure(name, status, code, headers)
     if failure is not None:
         failure.rate_limit_headers = _rate_limit_headers(headers)
         return failure
-    if status == 413 or code in _TOO_LONG or _TOO_LONG_WORDS.search(said):
+    if status == 413 or code in _TOO_LONG or _TOO_LONG_MESSAGE.search(message):
         kind, refusal = FailureKind.CONTENT, text_too_long()
-    elif code in _REFUSED or _REFUSED_WORDS.search(said):
-        kind, refusal = FailureKind.CONTENT, codes.TEXT_REFUSED.error(service=NAME)
+    elif code in _REFUSED or _REFUSED_MESSAGE.search(message):
+        kind, refusal = FailureKind.CONTENT, codes.TEXT_REFUSED.error(service=name)
     else:
         kind = FailureKind.UNKNOWN
-        refusal = codes.REQUEST_REFUSED.error(service=NAME, status=status)
+        refusal = codes.REQUEST_REFUSED.error(service=name, status=status)
     return CallFailed(kind, refusal, status=status, request_id=headers.get("x-request-id"))
 
 

@@ -75,7 +75,7 @@ _MOST_CREDITS = 10_000_000
 _PAGE_BYTES = 64 * 1024
 """The service drops a page's text past this size and reports no error."""
 _UTF8_SLACK = 3
-_QUOTA_WORDS = re.compile(
+_QUOTA_MESSAGE = re.compile(
     r"credit[_ ]balance|insufficient[_ ](?:quota|credit|balance)|billing hard limit"
     r"|you(?:'ve| have) exceeded .{0,40}(?:credit|quota|spend|plan)",
     re.IGNORECASE,
@@ -287,7 +287,7 @@ def _status_failure(response: httpx2.Response) -> CallFailed:
         body = None
     detail = body.get("detail") if isinstance(body, dict) else None
     code = detail.get("code") if isinstance(detail, dict) else None
-    if isinstance(detail, str) and _QUOTA_WORDS.match(detail):
+    if isinstance(detail, str) and _QUOTA_MESSAGE.match(detail):
         code = "insufficient_quota"
     failure = service_failure(NAME, response.status_code, str(code or ""), response.headers)
     if failure is not None:
