@@ -90,7 +90,7 @@ def forget(document: str, as_json: bool) -> None:
     settings = load_settings()
     with dagster_instance(settings) as instance, Reconciler.open(settings, instance) as reconciler:
         documents = find_documents(reconciler.registry, document)
-        reconciler.deletion.forget([known.document_id for known in documents], is_by_hand=True)
+        reconciler.deletion.delete([known.document_id for known in documents], is_manual=True)
         with reconciler.due.planning():
             reconciler.partitions.drop_removed(reconciler.deletion)
     if as_json:

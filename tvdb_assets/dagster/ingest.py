@@ -117,7 +117,7 @@ def execute(
     with planned:
         run_ids = _run_all(instance, keys, runs, on_run, on_forecast, workers)
     # Last, so that a file that was moved finds its text and vectors under the old name.
-    reconciler.deletion.forget([document.document_id for document in made.gone])
+    reconciler.deletion.delete([document.document_id for document in made.gone])
     with reconciler.due.planning():
         reconciler.partitions.drop_removed(reconciler.deletion)
     return run_ids

@@ -1,10 +1,10 @@
-"""Documents that go, with all that came from them; and those that wait to see whether they do.
+"""Deletion of documents with all that came from them, at once or after a wait.
 
-What belongs here: what is deleted with a document, and in which order. What does not: noticing
-that a file is gone (`core.source_comparison`), or Dagster's partitions (`automation`).
+What belongs here: which rows are deleted with a document, and in which order. What does not:
+noticing that a file is gone (`core.source_comparison`), or Dagster's partitions (`dagster`).
 
-A file that is gone from the source is out of search at once. Its rows go a moment later, once no
-new or changed document of the source is left that may hold the same text: a file that was moved
+A file that is gone from the source is out of search at once. Its rows are deleted later, when no
+new or changed document of the source remains that may have the same text: a file that was moved
 is not paid for again. `cost_ledger` keeps what a document cost, which says nothing of its text.
 """
 
@@ -19,10 +19,10 @@ from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 
-WAITS_AT_MOST = timedelta(hours=1)
-"""Rows of a document that is gone, for a moved file to be taken in."""
+LONGEST_WAIT = timedelta(hours=1)
+"""Of the rows of a document that is gone, for the same file under another path."""
 _BATCH = 500
-"""Documents deleted in one transaction: each holds a lock, of which a server has some thousands."""
+"""Documents deleted in one transaction: each takes a lock, of which a server has some thousands."""
 
 
 class DocumentDeletion:
@@ -33,7 +33,7 @@ class DocumentDeletion:
         self._database = database
 
     def unpublish(self, document_ids: Sequence[int]) -> None:
-        """Take files out of search now, with what is inside of them.
+        """Take files out of search now, with their members.
 
         `delete_unpublished` deletes them later.
         """
@@ -52,7 +52,7 @@ class DocumentDeletion:
             tx.execute("DELETE FROM tvdb.publications WHERE document_id = ANY(%s)", (gone,))
 
     def delete_unpublished(self) -> int:
-        """Delete what was withdrawn and is no longer waited with; returns how many documents.
+        """Delete unpublished documents whose wait is over; returns how many.
 
         A document that a run is working on is left for the next time.
         """
@@ -62,37 +62,37 @@ class DocumentDeletion:
                 " AND container_id IS NULL AND (gone_at < tvdb.clock() - %s::interval OR NOT EXISTS"
                 "   (SELECT FROM tvdb.documents d WHERE d.source = g.source AND d.gone_at IS NULL"
                 "    AND (d.status = %s OR d.is_changed)))",
-                (WAITS_AT_MOST, DocumentStatus.REGISTERED.value),
+                (LONGEST_WAIT, DocumentStatus.REGISTERED.value),
             ).fetchall()
-        return self.forget([row[0] for row in rows], waits=False)
+        return self.delete([row[0] for row in rows], waits=False)
 
-    def forget(
-        self, document_ids: Sequence[int], *, waits: bool = True, is_by_hand: bool = False
+    def delete(
+        self, document_ids: Sequence[int], *, waits: bool = True, is_manual: bool = False
     ) -> int:
         """Delete documents: their text, chunks and history, and vectors that no other text uses.
 
         Args:
-            document_ids: which; others' rows are not touched.
+            document_ids: which; rows of others are not touched.
             waits: for runs that are working on one; else such a document is left as it is.
-            is_by_hand: their files may still be there, and are left alone until they change or
-                somebody ingests them.
+            is_manual: their files may still be there, and are left alone until they change or a
+                person ingests them.
 
         Returns:
-            How many are deleted.
+            How many were deleted.
         """
         deleted = 0
-        # In order, so that two deletions and a run never wait for each other in a circle.
+        # In order, so that two deletions and a run cause no deadlock.
         ordered = sorted(document_ids)
         for start in range(0, len(ordered), _BATCH):
             with self._database.transaction() as tx:
                 batch = ordered[start : start + _BATCH]
-                if is_by_hand:
-                    _remember(tx, batch)
-                deleted += _forget(tx, batch, waits=waits)
+                if is_manual:
+                    _record_forgotten(tx, batch)
+                deleted += _delete_batch(tx, batch, waits=waits)
         return deleted
 
     def forgotten(self, source: str) -> dict[str, str]:
-        """Files of a source that were forgotten by hand: path, and the etag they had then."""
+        """Files of a source that a person had forgotten: the etags they had then, by path."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT path, etag FROM tvdb.forgotten_files WHERE source = %s", (source,)
@@ -117,7 +117,7 @@ class DocumentDeletion:
 
 
 def still_present(tx: Connection, document_ids: Sequence[int]) -> set[int]:
-    """Those of the documents whose file is not withdrawn, nor is until the transaction ends."""
+    """Those of the documents whose file is present, and stays so until the transaction ends."""
     rows = tx.execute(
         "SELECT d.document_id FROM tvdb.documents d JOIN tvdb.documents f"
         " ON f.partition_key = d.partition_key AND f.container_id IS NULL"
@@ -129,7 +129,7 @@ def still_present(tx: Connection, document_ids: Sequence[int]) -> set[int]:
 
 
 def delete_documents(tx: Connection, document_ids: Sequence[int]) -> list[str]:
-    """Delete documents, what is inside of them, and vectors that no other text uses.
+    """Delete documents, their members, and vectors that no other text uses.
 
     Returns:
         The partition keys of those that were files.
@@ -149,7 +149,7 @@ def delete_documents(tx: Connection, document_ids: Sequence[int]) -> list[str]:
         " RETURNING partition_key, container_id IS NULL",
         ids,
     ).fetchall()
-    # A text that another document has, or had, is not this one's to take.
+    # The vector of a text that another document has, or had, stays.
     tx.execute(
         "DELETE FROM tvdb.embeddings e WHERE text_sha256 = ANY(%s)"
         " AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = e.text_sha256)"
@@ -159,7 +159,7 @@ def delete_documents(tx: Connection, document_ids: Sequence[int]) -> list[str]:
     return [key for key, is_file in rows if is_file]
 
 
-def _remember(tx: Connection, document_ids: list[int]) -> None:
+def _record_forgotten(tx: Connection, document_ids: list[int]) -> None:
     tx.execute(
         "INSERT INTO tvdb.forgotten_files (source, path, etag)"
         " SELECT source, path, etag FROM tvdb.documents"
@@ -169,7 +169,7 @@ def _remember(tx: Connection, document_ids: list[int]) -> None:
     )
 
 
-def _forget(tx: Connection, document_ids: list[int], *, waits: bool) -> int:
+def _delete_batch(tx: Connection, document_ids: list[int], *, waits: bool) -> int:
     by_key = {locks.DOCUMENTS.key(document_id): document_id for document_id in document_ids}
     if waits:
         locks.acquire_in_transaction(tx, list(by_key))

@@ -1,7 +1,7 @@
-"""Which documents there are: registered, counted and shown.
+"""The documents of a database: registered, counted, found and listed.
 
-What belongs here: statements on documents outside of a run. What does not: the walk
-(`documents`), which documents need one (`due`), or how they go (`deletion`).
+What belongs here: statements on documents outside of a run. What does not: the work of a run
+(`document_store`), which documents are due (`due_documents`), or deletion (`deletion`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 
 @dataclass(frozen=True, slots=True)
 class KnownDocument:
-    """What the last walk left of a document."""
+    """A registered document, as the last run left it."""
 
     document_id: int
     partition_key: str
@@ -38,13 +38,13 @@ class KnownDocument:
     is_changed: bool
     """The source has other bytes than were read last."""
     is_member: bool
-    """Inside of another document, whose partition it shares."""
+    """It is in a container, whose partition it shares."""
     quarantine: Quarantine | None
     is_gone: bool
 
 
 class ListedDocument(NamedTuple):
-    """Of a document, what a comparison with its source needs: there may be a million."""
+    """The part of a document that a comparison with its source needs; there may be a million."""
 
     document_id: int
     etag: str
@@ -53,14 +53,14 @@ class ListedDocument(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FailedDocument:
-    """A failure as people are told of it."""
+    """A failed or deferred document, as it is reported to people."""
 
     document: str
     code: str
     message: str
     remedy: str
     run_id: str
-    """Under which all about it is found."""
+    """The run that left it so, under which its history is found."""
 
 
 _KNOWN = (
@@ -91,7 +91,7 @@ class DocumentRegistry:
         return [row[0] for row in rows]
 
     def known(self, source: str) -> dict[str, KnownDocument]:
-        """The files of a source, by path; not what is inside of them."""
+        """The files of a source, by path, without their members."""
         with (
             self._database.transaction() as tx,
             tx.cursor(row_factory=kwargs_row(_known_document)) as c,
@@ -119,22 +119,22 @@ class DocumentRegistry:
     def register(self, source: str, files: Sequence[SourceFile], run_id: str) -> list[str]:
         """Add documents; returns their partition keys, in the order of ``files``.
 
-        A key that another source's document has is preceded by this source's last part.
+        A key that a document of another source has gets the last part of this source as prefix.
         """
         if not files:
             return []
-        wanted = {file.path: partition_key(display_path(file.path)) for file in files}
+        keys_by_path = {file.path: partition_key(display_path(file.path)) for file in files}
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT partition_key FROM tvdb.documents WHERE partition_key = ANY(%s)"
                 " AND source <> %s",
-                (list(wanted.values()), source),
+                (list(keys_by_path.values()), source),
             ).fetchall()
             taken = {row[0] for row in rows}
             name = source.rstrip("/").rpartition("/")[2]
             keys = [
                 key
-                if (key := wanted[f.path]) not in taken
+                if (key := keys_by_path[f.path]) not in taken
                 else partition_key(f"{name}/{display_path(f.path)}")
                 for f in files
             ]
@@ -151,15 +151,15 @@ class DocumentRegistry:
             tx.execute("DELETE FROM tvdb.removed_partitions WHERE partition_key = ANY(%s)", (keys,))
             tx.execute(
                 "DELETE FROM tvdb.forgotten_files WHERE source = %s AND path = ANY(%s)",
-                (source, list(wanted)),
+                (source, list(keys_by_path)),
             )
         return keys
 
     def rekey(self, source: str) -> dict[str, str]:
-        """Give documents whose paths became private, or ceased to be, keys that say so.
+        """Change the partition keys of documents whose paths became private or public.
 
         Returns:
-            Their partition keys: the old one, and the one that takes its place.
+            The new partition keys, by the old ones.
         """
         moved = {}
         with self._database.transaction() as tx:
@@ -170,9 +170,9 @@ class DocumentRegistry:
             ).fetchall()
             for path, key in rows:
                 if is_private(path) != (PRIVATE in key):
-                    wanted = partition_key(display_path(path))
-                    if key != wanted:
-                        moved[key] = wanted
+                    new_key = partition_key(display_path(path))
+                    if key != new_key:
+                        moved[key] = new_key
             DocumentLifecycle(tx).rename_partitions(moved)
             tx.execute(
                 "INSERT INTO tvdb.removed_partitions (partition_key) SELECT unnest(%s::text[])"
@@ -270,8 +270,11 @@ class DocumentRegistry:
         paths: Sequence[str] | None = None,
         status: DocumentStatus = DocumentStatus.FAILED,
     ) -> list[FailedDocument]:
-        """Documents that failed, or wait (``deferred``): all, or the files at ``paths`` and what
-        is inside of them, by name.
+        """Documents that failed, or are deferred, ordered by path.
+
+        Args:
+            paths: of files, which stand for their members too; None is all.
+            status: FAILED or DEFERRED.
         """
         with (
             self._database.transaction() as tx,
@@ -289,7 +292,7 @@ class DocumentRegistry:
             return c.fetchall()
 
     def count(self, paths: Sequence[str], status: DocumentStatus | None = None) -> int:
-        """How many documents the files at ``paths`` are, with what is inside of them."""
+        """How many documents the files at ``paths`` are, with their members."""
         with self._database.transaction() as tx:
             row = tx.execute(
                 "SELECT count(*) FROM tvdb.documents WHERE partition_key IN (SELECT partition_key"
@@ -300,7 +303,7 @@ class DocumentRegistry:
         return int(row[0]) if row else 0
 
     def waiting(self, partition_keys: Iterable[str]) -> dict[str, str]:
-        """Those of ``partition_keys`` that wait, and the run that left each waiting."""
+        """Those of ``partition_keys`` that are deferred, and the run that left each of them so."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT partition_key, run_id FROM tvdb.documents WHERE status = %s"
@@ -310,7 +313,7 @@ class DocumentRegistry:
         return dict(rows)
 
     def deferred(self, run_id: str | None = None) -> int:
-        """How many documents wait, all or those that one run left so."""
+        """How many documents are deferred, all or those that one run left so."""
         with self._database.transaction() as tx:
             row = tx.execute(
                 "SELECT count(*) FROM tvdb.documents WHERE status = %(status)s"

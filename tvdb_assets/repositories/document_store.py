@@ -1,10 +1,11 @@
-"""What is stored of documents on their walk, and the statements that store it.
+"""The statements by which an ingestion run reads and writes its documents.
 
-What belongs here: reads and writes of one batch of documents, each write whole or not at
-all. What does not: which document needs which stage (`walk`), or search (`search`).
+What belongs here: reads and writes of one batch of documents, each write whole or not at all.
+What does not: which document needs which stage (`ingestion`), vectors and publications
+(`index_store`), or search (`retrieval`).
 
-Ids are drawn from their sequences first, so that documents, chunk sets and chunks go in by
-COPY without a round trip each.
+Ids are drawn from their sequences first, so that texts, chunk sets and chunks are stored by COPY
+without a round trip for each.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _STORED_PARSE = (
 
 
 class DocumentStore:
-    """Reads and writes of the walk, under one run's id."""
+    """Reads and writes of one ingestion run."""
 
     def __init__(self, database: Database, run_id: str, pipeline_fingerprint: str = "") -> None:
         """Written rows carry ``run_id``; documents' rows ``pipeline_fingerprint`` too."""
@@ -51,17 +52,17 @@ class DocumentStore:
         self.run_id = run_id
         self._pipeline_fingerprint = pipeline_fingerprint
         self.members = MemberStore(database, run_id, pipeline_fingerprint)
-        """Of what is inside of them."""
+        """Of the members of containers."""
 
     @contextmanager
     def claim(self, document_ids: Sequence[int]) -> Iterator[int]:
-        """Hold these documents against every other process; waits for whoever holds one.
+        """Lock these documents against all other processes; waits for a process that has one.
 
         The claim ends with the block, or with the process, however it ends.
 
         Yields:
-            A name of the claim: the number of an advisory lock that it holds, and that no
-            other claim ever holds, whichever documents a later one shares with it.
+            The key of the claim: an advisory lock that no other claim ever has, also if a later
+            claim has some of the same documents.
         """
         claim = locks.new_claim_key()
         documents = [locks.DOCUMENTS.key(document_id) for document_id in sorted(document_ids)]
@@ -72,7 +73,7 @@ class DocumentStore:
             yield claim
 
     def rows(self, partition_keys: Sequence[str]) -> list[DocumentRow]:
-        """The registered files among ``partition_keys``; not what is inside of them."""
+        """The registered files among ``partition_keys``, without their members."""
         with (
             self._database.transaction() as tx,
             tx.cursor(row_factory=kwargs_row(document_row)) as c,
@@ -94,20 +95,20 @@ class DocumentStore:
         return {row[0] for row in rows}
 
     def parses(
-        self, wanted: Sequence[tuple[int, bytes, str, str]]
+        self, lookups: Sequence[tuple[int, bytes, str, str]]
     ) -> tuple[dict[int, StoredParse], dict[int, tuple[int, ParsedDocument]]]:
-        """Look for texts that need no parsing.
+        """Find texts that need no parsing.
 
         Args:
-            wanted: (document id, sha256 of the bytes, parser fingerprint, name suffix).
+            lookups: (document id, sha256 of the bytes, parser fingerprint, name suffix).
 
         Returns:
             By document id: the document's own stored text; and, where it has none, the
             text that another document with the same bytes has.
         """
-        if not wanted:
+        if not lookups:
             return {}, {}
-        ids, hashes, prints, suffixes = (list(column) for column in zip(*wanted, strict=True))
+        ids, hashes, prints, suffixes = (list(column) for column in zip(*lookups, strict=True))
         asked = (
             "unnest(%s::bigint[], %s::bytea[], %s::text[], %s::text[])"
             " AS w(id, content, print, suffix)"
@@ -121,13 +122,13 @@ class DocumentStore:
             )
             own = {row["document_id"]: StoredParse(**row) for row in c}
             c.execute(
-                f"SELECT DISTINCT ON (w.id) w.id AS wanted_by, p.* FROM {asked}"
+                f"SELECT DISTINCT ON (w.id) w.id AS for_document, p.* FROM {asked}"
                 " JOIN tvdb.parsed_documents p ON p.content_sha256 = w.content"
                 " AND p.fingerprint = w.print AND p.suffix = w.suffix"
                 " WHERE w.id <> ALL(%s) ORDER BY w.id, p.parsed_id",
                 (ids, hashes, prints, suffixes, list(own)),
             )
-            return own, {row["wanted_by"]: (row["parsed_id"], _parsed(row)) for row in c}
+            return own, {row["for_document"]: (row["parsed_id"], _parsed(row)) for row in c}
 
     def latest_parses(self, document_ids: Sequence[int]) -> dict[int, StoredParse]:
         """Each document's newest stored text, by document id."""
@@ -141,7 +142,7 @@ class DocumentStore:
             return {row.document_id: row for row in c}
 
     def text_of(self, content: bytes, fingerprint: str, suffix: str) -> ParsedDocument | None:
-        """The stored text of any document with these bytes, by sha256, made by this parser."""
+        """The text that a parser made of bytes with this sha256, whichever document has them."""
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
             row = c.execute(
                 "SELECT * FROM tvdb.parsed_documents WHERE content_sha256 = %s"
@@ -179,7 +180,7 @@ class DocumentStore:
 
         Args:
             parses: the texts.
-            tx: the transaction to store them in; None makes one of its own.
+            tx: the transaction to store them in; None begins one.
         """
         if not parses:
             return {}

@@ -1,7 +1,7 @@
 """The work queue: which documents are due, and which planner may ask for runs of them.
 
 What belongs here: the one statement that finds due documents, however many there are, and the
-locks by which planners keep out of each other's way. What does not: the rules that the statement
+locks by which planners exclude each other. What does not: the rules that the statement
 is made from (`lifecycle.due`), asking for runs (`dagster`), or the work.
 
 A planner holds `planning`, so that two planners never ask for the same document; and a document
@@ -54,13 +54,13 @@ class DueDocuments:
 
     @contextmanager
     def planning(self, *, waits: bool = True) -> Iterator[bool]:
-        """Hold the right to ask for runs, and to add, move and remove partitions.
+        """Be the only process that asks for runs, and adds, moves and removes partitions.
 
         Args:
-            waits: for the process that holds it now.
+            waits: for the process that plans now.
 
         Yields:
-            Whether it is held; always true with ``waits``.
+            Whether this process may plan; always true with ``waits``.
         """
         with self._database.session() as session:
             if waits:

@@ -44,7 +44,7 @@ class MissingText:
 
 
 class IndexStore:
-    """Reads and writes of vectors and publications, under one run's id."""
+    """Reads and writes of vectors and publications in one run."""
 
     def __init__(self, database: Database, run_id: str, pipeline_fingerprint: str = "") -> None:
         """Written rows carry ``run_id``; documents' rows ``pipeline_fingerprint`` too."""
@@ -138,7 +138,7 @@ class IndexStore:
             hashes = [text.sha256 for text in texts]
             claimed = tx.execute(_CLAIM, {**asked, "hashes": hashes}).fetchall()
             mine = {row[0] for row in claimed}
-            # Whoever had claimed a text before has stored its vector meanwhile: look again.
+            # A process that had claimed a text before may have stored its vector meanwhile.
             known = tx.execute(
                 "SELECT text_sha256 FROM tvdb.embeddings"
                 " WHERE space_id = %s AND text_sha256 = ANY(%s)",
@@ -257,14 +257,14 @@ class IndexStore:
     ) -> set[int]:
         """Show these sets in an index and drop what they replace, in one transaction.
 
-        Of a file that is gone, nothing is shown.
+        Of a file that is gone, nothing is published.
 
         Args:
             index_id: the index.
             sets: each made by its chunker, with all its vectors in its space.
-            seen: by the walk; None if this is not the index that the run is about, and so says
-                nothing about how the walk of the documents ended.
-            is_degraded: a stand-in made something of them; then nothing real is replaced.
+            seen: by the run; None if this is not the index that the run builds, so that the
+                documents' own ends are recorded elsewhere.
+            is_degraded: a fallback made something of them; then nothing real is replaced.
 
         Returns:
             The ids of the documents whose published set changed.
@@ -274,12 +274,12 @@ class IndexStore:
         documents = [s.document_id for s in sets]
         chunk_sets = [s.chunk_set_id for s in sets]
         with self._database.transaction() as tx:
-            # While there are vectors of a stand-in, one at a time: of two documents with a text
-            # in common, each would leave the stand-in's vector to the other.
+            # One at a time while there are vectors of a fallback: of two documents with a text in
+            # common, each would leave the vector of the fallback to the other.
             locks.acquire_in_transaction_if(tx, locks.FALLBACK_CLEANUP.key(), _HAS_FALLBACK_VECTORS)
             # Held against a switch, which thus sees all of this transaction or nothing.
             tx.execute("SELECT FROM tvdb.indexes WHERE index_id = %s FOR KEY SHARE", (index_id,))
-            # A run may have been on its way when the file was withdrawn.
+            # The file may be gone since the run began.
             there = still_present(tx, documents)
             changed = tx.execute(
                 "INSERT INTO tvdb.publications (document_id, index_id, chunk_set_id, run_id)"
@@ -315,18 +315,18 @@ class IndexStore:
 
     def _make_first(self, tx: Connection, index_id: int) -> None:
         """Let search read this index if it is real and there is no other to read."""
-        is_wanted = (
+        is_first = (
             "SELECT FROM tvdb.indexes i JOIN tvdb.vector_spaces s USING (space_id)"
             " WHERE i.index_id = %s AND NOT (s.is_mock OR s.is_fallback)"
             " AND NOT EXISTS (SELECT FROM tvdb.indexes WHERE is_current)"
         )
-        if tx.execute(is_wanted, (index_id,)).fetchone() is None:
+        if tx.execute(is_first, (index_id,)).fetchone() is None:
             return
         # One at a time; the second one finds the first one's.
         locks.acquire_in_transaction(tx, [locks.FIRST_INDEX.key()])
         tx.execute(
             "UPDATE tvdb.indexes SET is_current = true, switched_at = now()"
-            f" WHERE index_id = %s AND EXISTS ({is_wanted})",
+            f" WHERE index_id = %s AND EXISTS ({is_first})",
             (index_id, index_id),
         )
 
@@ -336,7 +336,7 @@ class IndexStore:
             "documents": [s.document_id for s in sets],
             "parsed": [s.parsed_id for s in sets],
         }
-        # What a mock or a stand-in made goes as soon as the real thing is there.
+        # What a mock or a fallback made is deleted as soon as there is a real one.
         tx.execute(
             "DELETE FROM tvdb.publications p USING tvdb.indexes i, tvdb.vector_spaces s"
             " WHERE p.index_id = i.index_id AND i.space_id = s.space_id"
@@ -345,7 +345,7 @@ class IndexStore:
             "   WHERE index_id = %(index)s AND NOT (n.is_mock OR n.is_fallback))",
             asked,
         )
-        # A stand-in's vectors go with the last publication that shows their text: when the real
+        # Vectors of a fallback go with the last publication that shows their text: when the real
         # thing is there, and also when the document was edited while it was degraded.
         tx.execute(
             "DELETE FROM tvdb.embeddings e USING tvdb.vector_spaces s"
@@ -355,7 +355,7 @@ class IndexStore:
             " AND NOT EXISTS (SELECT FROM tvdb.publications o JOIN tvdb.indexes USING (index_id)"
             "   JOIN tvdb.chunks oc USING (chunk_set_id) WHERE space_id = e.space_id"
             "   AND oc.text_sha256 = e.text_sha256)"
-            # Another document may be about to be shown with it.
+            # Another document may be about to be published with it.
             " AND NOT EXISTS (SELECT FROM tvdb.chunks oc WHERE oc.text_sha256 = e.text_sha256"
             "   AND oc.document_id <> ALL(%(documents)s) AND NOT EXISTS"
             "     (SELECT FROM tvdb.publications r WHERE r.document_id = oc.document_id"

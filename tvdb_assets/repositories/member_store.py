@@ -1,7 +1,8 @@
-"""Documents inside of documents: registered with their container, and gone with it.
+"""Members of containers: registered with their container, and deleted with it.
 
-What belongs here: statements on members as such. What does not: what is made of a member
-(`documents`, `index`), which is the same as of any other document, or its name (`pipeline`).
+What belongs here: statements on members as such. What does not: texts, chunks and vectors of a
+member, which are stored as those of any other document (`document_store`, `index_store`), or its
+path (`core.member_paths`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from tvdb_assets.repositories.rows import (
 
 
 class MemberStore:
-    """Reads and writes of members, under one run's id."""
+    """Reads and writes of members in one ingestion run."""
 
     def __init__(self, database: Database, run_id: str, pipeline_fingerprint: str = "") -> None:
         """Written rows carry ``run_id``; containers' rows ``pipeline_fingerprint`` too."""
@@ -38,7 +39,7 @@ class MemberStore:
         self.pipeline_fingerprint = pipeline_fingerprint
 
     def sync(self, container: DocumentRow, members: Sequence[Member]) -> list[DocumentRow]:
-        """Register what is new in a container; returns the rows of ``members``, in order.
+        """Register the new members of a container; returns the rows of ``members``, in order.
 
         Rows of members that are gone stay until `delete_vanished`, so that one that was renamed
         finds its text and vectors under its old name.
@@ -68,7 +69,7 @@ class MemberStore:
         return [rows[m.name] for m in members]
 
     def rows(self, container_ids: Sequence[int]) -> list[DocumentRow]:
-        """The registered members of these containers, in the order of their places there."""
+        """The registered members of these containers, in the order of their positions."""
         with (
             self._database.transaction() as tx,
             tx.cursor(row_factory=kwargs_row(document_row)) as c,
@@ -81,7 +82,7 @@ class MemberStore:
             return c.fetchall()
 
     def is_any_due(self, partition_key: str) -> bool:
-        """Whether something inside of a file has not ended, or was asked for by itself."""
+        """Whether a member of a file needs work, or was requested without its file."""
         with self._database.transaction() as tx:
             row = tx.execute(
                 "SELECT EXISTS (SELECT FROM tvdb.documents WHERE partition_key = %s"
@@ -105,7 +106,7 @@ class MemberStore:
         return {row[0] for row in rows}
 
     def delete_vanished(self, container_ids: Sequence[int], kept: Collection[int]) -> None:
-        """Forget members of these containers that are not in ``kept`` (document ids)."""
+        """Delete members of these containers that are not in ``kept`` (document ids)."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT document_id FROM tvdb.documents WHERE container_id = ANY(%s)"
@@ -126,7 +127,7 @@ class MemberStore:
             for failure in failures:
                 if failure.document_id in containers:
                     stopped = self._container_stopped(failure, seen)
-                    rows = tx.execute(_INSIDE, (failure.document_id,))
+                    rows = tx.execute(_MEMBERS_OF_ALL_LEVELS, (failure.document_id,))
                     events.update(dict.fromkeys((row[0] for row in rows), stopped))
             DocumentLifecycle(tx).apply(events)
 
@@ -189,10 +190,10 @@ class MemberStore:
             DocumentLifecycle(tx).apply({container_id: ended})
 
 
-_INSIDE = """
-WITH RECURSIVE inside AS (
+_MEMBERS_OF_ALL_LEVELS = """
+WITH RECURSIVE members AS (
     SELECT document_id FROM tvdb.documents WHERE container_id = %s
-    UNION SELECT d.document_id FROM tvdb.documents d JOIN inside i
+    UNION SELECT d.document_id FROM tvdb.documents d JOIN members i
         ON d.container_id = i.document_id
-) SELECT document_id FROM inside
+) SELECT document_id FROM members
 """

@@ -1,7 +1,7 @@
-"""The values that pass between the walk and what is stored of documents.
+"""The values that pass between an ingestion run and the repositories.
 
-What belongs here: rows as they are read, and what is to be written. What does not: the
-statements (`documents`, `index`).
+What belongs here: rows as they are read, and values to be written. What does not: the statements
+(`document_store`, `member_store`, `index_store`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tvdb_assets.models import Chunk, ParsedDocument, SourceFile, Stage
 
 @dataclass(frozen=True, slots=True)
 class DocumentRow:
-    """A registered document, as the walk needs it."""
+    """A registered document, as an ingestion run needs it."""
 
     document_id: int
     partition_key: str
@@ -70,7 +70,7 @@ class StoredParse:
     is_degraded: bool
     media_type: str
     attachments: int
-    """Documents inside of it."""
+    """Documents that are attached to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class NewChunkSet:
 
 @dataclass(frozen=True, slots=True)
 class ReadSnapshot:
-    """What a walk knew of its documents: whatever came later is not done with its end."""
+    """What a run has read of its documents: its end does not settle what came later."""
 
     began_at: datetime
     """By the budget's clock, when work on them began."""
@@ -125,7 +125,7 @@ class ReadSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class DocumentFailure:
-    """A document that failed or was deferred, at which stage, and why."""
+    """A document that failed or was deferred: at which stage, and why."""
 
     document_id: int
     stage: Stage
@@ -134,7 +134,7 @@ class DocumentFailure:
     """It is published in another index than the one that search reads, and is tried again until
     search shows it."""
     limits: str = ""
-    """A mark of the limits that held, where one of them is why."""
+    """Fingerprint of the limits, where one of them is why; else empty."""
 
     @property
     def as_stored(self) -> Failure:

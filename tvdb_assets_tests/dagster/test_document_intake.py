@@ -80,7 +80,7 @@ def test_a_file_that_was_forgotten_by_hand_is_left_alone_until_it_changes(
 ) -> None:
     project.run(project.tick())
     [known] = project.registry.find("0.md")
-    DocumentDeletion(project.database).forget([known.document_id], is_by_hand=True)
+    DocumentDeletion(project.database).delete([known.document_id], is_manual=True)
     assert project.tick() == []
     assert project.shown() == project.materialized() & set(
         project.instance.get_dynamic_partitions("documents")
@@ -114,7 +114,7 @@ def test_the_partition_of_a_deleted_document_stays_while_a_run_waits_to_start(
     assert partitions.under_way() == set(TEXTS)
     deletion = DocumentDeletion(project.database)
     [known] = project.registry.find("0.md")
-    deletion.forget([known.document_id])
+    deletion.delete([known.document_id])
     partitions.drop_removed(deletion)
     assert "0.md" in project.instance.get_dynamic_partitions("documents")
     # The run starts, finds its range, and does what is left of it.

@@ -279,7 +279,7 @@ def test_forgetting_a_member_and_its_file(paid: Paid, shelf: DocumentFolder) -> 
     registry, deletion = DocumentRegistry(paid.database), DocumentDeletion(paid.database)
     [member] = registry.find("a.zip!/one.md")
     assert member.is_member
-    deletion.forget([member.document_id])
+    deletion.delete([member.document_id])
     assert sorted(shelf.shown()) == ["a.zip!/two.md"]
     # As with a file: what is still in the source is taken in again.
     assert shelf.due(**FREE) == ["a.zip"]
@@ -287,7 +287,7 @@ def test_forgetting_a_member_and_its_file(paid: Paid, shelf: DocumentFolder) -> 
     assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
 
     [file] = registry.find("a.zip")
-    deletion.forget([file.document_id])
+    deletion.delete([file.document_id])
     for table in ("documents", "parsed_documents", "chunks", "embeddings", "publications"):
         assert paid.rows(f"SELECT count(*) FROM tvdb.{table}") == [(0,)], table
 

@@ -74,7 +74,7 @@ def test_nothing_of_a_forgotten_document_is_left_in_any_table(two: DocumentFolde
     two.ingest()
     [known] = DocumentRegistry(database).find("canary.md")
 
-    assert DocumentDeletion(database).forget([known.document_id]) == 1
+    assert DocumentDeletion(database).delete([known.document_id]) == 1
 
     assert everything(database) == {}
     assert vectors(database) == 1, "of the other document"
@@ -123,9 +123,9 @@ def test_a_text_that_another_document_has_keeps_its_vector(shelf: DocumentFolder
         DocumentDeletion(shelf.paid.database),
         DocumentRegistry(shelf.paid.database),
     )
-    deletion.forget([registry.find("one.md")[0].document_id])
+    deletion.delete([registry.find("one.md")[0].document_id])
     assert vectors(shelf.paid.database) == 1
-    deletion.forget([registry.find("two.md")[0].document_id])
+    deletion.delete([registry.find("two.md")[0].document_id])
     assert vectors(shelf.paid.database) == 0
     assert everything(shelf.paid.database) == {}
 
@@ -144,7 +144,7 @@ def test_what_is_gone_is_out_of_search_at_once_and_waits_for_what_may_be_it_unde
     assert registry.counts()["documents"]["total"] == 2, "it is not counted any more"
     assert deletion.delete_unpublished() == 0, "the new document may be the same"
     [moved] = registry.find("moved.md")
-    deletion.forget([moved.document_id])
+    deletion.delete([moved.document_id])
     assert deletion.delete_unpublished() == 1
     assert everything(database) == {}
     assert deletion.removed_partitions() == ["moved.md", "canary.md"], "in order"
@@ -199,12 +199,12 @@ def test_a_document_that_a_run_works_on_is_waited_for_or_left(two: DocumentFolde
     done = threading.Event()
 
     def forget() -> None:
-        deletion.forget([known.document_id])
+        deletion.delete([known.document_id])
         done.set()
 
     waiting = threading.Thread(target=forget)
     with DocumentStore(database, "run-2").claim([known.document_id]):
-        assert deletion.forget([known.document_id], waits=False) == 0
+        assert deletion.delete([known.document_id], waits=False) == 0
         waiting.start()
         assert DocumentRegistry(database).find("canary.md")
         assert not done.is_set()
@@ -221,7 +221,7 @@ def test_a_walk_passes_over_what_was_forgotten_after_it_was_planned(shelf: Docum
     claim = DocumentStore.claim
 
     def forget_first(store: DocumentStore, ids: list[int]) -> object:
-        DocumentDeletion(shelf.paid.database).forget([known.document_id])
+        DocumentDeletion(shelf.paid.database).delete([known.document_id])
         return claim(store, ids)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -235,7 +235,7 @@ def test_a_partition_that_was_removed_is_not_taken_for_one_added_by_hand(
 ) -> None:
     registry = DocumentRegistry(two.paid.database)
     [known] = registry.find("canary.md")
-    DocumentDeletion(two.paid.database).forget([known.document_id])
+    DocumentDeletion(two.paid.database).delete([known.document_id])
     assert registry.unregistered(["canary.md", "new.md"]) == ["new.md"]
     registry.register(root_of(two), [SourceFile("canary.md", 1, "1")], "")
     assert DocumentDeletion(two.paid.database).removed_partitions() == []

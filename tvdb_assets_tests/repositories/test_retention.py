@@ -76,7 +76,7 @@ def test_a_fallback_vector_is_deleted_when_no_document_uses_or_may_use_it(
     assert deleted_fallback_vectors() == 0, "the other document is published with it"
 
     [known] = shelf.registry.find("gone.md")
-    DocumentDeletion(paid.database).forget([known.document_id])
+    DocumentDeletion(paid.database).delete([known.document_id])
 
     assert shelf.degraded_rows() == {"embeddings": 1}
     assert deleted_fallback_vectors() == 1
