@@ -24,8 +24,8 @@ dev: install
 test: install lint
 	$(CLEAN) $(BIN)/python -m pytest -n 2 --dist loadfile
 
-# The tests that need neither Dagster's processes nor minutes; pyproject.toml has the floor. Tracing makes
-# examples slow, so that hypothesis runs them without a deadline, as in CI.
+# The tests that need neither Dagster's processes nor minutes; pyproject.toml has the floor.
+# Tracing makes examples slow, so Hypothesis runs them without a deadline, as in CI.
 UNIT := $(addprefix tvdb_assets_tests/,core lifecycle spend_guard embedding contracts parsing \
   sources repositories reporting ingestion retrieval) \
   $(filter-out %definitions.py %walkthrough.py,$(wildcard tvdb_assets_tests/test_*.py))
