@@ -141,10 +141,10 @@ def _is_importable(name: str) -> bool:
 
 @cache
 def _classes() -> dict[str, set[str]]:
-    """Names of the members of each class, with those of its bases that are in the package."""
+    """Names of the members of each class of the package or of its tests, inherited ones too."""
     found: dict[str, set[str]] = {}
     bases: dict[str, list[str]] = {}
-    for path in PACKAGE.rglob("*.py"):
+    for path in (*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
                 members = found.setdefault(node.name, set())
