@@ -1,8 +1,8 @@
-"""What is inside of documents: each member walks as a document of its own.
+"""The members of containers: each is ingested as a document with its own row.
 
-What belongs here: which members of a container are walked, in batches, and what their ends mean
-for it. What does not: listing and taking them out (`parsing.container_members`), the stages, which
-are those of any document (`walk`), or statements (`repositories.member_store`).
+What belongs here: which members of a container are processed, and in which batches. What does not:
+listing and extracting them (`parsing.container_members`), the stages, which are those of any
+document (`runner`), or statements (`repositories.member_store`).
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from tvdb_assets.repositories.rows import DocumentRow
 from tvdb_assets.routing.service_router import ServiceRouter
 
 BATCH_MEMBERS = 256
-"""Walked at once; the container's bytes are sent to a worker again for each batch."""
+"""Processed at once; the container's bytes are sent to a worker again for each batch."""
 BATCH_BYTES = 16 << 20
-"""Bytes of members that are held at once, as of files."""
+"""Bytes of members in memory at once, as of files."""
 
 _T = TypeVar("_T")
 
 
 class ContainerScope:
-    """Where a batch of members is: in which file, how deep, and what room is left there."""
+    """The container of a batch of members, and what is left of the limits of its file."""
 
-    def __init__(self, container: DocumentState, room: ContainerBudget) -> None:
+    def __init__(self, container: DocumentState, budget: ContainerBudget) -> None:
         self.container = container
-        self.room = room
-        self.is_asked_again = False
-        """What failed in the file and would fail again is tried again nonetheless."""
+        self.budget = budget
+        self.retries_all = False
+        """Also members are retried that failed and would fail again."""
 
 
 class ContainerIngestion:
-    """Walks the members of containers, one container at a time."""
+    """Ingests the members of containers, one container at a time."""
 
     def __init__(self, store: MemberStore, router: ServiceRouter) -> None:
         """Nothing is read yet."""
@@ -52,91 +52,98 @@ class ContainerIngestion:
             router.clients.limits_fingerprint + store.pipeline_fingerprint,
         )
 
-    async def walk(
+    async def ingest(
         self,
-        t: DocumentState,
-        inside: ContainerScope | None,
+        document: DocumentState,
+        parent: ContainerScope | None,
         stages: frozenset[Stage],
-        through: Callable[[list[DocumentState], ContainerScope], Awaitable[None]],
+        process: Callable[[list[DocumentState], ContainerScope], Awaitable[None]],
     ) -> None:
-        """Take what is inside of ``t`` through the stages, and note how it ended.
+        """Process the members of a container, and summarize how they ended.
 
         Args:
-            t: a container; fails if it can't be listed.
-            inside: where it is itself; None for a file.
+            document: the container; fails if its members can't be listed.
+            parent: the scope that it is a member of itself; None for a file.
             stages: of the run.
-            through: takes a batch through them.
+            process: takes a batch of members through them.
         """
-        within = ContainerScope(t, self._room(inside))
-        if t.holds is not None:
-            members = await self._listed(t, t.holds, within)
+        scope = ContainerScope(document, self._budget(parent))
+        if document.container_media_type is not None:
+            members = await self._list(document, document.container_media_type, scope)
             if members is None:
                 return
         else:
-            rows = await asyncio.to_thread(self._store.rows, [t.row.document_id])
+            rows = await asyncio.to_thread(self._store.rows, [document.row.document_id])
             members = [DocumentState(row) for row in rows]
-        within.is_asked_again = await self._is_asked_again(t, inside)
-        tally = t.members = MemberSummary(kept=[m.row.document_id for m in members])
+        scope.retries_all = await self._retries_all(document, parent)
+        summary = document.members = MemberSummary(kept=[m.row.document_id for m in members])
         due = []
         for m in members:
-            if (error := self._settled(m, within)) is not None:
-                tally.total += 1
-                tally.is_limited = (
-                    tally.is_limited or m.row.pipeline_fingerprint != self._pipeline_fingerprint
+            if (error := self._failure_to_repeat(m, scope)) is not None:
+                summary.total += 1
+                summary.is_limited = (
+                    summary.is_limited or m.row.pipeline_fingerprint != self._pipeline_fingerprint
                 )
-                tally.note(m.row.path, error, Stage(m.row.failed_stage or Stage.PARSED_DOCUMENTS))
+                summary.note(m.row.path, error, Stage(m.row.failed_stage or Stage.PARSED_DOCUMENTS))
             else:
                 due.append(m)
         for batch in in_batches(due, _size):
-            await through(batch, within)
+            await process(batch, scope)
             for m in batch:
-                tally.add(m, stages)
-        if inside is not None:
-            # What is left is shared by all that is inside of the file.
-            level = inside.room.level
-            inside.room = ContainerBudget(level, within.room.members, within.room.bytes)
+                summary.add(m, stages)
+        if parent is not None:
+            # All members of a file share what is left, of all levels.
+            level = parent.budget.level
+            parent.budget = ContainerBudget(level, scope.budget.members, scope.budget.bytes)
 
-    async def _listed(
-        self, t: DocumentState, media_type: str, within: ContainerScope
+    async def _list(
+        self, document: DocumentState, media_type: str, scope: ContainerScope
     ) -> list[DocumentState] | None:
-        assert t.data is not None
-        room = within.room
+        assert document.data is not None
+        budget = scope.budget
         try:
             listed = await asyncio.wrap_future(
-                self._router.services.workers.submit(list_members, t.data, media_type, room)
+                self._router.services.workers.submit(
+                    list_members, document.data, media_type, budget
+                )
             )
         except DocumentError as error:
-            t.fail(Stage.PARSED_DOCUMENTS, error)
+            document.fail(Stage.PARSED_DOCUMENTS, error)
             return None
         spent = sum(member.size for member in listed)
-        within.room = ContainerBudget(room.level, room.members - len(listed), room.bytes - spent)
-        rows = await asyncio.to_thread(self._store.sync, t.row, listed)
+        scope.budget = ContainerBudget(
+            budget.level, budget.members - len(listed), budget.bytes - spent
+        )
+        rows = await asyncio.to_thread(self._store.sync, document.row, listed)
         return [DocumentState(row, member) for row, member in zip(rows, listed, strict=True)]
 
-    def _room(self, inside: ContainerScope | None) -> ContainerBudget:
+    def _budget(self, parent: ContainerScope | None) -> ContainerBudget:
         limits = self._router.clients.document_limits
-        if inside is None:
+        if parent is None:
             return ContainerBudget(1, limits.max_members, limits.max_expanded_mib << 20)
-        return ContainerBudget(inside.room.level + 1, inside.room.members, inside.room.bytes)
+        return ContainerBudget(parent.budget.level + 1, parent.budget.members, parent.budget.bytes)
 
-    async def _is_asked_again(self, t: DocumentState, inside: ContainerScope | None) -> bool:
-        """Whether somebody asked for the whole file, which would end as it did."""
-        if inside is not None:
-            return inside.is_asked_again
-        if t.row.is_manually_requested:
+    async def _retries_all(self, document: DocumentState, parent: ContainerScope | None) -> bool:
+        """Whether a person asked for the whole file, which would end as it did."""
+        if parent is not None:
+            return parent.retries_all
+        if document.row.is_manually_requested:
             return True
-        if not _fails_again(t.row, self._pipeline_fingerprints) or t.row.sha256 != t.content_sha256:
+        if (
+            not _fails_again(document.row, self._pipeline_fingerprints)
+            or document.row.sha256 != document.content_sha256
+        ):
             return False
-        # Else it is walked for something inside of it, and for that alone.
-        return not await asyncio.to_thread(self._store.is_any_due, t.row.partition_key)
+        # Otherwise the file is processed for some of its members, and for these alone.
+        return not await asyncio.to_thread(self._store.is_any_due, document.row.partition_key)
 
-    def _settled(self, m: DocumentState, within: ContainerScope) -> TvdbError | None:
-        """Why a member that is as it was when it failed would fail again."""
+    def _failure_to_repeat(self, m: DocumentState, scope: ContainerScope) -> TvdbError | None:
+        """The error of a member that is as it was when it failed, and would fail again."""
         row = m.row
-        is_asked_for = within.is_asked_again or row.is_manually_requested
-        if is_asked_for or m.member is None or not _fails_again(row, self._pipeline_fingerprints):
+        is_requested = scope.retries_all or row.is_manually_requested
+        if is_requested or m.member is None or not _fails_again(row, self._pipeline_fingerprints):
             return None
-        # Of a container each member is asked for itself.
+        # A container that is a member itself is opened, and each of its members is checked.
         if row.sha256 != m.member.sha256 or row.error_code == codes.MEMBERS_FAILED.code:
             return None
         if row.error_code is None:
@@ -151,7 +158,7 @@ def _fails_again(row: DocumentRow, pipeline_fingerprints: Collection[str]) -> bo
 
 
 def in_batches(members: Sequence[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:
-    """Members in their order, as many at once as may be held at once."""
+    """Batches of members in their order, within the limits of a batch."""
     batch: list[_T] = []
     size = 0
     for member in members:

@@ -20,8 +20,8 @@ from tvdb_assets.models import Member, ParsedDocument, SourceFile, Stage
 from tvdb_assets.redaction import display_path, is_private
 from tvdb_assets.repositories.rows import DocumentRow, StoredChunkSet
 
-_SHOWN = 10
-"""Members that a container's failure names; `tvdb status` names them all."""
+_NAMED = 10
+"""Members that the failure of a container names; `tvdb status` lists them all."""
 _SUMMED = frozenset({"chunks", "tokens", "cost_usd", "paid_requests", "paid_tokens", "paid_pages"})
 
 Value: TypeAlias = int | float | str | bool
@@ -37,11 +37,11 @@ class StageResult:
     stage: Stage
     error: TvdbError | None = None
     is_unchanged: bool = False
-    """What was stored already is still right; nothing was made."""
+    """What was stored before is still right, and nothing was stored."""
     metadata: Metadata = field(default_factory=dict)
     """Counts, seconds and names; never document text."""
     is_member: bool = False
-    """Inside of another document, whose own result says how the partition ended."""
+    """It is in a container, whose result says how the partition ended."""
 
 
 @dataclass(slots=True)
@@ -59,10 +59,10 @@ class DocumentState:
     future: Future[Any] | None = None
     """Of `PreparedDocument` or `ContainerFile`, or of `PaidParseCandidate` where a paid service
     is to parse it."""
-    holds: str | None = None
-    """The media type of a container, whose members are to be listed and walked."""
+    container_media_type: str | None = None
+    """Of a container whose members are to be listed and processed."""
     is_listed: bool = False
-    """Its members are those that are registered: its bytes were not asked for."""
+    """Its members are those that are registered: its bytes are not read."""
     members: MemberSummary | None = None
     """How its members ended, if it has any."""
     shared_text: ParsedDocument | None = None
@@ -73,45 +73,45 @@ class DocumentState:
     chunk_set: StoredChunkSet | None = None
     is_chunk_set_new: bool = False
     is_degraded: bool = False
-    """What is published of it now was made by a stand-in."""
+    """What is published of it now was made by a fallback."""
     is_current_index_stale: bool = False
-    """Its error is of the index that search reads; in the run's own it is published."""
+    """Its error concerns the index that search reads; in the index of the run it is published."""
     error: TvdbError | None = None
     failed_at: Stage | None = None
     metadata: dict[Stage, dict[str, Value]] = field(default_factory=dict)
 
     @property
     def is_active(self) -> bool:
-        """Neither failed nor stopped before it had chunks."""
+        """It has chunks and has not failed."""
         return self.error is None and self.chunk_set is not None
 
     @property
     def suffix(self) -> str:
-        """Of its name, or what its container says, which settle what content leaves open."""
+        """Of its name, or its media type in its container; used where its content is ambiguous."""
         return self.media_type or suffix_of(self.row.path)
 
     @property
     def media_type(self) -> str | None:
-        """As its container says it."""
+        """As its container states it."""
         return self.member.media_type if self.member is not None else None
 
     @property
     def is_limited(self) -> bool:
-        """A limit is why it failed, or something inside of it."""
+        """A limit is why it, or one of its members, failed."""
         return (self.error is not None and self.error.code in LIMIT_CODES) or (
             self.members is not None and self.members.is_limited
         )
 
     def fail(self, stage: Stage, error: TvdbError) -> None:
-        """It goes no further; the error is told of this document alone."""
+        """End its processing with an error, which names this document."""
         self.error, self.failed_at = error.about(self.row.path), stage
 
     def note(self, stage: Stage, **values: Value) -> None:
-        """Add to what is told of a stage."""
+        """Add to the metadata of a stage."""
         self.metadata.setdefault(stage, {}).update(values)
 
     def results(self, stages: frozenset[Stage]) -> Iterator[StageResult]:
-        """One result a stage: a failed stage fails those after it, for the same reason."""
+        """One result for each stage: the stages after a failed one fail for the same reason."""
         is_member = self.row.container_id is not None
         is_failed = False
         for stage in Stage:
@@ -130,7 +130,7 @@ class DocumentState:
             }
             if self.members is not None:
                 is_unchanged[stage] = is_unchanged[stage] and stage not in self.members.changed
-                metadata = self.members.told(stage, metadata)
+                metadata = self.members.metadata(stage, metadata)
             yield StageResult(
                 self.row.partition_key,
                 self.row.path,
@@ -154,20 +154,20 @@ class MemberSummary:
     is_current_index_stale: bool = False
     is_limited: bool = False
     kept: list[int] = field(default_factory=list)
-    """Document ids; other members of the container are gone."""
+    """Document ids; other members of the container are deleted."""
     changed: set[Stage] = field(default_factory=set)
-    """Stages that made something of a member."""
+    """Stages that stored something of a member."""
     sums: dict[Stage, dict[str, int | float]] = field(default_factory=dict)
 
-    def add(self, t: DocumentState, stages: frozenset[Stage]) -> None:
+    def add(self, member: DocumentState, stages: frozenset[Stage]) -> None:
         """Count a member that is done."""
         self.total += 1
-        self.is_degraded = self.is_degraded or t.is_degraded
-        self.is_current_index_stale = self.is_current_index_stale or t.is_current_index_stale
-        self.is_limited = self.is_limited or t.is_limited
-        if t.error is not None and t.failed_at is not None:
-            self.note(t.row.path, t.error, t.failed_at)
-        for result in t.results(stages):
+        self.is_degraded = self.is_degraded or member.is_degraded
+        self.is_current_index_stale = self.is_current_index_stale or member.is_current_index_stale
+        self.is_limited = self.is_limited or member.is_limited
+        if member.error is not None and member.failed_at is not None:
+            self.note(member.row.path, member.error, member.failed_at)
+        for result in member.results(stages):
             if not result.is_unchanged:
                 self.changed.add(result.stage)
             _add(self.sums.setdefault(result.stage, {}), result.metadata)
@@ -176,27 +176,27 @@ class MemberSummary:
         """Count a failure or a wait."""
         (self.deferred if error.is_deferred else self.failed).append((path, error, stage))
 
-    def told(self, stage: Stage, own: Metadata) -> dict[str, Value]:
-        """The metadata of a container: its own with the sums over its members."""
+    def metadata(self, stage: Stage, own: Metadata) -> dict[str, Value]:
+        """The metadata of a container: its own, with the sums over its members."""
         sums = dict(self.sums.get(stage, {}))
         _add(sums, own)
         failed = sum(at is stage for _, _, at in self.failed)
         return {**own, **sums, "members": self.total, "members_failed": failed}
 
     def verdict(self, container: str) -> tuple[TvdbError, Stage] | None:
-        """What its members mean for the container: failed if one did, else waiting if one does."""
+        """How the container ends by its members: failed if one failed, deferred if one is."""
         if self.failed:
-            is_hopeless = all(e.disposition is Disposition.TERMINAL for _, e, _ in self.failed)
+            is_terminal = all(e.disposition is Disposition.TERMINAL for _, e, _ in self.failed)
             names = ", ".join(
                 f"{_name(container, path)} ({error.code})"
-                for path, error, _ in self.failed[:_SHOWN]
+                for path, error, _ in self.failed[:_NAMED]
             )
-            more = len(self.failed) - _SHOWN
+            more = len(self.failed) - _NAMED
             error: TvdbError = codes.MEMBERS_FAILED.error(
                 failed=len(self.failed),
                 total=self.total,
                 names=names + (f" and {more:,} more" if more > 0 else ""),
-                disposition=Disposition.TERMINAL if is_hopeless else Disposition.TRANSIENT,
+                disposition=Disposition.TERMINAL if is_terminal else Disposition.TRANSIENT,
             )
             return error, min((s for _, _, s in self.failed), key=list(Stage).index)
         if self.deferred:
@@ -221,8 +221,8 @@ def _name(container: str, path: str) -> str:
     return display_path(path) if is_private(path) else path.removeprefix(container + SEPARATOR)
 
 
-def _add(sums: dict[str, int | float], told: Metadata) -> None:
-    for name in _SUMMED & told.keys():
-        value = told[name]
+def _add(sums: dict[str, int | float], metadata: Metadata) -> None:
+    for name in _SUMMED & metadata.keys():
+        value = metadata[name]
         if isinstance(value, int | float):
             sums[name] = sums.get(name, 0) + value

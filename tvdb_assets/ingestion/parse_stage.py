@@ -65,7 +65,7 @@ class ParseStage:
             container: of the members, which are extracted here.
         """
         self._find_stored(batch, stages)
-        if container is not None and container.holds is not None:
+        if container is not None and container.container_media_type is not None:
             self._extract(batch, container)
         self._submit(batch, stages)
 
@@ -84,12 +84,12 @@ class ParseStage:
                 paid.append((document, made))
                 continue
             if isinstance(made, ContainerFile):
-                document.holds = made.media_type
+                document.container_media_type = made.media_type
             elif made is not None:
                 prepared.append((document, made))
                 if made.has_members and Stage.PARSED_DOCUMENTS in stages:
-                    document.holds = made.parsed.media_type
-            if document.holds is None:
+                    document.container_media_type = made.parsed.media_type
+            if document.container_media_type is None:
                 document.data = None
         if paid:
             prepared += await self._paid.parse(paid, stages)
@@ -115,11 +115,11 @@ class ParseStage:
                 if (mine := own.get(document.row.document_id)) is not None:
                     document.parsed_id = mine.parsed_id
                     if has_members(mine.media_type, mine.attachments):
-                        document.holds = mine.media_type
+                        document.container_media_type = mine.media_type
                 elif (other := shared_text.get(document.row.document_id)) is not None:
                     document.shared_text = other[1]
                     if PreparedDocument(document.shared_text).has_members:
-                        document.holds = document.shared_text.media_type
+                        document.container_media_type = document.shared_text.media_type
         else:
             containers = self._store.members.containers(
                 [document.row.document_id for document in batch]
@@ -183,14 +183,14 @@ class ParseStage:
     def _extract(self, batch: Sequence[DocumentState], container: DocumentState) -> None:
         """Extract the members that are to be parsed or listed."""
         assert container.data is not None
-        assert container.holds is not None
+        assert container.container_media_type is not None
         wanted = [
             (document, document.member)
             for document in batch
             if document.error is None
             and document.member is not None
             and (
-                document.holds is not None
+                document.container_media_type is not None
                 or (document.parsed_id is None and document.shared_text is None)
             )
         ]
@@ -198,7 +198,7 @@ class ParseStage:
             return
         positions = [member.position for _, member in wanted]
         extraction = self._router.services.workers.submit(
-            extract_members, container.data, container.holds, positions
+            extract_members, container.data, container.container_media_type, positions
         )
         try:
             for (document, _), data in zip(wanted, extraction.result(), strict=True):
@@ -226,7 +226,7 @@ class ParseStage:
                 parsed = document.shared_text or self._store.parsed(document.parsed_id or 0)
                 document.future = workers.submit(chunk_document, parsed, chunker)
             # Otherwise the bytes stay: for a paid service, or for the members.
-            if document.future is None and document.holds is None:
+            if document.future is None and document.container_media_type is None:
                 document.data = None
 
     def _store_prepared(self, prepared: Sequence[tuple[DocumentState, PreparedDocument]]) -> None:

@@ -1,7 +1,8 @@
-"""A batch of documents from stage to stage.
+"""An ingestion run: batches of documents through all stages.
 
-What belongs here: the order of the stages, the claim on a batch, and what is noted at its
-end. What does not: each stage (`preparing`, `indexing`).
+What belongs here: the order of the stages, the claim on a batch, and recording how its documents
+ended. What does not: the stages themselves (`parse_stage`, `embed_stage`), or the members of
+containers (`containers`).
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class IngestionRun:
     ) -> None:
         """Nothing is opened or started yet.
 
-        ``switches`` lets search read the walk's index at the end, if it is complete.
+        ``switches`` lets search read the run's index at the end, if it is complete.
         ``loop_factory`` None is asyncio's own.
         """
         self._store = store
@@ -73,8 +74,10 @@ class IngestionRun:
         self._chunker = chunker
         self._switches = switches
         self._preparing = ParseStage(store, sources, router, chunker, max_document_bytes)
-        self._beside = CurrentIndexSync(store, index, sources, router, chunker, max_document_bytes)
-        self._inside = ContainerIngestion(store.members, router)
+        self._current_index_sync = CurrentIndexSync(
+            store, index, sources, router, chunker, max_document_bytes
+        )
+        self._containers = ContainerIngestion(store.members, router)
         self.embedded_texts = 0
         self.cached_texts = 0
         self._is_stopped = False
@@ -83,34 +86,34 @@ class IngestionRun:
     def run(
         self, partition_keys: Sequence[str], stages: frozenset[Stage] = frozenset(Stage)
     ) -> Iterator[list[StageResult]]:
-        """Walk these documents; yields the results of each batch once it is stored.
+        """Ingest these documents; yields the results of each batch after it is stored.
 
-        A few batches are under way at once, each in its own stage: while one waits for the
-        database or a paid service, the workers parse and chunk the next. The walk goes on in
-        a thread of its own while the caller handles results.
+        A few batches are in progress at once, each in its own stage: while one waits for the
+        database or a paid service, the workers parse and chunk the next. The run continues in
+        another thread while the caller handles results.
 
         Raises:
-            StorageError: the database is lost; batches that were under way are ended first.
+            StorageError: the database is lost; batches that are in progress are ended first.
         """
         finished: queue.SimpleQueue[list[StageResult] | None] = queue.SimpleQueue()
-        with ThreadPoolExecutor(1, thread_name_prefix="tvdb-walk") as thread:
-            walking = thread.submit(self._run, self._walk(partition_keys, stages, finished.put))
-            walking.add_done_callback(lambda _: finished.put(None))
+        with ThreadPoolExecutor(1, thread_name_prefix="tvdb-ingestion") as thread:
+            running = thread.submit(self._run, self._ingest(partition_keys, stages, finished.put))
+            running.add_done_callback(lambda _: finished.put(None))
             try:
                 while (results := finished.get()) is not None:
                     yield results
             finally:
                 self._is_stopped = True
-            walking.result()
+            running.result()
 
-    def _run(self, walk: Coroutine[Any, Any, None]) -> None:
+    def _run(self, ingestion: Coroutine[Any, Any, None]) -> None:
         with (
             run_scope(self._store.run_id),
             asyncio.Runner(loop_factory=self._loop_factory) as runner,
         ):
-            runner.run(walk)
+            runner.run(ingestion)
 
-    async def _walk(
+    async def _ingest(
         self,
         partition_keys: Sequence[str],
         stages: frozenset[Stage],
@@ -119,103 +122,120 @@ class IngestionRun:
         indexing = None
         if Stage.EMBEDDINGS in stages:
             indexing = await asyncio.to_thread(EmbedStage, self._index, self._router, self._chunker)
-        places = asyncio.Semaphore(BATCHES)
-        under_way: list[asyncio.Task[None]] = []
+        free_batches = asyncio.Semaphore(BATCHES)
+        tasks: list[asyncio.Task[None]] = []
         if indexing is not None:
-            under_way.append(asyncio.create_task(asyncio.to_thread(load_client, self._router)))
+            tasks.append(asyncio.create_task(asyncio.to_thread(load_client, self._router)))
         try:
             for batch in await asyncio.to_thread(self._batches, partition_keys):
-                await places.acquire()
-                # One that failed ends the walk; those that are under way are not torn.
-                if self._is_stopped or any(t.done() and t.exception() for t in under_way):
+                await free_batches.acquire()
+                # A task that failed ends the run; the others are not cancelled.
+                if self._is_stopped or any(task.done() and task.exception() for task in tasks):
                     break
                 claim = ExitStack()
-                ids = [t.row.document_id for t in batch]
-                # In order, and one after the other, so that no two walks wait for each other.
-                name = await asyncio.to_thread(claim.enter_context, self._store.claim(ids))
+                ids = [document.row.document_id for document in batch]
+                # In order, and one after the other, so that two runs cause no deadlock.
+                claim_key = await asyncio.to_thread(claim.enter_context, self._store.claim(ids))
                 task = asyncio.create_task(
-                    self._take_through(batch, stages, indexing, claim, name, done)
+                    self._process_claimed(batch, stages, indexing, claim, claim_key, done)
                 )
-                task.add_done_callback(lambda _: places.release())
-                under_way.append(task)
+                task.add_done_callback(lambda _: free_batches.release())
+                tasks.append(task)
             # Each error is raised, the first one first.
-            for task in under_way:
+            for task in tasks:
                 await task
         finally:
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._router.disconnect()
             self._spans.finish()
         if indexing is not None:
             await asyncio.to_thread(indexing.finish, switches=self._switches)
 
-    async def _take_through(
+    async def _process_claimed(
         self,
         batch: list[DocumentState],
         stages: frozenset[Stage],
         indexing: EmbedStage | None,
         claim: ExitStack,
-        name: int,
+        claim_key: int,
         done: Callable[[list[StageResult]], None],
     ) -> None:
-        """One batch from bytes to publication, under its claim."""
+        """Process one batch from bytes to publication, and release its claim."""
         try:
             began_at = await asyncio.to_thread(self._store.clock)
-            # One that was forgotten before it was claimed has nothing to be stored under.
-            left = await asyncio.to_thread(self._store.left_of, [t.row.document_id for t in batch])
-            batch = [t for t in batch if t.row.document_id in left]
-            batch_context = _BatchContext(stages, indexing, name, began_at, done)
-            await self._through(batch, batch_context)
+            # A document that was deleted before it was claimed has no row to store anything for.
+            left = await asyncio.to_thread(
+                self._store.left_of, [document.row.document_id for document in batch]
+            )
+            batch = [document for document in batch if document.row.document_id in left]
+            batch_context = _BatchContext(stages, indexing, claim_key, began_at, done)
+            await self._process(batch, batch_context)
         finally:
             await asyncio.to_thread(claim.close)
-        done([result for t in batch for result in t.results(stages)])
+        done([result for document in batch for result in document.results(stages)])
 
-    async def _through(
+    async def _process(
         self,
         batch: list[DocumentState],
         batch_context: _BatchContext,
-        inside: ContainerScope | None = None,
+        scope: ContainerScope | None = None,
     ) -> None:
-        """Files, or members of one container, and all that is inside of them."""
+        """Process files, or members of one container, with all of their members."""
         stages, indexing = batch_context.stages, batch_context.indexing
-        container = inside.container if inside is not None else None
+        container = scope.container if scope is not None else None
         began = time_ns()
         await asyncio.to_thread(self._preparing.begin, batch, stages, container)
         await self._preparing.finish(batch, stages)
         prepared = time_ns()
 
-        async def through(members: list[DocumentState], within: ContainerScope) -> None:
-            await self._through(members, batch_context, within)
+        async def process_members(
+            members: list[DocumentState], members_scope: ContainerScope
+        ) -> None:
+            await self._process(members, batch_context, members_scope)
             batch_context.done(
-                [r for m in members for r in m.results(stages) if r.error is not None]
+                [
+                    result
+                    for member in members
+                    for result in member.results(stages)
+                    if result.error is not None
+                ]
             )
 
-        for t in batch:
-            if t.error is None and (t.holds is not None or t.is_listed):
-                await self._inside.walk(t, inside, stages, through)
-                t.data = None
+        for document in batch:
+            if document.error is None and (
+                document.container_media_type is not None or document.is_listed
+            ):
+                await self._containers.ingest(document, scope, stages, process_members)
+                document.data = None
         seen = ReadSnapshot(
             batch_context.began_at,
-            {t.row.document_id: (t.source, t.content_sha256) for t in batch if t.source},
+            {
+                document.row.document_id: (document.source, document.content_sha256)
+                for document in batch
+                if document.source
+            },
         )
         if indexing is not None:
-            # What search reads comes first, also where money runs out.
-            behind = await self._beside.publish_to_current(batch, indexing, batch_context.claim)
+            # The index that search reads comes first, also where the budget is exhausted.
+            stale = await self._current_index_sync.publish_to_current(
+                batch, indexing, batch_context.claim
+            )
             await indexing.embed(batch, batch_context.claim)
             await asyncio.to_thread(indexing.publish, batch, seen)
-            _fail_behind(batch, behind)
+            _fail_stale_in_current_index(batch, stale)
             self.embedded_texts = indexing.embedded_texts
             self.cached_texts = indexing.cached_texts
         if self._router.clients.pays:
             await asyncio.to_thread(self._note_costs, batch)
         await asyncio.to_thread(self._record, batch, stages, seen)
-        results = [result for t in batch for result in t.results(stages)]
+        results = [result for document in batch for result in document.results(stages)]
         self._spans.batch(results, began, prepared, time_ns())
         if self._router.services.trace.is_on:
             await asyncio.to_thread(self._router.services.publish_gauges)
 
     def _batches(self, partition_keys: Sequence[str]) -> list[list[DocumentState]]:
-        # A document that was forgotten since the run was planned has no row: there is nothing
-        # to do. All runs claim in the order of the ids.
+        # A document that was deleted since the run was planned has no row, and needs nothing.
+        # All runs claim documents in the order of their ids.
         rows = sorted(self._store.rows(partition_keys), key=lambda row: row.document_id)
         batches: list[list[DocumentState]] = []
         size = 0
@@ -228,13 +248,13 @@ class IngestionRun:
         return batches
 
     def _note_costs(self, batch: Sequence[DocumentState]) -> None:
-        """What each document cost in this run: numbers that Dagster plots over time."""
-        names = [display_path(t.row.path) for t in batch]
+        """Add to the metadata what each document cost in this run; Dagster plots the numbers."""
+        names = [display_path(document.row.path) for document in batch]
         spent = cost_of_documents(self._router.services.database, self._store.run_id, names)
-        for t, name in zip(batch, names, strict=True):
+        for document, name in zip(batch, names, strict=True):
             for stage, operation in _PAID_STAGES.items():
                 cost = spent.get((operation, name), DocumentCosts())
-                t.note(
+                document.note(
                     stage,
                     cost_usd=float(cost.usd),
                     paid_requests=cost.requests,
@@ -244,27 +264,44 @@ class IngestionRun:
     def _record(
         self, batch: Sequence[DocumentState], stages: frozenset[Stage], seen: ReadSnapshot
     ) -> None:
-        """Write how each document ended; what was published stands."""
+        """Record how each document ended; what was published stays."""
         last = max(stages, key=list(Stage).index)
-        ended = [t for t in batch if t.error is None]
+        ended = [document for document in batch if document.error is None]
         if Stage.PARSED_DOCUMENTS in stages and last is Stage.EMBEDDINGS:
-            kept = [i for t in ended if t.members is not None for i in t.members.kept]
-            self._store.members.delete_vanished([t.row.document_id for t in ended], kept)
-        for t in ended:
-            if t.members is not None and (verdict := t.members.verdict(t.row.path)) is not None:
-                t.fail(verdict[1], verdict[0])
-                t.is_current_index_stale = t.members.is_current_index_stale
+            kept = [
+                document_id
+                for document in ended
+                if document.members is not None
+                for document_id in document.members.kept
+            ]
+            self._store.members.delete_vanished(
+                [document.row.document_id for document in ended], kept
+            )
+        for document in ended:
+            if (
+                document.members is not None
+                and (verdict := document.members.verdict(document.row.path)) is not None
+            ):
+                document.fail(verdict[1], verdict[0])
+                document.is_current_index_stale = document.members.is_current_index_stale
         failures = [
             DocumentFailure(
-                *(t.row.document_id, t.failed_at, t.error, t.is_current_index_stale),
-                limits=self._router.clients.limits_fingerprint if t.is_limited else "",
+                *(
+                    document.row.document_id,
+                    document.failed_at,
+                    document.error,
+                    document.is_current_index_stale,
+                ),
+                limits=self._router.clients.limits_fingerprint if document.is_limited else "",
             )
-            for t in batch
-            if t.error is not None and t.failed_at is not None
+            for document in batch
+            if document.error is not None and document.failed_at is not None
         ]
         self._store.record_failures(failures, seen)
         if Stage.PARSED_DOCUMENTS in stages:
-            opened = {t.row.document_id for t in batch if t.members is not None}
+            opened = {
+                document.row.document_id for document in batch if document.members is not None
+            }
             self._store.members.container_stopped(
                 [
                     f
@@ -275,33 +312,41 @@ class IngestionRun:
             )
         if last is not Stage.EMBEDDINGS:
             advanced = [
-                t.row.document_id for t in batch if t.error is None and t.parsed_id is not None
+                document.row.document_id
+                for document in batch
+                if document.error is None and document.parsed_id is not None
             ]
             self._store.mark_advanced(advanced, last, seen)
-        for t in ended:
-            if t.members is not None and t.error is None:
-                t.is_degraded = t.is_degraded or t.members.is_degraded
+        for document in ended:
+            if document.members is not None and document.error is None:
+                document.is_degraded = document.is_degraded or document.members.is_degraded
                 self._store.members.container_ended(
-                    t.row.document_id, last, seen, has_text=t.parsed_id is not None
+                    document.row.document_id, last, seen, has_text=document.parsed_id is not None
                 )
 
 
-def _fail_behind(batch: Sequence[DocumentState], behind: Mapping[int, TvdbError]) -> None:
-    """A document that search can't show in its new version is not done, wherever else it is."""
-    for t in batch:
-        error = behind.get(t.row.document_id)
-        # What a stand-in made is made again anyway.
-        if error is not None and t.error is None and not t.is_degraded:
-            t.fail(Stage.EMBEDDINGS, error)
-            t.is_current_index_stale = True
+def _fail_stale_in_current_index(
+    batch: Sequence[DocumentState], errors: Mapping[int, TvdbError]
+) -> None:
+    """Let documents fail that search can't show in their new version, by document id.
+
+    It does not help them that they are published in the index that the run builds.
+    """
+    for document in batch:
+        error = errors.get(document.row.document_id)
+        # A degraded document is processed again anyway.
+        if error is not None and document.error is None and not document.is_degraded:
+            document.fail(Stage.EMBEDDINGS, error)
+            document.is_current_index_stale = True
 
 
 @dataclass(frozen=True, slots=True)
 class _BatchContext:
-    """What holds for a batch and all that is inside of it."""
+    """Values that a batch and all of its members share."""
 
     stages: frozenset[Stage]
     indexing: EmbedStage | None
     claim: int
+    """The key of its claim."""
     began_at: datetime
     done: Callable[[list[StageResult]], None]
