@@ -151,7 +151,7 @@ class PaidEmbedding:
                 await self._guard.event_log.record(
                     ServiceEvent.BATCH_HALVED,
                     self._embedder.service,
-                    f"{len(part.order)} texts are tried as {len(first.order)} and "
+                    f"{len(part.order)} texts are sent as {len(first.order)} and "
                     f"{len(second.order)}.",
                     code=stopped.code,
                 )
