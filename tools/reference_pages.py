@@ -1,8 +1,8 @@
 """The generated reference pages of the documentation, and the check that they are current.
 
 What belongs here: pages that are made of code (settings, commands, Python names) or of the
-migrated schema (tables and views). What does not: pages that the package makes of its own
-registers (``docs/formats.md``, ``docs/logs.md``, ``docs/errors.md``), and prose.
+migrated schema (tables and views). What does not: pages that the package generates from
+its registers (``docs/formats.md``, ``docs/logs.md``, ``docs/errors.md``), and prose.
 
     python -m tools.reference_pages            write the pages
     python -m tools.reference_pages --check    exit with 1 if a page on disk differs
@@ -291,10 +291,10 @@ def schema_page(database: Database) -> str:
                 lines += ["| Column | Type | Required | Meaning |", "|---|---|---|---|"]
             for row in (each for each in columns if each[0] == name):
                 _, _, column, kind, is_required, is_key, comment = row
-                shown = f"**`{column}`**" if is_key else f"`{column}`"
+                cell = f"**`{column}`**" if is_key else f"`{column}`"
                 required = "" if is_view else " yes |" if is_required else " no |"
                 meaning = comment.replace("|", "\\|")
-                lines.append(f"| {shown} | {kind} |{required} {meaning} |")
+                lines.append(f"| {cell} | {kind} |{required} {meaning} |")
     return "\n".join(lines) + "\n"
 
 

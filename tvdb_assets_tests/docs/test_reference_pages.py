@@ -1,4 +1,4 @@
-"""The generated pages are current, and a release is refused where its parts disagree."""
+"""Generated pages and locks are current, and a release is refused if its parts disagree."""
 
 from __future__ import annotations
 
@@ -56,3 +56,12 @@ _PYPROJECT = '[project]\nname = "tvdb-assets"\nversion = "1.2.0"\n'
 )
 def test_a_release_needs_one_version_everywhere(tag: str, changelog: str, problems: int) -> None:
     assert len(release_check.problems_of(tag, _PYPROJECT, changelog)) == problems
+
+
+def test_locks_name_versions_and_hashes_but_no_registry() -> None:
+    locks = sorted(reference_pages.DOCS.parent.glob("requirements*.lock"))
+    assert len(locks) == 3
+    for lock in locks:
+        text = lock.read_text(encoding="utf-8")
+        assert "--hash=sha256:" in text
+        assert "://" not in text and "--index-url" not in text
