@@ -80,7 +80,7 @@ fuzz: install
 
 bench: install
 	$(CLEAN) $(BIN)/python benchmarks/ingestion.py
-	$(CLEAN) $(BIN)/python benchmarks/paid.py
+	$(CLEAN) $(BIN)/python benchmarks/paid_calls.py
 	$(CLEAN) PYTHONPATH=. $(BIN)/python benchmarks/parsing.py
 
 # Names and hashes only. Each machine chooses its registry in its own settings.

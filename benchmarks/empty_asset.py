@@ -1,4 +1,4 @@
-"""An asset that does nothing: what a run costs before anything of ours is done."""
+"""An asset that does nothing: the cost of a run without any work of ours."""
 
 import dagster as dg
 

@@ -7,6 +7,7 @@ server, so their ratios can be compared:
 - *Dagster's start*: ``dagster asset materialize`` of an asset that does nothing.
 - *ingestion*: ``tvdb ingest`` with the mock embedder, a single run of all documents.
 - *again*: the same without any change; *all again*: with every file touched.
+- *mixed*: 100 documents of seven formats, with the local embedder.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import psycopg
+from mixed_documents import make_mixed_documents
 from pgvector.psycopg import register_vector
 from rich.console import Console
 from rich.table import Table
@@ -83,6 +85,12 @@ def measure(home: Path, source: Path, url: str) -> list[tuple[str, float, float,
         summary = json.loads(output)
         remark = f"{summary['embedded_texts']:,} texts embedded, {len(summary['run_ids'])} runs"
         rows.append((name, seconds, peak, remark))
+    mixed = source.with_name("mixed")
+    make_mixed_documents(mixed)
+    environment |= {"TVDB_SOURCE": str(mixed), "TVDB_SERVICE_MODE": "local"}
+    seconds, peak, output = run(tvdb, environment)
+    remark = f"{json.loads(output)['embedded_texts']:,} texts embedded"
+    rows.append(("mixed", seconds, peak, remark))
     return rows
 
 
@@ -94,7 +102,7 @@ def report(rows: Sequence[tuple[str, float, float, str]], documents: int) -> Non
         table.add_column(column, justify="left" if not column else "right")
     for name, value, peak, remark in rows:
         floors = (value - seconds["Dagster's start"]) / seconds["floor"]
-        ratio = f"{floors:.2f}" if name not in ("floor", "Dagster's start") else ""
+        ratio = f"{floors:.2f}" if name in ("ingestion", "again", "all again") else ""
         table.add_row(name, f"{value:.2f}", f"{peak:,.0f}" if peak else "", ratio, remark)
     Console(width=100).print(table)
 
@@ -145,16 +153,16 @@ def make_documents(folder: Path, documents: int) -> None:
     folder.mkdir(parents=True)
     words = _WORDS.split()
     for number in range(documents):
-        dice = random.Random(number)
+        generator = random.Random(number)
         lines = [f"# Policy {number}", ""]
         size = 0
         while size < CHARACTERS:
-            sentence = " ".join(dice.choices(words, k=12)).capitalize() + "."
+            sentence = " ".join(generator.choices(words, k=12)).capitalize() + "."
             block = " ".join(
                 [sentence]
-                + [" ".join(dice.choices(words, k=14)).capitalize() + "." for _ in range(5)]
+                + [" ".join(generator.choices(words, k=14)).capitalize() + "." for _ in range(5)]
             )
-            if dice.random() < 0.2:
+            if generator.random() < 0.2:
                 block = f"## Section {size}\n\n{block}"
             lines += [block, ""]
             size += len(block) + 2

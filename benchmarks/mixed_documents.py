@@ -1,8 +1,8 @@
-"""A folder of mixed documents, the same on every machine: what an ordinary ingest is measured on.
+"""A folder of mixed documents for measurements of an ordinary ingest, the same on every machine.
 
 What belongs here: writing the documents. What does not: measuring. Of 100 documents, 35 are
 Markdown, 15 plain text, 20 PDF of three pages, 12 DOCX, 10 HTML, 5 mail and 3 CSV. None is a scan:
-recognizing its text takes longer than all the others together, and would hide what else there is.
+text recognition would take longer than all the rest together.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def make_mixed_documents(folder: Path, documents: int = 100) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(documents):
         suffix, write = _writer(number % 100)
-        dice = random.Random(number)
-        paragraphs = [_paragraph(dice) for _ in range(_PARAGRAPHS)]
+        generator = random.Random(number)
+        paragraphs = [_paragraph(generator) for _ in range(_PARAGRAPHS)]
         write(folder / f"document-{number:04}.{suffix}", f"Document {number}", paragraphs)
 
 
@@ -72,8 +72,8 @@ def _writer(place: int) -> tuple[str, Callable[[Path, str, list[str]], None]]:
     raise AssertionError("the shares are of 100")
 
 
-def _paragraph(dice: random.Random) -> str:
-    sentences = [" ".join(dice.choices(WORDS, k=13)).capitalize() + "." for _ in range(6)]
+def _paragraph(generator: random.Random) -> str:
+    sentences = [" ".join(generator.choices(WORDS, k=13)).capitalize() + "." for _ in range(6)]
     return " ".join(sentences)
 
 

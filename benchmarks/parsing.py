@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def parse(data: bytes, name: str) -> object:
-    """What a worker does before it chunks."""
+    """The work of a worker before it chunks."""
     parsed = parse_document(data, name)
     validate(parsed, len(data))
     return parsed
@@ -84,30 +84,30 @@ def through_workers(samples: list[Sample]) -> Table:
     """Documents a second through two workers, and the parent's memory before and after."""
     table = Table("parses", "documents/s", "parent MiB after 100", "after all", "growth %")
     me = psutil.Process()
-    early = 0
+    at_100 = 0
     with WorkerPool(workers=2) as pool:
         start = time.perf_counter()
         for number in range(_ROUND):
             sample = samples[number % len(samples)]
             pool.submit(prepare_document, sample.data, sample.name, "local", None).result()
             if number == 100:
-                early = me.memory_info().rss
+                at_100 = me.memory_info().rss
         seconds = time.perf_counter() - start
-    late = me.memory_info().rss
+    at_end = me.memory_info().rss
     mib = 1024 * 1024
     table.add_row(
         f"{_ROUND:,}",
         f"{_ROUND / seconds:,.0f}",
-        f"{early / mib:.0f}",
-        f"{late / mib:.0f}",
-        f"{100 * (late / early - 1):.1f}",
+        f"{at_100 / mib:.0f}",
+        f"{at_end / mib:.0f}",
+        f"{100 * (at_end / at_100 - 1):.1f}",
     )
     return table
 
 
 def make_samples() -> list[Sample]:
     """Documents of a usual size for their kind."""
-    words = prose(40)
+    text = prose(40)
     lines = prose(560).split(". ")
     pages = [[f"Chapter {n}", *lines[28 * n : 28 * (n + 1)]] for n in range(20)]
     rows = "".join(
@@ -116,8 +116,8 @@ def make_samples() -> list[Sample]:
         + "</row>"
         for row in range(1, 2_001)
     )
-    markdown = f"# Title\n\n{words}\n\n## Section\n\n{words}\n"
-    rst = f"Title\n=====\n\n{words}\n\nSection\n-------\n\n* one\n* two\n\n{words}\n"
+    markdown = f"# Title\n\n{text}\n\n## Section\n\n{text}\n"
+    rst = f"Title\n=====\n\n{text}\n\nSection\n-------\n\n* one\n* two\n\n{text}\n"
     table = "name,limit,excess\n" + "".join(f"item {n},{n * 10},{n}\n" for n in range(2_000))
     return [
         Sample("a.pdf", make_pdf(*pages), bare_pdf),
@@ -125,17 +125,17 @@ def make_samples() -> list[Sample]:
         Sample("a.xlsx", make_xlsx(rows), bare_zip_xml),
         Sample("a.pptx", make_pptx(), bare_zip_xml),
         Sample("a.xls", make_xls(is_far=False), bare_xls),
-        Sample("a.html", PAGE.replace("<ul>", f"<p>{words}</p><ul>").encode(), bare_html),
+        Sample("a.html", PAGE.replace("<ul>", f"<p>{text}</p><ul>").encode(), bare_html),
         Sample("a.eml", MAIL, bare_mail),
         Sample("a.csv", table.encode(), lambda data: list(csv.reader(io.StringIO(data.decode())))),
         Sample("a.rst", rst.encode(), bare_rst),
         Sample("a.md", markdown.encode(), lambda data: data.decode()),
-        Sample("a.rtf", RTF.replace(b"costs", words.encode()), None),
+        Sample("a.rtf", RTF.replace(b"costs", text.encode()), None),
     ]
 
 
 def prose(sentences: int) -> str:
-    """Sentences that differ, as text that says one thing again and again is refused."""
+    """Sentences that differ, because repeated text is refused."""
     return " ".join(
         f"Clause {n} covers loss or damage number {n * 7} caused by fire, lightning or theft."
         for n in range(sentences)

@@ -1,4 +1,6 @@
-"""What runs by itself: sensors and schedules.
+"""The pipeline as Dagster sees it: assets, checks, resources, sensors, schedules and jobs.
 
-What belongs here: when something is started. What does not: what it does (`assets`, `walk`).
+What belongs here: everything that imports Dagster. What does not: how a document is processed
+(`tvdb_assets.ingestion`). What Dagster stores in our database is in `storage`, and its private
+parts that we use are in `compat`.
 """

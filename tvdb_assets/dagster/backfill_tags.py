@@ -1,7 +1,7 @@
-"""Which backfill a document waits in, so that the run which makes it completes the backfill.
+"""Which backfill a document waits in, so that the run that processes it completes the backfill.
 
-Dagster counts for a backfill what runs with the backfill's tag have materialized, and nothing
-else. So whoever makes a document that a backfill left waiting gives its run that tag.
+Dagster counts for a backfill only the materializations of runs that have the backfill's tag. So a
+run of a document that a backfill left waiting gets that tag.
 
 What belongs here: finding the backfill. What does not: which documents are due (`cost_sensor`,
 `ingest`).
@@ -17,7 +17,7 @@ from tvdb_assets.dagster.compat import BACKFILL_ID_TAG, Backfill
 def group_by_backfill(
     instance: dg.DagsterInstance, waiting: Mapping[str, str]
 ) -> list[tuple[Backfill | None, set[str]]]:
-    """Documents by the backfill that they wait in; None where it was no backfill's run.
+    """Documents by the backfill that they wait in; None for those of other runs.
 
     Args:
         instance: Dagster's.
@@ -37,5 +37,5 @@ def group_by_backfill(
 
 
 def backfill_tags(backfill: Backfill | None) -> dict[str, str]:
-    """What a run carries to count for this backfill."""
+    """The tags of a run that counts for this backfill."""
     return {BACKFILL_ID_TAG: backfill.backfill_id} if backfill is not None else {}

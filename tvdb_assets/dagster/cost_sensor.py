@@ -1,9 +1,9 @@
-"""`cost_sensor`: warns before a budget is used up, and resumes what waited for it.
+"""`cost_sensor`: warns before a budget is used up, and resumes documents that waited for it.
 
-What belongs here: what Dagster does about money. What does not: halting. That needs no
-sensor: a step that finds no money defers its paid part at its next reservation, does what is
-free, and ends well. So nothing is overspent while this sensor does not tick, and when it
-ticks again it asks for just what was deferred.
+What belongs here: alerts and resumption. What does not: halting, which needs no sensor. When the
+budget is exhausted, a step defers its paid part at the next reservation, does the free part and
+succeeds. So nothing is overspent while this sensor does not tick. At its next tick it requests runs
+for the deferred documents alone.
 """
 
 import json
@@ -38,20 +38,20 @@ def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
     def cost_sensor(
         context: dg.SensorEvaluationContext, service_router: ServiceRouterResource
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        with service_router.budget_view() as money:
-            money.alert(partial(_tell, context))
-            for failure in money.deliver():
+        with service_router.budget_view() as budget:
+            budget.report_alerts(partial(_report_alert, context))
+            for failure in budget.deliver_alerts():
                 log_event(ALERT_UNDELIVERED, failure, log=context.log)
-            due = money.due(changed=_limits_changed(context, money))
-            waiting = money.waiting()
+            due = budget.due(changed=_limits_changed(context, budget))
+            waiting = budget.waiting()
         if not due:
-            yield dg.SkipReason(f"{money.pace.message()} {waiting:,} documents wait.")
+            yield dg.SkipReason(f"{budget.pace.message()} {waiting:,} documents wait.")
             return
         with (
             Reconciler.open(service_router.settings(), context.instance) as reconciler,
-            reconciler.due.planning(waits=False) as is_mine,
+            reconciler.due.planning(waits=False) as is_planning,
         ):
-            if not is_mine:
+            if not is_planning:
                 yield dg.SkipReason("Another process is planning runs right now.")
                 return
             in_runs = reconciler.partitions.in_runs()
@@ -59,14 +59,14 @@ def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
             requests = reconciler.run_requests(left, "cost_sensor", resumes=True)
         yield from requests
         if not requests:
-            # What waits in a backfill that was cancelled stays as it is.
-            why = f"{waiting:,} documents wait." if left else "Documents are being resumed."
-            yield dg.SkipReason(f"{money.pace.message()} {why}")
+            # Documents that wait in a cancelled backfill are not resumed.
+            state = f"{waiting:,} documents wait." if left else "Documents are being resumed."
+            yield dg.SkipReason(f"{budget.pace.message()} {state}")
 
     return cost_sensor
 
 
-def _tell(context: dg.SensorEvaluationContext, alert: Alert) -> None:
+def _report_alert(context: dg.SensorEvaluationContext, alert: Alert) -> None:
     message = f"{alert.threshold} % of the budget: {alert.pace.message()}"
     log_event(BUDGET_THRESHOLD, message, log=context.log)
     context.instance.report_runless_asset_event(_as_event(alert))
@@ -85,11 +85,11 @@ def _as_event(alert: Alert) -> dg.AssetObservation:
     )
 
 
-def _limits_changed(context: dg.SensorEvaluationContext, money: BudgetView) -> datetime:
-    """When the limits that hold now came to hold, whether by a command or by a setting."""
+def _limits_changed(context: dg.SensorEvaluationContext, budget: BudgetView) -> datetime:
+    """Since when the current limits apply, whether a command or a setting changed them."""
     known = json.loads(context.cursor) if context.cursor else {}
-    if known.get("limits") != money.limits:
-        changed = money.pace.now if known else datetime.fromtimestamp(0, UTC)
-        known = {"limits": money.limits, "since": changed.isoformat()}
+    if known.get("limits") != budget.limits:
+        changed = budget.pace.now if known else datetime.fromtimestamp(0, UTC)
+        known = {"limits": budget.limits, "since": changed.isoformat()}
         context.update_cursor(json.dumps(known))
-    return max(datetime.fromisoformat(known["since"]), money.changed_at)
+    return max(datetime.fromisoformat(known["since"]), budget.changed_at)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dagster as dg
 
 from tvdb_assets.dagster.cost_sensor import make_cost_sensor
-from tvdb_assets.dagster.document_assets import walk_assets
+from tvdb_assets.dagster.document_assets import document_assets
 from tvdb_assets.dagster.document_intake import make_document_intake
 from tvdb_assets.dagster.io_manager import PostgresIOManager
 from tvdb_assets.dagster.manual_jobs import catch_up, retry_documents
@@ -42,7 +42,7 @@ def definitions_with(
             make_cost_sensor(settings.sensor_seconds),
             make_document_intake(settings.intake_seconds),
         ],
-        assets=[walk_assets(settings.run_partitions), service_health, cost_report],
+        assets=[document_assets(settings.run_partitions), service_health, cost_report],
         schedules=[
             make_nightly_catch_up(settings.catch_up_cron),
             make_nightly_maintenance(settings.maintenance_cron),

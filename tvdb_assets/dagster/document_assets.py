@@ -1,7 +1,7 @@
-"""The assets of the walk, in its order: parsed documents, chunks, embeddings.
+"""The assets, in the order of the pipeline: parsed documents, chunks, embeddings.
 
-What belongs here: what Dagster shows of the three assets. What does not: how a document is
-walked (`tvdb_assets.ingestion`), or how its results become events (`reporting`).
+What belongs here: how Dagster describes and executes the three assets. What does not: how a
+document is processed (`tvdb_assets.ingestion`), or how results become events (`run_events`).
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tvdb_assets.models import Stage
 from tvdb_assets.repositories.runs import Run
 
 documents = dg.DynamicPartitionsDefinition(name="documents")
-"""One partition per source file; the key is its path, see `core.partition_keys`."""
+"""One partition for each source file; its key is the path, see `core.partition_keys`."""
 
 
 def _columns(**descriptions: str) -> dict[str, dg.TableSchema]:
@@ -25,13 +25,13 @@ def _columns(**descriptions: str) -> dict[str, dg.TableSchema]:
     return {"dagster/column_schema": dg.TableSchema(columns=columns)}
 
 
-_MADE_BY = {
-    "service": "text: Which service made the row.",
+_PROVENANCE = {
+    "service": "text: The service that created the row.",
     "mode": "text: mock, local or real, as resolved for the call.",
     "model": "text: Model or algorithm of the service.",
     "version": "text: Version of the service.",
-    "is_degraded": "boolean: Made by a stand-in, and kept out of search.",
-    "run_id": "text: The Dagster run that made the row.",
+    "is_degraded": "boolean: Created by a fallback, and excluded from search.",
+    "run_id": "text: The Dagster run that created the row.",
 }
 
 SPECS = [
@@ -51,7 +51,7 @@ SPECS = [
             media_type="text: By content, not by name.",
             page_starts="integer[]: Where each page starts in the text.",
             headings="jsonb: Offset, level and title of each heading.",
-            **_MADE_BY,
+            **_PROVENANCE,
         ),
     ),
     dg.AssetSpec(
@@ -61,8 +61,8 @@ SPECS = [
         group_name="documents",
         owners=["team:documents"],
         kinds={"python", "postgres"},
-        description="The text in pieces of at most so many cl100k tokens, cut where the document "
-        "has its own joints: a heading stays with what follows it, a table whole where it fits.",
+        description="The text in pieces of a limited number of cl100k tokens, split where its "
+        "structure allows it: a heading stays with its text, a table is whole where it fits.",
         metadata=_columns(
             chunk_id="bigint: The chunk.",
             ordinal="integer: 0-based position in the document.",
@@ -72,10 +72,10 @@ SPECS = [
             page_last="integer: 1-based; null for a format without pages.",
             heading_path="text[]: Titles from the highest heading to the nearest.",
             token_count="integer: Exact cl100k_base tokens.",
-            text_sha256="bytea: Of what is embedded: repeated_header and text.",
+            text_sha256="bytea: Of the text that is embedded: repeated_header and text.",
             repeated_header="text: Header row of a table that an earlier chunk began.",
             text="text: The chunk.",
-            **_MADE_BY,
+            **_PROVENANCE,
         ),
     ),
     dg.AssetSpec(
@@ -85,21 +85,21 @@ SPECS = [
         group_name="documents",
         owners=["team:documents"],
         kinds={"python", "postgres"},
-        description="A vector for each distinct text, made once for each vector space. When a "
-        "document's last vector is there, search shows its new chunks instead of its old ones, "
-        "in one transaction.",
+        description="A vector for each distinct text, created once for each vector space. When the "
+        "last vector of a document is stored, search shows its new chunks instead of its old "
+        "ones, in one transaction.",
         metadata=_columns(
             space_id="smallint: The vector space; rows of two spaces never meet.",
             text_sha256="bytea: Of the text.",
             embedding="vector: Checked for dimension, finite values and length.",
             token_count="integer: Exact cl100k_base tokens of the text.",
-            **_MADE_BY,
+            **_PROVENANCE,
         ),
     ),
 ]
 
 
-def walk_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
+def document_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
     """The three assets as one step, through which documents stream.
 
     Args:
@@ -107,6 +107,7 @@ def walk_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
     """
 
     @dg.multi_asset(
+        # Runs that are queued name their step by it, so it stays.
         name="document_walk",
         specs=SPECS,
         can_subset=True,
@@ -115,32 +116,32 @@ def walk_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(
                 PARSE_CHECK,
                 asset=Stage.PARSED_DOCUMENTS.value,
-                description="Text that is there, is the document's own and is of plausible "
-                "length; no error message, no repetition, no garbage.",
+                description="The text is not empty, belongs to the document and has a "
+                "plausible length; it is no error message, repetition or garbage.",
             ),
             dg.AssetCheckSpec(
                 FALLBACK_CHECK,
                 asset=Stage.EMBEDDINGS.value,
-                description="No document of the run was made by a stand-in for a paid service "
-                "that was unavailable. Such documents are kept out of search until the service "
-                "has made them again.",
+                description="No document of the run was embedded by a fallback because the paid "
+                "service was unavailable. Such documents are excluded from search until the "
+                "service has embedded them.",
             ),
         ],
     )
-    def document_walk(
+    def ingest_documents(
         context: dg.AssetExecutionContext, service_router: ServiceRouterResource
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        """Take this run's documents through the selected stages, and report each."""
+        """Process the documents of this run through the selected stages, and report each."""
         stages = frozenset(Stage(key.to_user_string()) for key in context.selected_asset_keys)
         report = RunReport(context)
-        # One that was forgotten since the run was planned is no partition any more.
-        added_by_hand = [
+        # The partition of a document that was forgotten since the run was planned is gone.
+        added_manually = [
             key
             for key in service_router.unregistered(context.partition_keys)
             if context.instance.has_dynamic_partition("documents", key)
         ]
-        if added_by_hand:
-            service_router.register_manual_partitions(added_by_hand)
+        if added_manually:
+            service_router.register_manual_partitions(added_manually)
         announce(context, service_router)
         dagster_run = context.run
         run = Run(
@@ -149,9 +150,9 @@ def walk_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
             dagster_run.parent_run_id,
             dagster_run.tags.get(BACKFILL_ID_TAG),
         )
-        with service_router.walk(run) as walk:
-            for results in walk.run(context.partition_keys, stages):
-                report.take(results)
+        with service_router.ingestion_run(run) as ingestion:
+            for results in ingestion.run(context.partition_keys, stages):
+                report.add(results)
         yield from report.finish()
 
-    return document_walk
+    return ingest_documents

@@ -1,7 +1,7 @@
-"""`document_intake`: files that come, change and go, taken in as they do.
+"""`document_intake`: the sensor that finds new, changed and deleted files.
 
-What belongs here: when, and in which bounds. What does not: what is compared and noted
-(`reconciler`).
+What belongs here: when the source is scanned, and how much of it at one tick. What does not: the
+comparison itself (`reconciler`).
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tvdb_assets.sources.source import Source
 from tvdb_assets.telemetry import SOURCE_SCANNED, log_event
 
 MOST_DOCUMENTS = 20_000
-"""New and changed documents noted at one tick, which takes a few seconds for so many."""
+"""New and changed documents that one tick registers; so many take a few seconds."""
 
 
 def make_document_intake(interval_seconds: int) -> dg.SensorDefinition:
@@ -33,9 +33,9 @@ def make_document_intake(interval_seconds: int) -> dg.SensorDefinition:
         target=dg.AssetSelection.assets(*(stage.value for stage in Stage)),
         minimum_interval_seconds=interval_seconds or 60,
         default_status=status.RUNNING if interval_seconds else status.STOPPED,
-        description="Finds new, changed and deleted files of the source, and asks for runs of "
+        description="Finds new, changed and deleted files of the source, and requests runs for "
         "the documents that need one: these, those whose next attempt is due, those that a "
-        "stand-in made, and those that a person asked for.",
+        "fallback embedded, and those that a person requested.",
     )
     def document_intake(
         context: dg.SensorEvaluationContext, service_router: ServiceRouterResource
@@ -43,9 +43,9 @@ def make_document_intake(interval_seconds: int) -> dg.SensorDefinition:
         settings = service_router.settings()
         with (
             Reconciler.open(settings, context.instance) as reconciler,
-            reconciler.due.planning(waits=False) as is_mine,
+            reconciler.due.planning(waits=False) as is_planning,
         ):
-            if not is_mine:
+            if not is_planning:
                 yield dg.SkipReason("Another process is planning runs right now.")
                 return
             found = reconciler.scan_source(Source.open(settings.source), MOST_DOCUMENTS)

@@ -1,4 +1,4 @@
-"""What an ingest does: compare the source with what is known, and run what that calls for.
+"""Ingest: compare the source with the registered documents, and run those that need it.
 
 What belongs here: which documents need a run, and the runs. What does not: the walk itself,
 or how the outcome is shown (`cli`). Works without a daemon: runs execute in this process, as
@@ -44,7 +44,7 @@ class IngestPlan:
     source: Source
     new: list[SourceFile] = field(default_factory=list)
     stale: list[KnownDocument] = field(default_factory=list)
-    """Changed, unfinished, or made by another parser, chunker or model."""
+    """Changed, unfinished, or processed by another parser, chunker or model."""
     changed: list[tuple[int, SourceFile]] = field(default_factory=list)
     """Of the stale ones, those with another etag."""
     touched: list[tuple[int, SourceFile]] = field(default_factory=list)
@@ -60,7 +60,7 @@ def plan(
     settings: Settings,
     max_bytes: int,
 ) -> IngestPlan:
-    """Compare a source, or what lies under ``prefixes`` of it, with the registered documents.
+    """Compare a source, or the files under ``prefixes`` in it, with the registered documents.
 
     Raises:
         ConfigurationError: everything that is known is gone, as of a folder not mounted.
@@ -74,21 +74,22 @@ def plan(
     fingerprint = pipeline_fingerprint(settings, chunker)
     fingerprints = (fingerprint, settings.limits_fingerprint + fingerprint)
     found = compare(source.list(prefixes), known, root=source.root, is_whole=not prefixes)
-    made = IngestPlan(source, new=found.new, gone=found.gone)
+    planned = IngestPlan(source, new=found.new, gone=found.gone)
     for document in found.same:
-        (made.unchanged if is_settled(document, fingerprints) else made.stale).append(document)
+        same = planned.unchanged if is_settled(document, fingerprints) else planned.stale
+        same.append(document)
     for document, file in found.changed:
         if is_settled(document, fingerprints) and _has_same_bytes(source, document, max_bytes):
-            made.touched.append((document.document_id, file))
-            made.unchanged.append(document)
+            planned.touched.append((document.document_id, file))
+            planned.unchanged.append(document)
         else:
-            made.changed.append((document.document_id, file))
-            made.stale.append(document)
-    return made
+            planned.changed.append((document.document_id, file))
+            planned.stale.append(document)
+    return planned
 
 
 def execute(
-    made: IngestPlan,
+    ingest_plan: IngestPlan,
     reconciler: Reconciler,
     instance: dg.DagsterInstance,
     on_run: Callable[[str], None],
@@ -98,7 +99,7 @@ def execute(
     """Carry out a plan: register, run, delete; returns the run ids.
 
     Args:
-        made: the plan.
+        ingest_plan: what to do.
         reconciler: of the same database.
         instance: Dagster's.
         on_run: called with each run's id before it starts.
@@ -107,17 +108,17 @@ def execute(
     """
     planned = ExitStack()
     with reconciler.due.planning():
-        reconciler.registry.touch(made.touched)
-        reconciler.registry.change(made.changed)
-        keys = reconciler.add(made.source, made.new)
-        keys += [document.partition_key for document in made.stale]
+        reconciler.registry.touch(ingest_plan.touched)
+        reconciler.registry.change(ingest_plan.changed)
+        keys = reconciler.add(ingest_plan.source, ingest_plan.new)
+        keys += [document.partition_key for document in ingest_plan.stale]
         runs = reconciler.runs(keys)
         reconciler.due.note_run_requests(keys)
         planned.enter_context(reconciler.due.planned())
     with planned:
         run_ids = _run_all(instance, keys, runs, on_run, on_forecast, workers)
     # Last, so that a file that was moved finds its text and vectors under the old name.
-    reconciler.deletion.delete([document.document_id for document in made.gone])
+    reconciler.deletion.delete([document.document_id for document in ingest_plan.gone])
     with reconciler.due.planning():
         reconciler.partitions.drop_removed(reconciler.deletion)
     return run_ids
@@ -131,13 +132,13 @@ def catch_up(
     on_run: Callable[[str], None],
     on_forecast: Callable[[CostForecast], None] = lambda _: None,
 ) -> list[DueDocument]:
-    """Run the documents that are due, in this process; returns what was due.
+    """Run the documents that are due, in this process; returns those that were due.
 
     Args:
         reconciler: of the same database.
         instance: Dagster's.
         reasons: for which documents are run.
-        on_start: called with what is due before the first run.
+        on_start: called with the due documents before the first run.
         on_run: called with each run's id before it starts.
         on_forecast: called before all runs if they cost more than is left of the budget.
     """
@@ -189,7 +190,7 @@ def run(
         workers: that parse and chunk; None starts those of the settings.
 
     Raises:
-        TvdbError: an error that is no document's fault ended it.
+        TvdbError: an error that is not the fault of a document ended it.
     """
     run_id = new_run_id()
     on_run(run_id)
@@ -206,14 +207,14 @@ def run(
         asset_selection=[dg.AssetKey(stage.value) for stage in Stage],
     )
     for event in result.filter_events(lambda event: event.is_step_failure):
-        # Documents' own failures are on record; anything else must not look like success.
+        # Failures of documents are recorded; any other must not look like success.
         if event.step_failure_data.user_failure_data is None:
             raise _run_failed(run_id, event.step_failure_data.error)
     return run_id
 
 
 def _run_failed(run_id: str, error: Any) -> TvdbError:
-    """What ended a run, if it is no document's fault, in words that hold no document text."""
+    """The error that ended a run and is not the fault of a document, without document text."""
     why = f"{error.cls_name if error is not None else 'an unknown error'}."
     while error is not None:
         # Only messages of our own are known to be free of document text.

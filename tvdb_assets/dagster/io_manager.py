@@ -1,8 +1,8 @@
 """The tables as pandas DataFrames, for assets that depend on them.
 
 What belongs here: reading for others. Another team writes ``def my_asset(chunks:
-pd.DataFrame)`` and gets the rows of its run's partitions. What does not: writing; the walk
-stores its own rows, and what other assets return is theirs to keep.
+pd.DataFrame)`` and gets the rows of its run's partitions. What does not: writing. The
+ingestion stores its own rows, and the owners of other assets store theirs.
 """
 
 from __future__ import annotations

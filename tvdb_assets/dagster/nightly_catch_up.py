@@ -1,4 +1,4 @@
-"""`nightly_catch_up`: all that is due, once a night, in as few runs as hold it.
+"""`nightly_catch_up`: all documents that are due, once a night, in as few runs as possible.
 
 What belongs here: when. What does not: what is due (`repositories.due_documents`).
 """
@@ -26,9 +26,9 @@ def make_nightly_catch_up(cron: str) -> dg.ScheduleDefinition:
         cron_schedule=cron,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Asks for runs of every document that is missing, failed and due, degraded, "
-        "stale or deferred, nearly finished and oldest first. A document that a run is queued or "
-        "under way for is left to it; with nothing due, there is no run.",
+        description="Requests runs for every document that is missing, failed and due, degraded, "
+        "stale or deferred, nearly finished and oldest first. A document in a queued or active run "
+        "is left to that run. If no document is due, there is no run.",
     )
     def nightly_catch_up(
         context: dg.ScheduleEvaluationContext, service_router: ServiceRouterResource
@@ -38,7 +38,7 @@ def make_nightly_catch_up(cron: str) -> dg.ScheduleDefinition:
             reconciler.due.planning(),
         ):
             due = reconciler.plan(frozenset(Reason))
-            # Beside a command partitions can't be moved, and might take a run each.
+            # While a command has runs, partitions can't be moved, and might take a run each.
             most_runs = MOST_RUNS if reconciler.due.is_planned() else None
             requests = reconciler.run_requests(due, "nightly_catch_up", most_runs=most_runs)
         yield from requests

@@ -1,6 +1,6 @@
-"""The job `maintenance`, and when it runs: what grows is cut back, what aged is refreshed.
+"""The job `maintenance` and its schedule: old rows are deleted, the index is refreshed.
 
-What belongs here: the order of it, and telling what was done. What does not: what is deleted
+What belongs here: the order of the tasks, and the report. What does not: which rows are deleted
 (`repositories.retention`).
 """
 
@@ -17,8 +17,8 @@ from tvdb_assets.telemetry import MAINTENANCE_DONE, log_event
 @dg.op(
     name="maintain",
     out=dg.Out(dg.Nothing),
-    description="Cuts back logs, histories and unused vectors, refreshes the index, ends runs "
-    "whose process is gone, and says what it did.",
+    description="Deletes old logs, histories and unused vectors, refreshes the index, marks "
+    "runs whose process is gone as failed, and reports what it did.",
 )
 def _maintain(context: dg.OpExecutionContext, service_router: ServiceRouterResource) -> None:
     settings = service_router.settings()
@@ -26,7 +26,7 @@ def _maintain(context: dg.OpExecutionContext, service_router: ServiceRouterResou
     with Reconciler.open(settings, context.instance) as reconciler:
         dead = reconciler.partitions.fail_dead_runs()
         with reconciler.due.planning():
-            swept = reconciler.deletion.delete_unpublished()
+            deleted_documents = reconciler.deletion.delete_unpublished()
             reconciler.partitions.drop_removed(reconciler.deletion)
         retention = Retention(reconciler.database)
         deleted = retention.delete_old_rows(keep=keep, cache=timedelta(days=settings.cache_days))
@@ -36,25 +36,25 @@ def _maintain(context: dg.OpExecutionContext, service_router: ServiceRouterResou
             context.instance.delete_run(run_id)
         retention.refresh()
     done = {
-        "documents that were gone": swept,
+        "documents that were gone": deleted_documents,
         "runs whose process was gone": len(dead),
         **deleted,
         "runs": len(old_runs),
     }
-    for what, count in done.items():
-        fields: dict[str, str | int] = {"kind": what, "count": count}
-        message = f"{what}: {count:,}"
+    for kind, count in done.items():
+        fields: dict[str, str | int] = {"kind": kind, "count": count}
+        message = f"{kind}: {count:,}"
         log_event(MAINTENANCE_DONE, message, fields, run_id=context.run.run_id, log=context.log)
-    context.add_output_metadata({what: dg.MetadataValue.int(n) for what, n in done.items()})
+    context.add_output_metadata({kind: dg.MetadataValue.int(n) for kind, n in done.items()})
 
 
 @dg.job(
     name="maintenance",
-    description="Keeps tables and logs from growing for ever. TVDB_RETENTION_DAYS and "
-    "TVDB_CACHE_DAYS say how long things are kept.",
+    description="Keeps tables and logs from growing without limit. TVDB_RETENTION_DAYS and "
+    "TVDB_CACHE_DAYS say how long they are kept.",
 )
 def maintenance() -> None:
-    """Cut back and refresh."""
+    """Delete old rows and refresh the index."""
     _maintain()
 
 
@@ -70,5 +70,5 @@ def make_nightly_maintenance(cron: str) -> dg.ScheduleDefinition:
         cron_schedule=cron,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Cuts back what grows, and refreshes the index.",
+        description="Deletes old rows, and refreshes the index.",
     )

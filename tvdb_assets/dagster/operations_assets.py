@@ -1,6 +1,6 @@
-"""Assets about the pipeline itself: how its services are, and what they cost.
+"""Assets about the pipeline itself: the health of its services, and their cost.
 
-What belongs here: what an operator looks at in the UI. What does not: documents
+What belongs here: reports for an operator in the UI. What does not: documents
 (`document_assets`), health (`routing.service_health`), or the sums (`reporting.costs`).
 """
 
@@ -17,8 +17,8 @@ from tvdb_assets.dagster.resources import ServiceRouterResource
     group_name="operations",
     owners=["team:documents"],
     kinds={"python"},
-    description="How each service is, from what its last calls said: mode, breaker, budget and "
-    "rate left, last error. Looking costs nothing.",
+    description="The health of each service, by its last calls: mode, breaker, remaining budget "
+    "and rate, last error. This costs nothing.",
 )
 def service_health(
     context: dg.AssetExecutionContext, service_router: ServiceRouterResource
@@ -40,16 +40,16 @@ def service_health(
     group_name="operations",
     owners=["team:documents"],
     kinds={"python"},
-    description="What paid services cost: against the day's budget, by service and by kind of "
-    "document, and the ten dearest documents. Made every hour; alerts of the budget are "
-    "observations of it.",
+    description="The cost of paid services: against the day's budget, by service and by kind of "
+    "document, and the ten most expensive documents. Updated every hour; alerts of the budget "
+    "are observations of it.",
 )
 def cost_report(
     context: dg.AssetExecutionContext, service_router: ServiceRouterResource
 ) -> dg.MaterializeResult[None]:
     """Draw the ledger."""
-    with service_router.budget_view() as money:
-        now, costs = money.pace, money.report()
+    with service_router.budget_view() as budget:
+        pace, costs = budget.pace, budget.report()
     days = sorted({row.day for row in costs.by_day})
     services = sorted({row.service for row in costs.by_day})
     spent = {(row.day, row.service): float(row.usd) for row in costs.by_day}
@@ -62,14 +62,14 @@ def cost_report(
     md = dg.MetadataValue.md
     return dg.MaterializeResult(
         metadata={
-            "summary": now.message(),
-            "spent_today_usd": float(now.spent_usd),
-            "limit_usd": float(now.limit_usd),
-            "spent_percent": now.percent,
+            "summary": pace.message(),
+            "spent_today_usd": float(pace.spent_usd),
+            "limit_usd": float(pace.limit_usd),
+            "spent_percent": pace.percent,
             "wasted_usd": float(costs.wasted_usd),
-            "by_day": md(spend_by_day(days, by_day, float(now.limit_usd))),
+            "by_day": md(spend_by_day(days, by_day, float(pace.limit_usd))),
             "by_kind_of_document": md(spend_by("US dollars by kind of document", kinds)),
-            "dearest_documents": dg.MetadataValue.table(
+            "most_expensive_documents": dg.MetadataValue.table(
                 most_expensive,
                 schema=dg.TableSchema(
                     [

@@ -1,8 +1,8 @@
 """Dagster's partitions of documents: added, put into few ranges, removed when no run needs them.
 
-What belongs here: what stands between documents that need work and runs of Dagster. What does
-not: which documents those are (`repositories.due_documents`), or when they are looked for
-(sensors, schedules, `ingest`).
+What belongs here: the mapping between documents that need work and runs of Dagster. What does not:
+which documents those are (`repositories.due_documents`), or when they are planned (sensors,
+schedules, `ingest`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tvdb_assets.repositories.due_documents import DueDocuments
 
 NAME = "documents"
 IN_PROCESS_TAG = "tvdb/in_process"
-"""Of a run that a command of ours executes by itself: nobody tells Dagster if it is killed."""
+"""Of a run that a command of ours executes: Dagster does not learn that its process was killed."""
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
 _RUNNING = [
     dg.DagsterRunStatus.STARTING,
@@ -29,7 +29,7 @@ _RUNNING = [
     dg.DagsterRunStatus.CANCELING,
 ]
 _STARTS_WITHIN = timedelta(minutes=5)
-"""A run that was launched has opened its walk; one that has not lost its process before that."""
+"""A run that started has opened its ingestion after this time, or its process is gone."""
 _ADDED_AT_ONCE = 10_000
 _START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -43,27 +43,27 @@ class DocumentPartitions:
         self._due = due
 
     def add(self, keys: Sequence[str]) -> None:
-        """Add partitions; those that are there stay where they are."""
+        """Add partitions; existing ones keep their place."""
         for start in range(0, len(keys), _ADDED_AT_ONCE):
             self._instance.add_dynamic_partitions(NAME, keys[start : start + _ADDED_AT_ONCE])
 
     def missing(self) -> set[str]:
-        """Partitions that Dagster does not show as materialized in every asset of the walk."""
+        """Partitions that Dagster does not show as materialized in each of the three assets."""
         present = set(self._instance.get_dynamic_partitions(NAME))
-        made = set(present)
+        materialized = set(present)
         for stage in Stage:
-            made &= self._instance.get_materialized_partitions(dg.AssetKey(stage.value))
-        return present - made
+            materialized &= self._instance.get_materialized_partitions(dg.AssetKey(stage.value))
+        return present - materialized
 
     def under_way(self) -> set[str]:
-        """Partitions of runs that are queued or alive, and of backfills that will ask for them."""
+        """Partitions of runs that are queued or active, and of backfills that will request them."""
         return self.in_runs().union(self._of_backfills())
 
     def in_runs(self) -> set[str]:
-        """Partitions of runs that are queued or alive.
+        """Partitions of runs that are queued or active.
 
-        A run whose process was killed may stay "starting" or "started" in Dagster for ever. It
-        counts only while a process is seen to work on it.
+        A run whose process was killed may stay "starting" or "started" in Dagster forever. So a
+        started run counts only while its process is alive.
         """
         ordered = self._instance.get_dynamic_partitions(NAME)
         place = {key: i for i, key in enumerate(ordered)}
@@ -72,40 +72,40 @@ class DocumentPartitions:
             if (only := tags.get("dagster/partition")) is not None:
                 keys.add(only)
             elif (first := place.get(tags.get(_START, ""))) is not None:
-                # Where its last partition is gone too, all that follow may be its.
+                # If its last partition is gone too, all that follow may belong to it.
                 keys.update(ordered[first : place.get(tags[_END], len(ordered)) + 1])
         return keys
 
     def _tags_of_runs(self) -> Iterator[Mapping[str, str]]:
         waiting = self._instance.get_runs(dg.RunsFilter(statuses=_WAITING))
-        # One that a command executes is never queued: it starts at once, or was killed before.
+        # A run that a command executes is never queued: it starts at once, or was killed before.
         yield from (run.tags for run in waiting if IN_PROCESS_TAG not in run.tags)
         started = self._instance.get_run_records(dg.RunsFilter(statuses=_RUNNING))
-        records = [*started, *self._by_hand()]
+        records = [*started, *self._of_commands()]
         dead = {record.dagster_run.run_id for record in self._dead(records)}
         yield from (r.dagster_run.tags for r in records if r.dagster_run.run_id not in dead)
 
     def fail_dead_runs(self) -> list[str]:
-        """Let Dagster show as failed what a killed command left under way; returns the run ids."""
-        dead = [record.dagster_run for record in self._dead(self._by_hand())]
+        """Mark as failed the active runs of killed commands; returns the run ids."""
+        dead = [record.dagster_run for record in self._dead(self._of_commands())]
         for run in dead:
             self._instance.report_run_failed(run, "The process that executed it is gone.")
         return [run.run_id for run in dead]
 
-    def _by_hand(self) -> Sequence[dg.RunRecord]:
-        """Runs that commands execute by themselves, or were about to."""
+    def _of_commands(self) -> Sequence[dg.RunRecord]:
+        """Runs that commands execute in their own process, or were about to."""
         tagged = dg.RunsFilter(statuses=[*_WAITING, *_RUNNING], tags={IN_PROCESS_TAG: "true"})
         return self._instance.get_run_records(tagged)
 
     def _dead(self, records: Sequence[dg.RunRecord]) -> list[dg.RunRecord]:
-        """Those of these runs that no process works on, nor may be about to."""
+        """Those of these runs that no process executes or may be about to start."""
         alive = self._due.alive([record.dagster_run.run_id for record in records])
         young = (datetime.now(UTC) - _STARTS_WITHIN).timestamp()
         return [
             record
             for record in records
             if record.dagster_run.run_id not in alive
-            # A launched run's last change is that; it may have been queued for hours before.
+            # The launch is the last change of a launched run; it may have been queued for hours.
             and (record.start_time or record.update_timestamp.timestamp()) <= young
         ]
 
@@ -115,28 +115,30 @@ class DocumentPartitions:
             yield from compat.partitions_left(backfill, assets)
 
     def ranges(
-        self, wanted: Sequence[str], most: int, *, under_way: Collection[str]
+        self, keys: Sequence[str], most: int, *, under_way: Collection[str]
     ) -> list[list[str]]:
-        """As few ranges as hold just these partitions: the keys of each, in Dagster's order.
+        """As few ranges as contain exactly these partitions: the keys of each, in Dagster's order.
 
-        Partitions that lie apart are moved behind all others, in the order of ``wanted``; not
-        those that a run needs where they are, and none while a command has runs before it.
+        Partitions that lie apart are moved after all others, in the order of ``keys``. Those that
+        an active run needs are not moved, and none is while a command has planned runs.
 
         Args:
-            wanted: partition keys, the most urgent first.
-            most: most keys in a range.
-            under_way: what `under_way` told.
+            keys: partition keys, the most urgent first.
+            most: maximum number of keys in a range.
+            under_way: the result of `under_way`.
         """
         ordered = self._instance.get_dynamic_partitions(NAME)
         present = set(ordered)
-        asked = [key for key in wanted if key in present]
-        free = [key for key in asked if key not in under_way]
-        found = partition_ranges(ordered, set(asked), most)
+        existing = [key for key in keys if key in present]
+        movable = [key for key in existing if key not in under_way]
+        found = partition_ranges(ordered, set(existing), most)
         storage = self._batching_storage()
-        are_many = len(found) > -(-len(asked) // most)
+        are_many = len(found) > -(-len(existing) // most)
         if are_many and storage is not None and not self._due.is_planned():
-            storage.move_partitions_to_end(NAME, free)
-            found = partition_ranges(self._instance.get_dynamic_partitions(NAME), set(asked), most)
+            storage.move_partitions_to_end(NAME, movable)
+            found = partition_ranges(
+                self._instance.get_dynamic_partitions(NAME), set(existing), most
+            )
         return found
 
     def drop_removed(self, deletion: DocumentDeletion) -> None:
@@ -148,14 +150,14 @@ class DocumentPartitions:
         if not removed or self._due.is_planned():
             return
         under_way = self.under_way()
-        free = [key for key in removed if key not in under_way]
+        unused = [key for key in removed if key not in under_way]
         storage = self._batching_storage()
         if storage is not None:
-            storage.delete_partitions(NAME, free)
+            storage.delete_partitions(NAME, unused)
         else:
-            for key in free:
+            for key in unused:
                 self._instance.delete_dynamic_partition(NAME, key)
-        deletion.partitions_are_removed(free)
+        deletion.partitions_are_removed(unused)
 
     def _batching_storage(self) -> BatchingEventLogStorage | None:
         """The project's storage, unless the instance has another one or it can't do batches."""

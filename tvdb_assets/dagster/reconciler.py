@@ -1,8 +1,8 @@
-"""What the sensors, the schedules and the command line do for documents without being told which.
+"""Brings Dagster and the index in line with the source: which documents need a run, and which runs.
 
-What belongs here: taking in what changed in the source, planning what is due, and the ranges of
-partitions to ask runs for. What does not: when (`document_intake`, `catch_up`), the runs, or the
-statements (`repositories.due_documents`, `repositories.deletion`).
+What belongs here: scanning the source, planning the documents that are due, and the ranges of
+partitions to request runs for. What does not: when (`document_intake`, `nightly_catch_up`), the
+runs, or the statements (`repositories.due_documents`, `repositories.deletion`).
 """
 
 from __future__ import annotations
@@ -40,48 +40,48 @@ from tvdb_assets.spend_guard.spend_limits import changes
 
 TAG = "tvdb/requested_by"
 MOST_RUNS = 25
-"""Asked for at one tick; the rest follows at the next ones."""
+"""Runs that one tick requests; the rest follows at the next ticks."""
 
 
 @dataclass(frozen=True, slots=True)
 class IntakeSummary:
-    """What a look at the source found, and what was done about it."""
+    """The result of a scan of the source."""
 
     new: int
     changed: int
     gone: int
     unsettled: int
-    """Left for the next look, because something may still be writing to them."""
+    """Left for the next scan, because something may still be writing to them."""
     left: int
-    """New or changed, and left for the next look because one look has its bounds."""
+    """New or changed, and left for the next scan because each scan is limited."""
     deleted: int
 
     def message(self) -> str:
         """For a tick's page."""
-        told = {
+        counts = {
             "new": self.new,
             "changed": self.changed,
             "gone": self.gone,
             "still being written": self.unsettled,
-            "left for the next look": self.left,
+            "left for the next scan": self.left,
             "deleted": self.deleted,
         }
-        found = ", ".join(f"{count:,} {name}" for name, count in told.items() if count)
+        found = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
         return f"In the source: {found}." if found else "Nothing changed in the source."
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """A run that is to be asked for."""
+    """A run that is to be requested."""
 
     keys: Sequence[str]
     """Its partitions, in Dagster's order."""
     tags: Mapping[str, str]
-    """By which Dagster knows them, and the backfill that it counts for."""
+    """They name its partitions, and the backfill that it counts for."""
 
 
 class Reconciler:
-    """What documents need, for one instance and database; hold `planning` while using it."""
+    """For one instance and database; use it within `DueDocuments.planning`."""
 
     def __init__(
         self, settings: Settings, database: Database, instance: dg.DagsterInstance
@@ -107,14 +107,14 @@ class Reconciler:
             yield cls(settings, database, instance)
 
     def scan_source(self, source: Source, most: int) -> IntakeSummary:
-        """Compare the source with what is known of it, and note what is new, changed and gone.
+        """Compare the source with the registered documents, and register the differences.
 
         Args:
             source: all of it is listed, none of it is read.
-            most: new and changed documents that are noted; the rest is left for the next time.
+            most: new and changed documents that are registered; the next scan finds the rest.
 
         Raises:
-            ConfigurationError: the source can't be listed, or all that is known of it is gone.
+            ConfigurationError: the source can't be listed, or all known files are gone.
         """
         self.rekey(source)
         found = compare(
@@ -126,8 +126,8 @@ class Reconciler:
         )
         changed = [(known.document_id, file) for known, file in found.changed[:most]]
         forgotten = self.deletion.forgotten(source.root)
-        wanted = [file for file in found.new if forgotten.get(file.path) != file.etag]
-        new = wanted[: max(0, most - len(changed))]
+        eligible = [file for file in found.new if forgotten.get(file.path) != file.etag]
+        new = eligible[: max(0, most - len(changed))]
         self.registry.change(changed)
         self.add(source, new)
         gone = [known.document_id for known in found.gone if not known.is_gone]
@@ -139,12 +139,12 @@ class Reconciler:
             changed=len(changed),
             gone=len(gone),
             unsettled=found.unsettled,
-            left=len(wanted) + len(found.changed) - len(new) - len(changed),
+            left=len(eligible) + len(found.changed) - len(new) - len(changed),
             deleted=deleted,
         )
 
     def rekey(self, source: Source) -> None:
-        """Bring partition keys in line with which paths are marked private now."""
+        """Bring partition keys in line with the paths that are marked private now."""
         moved = self.registry.rekey(source.root)
         if moved:
             self.partitions.add(list(moved.values()))
@@ -157,17 +157,17 @@ class Reconciler:
         return keys
 
     def plan(self, reasons: frozenset[Reason], limit: int | None = None) -> list[DueDocument]:
-        """Documents that are due, and that no run is under way for.
+        """Documents that are due and in no queued or active run.
 
         Args:
-            reasons: for which.
-            limit: the most; None is all.
+            reasons: for which documents are due.
+            limit: maximum number of documents; None is all.
         """
         clients = ServiceClients(self.settings)
         pipeline_fingerprint = clients.pipeline_fingerprint(
             Chunker(self.settings.chunk_tokens, self.settings.chunk_overlap_tokens)
         )
-        is_healing = not clients.pays or is_well(ServiceStates(self.database))
+        is_healing = not clients.pays or is_available(ServiceStates(self.database))
         found = self.due.find(
             pipeline_fingerprint,
             self._windows(),
@@ -192,42 +192,42 @@ class Reconciler:
         most_runs: int | None = MOST_RUNS,
         resumes: bool = False,
     ) -> list[dg.RunRequest]:
-        """Runs for these documents, as few as hold them, and the note that they are asked for.
+        """As few runs as contain these documents; the documents are marked as requested.
 
         Args:
             due: the documents.
             requested_by: the value of the runs' `TAG`.
-            most_runs: to ask for, the rest is due again; None asks for all.
-            resumes: only what was left waiting is gone on with; see `runs`.
+            most_runs: to request; the other documents stay due. None requests all.
+            resumes: only documents that wait are processed; see `runs`.
         """
         keys = [document.partition_key for document in due]
         if most_runs is not None:
             keys = keys[: self.settings.run_partitions * most_runs]
         runs = self.runs(keys, resumes=resumes)
-        asked = runs[:most_runs]
-        later = {key for run in runs[len(asked) :] for key in run.keys}
+        requested = runs[:most_runs]
+        later = {key for run in runs[len(requested) :] for key in run.keys}
         self.due.note_run_requests([key for key in keys if key not in later])
         return [
-            # A schedule must tell its runs apart; no two requests are ever the same one.
+            # A schedule identifies its runs by this key; no two requests are the same.
             dg.RunRequest(run_key=new_run_id(), tags={**run.tags, TAG: requested_by})
-            for run in asked
+            for run in requested
         ]
 
     def runs(self, keys: Sequence[str], *, resumes: bool = False) -> list[PlannedRun]:
-        """As few runs as hold just these partitions, bounded by the settings.
+        """As few runs as contain exactly these partitions, limited by the settings.
 
-        A document that waits in a backfill is made by a run that counts for it.
+        A document that waits in a backfill gets a run that counts for the backfill.
 
         Args:
             keys: partition keys, the most urgent first.
-            resumes: what waited in a backfill that was cancelled stays as it is.
+            resumes: documents that wait in a cancelled backfill are left out.
         """
         if not keys:
             return []
-        wanted = list(dict.fromkeys(keys))
-        self.partitions.add(wanted)
+        unique = list(dict.fromkeys(keys))
+        self.partitions.add(unique)
         under_way = self.partitions.under_way()
-        waiting = group_by_backfill(self.instance, self.registry.waiting(wanted))
+        waiting = group_by_backfill(self.instance, self.registry.waiting(unique))
         groups = [
             (backfill_tags(backfill), keys)
             for backfill, keys in waiting
@@ -240,12 +240,12 @@ class Reconciler:
                 for backfill, keys in waiting
                 if backfill is not None and compat.is_cancelled(backfill)
             ]
-        groups.append(({}, set(wanted).difference(*grouped)))
+        groups.append(({}, set(unique).difference(*grouped)))
         return [
             PlannedRun(neighbours, {**range_tags(neighbours), **tags})
             for tags, group in groups
             for neighbours in self.partitions.ranges(
-                [key for key in wanted if key in group],
+                [key for key in unique if key in group],
                 self.settings.run_partitions,
                 under_way=under_way,
             )
@@ -258,10 +258,11 @@ class Reconciler:
         return BudgetWindows(now.day, hour, newest[0].changed_at if newest else now.day)
 
 
-def is_well(states: ServiceStates) -> bool:
-    """Whether what a stand-in made may be tried again: no paid service is known to be away.
+def is_available(states: ServiceStates) -> bool:
+    """Whether degraded documents may be retried: no paid service is known to be unavailable.
 
-    One that refused key or quota may be asked again after a while: only an answer tells.
+    A service that refused key or quota may be asked again after a while: only its answer shows
+    whether it works again.
     """
     for service in paid_services():
         state, now = states.read(service)

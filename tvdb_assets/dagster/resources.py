@@ -1,7 +1,7 @@
-"""The resources that assets are given: services by mode, and the database behind them.
+"""The resources of the assets: services by mode, and their database.
 
-What belongs here: opening for one run what the run needs, and closing it. What does not:
-what is done with it (`documents`).
+What belongs here: opening what one run needs, and closing it. What does not: how assets use it
+(`document_assets`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic import Field, PrivateAttr
 from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.partition_keys import path_from_key
-from tvdb_assets.dagster.run_telemetry import told
+from tvdb_assets.dagster.run_telemetry import report_run
 from tvdb_assets.error_boundaries import redacting_errors
 from tvdb_assets.errors import SourceError
 from tvdb_assets.ingestion import IngestionRun
@@ -56,7 +56,7 @@ from tvdb_assets.tracing import trace_of
 
 
 class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Which client stands behind each service; what is not set here comes from the settings.
+    """The modes of the services; a mode that is not set here comes from the settings.
 
     Set it for one run in the launchpad, or for all by ``TVDB_SERVICE_MODE``,
     ``TVDB_PARSER_MODE`` and ``TVDB_EMBEDDER_MODE``.
@@ -73,19 +73,19 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self
 
     def settings(self) -> Settings:
-        """The environment's settings, with what this resource overrides."""
-        asked = {
+        """The settings of the environment, with the modes of this resource."""
+        modes = {
             "service_mode": self.mode,
             "parser_mode": self.parser_mode,
             "embedder_mode": self.embedder_mode,
         }
-        return load_settings(**{name: mode for name, mode in asked.items() if mode is not None})
+        return load_settings(**{name: mode for name, mode in modes.items() if mode is not None})
 
     def register_manual_partitions(self, partition_keys: Sequence[str]) -> None:
-        """Register the documents of partitions that Dagster was given by another than an ingest.
+        """Register the documents of partitions that a person added to Dagster.
 
-        Without a row, a walk would pass them over and the run succeed with nothing made. A key
-        whose file isn't there is registered too: its walk then fails with the reason.
+        Without a row, the run would skip them and succeed without a result. A key whose file does
+        not exist is registered too: its document then fails with the reason.
 
         Raises:
             ConfigurationError: a setting is bad, or the source is not there.
@@ -106,8 +106,8 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             return DocumentRegistry(database).unregistered(partition_keys)
 
     @contextmanager
-    def walk(self, run: Run) -> Iterator[IngestionRun]:
-        """Everything that a run needs to walk documents, closed at the end of the block.
+    def ingestion_run(self, run: Run) -> Iterator[IngestionRun]:
+        """Everything that a run needs to process documents, closed at the end of the block.
 
         Raises:
             ConfigurationError: a setting is bad, or the source is not there.
@@ -124,10 +124,10 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                     settings, database=database, workers=self._workers, run_id=run_id
                 ),
             ) as router,
-            told(run, router),
+            report_run(run, router),
         ):
             if router.clients.pays:
-                # What a process that died left open is settled, at the most it can have cost.
+                # Reservations of processes that died are settled at the most they can have cost.
                 router.services.ledger.reconcile()
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
             pipeline_fingerprint = router.clients.pipeline_fingerprint(chunker)
@@ -143,7 +143,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 )
 
     def forecast_cost(self, partition_keys: Sequence[str]) -> CostForecast | None:
-        """What documents would cost if it does not fit what is left of the budget, or None.
+        """The cost of documents if it exceeds the remaining budget, or None.
 
         Raises:
             ConfigurationError: a setting is bad.
@@ -158,9 +158,9 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             if not router.clients.pays:
                 return None
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
-            estimating = CostEstimator(
-                store=DocumentStore(database, "outlook"),
-                index=IndexStore(database, "outlook"),
+            estimator = CostEstimator(
+                store=DocumentStore(database, "forecast"),
+                index=IndexStore(database, "forecast"),
                 router=router,
                 chunker=chunker,
                 max_document_bytes=settings.max_document_mib << 20,
@@ -169,11 +169,11 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 router.clients.pipeline_fingerprint(chunker),
                 lru_cache(Source.open),
             )
-            return forecast_cost(router, estimating, partition_keys, fingerprint, sources)
+            return forecast_cost(router, estimator, partition_keys, fingerprint, sources)
 
     @contextmanager
     def budget_view(self) -> Iterator[BudgetView]:
-        """Where the budget stands, and what waits for it.
+        """The state of the budget, and the documents that wait for it.
 
         Raises:
             StorageError: the database can't be used.
@@ -186,7 +186,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             yield BudgetView(settings, database)
 
     async def health(self, run_id: str) -> list[ServiceHealth]:
-        """How each service is.
+        """The health of each service.
 
         Raises:
             StorageError: the database can't be used.
@@ -198,10 +198,10 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class BudgetView:
-    """What a sensor asks about the budget, as of one moment."""
+    """The budget for a sensor, as of one moment."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        """Reads where the budget stands."""
+        """Reads the state of the budget."""
         self._settings = settings
         self._database = database
         self._registry = DocumentRegistry(database)
@@ -209,17 +209,17 @@ class BudgetView:
         limits = self._ledger.limits
         self.pace = budget_pace(database, self._ledger)
         self.limits = repr(limits)
-        """All limits that hold now, in one string that changes whenever one does."""
+        """All current limits, as one string that changes whenever one of them does."""
         newest = changes(database, limit=1)
         self.changed_at = newest[0].changed_at if newest else self.pace.day
 
-    def alert(self, told: Callable[[Alert], None]) -> None:
-        """Hand over each threshold that was passed and not told yet."""
+    def report_alerts(self, report: Callable[[Alert], None]) -> None:
+        """Report each threshold that was passed and is not reported yet."""
         record_thresholds(self._database, self._ledger)
-        report_alerts(self._database, self._ledger, told)
+        report_alerts(self._database, self._ledger, report)
 
-    def deliver(self) -> list[str]:
-        """Post to the webhook of the settings what it was not told yet; returns what failed."""
+    def deliver_alerts(self) -> list[str]:
+        """Post new alerts to the webhook of the settings; returns the failures."""
         url, secret = self._settings.alert_webhook_url, self._settings.alert_webhook_secret
         if url is None:
             return []
@@ -227,26 +227,26 @@ class BudgetView:
         return deliver_alerts(self._database, self._ledger, url.get_secret_value(), key)
 
     def due(self, changed: datetime) -> list[DueDocument]:
-        """Documents that wait for what has come since, and that no run was asked for.
+        """Documents whose wait is over, and that no run was requested for.
 
         Args:
-            changed: when the limits that hold now came to hold.
+            changed: since when the current limits apply.
         """
         windows = BudgetWindows(self.pace.day, self.hour, changed, self.pace.now)
-        # What would make them now matters for other reasons only.
+        # The current pipeline matters for other reasons only.
         return DueDocuments(self._database).find("", windows, reasons=frozenset({Reason.DEFERRED}))
 
     @property
     def hour(self) -> datetime:
-        """When the window of requests began."""
+        """Start of the current window of requests."""
         return self.pace.now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
     def report(self) -> CostReport:
-        """What was spent, summed up."""
+        """The costs, summed up."""
         return cost_report(self._database, self.pace.day)
 
     def waiting(self) -> int:
-        """How many documents wait."""
+        """Number of documents that wait."""
         return self._registry.deferred()
 
 

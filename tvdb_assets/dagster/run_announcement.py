@@ -1,6 +1,6 @@
-"""What a run tells before it starts: that its documents cost more than is left of the budget.
+"""The warning of a run, before it pays, that its documents cost more than is left of the budget.
 
-What belongs here: whose documents are told of, and where. What does not: the estimate
+What belongs here: for which documents, and where it is shown. What does not: the estimate
 (`ingestion.cost_forecast`).
 """
 
@@ -13,34 +13,34 @@ from tvdb_assets.models import Stage
 from tvdb_assets.telemetry import COST_FORECAST, log_event
 
 FORECAST_TAG = "tvdb/outlook"
-"""Of a run whose launch has told it already: in these words, or none where all fits."""
+"""Of a run whose command has warned already: the text, or an empty one if the budget suffices."""
 _LAST = dg.AssetKey(Stage.EMBEDDINGS.value)
 
 
-def announce(context: dg.AssetExecutionContext, services: ServiceRouterResource) -> None:
+def announce(context: dg.AssetExecutionContext, router: ServiceRouterResource) -> None:
     """Warn in the run's log, and by an observation of the cost report, before anything is paid."""
-    told = context.run.tags.get(FORECAST_TAG)
-    if told is not None or _LAST not in context.selected_asset_keys:
-        if told:
-            log_event(COST_FORECAST, told, run_id=context.run.run_id, log=context.log)
+    announced = context.run.tags.get(FORECAST_TAG)
+    if announced is not None or _LAST not in context.selected_asset_keys:
+        if announced:
+            log_event(COST_FORECAST, announced, run_id=context.run.run_id, log=context.log)
         return
-    made = services.forecast_cost(_documents(context))
-    if made is not None:
-        log_event(COST_FORECAST, made.message(), run_id=context.run.run_id, log=context.log)
-        observe(context.instance, made, context.run.run_id)
+    forecast = router.forecast_cost(_documents(context))
+    if forecast is not None:
+        log_event(COST_FORECAST, forecast.message(), run_id=context.run.run_id, log=context.log)
+        observe(context.instance, forecast, context.run.run_id)
 
 
-def observe(instance: dg.DagsterInstance, made: CostForecast, run_id: str = "") -> None:
-    """Tell it where the budget's alerts are told."""
+def observe(instance: dg.DagsterInstance, forecast: CostForecast, run_id: str = "") -> None:
+    """Show it where the alerts of the budget are shown: at the asset ``cost_report``."""
     instance.report_runless_asset_event(
         dg.AssetObservation(
             "cost_report",
-            description=made.message(),
+            description=forecast.message(),
             metadata={
-                "documents": made.documents,
-                "documents_that_fit": made.fitting,
-                "estimated_usd": float(made.cost_usd),
-                "left_usd": float(made.left_usd),
+                "documents": forecast.documents,
+                "documents_that_fit": forecast.fitting,
+                "estimated_usd": float(forecast.cost_usd),
+                "left_usd": float(forecast.left_usd),
                 "run_id": run_id,
             },
         )
@@ -48,7 +48,7 @@ def observe(instance: dg.DagsterInstance, made: CostForecast, run_id: str = "") 
 
 
 def _documents(context: dg.AssetExecutionContext) -> list[str]:
-    """The first run of a backfill tells of the whole backfill, every other one of its own part."""
+    """For the first run of a backfill those of the whole backfill, otherwise those of the run."""
     own = list(context.partition_keys)
     backfill_id = context.run.tags.get(BACKFILL_ID_TAG)
     backfill = context.instance.get_backfill(backfill_id) if backfill_id else None

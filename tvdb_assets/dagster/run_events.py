@@ -1,10 +1,12 @@
-"""How results of the walk become Dagster events: one place that knows Dagster's partitions.
+"""How results of an ingestion become Dagster events: one place that knows Dagster's partitions.
 
-What belongs here: materializations, the check of parsing, and the failure of a run. Dagster
-takes a run of many partitions as all or nothing: a step's outputs materialize every
-partition of the run or none. So in such a run each document's materialization is an event of
-its own, stored as its batch is, and the step ends with an error if any document failed:
-Dagster then shows as failed just those partitions that were planned and not materialized.
+What belongs here: materializations, asset checks, and the failure of a run. What does not: how
+documents are processed (`tvdb_assets.ingestion`).
+
+Dagster treats a run of many partitions as all or nothing: the outputs of a step materialize every
+partition of the run or none. So in such a run the materialization of each document is a separate
+event, stored with its batch, and the step ends with an error if any document failed. Dagster then
+shows as failed exactly those partitions that were planned and not materialized.
 """
 
 from __future__ import annotations
@@ -30,17 +32,17 @@ from tvdb_assets.telemetry import (
 )
 
 SHOWN_FAILURES = 20
-"""Failures spelled out in a run's error; the rest are counted, and all are in `tvdb status`."""
+"""Failures that the error of a run lists; the rest are counted, and `tvdb status` has all."""
 PARSE_CHECK = "parse_validation"
 FALLBACK_CHECK = "made_by_real_services"
 _KEYS = {stage: dg.AssetKey(stage.value) for stage in Stage}
 
 
 class RunReport:
-    """Collects the results of one run, and tells Dagster of them."""
+    """Collects the results of one run, and reports them to Dagster."""
 
     def __init__(self, context: dg.AssetExecutionContext) -> None:
-        """Reports for the step that ``context`` belongs to."""
+        """For the step that ``context`` belongs to."""
         self._context = context
         self._is_single = context.has_partition_key
         self._failed: dict[str, StageResult] = {}
@@ -49,14 +51,14 @@ class RunReport:
         self._parses: Counter[str] = Counter()
         self._documents: set[str] = set()
         self._degraded: set[str] = set()
-        self._named: set[str] = set()
+        self._logged_members: set[str] = set()
 
-    def take(self, results: Sequence[StageResult]) -> None:
+    def add(self, results: Sequence[StageResult]) -> None:
         """Count a batch's results; in a run of many partitions, store its materializations."""
         for result in results:
-            # How the partition ended is in the result of its file.
+            # The result of the partition is the one of its file.
             if result.is_member and result.error is not None:
-                self._name_member(result, result.error)
+                self._log_member(result, result.error)
         results = [result for result in results if not result.is_member]
         if not results:
             return
@@ -68,26 +70,26 @@ class RunReport:
             if result.stage is Stage.EMBEDDINGS and result.metadata.get("is_degraded"):
                 self._degraded.add(result.partition_key)
             if result.error is not None:
-                self._note(result, result.error)
+                self._record_error(result, result.error)
         if self._is_single:
             self._single.extend(done)
         else:
             self._store([_materialization(result) for result in done])
-            good = len({r.partition_key for r in results}) - len(
+            succeeded = len({r.partition_key for r in results}) - len(
                 {r.partition_key for r in results if r.error is not None}
             )
             count = len(self._documents)
-            message = f"{count} documents done, {good} in this batch."
-            self._log_event(DOCUMENTS_DONE, message, {"documents": count, "succeeded": good})
+            message = f"{count} documents done, {succeeded} in this batch."
+            self._log_event(DOCUMENTS_DONE, message, {"documents": count, "succeeded": succeeded})
 
-    def _name_member(self, result: StageResult, error: TvdbError) -> None:
-        if result.path not in self._named:
-            self._named.add(result.path)
+    def _log_member(self, result: StageResult, error: TvdbError) -> None:
+        if result.path not in self._logged_members:
+            self._logged_members.add(result.path)
             event = DOCUMENT_WAITS if error.is_deferred else DOCUMENT_FAILED
             self._log_event(event, str(error), _about(result, error))
 
-    def _note(self, result: StageResult, error: TvdbError) -> None:
-        """Once a document: a failure, or work that waits for a budget, a rate or a service."""
+    def _record_error(self, result: StageResult, error: TvdbError) -> None:
+        """Log once for each document that it failed, or waits for a budget, a rate or a service."""
         if error.is_deferred:
             if result.partition_key not in self._deferred:
                 self._deferred[result.partition_key] = result
@@ -100,12 +102,12 @@ class RunReport:
         log_event(event, message, fields, run_id=self._context.run.run_id, log=self._context.log)
 
     def finish(self) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        """What the step yields, and then its error if any document failed.
+        """The results of the step, and then its error if any document failed.
 
         Raises:
             dagster.Failure: names each failed document with its cause and remedy.
         """
-        self._tell_deferred()
+        self._report_deferred()
         for result in self._single:
             yield dg.MaterializeResult(asset_key=_KEYS[result.stage], metadata=_metadata(result))
         checks = self._context.selected_asset_check_keys
@@ -116,8 +118,8 @@ class RunReport:
                 passed=not self._degraded,
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={"degraded": len(self._degraded)},
-                description=f"{len(self._degraded)} of {len(self._documents)} documents were made "
-                "by a stand-in.",
+                description=f"{len(self._degraded)} of {len(self._documents)} documents were "
+                "embedded by a fallback.",
             )
         if dg.AssetCheckKey(_KEYS[Stage.PARSED_DOCUMENTS], PARSE_CHECK) in checks:
             yield dg.AssetCheckResult(
@@ -125,29 +127,29 @@ class RunReport:
                 check_name=PARSE_CHECK,
                 passed=not self._parses["failed"],
                 metadata={"passed": self._parses["passed"], "failed": self._parses["failed"]},
-                description=f"{self._parses['failed']} of {self._parses.total()} documents gave "
+                description=f"{self._parses['failed']} of {self._parses.total()} documents have "
                 "no usable text.",
             )
         if self._failed:
             raise self._failure()
         if self._deferred:
-            # Nothing is wrong, so the run ends well; what waits is simply not materialized.
+            # Nothing is wrong, so the run succeeds; documents that wait are not materialized.
             count, waiting = len(self._documents), len(self._deferred)
             self._log_event(
                 DOCUMENTS_WAIT,
-                f"{waiting} of {count} documents wait and go on by themselves; what was paid for "
-                "them is stored.",
+                f"{waiting} of {count} documents wait and resume automatically; all paid results "
+                "are stored.",
                 {"documents": count, "deferred": waiting},
             )
             return
         if not self._is_single and compat.feeds_other_steps(self._context):
-            # A step that yields no output keeps the steps after it from running. Materialized
-            # twice, by the same run and with the same outcome, is the lesser evil.
+            # Steps after one that yields no output would not run. So each partition is
+            # materialized twice, by the same run and with the same result.
             for key in sorted(self._context.selected_asset_keys):
                 yield dg.MaterializeResult(asset_key=key)
 
-    def _tell_deferred(self) -> None:
-        """Observations of the partitions that wait: their events in the UI say why."""
+    def _report_deferred(self) -> None:
+        """Store observations of the partitions that wait: their events in the UI say why."""
         self._store(
             [
                 dg.AssetObservation(
@@ -179,14 +181,14 @@ class RunReport:
                 "failed_documents": len(failures),
                 "codes": dict(Counter(r.error.code for r in failures if r.error is not None)),
             },
-            # Each failure is recorded, and a retry of the step would only meet it again.
+            # Each failure is recorded, and would only occur again in a retry of the step.
             allow_retries=False,
         )
 
     def _store(
         self, events: Sequence[dg.AssetMaterialization] | Sequence[dg.AssetObservation]
     ) -> None:
-        """Store asset events now, in one statement, so that a crash loses nothing that is done."""
+        """Store asset events now, in one statement, so that a crash loses no finished document."""
         if not events:
             return
         now = time.time()

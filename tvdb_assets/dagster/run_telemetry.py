@@ -1,6 +1,7 @@
-"""A run's beginning and end in logs and traces, and our log events in Dagster's.
+"""The start and the end of a run in logs and traces, and our log events in Dagster's logs.
 
-What belongs here: what is told of a run as a whole. What does not: what happens in it.
+What belongs here: reports about a run as a whole. What does not: reports about its documents
+(`run_events`).
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from tvdb_assets.telemetry import LOGGER, RUN_ENDED, RUN_STARTED, JsonFormatter,
 
 
 @contextmanager
-def told(run: Run, router: ServiceRouter) -> Iterator[None]:
-    """Tell of a run's beginning and of its end, however it ends."""
-    # In a run Dagster captures its own logger, and what hangs below it, in every thread.
+def report_run(run: Run, router: ServiceRouter) -> Iterator[None]:
+    """Log and trace the start of a run, and its end however it ends."""
+    # In a run, Dagster captures its own logger and the loggers below it, in every thread.
     LOGGER.parent = dg.get_dagster_logger()
-    began, code = time_ns(), None
+    started, code = time_ns(), None
     lineage = {"root_run_id": run.root_run_id, "parent_run_id": run.parent_run_id}
-    log_event(RUN_STARTED, "Documents are walked.", lineage, run_id=run.run_id)
+    log_event(RUN_STARTED, "Documents are being processed.", lineage, run_id=run.run_id)
     try:
         router.services.publish_gauges()
         yield
@@ -35,14 +36,14 @@ def told(run: Run, router: ServiceRouter) -> Iterator[None]:
         raise
     finally:
         router.services.publish_gauges()
-        router.services.trace.run(began, run.root_run_id, run.parent_run_id, code)
-        seconds = (time_ns() - began) / 1e9
-        log_event(RUN_ENDED, "The walk has ended.", {"seconds": seconds, "code": code},
+        router.services.trace.run(started, run.root_run_id, run.parent_run_id, code)
+        seconds = (time_ns() - started) / 1e9
+        log_event(RUN_ENDED, "The run has ended.", {"seconds": seconds, "code": code},
              run_id=run.run_id)  # fmt: skip
 
 
 def console_loggers(log_format: LogFormat) -> dict[str, dg.LoggerDefinition]:
-    """What writes runs' logs to the console, where it is not Dagster's own."""
+    """The loggers that write logs of runs to the console in place of Dagster's own."""
     return {"console": _json_console} if log_format is LogFormat.JSON else {}
 
 

@@ -1,6 +1,6 @@
-"""Schedules: what is made by the clock.
+"""Schedules of assets about the pipeline itself.
 
-What belongs here: when. What does not: what is made (`assets`).
+What belongs here: when. What does not: the assets (`operations_assets`).
 """
 
 import dagster as dg
@@ -13,5 +13,5 @@ cost_report_hourly = dg.ScheduleDefinition(
     cron_schedule="2 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Draws what paid services cost.",
+    description="Updates the report on the cost of paid services.",
 )

@@ -50,7 +50,7 @@ def test_an_empty_ledger_is_drawn_too(database: Database, monkeypatch: pytest.Mo
     assert metadata["limit_usd"].value == 5.0
     for name in ("by_day", "by_kind_of_document"):
         assert picture(metadata, name).width > 500
-    most_expensive = metadata["dearest_documents"]
+    most_expensive = metadata["most_expensive_documents"]
     assert isinstance(most_expensive, dg.TableMetadataValue)
     assert list(most_expensive.records) == []
 
@@ -73,7 +73,7 @@ def test_a_full_ledger_is_drawn_with_the_ten_dearest(
     assert metadata["spent_today_usd"].value == pytest.approx(1.00)
     assert metadata["spent_percent"].value == 20
     assert metadata["wasted_usd"].value == pytest.approx(0.22)
-    most_expensive = metadata["dearest_documents"]
+    most_expensive = metadata["most_expensive_documents"]
     assert isinstance(most_expensive, dg.TableMetadataValue)
     rows = [record.data for record in most_expensive.records]
     assert [row["document"] for row in rows] == ["a.md", *(f"{n:02}.pdf" for n in range(11, 2, -1))]

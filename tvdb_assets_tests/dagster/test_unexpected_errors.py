@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from tvdb_assets.dagster.document_assets import walk_assets
+from tvdb_assets.dagster.document_assets import document_assets
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.ingestion.parse_stage import ParseStage
 from tvdb_assets.models import SourceFile
@@ -36,7 +36,7 @@ def test_what_an_unforeseen_exception_quotes_is_not_in_dagsters_log(
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("documents", ["a.md"])
         done = dg.materialize(
-            [walk_assets(10)],
+            [document_assets(10)],
             instance=instance,
             resources={"service_router": router},
             partition_key="a.md",

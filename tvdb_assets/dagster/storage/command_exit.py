@@ -4,9 +4,9 @@ What belongs here: how that command ends. What does not: how a run ends (`run_ev
 exit codes of `tvdb`.
 
 Dagster's command knows success and failure only. A halt is neither: the run succeeds, because
-nothing is wrong, but a script must see that nothing was materialized. Dagster's command line is
-made with click, so the command's own context is told to end with an error of click, which carries
-the code. It passes through all of Dagster's and Python's exit handlers.
+nothing is wrong, but a script must see that nothing was materialized. Dagster's command line uses
+click. So the context of the command gets a resource that raises an error of click when it is
+closed. The error carries the code, and all exit handlers of Dagster and Python run.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What Dagster itself has on record of a run: its steps, its end, and which runs it retries.
+"""The history of a run in Dagster's event log: its steps, its end, and the runs that retry it.
 
-What belongs here: reading Dagster's event log. What does not: the project's tables (`story`).
+What belongs here: reading Dagster's event log. What does not: the project's own tables
+(`reporting.run_history`).
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ def lineage(instance: DagsterInstance, run_id: str) -> tuple[Run, list[str]] | N
         return None
     group = instance.get_run_group(run_id)
     retries = [other for other in group[1] if other.parent_run_id == run_id] if group else []
-    made = Run(run_id, run.root_run_id, run.parent_run_id, run.tags.get(BACKFILL_ID_TAG))
-    return made, [other.run_id for other in retries]
+    found = Run(run_id, run.root_run_id, run.parent_run_id, run.tags.get(BACKFILL_ID_TAG))
+    return found, [other.run_id for other in retries]
 
 
 def _of_one(instance: DagsterInstance, run_id: str) -> list[HistoryEvent]:
-    began: dict[str | None, float] = {}
+    started: dict[str | None, float] = {}
     found: list[HistoryEvent] = []
     cursor = None
     while True:
@@ -58,22 +59,22 @@ def _of_one(instance: DagsterInstance, run_id: str) -> list[HistoryEvent]:
             kind = _KINDS[event.event_type]
             seconds = None
             if kind.endswith("_started"):
-                began[event.step_key] = entry.timestamp
-            elif event.step_key in began:
-                seconds = entry.timestamp - began[event.step_key]
+                started[event.step_key] = entry.timestamp
+            elif event.step_key in started:
+                seconds = entry.timestamp - started[event.step_key]
             time = datetime.fromtimestamp(entry.timestamp, UTC)
-            found.append(HistoryEvent(time, kind, _words(event), run_id, seconds=seconds))
+            found.append(HistoryEvent(time, kind, _message(event), run_id, seconds=seconds))
         if not page.has_more:
             return found
         cursor = page.cursor
 
 
-def _words(event: DagsterEvent) -> str:
-    what = event.event_type_value.lower().replace("_", " ")
-    words = f"{event.step_key}: {what}" if event.step_key else what
+def _message(event: DagsterEvent) -> str:
+    kind = event.event_type_value.lower().replace("_", " ")
+    message = f"{event.step_key}: {kind}" if event.step_key else kind
     error = getattr(event.event_specific_data, "error", None)
     while error is not None and error.cause is not None:
         error = error.cause
     if error is None:
-        return words
-    return f"{words}: {' '.join(error.message.split())}"[:500]
+        return message
+    return f"{message}: {' '.join(error.message.split())}"[:500]

@@ -48,7 +48,7 @@ class ProjectPostgresStorage(DagsterPostgresStorage):
 
     def __init__(self, postgres_url: str, inst_data: Any = None) -> None:
         """As `DagsterPostgresStorage`, with events stored in batches."""
-        # The storages that this creates are replaced, and so have no tables to look for.
+        # The storages that this creates are replaced, so they need not look for their tables.
         super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
         self._events = BatchingEventLogStorage(postgres_url)
         self._runs = HaltAwareRunStorage(postgres_url)
@@ -79,7 +79,7 @@ class ProjectPostgresStorage(DagsterPostgresStorage):
     def from_config_value(
         cls, inst_data: Any, config_value: Mapping[str, Any]
     ) -> ProjectPostgresStorage:
-        """Create the storage that ``dagster.yaml`` asks for."""
+        """Create the storage that ``dagster.yaml`` names."""
         url = config_value.get("url")
         settings = load_settings(**({"database_url": url} if url else {}))
         prepare(database_url(settings))
@@ -114,7 +114,7 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
     """
 
     def dispose(self) -> None:
-        """As the parent's, and close the connection that is kept; Dagster asks no other storage."""
+        """As the parent's, and close the kept connection; Dagster disposes of no other storage."""
         super().dispose()
         compat.close_engine(self)
 

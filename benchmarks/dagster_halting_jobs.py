@@ -1,4 +1,4 @@
-"""Jobs that pay for a thing every 0.2 seconds and note it: what `halting_means` halts."""
+"""Jobs that pay every 0.2 seconds and note it, for `dagster_halting`."""
 
 import os
 import time
@@ -9,9 +9,9 @@ import dagster as dg
 POOL = "paid"
 
 
-def _note(what: str) -> None:
+def _note(event: str) -> None:
     with Path(os.environ["NOTED"]).open("a") as notes:
-        notes.write(f"{what}\n")
+        notes.write(f"{event}\n")
 
 
 @dg.op
@@ -22,7 +22,7 @@ def free() -> None:
 
 @dg.op(pool=POOL)
 def pays() -> None:
-    """Ten requests, each of which is answered after 0.2 seconds and stored then."""
+    """Ten requests; each is answered after 0.2 seconds and then stored."""
     for _ in range(10):
         _note("sent")
         time.sleep(0.2)
@@ -31,7 +31,7 @@ def pays() -> None:
 
 @dg.job(executor_def=dg.multiprocess_executor)
 def multi() -> None:
-    """Both, each in a process of its own."""
+    """Both, each in a separate process."""
     free()
     pays()
 

@@ -5,7 +5,7 @@ database server and one API server, so their ratios can be compared:
 
 - *bare loop*: one process; read, windows of 512 tokens with 64 of overlap, the SDK at its
   best, COPY. No ledger, no limits, no checks, no Dagster; a crash pays for everything again.
-  The faster of two, as the first one warms the server up.
+  The faster of two, because the first one warms the server up.
 - *Dagster's start*: ``dagster asset materialize`` of an asset that does nothing.
 - *paid ingestion*: ``tvdb ingest`` in the mode ``real``, a single run of all documents.
 - *full-text index*: the work that the ingestion leaves to the first search after it.
@@ -153,8 +153,8 @@ async def guard_cpu(url: str, calls: int = 500) -> tuple[float, float]:
     async def send(request_id: str) -> ServiceResponse[None]:
         return ServiceResponse(None, quantity=100, request_id=request_id)
 
-    def keep(tx: Transaction, reservation: Reservation, value: None) -> None:
-        """Nothing: what is kept is no part of the guard."""
+    def persist(tx: Transaction, reservation: Reservation, value: None) -> None:
+        """Nothing: storing a result is no part of the guard."""
 
     with Database(url) as database:
         limits = SpendLimits(Decimal(1_000), 1_000_000)
@@ -162,17 +162,17 @@ async def guard_cpu(url: str, calls: int = 500) -> tuple[float, float]:
             database, Ledger(database, limits), ServiceStates(database), run_id="benchmark"
         )
         paid = PaidCall("openai", "embed", MODEL, "", price, 100, 1, ["a.md"], [100])
-        await guard.call(paid, send, keep)
+        await guard.call(paid, send, persist)
         before, of_servers = time.process_time(), _cpu_of_postgres(database)
         for _ in range(calls):
-            await guard.call(paid, send, keep)
+            await guard.call(paid, send, persist)
         own = time.process_time() - before
         servers = _cpu_of_postgres(database) - of_servers
         return own * 1_000 / calls, servers * 1_000 / calls
 
 
 def _cpu_of_postgres(database: Database) -> float:
-    """Seconds of CPU of all its processes that live."""
+    """Seconds of CPU of all its live processes."""
     with database.transaction() as tx:
         [[backend]] = tx.execute("SELECT pg_backend_pid()").fetchall()
     server = psutil.Process(backend).parent()
@@ -182,14 +182,14 @@ def _cpu_of_postgres(database: Database) -> float:
 
 
 def counters(api: str) -> dict[str, int]:
-    """What the API has seen so far."""
+    """The requests that the API has received so far."""
     with urlopen(f"{api}/_log") as answer:
         counted: dict[str, int] = json.load(answer)["counters"]
     return counted
 
 
 def bare_loop(database: str, source: Path, api: str) -> tuple[float, int]:
-    """Read, cut, embed and COPY everything; returns seconds and chunks."""
+    """Read, split, embed and COPY everything; returns seconds and chunks."""
     started = time.perf_counter()
     texts: list[str] = []
     counts: list[int] = []
@@ -216,10 +216,10 @@ async def _embed(
     connection: psycopg.Connection, texts: list[str], counts: list[int], api: str
 ) -> None:
     client = openai.AsyncOpenAI(api_key="sk-bench", base_url=api, max_retries=0)
-    places = asyncio.Semaphore(IN_FLIGHT)
+    concurrency = asyncio.Semaphore(IN_FLIGHT)
 
     async def request(start: int, end: int) -> None:
-        async with places:
+        async with concurrency:
             raw = await client.embeddings.with_raw_response.create(
                 input=texts[start:end], model=MODEL, encoding_format="base64"
             )
