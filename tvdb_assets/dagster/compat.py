@@ -72,12 +72,12 @@ BACKFILL_ID_TAG: Final = _tags.BACKFILL_ID_TAG
 
 
 def missing(owner: object, **members: Sequence[str] | None) -> list[str]:
-    """What an object of Dagster lacks, as names that a person can search for.
+    """The names that an object of Dagster lacks, as a person can search for them.
 
     Args:
         owner: a class or module.
         members: each name that is used, with the parameters that a call passes by position, or
-            None for what is not called.
+            None for a name that is not called.
     """
     problems = []
     for name, parameters in members.items():
@@ -94,7 +94,7 @@ def missing(owner: object, **members: Sequence[str] | None) -> list[str]:
 
 
 def changed(owner: type, **methods: Sequence[str]) -> list[str]:
-    """Methods that the project overrides and that Dagster calls with other parameters by now."""
+    """Overridden methods whose parameters are not as the project's methods have them."""
     problems = []
     for name, parameters in methods.items():
         method = getattr(owner, name, None)
@@ -109,7 +109,7 @@ def _columns(table: Any, *names: str) -> list[str]:
 
 
 def problems() -> list[str]:
-    """What is not as it must be: with it, a result would be wrong."""
+    """The missing or changed parts without which a result would be wrong."""
     found = [
         *missing(BulkActionStatus, REQUESTED=None, CANCELING=None, CANCELED=None),
         *missing(
@@ -152,7 +152,7 @@ def problems() -> list[str]:
 
 
 def slower() -> dict[str, list[str]]:
-    """What Dagster does in its own way, by what is not as the faster way needs it."""
+    """The tasks that are left to Dagster's own way, each with the parts that are missing."""
     events = [
         *missing(
             PostgresEventLogStorage,
@@ -180,7 +180,7 @@ def slower() -> dict[str, list[str]]:
 
 
 def check() -> frozenset[str]:
-    """Check all parts; returns what is to be left to Dagster's own way.
+    """Check all parts; returns the tasks that are left to Dagster's own way.
 
     Raises:
         ConfigurationError: a part is missing without which a result would be wrong.
@@ -208,14 +208,14 @@ Backfill = PartitionBackfill
 
 
 def requested_backfills(instance: dg.DagsterInstance) -> Sequence[Backfill]:
-    """Backfills that are going on."""
+    """Active backfills."""
     asked = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
     found: Sequence[Backfill] = instance.get_backfills(filters=asked)
     return found
 
 
 def is_requested(backfill: Backfill) -> bool:
-    """Whether a backfill is going on."""
+    """Whether a backfill is active."""
     return backfill.status is BulkActionStatus.REQUESTED
 
 
@@ -251,7 +251,7 @@ def target_partitions(
 def asks_for_unfinished_runs(filters: dg.RunsFilter | None) -> bool:
     """Whether a run of any status that is not an end would pass these filters.
 
-    Their order says nothing, nor does a status more; one that is missing does.
+    The order of the statuses does not matter, nor does an additional one. A missing one does.
     """
     return filters is not None and _UNFINISHED.issubset(filters.statuses or ())
 
@@ -271,8 +271,8 @@ def asset_event_entry(
 
     Args:
         context: of the step.
-        asset_event: what happened.
-        timestamp: when, in seconds of Unix time.
+        asset_event: the materialization or observation.
+        timestamp: its time, in seconds of Unix time.
     """
     running = context.get_step_execution_context()
     data: StepMaterializationData | AssetObservationData
@@ -356,4 +356,4 @@ def close_engine(storage: Any) -> None:
 
 
 LEFT_TO_DAGSTER: Final = check()
-"""What Dagster does in its own way, of the names that `slower` has."""
+"""The tasks that Dagster does in its own way, by the names of `slower`."""

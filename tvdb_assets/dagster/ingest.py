@@ -1,8 +1,8 @@
 """Ingest: compare the source with the registered documents, and run those that need it.
 
-What belongs here: which documents need a run, and the runs. What does not: the walk itself,
-or how the outcome is shown (`cli`). Works without a daemon: runs execute in this process, as
-runs of the same assets that the UI and schedules run.
+What belongs here: which documents need a run, and the runs. What does not: the processing of a
+document (`tvdb_assets.ingestion`), or how the outcome is shown (`cli`). No daemon is needed:
+runs execute in this process, as runs of the same assets that the UI and schedules run.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`nightly_catch_up`: all documents that are due, once a night, in as few runs as possible.
 
-What belongs here: when. What does not: what is due (`repositories.due_documents`).
+What belongs here: when. What does not: which documents are due (`lifecycle`).
 """
 
 from collections.abc import Iterator

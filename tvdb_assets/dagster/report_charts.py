@@ -1,6 +1,6 @@
-"""Plots for an asset's metadata: pictures in Markdown, which Dagster's UI shows.
+"""Charts for the metadata of an asset: images in Markdown, which Dagster's UI shows.
 
-What belongs here: drawing numbers that are handed in. What does not: finding them.
+What belongs here: drawing given numbers. What does not: reading them from the database.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ def spend_by_day(days: Sequence[str], services: Mapping[str, Sequence[float]], l
         limit: US dollars a day.
 
     Returns:
-        Markdown that holds the picture.
+        Markdown that contains the image.
     """
     figure, axes = _figure()
-    floor = [0.0] * len(days)
+    base = [0.0] * len(days)
     for colour, (name, spent) in zip(_COLOURS * 9, services.items(), strict=False):
-        axes.bar(range(len(days)), spent, bottom=floor, label=name, color=colour, width=0.7)
-        floor = [low + more for low, more in zip(floor, spent, strict=True)]
-    # A limit far above all spending would press the bars flat.
-    if max(floor, default=0.0) * 20 > limit:
+        axes.bar(range(len(days)), spent, bottom=base, label=name, color=colour, width=0.7)
+        base = [low + more for low, more in zip(base, spent, strict=True)]
+    # With a limit far above all costs, the bars would be too low to read.
+    if max(base, default=0.0) * 20 > limit:
         axes.axhline(limit, color=_COLOURS[3], linewidth=1.2, linestyle="--", label="limit")
     axes.set_xticks(range(len(days)), [day[5:] for day in days])
     axes.set_title(f"US dollars a day (UTC); the limit is ${limit:,.2f}", **_TITLE)
     axes.yaxis.set_major_formatter("${x:,.4g}")
     axes.grid(axis="y", color=_LINES, linewidth=0.6)
     if services:
-        # Beside the title, where neither a bar nor the limit can be.
+        # Next to the title, where neither a bar nor the limit can be.
         axes.legend(
             frameon=False, fontsize=8, ncols=4, loc="lower right", bbox_to_anchor=(1.01, 0.98)
         )
     else:
-        _say_nothing_was_paid(axes)
+        _note_no_costs(axes)
     return _markdown(figure, "spend by day")
 
 
@@ -57,11 +57,11 @@ def spend_by(title: str, amounts: Mapping[str, float]) -> str:
     """Horizontal bars of US dollars, the largest on top.
 
     Args:
-        title: what the bars are.
+        title: of the chart.
         amounts: US dollars by name.
 
     Returns:
-        Markdown that holds the picture.
+        Markdown that contains the image.
     """
     ordered = sorted(amounts.items(), key=lambda item: item[1])
     figure, axes = _figure(height=1.0 + 0.32 * max(1, len(ordered)))
@@ -73,11 +73,11 @@ def spend_by(title: str, amounts: Mapping[str, float]) -> str:
     axes.xaxis.set_visible(False)
     axes.set_title(title, **_TITLE)
     if not ordered:
-        _say_nothing_was_paid(axes)
+        _note_no_costs(axes)
     return _markdown(figure, title)
 
 
-def _say_nothing_was_paid(axes: Axes) -> None:
+def _note_no_costs(axes: Axes) -> None:
     axes.yaxis.set_visible(False)
     axes.text(
         0.5,
@@ -90,7 +90,7 @@ def _say_nothing_was_paid(axes: Axes) -> None:
 
 
 def _figure(height: float = 2.8) -> tuple[Figure, Axes]:
-    # Without pyplot, nothing global is touched and no display is looked for.
+    # pyplot would change global state and search for a display.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, height), dpi=110, layout="constrained")
@@ -103,7 +103,7 @@ def _figure(height: float = 2.8) -> tuple[Figure, Axes]:
 
 
 def _markdown(figure: Figure, alternative: str) -> str:
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    encoded = base64.b64encode(picture.getvalue()).decode()
+    image = io.BytesIO()
+    figure.savefig(image, format="png")
+    encoded = base64.b64encode(image.getvalue()).decode()
     return f"![{alternative}](data:image/png;base64,{encoded})"

@@ -1,4 +1,4 @@
-"""What the tests of sensors, schedules and jobs share."""
+"""Fixtures of the tests of sensors, schedules and jobs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A source, a database and an instance, on which what a daemon would do is done by hand.
+"""A source, a database and an instance, for which tests do the work of Dagster's daemon.
 
-What belongs here: ticks, evaluated as Dagster's daemon does, and executing the runs that they ask
-for. What does not: any check.
+What belongs here: ticks, evaluated as the daemon does, and the execution of requested runs. What
+does not: any check.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Project:
         self.registry = DocumentRegistry(database)
 
     def write(self, name: str, text: str) -> None:
-        """Write a file that nothing has written to for a while."""
+        """Write a file that counts as complete."""
         path = self.documents / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
@@ -48,7 +48,7 @@ class Project:
         ) as context:
             return list(sensor.evaluate_tick(context).run_requests or [])
 
-    def night(self) -> list[RunRequest]:
+    def catch_up_tick(self) -> list[RunRequest]:
         """One tick of `nightly_catch_up`."""
         schedule = self._repository().get_schedule_def("nightly_catch_up")
         with dg.build_schedule_context(
@@ -71,14 +71,14 @@ class Project:
         return keys
 
     def run(self, requests: Sequence[RunRequest]) -> list[str]:
-        """Execute what was asked for; returns the partitions."""
+        """Execute the requested runs; returns their partitions."""
         covered = self.covered(requests)
         for request in requests:
             ingest.run(self.instance, request.tags, lambda _: None)
         return covered
 
-    def shown(self) -> set[str]:
-        """The documents that search shows."""
+    def searchable(self) -> set[str]:
+        """The documents that search finds."""
         with self.database.transaction() as tx:
             rows = tx.execute("SELECT DISTINCT document FROM tvdb.search_index").fetchall()
         return {row[0] for row in rows}

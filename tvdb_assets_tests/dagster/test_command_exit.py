@@ -15,7 +15,7 @@ from tvdb_assets.dagster.storage.command_exit import note_waiting_documents
 from tvdb_assets.repositories.database import Database
 from tvdb_assets_tests.dagster.project import Project
 
-# Dagster itself still asks pydantic by the old name.
+# Dagster itself still uses pydantic's old name.
 pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
 
 DEFINITIONS = """\

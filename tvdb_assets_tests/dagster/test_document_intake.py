@@ -1,4 +1,4 @@
-"""What the sensor `document_intake` asks for, and what comes of it."""
+"""The runs that the sensor `document_intake` requests, and their results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import Source
 from tvdb_assets_tests.dagster.project import TEXTS, Project
 
-# Dagster itself still asks pydantic by the old name.
+# Dagster itself still uses pydantic's old name.
 pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
 
 
@@ -26,22 +26,22 @@ def test_files_that_come_change_move_and_go_are_followed_by_few_runs(project: Pr
     first = project.tick()
     assert len(first) == 1
     assert sorted(project.covered(first)) == sorted(TEXTS)
-    # Until the runs have come and gone, nothing is asked for twice.
+    # Until the runs have ended, nothing is requested twice.
     assert project.tick() == []
-    assert project.night() == []
+    assert project.catch_up_tick() == []
     project.run(first)
-    assert project.shown() == project.materialized() == set(TEXTS)
+    assert project.searchable() == project.materialized() == set(TEXTS)
     assert project.tick() == []
 
-    # Far apart in Dagster's order, and one run all the same.
-    project.write("0.md", "# Note 0\n\nIt reads otherwise now.\n")
-    project.write("5.md", "# Note 5\n\nIt reads otherwise now, too.\n")
+    # Far apart in Dagster's order, but one run.
+    project.write("0.md", "# Note 0\n\nIt is different now.\n")
+    project.write("5.md", "# Note 5\n\nIt is different now, too.\n")
     (project.documents / "3.md").rename(project.documents / "moved.md")
     (project.documents / "2.md").unlink()
     before = embedded(project)
     second = project.tick()
-    assert "3.md" not in project.shown()
-    assert "2.md" not in project.shown()
+    assert "3.md" not in project.searchable()
+    assert "2.md" not in project.searchable()
     assert len(second) == 1
     assert sorted(project.covered(second)) == ["0.md", "5.md", "moved.md"]
     project.run(second)
@@ -49,7 +49,7 @@ def test_files_that_come_change_move_and_go_are_followed_by_few_runs(project: Pr
 
     assert project.tick() == []
     left = {"0.md", "1.md", "4.md", "5.md", "moved.md"}
-    assert project.shown() == left
+    assert project.searchable() == left
     assert set(project.instance.get_dynamic_partitions("documents")) == left
     assert set(project.registry.listed(str(project.documents))) == left
 
@@ -69,25 +69,25 @@ def test_a_file_that_is_being_written_is_left_for_the_next_tick(
     assert project.registry.counts()["documents"]["total"] == 0
     an_hour_ago = (project.documents / "0.md").stat().st_mtime - 4_000
     os.utime(project.documents / "0.md", (an_hour_ago, an_hour_ago))
-    # A copy that keeps its original's time is not settled by that.
+    # A copy that keeps the time of its original does not count as complete.
     assert project.tick() == []
     monkeypatch.setenv("TVDB_INTAKE_SETTLE_SECONDS", "0")
     assert len(project.covered(project.tick())) == len(TEXTS)
 
 
-def test_a_file_that_was_forgotten_by_hand_is_left_alone_until_it_changes(
+def test_a_file_that_was_forgotten_manually_is_ignored_until_it_changes(
     project: Project,
 ) -> None:
     project.run(project.tick())
     [known] = project.registry.find("0.md")
     DocumentDeletion(project.database).delete([known.document_id], is_manual=True)
     assert project.tick() == []
-    assert project.shown() == project.materialized() & set(
+    assert project.searchable() == project.materialized() & set(
         project.instance.get_dynamic_partitions("documents")
     )
-    project.write("0.md", "# Note 0\n\nIt reads otherwise now.\n")
+    project.write("0.md", "# Note 0\n\nIt is different now.\n")
     assert project.run(project.tick()) == ["0.md"]
-    assert project.shown() == set(TEXTS)
+    assert project.searchable() == set(TEXTS)
 
 
 def test_a_folder_that_is_not_mounted_deletes_nothing(project: Project) -> None:
@@ -96,11 +96,11 @@ def test_a_folder_that_is_not_mounted_deletes_nothing(project: Project) -> None:
         (project.documents / name).unlink()
     with pytest.raises(Exception, match="contains no documents"):
         project.tick()
-    assert project.shown() == set(TEXTS)
+    assert project.searchable() == set(TEXTS)
     shutil.rmtree(project.documents)
     with pytest.raises(Exception, match="does not exist"):
         project.tick()
-    assert project.shown() == set(TEXTS)
+    assert project.searchable() == set(TEXTS)
 
 
 def test_the_partition_of_a_deleted_document_stays_while_a_run_waits_to_start(
@@ -117,29 +117,29 @@ def test_the_partition_of_a_deleted_document_stays_while_a_run_waits_to_start(
     deletion.delete([known.document_id])
     partitions.drop_removed(deletion)
     assert "0.md" in project.instance.get_dynamic_partitions("documents")
-    # The run starts, finds its range, and does what is left of it.
+    # The run starts, finds its range, and processes the rest of it.
     result = job.execute_in_process(
         instance=project.instance, tags=dict(requests[0].tags), raise_on_error=False
     )
     assert result.success
-    assert project.shown() == set(TEXTS) - {"0.md"}
+    assert project.searchable() == set(TEXTS) - {"0.md"}
     project.instance.delete_run(run.run_id)
     partitions.drop_removed(deletion)
     assert "0.md" not in project.instance.get_dynamic_partitions("documents")
 
 
-def test_partitions_stay_where_they_are_while_a_command_has_runs_before_it(
+def test_partitions_stay_where_they_are_while_a_command_has_planned_runs(
     project: Project,
 ) -> None:
     project.run(project.tick())
     due = DueDocuments(project.database)
     before = list(project.instance.get_dynamic_partitions("documents"))
-    project.write("0.md", "# Note 0\n\nIt reads otherwise now.\n")
-    project.write("5.md", "# Note 5\n\nIt reads otherwise now, too.\n")
+    project.write("0.md", "# Note 0\n\nIt is different now.\n")
+    project.write("5.md", "# Note 5\n\nIt is different now, too.\n")
     (project.documents / "3.md").unlink()
     with due.planned():
         requests = project.tick()
-        assert len(requests) == 2, "as they lie apart, and may not be moved"
+        assert len(requests) == 2, "because they lie apart and may not be moved"
         assert project.tick() == []
         assert project.instance.get_dynamic_partitions("documents") == before
     project.run(requests)
@@ -149,26 +149,26 @@ def test_partitions_stay_where_they_are_while_a_command_has_runs_before_it(
     ]
 
 
-def test_what_one_tick_has_no_run_for_is_asked_for_at_the_next(project: Project) -> None:
+def test_documents_without_a_run_in_one_tick_are_requested_at_the_next(project: Project) -> None:
     project.run(project.tick())
     for name in ("0.md", "2.md", "4.md"):
-        project.write(name, "# Note\n\nIt reads otherwise now.\n")
+        project.write(name, "# Note\n\nIt is different now.\n")
     covered: list[str] = []
     with Reconciler.open(load_settings(), project.instance) as reconciler, reconciler.due.planned():
         reconciler.scan_source(Source.open(str(project.documents)), most=10)
         for _ in range(4):
             due = reconciler.plan(INTAKE)
             covered += project.covered(reconciler.run_requests(due, "test", most_runs=1))
-    assert sorted(covered) == ["0.md", "2.md", "4.md"], "one a tick, and none twice"
+    assert sorted(covered) == ["0.md", "2.md", "4.md"], "one for each tick, and none twice"
 
 
-def test_a_run_whose_process_is_gone_holds_nothing_back(project: Project) -> None:
+def test_a_run_whose_process_is_gone_blocks_nothing(project: Project) -> None:
     requests = project.tick()
     run = project.instance.create_run_for_job(
         defs().resolve_implicit_global_asset_job_def(), tags=requests[0].tags
     )
     partitions = DocumentPartitions(project.instance, DueDocuments(project.database))
-    # As Dagster shows a run that was killed: started long ago, and never ended.
+    # A run that was killed: started long ago, and never ended.
     project.instance.report_dagster_event(
         dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job_name=run.job_name),
         run.run_id,
@@ -179,7 +179,7 @@ def test_a_run_whose_process_is_gone_holds_nothing_back(project: Project) -> Non
     assert partitions.under_way() == set()
 
 
-def test_a_command_that_was_killed_before_its_run_started_holds_nothing_back(
+def test_a_command_that_was_killed_before_its_run_started_blocks_nothing(
     project: Project,
 ) -> None:
     requests = project.tick()
@@ -195,7 +195,7 @@ def test_a_command_that_was_killed_before_its_run_started_holds_nothing_back(
     assert partitions.fail_dead_runs() == [run.run_id]
 
 
-def test_a_run_that_was_killed_after_it_was_launched_holds_nothing_back(project: Project) -> None:
+def test_a_run_that_was_killed_after_it_was_launched_blocks_nothing(project: Project) -> None:
     requests = project.tick()
     run = project.instance.create_run_for_job(
         defs().resolve_implicit_global_asset_job_def(), tags=requests[0].tags

@@ -9,7 +9,7 @@ from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.settings import load_settings
 from tvdb_assets_tests.dagster.project import TEXTS, Project
 
-# Dagster itself still asks pydantic by the old name.
+# Dagster itself still uses pydantic's old name.
 pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
 
 
@@ -19,5 +19,5 @@ def test_a_run_parses_in_the_workers_that_it_is_given_and_leaves_them_running(
     [request] = project.tick()
     with WorkerPool.of(load_settings()) as workers:
         ingest.run(project.instance, request.tags, lambda _: None, workers)
-        assert project.shown() == set(TEXTS)
+        assert project.searchable() == set(TEXTS)
         assert len(workers.process_ids()) == 1

@@ -1,7 +1,7 @@
-"""Dagster's storage as this project extends it, asked by Dagster's own code.
+"""Dagster's storage as this project extends it, used by Dagster's own code.
 
-These tests call the functions of Dagster that the extensions are made for. If a new version of
-Dagster asks in another way, they fail here, and not at midnight in a backfill.
+These tests call the functions of Dagster that the extensions are for. If a new version of Dagster
+queries the storage in another way, they fail here, and not at midnight in a backfill.
 """
 
 from __future__ import annotations

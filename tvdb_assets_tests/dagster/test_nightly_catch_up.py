@@ -1,4 +1,4 @@
-"""What is due: asked for by the night, by jobs, by commands, and by several at once."""
+"""Due documents: requested by the schedule, by jobs, by commands, and by several at once."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets_tests.dagster.project import TEXTS, Project
 from tvdb_assets_tests.paid_router import DocumentFolder, Paid
 
-# Dagster itself still asks pydantic by the old name.
+# Dagster itself still uses pydantic's old name.
 pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
 
 
-def test_the_night_takes_what_is_stale_and_what_dagster_does_not_show(
+def test_a_catch_up_requests_stale_documents_and_those_that_dagster_does_not_show(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.run(project.tick())
-    assert project.night() == [], "an empty night makes no run"
+    assert project.catch_up_tick() == [], "nothing due, no run"
     with project.database.transaction() as tx:
         tx.execute(
             "DELETE FROM dagster.event_logs WHERE partition = '4.md' AND asset_key = '[\"chunks\"]'"
         )
-    assert project.run(project.night()) == ["4.md"]
-    assert project.night() == []
+    assert project.run(project.catch_up_tick()) == ["4.md"]
+    assert project.catch_up_tick() == []
     monkeypatch.setenv("TVDB_CHUNK_TOKENS", "32")
     monkeypatch.setenv("TVDB_CHUNK_OVERLAP_TOKENS", "0")
-    assert project.tick() == [], "what may be much waits for the night"
+    assert project.tick() == [], "a large change waits for the schedule"
     monkeypatch.setenv("TVDB_RUN_PARTITIONS", "4")
-    night = project.night()
-    assert len(night) == 2
-    assert sorted(project.run(night)) == sorted(TEXTS)
-    assert project.night() == []
+    requests = project.catch_up_tick()
+    assert len(requests) == 2
+    assert sorted(project.run(requests)) == sorted(TEXTS)
+    assert project.catch_up_tick() == []
 
 
-def test_two_catch_ups_and_an_intake_at_the_same_moment_ask_for_each_document_once(
+def test_two_catch_ups_and_an_intake_at_the_same_time_request_each_document_once(
     project: Project,
 ) -> None:
     barrier = threading.Barrier(3)
     asked: list[list[RunRequest]] = []
-    # An intake has to have seen the files before a catch-up can find them missing.
+    # Files must be registered before a catch-up can find them missing.
     first = project.tick()
     with project.database.transaction() as tx:
         tx.execute("UPDATE tvdb.documents SET run_requested_at = NULL")
@@ -60,7 +60,7 @@ def test_two_catch_ups_and_an_intake_at_the_same_moment_ask_for_each_document_on
 
     threads = [
         threading.Thread(target=at_once, args=(plan,))
-        for plan in (project.night, project.night, project.tick)
+        for plan in (project.catch_up_tick, project.catch_up_tick, project.tick)
     ]
     for thread in threads:
         thread.start()
@@ -71,7 +71,7 @@ def test_two_catch_ups_and_an_intake_at_the_same_moment_ask_for_each_document_on
     assert sorted(covered) == sorted(TEXTS)
 
 
-def test_a_job_asks_for_what_failed_and_the_sensor_brings_it(project: Project) -> None:
+def test_a_job_requests_failed_documents_and_the_sensor_runs_them(project: Project) -> None:
     project.write("broken.pdf", "%PDF-1.7\n1 0 obj\n<< /Type /Cat")
     project.run(project.tick())
     [broken] = project.registry.find("broken.pdf")
@@ -81,14 +81,14 @@ def test_a_job_asks_for_what_failed_and_the_sensor_brings_it(project: Project) -
     assert result.success
     assert project.run(project.tick()) == ["broken.pdf"]
     assert project.tick() == []
-    # A file that was mended leaves quarantine by itself.
-    project.write("broken.pdf", "The text is whole again, and no PDF any more.\n")
+    # A file that was fixed leaves quarantine automatically.
+    project.write("broken.pdf", "The text is complete again, and no PDF any more.\n")
     project.run(project.tick())
-    [mended] = project.registry.find("broken.pdf")
-    assert (mended.status, mended.quarantine) == ("published", None)
+    [fixed] = project.registry.find("broken.pdf")
+    assert (fixed.status, fixed.quarantine) == ("published", None)
 
 
-def test_the_commands_tell_what_is_due_and_make_it(project: Project) -> None:
+def test_the_commands_list_due_documents_and_run_them(project: Project) -> None:
     project.write("broken.pdf", "%PDF-1.7\n1 0 obj\n<< /Type /Cat")
     project.tick()
     with project.database.transaction() as tx:
@@ -99,11 +99,11 @@ def test_the_commands_tell_what_is_due_and_make_it(project: Project) -> None:
     assert due["due"] == {"missing": len(TEXTS) + 1}
     assert {row["document"] for row in due["by_document"]} == {*TEXTS, "broken.pdf"}
     assert due["fits"] is True
-    assert project.shown() == set()
+    assert project.searchable() == set()
 
     code, done = command("catch-up")
     assert (code, done["documents"]["published"], done["documents"]["failed"]) == (1, 6, 1)
-    assert project.shown() == project.materialized() == set(TEXTS)
+    assert project.searchable() == project.materialized() == set(TEXTS)
     assert command("catch-up") == (0, {**done, **_NOTHING, "seconds": pytest.approx(0, abs=60)})
 
     code, done = command("retry")
@@ -151,6 +151,6 @@ def test_what_a_stand_in_made_is_tried_again_a_while_after_the_service_refused(
     paid.apis.faults.script("insufficient_quota")
     shelf.ingest(service_mode="hybrid")
     assert not is_available(states)
-    # What waited for the quota may be gone, so that nobody asks again: time alone has to do.
+    # No document may be left that waits for the quota, so time alone has to be enough.
     paid.clock.forward(15 * 60 + 1)
     assert is_available(states)

@@ -8,7 +8,7 @@ import pytest
 from tvdb_assets.definitions import defs
 from tvdb_assets_tests.dagster.project import TEXTS, Project
 
-# Dagster itself still asks pydantic by the old name.
+# Dagster itself still uses pydantic's old name.
 pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
 
 
@@ -35,7 +35,7 @@ def test_maintenance_cuts_dagsters_log_back_and_its_view_of_partitions_stays(
     # Of each asset and partition the newest materialization and plan.
     assert partition_events(project) == 2 * 3 * len(TEXTS) < before
     assert project.materialized() == set(TEXTS)
-    assert project.night() == []
+    assert project.catch_up_tick() == []
     ended = project.instance.get_run_by_id(dead.run_id)
     assert ended is not None
     assert ended.status is dg.DagsterRunStatus.FAILURE

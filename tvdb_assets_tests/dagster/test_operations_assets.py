@@ -16,7 +16,7 @@ from tvdb_assets.spend_guard.spend_limits import change
 from tvdb_assets_tests.spend_guard.ledger_rows import Paying
 
 pytestmark = pytest.mark.filterwarnings(
-    # Dagster itself still asks pydantic by the old name.
+    # Dagster itself still uses pydantic's old name.
     "ignore:The `__fields__` attribute is deprecated"
 )
 
@@ -38,10 +38,10 @@ def picture(metadata: dict[str, dg.MetadataValue], name: str) -> Image.Image:
     assert isinstance(value, str)
     assert value.startswith("![")
     encoded = value[value.index("base64,") + len("base64,") : -1]
-    shown = Image.open(io.BytesIO(base64.b64decode(encoded)))
-    shown.load()
-    assert shown.format == "PNG"
-    return shown
+    image = Image.open(io.BytesIO(base64.b64decode(encoded)))
+    image.load()
+    assert image.format == "PNG"
+    return image
 
 
 def test_an_empty_ledger_is_drawn_too(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_an_empty_ledger_is_drawn_too(database: Database, monkeypatch: pytest.Mo
     assert list(most_expensive.records) == []
 
 
-def test_a_full_ledger_is_drawn_with_the_ten_dearest(
+def test_a_full_ledger_is_drawn_with_the_ten_most_expensive(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paying = Paying(database)

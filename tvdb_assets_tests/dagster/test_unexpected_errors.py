@@ -1,4 +1,4 @@
-"""An error that nobody foresaw, in a run: its kind, its lines and an id, and nothing it quotes."""
+"""An unexpected error in a run: its type, its lines and an id are logged, but not its text."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def test_what_an_unforeseen_exception_quotes_is_not_in_dagsters_log(
+def test_the_text_of_an_unexpected_exception_is_not_in_dagsters_log(
     database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def meet_a_bug(*_: object) -> None:
+    def fail_unexpectedly(*_: object) -> None:
         raise ValueError(f"can't make a number of {CANARY}")
 
     monkeypatch.setenv("TVDB_DATABASE_URL", database.url)
     monkeypatch.setenv("TVDB_SOURCE", str(tmp_path))
-    monkeypatch.setattr(ParseStage, "begin", meet_a_bug)
+    monkeypatch.setattr(ParseStage, "begin", fail_unexpectedly)
     DocumentRegistry(database).register(str(tmp_path), [SourceFile("a.md", 1, "x")], "by hand")
     router = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("documents", ["a.md"])
-        done = dg.materialize(
+        result = dg.materialize(
             [document_assets(10)],
             instance=instance,
             resources={"service_router": router},
@@ -44,11 +44,11 @@ def test_what_an_unforeseen_exception_quotes_is_not_in_dagsters_log(
         )
         log = [
             str(record.event_log_entry)
-            for record in instance.get_records_for_run(done.run_id).records
+            for record in instance.get_records_for_run(result.run_id).records
         ]
-    said = "\n".join(log)
-    assert not done.success
-    assert CANARY not in said
-    assert "[unexpected]" in said
-    assert f"(id {done.run_id})" in said
-    assert "ValueError at dagster/test_unexpected_errors.py:" in said
+    text = "\n".join(log)
+    assert not result.success
+    assert CANARY not in text
+    assert "[unexpected]" in text
+    assert f"(id {result.run_id})" in text
+    assert "ValueError at dagster/test_unexpected_errors.py:" in text
