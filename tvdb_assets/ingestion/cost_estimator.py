@@ -17,7 +17,7 @@ from tvdb_assets.core.member_paths import member_path
 from tvdb_assets.embedding.embedder_protocol import paid_embedder
 from tvdb_assets.errors import SourceError, TvdbError
 from tvdb_assets.ingestion.containers import in_batches
-from tvdb_assets.ingestion.current_index_sync import current_index_recipe
+from tvdb_assets.ingestion.current_index_sync import current_index_pipeline
 from tvdb_assets.ingestion.document_state import suffix_of
 from tvdb_assets.models import Chunk, VectorSpace
 from tvdb_assets.parsing.container_members import ContainerBudget, extract_members, list_members
@@ -74,7 +74,7 @@ class CostEstimator:
         self._chunker = chunker
         self._max_bytes = max_document_bytes
         self._index = index
-        self._current = current_index_recipe(index.indexes, router, chunker)
+        self._current = current_index_pipeline(index.indexes, router, chunker)
         self._seen: set[tuple[VectorSpace, bytes]] = set()
 
     def run(self, source: Source, paths: Sequence[str]) -> Iterator[DocumentCost]:

@@ -29,7 +29,7 @@ _STAGES = frozenset({Stage.CHUNKS, Stage.EMBEDDINGS})
 
 
 @dataclass(frozen=True, slots=True)
-class CurrentIndexRecipe:
+class CurrentIndexPipeline:
     """The chunker and the embedder of the index that search reads."""
 
     index: CurrentIndex
@@ -37,10 +37,10 @@ class CurrentIndexRecipe:
     embedder: AnyEmbedder
 
 
-def current_index_recipe(
+def current_index_pipeline(
     indexes: IndexCatalog, router: ServiceRouter, chunker: Chunker
-) -> CurrentIndexRecipe | None:
-    """The recipe of the index that search reads, for a run with this router and chunker.
+) -> CurrentIndexPipeline | None:
+    """The pipeline of the index that search reads, for a run with this router and chunker.
 
     Returns:
         None if it is the run's own index, or if the run may not, or can't, add to it: a mock, an
@@ -54,7 +54,7 @@ def current_index_recipe(
     theirs, embedder = _chunker_of(current), clients.embedder_in(current.space)
     if theirs is None or embedder is None:
         return None
-    return CurrentIndexRecipe(current, theirs, embedder)
+    return CurrentIndexPipeline(current, theirs, embedder)
 
 
 class CurrentIndexSync:
@@ -79,7 +79,7 @@ class CurrentIndexSync:
     async def publish_to_current(
         self, batch: Sequence[DocumentState], embed_stage: EmbedStage, claim: int
     ) -> dict[int, TvdbError]:
-        """Show the texts of these documents in the index that search reads, by its own recipe.
+        """Show the texts of these documents in the index that search reads, by its own pipeline.
 
         Args:
             batch: documents whose texts are stored.
@@ -90,31 +90,32 @@ class CurrentIndexSync:
             By document id: the reason why search still shows the earlier version of a document.
         """
         # Looked up for each batch, because the index may be switched at any time.
-        recipe = await asyncio.to_thread(
-            current_index_recipe, self._index.indexes, self._router, self._chunker
+        pipeline = await asyncio.to_thread(
+            current_index_pipeline, self._index.indexes, self._router, self._chunker
         )
-        if recipe is None:
+        if pipeline is None:
             return {}
-        aside = [
+        documents = [
             DocumentState(document.row, parsed_id=document.parsed_id)
             for document in batch
             # Not the text of a fallback, or of another mode's parser.
             if document.parsed_id is not None
             and document.fingerprint == self._router.clients.parser_fingerprint
         ]
-        if not aside:
+        if not documents:
             return {}
         parse_stage = ParseStage(
-            self._store, self._sources, self._router, recipe.chunker, self._max_bytes
+            self._store, self._sources, self._router, pipeline.chunker, self._max_bytes
         )
-        await asyncio.to_thread(parse_stage.begin, aside, _STAGES)
-        await parse_stage.finish(aside, _STAGES)
-        await embed_stage.embed_for_index(recipe.embedder, recipe.index.space_id, aside, claim)
-        ready = sets_of([document for document in aside if document.is_active])
-        await asyncio.to_thread(self._index.publish, recipe.index.index_id, ready, None)
+        await asyncio.to_thread(parse_stage.begin, documents, _STAGES)
+        await parse_stage.finish(documents, _STAGES)
+        index = pipeline.index
+        await embed_stage.embed_for_index(pipeline.embedder, index.space_id, documents, claim)
+        ready = sets_of([document for document in documents if document.is_active])
+        await asyncio.to_thread(self._index.publish, index.index_id, ready, None)
         return {
             document.row.document_id: for_one(document.error, "In the index that search reads: ")
-            for document in aside
+            for document in documents
             if document.error is not None
         }
 
