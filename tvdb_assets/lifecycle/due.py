@@ -17,11 +17,11 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.lifecycle.states import DocumentLife, DocumentStatus, Quarantine
 
 REQUEST_LASTS = timedelta(minutes=10)
-"""From asking for a run to its being on record, which takes seconds; more if the asker died."""
+"""From asking for a run to its record in Dagster: seconds, unless the asking process dies."""
 
 
 class Reason(StrEnum):
-    """Why a document is due: the first one that holds."""
+    """Why a document is due: the first reason that applies."""
 
     REQUESTED = "wanted"
     """A person asked for it."""
@@ -44,7 +44,7 @@ class Reason(StrEnum):
 INTAKE = frozenset(
     {Reason.REQUESTED, Reason.CHANGED, Reason.MISSING, Reason.FAILED, Reason.DEGRADED}
 )
-"""Done as soon as they are found. The other reasons may hold for many, and wait for the night."""
+"""Processed when they are found. The other reasons may apply to many, and wait for the night."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What happens to a document, and what each event makes of its life.
+"""The events in the life of a document, and the life after each of them.
 
 What belongs here: the events and their rules, one class each. What does not: reading and storing
 lives (`repositories.document_lifecycle`), or deciding which event has happened (`ingestion`, the
@@ -57,7 +57,7 @@ class Event(ABC):
 
     @abstractmethod
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
-        """What it makes of a document's life, at that time."""
+        """The life of a document after the event, which happens at ``now``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +68,14 @@ class WorkEnded(Event, ABC):
     stage: Stage
     """The last one that succeeded, or the one that did not."""
     began_at: datetime
-    """When the work began: what came later is not done with its end."""
+    """When the work began: its end does not settle what came later."""
     read: FileVersion | None = None
     """The file as it was read; None where its bytes were not asked for."""
 
     @property
     @abstractmethod
     def outcome(self) -> Outcome | None:
-        """As the document's history names it; None where only that of its container does."""
+        """For the history of the document; None if only that of its container records it."""
 
     def _ended(self, life: DocumentLife) -> DocumentLife:
         """A document of which nothing is due but what was changed or requested meanwhile."""
@@ -160,7 +160,7 @@ class Failed(WorkEnded):
         attempts = 1 if _has_other_bytes(life.version, ended.version) else life.attempts + 1
         quarantine = quarantine_after(self.failure.code, self.failure.disposition, attempts)
         if ended.is_changed or ended.manually_requested_at is not None:
-            # It has an attempt before it, which decides again.
+            # It is due anyway, and the next attempt decides.
             quarantine = None
         return replace(
             ended,
@@ -201,9 +201,9 @@ class Deferred(WorkEnded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerStopped(WorkEnded):
-    """The container that a member is inside of could not be opened: it failed, or it waits.
+    """The container of a member could not be opened: it failed, or it waits.
 
-    The member has no attempt of its own: it is processed when its container is.
+    The member is processed when its container is.
     """
 
     failure: Failure
@@ -232,7 +232,7 @@ class ContainerStopped(WorkEnded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembersEnded(Event):
-    """All members of a container that has a text of its own ended well."""
+    """All members of a container with text, such as a mail, ended well."""
 
     is_degraded: bool
     """What is published of one of them was made by a fallback."""
@@ -245,7 +245,7 @@ class MembersEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerEnded(WorkEnded):
-    """All members of a container that has no text of its own ended well."""
+    """All members of a container without text, such as an archive, ended well."""
 
     is_published: bool
     """Whether all of them are published."""
@@ -315,7 +315,7 @@ class SourceGone(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceReturned(Event):
-    """The file that this document is inside of is in the source again."""
+    """The file that contains this document is in the source again."""
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
         return replace(life, gone_at=None)
@@ -366,7 +366,7 @@ class MemberForgotten(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FingerprintDropped(Event):
-    """What the pipeline made of it counts no longer: its index or its partition key is gone."""
+    """It must be processed again, because its index was dropped or its partition key changed."""
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
         return replace(life, pipeline_fingerprint="")

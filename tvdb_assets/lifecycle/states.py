@@ -1,4 +1,4 @@
-"""The states of a document, and the part of its row that its life is made of.
+"""The states of a document, and the part of its row that describes its life.
 
 What belongs here: values. What does not: what moves a document from one state to another
 (`events`), or when it needs work (`due`).
@@ -44,12 +44,12 @@ class Quarantine(StrEnum):
     POISON = "poison"
     """Its parser's process was lost too many times."""
     CONTAINER = "container"
-    """The container that it is inside of failed. Its next attempt is that of its container, and
-    says nothing about the document itself."""
+    """Its container failed, which says nothing about the document itself. It is processed with its
+    container."""
 
 
 class Outcome(StrEnum):
-    """How one run left a document; the values of ``tvdb.document_events.outcome``."""
+    """How a run ended for a document; the values of ``tvdb.document_events.outcome``."""
 
     ADVANCED = "advanced"
     """A stage before the last one succeeded."""
@@ -67,7 +67,7 @@ def outcome_of(disposition: Disposition) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """Which bytes of a file are meant."""
+    """A version of a file."""
 
     size: int
     """Bytes."""
@@ -90,7 +90,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class DocumentLife:
-    """What is stored of the life of one document; `invariants` of the tests always hold.
+    """The stored life of one document.
 
     All times are those of the database's clock.
     """
@@ -99,7 +99,7 @@ class DocumentLife:
     """Of the file as it was read last, or as it was listed first."""
     status: DocumentStatus = DocumentStatus.REGISTERED
     is_degraded: bool = False
-    """What is published of it was made by a fallback."""
+    """A fallback made what is published of it."""
     is_changed: bool = False
     """The source has other bytes than were read last."""
     failure: Failure | None = None

@@ -72,7 +72,7 @@ def events(draw: st.DrawFn, now: datetime, *, is_member: bool = False) -> Event:
     Args:
         draw: of Hypothesis.
         now: when it happens; the work that ends then has begun some time before.
-        is_member: what only happens to documents inside of others may happen too.
+        is_member: add the events of members; else those of containers.
     """
     work = {
         "run_id": draw(st.sampled_from(["run-1", "run-2"])),
@@ -164,7 +164,7 @@ def check(life: DocumentLife, now: datetime) -> None:
 
 
 def check_due(life: DocumentLife, now: datetime) -> None:
-    """What holds for the work queue: nothing is due that must rest, and nothing is forgotten."""
+    """What holds for the work queue: quarantine is respected, and no document is lost."""
     windows = BudgetWindows(now, now, now)
     unchanged = due_reason(life, windows, now, fingerprints=(life.pipeline_fingerprint,))
     later = now + FAR
@@ -174,7 +174,7 @@ def check_due(life: DocumentLife, now: datetime) -> None:
     elif life.quarantine is not None:
         assert unchanged is None, "due and in quarantine"
         assert (ever is None) is (life.pipeline_fingerprint in CURRENT), (
-            "another pipeline tries it again"
+            "another pipeline retries it"
         )
     elif life.status is not DocumentStatus.PUBLISHED:
         assert ever is not None, "never due again, and not in quarantine"
@@ -186,10 +186,10 @@ def check_step(before: DocumentLife, event: Event, after: DocumentLife) -> None:
         assert isinstance(event, Failed), "attempts grew without a failure"
         assert after.attempts == before.attempts + 1
     if before.gone_at is not None and after.gone_at is None:
-        assert isinstance(event, FileChanged | SourceReturned), "came back by itself"
+        assert isinstance(event, FileChanged | SourceReturned), "came back without the source"
     if isinstance(event, Failed) and after.attempts >= MAX_ATTEMPTS:
-        is_asked_for = after.is_changed or after.manually_requested_at is not None
-        assert after.quarantine is not None or is_asked_for, "tried again after its last attempt"
+        is_requested = after.is_changed or after.manually_requested_at is not None
+        assert after.quarantine is not None or is_requested, "retried after its last attempt"
 
 
 __all__ = [

@@ -161,7 +161,7 @@ def test_a_deferred_document_is_never_failed(found: Failure) -> None:
         )
 
 
-def test_the_delays_of_a_failure_that_may_pass() -> None:
+def test_the_delays_of_a_temporary_failure() -> None:
     minutes = [retry_delay(attempts) / MINUTE for attempts in range(1, 12)]
     assert minutes == [5, 20, 80, 320, 1_280, *[1_440] * 6]
     total = sum((retry_delay(n) for n in range(1, MAX_ATTEMPTS)), timedelta())
@@ -170,13 +170,13 @@ def test_the_delays_of_a_failure_that_may_pass() -> None:
     assert kinds == [None] * 7 + [Quarantine.ATTEMPTS] * 2
 
 
-def test_what_is_lost_with_its_worker_is_poison_the_third_time() -> None:
+def test_a_document_that_ends_its_worker_three_times_is_poison() -> None:
     kinds = [quarantine_after("parser_crashed", Disposition.TERMINAL, n) for n in range(1, 5)]
     assert kinds == [None, None, Quarantine.POISON, Quarantine.POISON]
     assert quarantine_after("corrupt", Disposition.TERMINAL, 1) is Quarantine.TERMINAL
 
 
-def test_other_bytes_are_other_work() -> None:
+def test_attempts_count_from_the_start_for_other_bytes() -> None:
     may_pass = failure("read_failed", Disposition.TRANSIENT)
     life = DocumentLife(VERSION, attempts=6)
     same = stopped(
@@ -236,7 +236,7 @@ def test_each_wait_ends_with_what_it_waits_for() -> None:
     }
 
 
-def test_what_is_settled_is_not_due_but_for_a_person() -> None:
+def test_a_settled_document_is_not_due() -> None:
     windows = BudgetWindows(BEGIN, BEGIN, BEGIN)
     by_status = lives()
     for status, life in by_status.items():
@@ -250,7 +250,7 @@ def test_what_is_settled_is_not_due_but_for_a_person() -> None:
     assert not is_settled(replace(published, gone_at=BEGIN), CURRENT)
 
 
-def test_a_member_of_a_container_that_failed_may_be_fine() -> None:
+def test_a_member_of_a_failed_container_does_not_fail_again() -> None:
     assert set(Quarantine) - {Quarantine.CONTAINER} == FAILS_AGAIN
     assert fails_again(Quarantine.POISON, NOW, CURRENT)
     assert not fails_again(Quarantine.CONTAINER, NOW, CURRENT)
@@ -258,7 +258,7 @@ def test_a_member_of_a_container_that_failed_may_be_fine() -> None:
     assert not fails_again(None, NOW, CURRENT)
 
 
-def test_a_request_lapses_unless_its_planner_has_runs_left() -> None:
+def test_a_request_expires_unless_its_planner_has_runs_left() -> None:
     late = BEGIN + REQUEST_LASTS + MINUTE
     assert not run_is_expected(None, BEGIN, is_planned=True)
     assert run_is_expected(BEGIN, BEGIN, is_planned=False)
@@ -266,12 +266,12 @@ def test_a_request_lapses_unless_its_planner_has_runs_left() -> None:
     assert run_is_expected(BEGIN, late, is_planned=True)
 
 
-def test_a_file_is_due_for_the_first_reason_of_all_in_it() -> None:
+def test_a_file_is_due_for_the_first_reason_of_its_members() -> None:
     assert first_reason([]) is None
     assert first_reason([None, Reason.STALE, Reason.CHANGED]) is Reason.CHANGED
 
 
-def test_every_event_says_what_it_leads_to() -> None:
+def test_the_table_of_events_is_complete() -> None:
     """The table in the docstring names every event."""
     kinds = {k.__name__ for k in vars(events_module).values() if _is_event(k)}
     table = events_module.__doc__ or ""

@@ -23,7 +23,7 @@ CANARY = "zanzibarquokka"
 
 
 def everything(database: Database) -> dict[str, int]:
-    """How many rows of each table hold the canary, whatever the column's type."""
+    """How many rows of each table contain the canary, whatever the column's type."""
     found = {}
     with database.transaction() as tx:
         tables = tx.execute(
@@ -55,7 +55,7 @@ def vectors(database: Database) -> int:
 
 @pytest.fixture
 def two(shelf: DocumentFolder) -> DocumentFolder:
-    """A document with a text of its own, and one that shares its other text."""
+    """A document with the canary, and one without it."""
     shelf.write("canary.md", f"# Terms\n\nThe {CANARY} pays the excess of two hundred.\n")
     shelf.write("plain.md", "# Terms\n\nThe insured pays the excess of two hundred.\n")
     shelf.ingest()
@@ -130,7 +130,7 @@ def test_a_text_that_another_document_has_keeps_its_vector(shelf: DocumentFolder
     assert everything(shelf.paid.database) == {}
 
 
-def test_what_is_gone_is_out_of_search_at_once_and_waits_for_what_may_be_it_under_another_name(
+def test_a_file_that_is_gone_is_out_of_search_at_once_and_deleted_after_a_possible_move(
     two: DocumentFolder,
 ) -> None:
     database, deletion = two.paid.database, DocumentDeletion(two.paid.database)
@@ -150,7 +150,9 @@ def test_what_is_gone_is_out_of_search_at_once_and_waits_for_what_may_be_it_unde
     assert deletion.removed_partitions() == ["moved.md", "canary.md"], "in order"
 
 
-def test_a_run_that_was_on_its_way_shows_nothing_of_what_is_gone(shelf: DocumentFolder) -> None:
+def test_a_run_that_began_before_publishes_nothing_of_a_file_that_is_gone(
+    shelf: DocumentFolder,
+) -> None:
     shelf.write("note.md", "# Note\n\nThe gate is closed at night.\n")
     _zip(shelf, {"a.md": "The gate is open by day."})
     shelf.ingest()
@@ -162,7 +164,7 @@ def test_a_run_that_was_on_its_way_shows_nothing_of_what_is_gone(shelf: Document
     known = registry.known(root_of(shelf))
     shelf.write("note.md", "# Note\n\nThe gate is closed for good.\n")
     _zip(shelf, {"a.md": "The gate is open by day.", "b.md": "The bell is rung by hand."})
-    # Withdrawn after the run was planned, and read by it all the same.
+    # Unpublished after the run was planned; the run reads the file nevertheless.
     deletion.unpublish([document.document_id for document in known.values()])
     shelf.ingest(["note.md", "all.zip"])
     assert shelf.shown() == {}
@@ -180,10 +182,10 @@ def _zip(shelf: DocumentFolder, members: Mapping[str, str]) -> None:
     shelf.write("all.zip", buffer.getvalue())
 
 
-def test_it_does_not_wait_for_ever(two: DocumentFolder) -> None:
+def test_the_wait_for_a_moved_file_is_limited(two: DocumentFolder) -> None:
     deletion, registry = DocumentDeletion(two.paid.database), DocumentRegistry(two.paid.database)
     [gone] = registry.find("canary.md")
-    registry.register(root_of(two), [SourceFile("never-walked.md", 1, "1")], "")
+    registry.register(root_of(two), [SourceFile("never-ingested.md", 1, "1")], "")
     deletion.unpublish([gone.document_id])
     with two.paid.database.transaction() as tx:
         tx.execute(
@@ -193,7 +195,7 @@ def test_it_does_not_wait_for_ever(two: DocumentFolder) -> None:
     assert deletion.delete_unpublished() == 1
 
 
-def test_a_document_that_a_run_works_on_is_waited_for_or_left(two: DocumentFolder) -> None:
+def test_deletion_waits_for_a_run_or_skips_its_document(two: DocumentFolder) -> None:
     database, deletion = two.paid.database, DocumentDeletion(two.paid.database)
     [known] = DocumentRegistry(database).find("canary.md")
     done = threading.Event()
@@ -212,12 +214,14 @@ def test_a_document_that_a_run_works_on_is_waited_for_or_left(two: DocumentFolde
     assert DocumentRegistry(database).find("canary.md") == []
 
 
-def test_a_walk_passes_over_what_was_forgotten_after_it_was_planned(shelf: DocumentFolder) -> None:
+def test_a_run_skips_a_document_that_was_deleted_after_it_was_planned(
+    shelf: DocumentFolder,
+) -> None:
     for name in ("a.md", "b.md", "c.md"):
         shelf.write(name, f"# Terms\n\nThe text of {name}.\n")
     shelf.registry.register(root_of(shelf), shelf.plan().new, "")
     [known] = DocumentRegistry(shelf.paid.database).find("b.md")
-    # The walk has read its rows when it claims the batch.
+    # The run has read its rows when it claims the batch.
     claim = DocumentStore.claim
 
     def forget_first(store: DocumentStore, ids: list[int]) -> object:
@@ -230,7 +234,7 @@ def test_a_walk_passes_over_what_was_forgotten_after_it_was_planned(shelf: Docum
     assert results.keys() == {"a.md", "c.md"}
 
 
-def test_a_partition_that_was_removed_is_not_taken_for_one_added_by_hand(
+def test_a_removed_partition_is_not_taken_for_one_that_a_person_added(
     two: DocumentFolder,
 ) -> None:
     registry = DocumentRegistry(two.paid.database)

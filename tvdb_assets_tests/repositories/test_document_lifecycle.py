@@ -148,7 +148,7 @@ def test_rows_are_what_the_rules_say(
 
 
 def at_the_time_of(expected: DocumentLife, stored: DocumentLife, now: datetime) -> DocumentLife:
-    """The model with the times of the database, which are its own by some microseconds."""
+    """The model with the times of the database, which reads its clock a moment later."""
     times = {}
     for name in ("next_attempt_at", "manually_requested_at", "run_requested_at", "gone_at"):
         ours, theirs = getattr(expected, name), getattr(stored, name)
@@ -176,7 +176,7 @@ def compare_due(database: Database, model: Model) -> None:
             assert {d.document_id: d.reason for d in found} == expected
 
 
-def test_a_file_that_is_gone_and_back_takes_its_members_along(shared_database: Database) -> None:
+def test_members_are_gone_and_back_with_their_file(shared_database: Database) -> None:
     model = begin(shared_database)
     container = model.ids["a.zip"]
     DocumentDeletion(shared_database).unpublish([container])

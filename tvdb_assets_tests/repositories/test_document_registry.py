@@ -50,7 +50,7 @@ def due(database: Database, code: str, since: datetime, *, changed: datetime = C
         ("key_refused", NOW - timedelta(minutes=15)),
     ],
 )
-def test_a_document_is_due_once_what_it_waits_for_has_come(
+def test_a_deferred_document_is_due_when_its_wait_is_over(
     database: Database, code: str, comes: datetime
 ) -> None:
     second = timedelta(seconds=1)
@@ -61,7 +61,7 @@ def test_a_document_is_due_once_what_it_waits_for_has_come(
 @pytest.mark.parametrize(
     ("code", "comes"), [("budget_exhausted", DAY), ("hourly_requests_exhausted", HOUR)]
 )
-def test_a_window_that_turned_after_the_last_change_is_what_counts(
+def test_a_window_that_began_after_the_last_change_counts(
     database: Database, code: str, comes: datetime
 ) -> None:
     long_ago = DAY - timedelta(days=3)
@@ -69,6 +69,6 @@ def test_a_window_that_turned_after_the_last_change_is_what_counts(
     assert not due(database, code, comes + timedelta(seconds=1), changed=long_ago)
 
 
-def test_what_is_paused_waits_for_the_pause_alone(database: Database) -> None:
+def test_a_paused_document_waits_for_the_end_of_the_pause_alone(database: Database) -> None:
     yesterday = DAY - timedelta(hours=1)
     assert not due(database, "paused", yesterday, changed=yesterday - timedelta(hours=1))

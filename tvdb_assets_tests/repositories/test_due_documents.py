@@ -94,31 +94,39 @@ def due(
     return {document.path: document.reason for document in found}
 
 
-def may_pass(code: str = "read_failed") -> TvdbError:
+def temporary(code: str = "read_failed") -> TvdbError:
     return ParseError.restored(
         code, "It failed.", remedy="Wait.", disposition=Disposition.TRANSIENT
     )
 
 
-def stays(code: str = "corrupt") -> TvdbError:
+def terminal(code: str = "corrupt") -> TvdbError:
     return ParseError.restored(code, "It failed.", remedy="Fix it.")
 
 
 def test_each_reason(database: Database) -> None:
-    names = ("asked.md", "changed.md", "missing.md", "failed.md", "poor.md", "stale.md", "done.md")
+    names = (
+        "requested.md",
+        "changed.md",
+        "missing.md",
+        "failed.md",
+        "poor.md",
+        "stale.md",
+        "done.md",
+    )
     ids = dict(zip(names, register(database, *names), strict=True))
-    for name in ("asked.md", "changed.md", "done.md"):
+    for name in ("requested.md", "changed.md", "done.md"):
         publish(database, ids[name])
-    DueDocuments(database).request_documents([ids["asked.md"]])
+    DueDocuments(database).request_documents([ids["requested.md"]])
     DocumentRegistry(database).change([(ids["changed.md"], SourceFile("changed.md", 2, "2"))])
-    fail(database, ids["failed.md"], may_pass())
+    fail(database, ids["failed.md"], temporary())
     with database.transaction() as tx:
         tx.execute("UPDATE tvdb.documents SET next_attempt_at = tvdb.clock()"
                    " WHERE status = 'failed'")  # fmt: skip
     publish(database, ids["poor.md"], is_degraded=True)
     publish(database, ids["stale.md"], pipeline_fingerprint="of yesterday")
     expected = {
-        "asked.md": Reason.REQUESTED,
+        "requested.md": Reason.REQUESTED,
         "changed.md": Reason.CHANGED,
         "missing.md": Reason.MISSING,
         "failed.md": Reason.FAILED,
@@ -133,19 +141,19 @@ def test_each_reason(database: Database) -> None:
     assert "poor.md" not in due(database, is_healing=False)
 
 
-def test_a_failure_that_may_pass_is_tried_again_later_each_time(
+def test_a_temporary_failure_is_retried_after_growing_delays(
     database: Database, later: Later
 ) -> None:
     [document] = register(database, "a.md")
     elapsed = timedelta()
     for minutes in (5, 20, 80, 320, 1_280, 1_440, 1_440):
-        fail(database, document, may_pass())
+        fail(database, document, temporary())
         later(elapsed + minutes * MINUTE - MINUTE)
         assert due(database) == {}, minutes
         elapsed += minutes * MINUTE + MINUTE
         later(elapsed)
         assert due(database) == {"a.md": Reason.FAILED}, minutes
-    fail(database, document, may_pass())
+    fail(database, document, temporary())
     later(elapsed + timedelta(days=30))
     assert due(database) == {}
     [known] = DocumentRegistry(database).find("a.md")
@@ -153,12 +161,12 @@ def test_a_failure_that_may_pass_is_tried_again_later_each_time(
     assert DocumentRegistry(database).counts()["documents"]["quarantined"] == 1
 
 
-def test_a_failure_that_stays_is_in_quarantine_at_once_until_something_changes(
+def test_a_terminal_failure_is_in_quarantine_until_something_changes(
     database: Database, later: Later
 ) -> None:
-    first, second, third = register(database, "changed.md", "model.md", "asked.md")
+    first, second, third = register(database, "changed.md", "model.md", "requested.md")
     for document in (first, second, third):
-        fail(database, document, stays())
+        fail(database, document, terminal())
     later(timedelta(days=400))
     assert due(database) == {}
     DocumentRegistry(database).change([(first, SourceFile("changed.md", 2, "2"))])
@@ -171,8 +179,8 @@ def test_a_failure_that_stays_is_in_quarantine_at_once_until_something_changes(
         )
     assert due(database) == {"model.md": Reason.STALE}
     assert DueDocuments(database).request_documents([third]) == 1
-    assert due(database) == {"asked.md": Reason.REQUESTED, "model.md": Reason.STALE}
-    fail(database, third, stays())
+    assert due(database) == {"requested.md": Reason.REQUESTED, "model.md": Reason.STALE}
+    fail(database, third, terminal())
     assert due(database) == {"model.md": Reason.STALE}
 
 
@@ -180,17 +188,17 @@ def test_a_document_that_kills_its_worker_three_times_is_poison(
     database: Database, later: Later
 ) -> None:
     [document] = register(database, "bomb.pdf")
-    fail(database, document, stays("parser_crashed"), times=2)
+    fail(database, document, terminal("parser_crashed"), times=2)
     later(timedelta(days=1))
     assert due(database) == {"bomb.pdf": Reason.FAILED}
-    fail(database, document, stays("parse_memory"))
+    fail(database, document, terminal("parse_memory"))
     later(timedelta(days=100))
     assert due(database) == {}
     [known] = DocumentRegistry(database).find("bomb.pdf")
     assert known.quarantine == "poison"
 
 
-def test_a_request_keeps_a_document_from_being_asked_for_again_until_it_lapses(
+def test_a_document_with_a_requested_run_is_not_due_until_the_request_expires(
     database: Database, later: Later
 ) -> None:
     register(database, "a.md")
@@ -200,7 +208,7 @@ def test_a_request_keeps_a_document_from_being_asked_for_again_until_it_lapses(
     assert due(database) == {"a.md": Reason.MISSING}
 
 
-def test_a_request_does_not_lapse_while_a_command_has_runs_before_it(
+def test_a_request_does_not_expire_while_a_command_has_planned_runs(
     database: Database, later: Later
 ) -> None:
     register(database, "a.md")
@@ -216,18 +224,18 @@ def test_a_request_does_not_lapse_while_a_command_has_runs_before_it(
     assert due(database) == {"a.md": Reason.MISSING, "b.md": Reason.MISSING}
 
 
-def test_what_is_changed_or_asked_for_beside_a_walk_stays_due(database: Database) -> None:
-    before, after, unread, asked = register(database, "b.md", "a.md", "u.md", "w.md")
+def test_changes_and_requests_during_a_run_stay_due(database: Database) -> None:
+    before, after, unread, requested = register(database, "b.md", "a.md", "u.md", "w.md")
     registry = DocumentRegistry(database)
     file = SourceFile("x.md", 1, "1")
     seen = ReadSnapshot(
         DocumentStore(database, "run-1").clock(),
-        {document_id: (file, bytes(32)) for document_id in (before, after, asked)},
+        {document_id: (file, bytes(32)) for document_id in (before, after, requested)},
     )
     changed = SourceFile("x.md", 7, "2")
     registry.change([(before, changed), (unread, changed)])
-    DueDocuments(database).request_documents([asked])
-    for document_id in (before, after, unread, asked):
+    DueDocuments(database).request_documents([requested])
+    for document_id in (before, after, unread, requested):
         publish(database, document_id, seen=seen)
     registry.change([(after, changed)])
     # The etag of what was read is back: the next look at the source finds the other one.
@@ -241,17 +249,17 @@ def test_what_is_changed_or_asked_for_beside_a_walk_stays_due(database: Database
     assert {name for name in known if known[name].sha256 is None} == {"u.md"}
 
 
-def test_a_change_that_could_not_be_read_is_tried_again_as_a_failure(database: Database) -> None:
+def test_a_change_that_could_not_be_read_is_retried_as_a_failure(database: Database) -> None:
     [document] = register(database, "a.md")
     file = SourceFile("a.md", 7, "2")
     DocumentRegistry(database).change([(document, file)])
     store = DocumentStore(database, "run-1", PIPELINE_FINGERPRINT)
-    failure = DocumentFailure(document, Stage.PARSED_DOCUMENTS, may_pass())
+    failure = DocumentFailure(document, Stage.PARSED_DOCUMENTS, temporary())
     store.record_failures([failure], ReadSnapshot(store.clock(), {document: (file, None)}))
     assert due(database) == {}, "until its next attempt"
 
 
-def test_nearly_finished_comes_first_and_then_the_oldest(database: Database) -> None:
+def test_nearly_finished_documents_come_first_and_then_the_oldest(database: Database) -> None:
     old, new, parsed = register(database, "old.md", "new.md", "parsed.md")
     del old, new
     with database.transaction() as tx:
@@ -265,7 +273,7 @@ def test_nearly_finished_comes_first_and_then_the_oldest(database: Database) -> 
     assert list(due(database)) == ["parsed.md", "old.md", "new.md"]
 
 
-def test_one_plans_at_a_time(database: Database) -> None:
+def test_one_process_plans_at_a_time(database: Database) -> None:
     mine, other = DueDocuments(database), DueDocuments(database)
     with mine.planning() as is_mine:
         assert is_mine
@@ -275,7 +283,7 @@ def test_one_plans_at_a_time(database: Database) -> None:
         assert is_others
 
 
-def test_a_run_is_alive_while_somebody_works_on_it(database: Database) -> None:
+def test_a_run_is_alive_while_a_process_works_on_it(database: Database) -> None:
     work = DueDocuments(database)
     with work.run_lives("run-1"), work.run_lives("run-1"):
         assert work.alive(["run-1", "run-2"]) == {"run-1"}
