@@ -92,6 +92,12 @@ PARSER_CRASHED: Final = ErrorCode(
     "happens again, save the document again in the program that made it.",
     "The parser's process ended without an answer.",
 )
+REPLY_INVALID: Final = PARSER_CRASHED.variant(
+    ParseError,
+    "The process of the parser was ended, because its reply is not valid ({why}).",
+    "Treat the document as hostile: it may have taken over its parser. If you trust it, try again "
+    "and report this.",
+)
 OCR_UNAVAILABLE: Final = ErrorCode(
     ParseError,
     "ocr_unavailable",

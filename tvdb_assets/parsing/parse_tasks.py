@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from time import perf_counter
 
 from tvdb_assets import error_codes as codes
@@ -41,6 +42,30 @@ class PreparedDocument:
     """Why there are no chunks though they were asked for; the text is good."""
     parse_seconds: float = 0.0
     chunk_seconds: float = 0.0
+
+    def check_reply(self) -> None:
+        """Check what a worker replied, before anything is stored.
+
+        A vector is found by the digest of its text, so a wrong digest would store the vector of
+        one text for another one, of another document.
+
+        Raises:
+            ValueError: the text has a NUL, an offset is outside of the text, or a chunk is not the
+                part of the text that it names, or has another digest.
+        """
+        text, length = self.parsed.text, len(self.parsed.text)
+        offsets = (*self.parsed.page_starts, *(heading.offset for heading in self.parsed.headings))
+        if "\0" in text or not all(0 <= offset <= length for offset in offsets):
+            raise ValueError("text or offsets")
+        for ordinal, chunk in enumerate(self.chunks or ()):
+            if (
+                chunk.ordinal != ordinal
+                or not 0 <= chunk.start < chunk.end <= length
+                or chunk.text != text[chunk.start : chunk.end]
+                or chunk.token_count < 1
+                or sha256((chunk.repeated_header + chunk.text).encode()).digest() != chunk.sha256
+            ):
+                raise ValueError("a chunk")
 
     @property
     def has_members(self) -> bool:

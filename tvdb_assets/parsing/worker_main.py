@@ -14,7 +14,13 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tvdb_assets.errors import TvdbError
+from tvdb_assets.errors import DocumentError
+from tvdb_assets.parsing.worker_replies import (
+    encode_error,
+    encode_exception,
+    encode_result,
+    pack,
+)
 
 _MIB = 1024 * 1024
 _PR_SET_PDEATHSIG = 1
@@ -55,27 +61,17 @@ def _forbid(event: str, args: tuple[Any, ...]) -> None:
         raise PermissionError(f"a parser may not use {event}")
 
 
-def _run_task(message: bytes) -> tuple[str, object]:
+def _run_task(message: bytes) -> bytes:
+    """The reply to one task. The parent pickled the task, so unpickling it is safe here."""
     try:
         module, name, args = pickle.loads(message)
-        return "result", getattr(import_module(module), name)(*args)
-    except TvdbError as error:
-        # The exception of a library may quote the document, or may not pickle.
-        error.__cause__ = error.__context__ = None
-        return "error", error
-    except MemoryError:
-        return "memory", None
+        task = getattr(import_module(module), name)
+        return encode_result(task, task(*args))
+    except DocumentError as error:
+        return encode_error(error)
     except Exception as error:
-        return "exception", type(error).__name__
-
-
-def _pickled(response: tuple[str, object]) -> bytes:
-    try:
-        return pickle.dumps(response, protocol=pickle.HIGHEST_PROTOCOL)
-    except MemoryError:
-        return pickle.dumps(("memory", None))
-    except Exception as error:
-        return pickle.dumps(("exception", type(error).__name__))
+        # The message of a library's exception may quote the document; its class does not.
+        return encode_exception(error)
 
 
 def main() -> None:
@@ -92,12 +88,12 @@ def main() -> None:
         tasks: list[bytes] = pickle.loads(message)
         del message
         tasks.reverse()  # so that the bytes of a task are released before the next one runs
-        responses = []
+        replies = []
         while tasks:
-            responses.append(_pickled(_run_task(tasks.pop())))
+            replies.append(_run_task(tasks.pop()))
         with contextlib.suppress(OSError):
-            connection.send_bytes(pickle.dumps(responses, protocol=pickle.HIGHEST_PROTOCOL))
-        del responses
+            connection.send_bytes(pack(replies))
+        del replies
 
 
 if __name__ == "__main__":

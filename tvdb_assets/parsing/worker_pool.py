@@ -23,9 +23,15 @@ from concurrent.futures import Future
 from typing import Any, ParamSpec, Self, TypeVar
 
 from tvdb_assets import error_codes as codes
-from tvdb_assets.errors import ParseError, TvdbError
+from tvdb_assets.errors import DocumentError, ParseError, TvdbError
 from tvdb_assets.parsing.active_limits import apply_limits
-from tvdb_assets.parsing.worker_process import WorkerProcess, WorkerSlot
+from tvdb_assets.parsing.worker_process import ReplyTooLargeError, WorkerProcess, WorkerSlot
+from tvdb_assets.parsing.worker_replies import (
+    OutOfMemoryError,
+    ReplyError,
+    TaskFailedError,
+    decode,
+)
 from tvdb_assets.settings import Settings
 
 _P = ParamSpec("_P")
@@ -99,9 +105,10 @@ class WorkerPool:
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         """Queue ``fn(*args)`` for the next free worker.
 
-        The future ends with the result, with the `TvdbError` that ``fn`` raised, or with a
+        The future ends with the result, with the `DocumentError` that ``fn`` raised, or with a
         `ParseError`: ``parse_timeout``, ``parse_memory``, ``parser_crashed``, or
-        ``corrupt`` for any other exception.
+        ``corrupt`` for any other exception. The return annotation of ``fn`` is the schema of its
+        reply (`parsing.worker_replies`).
 
         Raises:
             ValueError: ``fn`` can't be found by name from another process.
@@ -215,7 +222,8 @@ class WorkerPool:
     def _complete(self, slot: WorkerSlot, tasks: _Tasks) -> None:
         """Run tasks and set the result or the error of each future."""
         try:
-            responses = self._run(slot, [_pickled_task(fn, args) for _, fn, args in tasks])
+            replies = self._run(slot, [_pickled_task(fn, args) for _, fn, args in tasks])
+            outcomes = self._outcomes(slot, tasks, replies)
         except BaseException as error:
             if isinstance(error, ParseError) and len(tasks) > 1:
                 # One of them killed the worker, or all together exceeded the time limit.
@@ -225,32 +233,52 @@ class WorkerPool:
             for future, _, _ in tasks:
                 future.set_exception(error)
             return
-        for (future, _, _), response in zip(tasks, responses, strict=True):
-            try:
-                result = self._result(response)
-            except BaseException as error:
-                future.set_exception(error)
+        for (future, _, _), (result, failure) in zip(tasks, outcomes, strict=True):
+            if failure is not None:
+                future.set_exception(failure)
             else:
                 future.set_result(result)
 
-    def _run(self, slot: WorkerSlot, tasks: Sequence[bytes]) -> Sequence[bytes]:
-        """The responses of a worker to these pickled tasks."""
+    def _outcomes(
+        self, slot: WorkerSlot, tasks: _Tasks, replies: Sequence[memoryview]
+    ) -> list[tuple[Any, TvdbError | None]]:
+        """The result or the error of each task.
+
+        Raises:
+            ParseError: a reply is not valid. Then none of this worker's replies is used.
+        """
+        try:
+            return [
+                self._outcome(fn, reply) for (_, fn, _), reply in zip(tasks, replies, strict=True)
+            ]
+        except ReplyError as error:
+            slot.retire(kill=True)
+            raise codes.REPLY_INVALID.error(why=str(error)) from None
+
+    def _run(self, slot: WorkerSlot, tasks: Sequence[bytes]) -> Sequence[memoryview]:
+        """The replies of a worker to these pickled tasks, not checked yet."""
         worker = self._running_worker(slot)
         slot.begin(self._timeout_seconds)
         self._busy.release()
         try:
-            responses = worker.ask(tasks)
+            replies = worker.ask(tasks)
+        except ReplyTooLargeError:
+            slot.retire(kill=True)
+            raise self._error_of_death("memory", None) from None
+        except ReplyError as error:
+            slot.retire(kill=True)
+            raise codes.REPLY_INVALID.error(why=str(error)) from None
         except (EOFError, OSError):
-            responses = None
+            replies = None
         finally:
             reason = slot.end()
-        if responses is None or reason is not None:
+        if replies is None or reason is not None:
             slot.retire(kill=True)
             raise self._error_of_death(reason, worker.process.returncode)
         worker.tasks += len(tasks)
         if worker.tasks >= self._tasks_per_worker:
             slot.retire()
-        return responses
+        return replies
 
     def _running_worker(self, slot: WorkerSlot) -> WorkerProcess:
         """The slot's worker; a new one if there is none or it has died."""
@@ -260,19 +288,19 @@ class WorkerPool:
             slot.worker = WorkerProcess.start(self._memory_mib)
             if self._prepare is not None:
                 fn, argument = self._prepare
-                self._result(slot.worker.ask([_pickled_task(fn, (argument,))])[0])
+                decode(fn, slot.worker.ask([_pickled_task(fn, (argument,))])[0])
         return slot.worker
 
-    def _result(self, response: bytes) -> Any:
-        """The result of a task, or its error as an exception."""
-        kind, value = pickle.loads(response)
-        if kind == "result":
-            return value
-        if kind == "error" and isinstance(value, TvdbError):
-            raise value
-        if kind == "memory":
-            raise self._error_of_death("memory", None)
-        raise codes.PARSER_STOPPED.error(kind=value)
+    def _outcome(self, fn: Callable[..., Any], reply: memoryview) -> tuple[Any, TvdbError | None]:
+        """The result of a task, or its error."""
+        try:
+            return decode(fn, reply), None
+        except DocumentError as error:
+            return None, error
+        except OutOfMemoryError:
+            return None, self._error_of_death("memory", None)
+        except TaskFailedError as error:
+            return None, codes.PARSER_STOPPED.error(kind=str(error))
 
     def _error_of_death(self, reason: str | None, returncode: int | None) -> TvdbError:
         if reason == "timeout":

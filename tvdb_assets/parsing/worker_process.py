@@ -24,9 +24,11 @@ import psutil
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ServiceError
+from tvdb_assets.parsing.worker_replies import ReplyError, unpack
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
+_MIB = 1024 * 1024
 # The variables that an interpreter and a loader need; no keys, no proxies, no settings.
 _INHERITED_ENVIRONMENT = (
     "PATH",
@@ -38,15 +40,24 @@ _INHERITED_ENVIRONMENT = (
 )
 
 
+class ReplyTooLargeError(Exception):
+    """A worker sent more bytes than a reply may have."""
+
+
 class WorkerProcess:
     """One child process with its pipe and its temporary folder."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], connection: Connection[Any, Any], folder: str
+        self,
+        process: subprocess.Popen[bytes],
+        connection: Connection[Any, Any],
+        folder: str,
+        max_reply_bytes: int,
     ) -> None:
         self.process = process
         self.connection = connection
         self.folder = folder
+        self.max_reply_bytes = max_reply_bytes
         self.statistics = psutil.Process(process.pid)
         self.tasks = 0
         """Number of tasks done so far."""
@@ -93,7 +104,9 @@ class WorkerProcess:
             raise _cannot_start(type(error).__name__) from error
         finally:
             os.close(child_end)
-        worker = cls(process, Connection(parent_end), folder)
+        # A reply is held by the worker next to the values that it was made of, so an honest one
+        # is smaller than half of the memory limit.
+        worker = cls(process, Connection(parent_end), folder, memory_mib * _MIB // 2)
         try:
             if (
                 worker.connection.poll(_START_SECONDS)
@@ -106,15 +119,26 @@ class WorkerProcess:
         worker.end(kill=True)
         raise _cannot_start(why)
 
-    def ask(self, tasks: Sequence[bytes]) -> Sequence[bytes]:
-        """Send pickled tasks and return the pickled responses, one per task.
+    def ask(self, tasks: Sequence[bytes]) -> list[memoryview]:
+        """Send pickled tasks and return the replies, one per task, which nothing has checked yet.
 
         Raises:
             EOFError or OSError: the process died.
+            ReplyTooLargeError: the replies exceed their limit; they were not read.
+            ReplyError: there is not one reply per task.
         """
         self.connection.send_bytes(pickle.dumps(tasks, protocol=pickle.HIGHEST_PROTOCOL))
-        responses: list[bytes] = pickle.loads(self.connection.recv_bytes())
-        return responses
+        try:
+            message = self.connection.recv_bytes(self.max_reply_bytes)
+        except OSError as error:
+            # So `Connection` marks that a message announced more bytes than allowed.
+            if not self.connection.readable:
+                raise ReplyTooLargeError from None
+            raise error
+        replies = unpack(message)
+        if len(replies) != len(tasks):
+            raise ReplyError("number of replies")
+        return replies
 
     def end(self, *, kill: bool) -> None:
         """End the process and remove its folder; without ``kill``, it ends when its pipe closes."""

@@ -43,7 +43,7 @@ def _wait_for_file(path: Path) -> int:
 
 def test_results_come_back_in_one_reused_process(pool: WorkerPool) -> None:
     big = b"x" * 5_000_000
-    assert pool.submit(tasks.echo, big).result(_WAIT) == big
+    assert pool.submit(tasks.echo_bytes, big).result(_WAIT) == big
     ids = {pool.submit(tasks.process_id).result(_WAIT) for _ in range(20)}
     assert len(ids) == 1
     assert ids != {os.getpid()}
@@ -149,7 +149,10 @@ def test_a_worker_that_died_while_idle_fails_no_task(pool: WorkerPool) -> None:
 
 def test_errors_contain_no_document_text(pool: WorkerPool) -> None:
     refused = _error(pool, tasks.refuse)
-    assert (refused.code, refused.message) == ("encrypted", "It is locked.")
+    assert (refused.code, refused.message) == (
+        "encrypted",
+        "The PDF is encrypted and needs a password.",
+    )
     unexpected = _error(pool, tasks.fail_with_text)
     assert (unexpected.code, "KeyError" in unexpected.message) == ("corrupt", True)
     assert "own words" not in str(unexpected)

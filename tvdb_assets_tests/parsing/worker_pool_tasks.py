@@ -9,12 +9,16 @@ import sys
 import time
 from pathlib import Path
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.document_limits import DocumentLimits
-from tvdb_assets.errors import ParseError
 from tvdb_assets.parsing.active_limits import apply_limits
 
 
 def echo(value: object) -> object:
+    return value
+
+
+def echo_bytes(value: bytes) -> bytes:
     return value
 
 
@@ -59,7 +63,7 @@ def fail_with_text() -> None:
 
 
 def refuse() -> None:
-    raise ParseError.restored("encrypted", "It is locked.", remedy="Unlock it.")
+    raise codes.ENCRYPTED.error(what="PDF")
 
 
 def unpicklable() -> object:

