@@ -21,7 +21,7 @@ class IngestionSpans:
     """Tells the trace of one run what its walk does."""
 
     def __init__(self, trace: Trace) -> None:
-        """Nothing is told yet."""
+        """Nothing is reported yet."""
         self._trace = trace
         self._stages: dict[Stage, tuple[int, int, int]] = {}
 
