@@ -132,27 +132,32 @@ def document_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, service_router: ServiceRouterResource
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Process the documents of this run through the selected stages, and report each."""
+        _register_manual_partitions(context, service_router)
+        announce(context, service_router)
         stages = frozenset(Stage(key.to_user_string()) for key in context.selected_asset_keys)
         report = RunReport(context)
-        # The partition of a document that was forgotten since the run was planned is gone.
-        added_manually = [
-            key
-            for key in service_router.unregistered(context.partition_keys)
-            if context.instance.has_dynamic_partition("documents", key)
-        ]
-        if added_manually:
-            service_router.register_manual_partitions(added_manually)
-        announce(context, service_router)
-        dagster_run = context.run
-        run = Run(
-            dagster_run.run_id,
-            dagster_run.root_run_id,
-            dagster_run.parent_run_id,
-            dagster_run.tags.get(BACKFILL_ID_TAG),
-        )
-        with service_router.ingestion_run(run) as ingestion:
+        with service_router.ingestion_run(_run_of(context)) as ingestion:
             for results in ingestion.run(context.partition_keys, stages):
                 report.add(results)
         yield from report.finish()
 
     return ingest_documents
+
+
+def _register_manual_partitions(
+    context: dg.AssetExecutionContext, router: ServiceRouterResource
+) -> None:
+    """Register documents whose partitions a person added."""
+    added = [
+        key
+        for key in router.unregistered(context.partition_keys)
+        # The partition of a document that was forgotten since the run was planned is gone.
+        if context.instance.has_dynamic_partition("documents", key)
+    ]
+    if added:
+        router.register_manual_partitions(added)
+
+
+def _run_of(context: dg.AssetExecutionContext) -> Run:
+    run = context.run
+    return Run(run.run_id, run.root_run_id, run.parent_run_id, run.tags.get(BACKFILL_ID_TAG))
