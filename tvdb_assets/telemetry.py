@@ -98,6 +98,11 @@ DAGSTER_FALLBACK = LogEvent(
 CALL_EVENT_LOST = LogEvent(
     "call_event_lost", logging.WARNING, "An event could not be stored for `tvdb trace`.", ("code",)
 )
+SETTLEMENT_REPEATED = LogEvent(
+    "settlement_repeated", logging.WARNING, "What was paid for could not be stored, because the "
+    "database can't be used. It is stored again until it holds, or the process ends.",
+    ("service", "code", "attempt"),
+)  # fmt: skip
 BUDGET_THRESHOLD = LogEvent(
     "budget_threshold", logging.WARNING, "50, 80 or 100 % of a day's budget is spent."
 )
@@ -132,7 +137,8 @@ EVENTS: Final = (
     *(RUN_STARTED, RUN_ENDED, COST_FORECAST, DOCUMENTS_DONE, DOCUMENT_FAILED, DOCUMENT_WAITS),
     *(DOCUMENTS_WAIT, CALL_ENDED, REQUEST_ENDED, *SERVICE_EVENTS.values()),
     *(SOURCE_SCANNED, DOCUMENTS_REQUESTED, MAINTENANCE_DONE),
-    *(BUDGET_THRESHOLD, ALERT_UNDELIVERED, CALL_EVENT_LOST, DAGSTER_FALLBACK),
+    *(BUDGET_THRESHOLD, ALERT_UNDELIVERED, CALL_EVENT_LOST, SETTLEMENT_REPEATED),
+    DAGSTER_FALLBACK,
 )
 _FORMER_NAMES = {rename.new: old for old, rename in deprecation.LOG_EVENTS.items()}
 

@@ -110,9 +110,13 @@ class PaidEmbedding:
                 or self._embedder.max_request_tokens,
             ),
         )
-        await asyncio.gather(
-            *(self._batch(texts, order[start:end], result) for start, end in requests)
-        )
+        # One that fails does not end the others, whose requests are out.
+        for ended in await asyncio.gather(
+            *(self._batch(texts, order[start:end], result) for start, end in requests),
+            return_exceptions=True,
+        ):
+            if ended is not None:
+                raise ended
         if self._halted is not None:
             raise self._halted
         return result.finished()

@@ -226,7 +226,12 @@ class _VectorWriter:
         self._index = index
         self._space_id = space_id
         self._texts = texts
-        self.stored = 0
+        self._positions: set[int] = set()
+
+    @property
+    def stored(self) -> int:
+        """Texts whose vectors are stored."""
+        return len(self._positions)
 
     def persist(
         self,
@@ -237,7 +242,8 @@ class _VectorWriter:
     ) -> None:
         texts = [(self._texts[i].sha256, self._texts[i].tokens) for i in positions]
         self._index.store_vectors(self._space_id, texts, vectors, produced_by, tx=tx)
-        self.stored += len(texts)
+        # The transaction may have to be repeated.
+        self._positions.update(positions)
 
 
 def load_client(router: ServiceRouter) -> None:

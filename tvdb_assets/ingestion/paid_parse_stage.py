@@ -47,7 +47,12 @@ class PaidParseStage:
         same: dict[bytes | None, list[tuple[DocumentState, PaidParseCandidate]]] = {}
         for document, seen in paid:
             same.setdefault(document.content_sha256, []).append((document, seen))
-        await asyncio.gather(*(self._parse_equal(group) for group in same.values()))
+        # One that fails does not end the others, whose requests are out.
+        for ended in await asyncio.gather(
+            *(self._parse_equal(group) for group in same.values()), return_exceptions=True
+        ):
+            if ended is not None:
+                raise ended
         chunker = self._chunker if Stage.CHUNKS in stages else None
         prepared = []
         for document, _ in paid:

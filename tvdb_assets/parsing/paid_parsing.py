@@ -97,7 +97,7 @@ class PaidParsing:
         pages = 0 if finished.parsed is None else len(finished.parsed.page_starts)
         if is_guess and pages >= most_pages:
             finished = replace(finished, parsed=None, error=_too_many_pages(most_pages))
-        await asyncio.to_thread(self._settle, job, finished, persist)
+        await self._settle(job, finished, persist)
         if finished.error is not None:
             raise finished.error
         assert finished.parsed is not None
@@ -202,11 +202,12 @@ class PaidParsing:
             await asyncio.sleep(pause)
             pause = min(_LONGEST_POLL_SECONDS, pause * 1.5)
 
-    def _settle(
+    async def _settle(
         self, job: SubmittedJob, finished: FinishedJob, persist: PersistText | None
     ) -> None:
-        cost = finished.cost_usd
-        with self._guard.transaction() as tx:
+        cost, service = finished.cost_usd, self._parser.service
+
+        def write(tx: Transaction) -> None:
             if finished.parsed is not None and persist is not None:
                 persist(tx, finished.parsed)
             # Where the service has not reported the cost yet, the bound is posted.
@@ -216,9 +217,15 @@ class PaidParsing:
             status = 404 if finished.is_lost else 200
             self._guard.ledger.post(tx, job.reservation, cost=cost, outcome=outcome, status=status)
             state = "done" if finished.parsed is not None else "failed"
-            self._jobs.close(tx, self._parser.service, job.job_id, state)
+            self._jobs.close(tx, service, job.job_id, state)
+
+        def is_committed(tx: Transaction) -> bool:
+            self._guard.ledger.lock_entry(tx, job.reservation.entry_id)
+            return self._jobs.is_closed(tx, service, job.job_id)
+
+        await self._guard.settlement.commit(service, write, is_committed)
         paid = job.reservation.amount if cost is None else cost
-        self._guard.event_log.job_done(self._parser.service, self._parser.model, paid)
+        self._guard.event_log.job_done(service, self._parser.model, paid)
 
 
 def _too_many_pages(most: int) -> ParseError:

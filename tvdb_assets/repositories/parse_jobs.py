@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -39,7 +38,8 @@ class ParseJobs:
         self, service: str, content_sha256: bytes, fingerprint: str
     ) -> tuple[str, UUID, Decimal, str] | None:
         """A job for the same bytes that has not failed: id, ledger entry, reserved USD, run id."""
-        with self._database.transaction() as tx:
+
+        def read(tx: psycopg.Connection[Any]) -> tuple[str, UUID, Decimal, str] | None:
             return tx.execute(
                 "SELECT j.job_id, j.entry_id, l.reserved_usd, l.run_id FROM tvdb.parse_jobs j"
                 " JOIN tvdb.cost_ledger l USING (entry_id)"
@@ -48,6 +48,8 @@ class ParseJobs:
                 " ORDER BY j.submitted_at DESC LIMIT 1",
                 (service, content_sha256, fingerprint, self._now(), REUSE_JOBS_FOR),
             ).fetchone()
+
+        return self._database.run(read)
 
     @contextmanager
     def submission_lock(
@@ -59,16 +61,11 @@ class ParseJobs:
             A function that tries to take the lock and returns whether it is held. The lock ends
             with the block, or with the process.
         """
-        key = locks.submission_key(content_sha256, fingerprint)
-        # A separate connection: the few connections of the pool are needed while this one waits.
-        with psycopg.connect(self._database.url, autocommit=True) as session:
-            try:
-                yield partial(locks.try_acquire, session, key)
-            finally:
-                # The server ends a session, and releases its locks, a moment after it was closed.
-                # Other callers should not wait for that.
-                with suppress(psycopg.Error):
-                    locks.release_all(session)
+        lock = _SessionLock(self._database.url, locks.submission_key(content_sha256, fingerprint))
+        try:
+            yield lock.try_acquire
+        finally:
+            lock.close()
 
     def add(
         self,
@@ -94,5 +91,46 @@ class ParseJobs:
             (state, service, job_id),
         )
 
+    def is_closed(self, tx: psycopg.Connection[Any], service: str, job_id: str) -> bool:
+        """Whether the end of a job is recorded."""
+        row = tx.execute(
+            "SELECT state <> 'submitted' FROM tvdb.parse_jobs WHERE service = %s AND job_id = %s",
+            (service, job_id),
+        ).fetchone()
+        return row is not None and bool(row[0])
+
     def _now(self) -> datetime | None:
         return self._clock() if self._clock is not None else None
+
+
+class _SessionLock:
+    """A lock of a session of its own: the connections of the pool are needed while it waits."""
+
+    def __init__(self, url: str, key: locks.LockKey) -> None:
+        self._url = url
+        self._key = key
+        self._session: psycopg.Connection[Any] | None = None
+
+    def try_acquire(self) -> bool:
+        """Take the lock unless another session holds it, on a new connection if one was lost."""
+        try:
+            return self._try()
+        except psycopg.OperationalError:
+            if self._session is not None:
+                self._session.close()
+                self._session = None
+            return self._try()
+
+    def _try(self) -> bool:
+        if self._session is None:
+            self._session = psycopg.connect(self._url, autocommit=True)
+        return locks.try_acquire(self._session, self._key)
+
+    def close(self) -> None:
+        if self._session is None:
+            return
+        # The server ends a session, and releases its locks, a moment after it was closed. Other
+        # callers should not wait for that.
+        with suppress(psycopg.Error):
+            locks.release_all(self._session)
+        self._session.close()

@@ -12,8 +12,8 @@ posts its cost, before anything else happens to it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from time import perf_counter
 from typing import TypeAlias, TypeVar
@@ -43,6 +43,7 @@ from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders
 from tvdb_assets.spend_guard.retry_policy import RetryPolicy
 from tvdb_assets.spend_guard.service_state import record_failure, record_success, release_probe
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
+from tvdb_assets.spend_guard.settlement import Settlement
 from tvdb_assets.tracing import Trace, trace_of
 
 T = TypeVar("T")
@@ -102,6 +103,7 @@ class Guard:
         self._observer = observer
         self.event_log = CallEventLog(database, run_id, ledger.now, trace or trace_of(run_id))
         self._admission = AdmissionControl(states, self.event_log, max_wait_seconds)
+        self.settlement = Settlement(database, run_id)
 
     async def call(
         self,
@@ -204,12 +206,6 @@ class Guard:
             wait_max=_LONGEST_WAIT_SECONDS,
         )
 
-    @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """A transaction of the database that the ledger is in."""
-        with self._database.transaction() as tx:
-            yield tx
-
     async def _attempt(
         self,
         call: PaidCall,
@@ -255,15 +251,14 @@ class Guard:
             raise
         self._reached("answered", call, reservation)
         self.event_log.attempt_answered(sent, answer)
-        await asyncio.to_thread(self._store_and_post, call, reservation, answer, persist)
+        await self._store_and_post(call, reservation, answer, persist)
         self._reached("committed", call, reservation)
-        await self._admission.record(
-            call.service,
-            str(reservation.entry_id),
-            record_success(
-                answer.rate_limit_headers, call.account, (answer.quantity or 0) / call.counted
-            ),
+        success = record_success(
+            answer.rate_limit_headers, call.account, (answer.quantity or 0) / call.counted
         )
+        # The result is stored. The next response says as well how the service is.
+        with suppress(StorageError):
+            await self._admission.record(call.service, str(reservation.entry_id), success)
         self._reached("recorded", call, reservation)
         return answer.value
 
@@ -286,14 +281,14 @@ class Guard:
             lease=self._lease,
         )
 
-    def _store_and_post(
+    async def _store_and_post(
         self,
         call: PaidCall,
         reservation: Reservation,
         answer: ServiceResponse[T],
         persist: Persist[T],
     ) -> None:
-        with self._database.transaction() as tx:
+        def write(tx: Transaction) -> None:
             persist(tx, reservation, answer.value)
             self._reached("before_commit", call, reservation)
             if answer.job_id is None:
@@ -306,6 +301,15 @@ class Guard:
                 )
             else:
                 self.ledger.extend(tx, reservation, answer.job_id, answer.request_id)
+
+        def is_committed(tx: Transaction) -> bool:
+            # Both are written by this attempt alone, and only together with the result.
+            entry = self.ledger.lock_entry(tx, reservation.entry_id)
+            if answer.job_id is None:
+                return entry is not None and entry[1] == "answered"
+            return entry is not None and entry[2] == answer.job_id
+
+        await self.settlement.commit(call.service, write, is_committed)
 
     async def _settle_failure(
         self, call: PaidCall, reservation: Reservation, failure: CallFailed
@@ -334,8 +338,10 @@ class Guard:
     def _post_loss(
         self, reservation: Reservation, outcome: str, status: int | None, name: str | None
     ) -> None:
-        with self._database.transaction() as tx:
+        def write(tx: Transaction) -> None:
             self.ledger.post(tx, reservation, outcome=outcome, status=status, request_id=name)
+
+        self._database.run(write)
 
     async def _note_end(self, service: str, error: TvdbError) -> None:
         error.run_id = self.run_id

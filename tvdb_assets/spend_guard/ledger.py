@@ -120,12 +120,20 @@ class Ledger:
             StorageError: the ledger can't be reached; then nothing may be paid.
         """
         amount = attempt.price.of(attempt.quantity)
+        is_repeated = False
+
+        def write(tx: Connection) -> None:
+            nonlocal is_repeated
+            now = self.now(tx)
+            committed = self._lock_windows(tx, attempt.service, now)
+            if is_repeated and self.lock_entry(tx, attempt.entry_id) is not None:
+                return
+            is_repeated = True
+            check_fits(attempt.service, amount, limits_now(tx, self.settings), committed)
+            self._write_reservation(tx, attempt, amount, now, committed)
+
         try:
-            with self._database.transaction() as tx:
-                now = self.now(tx)
-                committed = self._lock_windows(tx, attempt.service, now)
-                check_fits(attempt.service, amount, limits_now(tx, self.settings), committed)
-                self._write_reservation(tx, attempt, amount, now, committed)
+            self._database.run(write)
         except psycopg.Error as error:
             raise _unreachable(error) from error
         return Reservation(attempt.entry_id, amount)
@@ -175,7 +183,10 @@ class Ledger:
             request_id: the service's own name for the request.
             was_sent: whether it counts as a request of this hour.
         """
-        with self._database.transaction() as tx:
+
+        def write(tx: Connection) -> None:
+            if self.lock_entry(tx, reservation.entry_id) == ("voided", outcome, None):
+                return  # by an earlier attempt, whose connection broke while it committed
             self._settle(tx, reservation.entry_id, "voided", 0, None, outcome, status, request_id)
             if not was_sent:
                 tx.execute(
@@ -186,6 +197,21 @@ class Ledger:
                     " AND l.state = 'voided' AND l.outcome = %s",
                     (reservation.entry_id, outcome),
                 )
+
+        self._database.run(write)
+
+    def lock_entry(
+        self, tx: Connection, entry_id: UUID
+    ) -> tuple[str, str | None, str | None] | None:
+        """State, outcome and job of an entry, locked; None if there is no such entry.
+
+        Waits for a transaction that changes it, also where the process that began it lost its
+        connection and the server is still committing.
+        """
+        return tx.execute(
+            "SELECT state, outcome, job_id FROM tvdb.cost_ledger WHERE entry_id = %s FOR UPDATE",
+            (entry_id,),
+        ).fetchone()
 
     def extend(
         self, tx: Connection, reservation: Reservation, job_id: str, request_id: str | None

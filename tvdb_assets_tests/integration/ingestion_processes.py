@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -171,10 +171,18 @@ class Killer:
     def _hook(self, owner: type, name: str, when: str) -> None:
         method: Callable[..., Any] = getattr(owner, name)
 
+        async def awaited(coroutine: Awaitable[Any]) -> Any:
+            value = await coroutine
+            if when == _AFTER:
+                self._arrive_alone()
+            return value
+
         def wrapped(*arguments: Any, **named: Any) -> Any:
             if when == _BEFORE:
                 self._arrive_alone()
             value = method(*arguments, **named)
+            if isinstance(value, Awaitable):
+                return awaited(value)
             if when == _AFTER:
                 self._arrive_alone()
             return value

@@ -7,6 +7,7 @@ not: a budget that is used up.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from tvdb_assets.repositories import database as databases
 from tvdb_assets.repositories.database import Database, prepare
 from tvdb_assets.spend_guard.guard import PaidCall
 from tvdb_assets.spend_guard.ledger import Reservation
+from tvdb_assets.telemetry import LOGGER
 from tvdb_assets_tests.paid_apis import RunningServer, running_server
 from tvdb_assets_tests.spend_guard.guard_fixtures import Clock, Once, call_on
 from tvdb_assets_tests.spend_guard.ledger_invariants import (
@@ -61,6 +63,20 @@ class StopsAt:
             self.postgres.stop()
 
 
+class StartsAgain(logging.Handler):
+    """Starts Postgres when the log says that a response could not be stored."""
+
+    def __init__(self, postgres: EmbeddedPostgres) -> None:
+        super().__init__()
+        self.postgres = postgres
+        self.starts = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage().startswith("settlement_repeated"):
+            self.starts += 1
+            self.postgres.ensure_running()
+
+
 @contextmanager
 def own_postgres(home: Path) -> Iterator[EmbeddedPostgres]:
     postgres = EmbeddedPostgres(home)
@@ -85,7 +101,9 @@ def test_a_dead_port_pays_nothing(server: RunningServer, clock: Clock) -> None:
 def test_postgres_that_stops_during_a_call(
     server: RunningServer, clock: Clock, tmp_path: Path
 ) -> None:
-    """Before the request is sent it costs nothing; after that, its bound stays reserved."""
+    """Before the request is sent it costs nothing; after that, its response is stored and posted
+    as soon as Postgres is back.
+    """
     with own_postgres(tmp_path / "server") as postgres:
         url = postgres.ensure_running()
         once = Once(url, server.url, clock)
@@ -96,16 +114,22 @@ def test_postgres_that_stops_during_a_call(
             assert server.apis.requests == []
             assert postgres.ensure_running() == url  # the same port and password again
 
-        for sent, point in enumerate(("before_send", "answered"), start=1):
-            with Database(url) as database:
-                got = asyncio.run(call_on(database, once, StopsAt(postgres, point)))
-            assert got == "ledger_unreachable", point
-            assert len(server.apis.requests) == sent
-            assert postgres.ensure_running() == url
+        starter = StartsAgain(postgres)
+        LOGGER.addHandler(starter)
+        try:
+            for sent, point in enumerate(("before_send", "answered"), start=1):
+                with Database(url) as database:
+                    got = asyncio.run(call_on(database, once, StopsAt(postgres, point)))
+                assert got == "answered", point
+                assert len(server.apis.requests) == starter.starts == sent
+        finally:
+            LOGGER.removeHandler(starter)
 
         with Database(url) as database:
-            states = rows(database, "SELECT state, count(*)::int FROM tvdb.cost_ledger GROUP BY 1")
-            assert states == [("pending", 3)]  # one was reserved, and two were sent
+            states = rows(
+                database, "SELECT state, count(*)::int FROM tvdb.cost_ledger GROUP BY 1 ORDER BY 1"
+            )
+            assert states == [("pending", 1), ("posted", 2)]  # one was reserved, two were sent
             assert ledger_usd(database) >= server.apis.dollars > 0
             check_counters(database)
             settle_by(database, server.apis.charges)
