@@ -28,7 +28,7 @@ from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_store import IndexStore
-from tvdb_assets.routing.paid_services import limits_of, paid_services
+from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
 from tvdb_assets.routing.service_health import ServiceHealth
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings, load_settings
@@ -165,7 +165,7 @@ def show_costs(by: str | None, limit: int, as_json: bool) -> None:
     settings = load_settings()
     with Database.open(settings) as database:
         # Without a router, so that the report works without a key.
-        now = budget_summary(database, Ledger(database, limits_of(settings)), paid_services())
+        now = budget_summary(database, Ledger(database, spend_limits_of(settings)), paid_services())
         rows = grouped_costs(database, by or "day", limit)
         sums = cost_report(database, now.day) if by is None else None
     if as_json:

@@ -15,7 +15,7 @@ from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, pairs, print_json, table_of
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.routing.paid_services import limits_of, paid_services
+from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.spend_guard.budget import SpendLimits, usd
 from tvdb_assets.spend_guard.ledger import Ledger
@@ -141,7 +141,7 @@ def _active_runs(settings: Settings) -> Sequence[str]:
 
 
 def _show(database: Database, settings: Settings, as_json: bool) -> None:
-    now = Ledger(database, limits_of(settings)).limits
+    now = Ledger(database, spend_limits_of(settings)).limits
     newest = changes(database)
     if as_json:
         print_json(

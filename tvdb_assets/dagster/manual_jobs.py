@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from tvdb_assets import error_codes as codes
-from tvdb_assets.dagster.reconciler import Reconciler, counted
+from tvdb_assets.dagster.reconciler import Reconciler, count_by_reason
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.lifecycle import Reason
 from tvdb_assets.redaction import display_path
@@ -49,7 +49,7 @@ def _request_due(context: dg.OpExecutionContext, service_router: ServiceRouterRe
         reconciler.due.request_documents(
             [document.document_id for document in due], resets_attempts=False
         )
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in counted(due).items())
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in count_by_reason(due).items())
     message = f"{len(due):,} documents are due: {reasons}." if due else "No document is due."
     _report(context, message, len(due))
 

@@ -30,7 +30,7 @@ from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.due_documents import DueDocument, DueDocuments
-from tvdb_assets.routing.paid_services import limits_of, paid_services
+from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
 from tvdb_assets.routing.service_clients import ServiceClients
 from tvdb_assets.settings import Settings
 from tvdb_assets.sources.source import Source
@@ -167,7 +167,7 @@ class Reconciler:
         pipeline_fingerprint = clients.pipeline_fingerprint(
             Chunker(self.settings.chunk_tokens, self.settings.chunk_overlap_tokens)
         )
-        is_healing = not clients.pays or is_available(ServiceStates(self.database))
+        is_healing = not clients.pays or paid_services_are_available(ServiceStates(self.database))
         found = self.due.find(
             pipeline_fingerprint,
             self._windows(),
@@ -252,13 +252,13 @@ class Reconciler:
         ]
 
     def _windows(self) -> BudgetWindows:
-        now = budget_pace(self.database, Ledger(self.database, limits_of(self.settings)))
+        now = budget_pace(self.database, Ledger(self.database, spend_limits_of(self.settings)))
         newest = changes(self.database, limit=1)
         hour = now.now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         return BudgetWindows(now.day, hour, newest[0].changed_at if newest else now.day)
 
 
-def is_available(states: ServiceStates) -> bool:
+def paid_services_are_available(states: ServiceStates) -> bool:
     """Whether degraded documents may be retried: no paid service is known to be unavailable.
 
     A service that refused key or quota may be asked again after a while: only its answer shows
@@ -272,6 +272,6 @@ def is_available(states: ServiceStates) -> bool:
     return True
 
 
-def counted(due: Sequence[DueDocument]) -> Mapping[Reason, int]:
+def count_by_reason(due: Sequence[DueDocument]) -> Mapping[Reason, int]:
     """How many documents are due for each reason."""
     return {r: n for r in Reason if (n := sum(document.reason is r for document in due))}

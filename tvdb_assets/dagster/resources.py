@@ -43,7 +43,7 @@ from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.due_documents import DueDocument, DueDocuments
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.repositories.runs import Run, record_run
-from tvdb_assets.routing.paid_services import limits_of, paid_services
+from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
 from tvdb_assets.routing.run_services import RunServices
 from tvdb_assets.routing.service_health import ServiceHealth
 from tvdb_assets.routing.service_router import ServiceRouter
@@ -181,7 +181,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         settings = self.settings()
         with redacting_errors(), Database.open(settings) as database:
             if (trace := trace_of("")).is_on:
-                ledger = Ledger(database, limits_of(settings))
+                ledger = Ledger(database, spend_limits_of(settings))
                 publish_gauges(trace, database, ledger, ServiceStates(database), paid_services())
             yield BudgetView(settings, database)
 
@@ -205,7 +205,7 @@ class BudgetView:
         self._settings = settings
         self._database = database
         self._registry = DocumentRegistry(database)
-        self._ledger = Ledger(database, limits_of(settings))
+        self._ledger = Ledger(database, spend_limits_of(settings))
         limits = self._ledger.limits
         self.pace = budget_pace(database, self._ledger)
         self.limits = repr(limits)

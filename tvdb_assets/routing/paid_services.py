@@ -25,7 +25,7 @@ def is_paid(mode: ServiceMode) -> bool:
     return mode in (ServiceMode.REAL, ServiceMode.HYBRID)
 
 
-def limits_of(settings: Settings) -> SpendLimits:
+def spend_limits_of(settings: Settings) -> SpendLimits:
     """What may be spent, by the settings."""
     services: dict[str, Decimal] = {}
     for provider in _providers():

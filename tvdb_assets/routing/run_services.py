@@ -17,7 +17,7 @@ from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.reporting.gauges import publish_gauges
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.parse_jobs import ParseJobs
-from tvdb_assets.routing.paid_services import limits_of, paid_services
+from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
 from tvdb_assets.settings import Settings
 from tvdb_assets.spend_guard.guard import CallObserver, Guard
 from tvdb_assets.spend_guard.ledger import Clock, Ledger
@@ -76,7 +76,7 @@ class RunServices:
     @cached_property
     def ledger(self) -> Ledger:
         """With the limits of the settings."""
-        return Ledger(self.database, limits_of(self._settings), self._clock)
+        return Ledger(self.database, spend_limits_of(self._settings), self._clock)
 
     @cached_property
     def states(self) -> ServiceStates:

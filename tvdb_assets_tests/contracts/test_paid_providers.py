@@ -18,7 +18,7 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.embedding.registry import EMBEDDING_PROVIDERS
 from tvdb_assets.errors import BudgetError, ConfigurationError, RateError, RefusedError, TvdbError
 from tvdb_assets.parsing.registry import PARSING_PROVIDERS
-from tvdb_assets.routing.paid_services import limits_of, paid_services
+from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import load_settings
 from tvdb_assets.spend_guard.guard import PaidCall
@@ -83,7 +83,7 @@ def provider(request: pytest.FixtureRequest) -> Provider:
 def test_each_is_known_to_ledger_and_limits(provider: Provider) -> None:
     assert provider.service in paid_services()
     assert set(paid_services()) == {each.service for each in PROVIDERS}
-    own = limits_of(load_settings(openai_daily_cost_limit=1, llamaparse_daily_cost_limit=2))
+    own = spend_limits_of(load_settings(openai_daily_cost_limit=1, llamaparse_daily_cost_limit=2))
     assert own.service_daily_usd[provider.service] == {
         "openai": Decimal(1),
         "llamaparse": Decimal(2),

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from dagster._core.definitions.run_request import RunRequest
 
 from tvdb_assets.cli import tvdb
-from tvdb_assets.dagster.reconciler import is_available
+from tvdb_assets.dagster.reconciler import paid_services_are_available
 from tvdb_assets.definitions import defs
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets_tests.dagster.project import TEXTS, Project
@@ -147,10 +147,10 @@ def test_what_a_stand_in_made_is_tried_again_a_while_after_the_service_refused(
     states = ServiceStates(paid.database, paid.clock)
     paid.apis.faults.clear()
     paid.clock.forward(400)
-    assert is_available(states)
+    assert paid_services_are_available(states)
     paid.apis.faults.script("insufficient_quota")
     shelf.ingest(service_mode="hybrid")
-    assert not is_available(states)
+    assert not paid_services_are_available(states)
     # No document may be left that waits for the quota, so time alone has to be enough.
     paid.clock.forward(15 * 60 + 1)
-    assert is_available(states)
+    assert paid_services_are_available(states)
