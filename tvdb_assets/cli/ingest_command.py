@@ -16,7 +16,7 @@ from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import notices, print_json
 from tvdb_assets.cli.run_summary import exit_code, progress, show_summary, summary_of
 from tvdb_assets.dagster.storage.home import dagster_instance
-from tvdb_assets.ingestion.prefetch import parsing_while_loading
+from tvdb_assets.ingestion.early_parsing import parsing_while_loading
 from tvdb_assets.lifecycle import DocumentStatus
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.database import Database

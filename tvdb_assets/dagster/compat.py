@@ -2,7 +2,7 @@
 
 What belongs here: each import of a private module of Dagster, each use of a private attribute, and
 the check that they are as the project needs them. What does not: what they are used for (`storage`,
-`partitions`, `run_events`, `run_announcement`).
+`partitions`, `run_events`, `run_cost_warning`).
 
 Dagster promises nothing for these parts, not even between two versions of 1.13. So they are checked
 when this module is loaded. Where only speed is lost, Dagster's own way is taken, and one log event

@@ -10,7 +10,7 @@ import dagster as dg
 
 from tvdb_assets.dagster.compat import BACKFILL_ID_TAG
 from tvdb_assets.dagster.resources import ServiceRouterResource
-from tvdb_assets.dagster.run_announcement import announce
+from tvdb_assets.dagster.run_cost_warning import announce
 from tvdb_assets.dagster.run_events import FALLBACK_CHECK, PARSE_CHECK, RunReport
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.runs import Run

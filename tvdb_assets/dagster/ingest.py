@@ -24,7 +24,7 @@ from tvdb_assets.dagster.definitions import definitions_with
 from tvdb_assets.dagster.partitions import IN_PROCESS_TAG
 from tvdb_assets.dagster.reconciler import PlannedRun, Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
-from tvdb_assets.dagster.run_announcement import FORECAST_TAG, observe
+from tvdb_assets.dagster.run_cost_warning import FORECAST_TAG, observe
 from tvdb_assets.errors import SourceError, TvdbError
 from tvdb_assets.ingestion.cost_forecast import CostForecast
 from tvdb_assets.lifecycle import Reason, is_settled

@@ -26,7 +26,6 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.correlation import new_part, request_id
 from tvdb_assets.errors import HaltedError, StorageError, TvdbError
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.spend_guard.admission import AdmissionControl
 from tvdb_assets.spend_guard.call_failures import CallFailed, Charge
 from tvdb_assets.spend_guard.call_log import CallEventLog, SentRequest, ServiceEvent
 from tvdb_assets.spend_guard.ledger import Ledger, Reservation, ReservationRequest
@@ -41,6 +40,7 @@ from tvdb_assets.spend_guard.paid_call import (
 from tvdb_assets.spend_guard.paid_service import RequestPermit
 from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders
 from tvdb_assets.spend_guard.retry_policy import RetryPolicy
+from tvdb_assets.spend_guard.service_admission import AdmissionControl
 from tvdb_assets.spend_guard.service_state import record_failure, record_success, release_probe
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets.spend_guard.settlement import Settlement

@@ -50,19 +50,19 @@ def parsing_while_loading(
         locations: each source with the prefixes to list.
     """
     with ServiceRouter(settings) as router, WorkerPool.of(settings) as workers:
-        prefetch = _Prefetch(settings, router, workers, registry, locations)
-        thread = threading.Thread(target=prefetch.run, daemon=True)
+        early_parsing = _EarlyParsing(settings, router, workers, registry, locations)
+        thread = threading.Thread(target=early_parsing.run, daemon=True)
         thread.start()
         try:
             yield workers
         finally:
-            prefetch.stopped.set()
+            early_parsing.stopped.set()
             thread.join()
             # The runs have ended, so that only results which nobody asked for are dropped.
             workers.close(cancel=True)
 
 
-class _Prefetch:
+class _EarlyParsing:
     """The work of a thread while the program is being loaded."""
 
     def __init__(

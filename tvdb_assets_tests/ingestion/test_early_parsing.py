@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tvdb_assets.ingestion.prefetch import parsing_while_loading
+from tvdb_assets.ingestion.early_parsing import parsing_while_loading
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.sources.source import Source
@@ -30,7 +30,7 @@ def processes_of(workers: WorkerPool) -> tuple[int, ...]:
     return workers.process_ids()
 
 
-def test_an_ingestion_takes_over_prefetched_tasks(shelf: DocumentFolder) -> None:
+def test_an_ingestion_takes_over_tasks_started_early(shelf: DocumentFolder) -> None:
     settings = shelf.paid.settings()
     locations = [(Source.open(str(shelf.folder)), ())]
     with parsing_while_loading(settings, shelf.registry, locations) as workers:
