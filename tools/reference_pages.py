@@ -65,7 +65,13 @@ _GROUPS: Final = {
         *("max_depth", "max_picture_megapixels", "ocr_languages", "ocr_max_pages", "ocr_dpi"),
     ),
     "Sensors, schedules and retention": (
-        *("sensor_seconds", "intake_seconds", "intake_settle_seconds", "catch_up_cron"),
+        *(
+            "sensor_seconds",
+            "intake_seconds",
+            "intake_settle_seconds",
+            "deletion_share",
+            "catch_up_cron",
+        ),
         *("maintenance_cron", "run_partitions", "retention_days", "cache_days"),
     ),
     "Logs": ("log_format",),

@@ -162,6 +162,9 @@ class Settings(BaseSettings):
     """Minimum seconds between two scans of the source by ``document_intake``; 0 turns it off."""
     intake_settle_seconds: float = Field(5.0, ge=0)
     """Seconds. A file that was written to within this time is left for the next scan."""
+    deletion_share: float = Field(0.25, ge=0, le=1)
+    """Share of the documents that one scan may find gone. If more are gone, and more than 20, they
+    are not deleted until ``tvdb ingest --delete`` confirms it."""
     catch_up_cron: str = "30 2 * * *"
     """When ``nightly_catch_up`` runs, in UTC."""
     maintenance_cron: str = "30 4 * * *"

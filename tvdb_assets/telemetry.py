@@ -87,6 +87,14 @@ DOCUMENTS_REQUESTED = LogEvent(
     ("documents",),
 )
 SOURCE_SCANNED = LogEvent("source_scanned", logging.INFO, "The result of a scan of the source.")
+SOURCE_UNLISTED = LogEvent(
+    "source_unlisted", logging.WARNING, "A part of the source can't be listed. The documents below "
+    "it stay as they are.", ("document", "code"),
+)  # fmt: skip
+DELETION_HELD = LogEvent(
+    "deletion_held", logging.WARNING, "So many documents are gone from the source that they are "
+    "not deleted until `tvdb ingest --delete` confirms it.", ("documents",),
+)  # fmt: skip
 MAINTENANCE_DONE = LogEvent(
     "maintenance_done", logging.INFO, "How many entries maintenance deleted, by kind.",
     ("kind", "count"),
@@ -136,7 +144,7 @@ SERVICE_EVENTS: Final = {
 EVENTS: Final = (
     *(RUN_STARTED, RUN_ENDED, COST_FORECAST, DOCUMENTS_DONE, DOCUMENT_FAILED, DOCUMENT_WAITS),
     *(DOCUMENTS_WAIT, CALL_ENDED, REQUEST_ENDED, *SERVICE_EVENTS.values()),
-    *(SOURCE_SCANNED, DOCUMENTS_REQUESTED, MAINTENANCE_DONE),
+    *(SOURCE_SCANNED, SOURCE_UNLISTED, DELETION_HELD, DOCUMENTS_REQUESTED, MAINTENANCE_DONE),
     *(BUDGET_THRESHOLD, ALERT_UNDELIVERED, CALL_EVENT_LOST, SETTLEMENT_REPEATED),
     DAGSTER_FALLBACK,
 )

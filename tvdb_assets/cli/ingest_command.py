@@ -16,6 +16,7 @@ from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import notices, print_json
 from tvdb_assets.cli.run_summary import exit_code, progress, show_summary, summary_of
 from tvdb_assets.dagster.storage.home import dagster_instance
+from tvdb_assets.errors import SourceError
 from tvdb_assets.ingestion.early_parsing import parsing_while_loading
 from tvdb_assets.lifecycle import DocumentStatus
 from tvdb_assets.redaction import display_path
@@ -33,14 +34,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", nargs=-1)
+@click.option(
+    "--delete",
+    "deletes",
+    is_flag=True,
+    help="Confirm that documents which are gone are deleted, however many they are.",
+)
 @json_option
 @click.pass_context
-def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> None:
+def ingest(context: click.Context, paths: tuple[str, ...], deletes: bool, as_json: bool) -> None:
     """Bring the index up to date with the source, or with PATHS only.
 
-    Finds new, changed and deleted files, and processes only what changed. A document that fails
-    or waits does not stop the others. Exits with 1 if any document failed, and with 3 if any
-    waits for a budget or a paid service.
+    Finds new, changed and deleted files, and processes only what changed. Documents of a folder
+    that can't be listed are not deleted. If a large part of the documents is gone, nothing is
+    changed without --delete. A document that fails or waits does not stop the others. Exits with 1
+    if any document failed, and with 3 if any waits for a budget or a paid service.
     """
     started = time.perf_counter()
     settings = load_settings()
@@ -67,7 +75,12 @@ def ingest(context: click.Context, paths: tuple[str, ...], as_json: bool) -> Non
             with reconciler.due.planning():
                 reconciler.rekey(source)
             ingest_plan = plan(
-                source, prefixes, registry, settings, settings.max_document_mib << 20
+                source,
+                prefixes,
+                registry,
+                settings,
+                settings.max_document_mib << 20,
+                deletes=deletes,
             )
             plans.append(ingest_plan)
             with progress(registry, run_ids, is_quiet=as_json) as start:
@@ -135,8 +148,20 @@ def _summary(
     summary = summary_of(scanned, run_ids, registry, database)
     unchanged = [d.path for p in plans for d in p.unchanged]
     summary["documents"]["unchanged"] = registry.count(unchanged, status=DocumentStatus.PUBLISHED)
+    summary["failures"] += [_unlisted_row(p.source, part) for p in plans for part in p.unlisted]
     summary["documents"]["deleted"] = sum(len(p.gone) for p in plans)
     return summary
+
+
+def _unlisted_row(source: Source, part: SourceError) -> dict[str, str]:
+    """A part of the source that can't be listed, in the shape of a failed document."""
+    return {
+        "document": display_path(part.document or source.root),
+        "code": part.code,
+        "message": part.message,
+        "remedy": part.remedy,
+        "run_id": "",
+    }
 
 
 def _forecast_row(forecast: CostForecast) -> dict[str, Any]:

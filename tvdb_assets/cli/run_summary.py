@@ -153,4 +153,5 @@ def show_deferred(documents: Sequence[FailedDocument]) -> None:
 def _show_reason(document: FailedDocument) -> None:
     console.print(f"  {document.message} [{document.code}]", markup=False)
     console.print(f"  {document.remedy}", style="dim", markup=False)
-    console.print(f"  id {document.run_id}", style="dim", markup=False)
+    if document.run_id:
+        console.print(f"  id {document.run_id}", style="dim", markup=False)

@@ -14,6 +14,9 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import SourceError
 from tvdb_assets.models import SourceFile
 
+UNCONFIRMED_DELETIONS = 20
+"""Documents that a scan may always find gone without a confirmation, however few there are."""
+
 
 class KnownFile(Protocol):
     """The fields of a registered document that the comparison needs."""
@@ -43,6 +46,11 @@ class SourceDifference(Generic[_K]):
     """The etag differs from the known one, or the file is back after it was gone."""
     same: list[_K] = field(default_factory=list)
     gone: list[_K] = field(default_factory=list)
+    """Documents of parts that were listed, and that were not in them."""
+    unlisted: list[SourceError] = field(default_factory=list)
+    """The parts of the source that can't be listed. No document below them is gone."""
+    known_present: int = 0
+    """Number of known documents of the listed part that no earlier scan found gone."""
     unsettled: int = 0
     """Number of new or changed files that were written so recently that they may be incomplete."""
 
@@ -53,6 +61,7 @@ def compare(
     *,
     root: str,
     is_whole: bool,
+    may_be_empty: bool = False,
     written_before: float | None = None,
 ) -> SourceDifference[_K]:
     """Compare a listing with the known documents.
@@ -62,16 +71,22 @@ def compare(
             ingestion fails with the reason, so that `tvdb status` reports it.
         known: The documents of the same part, by path.
         root: The root of the source, for the error.
-        is_whole: Whether the whole source was listed.
+        is_whole: Whether the whole source was listed, apart from the parts that can't be.
+        may_be_empty: Whether a person confirmed that all documents may be gone.
         written_before: Seconds since 1970. A new or changed file that was written later is left
             for the next scan. None leaves no file.
 
     Raises:
         ConfigurationError: all known documents are gone, as of a folder that is not mounted.
     """
-    found: SourceDifference[_K] = SourceDifference()
+    found: SourceDifference[_K] = SourceDifference(
+        known_present=sum(not document.is_gone for document in known.values())
+    )
     seen: set[str] = set()
     for entry in listed:
+        if isinstance(entry, SourceError) and entry.code == codes.UNLISTED.code:
+            found.unlisted.append(entry)
+            continue
         file = _as_file(entry)
         seen.add(file.path)
         document = known.get(file.path)
@@ -83,10 +98,36 @@ def compare(
             found.new.append(file)
         else:
             found.changed.append((document, file))
-    found.gone = [d for path, d in known.items() if path not in seen]
-    if is_whole and not seen and (left := [d for d in found.gone if not d.is_gone]):
+    hidden = [part.document or "" for part in found.unlisted]
+    if "" not in hidden:
+        below = tuple(f"{part}/" for part in hidden)
+        found.gone = [
+            document
+            for path, document in known.items()
+            if path not in seen and path not in hidden and not path.startswith(below)
+        ]
+    is_suspicious = is_whole and not seen and not may_be_empty
+    if is_suspicious and (left := newly_gone(found)):
         raise codes.SOURCE_EMPTY.error(root=root, known=len(left))
     return found
+
+
+def newly_gone(difference: SourceDifference[_K]) -> list[_K]:
+    """The gone documents that no earlier scan found gone."""
+    return [document for document in difference.gone if not document.is_gone]
+
+
+def needs_confirmation(difference: SourceDifference[_K], share: float) -> bool:
+    """Whether so many documents are gone that a person must confirm their deletion.
+
+    A mount that is missing, a wrong prefix and a moved folder look like a deletion.
+
+    Args:
+        difference: of a source or a part of it.
+        share: of the known documents, which may be gone without a confirmation.
+    """
+    allowed = max(UNCONFIRMED_DELETIONS, share * difference.known_present)
+    return len(newly_gone(difference)) > allowed
 
 
 def _as_file(entry: SourceFile | SourceError) -> SourceFile:

@@ -12,8 +12,9 @@ from tvdb_assets.dagster.reconciler import Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.lifecycle import INTAKE
 from tvdb_assets.models import Stage
+from tvdb_assets.redaction import display_path
 from tvdb_assets.sources.source import Source
-from tvdb_assets.telemetry import SOURCE_SCANNED, log_event
+from tvdb_assets.telemetry import DELETION_HELD, SOURCE_SCANNED, SOURCE_UNLISTED, log_event
 
 MOST_DOCUMENTS = 20_000
 """New and changed documents that one tick registers; so many take a few seconds."""
@@ -50,6 +51,16 @@ def make_document_intake(interval_seconds: int) -> dg.SensorDefinition:
                 return
             found = reconciler.scan_source(Source.open(settings.source), MOST_DOCUMENTS)
             requests = reconciler.run_requests(reconciler.plan(INTAKE), "document_intake")
+        for part in found.unlisted:
+            where = display_path(part.document or settings.source)
+            log_event(
+                SOURCE_UNLISTED,
+                part.message,
+                {"document": where, "code": part.code},
+                log=context.log,
+            )
+        if found.held:
+            log_event(DELETION_HELD, found.message(), {"documents": found.held}, log=context.log)
         log_event(SOURCE_SCANNED, found.message(), log=context.log)
         yield from requests
         if not requests:

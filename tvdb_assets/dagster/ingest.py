@@ -18,7 +18,7 @@ import dagster as dg
 from tvdb_assets import error_codes as codes
 from tvdb_assets import errors
 from tvdb_assets.core.chunking import Chunker
-from tvdb_assets.core.source_comparison import compare
+from tvdb_assets.core.source_comparison import compare, needs_confirmation, newly_gone
 from tvdb_assets.correlation import new_run_id
 from tvdb_assets.dagster.definitions import definitions_with
 from tvdb_assets.dagster.partitions import IN_PROCESS_TAG
@@ -51,6 +51,10 @@ class IngestPlan:
     """New etag, same bytes."""
     unchanged: list[KnownDocument] = field(default_factory=list)
     gone: list[KnownDocument] = field(default_factory=list)
+    unlisted: list[SourceError] = field(default_factory=list)
+    """Parts of the source that can't be listed."""
+    unconfirmed: TvdbError | None = None
+    """Why the plan is not carried out: a person must confirm that so many documents are gone."""
 
 
 def plan(
@@ -59,8 +63,18 @@ def plan(
     registry: DocumentRegistry,
     settings: Settings,
     max_bytes: int,
+    *,
+    deletes: bool = False,
 ) -> IngestPlan:
     """Compare a source, or the files under ``prefixes`` in it, with the registered documents.
+
+    Args:
+        source: what is listed.
+        prefixes: parts of it; empty for all of it.
+        registry: of the known documents.
+        settings: of the pipeline, and which share may be gone.
+        max_bytes: of a file that is compared by its bytes.
+        deletes: whether a person confirmed that any number of documents may be gone.
 
     Raises:
         ConfigurationError: everything that is known is gone, as of a folder not mounted.
@@ -73,8 +87,18 @@ def plan(
     chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
     fingerprint = pipeline_fingerprint(settings, chunker)
     fingerprints = (fingerprint, settings.limits_fingerprint + fingerprint)
-    found = compare(source.list(prefixes), known, root=source.root, is_whole=not prefixes)
-    planned = IngestPlan(source, new=found.new, gone=found.gone)
+    found = compare(
+        source.list(prefixes),
+        known,
+        root=source.root,
+        is_whole=not prefixes,
+        may_be_empty=deletes,
+    )
+    planned = IngestPlan(source, new=found.new, gone=found.gone, unlisted=found.unlisted)
+    if not deletes and needs_confirmation(found, settings.deletion_share):
+        planned.unconfirmed = codes.DELETION_UNCONFIRMED.error(
+            gone=len(newly_gone(found)), known=found.known_present, root=source.root
+        )
     for document in found.same:
         same = planned.unchanged if is_settled(document, fingerprints) else planned.stale
         same.append(document)
@@ -105,7 +129,12 @@ def execute(
         on_run: called with each run's id before it starts.
         on_forecast: called before all runs if they cost more than is left of the budget.
         workers: that parse and chunk for all runs; None starts them for each run.
+
+    Raises:
+        ConfigurationError: a person must confirm first that so many documents are gone.
     """
+    if ingest_plan.unconfirmed is not None:
+        raise ingest_plan.unconfirmed
     planned = ExitStack()
     with reconciler.due.planning():
         reconciler.registry.touch(ingest_plan.touched)

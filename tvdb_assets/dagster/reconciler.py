@@ -17,12 +17,13 @@ import dagster as dg
 
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.partition_ranges import range_tags
-from tvdb_assets.core.source_comparison import compare
+from tvdb_assets.core.source_comparison import compare, needs_confirmation, newly_gone
 from tvdb_assets.correlation import new_run_id
 from tvdb_assets.dagster import compat
 from tvdb_assets.dagster.backfill_tags import backfill_tags, group_by_backfill
 from tvdb_assets.dagster.partitions import DocumentPartitions
 from tvdb_assets.error_boundaries import redacting_errors
+from tvdb_assets.errors import SourceError
 from tvdb_assets.lifecycle import BudgetWindows, Reason
 from tvdb_assets.models import SourceFile
 from tvdb_assets.reporting.budget_alerts import budget_pace
@@ -55,6 +56,10 @@ class IntakeSummary:
     left: int
     """New or changed, and left for the next scan because each scan is limited."""
     deleted: int
+    held: int = 0
+    """Gone, and not deleted until a person confirms it, because they are so many."""
+    unlisted: Sequence[SourceError] = ()
+    """Parts of the source that can't be listed, so that nothing below them was deleted."""
 
     def message(self) -> str:
         """For a tick's page."""
@@ -65,6 +70,8 @@ class IntakeSummary:
             "still being written": self.unsettled,
             "left for the next scan": self.left,
             "deleted": self.deleted,
+            "missing and not deleted until tvdb ingest --delete confirms it": self.held,
+            "parts that can't be listed": len(self.unlisted),
         }
         found = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
         return f"In the source: {found}." if found else "Nothing changed in the source."
@@ -130,7 +137,10 @@ class Reconciler:
         new = eligible[: max(0, most - len(changed))]
         self.registry.change(changed)
         self.add(source, new)
-        gone = [known.document_id for known in found.gone if not known.is_gone]
+        gone = [known.document_id for known in newly_gone(found)]
+        held = len(gone) if needs_confirmation(found, self.settings.deletion_share) else 0
+        if held:
+            gone = []
         self.deletion.unpublish(gone)
         deleted = self.deletion.delete_unpublished()
         self.partitions.drop_removed(self.deletion)
@@ -141,6 +151,8 @@ class Reconciler:
             unsettled=found.unsettled,
             left=len(eligible) + len(found.changed) - len(new) - len(changed),
             deleted=deleted,
+            held=held,
+            unlisted=found.unlisted,
         )
 
     def rekey(self, source: Source) -> None:

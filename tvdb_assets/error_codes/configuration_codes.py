@@ -106,10 +106,18 @@ SOURCE_EMPTY: Final = ErrorCode(
     ConfigurationError,
     "source_empty",
     "The source {root} contains no documents, but {known:,} documents of it are registered.",
-    "Check that it is mounted and that TVDB_SOURCE is right. To delete the documents, use tvdb "
-    "forget.",
+    "Check that it is mounted and that TVDB_SOURCE is right. To delete the documents, run tvdb "
+    "ingest --delete.",
     "The whole source looks empty. This is more likely a missing mount than a deletion, so "
     "nothing is deleted.",
+)
+DELETION_UNCONFIRMED: Final = ErrorCode(
+    ConfigurationError,
+    "deletion_unconfirmed",
+    "{gone:,} of {known:,} documents are no longer in the source {root}. Nothing was changed.",
+    "Check that all of it is mounted and that TVDB_SOURCE is right. To delete the documents, run "
+    "tvdb ingest --delete. TVDB_DELETION_SHARE says how many may be deleted without that.",
+    "A scan would delete a large part of the documents. A person must confirm it.",
 )
 PATH_MISSING: Final = ErrorCode(
     ConfigurationError,

@@ -23,6 +23,17 @@ UNREADABLE: Final = ErrorCode(
     "Give that user the right to read the file and to enter its folder.",
     "The rights of the file forbid reading it.",
 )
+UNLISTED: Final = ErrorCode(
+    SourceError,
+    "unlisted",
+    "It can't be listed ({kind}), so nobody knows which documents are below it. None of them is "
+    "deleted.",
+    "Check that it is mounted and reachable, and give the user that runs this the right to list "
+    "it; then ingest again.",
+    "A folder or a part of a bucket can't be listed. Its documents are not visible, which does "
+    "not mean that they are gone, so they stay as they are.",
+    Disposition.TRANSIENT,
+)
 LINK_OUTSIDE: Final = ErrorCode(
     SourceError,
     "link_outside",

@@ -40,12 +40,15 @@ class BucketStore:
         except (BaseError, ValueError) as error:
             raise codes.SOURCE_UNUSABLE.error(url=url, why=type(error).__name__) from None
         self._url = url
+        # Azure has no listing from a name on, and directory buckets are not sorted.
+        self._continues_after_a_name = scheme in ("s3", "gs") and not is_directory_bucket(url)
 
     def list(self, prefix: str) -> Iterator[SourceFile | SourceError]:
         """See `SourceStore.list`."""
         import obstore
         from obstore.exceptions import BaseError
 
+        is_begun = False
         try:
             # A prefix must match whole parts of a path, so a single document is requested by its
             # own path first.
@@ -55,14 +58,40 @@ class BucketStore:
                     return
                 except FileNotFoundError:
                     pass
+            last = ""
             for page in obstore.list(self._objects, prefix or None):
+                is_begun = True
                 for metadata in page:
+                    last = max(last, metadata["path"])
                     if not any(map(is_ignored, metadata["path"].split("/"))):
                         yield _source_file(metadata)
-        except (BaseError, ValueError) as error:
+            if last and self._continues_after_a_name and not self._is_last(prefix, last):
+                yield codes.UNLISTED.error(kind="the listing broke off").about(prefix)
+        except (BaseError, OSError, ValueError) as error:
+            if is_begun:
+                # What was listed so far is there; nothing is known about the rest.
+                yield codes.UNLISTED.error(kind=type(error).__name__).about(prefix)
+                return
             raise codes.SOURCE_UNUSABLE.error(
                 url=self._url, why=f"it can't be listed ({type(error).__name__})"
             ) from None
+
+    def _is_last(self, prefix: str, path: str) -> bool:
+        """Whether a listing that ended with this path had all of its pages.
+
+        A server can break off a listing without an error that obstore reports: a page that says
+        that another one follows and not which, or an error in the body of a successful response.
+        So the end is listed again, from just before the path, which must be the last one again.
+        """
+        import obstore
+
+        offset = path[:-1] or None
+        found = [
+            m["path"]
+            for page in obstore.list(self._objects, prefix or None, offset=offset)
+            for m in page
+        ]
+        return max(found, default="") == path
 
     def stat(self, path: str) -> SourceFile:
         """See `SourceStore.stat`."""
@@ -90,6 +119,11 @@ class BucketStore:
             raise codes.VANISHED.error().about(path) from None
         except (BaseError, OSError, ValueError) as error:
             raise codes.READ_FAILED.error(kind=type(error).__name__).about(path) from None
+
+
+def is_directory_bucket(url: str) -> bool:
+    """Whether a bucket of S3 is of the kind that lists its objects in no order."""
+    return url.partition("://")[2].partition("/")[0].endswith("--x-s3")
 
 
 def _source_file(metadata: object) -> SourceFile:

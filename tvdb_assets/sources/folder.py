@@ -37,7 +37,9 @@ class FolderStore:
         path = str(Path(self._root, prefix))
         try:
             status = os.lstat(path)
-        except OSError:
+        except OSError as error:
+            if not _is_certainly_missing(path, self._root):
+                yield _unlisted(error, _escaped(prefix))
             return  # the caller notices that a requested document is not listed
         if os.path.realpath(Path(path).parent) != str(Path(path).parent):
             yield codes.LINK_OUTSIDE.error().about(prefix)
@@ -53,8 +55,8 @@ class FolderStore:
                 # "/" after a folder's name sorts its files by their whole paths.
                 named = [(e.name + "/" * e.is_dir(follow_symlinks=False), e.path) for e in listed]
         except OSError as error:
-            if error.errno != errno.ENOENT:
-                yield _from_os_error(error, _escaped(prefix.rstrip("/") or "."))
+            if not _is_certainly_missing(folder, self._root):
+                yield _unlisted(error, _escaped(prefix.rstrip("/")))
             return
         for name, path in sorted(named):
             if name.endswith("/"):
@@ -156,6 +158,33 @@ def _is_still_at(real: str, opened: os.stat_result) -> bool:
 def _escaped(name: str) -> str:
     """The name with a backslash and hex digits for bytes that are not UTF-8."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _is_certainly_missing(path: str, root: str) -> bool:
+    """Whether the path is gone: the nearest folder above it that is left can be listed.
+
+    The root itself is never gone in this sense: it may be a folder that is not mounted.
+    """
+    while path != root:
+        try:
+            os.lstat(path)
+            return False  # it is there, and can't be listed
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                return False
+        path = str(Path(path).parent)
+        try:
+            with os.scandir(path) as entries:
+                next(entries, None)
+            return True
+        except OSError:
+            continue
+    return False
+
+
+def _unlisted(error: OSError, path: str) -> SourceError:
+    kind = errno.errorcode.get(error.errno or 0, type(error).__name__)
+    return codes.UNLISTED.error(kind=kind).about(path)
 
 
 def _from_os_error(error: OSError, path: str) -> SourceError:

@@ -55,6 +55,8 @@ class Source:
 
         A file that must not be read is listed as the `SourceError` with the reason. Its
         ``document`` is the path, with a backslash and hex digits for bytes that are not UTF-8.
+        A part that can't be listed is listed as the error `error_codes.UNLISTED` of its path,
+        which is empty for the whole source: whether documents are below it is then not known.
 
         Raises:
             ConfigurationError: the source as a whole can't be listed.

@@ -21,6 +21,9 @@ class SourceStore(Protocol):
     def list(self, prefix: str) -> Iterator[SourceFile | SourceError]:
         """The documents at or under a prefix, sorted by path; an empty prefix lists all.
 
+        A part that can't be listed is listed as the error `error_codes.UNLISTED`. Its
+        ``document`` is the path of that part, empty for the whole source.
+
         Raises:
             ConfigurationError: the source as a whole can't be listed.
         """

@@ -150,7 +150,7 @@ def test_files_without_read_permission_are_refused(as_ordinary_user: Path) -> No
     write(root / "file.md").chmod(0)
     write(root / "folder" / "x.md").parent.chmod(0)
     try:
-        assert listed(root) == {"file.md": "unreadable", "folder": "unreadable"}
+        assert listed(root) == {"file.md": "unreadable", "folder": "unlisted"}
         assert read_error(root, "file.md").code == "unreadable"
     finally:
         (root / "folder").chmod(0o700)
