@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from psycopg.rows import class_row, dict_row, kwargs_row
@@ -18,7 +19,7 @@ from tvdb_assets.lifecycle.events import FileChanged, FileTouched, SourceReturne
 from tvdb_assets.lifecycle.states import DocumentStatus, FileVersion, Outcome, Quarantine
 from tvdb_assets.models import SourceFile
 from tvdb_assets.redaction import PRIVATE, display_path, is_private
-from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 
 
@@ -119,25 +120,15 @@ class DocumentRegistry:
     def register(self, source: str, files: Sequence[SourceFile], run_id: str) -> list[str]:
         """Add documents; returns their partition keys, in the order of ``files``.
 
-        A key that a document of another source has gets the last part of this source as prefix.
+        A key that another document has gets the last parts of this source as prefix: as many as
+        it needs.
         """
         if not files:
             return []
-        keys_by_path = {file.path: partition_key(display_path(file.path)) for file in files}
+        paths = [file.path for file in files]
         with self._database.transaction() as tx:
-            rows = tx.execute(
-                "SELECT partition_key FROM tvdb.documents WHERE partition_key = ANY(%s)"
-                " AND source <> %s",
-                (list(keys_by_path.values()), source),
-            ).fetchall()
-            taken = {row[0] for row in rows}
-            name = source.rstrip("/").rpartition("/")[2]
-            keys = [
-                key
-                if (key := keys_by_path[f.path]) not in taken
-                else partition_key(f"{name}/{display_path(f.path)}")
-                for f in files
-            ]
+            keys_by_path = _free_keys(tx, source, paths)
+            keys = [keys_by_path[path] for path in paths]
             with tx.cursor() as cursor:
                 cursor.executemany(
                     "INSERT INTO tvdb.documents (partition_key, source, path, size, etag, run_id)"
@@ -151,7 +142,7 @@ class DocumentRegistry:
             tx.execute("DELETE FROM tvdb.removed_partitions WHERE partition_key = ANY(%s)", (keys,))
             tx.execute(
                 "DELETE FROM tvdb.forgotten_files WHERE source = %s AND path = ANY(%s)",
-                (source, list(keys_by_path)),
+                (source, paths),
             )
         return keys
 
@@ -409,6 +400,35 @@ class DocumentRegistry:
             "runs": list(dict.fromkeys(event["run_id"] for event in events)),
             "events": events,
         }
+
+
+def _free_keys(tx: Connection, source: str, paths: Sequence[str]) -> dict[str, str]:
+    """A partition key for each path of a source, which no other document has."""
+    parts = [part for part in source.split("/") if part]
+    # The last prefix is unique: no two sources have the same one.
+    prefixes = ["/".join(parts[-count:]) for count in range(1, len(parts) + 1)]
+    prefixes = ["", *prefixes, sha256(source.encode()).hexdigest()]
+    keys: dict[str, str] = {}
+    assigned: set[str] = set()
+    for prefix in prefixes:
+        names = {path: display_path(path) for path in paths if path not in keys}
+        if not names:
+            break
+        wanted = {
+            path: partition_key(f"{prefix}/{name}" if prefix else name)
+            for path, name in names.items()
+        }
+        rows = tx.execute(
+            "SELECT partition_key, source, path FROM tvdb.documents"
+            " WHERE partition_key = ANY(%s) AND container_id IS NULL",
+            (list(wanted.values()),),
+        ).fetchall()
+        owners = {key: (owner, path) for key, owner, path in rows}
+        for path, key in wanted.items():
+            if key not in assigned and owners.get(key, (source, path)) == (source, path):
+                keys[path] = key
+                assigned.add(key)
+    return keys
 
 
 def _known_document(status: str, quarantine: str | None, **columns: Any) -> KnownDocument:

@@ -72,3 +72,31 @@ def test_a_window_that_began_after_the_last_change_counts(
 def test_a_paused_document_waits_for_the_end_of_the_pause_alone(database: Database) -> None:
     yesterday = DAY - timedelta(hours=1)
     assert not due(database, "paused", yesterday, changed=yesterday - timedelta(hours=1))
+
+
+def keys_of(database: Database, source: str, *paths: str) -> list[str]:
+    files = [SourceFile(path, 1, "e") for path in paths]
+    return DocumentRegistry(database).register(source, files, "")
+
+
+def test_documents_of_several_sources_with_equal_folder_names_have_keys_of_their_own(
+    database: Database,
+) -> None:
+    roots = [f"/home/{name}/docs" for name in ("a", "b", "c")] + ["/docs", "s3://c/docs"]
+    keys = [keys_of(database, root, "readme.md", "x/y.md") for root in roots]
+    assert keys[:3] == [
+        ["readme.md", "x/y.md"],
+        ["docs/readme.md", "docs/x/y.md"],
+        ["c/docs/readme.md", "c/docs/x/y.md"],
+    ]
+    assert len({key for pair in keys for key in pair}) == 2 * len(roots)
+    registry = DocumentRegistry(database)
+    for root in roots:
+        assert sorted(registry.listed(root)) == ["readme.md", "x/y.md"]
+
+
+def test_a_key_with_a_prefix_is_not_the_key_of_another_path(database: Database) -> None:
+    assert keys_of(database, "/a/docs", "readme.md") == ["readme.md"]
+    keys = keys_of(database, "/b/docs", "docs/readme.md", "readme.md")
+    assert keys == ["docs/readme.md", "b/docs/readme.md"]
+    assert keys_of(database, "/b/docs", "readme.md") == ["b/docs/readme.md"]
