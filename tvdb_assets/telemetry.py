@@ -111,6 +111,13 @@ SETTLEMENT_REPEATED = LogEvent(
     "database can't be used. It is stored again until it holds, or the process ends.",
     ("service", "code", "attempt"),
 )  # fmt: skip
+WORKERS_CONFINED = LogEvent(
+    "workers_confined",
+    logging.INFO,
+    "A process started its first parser worker. `missing` names the protections that this machine "
+    "does not enforce: `files`, `programs`, `network`, `parent`, `account`.",
+    ("missing",),
+)
 BUDGET_THRESHOLD = LogEvent(
     "budget_threshold", logging.WARNING, "50, 80 or 100 % of a day's budget is spent."
 )
@@ -146,7 +153,7 @@ EVENTS: Final = (
     *(DOCUMENTS_WAIT, CALL_ENDED, REQUEST_ENDED, *SERVICE_EVENTS.values()),
     *(SOURCE_SCANNED, SOURCE_UNLISTED, DELETION_HELD, DOCUMENTS_REQUESTED, MAINTENANCE_DONE),
     *(BUDGET_THRESHOLD, ALERT_UNDELIVERED, CALL_EVENT_LOST, SETTLEMENT_REPEATED),
-    DAGSTER_FALLBACK,
+    *(DAGSTER_FALLBACK, WORKERS_CONFINED),
 )
 _FORMER_NAMES = {rename.new: old for old, rename in deprecation.LOG_EVENTS.items()}
 

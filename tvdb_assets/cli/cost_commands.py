@@ -17,6 +17,7 @@ from tvdb_assets.cli.output import console, pairs, print_json, table_of
 from tvdb_assets.cli.terminal_charts import charts
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.ingestion.cost_estimator import CostEstimator, DocumentCost
+from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.redaction import display_path
 from tvdb_assets.reporting.costs import (
     COST_GROUPS,
@@ -219,14 +220,22 @@ def _cell(value: object) -> str:
 @click.option("--probe", is_flag=True, help="Also send a free request to each service.")
 @json_option
 def health(probe: bool, as_json: bool) -> None:
-    """Show the state of each service, without paying.
+    """Show the state of each service, without paying, and of the parser workers.
 
-    That is its mode, circuit breaker, remaining budget and requests, and last error.
+    That is a service's mode, circuit breaker, remaining budget and requests, and last error; and
+    which protections against hostile documents this machine enforces.
     """
     settings = load_settings()
     services = asyncio.run(_health(settings, probe))
+    with WorkerPool.of(settings) as workers:
+        held = workers.confinement()
     if as_json:
-        print_json({"services": [asdict(service) for service in services]})
+        print_json(
+            {
+                "services": [asdict(service) for service in services],
+                "parser_workers": asdict(held),
+            }
+        )
         return
     colours = {"ready": "green", "unproven": "cyan", "halted": "yellow"}
     for service in services:
@@ -246,6 +255,13 @@ def health(probe: bool, as_json: bool) -> None:
         console.print("  " + " · ".join(facts), style="dim")
         if service.last_error:
             console.print(f"  {service.last_error}", style="red", markup=False)
+    missing = ", ".join(held.missing)
+    console.print(
+        "workers   parsing in processes that are confined by:",
+        ", ".join(name for name in asdict(held) if name not in held.missing) or "nothing",
+    )
+    if missing:
+        console.print(f"  not enforced on this machine: {missing}", style="yellow")
 
 
 async def _health(settings: Settings, probe: bool) -> list[ServiceHealth]:

@@ -20,11 +20,13 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import cache
 from typing import Any, ParamSpec, Self, TypeVar
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import DocumentError, ParseError, TvdbError
 from tvdb_assets.parsing.active_limits import apply_limits
+from tvdb_assets.parsing.confinement import Confinement
 from tvdb_assets.parsing.worker_process import ReplyTooLargeError, WorkerProcess, WorkerSlot
 from tvdb_assets.parsing.worker_replies import (
     OutOfMemoryError,
@@ -33,12 +35,15 @@ from tvdb_assets.parsing.worker_replies import (
     decode,
 )
 from tvdb_assets.settings import Settings
+from tvdb_assets.telemetry import WORKERS_CONFINED, log_event
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _WATCH_SECONDS = 0.025
 _MIB = 1024 * 1024
+
+_MODULES = ("tvdb_assets.parsing.parse_tasks", "tvdb_assets.parsing.container_members")
 
 _Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
 _Tasks = Sequence[_Task]
@@ -61,6 +66,7 @@ class WorkerPool:
         memory_mib: int = 1_024,
         tasks_per_worker: int = 500,
         prepare: tuple[Callable[[Any], None], Any] | None = None,
+        modules: Sequence[str] = _MODULES,
     ) -> None:
         """Start nothing yet.
 
@@ -71,7 +77,9 @@ class WorkerPool:
             tasks_per_worker: Number of tasks after which a process is replaced.
             prepare: A module-level function and its argument: the first task of each process, for
                 its set-up.
+            modules: The modules of the tasks. A process imports them before it is confined.
         """
+        self._modules = modules
         self._prepare = prepare
         self._timeout_seconds = timeout_seconds
         self._memory_mib = memory_mib
@@ -167,6 +175,19 @@ class WorkerPool:
         """The process ids of the living workers."""
         workers = [slot.worker for slot in self._slots]
         return tuple(worker.process.pid for worker in workers if worker is not None)
+
+    def confinement(self) -> Confinement:
+        """Which protections hold for the workers of this machine; may start one to see.
+
+        Raises:
+            ServiceError: no worker can be started.
+        """
+        for slot in self._slots:
+            if (worker := slot.worker) is not None:
+                return worker.confinement
+        worker = WorkerProcess.start(self._memory_mib, self._modules)
+        worker.end(kill=True)
+        return worker.confinement
 
     def close(self, *, cancel: bool = False) -> None:
         """Finish the submitted tasks, or with ``cancel`` drop them, and end the workers."""
@@ -285,7 +306,8 @@ class WorkerPool:
         if slot.worker is not None and slot.worker.process.poll() is not None:
             slot.retire()
         if slot.worker is None:
-            slot.worker = WorkerProcess.start(self._memory_mib)
+            slot.worker = WorkerProcess.start(self._memory_mib, self._modules)
+            _log_confinement(slot.worker.confinement)
             if self._prepare is not None:
                 fn, argument = self._prepare
                 decode(fn, slot.worker.ask([_pickled_task(fn, (argument,))])[0])
@@ -323,6 +345,17 @@ class WorkerPool:
                 pass
             if any(slot.is_busy for slot in self._slots):
                 self._busy.release()
+
+
+@cache
+def _log_confinement(held: Confinement) -> None:
+    """Log which protections hold: once per process, because it depends on the machine alone."""
+    missing = held.missing
+    log_event(
+        WORKERS_CONFINED,
+        f"Not enforced here: {', '.join(missing)}." if missing else "All protections hold.",
+        {"missing": ",".join(missing)},
+    )
 
 
 def _check_importable(fn: Callable[..., Any]) -> None:

@@ -17,13 +17,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any, Self
 
+import orjson
 import psutil
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ServiceError
+from tvdb_assets.parsing.confinement import Confinement, forbid_tracing
 from tvdb_assets.parsing.worker_replies import ReplyError, unpack
 
 _START_SECONDS = 60.0
@@ -59,17 +62,23 @@ class WorkerProcess:
         self.folder = folder
         self.max_reply_bytes = max_reply_bytes
         self.statistics = psutil.Process(process.pid)
+        self.confinement = Confinement(False, False, False, False, False)
+        """What the kernel enforces for this process."""
         self.tasks = 0
         """Number of tasks done so far."""
 
     @classmethod
-    def start(cls, memory_mib: int) -> Self:
-        """Start a child and wait until it accepts tasks.
+    def start(cls, memory_mib: int, modules: Sequence[str]) -> Self:
+        """Start a child and wait until it is confined and accepts tasks.
+
+        Args:
+            memory_mib: limit of its resident memory in MiB.
+            modules: the modules of its tasks.
 
         Raises:
             ServiceError: it can't be started; no document is the cause.
         """
-        folder = tempfile.mkdtemp(prefix="tvdb-worker-")
+        folder = os.path.realpath(tempfile.mkdtemp(prefix="tvdb-worker-"))
         child_end, parent_end = (end.detach() for end in socket.socketpair())
         environment = {
             name: os.environ[name] for name in _INHERITED_ENVIRONMENT if name in os.environ
@@ -89,7 +98,7 @@ class WorkerProcess:
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-P", "-m", "tvdb_assets.parsing.worker_main"),
-                    *(str(child_end), str(os.getpid()), str(memory_mib)),
+                    *(str(child_end), str(os.getpid()), str(memory_mib), *modules),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -108,10 +117,11 @@ class WorkerProcess:
         # is smaller than half of the memory limit.
         worker = cls(process, Connection(parent_end), folder, memory_mib * _MIB // 2)
         try:
-            if (
-                worker.connection.poll(_START_SECONDS)
-                and worker.connection.recv_bytes() == b"ready"
-            ):
+            if worker.connection.poll(_START_SECONDS):
+                # No document has reached the worker yet, so this message is its own.
+                worker.confinement = Confinement(**orjson.loads(worker.connection.recv_bytes()))
+                if not worker.confinement.parent and forbid_tracing():
+                    worker.confinement = replace(worker.confinement, parent=True)
                 return worker
             why = "it did not answer"
         except (EOFError, OSError):

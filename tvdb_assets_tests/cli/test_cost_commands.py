@@ -112,3 +112,14 @@ def test_costs_are_drawn_as_bars(
 def test_costs_without_a_paid_call_say_so(shell: Shell) -> None:
     assert "There are no paid calls yet." in shell.run("costs")
     assert shell.json("costs")["rows"] == []
+
+
+def test_health_says_which_protections_hold_for_parser_workers(shell: Shell) -> None:
+    held = shell.json("health")["parser_workers"]
+    assert held.keys() == {"files", "programs", "network", "parent", "account"}
+    printed = " ".join(shell.run("health").split())
+    for name, holds in held.items():
+        assert (f"not enforced on this machine: {name}" in printed) <= (not holds)
+    if sys.platform == "linux":
+        assert held["programs"]
+        assert "confined by:" in printed

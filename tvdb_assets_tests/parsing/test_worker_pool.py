@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -21,9 +22,13 @@ from tvdb_assets_tests.parsing import worker_pool_tasks as tasks
 _WAIT = 30.0
 
 
+def _pool(**options: Any) -> WorkerPool:
+    return WorkerPool(workers=1, modules=(tasks.__name__,), **options)
+
+
 @pytest.fixture
 def pool() -> Iterator[WorkerPool]:
-    with WorkerPool(workers=1, timeout_seconds=20, memory_mib=256) as pool:
+    with _pool(timeout_seconds=20, memory_mib=256) as pool:
         yield pool
 
 
@@ -34,11 +39,11 @@ def _error(pool: WorkerPool, fn: Callable[..., object], *args: object) -> TvdbEr
     return error
 
 
-def _wait_for_file(path: Path) -> int:
-    """The process id in a file that another process is about to write."""
-    while not (path.exists() and path.read_text()):
+def _wait_for_worker(pool: WorkerPool) -> int:
+    """The process id of the worker that is about to start."""
+    while not pool.process_ids():
         os.sched_yield()
-    return int(path.read_text())
+    return pool.process_ids()[0]
 
 
 def test_results_come_back_in_one_reused_process(pool: WorkerPool) -> None:
@@ -49,23 +54,19 @@ def test_results_come_back_in_one_reused_process(pool: WorkerPool) -> None:
     assert ids != {os.getpid()}
 
 
-def test_an_early_task_runs_once_and_its_future_is_returned_once(
-    pool: WorkerPool, tmp_path: Path
-) -> None:
-    path = tmp_path / "lines"
-    pool.submit_early([(tasks.add_line, (str(path),))])
-    assert pool.submit(tasks.add_line, str(path)).result(_WAIT) == 1
+def test_an_early_task_runs_once_and_its_future_is_returned_once(pool: WorkerPool) -> None:
+    pool.submit_early([(tasks.add_line, ("a",))])
+    assert pool.submit(tasks.add_line, "a").result(_WAIT) == 1
     # A second submission runs the task again, and another task was not started early.
-    assert pool.submit(tasks.add_line, str(path)).result(_WAIT) == 2
-    assert pool.submit(tasks.add_line, str(tmp_path / "others")).result(_WAIT) == 1
+    assert pool.submit(tasks.add_line, "a").result(_WAIT) == 2
+    assert pool.submit(tasks.add_line, "b").result(_WAIT) == 1
     pool.submit_early([(tasks.die_by_signal, (signal.SIGKILL,))])
     assert _error(pool, tasks.die_by_signal, signal.SIGKILL).code == "parser_crashed"
 
 
-def test_each_task_of_a_batch_ends_as_it_would_alone(pool: WorkerPool, tmp_path: Path) -> None:
-    path = str(tmp_path / "lines")
-    pool.submit_early([(tasks.add_line, (path,)), (tasks.refuse, ()), (tasks.process_id, ())])
-    assert pool.submit(tasks.add_line, path).result(_WAIT) == 1
+def test_each_task_of_a_batch_ends_as_it_would_alone(pool: WorkerPool) -> None:
+    pool.submit_early([(tasks.add_line, ("a",)), (tasks.refuse, ()), (tasks.process_id, ())])
+    assert pool.submit(tasks.add_line, "a").result(_WAIT) == 1
     assert _error(pool, tasks.refuse).code == "encrypted"
     first = pool.submit(tasks.process_id).result(_WAIT)
     # A task that kills the worker does not fail the others.
@@ -73,38 +74,38 @@ def test_each_task_of_a_batch_ends_as_it_would_alone(pool: WorkerPool, tmp_path:
         [
             (tasks.process_id, ()),
             (tasks.die_by_signal, (signal.SIGKILL,)),
-            (tasks.add_line, (path,)),
+            (tasks.add_line, ("a",)),
         ]
     )
     assert _error(pool, tasks.die_by_signal, signal.SIGKILL).code == "parser_crashed"
     assert pool.submit(tasks.process_id).result(_WAIT) != first
-    assert pool.submit(tasks.add_line, path).result(_WAIT) == 2
+    assert pool.submit(tasks.add_line, "a").result(_WAIT) == 1
+    assert pool.submit(tasks.add_line, "a").result(_WAIT) == 2
 
 
-def test_a_task_with_unhashable_arguments_runs_next_to_early_tasks(
-    pool: WorkerPool, tmp_path: Path
-) -> None:
-    pool.submit_early([(tasks.add_line, (str(tmp_path / "lines"),))])
+def test_a_task_with_unhashable_arguments_runs_next_to_early_tasks(pool: WorkerPool) -> None:
+    pool.submit_early([(tasks.add_line, ("a",))])
     assert pool.submit(tasks.echo, ["a list"]).result(_WAIT) == ["a list"]
 
 
 def test_a_worker_is_replaced_after_its_number_of_tasks() -> None:
-    with WorkerPool(workers=1, tasks_per_worker=2) as pool:
+    with _pool(tasks_per_worker=2) as pool:
         ids = [pool.submit(tasks.process_id).result(_WAIT) for _ in range(4)]
     assert ids[0] == ids[1] != ids[2] == ids[3]
     assert not any(map(psutil.pid_exists, ids))
 
 
-def test_a_slow_task_is_killed_and_the_next_one_runs(tmp_path: Path) -> None:
-    with WorkerPool(workers=1, timeout_seconds=0.3) as pool:
-        slow = pool.submit(tasks.write_process_id_and_spin, str(tmp_path / "pid"))
+def test_a_slow_task_is_killed_and_the_next_one_runs() -> None:
+    with _pool(timeout_seconds=0.3) as pool:
+        slow = pool.submit(tasks.spin)
+        worker = _wait_for_worker(pool)
         after = pool.submit(tasks.echo, 1)
         error = slow.exception(_WAIT)
         assert isinstance(error, ParseError)
         assert error.code == "parse_timeout"
         assert "0.3 seconds" in error.message
         assert "TVDB_PARSE_TIMEOUT_SECONDS" in error.remedy
-        assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+        assert not psutil.pid_exists(worker)
         assert after.result(_WAIT) == 1
 
 
@@ -130,9 +131,9 @@ def test_a_crash_fails_one_task_and_its_error_names_the_signal(pool: WorkerPool)
     assert "exit status 3" in _error(pool, tasks.exit_with_status_3).message
 
 
-def test_a_worker_killed_from_outside_fails_its_task(pool: WorkerPool, tmp_path: Path) -> None:
-    future = pool.submit(tasks.write_process_id_and_spin, str(tmp_path / "pid"))
-    os.kill(_wait_for_file(tmp_path / "pid"), signal.SIGKILL)
+def test_a_worker_killed_from_outside_fails_its_task(pool: WorkerPool) -> None:
+    future = pool.submit(tasks.spin)
+    os.kill(_wait_for_worker(pool), signal.SIGKILL)
     error = future.exception(_WAIT)
     assert isinstance(error, ParseError)
     assert (error.code, "SIGKILL" in error.message) == ("parser_crashed", True)
@@ -180,10 +181,10 @@ def test_workers_can_not_connect_to_a_server(pool: WorkerPool) -> None:
             server.accept()
 
 
-def test_a_closed_pool_has_no_processes_and_refuses_tasks(tmp_path: Path) -> None:
-    pool = WorkerPool(workers=2)
-    future = pool.submit(tasks.write_process_id_and_spin, str(tmp_path / "pid"))
-    worker = _wait_for_file(tmp_path / "pid")
+def test_a_closed_pool_has_no_processes_and_refuses_tasks() -> None:
+    pool = WorkerPool(workers=2, modules=(tasks.__name__,))
+    future = pool.submit(tasks.spin)
+    worker = _wait_for_worker(pool)
     pool.close(cancel=True)
     assert isinstance(future.exception(_WAIT), ServiceError)
     assert not psutil.pid_exists(worker)
@@ -196,17 +197,20 @@ def test_tasks_that_a_worker_can_not_import_are_refused(pool: WorkerPool) -> Non
         pool.submit(lambda: None)
 
 
-def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
-    code = f"""
+def test_workers_die_with_a_killed_parent() -> None:
+    code = """
         from tvdb_assets.parsing.worker_pool import WorkerPool
         from tvdb_assets_tests.parsing import worker_pool_tasks as tasks
-        pool = WorkerPool(workers=1)
-        pool.submit(tasks.write_process_id_and_spin, {str(tmp_path / "pid")!r}).result()
+        pool = WorkerPool(workers=1, modules=(tasks.__name__,))
+        print(pool.submit(tasks.process_id).result(), flush=True)
+        pool.submit(tasks.spin).result()
     """
     path = os.pathsep.join(filter(None, sys.path))
     environment = {**os.environ, "PYTHONPATH": path}
-    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], env=environment) as parent:
-        worker = psutil.Process(_wait_for_file(tmp_path / "pid"))
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        worker = psutil.Process(int(parent.stdout.readline()))
         parent.kill()
         parent.wait(_WAIT)
         # The process that adopts the dead worker may reap it late.

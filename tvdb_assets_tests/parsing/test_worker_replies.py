@@ -43,7 +43,12 @@ class _Bomb:
 
 @pytest.fixture
 def pool() -> Iterator[WorkerPool]:
-    with WorkerPool(workers=1, timeout_seconds=30, memory_mib=256) as pool:
+    with WorkerPool(
+        workers=1,
+        timeout_seconds=30,
+        memory_mib=256,
+        modules=(hostile_tasks.__name__, worker_pool_tasks.__name__),
+    ) as pool:
         yield pool
 
 
