@@ -20,7 +20,7 @@ from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.repositories.database import Database, prepare
 from tvdb_assets.settings import PREFIX
-from tvdb_assets_tests.paid_router import DocumentFolder, Paid
+from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 _TEMPLATE = "migrated"
 _numbers = count(1)
@@ -111,10 +111,10 @@ def paid_workers() -> Iterator[WorkerPool]:
 
 
 @pytest.fixture
-def paid(database: Database, paid_workers: WorkerPool) -> Iterator[Paid]:
+def paid(database: Database, paid_workers: WorkerPool) -> Iterator[PaidServicesFixture]:
     """Routers that call simulated paid APIs; retries don't wait."""
     with stamina.set_testing(True, attempts=20, cap=True):
-        yield Paid(database, paid_workers)
+        yield PaidServicesFixture(database, paid_workers)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def _shared(server_url: str, _template: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def paid_in_shared(_shared: Database) -> Iterator[Paid]:
+def paid_in_shared(_shared: Database) -> Iterator[PaidServicesFixture]:
     """As ``paid``, in a database that the tests of a module share, without worker processes.
 
     The guard's tables are emptied before each test. Tests must not store documents in it.
@@ -135,10 +135,10 @@ def paid_in_shared(_shared: Database) -> Iterator[Paid]:
             "TRUNCATE tvdb.cost_ledger, tvdb.budget_windows, tvdb.service_states, tvdb.parse_jobs"
         )
     with stamina.set_testing(True, attempts=20, cap=True):
-        yield Paid(_shared)
+        yield PaidServicesFixture(_shared)
 
 
 @pytest.fixture
-def shelf(paid: Paid, tmp_path: Path) -> DocumentFolder:
+def folder(paid: PaidServicesFixture, tmp_path: Path) -> DocumentFolder:
     """An empty folder of documents that a test ingests with paid services."""
     return DocumentFolder(paid, tmp_path)

@@ -63,23 +63,23 @@ class FixedResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Always(httpx2.AsyncBaseTransport):
+class FixedResponses(httpx2.AsyncBaseTransport):
     """Answers with what it was given, in order and the last one for ever, or raises it."""
 
-    def __init__(self, *said: FixedResponse | Exception) -> None:
-        self.said = list(said)
+    def __init__(self, *responses: FixedResponse | Exception) -> None:
+        self.responses = list(responses)
         self.requests: list[httpx2.Request] = []
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         await request.aread()
         self.requests.append(request)
-        now = self.said.pop(0) if len(self.said) > 1 else self.said[0]
+        now = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
         if isinstance(now, Exception):
             raise now
         return httpx2.Response(now.status, headers=now.headers, content=now.body, request=request)
 
 
-class Paid:
+class PaidServicesFixture:
     """Makes routers on one set of simulated APIs and one database."""
 
     def __init__(self, database: Database, workers: WorkerPool | None = None) -> None:
@@ -161,7 +161,7 @@ class Paid:
     def state(self, service: str) -> ServiceState:
         return ServiceStates(self.database, self.clock).read(service)[0]
 
-    def asked(self, *operations: str) -> int:
+    def request_count(self, *operations: str) -> int:
         """How many requests of these operations the simulated APIs have received."""
         return sum(request.operation in operations for request in self.apis.requests)
 
@@ -169,21 +169,21 @@ class Paid:
 class DocumentFolder:
     """A folder of documents, ingested in a mode."""
 
-    def __init__(self, paid: Paid, folder: Path) -> None:
+    def __init__(self, paid: PaidServicesFixture, path: Path) -> None:
         self.paid = paid
-        self.folder = folder
+        self.path = path
         self.registry = DocumentRegistry(paid.database)
         self.ingestions = 0
 
     def write(self, name: str, content: str | bytes) -> None:
         data = content.encode() if isinstance(content, str) else content
-        (self.folder / name).write_bytes(data)
+        (self.path / name).write_bytes(data)
 
     def plan(self, **given: object) -> IngestPlan:
         # Loaded here, because Dagster costs seconds and most tests need none of it.
         from tvdb_assets.dagster import ingest
 
-        source = Source.open(str(self.folder))
+        source = Source.open(str(self.path))
         settings = self.paid.settings(**given)
         return ingest.plan(source, (), self.registry, settings, 1 << 20)
 
@@ -238,7 +238,7 @@ class DocumentFolder:
             chunker=Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens),
             max_document_bytes=1 << 20,
         )
-        source = Source.open(str(self.folder))
+        source = Source.open(str(self.path))
         return list(
             estimating.run(source, [f.path for f in source.list() if isinstance(f, SourceFile)])
         )
@@ -246,7 +246,7 @@ class DocumentFolder:
     def codes(self, results: Mapping[str, StageResult]) -> dict[str, str]:
         return {name: r.error.code for name, r in results.items() if r.error is not None}
 
-    def shown(self) -> dict[str, list[str]]:
+    def passages(self) -> dict[str, list[str]]:
         """What search shows: each document's passages in order."""
         shown: dict[str, list[str]] = {}
         for name, text in self.paid.rows(

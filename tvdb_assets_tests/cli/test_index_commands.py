@@ -11,7 +11,7 @@ import pytest
 
 from tvdb_assets.cli import main
 from tvdb_assets.repositories.index_catalog import IndexCatalog
-from tvdb_assets_tests.paid_router import DocumentFolder, Paid
+from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 Command = Callable[..., tuple[int, dict[str, Any]]]
 NAMES = ("a.md", "b.md")
@@ -20,7 +20,7 @@ LOCAL = {"service_mode": "local"}
 
 @pytest.fixture
 def command(
-    paid: Paid, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    paid: PaidServicesFixture, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
     """Runs a command with ``--json``; returns its exit code and its JSON document."""
     monkeypatch.setenv("TVDB_DATABASE_URL", paid.database.url)
@@ -37,12 +37,12 @@ def command(
 
 
 @pytest.fixture
-def filled(shelf: DocumentFolder) -> DocumentFolder:
+def filled(folder: DocumentFolder) -> DocumentFolder:
     """Two documents in an index of the local embedder."""
     for number, name in enumerate(NAMES):
-        shelf.write(name, f"# Rule {number}\n\nDamage by water up to floor {number} is covered.\n")
-    assert shelf.codes(shelf.ingest(**LOCAL)) == {}
-    return shelf
+        folder.write(name, f"# Rule {number}\n\nDamage by water up to floor {number} is covered.\n")
+    assert folder.codes(folder.ingest(**LOCAL)) == {}
+    return folder
 
 
 def test_a_switch_is_refused_until_nothing_is_missing(
@@ -102,7 +102,7 @@ def test_a_search_uses_the_embedder_of_the_current_index(
 
 
 def test_a_search_in_a_free_mode_does_not_pay(
-    paid: Paid, filled: DocumentFolder, command: Command
+    paid: PaidServicesFixture, filled: DocumentFolder, command: Command
 ) -> None:
     filled.ingest()
     IndexCatalog(paid.database).switch()

@@ -31,7 +31,7 @@ from tvdb_assets_tests.contracts.second_providers import (
     PARSER,
     second_providers,
 )
-from tvdb_assets_tests.paid_router import DocumentFolder, Paid
+from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 PAGE = "<!doctype html><html><body><h1>Policy</h1><p>The insured pays.</p></body></html>"
 NOTE = "# Leave\n\nEvery employee has thirty days of vacation a year.\n"
@@ -91,7 +91,7 @@ def test_each_is_known_to_ledger_and_limits(provider: Provider) -> None:
 
 
 def test_it_is_reserved_before_it_is_sent_and_posted_with_its_result(
-    paid: Paid, provider: Provider
+    paid: PaidServicesFixture, provider: Provider
 ) -> None:
     points: list[tuple[str, int, str]] = []
 
@@ -126,7 +126,7 @@ def test_its_key_needs_no_field_of_the_settings(name: str, monkeypatch: pytest.M
     assert KEY in caught.value.remedy
 
 
-def test_only_a_setting_that_exists_is_named_in_a_remedy(paid: Paid) -> None:
+def test_only_a_setting_that_exists_is_named_in_a_remedy(paid: PaidServicesFixture) -> None:
     for name, setting in (("openai", "TVDB_OPENAI_DAILY_COST_LIMIT"), (EMBEDDER, "")):
         provider = next(each for each in PROVIDERS if each.service == name)
         lower(paid, "daily_usd", "0.00000001", name)
@@ -137,7 +137,7 @@ def test_only_a_setting_that_exists_is_named_in_a_remedy(paid: Paid) -> None:
         assert setting in caught.value.remedy
 
 
-REFUSALS: dict[str, Callable[[Paid, str], dict[str, object]]] = {
+REFUSALS: dict[str, Callable[[PaidServicesFixture, str], dict[str, object]]] = {
     "the day's budget": lambda *_: {"daily_cost_limit": "0.00000001"},
     "its own budget": lambda paid, service: lower(paid, "daily_usd", "0.00000001", service),
     "the hour's requests": lambda *_: {"hourly_rate_limit": 0},
@@ -146,13 +146,15 @@ REFUSALS: dict[str, Callable[[Paid, str], dict[str, object]]] = {
 }
 
 
-def lower(paid: Paid, kind: Any, value: str, service: str) -> dict[str, object]:
+def lower(paid: PaidServicesFixture, kind: Any, value: str, service: str) -> dict[str, object]:
     change(paid.database, kind, Decimal(value), scope=service, changed_by="of the test")
     return {}
 
 
 @pytest.mark.parametrize("limit", REFUSALS)
-def test_past_a_limit_nothing_is_sent(paid: Paid, provider: Provider, limit: str) -> None:
+def test_past_a_limit_nothing_is_sent(
+    paid: PaidServicesFixture, provider: Provider, limit: str
+) -> None:
     more = REFUSALS[limit](paid, provider.service)
     with pytest.raises((BudgetError, RateError)):
         paid.use(provider.use, **provider.settings(**more))
@@ -161,7 +163,7 @@ def test_past_a_limit_nothing_is_sent(paid: Paid, provider: Provider, limit: str
 
 
 def test_a_key_that_is_refused_stops_the_service_after_one_request(
-    paid: Paid, provider: Provider
+    paid: PaidServicesFixture, provider: Provider
 ) -> None:
     paid.apis.faults.script("invalid_key", operation=provider.operation, times=None)
     for _ in range(3):
@@ -173,7 +175,7 @@ def test_a_key_that_is_refused_stops_the_service_after_one_request(
     assert paid.spent == 0
 
 
-def test_it_is_retried_and_its_breaker_opens(paid: Paid, provider: Provider) -> None:
+def test_it_is_retried_and_its_breaker_opens(paid: PaidServicesFixture, provider: Provider) -> None:
     paid.apis.faults.script("unavailable", operation=provider.operation, times=None)
     for _ in range(2):
         with pytest.raises(TvdbError):
@@ -184,7 +186,9 @@ def test_it_is_retried_and_its_breaker_opens(paid: Paid, provider: Provider) -> 
 
 
 @pytest.mark.parametrize("probe", [False, True])
-def test_health_knows_it_and_costs_nothing(paid: Paid, provider: Provider, probe: bool) -> None:
+def test_health_knows_it_and_costs_nothing(
+    paid: PaidServicesFixture, provider: Provider, probe: bool
+) -> None:
     health = paid.use(lambda router: router.health(probe=probe), **provider.settings())
     [mine] = [each for each in health if each.service == provider.service]
     assert (mine.role, mine.mode, mine.breaker) == (provider.role, "real", "closed")
@@ -195,26 +199,26 @@ def test_health_knows_it_and_costs_nothing(paid: Paid, provider: Provider, probe
 
 @pytest.mark.parametrize(("embedder", "parser"), [("openai", "llamaparse"), (EMBEDDER, PARSER)])
 def test_an_ingestion_costs_at_most_what_was_estimated(
-    paid: Paid, shelf: DocumentFolder, embedder: str, parser: str
+    paid: PaidServicesFixture, folder: DocumentFolder, embedder: str, parser: str
 ) -> None:
-    shelf.write("page.html", PAGE)
-    shelf.write("note.md", NOTE)
+    folder.write("page.html", PAGE)
+    folder.write("note.md", NOTE)
     choice = {"embedder": embedder, "parser": parser}
-    estimated = sum(cost.cost_usd for cost in shelf.estimate(**choice))
+    estimated = sum(cost.cost_usd for cost in folder.estimate(**choice))
 
-    results = shelf.ingest(**choice)
+    results = folder.ingest(**choice)
 
-    assert not shelf.codes(results)
-    assert sorted(shelf.shown()) == ["note.md", "page.html"]
+    assert not folder.codes(results)
+    assert sorted(folder.passages()) == ["note.md", "page.html"]
     services = paid.rows("SELECT DISTINCT service FROM tvdb.cost_ledger ORDER BY service")
     assert services == [(name,) for name in sorted((embedder, parser))]
     assert paid.spent == paid.apis.dollars
     # An HTML file has no pages: their number is bounded, not counted.
     assert 0 < paid.spent <= estimated
     # Another provider makes another text and other vectors.
-    assert shelf.due(**choice) == []
+    assert folder.due(**choice) == []
     other = {"embedder": "openai", "parser": "llamaparse"}
-    assert (shelf.due(**other) == []) == (choice == other)
+    assert (folder.due(**other) == []) == (choice == other)
 
 
 @pytest.mark.parametrize("setting", ["embedder", "parser"])

@@ -18,7 +18,7 @@ from tvdb_assets.settings import ServiceMode, load_settings
 from tvdb_assets.spend_guard.guard import Transaction
 from tvdb_assets_tests.contracts.second_providers import COMPATIBLE, EMBEDDER, second_providers
 from tvdb_assets_tests.paid_apis import Behaviour, expected_vectors, running_server
-from tvdb_assets_tests.paid_router import Paid
+from tvdb_assets_tests.paid_router import PaidServicesFixture
 
 TEXTS = ["The insured pays.", "保险合同", "👩‍👩‍👧‍👦", "x", "a line\nand another", "word " * 700]
 PROVIDERS = {
@@ -35,7 +35,7 @@ RECORDED = {"mock": "mock", "local": "local", **dict.fromkeys(PROVIDERS, "real")
 
 
 @pytest.fixture
-def paid(paid_in_shared: Paid) -> Iterator[Paid]:
+def paid(paid_in_shared: PaidServicesFixture) -> Iterator[PaidServicesFixture]:
     with second_providers():
         yield paid_in_shared
 
@@ -46,7 +46,7 @@ def mode(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def embed(paid: Paid, mode: str, texts: Sequence[str]) -> EmbeddingResult:
+def embed(paid: PaidServicesFixture, mode: str, texts: Sequence[str]) -> EmbeddingResult:
     return paid.use(lambda router: router.embed(texts), service_mode="local", **choice(mode))
 
 
@@ -55,7 +55,7 @@ def choice(mode: str) -> dict[str, object]:
     return {"embedder_mode": mode.split()[0], "embedder": PROVIDERS.get(mode, "openai")}
 
 
-def test_one_finite_vector_a_text(paid: Paid, mode: str) -> None:
+def test_one_finite_vector_a_text(paid: PaidServicesFixture, mode: str) -> None:
     done = embed(paid, mode, TEXTS)
     assert done.vectors.dtype == np.float32
     assert not done.errors
@@ -64,13 +64,13 @@ def test_one_finite_vector_a_text(paid: Paid, mode: str) -> None:
     np.testing.assert_array_equal(done[2], list(done)[2])
 
 
-def test_no_texts_make_no_vectors(paid: Paid, mode: str) -> None:
+def test_no_texts_make_no_vectors(paid: PaidServicesFixture, mode: str) -> None:
     done = embed(paid, mode, [])
     assert done.vectors.shape == (0, done.space.dimensions)
     assert paid.apis.requests == []
 
 
-def test_a_vector_depends_on_its_text_alone(paid: Paid, mode: str) -> None:
+def test_a_vector_depends_on_its_text_alone(paid: PaidServicesFixture, mode: str) -> None:
     together = embed(paid, mode, TEXTS).vectors
     for text, vector in zip(TEXTS, together, strict=True):
         np.testing.assert_allclose(embed(paid, mode, [text])[0], vector, atol=1e-6)
@@ -78,16 +78,16 @@ def test_a_vector_depends_on_its_text_alone(paid: Paid, mode: str) -> None:
     np.testing.assert_allclose(reverse[::-1], together, atol=1e-6)
 
 
-def test_different_texts_have_different_vectors(paid: Paid, mode: str) -> None:
+def test_different_texts_have_different_vectors(paid: PaidServicesFixture, mode: str) -> None:
     assert len({vector.tobytes() for vector in embed(paid, mode, TEXTS)}) == len(TEXTS)
 
 
-def test_equal_texts_have_equal_vectors(paid: Paid, mode: str) -> None:
+def test_equal_texts_have_equal_vectors(paid: PaidServicesFixture, mode: str) -> None:
     done = embed(paid, mode, ["a", "b", "a"])
     np.testing.assert_array_equal(done[0], done[2])
 
 
-def test_a_large_batch_keeps_its_order(paid: Paid, mode: str) -> None:
+def test_a_large_batch_keeps_its_order(paid: PaidServicesFixture, mode: str) -> None:
     texts = [f"Clause {number} of the policy." for number in range(512)]
     paid.apis.faults.script("shuffled")
     vectors = embed(paid, mode, texts).vectors
@@ -97,13 +97,13 @@ def test_a_large_batch_keeps_its_order(paid: Paid, mode: str) -> None:
         )
 
 
-def test_the_end_of_a_long_text_counts(paid: Paid, mode: str) -> None:
+def test_the_end_of_a_long_text_counts(paid: PaidServicesFixture, mode: str) -> None:
     long = "The roof is made of slate. " * 1_000
     one, other = embed(paid, mode, [long + "Whales " * 50, long + "Taxes " * 50])
     assert not np.allclose(one, other, atol=1e-6)
 
 
-def test_a_text_without_a_vector_fails_alone(paid: Paid, mode: str) -> None:
+def test_a_text_without_a_vector_fails_alone(paid: PaidServicesFixture, mode: str) -> None:
     done = embed(paid, mode, ["good", "half \ud83d of a face", "also good"])
     assert list(done.errors) == [1]
     assert done.errors[1].remedy
@@ -111,7 +111,7 @@ def test_a_text_without_a_vector_fails_alone(paid: Paid, mode: str) -> None:
     assert check_vectors(done.vectors[[0, 2]], 2, done.space.dimensions) == []
 
 
-def test_the_mode_that_was_resolved_is_recorded(paid: Paid, mode: str) -> None:
+def test_the_mode_that_was_resolved_is_recorded(paid: PaidServicesFixture, mode: str) -> None:
     done = embed(paid, mode, TEXTS)
     assert done.produced_by.mode == RECORDED[mode]
     assert not done.produced_by.is_degraded
@@ -122,7 +122,7 @@ def test_the_mode_that_was_resolved_is_recorded(paid: Paid, mode: str) -> None:
     )
 
 
-def test_only_paid_modes_send_and_pay(paid: Paid, mode: str) -> None:
+def test_only_paid_modes_send_and_pay(paid: PaidServicesFixture, mode: str) -> None:
     embed(paid, mode, TEXTS)
     is_paid = mode in PROVIDERS
     assert len(paid.apis.requests) == len(paid.ledger()) == int(is_paid)
@@ -131,7 +131,7 @@ def test_only_paid_modes_send_and_pay(paid: Paid, mode: str) -> None:
     assert services == [(PROVIDERS.get(mode),)] * is_paid
 
 
-def test_what_is_kept_is_what_is_returned(paid: Paid, mode: str) -> None:
+def test_what_is_kept_is_what_is_returned(paid: PaidServicesFixture, mode: str) -> None:
     persisted: dict[int, Vectors] = {}
     transactions = []
 
@@ -152,7 +152,9 @@ def test_what_is_kept_is_what_is_returned(paid: Paid, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "hybrid 2"])
-def test_hybrid_degrades_all_texts_of_an_answer_or_none(paid: Paid, mode: str) -> None:
+def test_hybrid_degrades_all_texts_of_an_answer_or_none(
+    paid: PaidServicesFixture, mode: str
+) -> None:
     paid.apis.faults.script("unavailable", times=None)
     done = embed(paid, mode, TEXTS)
     assert done.produced_by.is_degraded
@@ -166,7 +168,9 @@ def test_hybrid_degrades_all_texts_of_an_answer_or_none(paid: Paid, mode: str) -
     ("model", "dimensions"),
     [("text-embedding-3-small", 256), ("text-embedding-3-large", None)],
 )
-def test_models_and_shortened_dimensions(paid: Paid, model: str, dimensions: int | None) -> None:
+def test_models_and_shortened_dimensions(
+    paid: PaidServicesFixture, model: str, dimensions: int | None
+) -> None:
     done = paid.use(
         lambda router: router.embed(TEXTS),
         **{"embedding_model": model, "embedding_dimensions": dimensions},

@@ -17,7 +17,7 @@ from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, load_settings
 from tvdb_assets_tests.contracts.second_providers import PARSER, second_providers
 from tvdb_assets_tests.paid_apis import running_server
-from tvdb_assets_tests.paid_router import Always, FixedResponse, Paid
+from tvdb_assets_tests.paid_router import FixedResponse, FixedResponses, PaidServicesFixture
 
 PAGE = "<!doctype html><html><body><h1>Policy</h1><p>The insured pays.</p></body></html>"
 NOTE = "# Leave\n\nEvery employee has thirty days of vacation a year.\n"
@@ -33,7 +33,9 @@ PAID = ("real", "hybrid")
 
 
 @pytest.fixture
-def paid(paid_in_shared: Paid, paid_workers: WorkerPool) -> Iterator[Paid]:
+def paid(
+    paid_in_shared: PaidServicesFixture, paid_workers: WorkerPool
+) -> Iterator[PaidServicesFixture]:
     paid_in_shared.workers = paid_workers
     with second_providers():
         yield paid_in_shared
@@ -45,7 +47,7 @@ def mode(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def parse(paid: Paid, mode: str, data: bytes | str, path: str) -> ParsedDocument:
+def parse(paid: PaidServicesFixture, mode: str, data: bytes | str, path: str) -> ParsedDocument:
     content = data.encode() if isinstance(data, str) else data
     return paid.use(
         lambda router: router.parse(content, path),
@@ -55,10 +57,10 @@ def parse(paid: Paid, mode: str, data: bytes | str, path: str) -> ParsedDocument
     )
 
 
-def completed(*pages: object, **job: object) -> Always:
+def completed(*pages: object, **job: object) -> FixedResponses:
     """A service that has a job done at once, with these pages."""
     answer = {"job": {"status": "COMPLETED", **job}, "markdown": {"pages": list(pages)}}
-    return Always(
+    return FixedResponses(
         FixedResponse(200, b'{"id": "pjb-1"}'), FixedResponse(200, json.dumps(answer).encode())
     )
 
@@ -67,7 +69,7 @@ def page(text: str, number: int = 1) -> dict[str, object]:
     return {"page_number": number, "success": True, "markdown": text}
 
 
-def test_a_text_with_its_structure_and_its_maker(paid: Paid, mode: str) -> None:
+def test_a_text_with_its_structure_and_its_maker(paid: PaidServicesFixture, mode: str) -> None:
     parsed = parse(paid, mode, PAGE, "policies/policy.html")
     assert "The insured pays." in parsed.text
     assert parsed.media_type == "text/html"
@@ -81,17 +83,17 @@ def test_a_text_with_its_structure_and_its_maker(paid: Paid, mode: str) -> None:
     validate(parsed, len(PAGE))
 
 
-def test_the_same_bytes_give_the_same_text(paid: Paid, mode: str) -> None:
+def test_the_same_bytes_give_the_same_text(paid: PaidServicesFixture, mode: str) -> None:
     one = parse(paid, mode, PAGE, "a.html")
     other = parse(paid, mode, PAGE, "b.html")
     assert (one.text, one.headings, one.page_starts) == (
         *(other.text, other.headings, other.page_starts),
     )
     # The second asks for the first one's job.
-    assert paid.asked("submit") == len(paid.apis.charges) == int(mode in PROVIDERS)
+    assert paid.request_count("submit") == len(paid.apis.charges) == int(mode in PROVIDERS)
 
 
-def test_what_is_text_already_is_never_sent(paid: Paid, mode: str) -> None:
+def test_what_is_text_already_is_never_sent(paid: PaidServicesFixture, mode: str) -> None:
     parsed = parse(paid, mode, NOTE, "note.md")
     assert parsed.text.strip() == NOTE.strip()
     assert parsed.produced_by.mode == ("mock" if mode == "mock" else "local")
@@ -104,7 +106,7 @@ def test_what_is_text_already_is_never_sent(paid: Paid, mode: str) -> None:
     [(b"", "a.pdf", "empty"), (b"\0\0", "a.html", "empty"), (b"%PDF-1.7\nx", "a.pdf", "corrupt")],
 )
 def test_what_no_service_could_read_is_not_sent(
-    paid: Paid, mode: str, data: bytes, path: str, code: str
+    paid: PaidServicesFixture, mode: str, data: bytes, path: str, code: str
 ) -> None:
     with pytest.raises(ParseError) as caught:
         parse(paid, mode, data, path)
@@ -114,7 +116,7 @@ def test_what_no_service_could_read_is_not_sent(
     assert paid.ledger() == []
 
 
-def test_only_paid_modes_pay_and_the_cost_is_exact(paid: Paid, mode: str) -> None:
+def test_only_paid_modes_pay_and_the_cost_is_exact(paid: PaidServicesFixture, mode: str) -> None:
     parse(paid, mode, PAGE, "a.html")
     is_paid = mode in PROVIDERS
     assert paid.ledger() == [("posted", "answered")] * is_paid
@@ -129,7 +131,7 @@ def test_only_paid_modes_pay_and_the_cost_is_exact(paid: Paid, mode: str) -> Non
 @pytest.mark.parametrize("operation", ["submit", "poll"])
 @pytest.mark.parametrize("provider", ["", " 2"])
 def test_hybrid_marks_its_fallback_and_real_never_falls_back(
-    paid: Paid, fault: str, operation: str, provider: str
+    paid: PaidServicesFixture, fault: str, operation: str, provider: str
 ) -> None:
     paid.apis.faults.script(fault, operation=operation, times=None)
 
@@ -156,7 +158,7 @@ def test_hybrid_marks_its_fallback_and_real_never_falls_back(
     ],
 )
 def test_a_documents_own_fault_is_told_and_never_hidden_by_a_stand_in(
-    paid: Paid, mode: str, fault: str, code: str
+    paid: PaidServicesFixture, mode: str, fault: str, code: str
 ) -> None:
     paid.apis.faults.script(fault, operation="submit", times=None)
     with pytest.raises(ParseError) as caught:
@@ -166,31 +168,33 @@ def test_a_documents_own_fault_is_told_and_never_hidden_by_a_stand_in(
 
 
 @pytest.mark.parametrize("mode", PROVIDERS)
-def test_a_cost_that_is_never_told_counts_as_the_bound(paid: Paid, mode: str) -> None:
+def test_a_cost_that_is_never_told_counts_as_the_bound(
+    paid: PaidServicesFixture, mode: str
+) -> None:
     paid.apis.faults.script("job_never_billed", operation="submit")
     parse(paid, mode, PAGE, "a.html")
     [(reserved,)] = paid.rows("SELECT reserved_usd FROM tvdb.cost_ledger")
     assert paid.spent == reserved >= paid.apis.dollars > 0
 
 
-def test_a_job_that_does_not_end_is_awaited_again_and_paid_once(paid: Paid) -> None:
+def test_a_job_that_does_not_end_is_awaited_again_and_paid_once(paid: PaidServicesFixture) -> None:
     late = {"parser_mode": "real", "llamaparse_timeout_seconds": 0.001}
     paid.apis.faults.script("job_never_finishes", operation="submit")
     for _ in range(2):
         with pytest.raises(ParseError, match="parse_job_late"):
             paid.use(lambda router: router.parse(PAGE.encode(), "a.html"), **late)
-    assert paid.asked("submit") == 1
+    assert paid.request_count("submit") == 1
     assert paid.ledger() == [("pending", None)]
 
 
-def test_an_image_of_one_page_is_whole(paid: Paid) -> None:
+def test_an_image_of_one_page_is_whole(paid: PaidServicesFixture) -> None:
     paid.transport = completed(page("# Receipt\n\nTwo nights at the hotel."))
     parsed = parse(paid, "real", PNG, "receipt.png")
     assert "Two nights" in parsed.text
     assert parsed.page_starts == (0,)
 
 
-def test_pages_out_of_order_are_put_in_order(paid: Paid) -> None:
+def test_pages_out_of_order_are_put_in_order(paid: PaidServicesFixture) -> None:
     paid.transport = completed(page("Second.", 2), page("First.", 1))
     parsed = parse(paid, "real", f"<!doctype html><p>{'word ' * 300}</p>", "a.html")
     assert parsed.text.split() == ["First.", "Second."]
@@ -206,14 +210,16 @@ def test_pages_out_of_order_are_put_in_order(paid: Paid) -> None:
         ([], "empty"),
     ],
 )
-def test_a_text_with_holes_does_not_count(paid: Paid, pages: list[object], code: str) -> None:
+def test_a_text_with_holes_does_not_count(
+    paid: PaidServicesFixture, pages: list[object], code: str
+) -> None:
     paid.transport = completed(*pages)
     with pytest.raises(ParseError) as caught:
         parse(paid, "real", PAGE, "a.html")
     assert caught.value.code == code
 
 
-def test_nul_and_odd_characters_of_an_answer_are_cleaned(paid: Paid) -> None:
+def test_nul_and_odd_characters_of_an_answer_are_cleaned(paid: PaidServicesFixture) -> None:
     paid.transport = completed(page("The\0 insured\r\npays \ud83d."))
     parsed = parse(paid, "real", PAGE, "a.html")
     assert "\0" not in parsed.text

@@ -15,7 +15,7 @@ from tvdb_assets.dagster.reconciler import paid_services_are_available
 from tvdb_assets.definitions import defs
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets_tests.dagster.project import TEXTS, Project
-from tvdb_assets_tests.paid_router import DocumentFolder, Paid
+from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 # Dagster itself still uses pydantic's old name.
 pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
@@ -138,18 +138,18 @@ def command(*arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_what_a_stand_in_made_is_tried_again_a_while_after_the_service_refused(
-    paid: Paid, shelf: DocumentFolder
+    paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
-    shelf.write("note.md", "# Note\n\nThe boiler is serviced in autumn.\n")
+    folder.write("note.md", "# Note\n\nThe boiler is serviced in autumn.\n")
     paid.apis.faults.script("unavailable", times=None)
-    shelf.ingest(service_mode="hybrid")
-    assert shelf.degraded_rows()["documents"] == 1
+    folder.ingest(service_mode="hybrid")
+    assert folder.degraded_rows()["documents"] == 1
     states = ServiceStates(paid.database, paid.clock)
     paid.apis.faults.clear()
     paid.clock.forward(400)
     assert paid_services_are_available(states)
     paid.apis.faults.script("insufficient_quota")
-    shelf.ingest(service_mode="hybrid")
+    folder.ingest(service_mode="hybrid")
     assert not paid_services_are_available(states)
     # No document may be left that waits for the quota, so time alone has to be enough.
     paid.clock.forward(15 * 60 + 1)

@@ -23,7 +23,7 @@ from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.spend_guard.guard import Transaction
 from tvdb_assets.spend_guard.service_state import REFUSED_SECONDS
 from tvdb_assets_tests.paid_apis import Behaviour, PaidApis, PaidApisTransport, expected_vectors
-from tvdb_assets_tests.paid_router import Paid
+from tvdb_assets_tests.paid_router import PaidServicesFixture
 
 POISON = "this-text-is-poison"
 EACH = 300_000 // 8_000
@@ -31,11 +31,11 @@ HUNDRED = [f"Clause {number} of the policy." for number in range(100)]
 
 
 @pytest.fixture
-def paid(paid_in_shared: Paid) -> Paid:
+def paid(paid_in_shared: PaidServicesFixture) -> PaidServicesFixture:
     return paid_in_shared
 
 
-def embed(paid: Paid, texts: Sequence[str], **given: object) -> EmbeddingResult:
+def embed(paid: PaidServicesFixture, texts: Sequence[str], **given: object) -> EmbeddingResult:
     return paid.use(lambda router: router.embed(texts), **given)
 
 
@@ -52,7 +52,9 @@ def with_poison(at: int) -> list[str]:
     return [*HUNDRED[:at], POISON, *HUNDRED[at + 1 :]]
 
 
-def check(paid: Paid, texts: Sequence[str], done: EmbeddingResult, bad: dict[int, str]) -> None:
+def check(
+    paid: PaidServicesFixture, texts: Sequence[str], done: EmbeddingResult, bad: dict[int, str]
+) -> None:
     """All but the bad texts have the vectors that are theirs, and the money is right."""
     assert {at: error.code for at, error in done.errors.items()} == bad
     assert len(done) == len(texts)
@@ -65,7 +67,7 @@ def check(paid: Paid, texts: Sequence[str], done: EmbeddingResult, bad: dict[int
 @pytest.mark.parametrize("fault", ["refused_text", "too_large", "unknown_code"])
 @pytest.mark.parametrize("at", [0, 1, 12, 50, 99])
 def test_one_poison_among_a_hundred_is_found_and_no_neighbour_is_lost(
-    paid: Paid, fault: str, at: int
+    paid: PaidServicesFixture, fault: str, at: int
 ) -> None:
     codes = {"refused_text": "text_refused", "too_large": "text_too_long"}
     paid.apis.faults.script(fault, times=None, marker=POISON)
@@ -83,14 +85,14 @@ def test_one_poison_among_a_hundred_is_found_and_no_neighbour_is_lost(
 
 
 @pytest.mark.parametrize("bad", [{3, 96}, {0, 1}, {0, 33, 66, 99}, set(range(40, 60))])
-def test_many_poisons_are_found_too(paid: Paid, bad: set[int]) -> None:
+def test_many_poisons_are_found_too(paid: PaidServicesFixture, bad: set[int]) -> None:
     paid.apis.faults.script("refused_text", times=None, marker=POISON)
     texts = [f"{POISON} {at}" if at in bad else text for at, text in enumerate(HUNDRED)]
 
     check(paid, texts, embed(paid, texts), dict.fromkeys(bad, "text_refused"))
 
 
-def test_a_reason_that_no_text_escapes_halts_the_load(paid: Paid) -> None:
+def test_a_reason_that_no_text_escapes_halts_the_load(paid: PaidServicesFixture) -> None:
     paid.apis.faults.script("unknown_code", times=None)
 
     with pytest.raises(RefusedError) as caught:
@@ -102,7 +104,7 @@ def test_a_reason_that_no_text_escapes_halts_the_load(paid: Paid) -> None:
     assert paid.spent == 0
 
 
-def test_an_unknown_refusal_that_passes_is_no_failure(paid: Paid) -> None:
+def test_an_unknown_refusal_that_passes_is_no_failure(paid: PaidServicesFixture) -> None:
     paid.apis.faults.script("unknown_code", times=1)
     check(paid, HUNDRED, embed(paid, HUNDRED), {})
     assert len(paid.apis.requests) == 2
@@ -116,7 +118,9 @@ def test_an_unknown_refusal_that_passes_is_no_failure(paid: Paid) -> None:
         *("reset_after_work", "reset_mid_body"),
     ],
 )
-def test_a_spoilt_answer_is_put_in_order_or_not_stored_at_all(paid: Paid, fault: str) -> None:
+def test_a_spoilt_answer_is_put_in_order_or_not_stored_at_all(
+    paid: PaidServicesFixture, fault: str
+) -> None:
     paid.apis.faults.script(fault, times=1)
     done = embed(paid, HUNDRED)
     check(paid, HUNDRED, done, {})
@@ -124,7 +128,7 @@ def test_a_spoilt_answer_is_put_in_order_or_not_stored_at_all(paid: Paid, fault:
 
 
 @pytest.mark.parametrize("fault", ["one_too_few", "duplicated_index", "wrong_dimensions"])
-def test_an_answer_that_stays_spoilt_gives_no_vector(paid: Paid, fault: str) -> None:
+def test_an_answer_that_stays_spoilt_gives_no_vector(paid: PaidServicesFixture, fault: str) -> None:
     paid.apis.faults.script(fault, times=None)
     stored: list[int] = []
 
@@ -141,7 +145,9 @@ def test_an_answer_that_stays_spoilt_gives_no_vector(paid: Paid, fault: str) -> 
 @pytest.mark.parametrize(
     ("fault", "code"), [("not_a_number", "vector_not_finite"), ("zero_vector", "vector_zero")]
 )
-def test_a_vector_that_is_none_fails_its_text_alone(paid: Paid, fault: str, code: str) -> None:
+def test_a_vector_that_is_none_fails_its_text_alone(
+    paid: PaidServicesFixture, fault: str, code: str
+) -> None:
     paid.apis.faults.script(fault, times=1)
     done = embed(paid, HUNDRED)
     [(at, error)] = done.errors.items()
@@ -150,13 +156,13 @@ def test_a_vector_that_is_none_fails_its_text_alone(paid: Paid, fault: str, code
     assert len(paid.apis.requests) == 1
 
 
-def test_equal_texts_are_sent_once_and_fail_together(paid: Paid) -> None:
+def test_equal_texts_are_sent_once_and_fail_together(paid: PaidServicesFixture) -> None:
     paid.apis.faults.script("refused_text", times=None, marker=POISON)
     texts = ["a", POISON, "a", "b", POISON]
     check(paid, texts, embed(paid, texts), dict.fromkeys((1, 4), "text_refused"))
 
 
-def test_texts_that_no_request_could_carry_are_not_sent(paid: Paid) -> None:
+def test_texts_that_no_request_could_carry_are_not_sent(paid: PaidServicesFixture) -> None:
     long = "word " * 9_000
     texts = ["", long, "good"]
     check(paid, texts, embed(paid, texts), {0: "text_empty", 1: "text_too_long"})
@@ -181,7 +187,7 @@ ODD = {
 }
 
 
-def test_odd_texts_get_their_own_vectors(paid: Paid) -> None:
+def test_odd_texts_get_their_own_vectors(paid: PaidServicesFixture) -> None:
     texts = list(ODD.values())
     check(paid, texts, embed(paid, texts), {})
     [charge] = paid.apis.charges
@@ -189,14 +195,16 @@ def test_odd_texts_get_their_own_vectors(paid: Paid) -> None:
 
 
 @pytest.mark.parametrize("mode", ["mock", "local", "real"])
-def test_half_a_character_fails_its_text_alone(paid: Paid, mode: str) -> None:
+def test_half_a_character_fails_its_text_alone(paid: PaidServicesFixture, mode: str) -> None:
     done = embed(paid, ["good", "half \ud83d of a face", "also good"], service_mode=mode)
     assert {at: error.code for at, error in done.errors.items()} == {1: "text_not_unicode"}
     assert np.isfinite(done.vectors[[0, 2]]).all()
 
 
 @pytest.mark.parametrize("quota", ["insufficient_quota", "billing_hard_limit_400", "invalid_key"])
-def test_a_refused_account_costs_one_call_and_then_none(paid: Paid, quota: str) -> None:
+def test_a_refused_account_costs_one_call_and_then_none(
+    paid: PaidServicesFixture, quota: str
+) -> None:
     paid.apis.faults.script(quota, times=None, after=2)
     texts = requests_of(5)
 
@@ -232,7 +240,7 @@ def test_a_refused_account_costs_one_call_and_then_none(paid: Paid, quota: str) 
     assert all(state != "pending" for state, _ in paid.ledger())
 
 
-def test_at_most_what_is_in_flight_is_refused_when_many_are(paid: Paid) -> None:
+def test_at_most_what_is_in_flight_is_refused_when_many_are(paid: PaidServicesFixture) -> None:
     paid.apis.faults.script("insufficient_quota", times=None)
 
     with pytest.raises(RefusedError):
@@ -243,7 +251,9 @@ def test_at_most_what_is_in_flight_is_refused_when_many_are(paid: Paid) -> None:
 
 
 @pytest.mark.parametrize("limit", ["daily_cost_limit", "openai_daily_cost_limit"])
-def test_a_budget_halts_in_mid_load_and_all_that_was_paid_is_kept(paid: Paid, limit: str) -> None:
+def test_a_budget_halts_in_mid_load_and_all_that_was_paid_is_kept(
+    paid: PaidServicesFixture, limit: str
+) -> None:
     persisted: list[int] = []
 
     def persist(
@@ -260,7 +270,9 @@ def test_a_budget_halts_in_mid_load_and_all_that_was_paid_is_kept(paid: Paid, li
     assert answered == [sha256(HUNDRED[at].encode()).hexdigest() for at in persisted]
 
 
-def test_an_hourly_limit_halts_in_mid_load_and_all_that_was_paid_is_kept(paid: Paid) -> None:
+def test_an_hourly_limit_halts_in_mid_load_and_all_that_was_paid_is_kept(
+    paid: PaidServicesFixture,
+) -> None:
     persisted: list[int] = []
 
     def persist(
@@ -279,7 +291,9 @@ def test_an_hourly_limit_halts_in_mid_load_and_all_that_was_paid_is_kept(paid: P
 
 
 @pytest.mark.parametrize("service", ["openai", "llamaparse"])
-def test_an_answer_that_can_not_be_stored_is_not_posted(paid: Paid, service: str) -> None:
+def test_an_answer_that_can_not_be_stored_is_not_posted(
+    paid: PaidServicesFixture, service: str
+) -> None:
     """Storing and posting are one transaction: neither without the other."""
 
     class DiskFullError(Exception):
@@ -311,7 +325,9 @@ def test_an_answer_that_can_not_be_stored_is_not_posted(paid: Paid, service: str
         assert paid.ledger() == [("posted", "answered")]
 
 
-def test_what_is_stored_and_what_is_posted_come_in_one_transaction(paid: Paid) -> None:
+def test_what_is_stored_and_what_is_posted_come_in_one_transaction(
+    paid: PaidServicesFixture,
+) -> None:
     seen: list[tuple[object, ...]] = []
 
     def persist(tx: Transaction | None, at: Sequence[int], *rest: object) -> None:
@@ -328,14 +344,14 @@ def test_what_is_stored_and_what_is_posted_come_in_one_transaction(paid: Paid) -
     assert sorted(rows) == sorted(seen)
 
 
-def test_the_money_is_exact(paid: Paid) -> None:
+def test_the_money_is_exact(paid: PaidServicesFixture) -> None:
     done = embed(paid, HUNDRED)
     tokens = sum(map(count_tokens, HUNDRED))
     assert not done.errors
     assert paid.spent == Decimal("0.02") * tokens / 1_000_000
 
 
-def test_the_bound_holds_for_a_server_that_counts_more_tokens(paid: Paid) -> None:
+def test_the_bound_holds_for_a_server_that_counts_more_tokens(paid: PaidServicesFixture) -> None:
     """It counts bytes, so a word of one token costs more than its count says."""
     paid.apis.behaviour = Behaviour(exact_tokens=False)
     texts = [f"{number} responsibility" + " responsibility" * 20 for number in range(20)]
@@ -352,7 +368,9 @@ def test_the_bound_holds_for_a_server_that_counts_more_tokens(paid: Paid) -> Non
     assert paid.spent >= paid.apis.dollars
 
 
-def test_no_request_takes_more_than_an_eighth_of_a_minutes_allowance(paid: Paid) -> None:
+def test_no_request_takes_more_than_an_eighth_of_a_minutes_allowance(
+    paid: PaidServicesFixture,
+) -> None:
     texts = [f"Clause {number} is kept apart from clause {number + 1}." for number in range(200)]
     tokens = sum(map(count_tokens, texts))
     paid.apis = PaidApis(Behaviour(tokens_per_minute=2 * tokens))

@@ -35,7 +35,7 @@ from tvdb_assets_tests.embedding.failure_table import (
     detail,
 )
 from tvdb_assets_tests.paid_apis import running_server
-from tvdb_assets_tests.paid_router import Always, Clock, FixedResponse, Paid
+from tvdb_assets_tests.paid_router import Clock, FixedResponse, FixedResponses, PaidServicesFixture
 
 TEXT = "The insured pays."
 FILE = b"<!doctype html><p>The insured pays.</p>"
@@ -43,7 +43,7 @@ SERVICES = {"openai": "OpenAI", "llamaparse": "LlamaParse"}
 
 
 @pytest.fixture
-def paid(paid_in_shared: Paid) -> Paid:
+def paid(paid_in_shared: PaidServicesFixture) -> PaidServicesFixture:
     """On one database for this file, because the table has hundreds of rows."""
     return paid_in_shared
 
@@ -65,8 +65,10 @@ def rows(service: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(("service", "row"), [*rows("openai"), *rows("llamaparse")])
-def test_a_failure_means_what_the_table_says(paid: Paid, service: str, row: Row) -> None:
-    transport = paid.transport = Always(row.said)
+def test_a_failure_means_what_the_table_says(
+    paid: PaidServicesFixture, service: str, row: Row
+) -> None:
+    transport = paid.transport = FixedResponses(row.response)
 
     error = paid.use(lambda router: pay(router, service), paid_attempts=ATTEMPTS)
 
@@ -80,8 +82,10 @@ def test_a_failure_means_what_the_table_says(paid: Paid, service: str, row: Row)
     assert isinstance(failure, CallFailed)
     assert (failure.kind, failure.charge, failure.was_sent) == (row.kind, row.charge, row.was_sent)
     assert failure.retry_after == row.retry_after
-    assert failure.status == (row.said.status if isinstance(row.said, FixedResponse) else None)
-    if isinstance(row.said, FixedResponse) and "x-request-id" in row.said.headers:
+    assert failure.status == (
+        row.response.status if isinstance(row.response, FixedResponse) else None
+    )
+    if isinstance(row.response, FixedResponse) and "x-request-id" in row.response.headers:
         assert failure.request_id == "req_1"
     assert failure.__cause__ is not None, "what the client raised is lost"
     assert len(transport.requests) == row.calls
@@ -126,9 +130,11 @@ POLLS: dict[str, tuple[FixedResponse | Exception, str, str, int]] = {
 
 
 @pytest.mark.parametrize("case", POLLS)
-def test_a_failed_poll_costs_nothing_and_leaves_the_jobs_hold(paid: Paid, case: str) -> None:
+def test_a_failed_poll_costs_nothing_and_leaves_the_jobs_hold(
+    paid: PaidServicesFixture, case: str
+) -> None:
     answer, error_class, code, polls = POLLS[case]
-    transport = paid.transport = Always(FixedResponse(200, b'{"id": "pjb-1"}'), answer)
+    transport = paid.transport = FixedResponses(FixedResponse(200, b'{"id": "pjb-1"}'), answer)
 
     error = paid.use(lambda router: pay(router, "llamaparse"))
 
@@ -145,7 +151,7 @@ def test_a_failed_poll_costs_nothing_and_leaves_the_jobs_hold(paid: Paid, case: 
         "job": {"status": "COMPLETED", "usage": {"credits": 3.0}},
         "markdown": {"pages": [good]},
     }
-    again = paid.transport = Always(FixedResponse(200, json.dumps(done).encode()))
+    again = paid.transport = FixedResponses(FixedResponse(200, json.dumps(done).encode()))
     parsed = paid.use(lambda router: router.parse_paid(FILE, "a.html", "text/html", 2))
 
     assert parsed.text.strip() == good["markdown"]
@@ -155,9 +161,9 @@ def test_a_failed_poll_costs_nothing_and_leaves_the_jobs_hold(paid: Paid, case: 
 
 
 def test_a_job_that_the_service_does_not_know_any_more_fails_its_document_alone(
-    paid: Paid,
+    paid: PaidServicesFixture,
 ) -> None:
-    paid.transport = Always(
+    paid.transport = FixedResponses(
         FixedResponse(200, b'{"id": "pjb-1"}'), detail(404, "Parse job not found")
     )
 
@@ -171,11 +177,11 @@ def test_a_job_that_the_service_does_not_know_any_more_fails_its_document_alone(
 
 
 @pytest.mark.parametrize("billed", ["NaN", "-3", "Infinity", "1e300", "true", '"3"', "null"])
-def test_credits_that_make_no_sense_leave_the_bound(paid: Paid, billed: str) -> None:
+def test_credits_that_make_no_sense_leave_the_bound(paid: PaidServicesFixture, billed: str) -> None:
     page = '{"success": true, "markdown": "The insured pays."}'
     done = f'{{"job": {{"status": "COMPLETED", "usage": {{"credits": {billed}}}}},' \
         f' "markdown": {{"pages": [{page}]}}}}'  # fmt: skip
-    paid.transport = Always(
+    paid.transport = FixedResponses(
         FixedResponse(200, b'{"id": "pjb-1"}'), FixedResponse(200, done.encode())
     )
 
@@ -186,10 +192,12 @@ def test_credits_that_make_no_sense_leave_the_bound(paid: Paid, billed: str) -> 
 
 
 @pytest.mark.parametrize("tokens", ["-1", "1.5", "true", '"4"', "null", str(2**63), str(2**62)])
-def test_usage_that_makes_no_sense_leaves_the_bound(paid: Paid, tokens: str) -> None:
+def test_usage_that_makes_no_sense_leaves_the_bound(paid: PaidServicesFixture, tokens: str) -> None:
     vector = [{"index": 0, "embedding": [1.0] * 1_536}]
     body = f'{{"data": {json.dumps(vector)}, "usage": {{"total_tokens": {tokens}}}}}'
-    paid.transport = Always(FixedResponse(200, body.encode(), {"content-type": "application/json"}))
+    paid.transport = FixedResponses(
+        FixedResponse(200, body.encode(), {"content-type": "application/json"})
+    )
 
     done = paid.use(lambda router: router.embed([TEXT]))
 
@@ -199,11 +207,13 @@ def test_usage_that_makes_no_sense_leaves_the_bound(paid: Paid, tokens: str) -> 
 
 
 @pytest.mark.parametrize("limit", ["inf", "nan", "1e400", "-5", "many"])
-def test_limits_that_make_no_sense_are_not_learned(paid: Paid, limit: str) -> None:
+def test_limits_that_make_no_sense_are_not_learned(paid: PaidServicesFixture, limit: str) -> None:
     vector = [{"index": 0, "embedding": [1.0] * 1_536}]
     limits = {"x-ratelimit-limit-requests": limit, "x-ratelimit-limit-tokens": limit}
     headers = {"content-type": "application/json", **limits}
-    paid.transport = Always(FixedResponse(200, json.dumps({"data": vector}).encode(), headers))
+    paid.transport = FixedResponses(
+        FixedResponse(200, json.dumps({"data": vector}).encode(), headers)
+    )
 
     assert not paid.use(lambda router: router.embed([TEXT])).errors
 
@@ -212,7 +222,9 @@ def test_limits_that_make_no_sense_are_not_learned(paid: Paid, limit: str) -> No
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_closed_port_costs_nothing_and_is_no_request(paid: Paid, service: str) -> None:
+def test_a_closed_port_costs_nothing_and_is_no_request(
+    paid: PaidServicesFixture, service: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
@@ -263,7 +275,7 @@ OVER_A_SOCKET = {
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("fault", OVER_A_SOCKET)
 def test_a_lost_answer_counts_as_spent_over_a_real_connection(
-    paid: Paid, service: str, fault: str
+    paid: PaidServicesFixture, service: str, fault: str
 ) -> None:
     code, billed = OVER_A_SOCKET[fault]
     with running_server() as server:

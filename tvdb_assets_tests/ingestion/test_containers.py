@@ -17,7 +17,7 @@ import pytest
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.document_registry import DocumentRegistry
-from tvdb_assets_tests.paid_router import DocumentFolder, Paid
+from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 FREE = {"service_mode": "local"}
 LETTERS = {"one.md": "# One\n\nFlood damage is covered.\n", "two.md": "# Two\n\nFire is not.\n"}
@@ -36,26 +36,28 @@ def records(*texts: str) -> str:
     return "\n".join(json.dumps({"id": f"r{n}", "text": text}) for n, text in enumerate(texts))
 
 
-def statuses(paid: Paid) -> dict[str, tuple[str, str | None]]:
+def statuses(paid: PaidServicesFixture) -> dict[str, tuple[str, str | None]]:
     rows = paid.rows("SELECT path, status, error_code FROM tvdb.documents")
     return {path: (status, code) for path, status, code in rows}
 
 
-def test_each_member_is_a_document_of_its_own(paid: Paid, shelf: DocumentFolder) -> None:
+def test_each_member_is_a_document_of_its_own(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
     mail = EmailMessage()
     mail["From"], mail["Subject"] = "ada@example.org", "Claims"
     mail.set_content("The letters are attached.")
     mail.add_attachment(packed(**LETTERS), maintype="application", subtype="zip", filename="l.zip")
-    shelf.write("a.zip", packed(**{**LETTERS, "../../etc/passwd": "Only a name.\n"}))
-    shelf.write("m.eml", mail.as_bytes())
-    shelf.write("r.jsonl", records("The boiler is serviced.", "The roof is new."))
-    results = shelf.ingest(**FREE)
+    folder.write("a.zip", packed(**{**LETTERS, "../../etc/passwd": "Only a name.\n"}))
+    folder.write("m.eml", mail.as_bytes())
+    folder.write("r.jsonl", records("The boiler is serviced.", "The roof is new."))
+    results = folder.ingest(**FREE)
 
-    assert shelf.codes(results) == {}
+    assert folder.codes(results) == {}
     # A partition's result is its file's; members have none of their own.
     assert sorted(results) == ["a.zip", "m.eml", "r.jsonl"]
     assert results["a.zip"].metadata["members"] == 3
-    shown = shelf.shown()
+    shown = folder.passages()
     assert sorted(shown) == [
         "a.zip!/%2E%2E/%2E%2E/etc/passwd",
         "a.zip!/one.md",
@@ -72,46 +74,48 @@ def test_each_member_is_a_document_of_its_own(paid: Paid, shelf: DocumentFolder)
         "SELECT DISTINCT partition_key FROM tvdb.documents WHERE container_id IS NOT NULL"
     )
     assert sorted(keys) == [("a.zip",), ("m.eml",), ("r.jsonl",)]
-    assert shelf.due(**FREE) == []
+    assert folder.due(**FREE) == []
 
 
-def test_a_member_fails_alone_and_its_file_says_which(paid: Paid, shelf: DocumentFolder) -> None:
-    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
-    shelf.write("b.zip", packed(**{"inner.zip": packed(**{"bad.pdf": BROKEN})}))
-    results = shelf.ingest(**FREE)
+def test_a_member_fails_alone_and_its_file_says_which(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    folder.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
+    folder.write("b.zip", packed(**{"inner.zip": packed(**{"bad.pdf": BROKEN})}))
+    results = folder.ingest(**FREE)
 
-    assert shelf.codes(results) == {"a.zip": "members_failed", "b.zip": "members_failed"}
+    assert folder.codes(results) == {"a.zip": "members_failed", "b.zip": "members_failed"}
     error = results["a.zip"].error
     assert error is not None
     assert "1 of 3 documents inside it failed: bad.pdf (corrupt)." in str(error)
-    assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
+    assert sorted(folder.passages()) == ["a.zip!/one.md", "a.zip!/two.md"]
     found = statuses(paid)
     assert found["a.zip!/bad.pdf"] == ("failed", "corrupt")
     assert found["b.zip!/inner.zip"] == ("failed", "members_failed")
-    reported = [failure.document for failure in shelf.registry.failures(["a.zip"])]
-    [file] = shelf.registry.find("a.zip")
-    history = shelf.registry.history(file.document_id)
+    reported = [failure.document for failure in folder.registry.failures(["a.zip"])]
+    [file] = folder.registry.find("a.zip")
+    history = folder.registry.history(file.document_id)
     assert history["members"] == {"failed": 1, "published": 2}
     assert reported == ["a.zip", "a.zip!/bad.pdf"]
     # Nothing changed, so nothing would end otherwise.
-    assert shelf.due(**FREE) == []
+    assert folder.due(**FREE) == []
 
     # Asked for by hand, what failed is tried again.
-    shelf.ingest(["a.zip"], **FREE)
-    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "three.md": "Three is new.\n"}))
+    folder.ingest(["a.zip"], **FREE)
+    folder.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "three.md": "Three is new.\n"}))
     # A file that changed does not make a member try again that did not.
-    assert shelf.codes(shelf.ingest(**FREE)) == {"a.zip": "members_failed"}
-    assert "a.zip!/three.md" in shelf.shown()
+    assert folder.codes(folder.ingest(**FREE)) == {"a.zip": "members_failed"}
+    assert "a.zip!/three.md" in folder.passages()
     [(attempts,)] = paid.rows("SELECT attempts FROM tvdb.documents WHERE path = 'a.zip!/bad.pdf'")
     assert attempts == 2
 
 
 def test_a_member_that_killed_its_worker_is_retried_and_then_quarantined(
-    paid: Paid, shelf: DocumentFolder
+    paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     """Its code is terminal, and yet another time may go well; see `repositories.due_documents`."""
-    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
-    shelf.ingest(**FREE)
+    folder.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
+    folder.ingest(**FREE)
 
     def left(attempts: int) -> None:
         with paid.database.transaction() as tx:
@@ -122,10 +126,10 @@ def test_a_member_that_killed_its_worker_is_retried_and_then_quarantined(
             )
 
     left(attempts=1)
-    shelf.ingest(["a.zip"], **FREE)
+    folder.ingest(["a.zip"], **FREE)
     ends = "SELECT attempts, error_code, quarantine FROM tvdb.documents WHERE path LIKE '%%bad.pdf'"
     assert paid.rows(ends) == [(2, "corrupt", "terminal")], "it was tried again"
-    shelf.ingest(["a.zip"], **FREE)
+    folder.ingest(["a.zip"], **FREE)
     assert paid.rows(ends)[0][0] == 3, "the whole file was asked for"
     left(attempts=3)
     with paid.database.transaction() as tx:
@@ -134,98 +138,104 @@ def test_a_member_that_killed_its_worker_is_retried_and_then_quarantined(
             " WHERE path = 'a.zip!/bad.pdf'"
         )
         tx.execute("UPDATE tvdb.documents SET etag = '' WHERE path = 'a.zip'")
-    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "new.md": "# New\n\nText.\n"}))
-    shelf.ingest(**FREE)
+    folder.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "new.md": "# New\n\nText.\n"}))
+    folder.ingest(**FREE)
     assert paid.rows(ends) == [(3, "parser_crashed", "poison")], "it is left alone"
-    assert "a.zip!/new.md" in shelf.shown()
+    assert "a.zip!/new.md" in folder.passages()
 
 
 def test_a_changed_file_makes_only_the_members_that_changed(
-    paid: Paid, shelf: DocumentFolder
+    paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
-    shelf.write("a.zip", packed(**LETTERS))
-    shelf.ingest()
-    paid_before = paid.asked("embeddings")
+    folder.write("a.zip", packed(**LETTERS))
+    folder.ingest()
+    paid_before = paid.request_count("embeddings")
     made = "SELECT p.parsed_id FROM tvdb.parsed_documents p JOIN tvdb.documents USING (document_id)"
     [(before,)] = paid.rows(f"{made} WHERE path = 'a.zip!/one.md'")
 
     # One stays, one is edited, one is renamed from another that is gone.
-    shelf.write(
+    folder.write(
         "a.zip",
         packed(**{"moved.md": LETTERS["two.md"], "one.md": LETTERS["one.md"], "n.md": "New\n"}),
     )
-    assert shelf.codes(shelf.ingest()) == {}
+    assert folder.codes(folder.ingest()) == {}
 
-    assert sorted(shelf.shown()) == ["a.zip!/moved.md", "a.zip!/n.md", "a.zip!/one.md"]
+    assert sorted(folder.passages()) == ["a.zip!/moved.md", "a.zip!/n.md", "a.zip!/one.md"]
     assert paid.rows(f"{made} WHERE path = 'a.zip!/one.md'") == [(before,)]
     assert sorted(statuses(paid)) == ["a.zip", "a.zip!/moved.md", "a.zip!/n.md", "a.zip!/one.md"]
-    assert paid.asked("embeddings") == paid_before + 1
+    assert paid.request_count("embeddings") == paid_before + 1
     last = paid.apis.charges[-1]
     assert len(last.sha256) == 1  # the new text alone; what was renamed is known
 
 
-def test_members_that_find_no_money_wait_with_their_file(paid: Paid, shelf: DocumentFolder) -> None:
-    shelf.write("r.jsonl", records(*(f"The boiler of house {n} is serviced." for n in range(40))))
-    results = shelf.ingest(daily_cost_limit="0.000002")
+def test_members_that_find_no_money_wait_with_their_file(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    folder.write("r.jsonl", records(*(f"The boiler of house {n} is serviced." for n in range(40))))
+    results = folder.ingest(daily_cost_limit="0.000002")
 
     error = results["r.jsonl"].error
     assert error is not None
     assert (error.code, error.disposition.value) == ("budget_exhausted", "deferred")
     assert "of 40 documents inside it wait" in error.message
-    done = len(shelf.shown())
+    done = len(folder.passages())
     assert 0 < done < 40
     assert statuses(paid)["r.jsonl"] == ("deferred", "budget_exhausted")
-    assert shelf.codes(shelf.ingest()) == {}
-    assert len(shelf.shown()) == 40
+    assert folder.codes(folder.ingest()) == {}
+    assert len(folder.passages()) == 40
     answered = [digest for charge in paid.apis.charges for digest in charge.sha256]
     assert len(answered) == len(set(answered)) == 40
     assert statuses(paid)["r.jsonl"] == ("published", None)
 
 
-def test_what_waits_goes_on_without_what_failed_for_good(paid: Paid, shelf: DocumentFolder) -> None:
+def test_what_waits_goes_on_without_what_failed_for_good(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
     texts = [f"The boiler of house {n} is serviced." for n in range(40)]
     inner = packed(**{"r.jsonl": records(*texts), "bad.pdf": BROKEN})
-    shelf.write("a.zip", packed(**{"inner.zip": inner}))
-    assert shelf.codes(shelf.ingest(daily_cost_limit="0.000002")) == {"a.zip": "members_failed"}
+    folder.write("a.zip", packed(**{"inner.zip": inner}))
+    assert folder.codes(folder.ingest(daily_cost_limit="0.000002")) == {"a.zip": "members_failed"}
     found = statuses(paid)
     assert found["a.zip!/inner.zip!/r.jsonl"][0] == "deferred"
-    assert 0 < len(shelf.shown()) < 40
+    assert 0 < len(folder.passages()) < 40
 
-    assert shelf.codes(shelf.ingest(["a.zip"])) == {"a.zip": "members_failed"}
-    assert len(shelf.shown()) == 40
+    assert folder.codes(folder.ingest(["a.zip"])) == {"a.zip": "members_failed"}
+    assert len(folder.passages()) == 40
     [(attempts,)] = paid.rows("SELECT attempts FROM tvdb.documents WHERE path LIKE '%%bad.pdf'")
     assert attempts == 1
 
 
 def test_a_file_may_become_a_container_and_a_document_again(
-    paid: Paid, shelf: DocumentFolder
+    paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     for content, shown in (
         (b"A plain note.\n", ["a.bin"]),
         (packed(**LETTERS), ["a.bin!/one.md", "a.bin!/two.md"]),
         (b"Another note.\n", ["a.bin"]),
     ):
-        shelf.write("a.bin", content)
-        assert shelf.codes(shelf.ingest(**FREE)) == {}
-        assert sorted(shelf.shown()) == shown
+        folder.write("a.bin", content)
+        assert folder.codes(folder.ingest(**FREE)) == {}
+        assert sorted(folder.passages()) == shown
     assert paid.rows("SELECT count(*) FROM tvdb.documents") == [(1,)]
 
 
-def test_a_container_that_breaks_keeps_what_it_published(paid: Paid, shelf: DocumentFolder) -> None:
-    shelf.write("a.zip", packed(**LETTERS))
-    shelf.ingest(**FREE)
-    shelf.write("a.zip", packed(**LETTERS)[:60])
-    assert shelf.codes(shelf.ingest(**FREE)) == {"a.zip": "corrupt"}
-    assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
+def test_a_container_that_breaks_keeps_what_it_published(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    folder.write("a.zip", packed(**LETTERS))
+    folder.ingest(**FREE)
+    folder.write("a.zip", packed(**LETTERS)[:60])
+    assert folder.codes(folder.ingest(**FREE)) == {"a.zip": "corrupt"}
+    assert sorted(folder.passages()) == ["a.zip!/one.md", "a.zip!/two.md"]
     # None of its members is due meanwhile, not even one that was requested or deferred.
-    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
-    shelf.ingest(**FREE)
+    folder.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
+    folder.ingest(**FREE)
     with paid.database.transaction() as tx:
         tx.execute(
             "UPDATE tvdb.documents SET manually_requested_at = now() WHERE path LIKE 'a.zip!/%'"
         )
-    shelf.write("a.zip", packed(**LETTERS)[:60])
-    shelf.ingest(**FREE)
+    folder.write("a.zip", packed(**LETTERS)[:60])
+    folder.ingest(**FREE)
     assert paid.rows(
         "SELECT count(*) FROM tvdb.documents WHERE manually_requested_at IS NOT NULL"
     ) == [(0,)]
@@ -235,56 +245,60 @@ def test_a_container_that_breaks_keeps_what_it_published(paid: Paid, shelf: Docu
     assert code == "corrupt"
     assert message.startswith("Its container failed: The ZIP archive is damaged")
     # Whole again, all of it is.
-    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": LETTERS["one.md"]}))
-    assert shelf.codes(shelf.ingest(**FREE)) == {}
+    folder.write("a.zip", packed(**LETTERS, **{"bad.pdf": LETTERS["one.md"]}))
+    assert folder.codes(folder.ingest(**FREE)) == {}
 
 
 def test_a_member_that_waits_is_not_failed_by_a_damaged_copy_of_its_container(
-    paid: Paid, shelf: DocumentFolder
+    paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     """Nothing is wrong with it, so it is processed as soon as its container can be read again."""
-    shelf.write("a.zip", packed(**LETTERS))
-    shelf.ingest(daily_cost_limit="0")
+    folder.write("a.zip", packed(**LETTERS))
+    folder.ingest(daily_cost_limit="0")
     assert statuses(paid)["a.zip!/one.md"] == ("deferred", "budget_exhausted")
-    shelf.write("a.zip", packed(**LETTERS)[:60])
-    assert shelf.codes(shelf.ingest()) == {"a.zip": "corrupt"}
+    folder.write("a.zip", packed(**LETTERS)[:60])
+    assert folder.codes(folder.ingest()) == {"a.zip": "corrupt"}
     ends = "SELECT DISTINCT status, quarantine FROM tvdb.documents WHERE container_id IS NOT NULL"
     assert paid.rows(ends) == [("failed", "container")]
-    assert shelf.due() == []
+    assert folder.due() == []
 
-    shelf.write("a.zip", packed(**LETTERS))
+    folder.write("a.zip", packed(**LETTERS))
 
-    assert shelf.codes(shelf.ingest()) == {}
+    assert folder.codes(folder.ingest()) == {}
     assert set(statuses(paid).values()) == {("published", None)}
 
 
-def test_one_stage_at_a_time_takes_members_along(paid: Paid, shelf: DocumentFolder) -> None:
-    shelf.write("a.zip", packed(**LETTERS))
+def test_one_stage_at_a_time_takes_members_along(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    folder.write("a.zip", packed(**LETTERS))
     for stage, status in (
         (Stage.PARSED_DOCUMENTS, "registered"),
         (Stage.CHUNKS, "registered"),
         (Stage.EMBEDDINGS, "published"),
     ):
-        [result] = shelf.ingest(
-            ["a.zip"] if shelf.ingestions else None, stages={stage}, **FREE
+        [result] = folder.ingest(
+            ["a.zip"] if folder.ingestions else None, stages={stage}, **FREE
         ).values()
         assert result.error is None
         assert {status for status, _ in statuses(paid).values()} == {status}
-    assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
+    assert sorted(folder.passages()) == ["a.zip!/one.md", "a.zip!/two.md"]
 
 
-def test_forgetting_a_member_and_its_file(paid: Paid, shelf: DocumentFolder) -> None:
-    shelf.write("a.zip", packed(**LETTERS))
-    shelf.ingest(**FREE)
+def test_forgetting_a_member_and_its_file(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    folder.write("a.zip", packed(**LETTERS))
+    folder.ingest(**FREE)
     registry, deletion = DocumentRegistry(paid.database), DocumentDeletion(paid.database)
     [member] = registry.find("a.zip!/one.md")
     assert member.is_member
     deletion.delete([member.document_id])
-    assert sorted(shelf.shown()) == ["a.zip!/two.md"]
+    assert sorted(folder.passages()) == ["a.zip!/two.md"]
     # As with a file: what is still in the source is taken in again.
-    assert shelf.due(**FREE) == ["a.zip"]
-    shelf.ingest(**FREE)
-    assert sorted(shelf.shown()) == ["a.zip!/one.md", "a.zip!/two.md"]
+    assert folder.due(**FREE) == ["a.zip"]
+    folder.ingest(**FREE)
+    assert sorted(folder.passages()) == ["a.zip!/one.md", "a.zip!/two.md"]
 
     [file] = registry.find("a.zip")
     deletion.delete([file.document_id])
@@ -292,9 +306,11 @@ def test_forgetting_a_member_and_its_file(paid: Paid, shelf: DocumentFolder) -> 
         assert paid.rows(f"SELECT count(*) FROM tvdb.{table}") == [(0,)], table
 
 
-def test_an_estimate_counts_members_and_pays_nothing(paid: Paid, shelf: DocumentFolder) -> None:
-    shelf.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "page.html": "<p>Text.</p>"}))
-    costs = shelf.estimate()
+def test_an_estimate_counts_members_and_pays_nothing(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    folder.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "page.html": "<p>Text.</p>"}))
+    costs = folder.estimate()
     assert {c.document: (c.chunks, c.pages, c.error and c.error.code) for c in costs} == {
         "a.zip!/one.md": (1, 0, None),
         "a.zip!/two.md": (1, 0, None),
@@ -306,13 +322,13 @@ def test_an_estimate_counts_members_and_pays_nothing(paid: Paid, shelf: Document
 
 @pytest.mark.parametrize("limit", [{"max_members": 3}, {"max_depth": 1}, {"max_expanded_mib": 1}])
 def test_limits_over_all_levels_are_settings(
-    paid: Paid, shelf: DocumentFolder, limit: dict[str, int]
+    paid: PaidServicesFixture, folder: DocumentFolder, limit: dict[str, int]
 ) -> None:
     inner = packed(**LETTERS, **{"big.txt": "x" * (700 << 10)})
-    shelf.write("a.zip", packed(**{"1.zip": inner, "2.zip": inner}))
-    shelf.write("b.md", LETTERS["one.md"])
+    folder.write("a.zip", packed(**{"1.zip": inner, "2.zip": inner}))
+    folder.write("b.md", LETTERS["one.md"])
     paid.workers = None
-    assert shelf.codes(shelf.ingest(**limit, **FREE)) == {"a.zip": "members_failed"}
+    assert folder.codes(folder.ingest(**limit, **FREE)) == {"a.zip": "members_failed"}
     [name] = limit
     reported = paid.rows(
         "SELECT error_message || error_remedy FROM tvdb.documents"
@@ -322,8 +338,8 @@ def test_limits_over_all_levels_are_settings(
     for (message,) in reported:
         assert f"TVDB_{name.upper()}" in message
         assert str(limit[name]) in message
-    assert "b.md" in shelf.shown()
+    assert "b.md" in folder.passages()
     # It is tried again once a limit is another, and only then.
-    assert shelf.due(**limit, **FREE) == []
-    assert shelf.due(**FREE) == ["a.zip"]
-    assert shelf.codes(shelf.ingest(**FREE)) == {}
+    assert folder.due(**limit, **FREE) == []
+    assert folder.due(**FREE) == ["a.zip"]
+    assert folder.codes(folder.ingest(**FREE)) == {}

@@ -19,7 +19,7 @@ from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets_tests.paid_apis import expected_vectors
-from tvdb_assets_tests.paid_router import DocumentFolder, Paid
+from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 NOTES = {
     f"note-{number}.md": "\n\n".join(
@@ -36,25 +36,25 @@ LOCAL = {"service_mode": "local"}
 
 
 @pytest.fixture
-def indexes(paid: Paid) -> IndexCatalog:
+def indexes(paid: PaidServicesFixture) -> IndexCatalog:
     return IndexCatalog(paid.database)
 
 
 @pytest.fixture
-def filled(shelf: DocumentFolder) -> DocumentFolder:
+def filled(folder: DocumentFolder) -> DocumentFolder:
     """Three notes, searched in chunks of 64 tokens with vectors of the small model."""
     for name, text in NOTES.items():
-        shelf.write(name, text)
-    assert shelf.codes(shelf.ingest()) == {}
-    return shelf
+        folder.write(name, text)
+    assert folder.codes(folder.ingest()) == {}
+    return folder
 
 
-def longest(paid: Paid) -> int:
+def longest(paid: PaidServicesFixture) -> int:
     """Tokens of the longest chunk that search shows."""
     return int(paid.rows("SELECT max(token_count) FROM tvdb.search_index")[0][0])
 
 
-def check_vectors(paid: Paid, model: str) -> None:
+def check_vectors(paid: PaidServicesFixture, model: str) -> None:
     """What search shows has the vectors that the service gives for these texts."""
     rows = paid.rows("SELECT text, embedding FROM tvdb.search_index")
     wanted = expected_vectors([text for text, _ in rows], model)
@@ -64,14 +64,14 @@ def check_vectors(paid: Paid, model: str) -> None:
 
 
 def test_a_new_chunk_size_is_built_next_to_the_old_and_switched_both_ways(
-    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog
+    paid: PaidServicesFixture, filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
-    before = filled.shown()
+    before = filled.passages()
     assert longest(paid) > 32
 
     assert filled.codes(filled.ingest(**NEW_SIZE)) == {}
 
-    assert filled.shown() == before
+    assert filled.passages() == before
     current, built = indexes.states()
     assert (current.is_current, built.is_current, built.is_complete) == (True, False, True)
     assert (built.documents, built.missing, built.chunk_tokens) == (len(NOTES), 0, 32)
@@ -80,18 +80,18 @@ def test_a_new_chunk_size_is_built_next_to_the_old_and_switched_both_ways(
 
     assert indexes.switch().index_id == built.index_id
 
-    after = filled.shown()
+    after = filled.passages()
     assert longest(paid) <= 32
     assert after.keys() == before.keys()
     assert after != before
     check_vectors(paid, SMALL)
 
     assert indexes.switch(current.index_id).is_current
-    assert filled.shown() == before
+    assert filled.passages() == before
 
 
 def test_changes_are_searchable_at_once_while_a_new_model_is_built(
-    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog
+    paid: PaidServicesFixture, filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
     filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
     filled.write("note-9.md", NOTES["note-2.md"].replace("house 2", "house 9"))
@@ -100,19 +100,19 @@ def test_changes_are_searchable_at_once_while_a_new_model_is_built(
 
     assert filled.codes(results) == {}
     assert {r.metadata["dimensions"] for r in results.values()} == {3_072}
-    shown = filled.shown()
+    shown = filled.passages()
     assert sorted(shown) == [*sorted(NOTES), "note-9.md"]
     assert "heat pump" in shown["note-0.md"][0]
     check_vectors(paid, SMALL)
     with pytest.raises(ConfigurationError, match=r"lacks 2 .*: note-1\.md, note-2\.md\.") as caught:
         indexes.switch()
     assert caught.value.code == "index_incomplete"
-    assert filled.shown() == shown
+    assert filled.passages() == shown
 
     assert filled.codes(filled.ingest(**NEW_MODEL)) == {}
     indexes.switch()
 
-    assert filled.shown() == shown
+    assert filled.passages() == shown
     check_vectors(paid, LARGE)
     # Each text once for each model.
     paid_for = [(c.model, digest) for c in paid.apis.charges for digest in c.sha256]
@@ -133,7 +133,7 @@ def test_an_index_that_shows_an_older_version_is_not_complete(
 
     assert filled.codes(filled.ingest()) == {}
     indexes.switch(first.index_id)
-    assert "heat pump" in filled.shown()["note-0.md"][0]
+    assert "heat pump" in filled.passages()["note-0.md"][0]
 
 
 def test_a_document_that_is_missing_can_be_given_up(
@@ -143,41 +143,44 @@ def test_a_document_that_is_missing_can_be_given_up(
 
     assert indexes.switch(force=True).documents == 1
 
-    assert filled.shown().keys() == {"note-0.md"}
+    assert filled.passages().keys() == {"note-0.md"}
 
 
 @pytest.mark.parametrize("free", [LOCAL, {"embedder_mode": "mock"}], ids=["local", "mock"])
 def test_a_free_run_pays_nothing_for_the_index_that_search_reads(
-    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog, free: dict[str, object]
+    paid: PaidServicesFixture,
+    filled: DocumentFolder,
+    indexes: IndexCatalog,
+    free: dict[str, object],
 ) -> None:
-    before, spent = filled.shown(), paid.spent
+    before, spent = filled.passages(), paid.spent
     filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
 
     assert filled.codes(filled.ingest(**free)) == {}
 
-    assert filled.shown() == before
+    assert filled.passages() == before
     assert paid.spent == spent
     # What a mock made waits for no switch.
     assert indexes.count_stale_documents() == (1 if free is LOCAL else 0)
 
 
 def test_a_paid_run_keeps_a_free_index_fresh(
-    paid: Paid, shelf: DocumentFolder, indexes: IndexCatalog
+    paid: PaidServicesFixture, folder: DocumentFolder, indexes: IndexCatalog
 ) -> None:
-    shelf.write("note-0.md", NOTES["note-0.md"])
-    shelf.ingest(**LOCAL)
-    shelf.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
+    folder.write("note-0.md", NOTES["note-0.md"])
+    folder.ingest(**LOCAL)
+    folder.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
 
-    assert shelf.codes(shelf.ingest()) == {}
+    assert folder.codes(folder.ingest()) == {}
 
-    assert "heat pump" in shelf.shown()["note-0.md"][0]
+    assert "heat pump" in folder.passages()["note-0.md"][0]
     assert paid.rows("SELECT DISTINCT service FROM tvdb.search_index") == [("wordllama",)]
     indexes.switch()
     assert paid.rows("SELECT DISTINCT service FROM tvdb.search_index") == [("openai",)]
 
 
 def test_a_document_whose_new_version_search_can_not_show_is_not_done(
-    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog
+    paid: PaidServicesFixture, filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
     """No money for the model that search reads, and the new index has all vectors already."""
     changed = NOTES["note-0.md"].replace("boiler", "heat pump")
@@ -199,38 +202,38 @@ def test_a_document_whose_new_version_search_can_not_show_is_not_done(
     assert "note-0.md" in filled.due(**NEW_MODEL)
 
     assert filled.codes(filled.ingest(**NEW_MODEL)) == {}
-    assert "heat pump" in filled.shown()["note-0.md"][0]
+    assert "heat pump" in filled.passages()["note-0.md"][0]
 
 
 def test_an_outage_of_both_models_degrades_the_new_index_alone(
-    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog
+    paid: PaidServicesFixture, filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
-    before = filled.shown()
+    before = filled.passages()
     filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
     paid.apis.faults.script("unavailable", times=None)
 
     assert filled.codes(filled.ingest(["note-0.md"], **NEW_MODEL, service_mode="hybrid")) == {}
 
-    assert filled.shown() == before
+    assert filled.passages() == before
     assert filled.degraded_rows().keys() == {"documents", "embeddings"}
     paid.apis.faults.clear()
     paid.clock.forward(400)
     assert filled.codes(filled.ingest(**NEW_MODEL, service_mode="hybrid")) == {}
     assert filled.degraded_rows() == {}
-    assert "heat pump" in filled.shown()["note-0.md"][0]
+    assert "heat pump" in filled.passages()["note-0.md"][0]
     assert [state.is_complete for state in indexes.states() if state.is_searchable] == [True, True]
 
 
 @pytest.mark.parametrize("new", [NEW_SIZE, NEW_MODEL], ids=["size", "model"])
 def test_a_dropped_index_takes_what_no_other_one_needs(
-    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog, new: dict[str, object]
+    paid: PaidServicesFixture, filled: DocumentFolder, indexes: IndexCatalog, new: dict[str, object]
 ) -> None:
     def everything() -> list[tuple[object, ...]]:
         tables = ("chunk_sets", "chunks", "publications", "embeddings", "former_texts")
         return [row for t in (*tables, "vector_spaces", "indexes", "parsed_documents")
                 for row in paid.rows(f"SELECT t::text FROM tvdb.{t} t ORDER BY 1")]  # fmt: skip
 
-    before, shown = everything(), filled.shown()
+    before, shown = everything(), filled.passages()
     filled.ingest(**new)
     built = indexes.states()[1]
     with pytest.raises(ConfigurationError, match="Search reads index"):
@@ -239,7 +242,7 @@ def test_a_dropped_index_takes_what_no_other_one_needs(
     indexes.drop(built.index_id)
 
     assert everything() == before
-    assert filled.shown() == shown
+    assert filled.passages() == shown
     # An ingest with its settings makes it again.
     assert filled.due(**new) == sorted(NOTES)
     assert filled.codes(filled.ingest(**new)) == {}
@@ -247,16 +250,16 @@ def test_a_dropped_index_takes_what_no_other_one_needs(
 
 
 def test_the_old_index_can_be_dropped_after_the_switch(
-    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog
+    paid: PaidServicesFixture, filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
     filled.ingest(**NEW_MODEL)
     old = indexes.states()[0]
     indexes.switch()
-    shown = filled.shown()
+    shown = filled.passages()
 
     indexes.drop(old.index_id)
 
-    assert filled.shown() == shown
+    assert filled.passages() == shown
     check_vectors(paid, LARGE)
     assert [state.vector_space for state in indexes.states()] == [
         "openai/text-embedding-3-large@3072#v1"
@@ -267,7 +270,7 @@ def test_the_old_index_can_be_dropped_after_the_switch(
 
 
 def test_a_run_may_switch_by_itself_once_nothing_is_missing(
-    paid: Paid, filled: DocumentFolder, indexes: IndexCatalog
+    paid: PaidServicesFixture, filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
     filled.ingest(["note-0.md"], **NEW_SIZE, switch="auto")
     assert longest(paid) > 32
@@ -275,7 +278,7 @@ def test_a_run_may_switch_by_itself_once_nothing_is_missing(
     filled.ingest(**NEW_SIZE, switch="auto")
 
     assert longest(paid) <= 32
-    assert filled.shown().keys() == NOTES.keys()
+    assert filled.passages().keys() == NOTES.keys()
 
 
 @pytest.mark.parametrize(
@@ -288,20 +291,22 @@ def test_a_run_may_switch_by_itself_once_nothing_is_missing(
     ],
 )
 def test_what_is_no_index_to_switch_to_is_named(
-    shelf: DocumentFolder, indexes: IndexCatalog, ask: Callable[[IndexCatalog], object], code: str
+    folder: DocumentFolder, indexes: IndexCatalog, ask: Callable[[IndexCatalog], object], code: str
 ) -> None:
-    shelf.write("note-0.md", NOTES["note-0.md"])
-    shelf.ingest(service_mode="mock")
+    folder.write("note-0.md", NOTES["note-0.md"])
+    folder.ingest(service_mode="mock")
 
     with pytest.raises(ConfigurationError) as caught:
         ask(indexes)
 
     assert caught.value.code == code
     assert caught.value.remedy
-    assert shelf.shown() == {}
+    assert folder.passages() == {}
 
 
-def test_an_estimate_knows_what_both_indexes_cost(paid: Paid, filled: DocumentFolder) -> None:
+def test_an_estimate_knows_what_both_indexes_cost(
+    paid: PaidServicesFixture, filled: DocumentFolder
+) -> None:
     filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))
     plan, spent = filled.plan(**NEW_MODEL), paid.spent
     router = paid.router(**NEW_MODEL)

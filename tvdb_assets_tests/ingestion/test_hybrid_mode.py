@@ -16,7 +16,7 @@ import pytest
 
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets_tests.paid_apis import expected_vector
-from tvdb_assets_tests.paid_router import DocumentFolder, Paid
+from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 HYBRID = {"service_mode": "hybrid"}
 NOTES = {
@@ -37,7 +37,7 @@ PAGES = {
 }
 
 
-def check_vectors(paid: Paid) -> None:
+def check_vectors(paid: PaidServicesFixture) -> None:
     """Each vector of the real space is the one that the service gives for its text."""
     rows = paid.rows(
         "SELECT c.text, e.embedding FROM tvdb.chunks c JOIN tvdb.embeddings e USING (text_sha256)"
@@ -48,46 +48,46 @@ def check_vectors(paid: Paid) -> None:
         np.testing.assert_array_equal(vector.to_numpy(), expected_vector(text))
 
 
-def end_outage(paid: Paid) -> None:
+def end_outage(paid: PaidServicesFixture) -> None:
     paid.apis.faults.clear()
     paid.clock.forward(400)  # past the longest time that a breaker stays open
 
 
 def test_an_embedding_outage_degrades_what_it_meets_and_heals_exactly_that(
-    paid: Paid, shelf: DocumentFolder
+    paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
-    shelf.write(OLD, NOTES[OLD])
-    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
-    before = shelf.shown()
+    folder.write(OLD, NOTES[OLD])
+    assert folder.codes(folder.ingest(**HYBRID)) == {}
+    before = folder.passages()
     for name, text in NOTES.items():
-        shelf.write(name, text)
+        folder.write(name, text)
     paid.apis.faults.script("unavailable", times=None)
 
-    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
+    assert folder.codes(folder.ingest(**HYBRID)) == {}
 
-    assert shelf.shown() == before
+    assert folder.passages() == before
     degraded = sorted(NOTES.keys() - {OLD})
     assert paid.rows("SELECT path FROM tvdb.documents WHERE is_degraded ORDER BY 1") == [
         (name,) for name in degraded
     ]
-    assert shelf.degraded_rows().keys() == {"documents", "embeddings"}
-    assert shelf.registry.counts()["documents"]["degraded"] == len(degraded)
-    assert shelf.due(**HYBRID) == degraded
+    assert folder.degraded_rows().keys() == {"documents", "embeddings"}
+    assert folder.registry.counts()["documents"]["degraded"] == len(degraded)
+    assert folder.due(**HYBRID) == degraded
 
     # The outage continues: a second ingestion changes nothing, and nothing becomes searchable.
-    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
-    assert shelf.shown() == before
-    assert shelf.due(**HYBRID) == degraded
+    assert folder.codes(folder.ingest(**HYBRID)) == {}
+    assert folder.passages() == before
+    assert folder.due(**HYBRID) == degraded
 
     end_outage(paid)
     paid.apis.charge_record.charges.clear()
-    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
+    assert folder.codes(folder.ingest(**HYBRID)) == {}
 
-    assert shelf.degraded_rows() == {}
-    assert shelf.due(**HYBRID) == []
-    assert sorted(shelf.shown()) == sorted(NOTES)
+    assert folder.degraded_rows() == {}
+    assert folder.due(**HYBRID) == []
+    assert sorted(folder.passages()) == sorted(NOTES)
     healed = {
-        sha256(text.encode()).hexdigest() for name in degraded for text in shelf.shown()[name]
+        sha256(text.encode()).hexdigest() for name in degraded for text in folder.passages()[name]
     }
     paid_for = [digest for charge in paid.apis.charges for digest in charge.sha256]
     assert sorted(paid_for) == sorted(healed)
@@ -95,38 +95,38 @@ def test_an_embedding_outage_degrades_what_it_meets_and_heals_exactly_that(
 
 
 def test_a_parsing_outage_degrades_what_it_meets_and_heals_exactly_that(
-    paid: Paid, shelf: DocumentFolder
+    paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
-    shelf.write("page-0.html", PAGES["page-0.html"])
-    shelf.write(OLD, NOTES[OLD])
-    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
-    before = shelf.shown()
+    folder.write("page-0.html", PAGES["page-0.html"])
+    folder.write(OLD, NOTES[OLD])
+    assert folder.codes(folder.ingest(**HYBRID)) == {}
+    before = folder.passages()
     assert sorted(before) == [OLD, "page-0.html"]
     for name, text in PAGES.items():
-        shelf.write(name, text)
+        folder.write(name, text)
     paid.apis.faults.script("unavailable", operation="submit", times=None)
 
-    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
+    assert folder.codes(folder.ingest(**HYBRID)) == {}
 
     degraded = sorted(PAGES.keys() - {"page-0.html"})
-    assert shelf.shown() == before
-    assert shelf.due(**HYBRID) == degraded
-    assert shelf.degraded_rows().keys() == {"documents", "parsed_documents", "embeddings"}
+    assert folder.passages() == before
+    assert folder.due(**HYBRID) == degraded
+    assert folder.degraded_rows().keys() == {"documents", "parsed_documents", "embeddings"}
     # A fallback parse is not worth a paid vector.
-    assert paid.asked("embeddings") == 1
+    assert paid.request_count("embeddings") == 1
 
     # The outage goes on.
-    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
-    assert shelf.shown() == before
-    assert shelf.due(**HYBRID) == degraded
+    assert folder.codes(folder.ingest(**HYBRID)) == {}
+    assert folder.passages() == before
+    assert folder.due(**HYBRID) == degraded
 
     end_outage(paid)
     paid.apis.charge_record.charges.clear()
-    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
+    assert folder.codes(folder.ingest(**HYBRID)) == {}
 
-    assert shelf.degraded_rows() == {}
-    assert shelf.due(**HYBRID) == []
-    assert sorted(shelf.shown()) == [OLD, *sorted(PAGES)]
+    assert folder.degraded_rows() == {}
+    assert folder.due(**HYBRID) == []
+    assert sorted(folder.passages()) == [OLD, *sorted(PAGES)]
     parsed = [charge.sha256[0] for charge in paid.apis.charges if charge.operation == "parse"]
     assert sorted(parsed) == sorted(sha256(PAGES[name].encode()).hexdigest() for name in degraded)
     assert paid.rows("SELECT DISTINCT service FROM tvdb.parsed_documents p"
@@ -138,68 +138,68 @@ def test_a_parsing_outage_degrades_what_it_meets_and_heals_exactly_that(
 
 @pytest.mark.parametrize("name", [OLD, "page-0.html"])
 def test_an_edit_during_an_outage_shows_the_old_text_and_leaves_nothing_behind(
-    paid: Paid, shelf: DocumentFolder, name: str
+    paid: PaidServicesFixture, folder: DocumentFolder, name: str
 ) -> None:
     versions = [
         (NOTES | PAGES)[name].replace("ninety", number).replace("autumn", number)
         for number in ("first", "second", "third")
     ]
-    shelf.write(name, versions[0])
-    shelf.ingest(**HYBRID)
-    before = shelf.shown()
+    folder.write(name, versions[0])
+    folder.ingest(**HYBRID)
+    before = folder.passages()
     assert "first" in before[name][0]
     for operation in ("embeddings", "submit"):
         paid.apis.faults.script("bad_gateway", operation=operation, times=None)
     for version in versions[1:]:
-        shelf.write(name, version)
-        assert shelf.codes(shelf.ingest(**HYBRID)) == {}
-        assert shelf.shown() == before
+        folder.write(name, version)
+        assert folder.codes(folder.ingest(**HYBRID)) == {}
+        assert folder.passages() == before
     assert paid.rows("SELECT count(*) FROM tvdb.embeddings WHERE is_degraded") == [(1,)]
 
     end_outage(paid)
-    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
+    assert folder.codes(folder.ingest(**HYBRID)) == {}
 
-    assert "third" in shelf.shown()[name][0]
-    assert shelf.degraded_rows() == {}
+    assert "third" in folder.passages()[name][0]
+    assert folder.degraded_rows() == {}
     assert paid.rows("SELECT count(*) FROM tvdb.parsed_documents") == [(1,)]
 
 
 def test_a_text_that_two_degraded_documents_share_goes_with_the_last_of_them(
-    paid: Paid, shelf: DocumentFolder
+    paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     for name in ("a.md", "b.md"):
-        shelf.write(name, NOTES[OLD])
+        folder.write(name, NOTES[OLD])
     paid.apis.faults.script("unavailable", times=None)
-    shelf.ingest(**HYBRID)
-    assert shelf.degraded_rows() == {"documents": 2, "embeddings": 1}
+    folder.ingest(**HYBRID)
+    assert folder.degraded_rows() == {"documents": 2, "embeddings": 1}
     end_outage(paid)
 
-    shelf.ingest(["a.md"], **HYBRID)
+    folder.ingest(["a.md"], **HYBRID)
 
-    assert shelf.degraded_rows() == {"documents": 1, "embeddings": 1}
-    assert list(shelf.shown()) == ["a.md"]
+    assert folder.degraded_rows() == {"documents": 1, "embeddings": 1}
+    assert list(folder.passages()) == ["a.md"]
 
-    shelf.ingest(["b.md"], **HYBRID)
+    folder.ingest(["b.md"], **HYBRID)
 
-    assert shelf.degraded_rows() == {}
-    assert paid.asked("embeddings") - 3 == 1  # three attempts met the outage
+    assert folder.degraded_rows() == {}
+    assert paid.request_count("embeddings") - 3 == 1  # three attempts met the outage
 
 
 @pytest.mark.parametrize("operation", ["embeddings", "submit"])
 def test_an_open_breaker_is_a_reason_to_fall_back_without_a_request(
-    paid: Paid, shelf: DocumentFolder, operation: str
+    paid: PaidServicesFixture, folder: DocumentFolder, operation: str
 ) -> None:
     name = "page-0.html" if operation == "submit" else OLD
-    shelf.write(name, (NOTES | PAGES)[name])
+    folder.write(name, (NOTES | PAGES)[name])
     paid.apis.faults.script("unavailable", operation=operation, times=None)
-    shelf.ingest(paid_attempts=5, **HYBRID)
-    assert paid.asked(operation) == 5
+    folder.ingest(paid_attempts=5, **HYBRID)
+    assert paid.request_count(operation) == 5
 
-    shelf.ingest(**HYBRID)
+    folder.ingest(**HYBRID)
 
-    assert paid.asked(operation) == 5
-    assert shelf.due(**HYBRID) == [name]
-    assert shelf.shown() == {}
+    assert paid.request_count(operation) == 5
+    assert folder.due(**HYBRID) == [name]
+    assert folder.passages() == {}
 
 
 NO_REASON = {
@@ -216,17 +216,17 @@ NO_REASON = {
 
 @pytest.mark.parametrize("case", NO_REASON)
 def test_what_is_no_outage_is_no_reason_to_fall_back(
-    paid: Paid, shelf: DocumentFolder, case: str
+    paid: PaidServicesFixture, folder: DocumentFolder, case: str
 ) -> None:
     fault, limits, code = NO_REASON[case]
-    shelf.write(OLD, NOTES[OLD])
+    folder.write(OLD, NOTES[OLD])
     if fault is not None:
         paid.apis.faults.script(times=None, **fault)
 
-    results = shelf.ingest(**HYBRID, **limits)
+    results = folder.ingest(**HYBRID, **limits)
 
-    assert shelf.codes(results) == {OLD: code}
-    assert shelf.degraded_rows() == {}
+    assert folder.codes(results) == {OLD: code}
+    assert folder.degraded_rows() == {}
     assert paid.rows("SELECT count(*) FROM tvdb.embeddings") == [(0,)]
 
 
@@ -246,43 +246,43 @@ def test_what_is_no_outage_is_no_reason_to_fall_back(
     ],
 )
 def test_a_document_or_account_that_the_parser_refuses_is_no_reason_to_fall_back(
-    paid: Paid, shelf: DocumentFolder, fault: str, code: str
+    paid: PaidServicesFixture, folder: DocumentFolder, fault: str, code: str
 ) -> None:
-    shelf.write("page-0.html", PAGES["page-0.html"])
+    folder.write("page-0.html", PAGES["page-0.html"])
     paid.apis.faults.script(fault, operation="submit", times=None)
 
-    results = shelf.ingest(**HYBRID)
+    results = folder.ingest(**HYBRID)
 
-    assert shelf.codes(results) == {"page-0.html": code}
-    assert shelf.degraded_rows() == {}
-    assert paid.asked("submit") == 1
+    assert folder.codes(results) == {"page-0.html": code}
+    assert folder.degraded_rows() == {}
+    assert paid.request_count("submit") == 1
 
 
-def test_real_never_falls_back(paid: Paid, shelf: DocumentFolder) -> None:
-    shelf.write(OLD, NOTES[OLD])
-    shelf.write("page-0.html", PAGES["page-0.html"])
+def test_real_never_falls_back(paid: PaidServicesFixture, folder: DocumentFolder) -> None:
+    folder.write(OLD, NOTES[OLD])
+    folder.write("page-0.html", PAGES["page-0.html"])
     for operation in ("embeddings", "submit"):
         paid.apis.faults.script("unavailable", operation=operation, times=None)
 
-    results = shelf.ingest(service_mode="real")
+    results = folder.ingest(service_mode="real")
 
-    assert set(shelf.codes(results).values()) <= {"service_unavailable", "rate_limited"}
-    assert len(shelf.codes(results)) == 2
-    assert shelf.degraded_rows() == {}
+    assert set(folder.codes(results).values()) <= {"service_unavailable", "rate_limited"}
+    assert len(folder.codes(results)) == 2
+    assert folder.degraded_rows() == {}
     assert paid.rows("SELECT count(*) FROM tvdb.embeddings") == [(0,)]
     assert paid.rows("SELECT path FROM tvdb.parsed_documents JOIN tvdb.documents"
         " USING (document_id)") == [(OLD,)]  # fmt: skip
 
 
 def test_two_documents_with_one_text_that_heal_at_the_same_moment_leave_nothing_behind(
-    paid: Paid, shelf: DocumentFolder, monkeypatch: pytest.MonkeyPatch
+    paid: PaidServicesFixture, folder: DocumentFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     twins = ["twin-1.md", "twin-2.md"]
     for name in twins:
-        shelf.write(name, NOTES[OLD])
+        folder.write(name, NOTES[OLD])
     paid.apis.faults.script("unavailable", times=None)
-    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
-    assert shelf.degraded_rows().keys() == {"documents", "embeddings"}
+    assert folder.codes(folder.ingest(**HYBRID)) == {}
+    assert folder.degraded_rows().keys() == {"documents", "embeddings"}
     end_outage(paid)
     both_are_there = threading.Barrier(2)
     drop_replaced = IndexStore._drop_replaced
@@ -296,7 +296,7 @@ def test_two_documents_with_one_text_that_heal_at_the_same_moment_leave_nothing_
     monkeypatch.setattr(IndexStore, "_drop_replaced", together)
     monkeypatch.setattr("tvdb_assets.ingestion.runner.BATCH_DOCUMENTS", 1)
 
-    assert shelf.codes(shelf.ingest(**HYBRID)) == {}
+    assert folder.codes(folder.ingest(**HYBRID)) == {}
 
-    assert shelf.degraded_rows() == {}
-    assert sorted(shelf.shown()) == twins
+    assert folder.degraded_rows() == {}
+    assert sorted(folder.passages()) == twins

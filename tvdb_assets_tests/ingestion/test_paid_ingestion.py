@@ -14,7 +14,7 @@ import pytest
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets_tests.paid_apis import expected_vector
-from tvdb_assets_tests.paid_router import DocumentFolder, Paid
+from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 POISON = "this-text-is-poison"
 
@@ -23,7 +23,7 @@ def note(number: int, words: str = "") -> str:
     return f"# Note {number}\n\nThe boiler of house {number} is serviced {words} in autumn.\n"
 
 
-def check_vectors(paid: Paid) -> None:
+def check_vectors(paid: PaidServicesFixture) -> None:
     """Each passage that search shows has the vector that the service gives for its text."""
     rows = paid.rows("SELECT text, embedding FROM tvdb.search_index")
     assert rows
@@ -33,40 +33,40 @@ def check_vectors(paid: Paid) -> None:
 
 @pytest.mark.parametrize("fault", ["refused_text", "unknown_code", "too_large", "shuffled"])
 def test_one_bad_document_among_a_hundred_loses_no_neighbour(
-    paid: Paid, shelf: DocumentFolder, fault: str
+    paid: PaidServicesFixture, folder: DocumentFolder, fault: str
 ) -> None:
     for number in range(100):
-        shelf.write(f"{number}.md", note(number, POISON if number == 37 else ""))
-    shelf.write("latin-1.md", note(100, "für Prämien").encode("latin-1"))
-    shelf.write("nul.md", note(101).replace("boiler", "boi\0ler"))
-    shelf.write("corrupt.pdf", b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\ntruncated")
+        folder.write(f"{number}.md", note(number, POISON if number == 37 else ""))
+    folder.write("latin-1.md", note(100, "für Prämien").encode("latin-1"))
+    folder.write("nul.md", note(101).replace("boiler", "boi\0ler"))
+    folder.write("corrupt.pdf", b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\ntruncated")
     paid.apis.faults.script(fault, times=None, marker=POISON)
 
-    codes = shelf.codes(shelf.ingest())
+    codes = folder.codes(folder.ingest())
 
     bad = {} if fault == "shuffled" else {"37.md"}
     assert codes.keys() == {"corrupt.pdf", *bad}
-    assert len(shelf.shown()) == 103 - len(codes)
+    assert len(folder.passages()) == 103 - len(codes)
     check_vectors(paid)
     answered = Counter(digest for charge in paid.apis.charges for digest in charge.sha256)
     assert set(answered.values()) == {1}
     # What has ended is not tried again, and costs nothing.
-    assert shelf.due() == []
+    assert folder.due() == []
 
 
 def test_texts_and_documents_that_are_equal_are_paid_for_once(
-    paid: Paid, shelf: DocumentFolder
+    paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     page = "<!doctype html><h1>Policy</h1><p>The insured pays.</p>"
     for name in ("a.html", "b.html", "c.html"):
-        shelf.write(name, page)
+        folder.write(name, page)
     for name in ("a.md", "b.md"):
-        shelf.write(name, note(1))
+        folder.write(name, note(1))
 
-    assert shelf.codes(shelf.ingest()) == {}
+    assert folder.codes(folder.ingest()) == {}
 
-    assert sorted(shelf.shown()) == ["a.html", "a.md", "b.html", "b.md", "c.html"]
-    assert paid.asked("submit") == 1
+    assert sorted(folder.passages()) == ["a.html", "a.md", "b.html", "b.md", "c.html"]
+    assert paid.request_count("submit") == 1
     # A page's text may be its file, so that each kind is counted separately.
     answered = Counter((c.operation, digest) for c in paid.apis.charges for digest in c.sha256)
     assert set(answered.values()) == {1}
@@ -75,41 +75,41 @@ def test_texts_and_documents_that_are_equal_are_paid_for_once(
 
 
 def test_a_text_that_may_be_cut_is_not_published_on_a_second_try_either(
-    paid: Paid, shelf: DocumentFolder
+    paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
-    shelf.write("a.html", "<!doctype html><p>One.</p>\f<p>Two.</p>\f<p>Three.</p>")
+    folder.write("a.html", "<!doctype html><p>One.</p>\f<p>Two.</p>\f<p>Three.</p>")
 
-    assert shelf.codes(shelf.ingest()) == {"a.html": "pages_cut"}
+    assert folder.codes(folder.ingest()) == {"a.html": "pages_cut"}
 
     assert paid.spent == paid.apis.dollars > 0
     assert paid.rows("SELECT count(*) FROM tvdb.parsed_documents") == [(0,)]
-    assert shelf.codes(shelf.ingest(["a.html"])) == {"a.html": "pages_cut"}
-    assert shelf.shown() == {}
+    assert folder.codes(folder.ingest(["a.html"])) == {"a.html": "pages_cut"}
+    assert folder.passages() == {}
 
 
 @pytest.mark.parametrize("fault", ["insufficient_quota", "invalid_key"])
 def test_a_refused_account_defers_documents_until_time_or_key_change(
-    paid: Paid, shelf: DocumentFolder, fault: str
+    paid: PaidServicesFixture, folder: DocumentFolder, fault: str
 ) -> None:
     for number in range(30):
-        shelf.write(f"{number}.md", note(number))
+        folder.write(f"{number}.md", note(number))
     paid.apis.faults.script(fault, times=None)
 
-    assert len(shelf.codes(shelf.ingest())) == 30
-    assert paid.asked("embeddings") == 1
-    assert len(shelf.codes(shelf.ingest())) == 30
-    assert paid.asked("embeddings") == 1
+    assert len(folder.codes(folder.ingest())) == 30
+    assert paid.request_count("embeddings") == 1
+    assert len(folder.codes(folder.ingest())) == 30
+    assert paid.request_count("embeddings") == 1
     assert paid.rows("SELECT DISTINCT status FROM tvdb.documents") == [("deferred",)]
 
     paid.apis.faults.clear()
-    assert shelf.codes(shelf.ingest(OPENAI_API_KEY="sk-other")) == {}
-    assert paid.asked("embeddings") == 2
+    assert folder.codes(folder.ingest(OPENAI_API_KEY="sk-other")) == {}
+    assert paid.request_count("embeddings") == 2
     check_vectors(paid)
 
 
-def test_each_row_says_who_made_it(paid: Paid, shelf: DocumentFolder) -> None:
-    shelf.write("a.html", "<!doctype html><p>The insured pays.</p>")
-    shelf.ingest()
+def test_each_row_says_who_made_it(paid: PaidServicesFixture, folder: DocumentFolder) -> None:
+    folder.write("a.html", "<!doctype html><p>The insured pays.</p>")
+    folder.ingest()
     assert paid.rows("SELECT service, mode, is_degraded FROM tvdb.parsed_documents") == [
         ("llamaparse", "real", False)
     ]

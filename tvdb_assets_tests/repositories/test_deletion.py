@@ -42,8 +42,8 @@ def everything(database: Database) -> dict[str, int]:
     return found
 
 
-def root_of(shelf: DocumentFolder) -> str:
-    return Source.open(str(shelf.folder)).root
+def root_of(folder: DocumentFolder) -> str:
+    return Source.open(str(folder.path)).root
 
 
 def vectors(database: Database) -> int:
@@ -54,12 +54,12 @@ def vectors(database: Database) -> int:
 
 
 @pytest.fixture
-def two(shelf: DocumentFolder) -> DocumentFolder:
+def two(folder: DocumentFolder) -> DocumentFolder:
     """A document with the canary, and one without it."""
-    shelf.write("canary.md", f"# Terms\n\nThe {CANARY} pays the excess of two hundred.\n")
-    shelf.write("plain.md", "# Terms\n\nThe insured pays the excess of two hundred.\n")
-    shelf.ingest()
-    return shelf
+    folder.write("canary.md", f"# Terms\n\nThe {CANARY} pays the excess of two hundred.\n")
+    folder.write("plain.md", "# Terms\n\nThe insured pays the excess of two hundred.\n")
+    folder.ingest()
+    return folder
 
 
 def test_nothing_of_a_forgotten_document_is_left_in_any_table(two: DocumentFolder) -> None:
@@ -94,7 +94,7 @@ def test_a_file_that_is_back_as_it_was_is_found_again(two: DocumentFolder) -> No
     DocumentDeletion(database).unpublish([gone.document_id])
     [known] = registry.find("canary.md")
     assert (known.status, known.is_gone) == (DocumentStatus.REGISTERED, True)
-    assert "canary.md" not in two.shown()
+    assert "canary.md" not in two.passages()
     before = two.paid.spent
 
     registry.change(two.plan().changed)
@@ -102,7 +102,7 @@ def test_a_file_that_is_back_as_it_was_is_found_again(two: DocumentFolder) -> No
 
     [known] = registry.find("canary.md")
     assert (known.status, known.is_gone) == (DocumentStatus.PUBLISHED, False)
-    assert "canary.md" in two.shown()
+    assert "canary.md" in two.passages()
     assert two.paid.spent == before
 
 
@@ -115,19 +115,19 @@ def test_a_change_that_the_intake_noted_is_work_for_an_ingest(two: DocumentFolde
     assert two.due() == ["canary.md"], "though its etag is that of the source"
 
 
-def test_a_text_that_another_document_has_keeps_its_vector(shelf: DocumentFolder) -> None:
+def test_a_text_that_another_document_has_keeps_its_vector(folder: DocumentFolder) -> None:
     for name in ("one.md", "two.md"):
-        shelf.write(name, f"# Terms\n\nThe {CANARY} is in both.\n")
-    shelf.ingest()
+        folder.write(name, f"# Terms\n\nThe {CANARY} is in both.\n")
+    folder.ingest()
     deletion, registry = (
-        DocumentDeletion(shelf.paid.database),
-        DocumentRegistry(shelf.paid.database),
+        DocumentDeletion(folder.paid.database),
+        DocumentRegistry(folder.paid.database),
     )
     deletion.delete([registry.find("one.md")[0].document_id])
-    assert vectors(shelf.paid.database) == 1
+    assert vectors(folder.paid.database) == 1
     deletion.delete([registry.find("two.md")[0].document_id])
-    assert vectors(shelf.paid.database) == 0
-    assert everything(shelf.paid.database) == {}
+    assert vectors(folder.paid.database) == 0
+    assert everything(folder.paid.database) == {}
 
 
 def test_a_file_that_is_gone_is_out_of_search_at_once_and_deleted_after_a_possible_move(
@@ -151,35 +151,35 @@ def test_a_file_that_is_gone_is_out_of_search_at_once_and_deleted_after_a_possib
 
 
 def test_a_run_that_began_before_publishes_nothing_of_a_file_that_is_gone(
-    shelf: DocumentFolder,
+    folder: DocumentFolder,
 ) -> None:
-    shelf.write("note.md", "# Note\n\nThe gate is closed at night.\n")
-    _zip(shelf, {"a.md": "The gate is open by day."})
-    shelf.ingest()
-    assert shelf.shown().keys() == {"note.md", "all.zip!/a.md"}
+    folder.write("note.md", "# Note\n\nThe gate is closed at night.\n")
+    _zip(folder, {"a.md": "The gate is open by day."})
+    folder.ingest()
+    assert folder.passages().keys() == {"note.md", "all.zip!/a.md"}
     registry, deletion = (
-        DocumentRegistry(shelf.paid.database),
-        DocumentDeletion(shelf.paid.database),
+        DocumentRegistry(folder.paid.database),
+        DocumentDeletion(folder.paid.database),
     )
-    known = registry.known(root_of(shelf))
-    shelf.write("note.md", "# Note\n\nThe gate is closed for good.\n")
-    _zip(shelf, {"a.md": "The gate is open by day.", "b.md": "The bell is rung by hand."})
+    known = registry.known(root_of(folder))
+    folder.write("note.md", "# Note\n\nThe gate is closed for good.\n")
+    _zip(folder, {"a.md": "The gate is open by day.", "b.md": "The bell is rung by hand."})
     # Unpublished after the run was planned; the run reads the file nevertheless.
     deletion.unpublish([document.document_id for document in known.values()])
-    shelf.ingest(["note.md", "all.zip"])
-    assert shelf.shown() == {}
+    folder.ingest(["note.md", "all.zip"])
+    assert folder.passages() == {}
 
     registry.change([(d.document_id, SourceFile(d.path, 1, "back")) for d in known.values()])
-    shelf.ingest(["note.md", "all.zip"])
-    assert shelf.shown().keys() == {"note.md", "all.zip!/a.md", "all.zip!/b.md"}
+    folder.ingest(["note.md", "all.zip"])
+    assert folder.passages().keys() == {"note.md", "all.zip!/a.md", "all.zip!/b.md"}
 
 
-def _zip(shelf: DocumentFolder, members: Mapping[str, str]) -> None:
+def _zip(folder: DocumentFolder, members: Mapping[str, str]) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in members.items():
             archive.writestr(name, text)
-    shelf.write("all.zip", buffer.getvalue())
+    folder.write("all.zip", buffer.getvalue())
 
 
 def test_the_wait_for_a_moved_file_is_limited(two: DocumentFolder) -> None:
@@ -215,22 +215,22 @@ def test_deletion_waits_for_a_run_or_skips_its_document(two: DocumentFolder) -> 
 
 
 def test_a_run_skips_a_document_that_was_deleted_after_it_was_planned(
-    shelf: DocumentFolder,
+    folder: DocumentFolder,
 ) -> None:
     for name in ("a.md", "b.md", "c.md"):
-        shelf.write(name, f"# Terms\n\nThe text of {name}.\n")
-    shelf.registry.register(root_of(shelf), shelf.plan().new, "")
-    [known] = DocumentRegistry(shelf.paid.database).find("b.md")
+        folder.write(name, f"# Terms\n\nThe text of {name}.\n")
+    folder.registry.register(root_of(folder), folder.plan().new, "")
+    [known] = DocumentRegistry(folder.paid.database).find("b.md")
     # The run has read its rows when it claims the batch.
     claim = DocumentStore.claim
 
     def forget_first(store: DocumentStore, ids: list[int]) -> object:
-        DocumentDeletion(shelf.paid.database).delete([known.document_id])
+        DocumentDeletion(folder.paid.database).delete([known.document_id])
         return claim(store, ids)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DocumentStore, "claim", forget_first)
-        results = shelf.ingest()
+        results = folder.ingest()
     assert results.keys() == {"a.md", "c.md"}
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.retention import Retention
-from tvdb_assets_tests.paid_router import DocumentFolder, Paid
+from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 DAY = timedelta(days=1)
 
@@ -19,16 +19,16 @@ def count(database: Database, table: str) -> int:
     return int(row[0])
 
 
-def test_a_vector_is_deleted_some_time_after_its_last_text(shelf: DocumentFolder) -> None:
-    database = shelf.paid.database
-    shelf.write("a.md", "# Terms\n\nThe first version of the text.\n")
-    shelf.write("b.md", "# Terms\n\nThis text stays.\n")
-    shelf.ingest()
+def test_a_vector_is_deleted_some_time_after_its_last_text(folder: DocumentFolder) -> None:
+    database = folder.paid.database
+    folder.write("a.md", "# Terms\n\nThe first version of the text.\n")
+    folder.write("b.md", "# Terms\n\nThis text stays.\n")
+    folder.ingest()
     # Created long ago, and used until now.
     with database.transaction() as tx:
         tx.execute("UPDATE tvdb.embeddings SET created_at = created_at - interval '1 year'")
-    shelf.write("a.md", "# Terms\n\nThe second version of the text.\n")
-    shelf.ingest()
+    folder.write("a.md", "# Terms\n\nThe second version of the text.\n")
+    folder.ingest()
     retention = Retention(database)
     assert count(database, "embeddings") == 3
     assert retention.delete_old_rows(keep=30 * DAY, cache=DAY)["vectors"] == 0
@@ -40,11 +40,11 @@ def test_a_vector_is_deleted_some_time_after_its_last_text(shelf: DocumentFolder
     retention.refresh()
 
 
-def test_the_ledger_and_the_last_event_of_each_document_stay(shelf: DocumentFolder) -> None:
-    database = shelf.paid.database
+def test_the_ledger_and_the_last_event_of_each_document_stay(folder: DocumentFolder) -> None:
+    database = folder.paid.database
     for version in range(3):
-        shelf.write("a.md", f"# Terms\n\nVersion {version} of the text.\n")
-        shelf.ingest()
+        folder.write("a.md", f"# Terms\n\nVersion {version} of the text.\n")
+        folder.ingest()
     with database.transaction() as tx:
         tx.execute("UPDATE tvdb.document_events SET happened_at = happened_at - interval '1 year'")
         tx.execute("UPDATE tvdb.budget_windows SET starts_at = starts_at - interval '1 year'")
@@ -59,7 +59,7 @@ def test_the_ledger_and_the_last_event_of_each_document_stay(shelf: DocumentFold
 
 
 def test_a_fallback_vector_is_deleted_when_no_document_uses_or_may_use_it(
-    paid: Paid, shelf: DocumentFolder
+    paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     retention = Retention(paid.database)
 
@@ -67,18 +67,18 @@ def test_a_fallback_vector_is_deleted_when_no_document_uses_or_may_use_it(
         return retention.delete_old_rows(keep=30 * DAY, cache=30 * DAY)["fallback vectors"]
 
     for name in ("healed.md", "gone.md"):
-        shelf.write(name, "# Terms\n\nThe text of both documents.\n")
+        folder.write(name, "# Terms\n\nThe text of both documents.\n")
     paid.apis.faults.script("unavailable", times=None)
-    assert shelf.codes(shelf.ingest(service_mode="hybrid")) == {}
+    assert folder.codes(folder.ingest(service_mode="hybrid")) == {}
     paid.apis.faults.clear()
     paid.clock.forward(400)
-    assert shelf.codes(shelf.ingest(["healed.md"], service_mode="hybrid")) == {}
+    assert folder.codes(folder.ingest(["healed.md"], service_mode="hybrid")) == {}
     assert deleted_fallback_vectors() == 0, "the other document is published with it"
 
-    [known] = shelf.registry.find("gone.md")
+    [known] = folder.registry.find("gone.md")
     DocumentDeletion(paid.database).delete([known.document_id])
 
-    assert shelf.degraded_rows() == {"embeddings": 1}
+    assert folder.degraded_rows() == {"embeddings": 1}
     assert deleted_fallback_vectors() == 1
-    assert shelf.degraded_rows() == {}
-    assert list(shelf.shown()) == ["healed.md"]
+    assert folder.degraded_rows() == {}
+    assert list(folder.passages()) == ["healed.md"]

@@ -31,7 +31,7 @@ from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.repositories.migrations import upgrade
 from tvdb_assets.retrieval.hybrid_search import Hit, search
 from tvdb_assets_tests.paid_apis import Behaviour
-from tvdb_assets_tests.paid_router import DocumentFolder, Paid
+from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 _DUMP = Path(__file__).with_name("schema_0012.sql")
 _DEMO = Path(__file__).parents[2] / "demo/documents"
@@ -128,7 +128,7 @@ def upgraded(old: OldDatabase, paid_workers: WorkerPool) -> Iterator[DocumentFol
     """The folder on the upgraded database, half an hour after the last run."""
     prepare(old.url)
     with Database(old.url) as database, stamina.set_testing(True, attempts=20, cap=True):
-        paid = Paid(database, paid_workers)
+        paid = PaidServicesFixture(database, paid_workers)
         paid.clock.now = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
         # The simulated service must not use the ids of the jobs that are stored.
         paid.apis.behaviour = Behaviour(seed=8)
@@ -259,7 +259,7 @@ def test_the_ledger_has_the_same_sums(old: OldDatabase) -> None:
 
     assert [_query(old.url, query) for query in _SUMS] == before
     with Database(old.url) as database:
-        paid = Paid(database)
+        paid = PaidServicesFixture(database)
         paid.clock.now = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
         with paid.router(**SETTINGS) as router:
             summary = budget_summary(database, router.services.ledger, ["openai", "llamaparse"])

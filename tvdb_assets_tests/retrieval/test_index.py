@@ -23,7 +23,7 @@ from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.retrieval.hybrid_search import search as hybrid_search
 from tvdb_assets.retrieval.index import MAX_RESULTS, Index
 from tvdb_assets.settings import load_settings
-from tvdb_assets_tests.paid_router import DocumentFolder, Paid
+from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 NAMES = ("a.md", "b.md")
 LOCAL = {"service_mode": "local"}
@@ -31,12 +31,12 @@ QUESTION = "Is damage by water covered?"
 
 
 @pytest.fixture
-def filled(shelf: DocumentFolder) -> DocumentFolder:
+def filled(folder: DocumentFolder) -> DocumentFolder:
     """Two documents in an index of the local embedder."""
     for number, name in enumerate(NAMES):
-        shelf.write(name, f"# Rule {number}\n\nDamage by water up to floor {number} is covered.\n")
-    assert shelf.codes(shelf.ingest(**LOCAL)) == {}
-    return shelf
+        folder.write(name, f"# Rule {number}\n\nDamage by water up to floor {number} is covered.\n")
+    assert folder.codes(folder.ingest(**LOCAL)) == {}
+    return folder
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_a_question_whose_vector_has_no_direction_is_ranked_by_full_text(
     assert [hit.document for hit in hits] == ["b.md", "a.md"]
 
 
-def test_an_empty_index_has_no_hits(paid: Paid) -> None:
+def test_an_empty_index_has_no_hits(paid: PaidServicesFixture) -> None:
     with Index(load_settings(**LOCAL), database=paid.database) as index:
         assert index.search(QUESTION) == []
 
@@ -130,7 +130,7 @@ def test_a_question_to_a_paid_index_passes_the_guard(filled: DocumentFolder) -> 
     paid = filled.paid
     filled.ingest()
     IndexCatalog(paid.database).switch()
-    spent, requests = paid.spent, paid.asked("embeddings")
+    spent, requests = paid.spent, paid.request_count("embeddings")
 
     router = paid.router(daily_cost_limit=spent)
     with (
@@ -139,12 +139,12 @@ def test_a_question_to_a_paid_index_passes_the_guard(filled: DocumentFolder) -> 
     ):
         index.search(QUESTION)
     assert caught.value.run_id == router.run_id
-    assert (paid.spent, paid.asked("embeddings")) == (spent, requests)
+    assert (paid.spent, paid.request_count("embeddings")) == (spent, requests)
 
     with Index(database=paid.database, router=paid.router()) as index:
         assert {hit.document for hit in index.search(QUESTION)} == set(NAMES)
     assert paid.spent > spent
-    assert paid.asked("embeddings") == requests + 1
+    assert paid.request_count("embeddings") == requests + 1
 
 
 def test_a_free_mode_does_not_pay_for_the_vector_of_a_question(filled: DocumentFolder) -> None:

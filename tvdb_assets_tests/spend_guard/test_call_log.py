@@ -15,12 +15,12 @@ from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.spend_guard.call_log import CallEventLog, ServiceEvent
 from tvdb_assets.tracing import trace_of
 from tvdb_assets_tests.paid_apis import Behaviour, PaidApis, PaidApisTransport
-from tvdb_assets_tests.paid_router import DocumentFolder, Paid
+from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 PAGE = "<!doctype html><p>The minutes of the founding meeting are kept in the cellar.</p>"
 
 
-def events_of(paid: Paid, run_id: str) -> list[HistoryEvent]:
+def events_of(paid: PaidServicesFixture, run_id: str) -> list[HistoryEvent]:
     history = RunHistory(paid.database)
     subject = history.find(run_id).subject
     assert subject is not None
@@ -28,7 +28,7 @@ def events_of(paid: Paid, run_id: str) -> list[HistoryEvent]:
     return history.events(subject)
 
 
-def embed(paid: Paid, text: str, **given: object) -> tuple[str, TvdbError | None]:
+def embed(paid: PaidServicesFixture, text: str, **given: object) -> tuple[str, TvdbError | None]:
     """Embed a text with a new router; returns its run id, and the error."""
 
     async def use(router: ServiceRouter) -> tuple[str, TvdbError | None]:
@@ -41,7 +41,9 @@ def embed(paid: Paid, text: str, **given: object) -> tuple[str, TvdbError | None
     return paid.use(use, **given)
 
 
-def test_a_budget_in_the_way_is_told_once_with_the_id_that_the_user_sees(paid: Paid) -> None:
+def test_a_budget_in_the_way_is_told_once_with_the_id_that_the_user_sees(
+    paid: PaidServicesFixture,
+) -> None:
     async def use(router: ServiceRouter) -> str:
         for _ in range(3):
             with pytest.raises(BudgetError) as caught:
@@ -55,7 +57,7 @@ def test_a_budget_in_the_way_is_told_once_with_the_id_that_the_user_sees(paid: P
     assert not [e for e in events if e.kind == "paid_call"]
 
 
-def test_a_breaker_is_told_as_it_opens_probes_and_closes(paid: Paid) -> None:
+def test_a_breaker_is_told_as_it_opens_probes_and_closes(paid: PaidServicesFixture) -> None:
     paid.apis.faults.script("server_error", times=5)
     run_id, error = embed(paid, "one", paid_attempts=5)
     assert isinstance(error, UnavailableError)
@@ -68,7 +70,7 @@ def test_a_breaker_is_told_as_it_opens_probes_and_closes(paid: Paid) -> None:
     assert turned == ["breaker_probed", "breaker_closed"]
 
 
-def test_a_refused_key_is_told_once_for_all_that_ask_after_it(paid: Paid) -> None:
+def test_a_refused_key_is_told_once_for_all_that_ask_after_it(paid: PaidServicesFixture) -> None:
     paid.apis.faults.script("invalid_key", times=None)
     first, error = embed(paid, "one")
     assert isinstance(error, RefusedError)
@@ -82,7 +84,7 @@ def test_a_refused_key_is_told_once_for_all_that_ask_after_it(paid: Paid) -> Non
     assert {e.kind for e in events_of(paid, second)} == {"paid_call"}
 
 
-def test_an_error_of_a_parser_process_has_the_routers_id(paid: Paid) -> None:
+def test_an_error_of_a_parser_process_has_the_routers_id(paid: PaidServicesFixture) -> None:
     async def use(router: ServiceRouter) -> None:
         with pytest.raises(ParseError) as caught:
             await router.parse(b"%PDF-1.7\nnothing", "a.pdf")
@@ -92,16 +94,16 @@ def test_an_error_of_a_parser_process_has_the_routers_id(paid: Paid) -> None:
 
 
 def test_a_job_that_is_resumed_names_the_run_that_pays_it(
-    paid: Paid, shelf: DocumentFolder
+    paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     paid.apis = PaidApis(Behaviour(job_seconds=3_600))
     paid.transport = PaidApisTransport(paid.apis)
-    shelf.write("a.html", PAGE)
-    late = shelf.ingest(llamaparse_timeout_seconds=0.01)
-    assert shelf.codes(late) == {"a.html": "parse_job_late"}
+    folder.write("a.html", PAGE)
+    late = folder.ingest(llamaparse_timeout_seconds=0.01)
+    assert folder.codes(late) == {"a.html": "parse_job_late"}
     for job in paid.apis._jobs.values():
         job.done = job.billed = 0.0
-    assert shelf.codes(shelf.ingest(["a.html"])) == {}
+    assert folder.codes(folder.ingest(["a.html"])) == {}
     [resumed] = [e for e in events_of(paid, "run-2") if e.kind == "job_resumed"]
     assert "which the run run-1 submitted and pays" in resumed.message
     assert resumed.document == "a.html"

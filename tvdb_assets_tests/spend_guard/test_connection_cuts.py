@@ -21,7 +21,7 @@ from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.spend_guard.guard import PaidCall, Transaction
 from tvdb_assets.spend_guard.ledger import Reservation
-from tvdb_assets_tests.paid_router import DocumentFolder, Paid
+from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 from tvdb_assets_tests.spend_guard.cutting_proxy import CuttingProxy, cutting_proxy
 from tvdb_assets_tests.spend_guard.ledger_invariants import check_counters
 
@@ -53,7 +53,7 @@ def proxy(database: Database) -> Iterator[CuttingProxy]:
 
 
 @contextmanager
-def through(paid: Paid, proxy: CuttingProxy) -> Iterator[None]:
+def through(paid: PaidServicesFixture, proxy: CuttingProxy) -> Iterator[None]:
     """The paid calls use connections through the proxy."""
     direct = paid.database
     with Database(proxy.url) as database:
@@ -65,13 +65,13 @@ def through(paid: Paid, proxy: CuttingProxy) -> Iterator[None]:
             paid.database = direct
 
 
-def billed_again(paid: Paid) -> int:
+def billed_again(paid: PaidServicesFixture) -> int:
     counted = paid.apis.charge_record.counters()["billed_twice"]
     assert isinstance(counted, int)
     return counted
 
 
-def embed(paid: Paid, space_id: int) -> None:
+def embed(paid: PaidServicesFixture, space_id: int) -> None:
     """Embed two texts and store their vectors."""
     index = IndexStore(paid.database, "run-1")
 
@@ -92,7 +92,7 @@ def embed(paid: Paid, space_id: int) -> None:
 
 @IS_ANSWERED
 def test_an_embedding_call_survives_a_cut_at_every_statement(
-    paid: Paid, proxy: CuttingProxy, is_answered: bool, is_full: bool
+    paid: PaidServicesFixture, proxy: CuttingProxy, is_answered: bool, is_full: bool
 ) -> None:
     direct = paid.database
     router = paid.router()
@@ -121,7 +121,7 @@ def test_an_embedding_call_survives_a_cut_at_every_statement(
 
 @IS_ANSWERED
 def test_a_parsing_call_survives_a_cut_at_every_statement(
-    paid: Paid, proxy: CuttingProxy, is_answered: bool, is_full: bool
+    paid: PaidServicesFixture, proxy: CuttingProxy, is_answered: bool, is_full: bool
 ) -> None:
     """The job may have to be polled again, and is never submitted again."""
     direct = paid.database
@@ -147,7 +147,7 @@ def test_a_parsing_call_survives_a_cut_at_every_statement(
             paid.use(use)
             is_over = piece > proxy.pieces
 
-        assert paid.asked("submit") == len(paid.apis.charges) == 1, piece
+        assert paid.request_count("submit") == len(paid.apis.charges) == 1, piece
         assert paid.rows("SELECT count(*) FROM tvdb.stored_texts") == [(1,)], piece
         assert paid.ledger() == [("posted", "answered")], piece
         assert paid.spent == paid.apis.dollars > 0
@@ -161,28 +161,28 @@ def test_a_parsing_call_survives_a_cut_at_every_statement(
 @pytest.mark.parametrize("point", ["reserved", "before_send", "answered"])
 @pytest.mark.parametrize("service", ["openai", "llamaparse"])
 def test_an_ingestion_pays_nothing_twice_after_a_cut_at_any_point(
-    shelf: DocumentFolder, proxy: CuttingProxy, point: str, service: str
+    folder: DocumentFolder, proxy: CuttingProxy, point: str, service: str
 ) -> None:
-    paid = shelf.paid
+    paid = folder.paid
     paid.apis.behaviour = type(paid.apis.behaviour)(latency_seconds=0.05)
     for number in range(4):
         clauses = "".join(
             f"<h2>P{at}</h2><p>Clause {at} of {number}: {number * 100 + at} euros a year.</p>"
             for at in range(6)
         )
-        shelf.write(f"{number}.html", f"<html><body>{clauses}</body></html>")
+        folder.write(f"{number}.html", f"<html><body>{clauses}</body></html>")
     paid.observer = CutsAt(proxy, point, service)
     # The connection that holds the claim of the batch is gone as well.
     with through(paid, proxy), suppress(TvdbError, psycopg.Error):
-        shelf.ingest(chunk_tokens=16)
+        folder.ingest(chunk_tokens=16)
     assert paid.observer.point == "", "nothing was cut"
     paid.observer = None
 
-    assert {result.error for result in shelf.ingest(chunk_tokens=16).values()} <= {None}
-    assert shelf.ingest(chunk_tokens=16) == {}
+    assert {result.error for result in folder.ingest(chunk_tokens=16).values()} <= {None}
+    assert folder.ingest(chunk_tokens=16) == {}
     assert billed_again(paid) == 0
-    assert paid.asked("submit") == 4
-    assert len(shelf.shown()) == 4
+    assert paid.request_count("submit") == 4
+    assert len(folder.passages()) == 4
     check_counters(paid.database)
 
 
@@ -201,7 +201,7 @@ def test_the_pool_lends_no_connection_that_the_server_has_ended(database: Databa
 
 
 def test_what_is_paid_for_is_stored_when_the_server_is_back_although_its_caller_is_cancelled(
-    paid: Paid, proxy: CuttingProxy
+    paid: PaidServicesFixture, proxy: CuttingProxy
 ) -> None:
     """The attempt that is under way ends; the answer of a cancelled caller is stored."""
     space_id = IndexStore(paid.database, "run-1").space_id(paid.router().clients.embedder.space)
