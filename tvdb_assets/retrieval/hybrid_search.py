@@ -51,19 +51,18 @@ class Hit:
 def search(
     database: Database, question: str, vector: NDArray[np.float32], space: str, k: int
 ) -> list[Hit]:
-    """The ``k`` chunks that fit the question best, best first.
+    """Find the ``k`` chunks that match the question best, the best one first.
 
     Args:
-        database: where to search.
-        question: plain text, as a person types it.
-        vector: of the question, shape (dimensions,), computed in ``space``. With NaN or only
-            zeros, which an embedder returns for a text without a known token, the ranking is by
-            full text only.
+        database: contains the index.
+        question: a question in plain language.
+        vector: the vector of the question in ``space``, with shape (dimensions,). If it contains
+            NaN or only zeros, as for a text without a known token, only full text is ranked.
         space: label of the vector's space; must be the space of the current index.
         k: maximum number of results.
 
     Raises:
-        ConfigurationError: the current index has another space, so the vector can't be compared.
+        ConfigurationError: the current index has another vector space than the vector.
     """
     has_direction = bool(np.isfinite(vector).all() and vector.any())
     with database.transaction() as tx, tx.cursor(row_factory=class_row(Hit)) as cursor:
@@ -92,12 +91,12 @@ def search(
 
 
 def other_space(current: str, space: str) -> ConfigurationError:
-    """The current index has one vector space, and the question's vector can only be in another."""
+    """The error for a question whose vector is in another space than the current index."""
     return codes.OTHER_VECTOR_SPACE.error(current=current, space=space)
 
 
 def unsearchable(database: Database) -> int:
-    """How many published chunks are excluded from search because their vectors are a mock's."""
+    """The number of published chunks that search excludes, because their vectors are mocks."""
     with database.transaction() as tx:
         row: tuple[Any, ...] | None = tx.execute(
             "SELECT count(*) FROM tvdb.publications u JOIN tvdb.indexes USING (index_id)"
@@ -107,8 +106,8 @@ def unsearchable(database: Database) -> int:
     return int(row[0]) if row else 0
 
 
-# A chunk matches if it has any term of the question, and ranks higher the more it has: a question
-# in plain language has words that no document has. Terms are compared by their stems. Matches are
+# A chunk matches if it has any term of the question, and more terms give a higher rank: a question
+# in plain language contains words that no document has. Terms are compared by their stems. Matches are
 # materialized first and joined with the view afterwards, because a planner that expects few rows
 # would repeat the full-text search for each row of the view.
 _SEARCH = """

@@ -1,4 +1,4 @@
-"""`Index` and `search`: questions to the current index, from any program, without Dagster.
+"""`Index` and `search`: search the current index from any program, without Dagster.
 
 What belongs here: embedding a question with the model of the current index, and the lifetime of
 the connections that a search needs. What does not: the query itself (`retrieval.hybrid_search`), or
@@ -27,19 +27,19 @@ from tvdb_assets.settings import Settings, load_settings
 
 T = TypeVar("T")
 _WITHOUT_VECTOR = frozenset({codes.VECTOR_ZERO.code, codes.VECTOR_NOT_FINITE.code})
-"""Errors of a question that the model knows no token of; full text may still find something."""
+"""Error codes of a question without a known token; full text may still find something."""
 MAX_RESULTS = CANDIDATES
-"""Largest ``k``: more results than candidates of a ranking would be in no defined order."""
+"""The largest ``k``: results beyond the candidates of a ranking would have no defined order."""
 
 
 def search(question: str, k: int = 10, *, settings: Settings | None = None) -> list[Hit]:
-    """The ``k`` passages that fit a question best, best first.
+    """Find the ``k`` passages that match a question best, the best one first.
 
-    Opens and closes what it needs. For more than one question, use an `Index`, which loads the
-    embedding model and connects once.
+    Each call connects to the database and loads the embedding model. For more than one question,
+    use an `Index`, which does both once.
 
     Args:
-        question: plain text, as a person types it.
+        question: a question in plain language.
         k: maximum number of results, 1 to 100.
         settings: None reads them from the environment.
 
@@ -47,15 +47,15 @@ def search(question: str, k: int = 10, *, settings: Settings | None = None) -> l
         ValueError: ``k`` is out of range.
         ConfigurationError: the embedder of the current index can't be used with these settings.
         StorageError: the database can't be used.
-        ServiceError: the current index needs a paid service, which a limit, an outage or a
-            refused key keeps from answering.
+        ServiceError: the current index needs a paid service, and a limit, an outage or a refused
+            key prevents the call.
     """
     with Index(settings) as index:
         return index.search(question, k)
 
 
 class Index:
-    """The index that search reads, for any number of questions; usable from any thread or loop.
+    """The current index, for any number of questions, from any thread or event loop.
 
     ::
 
@@ -83,8 +83,8 @@ class Index:
         Args:
             settings: None reads them from the environment.
             database: None opens the one of the settings. The caller closes a given one.
-            router: None makes one from the settings. The caller closes a given one, and uses it
-                in no other event loop meanwhile.
+            router: None creates one from the settings. The caller closes a given one, and must
+                not use it in another event loop at the same time.
         """
         self._settings = settings
         self._database = database
@@ -98,15 +98,15 @@ class Index:
         self._is_closed = False
 
     def search(self, question: str, k: int = 10) -> list[Hit]:
-        """The ``k`` passages that fit a question best, best first; arguments as of `search`."""
+        """Find the ``k`` passages that match a question best; see the function `search`."""
         return self._submit(question, k).result()
 
     async def asearch(self, question: str, k: int = 10) -> list[Hit]:
-        """As `search`, without blocking the event loop of the caller."""
+        """Search without blocking the event loop of the caller; see the function `search`."""
         return await asyncio.wrap_future(self._submit(question, k))
 
     def close(self) -> None:
-        """Close the connections that it opened; no search may follow."""
+        """Close the connections that this object opened; no search is possible after that."""
         with self._starting:
             self._is_closed = True
             thread, self._thread = self._thread, None
@@ -117,7 +117,7 @@ class Index:
             self._database.close()
 
     async def aclose(self) -> None:
-        """As `close`."""
+        """Close without blocking the event loop of the caller; see `close`."""
         await asyncio.to_thread(self.close)
 
     def __enter__(self) -> Index:
@@ -184,7 +184,7 @@ async def _search(question: str, k: int, database: Database, router: ServiceRout
             return await asyncio.to_thread(hybrid_search, database, question, vector, space, k)
         except ConfigurationError:
             before, index = index, await asyncio.to_thread(catalog.current)
-            # Only a switch to another index in between is a reason to embed the question again.
+            # The question is embedded again only if another index became current in between.
             if index == before:
                 raise
 
@@ -211,6 +211,6 @@ class _EventLoopThread:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
-        """Cancel what still runs, and end the thread."""
+        """Cancel the running coroutines, and end the thread."""
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()

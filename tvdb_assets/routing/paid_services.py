@@ -1,6 +1,6 @@
-"""Names and limits of the services that cost money, as their providers declare them.
+"""Names and spend limits of the paid services, as their providers declare them.
 
-What belongs here: questions about all paid services together. What does not: what a limit means
+What belongs here: facts about all paid services together. What does not: the checks of a limit
 (`spend_guard.budget`), or the providers (`embedding.registry`, `parsing.registry`).
 """
 
@@ -16,7 +16,7 @@ from tvdb_assets.spend_guard.provider_registry import Provider
 
 
 def paid_services() -> tuple[str, ...]:
-    """The names of all paid services, as the ledger has them: of embedders, then of parsers."""
+    """The names of all paid services in the ledger: embedders first, then parsers."""
     return tuple(provider.name for provider in _providers())
 
 
@@ -26,7 +26,7 @@ def is_paid(mode: ServiceMode) -> bool:
 
 
 def spend_limits_of(settings: Settings) -> SpendLimits:
-    """What may be spent, by the settings."""
+    """The spend limits of the settings: US dollars per day and requests per hour."""
     services: dict[str, Decimal] = {}
     for provider in _providers():
         limit = provider.daily_limit(settings)

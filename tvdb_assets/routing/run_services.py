@@ -1,10 +1,10 @@
 """The parts that a run composes: database, ledger, guard, workers, trace and concurrency.
 
-What belongs here: making each part when it is first used, and closing those that were made. What
-does not: the clients (`service_clients`), and who is called for what (`service_router`).
+What belongs here: creating each part at its first use, and closing it. What does not: the clients
+(`service_clients`), and the choice of the client for each call (`service_router`).
 
-A part lives from its first use until `RunServices.close`. A database or a worker pool that was
-given from outside belongs to its giver and stays open.
+A part exists from its first use until `RunServices.close`. A database or a worker pool that the
+caller passed in belongs to the caller and stays open.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tvdb_assets.tracing import Trace, trace_of
 
 
 class RunServices:
-    """What one run needs besides its clients, each part made when it is first used."""
+    """The parts of one run other than its clients. Each part is created at its first use."""
 
     def __init__(
         self,
@@ -41,12 +41,13 @@ class RunServices:
         """Nothing is opened or started yet.
 
         Args:
-            settings: limits, and the sizes of the parts.
-            database: of ledger and limits; None opens that of the settings when it is needed.
-            workers: that parse and chunk; None starts those of the settings when needed.
-            run_id: on every row and request; None takes the current one or makes one.
-            clock: of budgets, limits and breakers; None is the database's own.
-            observer: notified of each point that a paid call reaches.
+            settings: the limits, and the sizes of the parts.
+            database: contains the ledger and the limits; None opens the one of the settings at
+                its first use.
+            workers: the processes that parse and chunk; None starts them at their first use.
+            run_id: the id on every row and request; None uses the current id or a new one.
+            clock: the time of budgets, limits and breakers; None uses the database's clock.
+            observer: is notified of each point that a paid call reaches.
         """
         self._settings = settings
         self._given_database = database
@@ -57,10 +58,10 @@ class RunServices:
 
     @cached_property
     def database(self) -> Database:
-        """Of ledger and limits.
+        """The database of the ledger and the limits.
 
         Raises:
-            StorageError: it can't be used, so nothing may be paid.
+            StorageError: the database can't be used, so no paid call is possible.
         """
         if self._given_database is not None:
             return self._given_database
@@ -75,17 +76,17 @@ class RunServices:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """With the limits of the settings."""
+        """The cost ledger, with the limits of the settings."""
         return Ledger(self.database, spend_limits_of(self._settings), self._clock)
 
     @cached_property
     def states(self) -> ServiceStates:
-        """What all processes know of each paid service."""
+        """The state of each paid service, shared by all processes."""
         return ServiceStates(self.database, self._clock)
 
     @cached_property
     def guard(self) -> Guard:
-        """Every paid call passes it."""
+        """The spend guard that every paid call passes."""
         s = self._settings
         return Guard(
             self.database,
@@ -106,25 +107,25 @@ class RunServices:
 
     @cached_property
     def trace(self) -> Trace:
-        """Of this run; does nothing unless ``OTEL_`` variables turn it on."""
+        """The trace of this run; it does nothing unless ``OTEL_`` variables turn it on."""
         return trace_of(self.run_id)
 
     @cached_property
     def concurrency(self) -> asyncio.Semaphore:
-        """Bounds the paid requests in flight, in this process."""
+        """Limits the number of paid requests in flight in this process."""
         return asyncio.Semaphore(self._settings.paid_concurrency)
 
     def publish_gauges(self) -> None:
-        """Set the metrics of budget, queue and breakers, if anybody reads them."""
+        """Set the metrics of budget, queue and breakers, if tracing is on."""
         if self.trace.is_on:
             publish_gauges(self.trace, self.database, self.ledger, self.states, paid_services())
 
     def close(self) -> None:
-        """Close the parts that were made here, in the reverse order of their use."""
-        made = self.__dict__
-        if "trace" in made:
+        """Close the parts that were created here; a given database or worker pool stays open."""
+        created = self.__dict__
+        if "trace" in created:
             self.trace.flush()
-        if "workers" in made and self._given_workers is None:
+        if "workers" in created and self._given_workers is None:
             self.workers.close()
-        if "database" in made and self._given_database is None:
+        if "database" in created and self._given_database is None:
             self.database.close()

@@ -1,8 +1,8 @@
 """The clients of a run, chosen by the modes of the settings, and the fingerprint of an index.
 
-What belongs here: the choice for each mode, the checks that need no connection, and everything
-that follows from the choice alone. What does not: calling a client (`service_router`), or what a
-call needs besides (`run_services`).
+What belongs here: the choice for each mode, the checks that need no connection, and values that
+depend on the choice alone. What does not: calling a client (`service_router`), or the other parts
+of a call (`run_services`).
 
 Nothing is opened here: a client opens its connections at its first request. So a fingerprint
 needs neither a database nor a router.
@@ -29,7 +29,7 @@ from tvdb_assets.spend_guard.paid_service import PaidService, ensure_free
 
 
 class ServiceClients:
-    """The parser and the embedders that the modes of the settings call for."""
+    """The parser and the embedders of the modes in the settings."""
 
     def __init__(
         self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None
@@ -38,11 +38,11 @@ class ServiceClients:
 
         Args:
             settings: modes, providers and keys.
-            transport: under the HTTP clients, for tests.
+            transport: replaces the transport of the HTTP clients, for tests.
 
         Raises:
-            ConfigurationError: a paid mode without a key, a provider, a model or a price that is
-                not known, or an OCR language that is not installed.
+            ConfigurationError: a paid mode has no key; a provider, a model or a price is not
+                known; or an OCR language is not installed.
         """
         self._settings = settings
         self._transport = transport
@@ -50,28 +50,28 @@ class ServiceClients:
         self.parser_mode = settings.resolved_parser_mode
         self.embedder_mode = settings.resolved_embedder_mode
         self.document_limits = settings.document_limits
-        """On how much of a document is read."""
+        """The limits on the part of a document that is read."""
         self.limits_fingerprint = settings.limits_fingerprint
         ocr.check_languages(self.document_limits.ocr_languages)
         _check_parsers_are_free()
         self.embedder = make_embedder(self.embedder_mode, settings, transport)
-        """Of the run's mode; its weights or connections come when first used."""
+        """The embedder of the run's mode; it loads its weights or connects at its first use."""
         self.paid_embedder: PaidEmbedder | None = paid_embedder(self.embedder)
-        """The same, where it costs money."""
+        """The same embedder if it costs money, else None."""
         self.paid_parser = (
             make_paid_parser(settings, transport) if is_paid(self.parser_mode) else None
         )
 
     @cached_property
     def fallback_embedder(self) -> FallbackEmbedder:
-        """Embeds in ``hybrid`` while the paid service is unavailable."""
+        """The embedder that ``hybrid`` uses while the paid service is unavailable."""
         return make_fallback_embedder(self._settings)
 
     def embedder_in(self, space: VectorSpace) -> AnyEmbedder | None:
-        """The embedder whose vectors are in ``space``, whatever the settings name.
+        """The embedder whose vectors are in ``space``, even if the settings name another one.
 
         Returns:
-            None if it can't be made here, or would pay where this run's mode pays nothing.
+            None if it can't be created here, or if it costs money in a mode that is free.
         """
         if space == self.embedder.space:
             return self.embedder
@@ -93,36 +93,36 @@ class ServiceClients:
 
     @property
     def free_parser_mode(self) -> ServiceMode:
-        """The mode that is recorded with a text that was parsed on this machine."""
+        """The mode that is recorded with a text parsed on this machine."""
         return ServiceMode.MOCK if self.parser_mode is ServiceMode.MOCK else ServiceMode.LOCAL
 
     @cached_property
     def parser_fingerprint(self) -> str:
-        """A stored text is used again for the same bytes if it carries this fingerprint."""
+        """The fingerprint of parsing. A stored text with it is reused for the same bytes."""
         paid = f"{self.paid_parser.fingerprint} " if self.paid_parser is not None else ""
         return f"{paid}{self.free_parser_mode}/{parser_fingerprint(limits=self.document_limits)}"
 
     def pipeline_fingerprint(self, chunker: Chunker) -> str:
-        """All that a document's outcome depends on besides its bytes, in one string."""
+        """The fingerprint of parser, chunker and embedder, which with the bytes fix the result."""
         return f"{self.parser_fingerprint} {chunker.fingerprint} {self.embedder.space.label}"
 
     def paid(self) -> list[PaidService]:
-        """All clients so far that cost money, and so may have open connections."""
+        """The paid clients that exist so far, which may have open connections."""
         clients = (self.embedder, self.paid_parser, *self._by_space.values())
         return [client for client in clients if isinstance(client, PaidService)]
 
 
 @cache
 def _check_parsers_are_free() -> None:
-    """The parsers on this machine are called without the guard, so none may have a price."""
+    """Check that no parser on this machine has a price: they are called without the guard."""
     for parser in all_parsers():
         ensure_free(parser)
 
 
 def pipeline_fingerprint(settings: Settings, chunker: Chunker) -> str:
-    """The fingerprint of an index that these settings and this chunker make; opens nothing.
+    """The fingerprint of the index of these settings and this chunker; opens nothing.
 
     Raises:
-        ConfigurationError: as of `ServiceClients`.
+        ConfigurationError: see `ServiceClients`.
     """
     return ServiceClients(settings).pipeline_fingerprint(chunker)

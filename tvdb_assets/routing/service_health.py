@@ -1,4 +1,4 @@
-"""The health of each service, by its last calls.
+"""The health of each service, derived from its last calls.
 
 What belongs here: reporting the shared state of a service. What does not: changing it
 (`spend_guard`), or displaying it (`cli`, `dagster`).
@@ -24,13 +24,13 @@ class ServiceHealth:
     status: str
     """``ready``, ``unproven`` (no call yet), ``failing``, ``halted`` or ``refused``."""
     breaker: str
-    """``closed``, ``open`` or ``half-open``; empty where there is none."""
+    """``closed``, ``open`` or ``half-open``; empty for a free service."""
     remaining_usd: str
-    """Of the tightest of today's budgets that apply to it; empty where nothing is paid."""
+    """US dollars left of today's tightest budget for it; empty for a free service."""
     requests_left: int | None
-    """Of this hour; None where nothing is paid."""
+    """Paid requests left in this hour; None for a free service."""
     requests_per_minute: float | None = None
-    """As the service reported; None where it did not."""
+    """The rate limit that the service reported; None if it reported none."""
     tokens_per_minute: float | None = None
     answered_at: str | None = None
     """ISO 8601, UTC."""

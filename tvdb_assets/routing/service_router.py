@@ -1,15 +1,16 @@
-"""`ServiceRouter`: which client parses and embeds, by mode, and the one rule of falling back.
+"""`ServiceRouter`: calls the client of each mode for parsing and embedding; decides on fallbacks.
 
-What belongs here: calling the client of a mode, past the guard where it costs money. What does
+What belongs here: calling the client of a mode, through the guard if it costs money. What does
 not: the choice of the clients (`service_clients`), database, ledger, guard and workers
-(`run_services`), and where results are stored (the caller's ``persist``).
+(`run_services`), and storing the results (the caller's ``persist``).
 
-Modes, for each service on its own:
+The modes, which each service has separately:
 
-- ``local`` and ``mock`` make everything on this machine, free.
-- ``real`` uses the paid service and nothing else, whatever happens.
-- ``hybrid`` uses the paid service, and while it is unavailable a fallback, marked degraded.
-  A document's own fault, a refused key and an exhausted budget are no reason to fall back.
+- ``local`` and ``mock`` process everything on this machine, free of charge.
+- ``real`` uses the paid service and never another one.
+- ``hybrid`` uses the paid service. While the service is unavailable, a fallback on this machine
+  is used and its results are marked degraded. An error of the document, a refused key and an
+  exhausted budget cause no fallback.
 """
 
 from __future__ import annotations
@@ -46,14 +47,14 @@ from tvdb_assets.spend_guard.paid_service import PaidService
 
 
 class ServiceRouter:
-    """Parsing and embedding for one run, by mode; a plain class that works without Dagster.
+    """Parses and embeds for one run, by mode; a plain class that works without Dagster.
 
     ::
 
         async with ServiceRouter(load_settings()) as router:
             vectors = await router.embed(["Is flood damage covered?"])
 
-    Nothing is loaded, opened or started before it is needed.
+    Models, connections and processes are opened at their first use.
     """
 
     def __init__(
@@ -71,17 +72,17 @@ class ServiceRouter:
 
         Args:
             settings: modes, keys and limits.
-            services: of the run; None composes them from the settings and the arguments that
-                follow, each as of `RunServices`.
-            database: of ledger and limits; None opens that of the settings when a paid call
-                is to be made.
-            run_id: on every row and request; None takes the current one or makes one.
-            clock: of budgets, limits and breakers; None is the database's own.
-            observer: notified of each point that a paid call reaches.
-            transport: under the HTTP clients, for tests.
+            services: the parts of the run; None creates them from the settings and the next four
+                arguments, which `RunServices` describes.
+            database: contains the ledger and the limits; None opens the one of the settings
+                before the first paid call.
+            run_id: the id on every row and request; None uses the current id or a new one.
+            clock: the time of budgets, limits and breakers; None uses the database's clock.
+            observer: is notified of each point that a paid call reaches.
+            transport: replaces the transport of the HTTP clients, for tests.
 
         Raises:
-            ConfigurationError: as of `ServiceClients`.
+            ConfigurationError: see `ServiceClients`.
         """
         self._settings = settings
         self.clients = ServiceClients(settings, transport)
@@ -91,7 +92,7 @@ class ServiceRouter:
 
     @property
     def run_id(self) -> str:
-        """On every row and request."""
+        """The id of the run, which every row and request has."""
         return self.services.run_id
 
     # --- embedding
@@ -102,19 +103,20 @@ class ServiceRouter:
         *,
         persist: PersistVectors | None = None,
     ) -> EmbeddingResult:
-        """Vectors of texts, by the mode of this run.
+        """Embed texts in the mode of this run.
 
-        In ``hybrid``, if the service is unavailable, all of them are made by the fallback and
-        marked degraded: vectors of two services are never mixed in one result.
+        In ``hybrid``, if the service is unavailable, the fallback embeds all texts and the result
+        is marked degraded: vectors of two services are never mixed in one result.
 
         Args:
             texts: any number; equal texts are sent once.
             persist: stores vectors as they arrive, in the transaction that posts their cost.
 
         Raises:
-            HaltedError: budget, rate or breaker; what arrived before is stored.
-            RefusedError: the service refused key, quota or model.
-            UnavailableError: no usable answer, in the mode ``real``.
+            HaltedError: a budget, a rate limit or a breaker stopped the calls; vectors that arrived
+                before are stored.
+            RefusedError: the service refused the key, the quota or the model.
+            UnavailableError: the service gave no usable answer, in the mode ``real``.
             StorageError: the ledger can't be reached, so nothing was paid.
         """
         clients = self.clients
@@ -131,14 +133,16 @@ class ServiceRouter:
         texts: Sequence[str] | Sequence[TextToEmbed],
         persist: PersistVectors | None = None,
     ) -> EmbeddingResult:
-        """As `embed`, by one embedder and no other: past the guard if it costs money.
+        """Embed texts with the given embedder only, through the guard if it costs money.
+
+        Arguments and errors are those of `embed`.
 
         Raises:
-            ConfigurationError: it has a price and does not say so by its type, so that it would
-                pass no guard; nothing was sent.
+            ConfigurationError: the embedder has a price but is not a `PaidEmbedder`, so the guard
+                would not see its requests. Nothing was sent.
         """
         with tagging_errors(self.run_id):
-            wanted = [t if isinstance(t, TextToEmbed) else TextToEmbed.of(t) for t in texts]
+            requested = [t if isinstance(t, TextToEmbed) else TextToEmbed.of(t) for t in texts]
             if isinstance(embedder, PaidEmbedder):
                 embedding = PaidEmbedding(
                     self.services.guard,
@@ -147,24 +151,24 @@ class ServiceRouter:
                     wait_if_open=self.clients.embedder_mode is not ServiceMode.HYBRID,
                     persist=persist,
                 )
-                return await embedding.embed(wanted)
-            return await embed_free(embedder, wanted, persist)
+                return await embedding.embed(requested)
+            return await embed_free(embedder, requested, persist)
 
     # --- parsing
 
     async def parse(self, data: bytes, path: str) -> ParsedDocument:
-        """The text of a document, by the mode of this run, checked before it counts.
+        """Parse a document in the mode of this run, and validate its text.
 
-        In ``hybrid``, if the service is unavailable, the fallback is the parser on this machine,
+        In ``hybrid``, if the service is unavailable, the parser on this machine is the fallback,
         and the text's ``produced_by`` is marked degraded.
 
         Args:
-            data: the whole file.
-            path: its name.
+            data: the bytes of the whole file.
+            path: the name of the file.
 
         Raises:
             ParseError: the bytes give no usable text, or contain other documents and no text.
-            ServiceError: as of `embed`.
+            ServiceError: see `embed`.
         """
         with tagging_errors(self.run_id):
             return await self._parse(data, path)
@@ -205,7 +209,7 @@ class ServiceRouter:
         *,
         persist: PersistText | None = None,
     ) -> ParsedDocument:
-        """As `parse`, by the paid service and no other; see `PaidParsing.parse`."""
+        """Parse a document with the paid service only; see `PaidParsing.parse`."""
         assert self.clients.paid_parser is not None
         parsing = PaidParsing(
             self.services.guard,
@@ -225,16 +229,16 @@ class ServiceRouter:
 
     @staticmethod
     def may_fall_back(error: TvdbError, mode: ServiceMode) -> bool:
-        """Whether this error is a reason to fall back, in this mode of its service."""
+        """Whether this error causes a fallback in this mode of the service."""
         return mode is ServiceMode.HYBRID and isinstance(error, (UnavailableError, BreakerError))
 
     # --- health
 
     async def health(self, *, probe: bool = False) -> list[ServiceHealth]:
-        """The health of each service of this run, by its last calls; costs nothing.
+        """Report the health of each service, derived from its last calls; costs nothing.
 
         Args:
-            probe: ask the paid services too, by requests that are free.
+            probe: also send a free request to each paid service.
 
         Raises:
             StorageError: the database can't be used.
@@ -251,7 +255,7 @@ class ServiceRouter:
                 continue
             guard = self.services.guard
             if probe:
-                # The outcome is recorded with the service's state, as that of any call is.
+                # The outcome is recorded in the state of the service, as for any other call.
                 with suppress(TvdbError):
                     await guard.ask(
                         FreeRequest(client.service, "probe", client.account),
@@ -263,20 +267,20 @@ class ServiceRouter:
             )
         return checked
 
-    # --- its end
+    # --- closing
 
     async def disconnect(self) -> None:
-        """Close the connections to paid services; they belong to the loop that opened them."""
+        """Close the connections to paid services; call it in the event loop that opened them."""
         for client in self.clients.paid():
             await client.close()
 
     async def aclose(self) -> None:
-        """Close the connections, and the parts of the run that were made here."""
+        """Close the connections, and the parts of the run that were created here."""
         await self.disconnect()
         self.close()
 
     def close(self) -> None:
-        """As `aclose`, where no connection was opened."""
+        """Close the parts of the run, if no connection to a paid service was opened."""
         self.services.close()
 
     async def __aenter__(self) -> ServiceRouter:

@@ -17,14 +17,14 @@ from tvdb_assets.spend_guard.http_failures import QUOTA_CODES
 from tvdb_assets_tests.paid_router import FixedResponse
 
 ATTEMPTS = 3
-SAID = "the text of the service"
+SERVICE_MESSAGE = "the text of the service"
 
 
 @dataclass(frozen=True)
 class Row:
     """A failure, and all that follows from it."""
 
-    said: FixedResponse | Exception
+    response: FixedResponse | Exception
     kind: FailureKind
     error: str
     code: str
@@ -37,15 +37,19 @@ class Row:
     was_sent: bool = True
 
 
-def said(
-    status: int, code: str | None = None, message: str = SAID, kind: str = "x", **headers: str
+def openai_error(
+    status: int,
+    code: str | None = None,
+    message: str = SERVICE_MESSAGE,
+    kind: str = "x",
+    **headers: str,
 ) -> FixedResponse:
     """An error in the form of OpenAI."""
     error = {"message": message, "type": kind, "param": None, "code": code}
     return FixedResponse(status, json.dumps({"error": error}).encode(), _named(headers))
 
 
-def detail(status: int, value: object = SAID, **headers: str) -> FixedResponse:
+def llamaparse_error(status: int, value: object = SERVICE_MESSAGE, **headers: str) -> FixedResponse:
     """An error in the form of LlamaParse."""
     return FixedResponse(status, json.dumps({"detail": value}).encode(), _named(headers))
 
@@ -155,40 +159,45 @@ BOTH: dict[str, Row] = {
 }
 OPENAI: dict[str, Row] = {
     **{
-        f"429 {code}": refused(said(429, code), QUOTA)
+        f"429 {code}": refused(openai_error(429, code), QUOTA)
         for code in (*sorted(QUOTA_CODES), "user_spend_limit_of_next_year")
     },
-    "400 hard limit": refused(said(400, "billing_hard_limit_reached"), QUOTA),
-    "403 deactivated": refused(said(403, "account_deactivated"), QUOTA),
-    "429 quota by type": refused(said(429, None, kind="insufficient_quota"), QUOTA),
-    "429 quota by type, new code": refused(said(429, "new", kind="insufficient_quota"), QUOTA),
-    "401 invalid_api_key": refused(said(401, "invalid_api_key"), "key_refused"),
-    "400 invalid_organization": refused(said(400, "invalid_organization"), "key_refused"),
-    "403 ip_not_authorized": refused(said(403, "ip_not_authorized"), "key_refused"),
-    "404 model_not_found": refused(said(404, "model_not_found"), "model_not_found"),
-    "400 invalid_model": refused(said(400, "invalid_model"), "model_not_found"),
-    "429 rate_limit_exceeded": throttled(said(429, "rate_limit_exceeded")),
-    "400 context_length_exceeded": content(said(400, "context_length_exceeded"), "text_too_long"),
-    "400 max_tokens": content(said(400, "max_tokens_per_request"), "text_too_long"),
-    "400 array": content(said(400, "array_above_max_length"), "text_too_long"),
-    "413": content(said(413), "text_too_long"),
+    "400 hard limit": refused(openai_error(400, "billing_hard_limit_reached"), QUOTA),
+    "403 deactivated": refused(openai_error(403, "account_deactivated"), QUOTA),
+    "429 quota by type": refused(openai_error(429, None, kind="insufficient_quota"), QUOTA),
+    "429 quota by type, new code": refused(
+        openai_error(429, "new", kind="insufficient_quota"), QUOTA
+    ),
+    "401 invalid_api_key": refused(openai_error(401, "invalid_api_key"), "key_refused"),
+    "400 invalid_organization": refused(openai_error(400, "invalid_organization"), "key_refused"),
+    "403 ip_not_authorized": refused(openai_error(403, "ip_not_authorized"), "key_refused"),
+    "404 model_not_found": refused(openai_error(404, "model_not_found"), "model_not_found"),
+    "400 invalid_model": refused(openai_error(400, "invalid_model"), "model_not_found"),
+    "429 rate_limit_exceeded": throttled(openai_error(429, "rate_limit_exceeded")),
+    "400 context_length_exceeded": content(
+        openai_error(400, "context_length_exceeded"), "text_too_long"
+    ),
+    "400 max_tokens": content(openai_error(400, "max_tokens_per_request"), "text_too_long"),
+    "400 array": content(openai_error(400, "array_above_max_length"), "text_too_long"),
+    "413": content(openai_error(413), "text_too_long"),
     "413 html": content(FixedResponse(413, HTML), "text_too_long"),
     "400 too long by its message": content(
-        said(400, None, "This model's maximum context length is 8192 tokens"), "text_too_long"
+        openai_error(400, None, "This model's maximum context length is 8192 tokens"),
+        "text_too_long",
     ),
-    "400 policy": content(said(400, "content_policy_violation"), "text_refused"),
-    "400 filter": content(said(400, "content_filter"), "text_refused"),
-    "400 invalid_input": content(said(400, "invalid_input"), "text_refused"),
-    "400 $.input": content(said(400, None, "'$.input' is invalid."), "text_refused"),
-    "400 new code": unknown(said(400, "a_code_of_next_year"), "request_refused"),
+    "400 policy": content(openai_error(400, "content_policy_violation"), "text_refused"),
+    "400 filter": content(openai_error(400, "content_filter"), "text_refused"),
+    "400 invalid_input": content(openai_error(400, "invalid_input"), "text_refused"),
+    "400 $.input": content(openai_error(400, None, "'$.input' is invalid."), "text_refused"),
+    "400 new code": unknown(openai_error(400, "a_code_of_next_year"), "request_refused"),
     "400 number": unknown(
         FixedResponse(400, b'{"error": {"code": 17}}', _named({})), "request_refused"
     ),
     "400 no error": unknown(FixedResponse(400, b"{}", _named({})), "request_refused"),
     "400 string": unknown(FixedResponse(400, b'{"error": "no"}', _named({})), "request_refused"),
     "400 html": unknown(FixedResponse(400, HTML), "request_refused"),
-    "422": unknown(said(422), "request_refused"),
-    "418": unknown(said(418), "request_refused"),
+    "422": unknown(openai_error(422), "request_refused"),
+    "418": unknown(openai_error(418), "request_refused"),
     **{
         f"200 {name}": bad(json.dumps(answer).encode())
         for name, answer in {
@@ -209,21 +218,23 @@ OPENAI: dict[str, Row] = {
 }
 _REFUSED = ("document_refused", "ParseError")
 LLAMAPARSE: dict[str, Row] = {
-    "402 sentence": refused(detail(402, "You've exceeded the maximum number of credits"), QUOTA),
-    "429 credits": refused(detail(429, "credit_balance_exhausted"), QUOTA),
-    "429 hard limit": refused(detail(429, "Billing hard limit has been reached"), QUOTA),
-    "400 hard limit": refused(detail(400, "Billing hard limit has been reached"), QUOTA),
-    "400 credits for your plan": refused(
-        detail(400, "You've exceeded the maximum number of credits for your plan"), QUOTA
+    "402 sentence": refused(
+        llamaparse_error(402, "You've exceeded the maximum number of credits"), QUOTA
     ),
-    "429 code": refused(detail(429, {"code": "insufficient_quota"}), QUOTA),
-    "429 of the rate": throttled(detail(429, "You have exceeded the rate limit")),
-    "401 sentence": refused(detail(401, "Invalid API Key"), "key_refused"),
-    "413": content(detail(413), *_REFUSED),
-    "415": content(detail(415), *_REFUSED),
-    "422": content(detail(422, [{"loc": ["body"], "msg": "no"}]), *_REFUSED),
-    "400": unknown(detail(400), *_REFUSED),
-    "400 that quotes": unknown(detail(400, "Refused: billing hard limit"), *_REFUSED),
+    "429 credits": refused(llamaparse_error(429, "credit_balance_exhausted"), QUOTA),
+    "429 hard limit": refused(llamaparse_error(429, "Billing hard limit has been reached"), QUOTA),
+    "400 hard limit": refused(llamaparse_error(400, "Billing hard limit has been reached"), QUOTA),
+    "400 credits for your plan": refused(
+        llamaparse_error(400, "You've exceeded the maximum number of credits for your plan"), QUOTA
+    ),
+    "429 code": refused(llamaparse_error(429, {"code": "insufficient_quota"}), QUOTA),
+    "429 of the rate": throttled(llamaparse_error(429, "You have exceeded the rate limit")),
+    "401 sentence": refused(llamaparse_error(401, "Invalid API Key"), "key_refused"),
+    "413": content(llamaparse_error(413), *_REFUSED),
+    "415": content(llamaparse_error(415), *_REFUSED),
+    "422": content(llamaparse_error(422, [{"loc": ["body"], "msg": "no"}]), *_REFUSED),
+    "400": unknown(llamaparse_error(400), *_REFUSED),
+    "400 that quotes": unknown(llamaparse_error(400, "Refused: billing hard limit"), *_REFUSED),
     "400 html": unknown(FixedResponse(400, HTML), *_REFUSED),
     "418": unknown(FixedResponse(418), *_REFUSED),
     "200 no job": bad(b'{"status": "PENDING"}'),

@@ -30,9 +30,9 @@ from tvdb_assets_tests.embedding.failure_table import (
     HTML,
     LLAMAPARSE,
     OPENAI,
-    SAID,
+    SERVICE_MESSAGE,
     Row,
-    detail,
+    llamaparse_error,
 )
 from tvdb_assets_tests.paid_apis import running_server
 from tvdb_assets_tests.paid_router import Clock, FixedResponse, FixedResponses, PaidServicesFixture
@@ -76,7 +76,7 @@ def test_a_failure_means_what_the_table_says(
     assert error.disposition is row.disposition
     assert error.remedy
     reported = f"{error!s} {error!r} {error.message} {error.remedy}"
-    assert SAID not in reported
+    assert SERVICE_MESSAGE not in reported
     assert "Just a moment" not in reported
     failure = error.__cause__
     assert isinstance(failure, CallFailed)
@@ -99,15 +99,15 @@ def test_a_failure_means_what_the_table_says(
     counts = row.kind is FailureKind.UNAVAILABLE
     assert state.breaker.failures == (row.calls if counts else 0)
     assert (state.refusal is not None) == (row.kind is FailureKind.REFUSED)
-    assert SAID not in str(state)
+    assert SERVICE_MESSAGE not in str(state)
 
 
 POLLS: dict[str, tuple[FixedResponse | Exception, str, str, int]] = {
-    "500": (detail(500), "UnavailableError", "service_unavailable", ATTEMPTS),
+    "500": (llamaparse_error(500), "UnavailableError", "service_unavailable", ATTEMPTS),
     "reset": (httpx2.ReadError("x"), "UnavailableError", "service_unavailable", ATTEMPTS),
-    "429": (detail(429), "RateError", "rate_limited", ATTEMPTS),
-    "401": (detail(401), "RefusedError", "key_refused", 1),
-    "400": (detail(400), "ParseError", "document_refused", 2),
+    "429": (llamaparse_error(429), "RateError", "rate_limited", ATTEMPTS),
+    "401": (llamaparse_error(401), "RefusedError", "key_refused", 1),
+    "400": (llamaparse_error(400), "ParseError", "document_refused", 2),
     "html": (FixedResponse(200, HTML), "UnavailableError", "bad_answer", ATTEMPTS),
     "no status": (FixedResponse(200, b'{"job": {}}'), "UnavailableError", "bad_answer", ATTEMPTS),
     "unknown": (
@@ -164,7 +164,7 @@ def test_a_job_that_the_service_does_not_know_any_more_fails_its_document_alone(
     paid: PaidServicesFixture,
 ) -> None:
     paid.transport = FixedResponses(
-        FixedResponse(200, b'{"id": "pjb-1"}'), detail(404, "Parse job not found")
+        FixedResponse(200, b'{"id": "pjb-1"}'), llamaparse_error(404, "Parse job not found")
     )
 
     error = paid.use(lambda router: pay(router, "llamaparse"))
