@@ -26,6 +26,7 @@ from tvdb_assets.cli.limit_commands import limits, pause, resume
 from tvdb_assets.cli.output import print_error, show_deprecations_as_notices
 from tvdb_assets.cli.search_command import search
 from tvdb_assets.cli.server_commands import dev, stop
+from tvdb_assets.cli.source_commands import source
 from tvdb_assets.cli.status_command import status
 from tvdb_assets.cli.trace_command import trace
 from tvdb_assets.correlation import new_run_id, run_scope
@@ -44,7 +45,7 @@ def tvdb() -> None:
 for command in (
     *(ingest, status, search, switch, trace),
     *(estimate, show_costs, limits, pause, resume, health),
-    *(catch_up, retry, forget, dev, stop),
+    *(catch_up, retry, forget, source, dev, stop),
 ):
     tvdb.add_command(command)
 

@@ -19,7 +19,7 @@ from tvdb_assets.lifecycle import Reason
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.due_documents import DueDocument
 from tvdb_assets.settings import load_settings
-from tvdb_assets.sources.source import Source
+from tvdb_assets.sources.source import Source, source_root
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -60,7 +60,7 @@ def catch_up(context: click.Context, dry_run: bool, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def retry(context: click.Context, documents: tuple[str, ...], as_json: bool) -> None:
-    """Retry DOCUMENTS, or all failed documents.
+    """Retry DOCUMENTS, or all failed documents, of the current source.
 
     Documents in quarantine are included. Exits with 1 if any failed again, and with 3 if any
     waits for a budget or a paid service.
@@ -68,11 +68,14 @@ def retry(context: click.Context, documents: tuple[str, ...], as_json: bool) -> 
     from tvdb_assets.dagster.reconciler import Reconciler
 
     settings = load_settings()
+    root = source_root(settings.source)
     with dagster_instance(settings) as instance, Reconciler.open(settings, instance) as reconciler:
         requested = [
-            d.document_id for name in documents for d in find_documents(reconciler.registry, name)
+            d.document_id
+            for name in documents
+            for d in find_documents(reconciler.registry, name, root)
         ]
-        reconciler.due.request_documents(requested if documents else None)
+        reconciler.due.request_documents(requested if documents else None, source=root)
         code = _run(reconciler, instance, frozenset({Reason.REQUESTED}), as_json=as_json)
     context.exit(code)
 
@@ -81,7 +84,7 @@ def retry(context: click.Context, documents: tuple[str, ...], as_json: bool) -> 
 @click.argument("document")
 @json_option
 def forget(document: str, as_json: bool) -> None:
-    """Delete DOCUMENT with its text, chunks and vectors. Its file is not deleted.
+    """Delete DOCUMENT of the current source with its text, chunks and vectors.
 
     The sensor document_intake ignores the file until it changes. `tvdb ingest` adds it again.
     """
@@ -89,7 +92,7 @@ def forget(document: str, as_json: bool) -> None:
 
     settings = load_settings()
     with dagster_instance(settings) as instance, Reconciler.open(settings, instance) as reconciler:
-        documents = find_documents(reconciler.registry, document)
+        documents = find_documents(reconciler.registry, document, source_root(settings.source))
         reconciler.deletion.delete([known.document_id for known in documents], is_manual=True)
         with reconciler.due.planning():
             reconciler.partitions.drop_removed(reconciler.deletion)
@@ -118,7 +121,9 @@ def _run(
             lambda documents: set_total(len(documents)),
             run_ids.append,
         )
-    summary = summary_of([d.path for d in due], run_ids, reconciler.registry, reconciler.database)
+    summary = summary_of(
+        [d.partition_key for d in due], run_ids, reconciler.registry, reconciler.database
+    )
     summary["due"] = _by_reason(due)
     summary["seconds"] = round(time.perf_counter() - started, 2)
     if as_json:

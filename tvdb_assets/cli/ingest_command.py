@@ -143,10 +143,11 @@ def _summary(
     registry: DocumentRegistry,
     database: Database,
 ) -> dict[str, Any]:
-    scanned = [d.path for p in plans for d in (*p.unchanged, *p.stale)]
-    scanned += [f.path for p in plans for f in p.new]
+    scanned = [d.partition_key for p in plans for d in (*p.unchanged, *p.stale)]
+    for p in plans:
+        scanned += registry.keys_of(p.source.root, [file.path for file in p.new])
     summary = summary_of(scanned, run_ids, registry, database)
-    unchanged = [d.path for p in plans for d in p.unchanged]
+    unchanged = [d.partition_key for p in plans for d in p.unchanged]
     summary["documents"]["unchanged"] = registry.count(unchanged, status=DocumentStatus.PUBLISHED)
     summary["failures"] += [_unlisted_row(p.source, part) for p in plans for part in p.unlisted]
     summary["documents"]["deleted"] = sum(len(p.gone) for p in plans)
@@ -161,6 +162,7 @@ def _unlisted_row(source: Source, part: SourceError) -> dict[str, str]:
         "message": part.message,
         "remedy": part.remedy,
         "run_id": "",
+        "source": source.root,
     }
 
 

@@ -84,16 +84,19 @@ def progress(
 
 
 def summary_of(
-    paths: Sequence[str], run_ids: list[str], registry: DocumentRegistry, database: Database
+    partition_keys: Sequence[str],
+    run_ids: list[str],
+    registry: DocumentRegistry,
+    database: Database,
 ) -> dict[str, Any]:
     """The outcome of documents in these runs, how many texts were embedded, and the cost."""
     outcomes = registry.outcomes(run_ids)
-    failures = registry.failures(paths)
+    failures = registry.failures(partition_keys)
     texts = registry.texts_of(run_ids)
     return {
         "run_ids": run_ids,
         "documents": {
-            "total": registry.count(paths),
+            "total": registry.count(partition_keys),
             "published": outcomes.get(Outcome.PUBLISHED, 0),
             "unchanged": 0,
             "failed": len(failures),
@@ -102,7 +105,11 @@ def summary_of(
             "deleted": 0,
         },
         "failures": [_as_json(failure) for failure in failures],
-        "deferred": [_as_json(d) for d in registry.failures(paths, DocumentStatus.DEFERRED)],
+        "deferred": [
+            _as_json(document)
+            for document in registry.failures(partition_keys, DocumentStatus.DEFERRED)
+        ],
+        "sources": len(registry.sources()),
         "embedded_texts": texts["embedded"],
         "cached_texts": texts["cached"],
         "cost_usd": usd(cost_of_runs(database, run_ids)),
@@ -131,14 +138,19 @@ def show_summary(summary: dict[str, Any]) -> None:
     table.add_row("cost", f"${Decimal(summary['cost_usd']):,.4f}")
     table.add_row("seconds", f"{summary['seconds']}")
     console.print(table)
-    show_failures([FailedDocument(**failure) for failure in summary["failures"]])
+    show_failures(
+        [FailedDocument(**failure) for failure in summary["failures"]],
+        shows_source=summary["sources"] > 1,
+    )
     show_deferred([FailedDocument(**document) for document in summary["deferred"]])
 
 
-def show_failures(failures: Sequence[FailedDocument]) -> None:
-    """Print each failed document with its cause and remedy."""
+def show_failures(failures: Sequence[FailedDocument], *, shows_source: bool) -> None:
+    """Print each failed document with its cause and remedy, and with its source if asked for."""
     for failure in failures:
         console.print(f"\n{failure.document}", style="bold red", markup=False)
+        if shows_source and failure.source:
+            console.print(f"  source {failure.source}", style="dim", markup=False)
         _show_reason(failure)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -12,16 +11,18 @@ from tvdb_assets.cli.index_commands import add_stale, index_row, show_waiting_in
 from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, pairs, print_json
 from tvdb_assets.cli.run_summary import show_deferred, show_failures
+from tvdb_assets.cli.source_commands import source_row
 from tvdb_assets.lifecycle import DocumentStatus, Quarantine
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import (
     DocumentRegistry,
-    FailedDocument,
     KnownDocument,
 )
+from tvdb_assets.repositories.document_sources import DocumentSources
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.settings import load_settings
+from tvdb_assets.sources.source import source_root
 
 QUARANTINE = {
     Quarantine.TERMINAL: (
@@ -46,9 +47,10 @@ def status(document: str | None, as_json: bool) -> None:
     with Database.open(settings) as database:
         registry = DocumentRegistry(database)
         if document is None:
-            _show_all(database, registry, as_json)
+            _show_all(database, registry, source_root(settings.source), as_json)
             return
-        documents = find_documents(registry, document)
+        root = source_root(settings.source)
+        documents = find_documents(registry, document, root, is_reading=True)
         histories = [registry.history(known.document_id) for known in documents]
     if as_json:
         print_json(histories[0])
@@ -57,31 +59,59 @@ def status(document: str | None, as_json: bool) -> None:
             _show_history(history)
 
 
-def find_documents(registry: DocumentRegistry, name: str) -> list[KnownDocument]:
-    """Documents by path or partition key; several sources may have one of the same path.
+def find_documents(
+    registry: DocumentRegistry, name: str, root: str, *, is_reading: bool = False
+) -> list[KnownDocument]:
+    """Documents of the current source by path or partition key.
+
+    Args:
+        registry: of all documents.
+        name: path or partition key.
+        root: of the current source.
+        is_reading: a document of another source is found too, if it is in one other source only.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: there is none, or only in other sources.
     """
-    if documents := registry.find(name):
+    if documents := registry.find_in(root, name):
         return documents
+    elsewhere = registry.find(name)
+    others = sorted({document.source for document in elsewhere})
+    if is_reading and len(others) == 1:
+        return elsewhere
+    if others:
+        raise codes.DOCUMENT_ELSEWHERE.error(
+            name=display_path(name), root=root, others=", ".join(others)
+        )
     raise codes.DOCUMENT_UNKNOWN.error(name=display_path(name))
 
 
-def _show_all(database: Database, registry: DocumentRegistry, as_json: bool) -> None:
+def _show_all(database: Database, registry: DocumentRegistry, root: str, as_json: bool) -> None:
     catalog = IndexCatalog(database)
     states = catalog.states()
     counts = registry.counts() | {"indexes": [index_row(state) for state in states]}
     stale = add_stale(counts["documents"], catalog)
+    sources = DocumentSources(database).all()
+    counts["sources"] = [source_row(each, root) for each in sources]
     if as_json:
         print_json(counts)
         return
-    _show_counts(counts, registry.failures())
+    _show_counts(counts)
+    show_failures(registry.failures(), shows_source=len(sources) > 1)
     show_deferred(registry.failures(status=DocumentStatus.DEFERRED))
     show_waiting_indexes(states, stale)
+    for each in sources:
+        if each.root != root:
+            console.print(
+                f"\n{each.documents:,} documents are of {each.root}, which is not the current "
+                f"source {root}. Search shows them. If the source has moved, run tvdb source move "
+                "OLD NEW; if they are not needed any more, run tvdb source drop OLD.",
+                style="yellow",
+                markup=False,
+            )
 
 
-def _show_counts(counts: dict[str, Any], failures: Sequence[FailedDocument]) -> None:
+def _show_counts(counts: dict[str, Any]) -> None:
     table = pairs()
     for name, count in counts["documents"].items():
         if name != "behind":
@@ -92,13 +122,13 @@ def _show_counts(counts: dict[str, Any], failures: Sequence[FailedDocument]) -> 
         note = "searched" if space["is_current"] else "not searched"
         table.add_row("vector space", f"{space['label']} ({note})")
     console.print(table)
-    show_failures(failures)
 
 
 def _show_history(history: dict[str, Any]) -> None:
     row, parsed = history["row"], history["made"] or {}
     console.print(f"{row['path']}", style="bold", markup=False)
     table = pairs()
+    table.add_row("source", row["source"])
     table.add_row("status", row["status"])
     if row["quarantine"]:
         table.add_row("quarantine", f"{QUARANTINE[row['quarantine']]} ({row['attempts']} attempts)")

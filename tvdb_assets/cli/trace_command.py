@@ -23,6 +23,7 @@ from tvdb_assets.reporting.run_history import (
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.runs import Run
 from tvdb_assets.settings import load_settings
+from tvdb_assets.sources.source import source_root
 from tvdb_assets.spend_guard.budget import usd
 
 _COLOURS = {
@@ -46,7 +47,7 @@ def trace(name: str, as_json: bool) -> None:
     settings = load_settings()
     with Database.open(settings) as database:
         history = RunHistory(database)
-        subject = _only(history.find(name), name)
+        subject = _only(history.find(name, source_root(settings.source)), name)
         events = history.events(subject)
     with dagster_instance(settings) as instance:
         # It imports Dagster, which takes a second, so it is loaded after the lookup.

@@ -13,6 +13,7 @@ from tvdb_assets.dagster.reconciler import Reconciler, count_by_reason
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.lifecycle import Reason
 from tvdb_assets.redaction import display_path
+from tvdb_assets.sources.source import source_root
 from tvdb_assets.telemetry import DOCUMENTS_REQUESTED, log_event
 
 
@@ -28,13 +29,15 @@ class RetryConfig(dg.Config):
 def _request_again(
     context: dg.OpExecutionContext, config: RetryConfig, service_router: ServiceRouterResource
 ) -> None:
-    with Reconciler.open(service_router.settings(), context.instance) as reconciler:
-        found = {name: reconciler.registry.find(name) for name in config.documents}
+    settings = service_router.settings()
+    root = source_root(settings.source)
+    with Reconciler.open(settings, context.instance) as reconciler:
+        found = {name: reconciler.registry.find_in(root, name) for name in config.documents}
         if unknown := [display_path(name) for name, known in found.items() if not known]:
             raise codes.DOCUMENTS_UNKNOWN.error(names=", ".join(unknown))
         documents = [document for known in found.values() for document in known]
         requested = reconciler.due.request_documents(
-            [d.document_id for d in documents] if config.documents else None
+            [d.document_id for d in documents] if config.documents else None, source=root
         )
     _report(context, f"{requested:,} documents are requested.", requested)
 

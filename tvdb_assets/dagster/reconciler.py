@@ -34,7 +34,7 @@ from tvdb_assets.repositories.due_documents import DueDocument, DueDocuments
 from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
 from tvdb_assets.routing.service_clients import ServiceClients
 from tvdb_assets.settings import Settings
-from tvdb_assets.sources.source import Source
+from tvdb_assets.sources.source import Source, source_root
 from tvdb_assets.spend_guard.ledger import Ledger
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets.spend_guard.spend_limits import changes
@@ -169,7 +169,7 @@ class Reconciler:
         return keys
 
     def plan(self, reasons: frozenset[Reason], limit: int | None = None) -> list[DueDocument]:
-        """Documents that are due and in no queued or active run.
+        """Documents of the current source that are due and in no queued or active run.
 
         Args:
             reasons: for which documents are due.
@@ -189,6 +189,7 @@ class Reconciler:
             not_in_dagster=sorted(self.partitions.missing())
             if Reason.NOT_IN_DAGSTER in reasons
             else (),
+            source=source_root(self.settings.source),
             limit=limit,
         )
         if not found:

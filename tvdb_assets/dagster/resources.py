@@ -48,7 +48,7 @@ from tvdb_assets.routing.run_services import RunServices
 from tvdb_assets.routing.service_health import ServiceHealth
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, Settings, SwitchMode, load_settings
-from tvdb_assets.sources.source import Source
+from tvdb_assets.sources.source import Source, source_root
 from tvdb_assets.spend_guard.ledger import Ledger
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets.spend_guard.spend_limits import changes
@@ -227,14 +227,19 @@ class BudgetView:
         return deliver_alerts(self._database, self._ledger, url.get_secret_value(), key)
 
     def due(self, changed: datetime) -> list[DueDocument]:
-        """Documents whose wait is over, and that no run was requested for.
+        """Documents of the current source whose wait is over, and that no run was requested for.
 
         Args:
             changed: since when the current limits apply.
         """
         windows = BudgetWindows(self.pace.day, self.hour, changed, self.pace.now)
         # The current pipeline matters for other reasons only.
-        return DueDocuments(self._database).find("", windows, reasons=frozenset({Reason.DEFERRED}))
+        return DueDocuments(self._database).find(
+            "",
+            windows,
+            reasons=frozenset({Reason.DEFERRED}),
+            source=source_root(self._settings.source),
+        )
 
     @property
     def hour(self) -> datetime:

@@ -94,6 +94,13 @@ SOURCE_MISSING: Final = ErrorCode(
     "Create it and put documents there, or set TVDB_SOURCE to the folder of your documents.",
     "The source folder is not there.",
 )
+SOURCE_UNKNOWN: Final = ErrorCode(
+    ConfigurationError,
+    "source_unknown",
+    "No document is registered from the source {name}. The sources are: {known}.",
+    "Use a source that tvdb source list shows.",
+    "A source on the command line has no documents.",
+)
 SOURCE_UNUSABLE: Final = ErrorCode(
     ConfigurationError,
     "source_unusable",
@@ -132,6 +139,13 @@ DOCUMENT_UNKNOWN: Final = ErrorCode(
     "There is no document {name}.",
     "Use the path that tvdb search or the Dagster UI shows.",
     "A name matches no registered document.",
+)
+DOCUMENT_ELSEWHERE: Final = ErrorCode(
+    ConfigurationError,
+    "document_elsewhere",
+    "There is no document {name} in the source {root}, but there is one in {others}.",
+    "Set TVDB_SOURCE to the source of the document, and repeat the command.",
+    "A command that changes a document acts on the current source alone.",
 )
 DOCUMENTS_UNKNOWN: Final = DOCUMENT_UNKNOWN.variant(
     ConfigurationError,

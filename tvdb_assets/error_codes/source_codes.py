@@ -34,6 +34,15 @@ UNLISTED: Final = ErrorCode(
     "not mean that they are gone, so they stay as they are.",
     Disposition.TRANSIENT,
 )
+SOURCE_UNAVAILABLE: Final = ErrorCode(
+    SourceError,
+    "source_unavailable",
+    "The source {root}, which has this document, can't be opened.",
+    "Check that it is mounted and reachable. If the documents have moved, run tvdb source move; "
+    "if they are not needed any more, run tvdb source drop.",
+    "A document of a source that is not there. Documents of other sources are processed.",
+    Disposition.TRANSIENT,
+)
 LINK_OUTSIDE: Final = ErrorCode(
     SourceError,
     "link_outside",

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
-from tvdb_assets.errors import DocumentError, SourceError
+from tvdb_assets.errors import ConfigurationError, DocumentError, SourceError
 from tvdb_assets.ingestion.document_state import DocumentState
 from tvdb_assets.ingestion.embed_stage import for_one
 from tvdb_assets.ingestion.paid_parse_stage import PaidParseStage, result_of, text_metadata
@@ -170,7 +170,7 @@ class ParseStage:
             document.fingerprint = self._router.clients.parser_fingerprint
             return
         try:
-            source = self._sources(document.row.source)
+            source = self._open(document.row.source)
             document.source = source.stat(document.row.path)
             data = source.read(document.row.path, max_bytes=self._max_bytes)
         except SourceError as error:
@@ -179,6 +179,13 @@ class ParseStage:
         document.content_sha256 = sha256(data).digest()
         document.fingerprint = self._router.clients.parser_fingerprint
         document.data = data
+
+    def _open(self, root: str) -> Source:
+        """The source of a document. If it is not there, only its own documents fail."""
+        try:
+            return self._sources(root)
+        except ConfigurationError:
+            raise codes.SOURCE_UNAVAILABLE.error(root=root) from None
 
     def _extract(self, batch: Sequence[DocumentState], container: DocumentState) -> None:
         """Extract the members that are to be parsed or listed."""

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.correlation import part_of
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.database import Database
@@ -74,15 +75,19 @@ class RunHistory:
         """Nothing is read yet."""
         self._database = database
 
-    def find(self, name: str) -> HistoryLookup:
+    def find(self, name: str, source: str | None = None) -> HistoryLookup:
         """Look up an id.
 
         Args:
             name: the id of a run, the path or partition key of a document, the id of a request
                 (as the service gave it, as it was sent, or of the ledger entry) or of a parse
                 job; or a prefix of any id.
+            source: the root of the source that is preferred if several have such a document.
+
+        Raises:
+            ConfigurationError: several other sources have such a document.
         """
-        if (document := self._document(name)) is not None:
+        if (document := self._document(name, source)) is not None:
             return HistoryLookup(document)
         if (request := self._request(name)) is not None:
             return HistoryLookup(request)
@@ -112,17 +117,24 @@ class RunHistory:
             replace(event, document=display_path(event.document or "") or None) for event in found
         ]
 
-    def _document(self, name: str) -> HistorySubject | None:
+    def _document(self, name: str, source: str | None) -> HistorySubject | None:
         with self._database.transaction() as tx:
             rows = tx.execute(
-                "SELECT document_id, path, partition_key FROM tvdb.documents"
+                "SELECT document_id, path, partition_key, source FROM tvdb.documents"
                 " WHERE path = %(name)s OR partition_key = %(name)s",
                 {"name": name},
             ).fetchall()
             if not rows:
                 return None
+            roots = sorted({row[3] for row in rows})
+            if source in roots:
+                rows = [row for row in rows if row[3] == source]
+            elif source is not None and len(roots) > 1:
+                raise codes.DOCUMENT_ELSEWHERE.error(
+                    name=display_path(name), root=source, others=", ".join(roots)
+                )
             # Other tables have the replacement of a private path instead of the path.
-            names = sorted({text for row in rows for text in (*row[1:], display_path(row[1]))})
+            names = sorted({text for row in rows for text in (*row[1:3], display_path(row[1]))})
             runs = tx.execute(
                 _RUNS_OF_DOCUMENT, {"ids": [row[0] for row in rows], "names": names}
             ).fetchall()

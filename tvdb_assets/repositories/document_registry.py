@@ -29,6 +29,7 @@ class KnownDocument:
 
     document_id: int
     partition_key: str
+    source: str
     path: str
     etag: str
     sha256: bytes | None
@@ -62,10 +63,12 @@ class FailedDocument:
     remedy: str
     run_id: str
     """The run that left it so, under which its history is found."""
+    source: str = ""
+    """The root of its source."""
 
 
 _KNOWN = (
-    "document_id, partition_key, path, etag, sha256, status, disposition,"
+    "document_id, partition_key, source, path, etag, sha256, status, disposition,"
     " pipeline_fingerprint, is_degraded, is_changed, quarantine,"
     " container_id IS NOT NULL AS is_member, gone_at IS NOT NULL AS is_gone FROM tvdb.documents"
 )
@@ -223,6 +226,11 @@ class DocumentRegistry:
             )
             return c.fetchall()
 
+    def find_in(self, source: str, name: str) -> list[KnownDocument]:
+        """Documents of one source by path, or else by partition key."""
+        documents = [document for document in self.find(name) if document.source == source]
+        return [document for document in documents if document.path == name] or documents
+
     def finished(self, run_ids: Sequence[str]) -> int:
         """How many files the runs have published or failed so far."""
         with self._database.transaction() as tx:
@@ -258,13 +266,13 @@ class DocumentRegistry:
 
     def failures(
         self,
-        paths: Sequence[str] | None = None,
+        partition_keys: Sequence[str] | None = None,
         status: DocumentStatus = DocumentStatus.FAILED,
     ) -> list[FailedDocument]:
         """Documents that failed, or are deferred, ordered by path.
 
         Args:
-            paths: of files, which stand for their members too; None is all.
+            partition_keys: of files, which stand for their members too; None is all.
             status: FAILED or DEFERRED.
         """
         with (
@@ -273,23 +281,34 @@ class DocumentRegistry:
         ):
             c.execute(
                 "SELECT path AS document, error_code AS code, error_message AS message,"
-                " error_remedy AS remedy, run_id FROM tvdb.documents"
+                " error_remedy AS remedy, run_id, source FROM tvdb.documents"
                 " WHERE status = %(status)s AND gone_at IS NULL"
-                " AND (%(paths)s::text[] IS NULL OR partition_key IN (SELECT partition_key"
-                "   FROM tvdb.documents WHERE path = ANY(%(paths)s) AND container_id IS NULL))"
-                " ORDER BY path",
-                {"paths": None if paths is None else list(paths), "status": status.value},
+                " AND (%(keys)s::text[] IS NULL OR partition_key = ANY(%(keys)s))"
+                " ORDER BY path, source",
+                {
+                    "keys": None if partition_keys is None else list(partition_keys),
+                    "status": status.value,
+                },
             )
             return c.fetchall()
 
-    def count(self, paths: Sequence[str], status: DocumentStatus | None = None) -> int:
-        """How many documents the files at ``paths`` are, with their members."""
+    def keys_of(self, source: str, paths: Sequence[str]) -> list[str]:
+        """The partition keys of files of a source."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT partition_key FROM tvdb.documents"
+                " WHERE source = %s AND path = ANY(%s) AND container_id IS NULL",
+                (source, list(paths)),
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def count(self, partition_keys: Sequence[str], status: DocumentStatus | None = None) -> int:
+        """How many documents the files of these partitions are, with their members."""
         with self._database.transaction() as tx:
             row = tx.execute(
-                "SELECT count(*) FROM tvdb.documents WHERE partition_key IN (SELECT partition_key"
-                "   FROM tvdb.documents WHERE path = ANY(%(paths)s) AND container_id IS NULL)"
+                "SELECT count(*) FROM tvdb.documents WHERE partition_key = ANY(%(keys)s)"
                 " AND (%(status)s::text IS NULL OR status = %(status)s)",
-                {"paths": list(paths), "status": status},
+                {"keys": list(partition_keys), "status": status},
             ).fetchone()
         return int(row[0]) if row else 0
 

@@ -99,6 +99,7 @@ class DueDocuments:
         reasons: frozenset[Reason] = frozenset(Reason),
         is_healing: bool = True,
         not_in_dagster: Sequence[str] = (),
+        source: str | None = None,
         limit: int | None = None,
     ) -> list[DueDocument]:
         """Documents that are due and that no run was asked for, nearly finished and oldest first.
@@ -110,6 +111,7 @@ class DueDocuments:
             reasons: which to look for.
             is_healing: whether the services are well that a fallback stood in for.
             not_in_dagster: partition keys that Dagster shows as missing.
+            source: the root of the source whose documents to return; None is all sources.
             limit: the most to return; None is all.
         """
         with (
@@ -134,6 +136,7 @@ class DueDocuments:
                     "order": [reason.value for reason in Reason],
                     "is_healing": is_healing,
                     "not_in_dagster": list(not_in_dagster),
+                    "source": source,
                     "limit": limit,
                 },
             )
@@ -145,19 +148,25 @@ class DueDocuments:
             DocumentLifecycle(tx).run_requested(partition_keys)
 
     def request_documents(
-        self, document_ids: Sequence[int] | None = None, *, resets_attempts: bool = True
+        self,
+        document_ids: Sequence[int] | None = None,
+        *,
+        source: str | None = None,
+        resets_attempts: bool = True,
     ) -> int:
         """Note that a person asked for documents; returns how many are due by that.
 
         Args:
             document_ids: which; None is all that failed.
+            source: the root of the source of those that failed; None is all sources.
             resets_attempts: their attempts count from the start.
         """
         with self._database.transaction() as tx:
             if document_ids is None:
                 rows = tx.execute(
-                    "SELECT document_id FROM tvdb.documents WHERE status = %s AND gone_at IS NULL",
-                    (DocumentStatus.FAILED.value,),
+                    "SELECT document_id FROM tvdb.documents WHERE status = %s AND gone_at IS NULL"
+                    " AND source = coalesce(%s, source)",
+                    (DocumentStatus.FAILED.value, source),
                 )
                 document_ids = [row[0] for row in rows]
             requested = Requested(resets_attempts=resets_attempts)
@@ -219,11 +228,13 @@ SELECT f.document_id, f.partition_key, f.source, f.path, n.reason, f.run_id FROM
         (array_agg(reason ORDER BY array_position(%(order)s, reason)))[1] AS reason
     FROM (
         SELECT partition_key, {_REASON} AS reason FROM tvdb.documents WHERE gone_at IS NULL
+        AND (%(source)s::text IS NULL OR source = %(source)s)
     ) due
     WHERE reason = ANY(%(reasons)s) GROUP BY partition_key
 ) n
 JOIN tvdb.documents f ON f.partition_key = n.partition_key AND f.container_id IS NULL
 WHERE f.gone_at IS NULL
+  AND (%(source)s::text IS NULL OR f.source = %(source)s)
   AND (f.run_requested_at IS NULL
     OR f.run_requested_at < tvdb.clock() - %(lasts)s::interval AND NOT %(is_planned)s)
 ORDER BY CASE

@@ -40,12 +40,10 @@ class Source:
         Raises:
             ConfigurationError: there is no such folder, or the URL can't be used.
         """
-        scheme, separator, _ = url_or_path.partition("://")
-        if separator and scheme != "file":
-            url = url_or_path.rstrip("/")
-            return cls(url, BucketStore(url, scheme))
-        path = url_or_path.removeprefix("file://") if separator else url_or_path
-        root = os.path.realpath(Path(path).expanduser())
+        root = source_root(url_or_path)
+        scheme, separator, _ = root.partition("://")
+        if separator:
+            return cls(root, BucketStore(root, scheme))
         if not Path(root).is_dir():
             raise codes.SOURCE_MISSING.error(root=root)
         return cls(root, FolderStore(root))
@@ -86,3 +84,12 @@ class Source:
                 changed while it was read.
         """
         return self._store.read(path, max_bytes)
+
+
+def source_root(url_or_path: str) -> str:
+    """The identity of a source, whether it is there or not; see `Source.root`."""
+    scheme, separator, _ = url_or_path.partition("://")
+    if separator and scheme != "file":
+        return url_or_path.rstrip("/")
+    path = url_or_path.removeprefix("file://") if separator else url_or_path
+    return os.path.realpath(Path(path).expanduser())

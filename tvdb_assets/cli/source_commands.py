@@ -1,0 +1,115 @@
+"""``tvdb source``: the sources of the documents, and what to do when one has moved.
+
+What belongs here: the commands. What does not: the statements (`repositories.document_sources`).
+"""
+
+from __future__ import annotations
+
+import click
+
+from tvdb_assets import error_codes as codes
+from tvdb_assets.cli.options import json_option
+from tvdb_assets.cli.output import console, print_json, table_of
+from tvdb_assets.dagster.storage.home import dagster_instance
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_sources import DocumentSources, RegisteredSource
+from tvdb_assets.settings import load_settings
+from tvdb_assets.sources.source import source_root
+
+
+@click.group()
+def source() -> None:
+    """List the sources of the documents; move or delete the documents of one."""
+
+
+@source.command("list")
+@json_option
+def list_sources(as_json: bool) -> None:
+    """List all sources with their number of documents."""
+    settings = load_settings()
+    current = source_root(settings.source)
+    with Database.open(settings) as database:
+        registered = DocumentSources(database).all()
+    if as_json:
+        print_json({"sources": [source_row(each, current) for each in registered]})
+        return
+    table = table_of("Source", "Documents", "")
+    for each in registered:
+        note = "current" if each.root == current else "not current"
+        table.add_row(each.root, f"{each.documents:,}", note)
+    console.print(table)
+
+
+@source.command()
+@click.argument("old")
+@click.argument("new")
+@json_option
+def move(old: str, new: str, as_json: bool) -> None:
+    """Give the documents of the source OLD to the source NEW, which has the same files.
+
+    Texts and vectors stay, so that `tvdb ingest` pays for nothing again. If both sources have a
+    document of a path, the published one stays.
+    """
+    from tvdb_assets.dagster.reconciler import Reconciler
+
+    settings = load_settings()
+    with dagster_instance(settings) as instance, Reconciler.open(settings, instance) as reconciler:
+        sources = DocumentSources(reconciler.database)
+        old_root = _registered(sources, old)
+        new_root = source_root(new)
+        duplicates: list[int] = []
+        moved = 0
+        with reconciler.due.planning():
+            if new_root != old_root:
+                duplicates = sources.duplicates(old_root, new_root)
+                reconciler.deletion.delete(duplicates)
+                moved = sources.move(old_root, new_root)
+                reconciler.partitions.drop_removed(reconciler.deletion)
+    if as_json:
+        print_json({"moved": moved, "duplicates": len(duplicates), "source": new_root})
+        return
+    console.print(f"{moved:,} documents belong to {new_root} now.", markup=False)
+    if duplicates:
+        console.print(f"{len(duplicates):,} documents were in both sources, and are there once.")
+
+
+@source.command()
+@click.argument("old")
+@json_option
+def drop(old: str, as_json: bool) -> None:
+    """Delete all documents of the source OLD from the index. Its files are not deleted."""
+    from tvdb_assets.dagster.reconciler import Reconciler
+
+    settings = load_settings()
+    with dagster_instance(settings) as instance, Reconciler.open(settings, instance) as reconciler:
+        sources = DocumentSources(reconciler.database)
+        root = _registered(sources, old)
+        deleted = reconciler.deletion.delete(sources.document_ids(root))
+        with reconciler.due.planning():
+            reconciler.partitions.drop_removed(reconciler.deletion)
+    if as_json:
+        print_json({"deleted": deleted, "source": root})
+    else:
+        console.print(f"{deleted:,} documents of {root} are deleted.", markup=False)
+
+
+def source_row(each: RegisteredSource, current: str) -> dict[str, str | int | bool]:
+    """A source for ``--json``."""
+    return {
+        "source": each.root,
+        "documents": each.documents,
+        "is_current": each.root == current,
+    }
+
+
+def _registered(sources: DocumentSources, name: str) -> str:
+    """The root of a source that has documents.
+
+    Raises:
+        ConfigurationError: no document is registered from it.
+    """
+    roots = [each.root for each in sources.all()]
+    for root in (name, source_root(name)):
+        if root in roots:
+            return root
+    raise codes.SOURCE_UNKNOWN.error(name=name, known=", ".join(roots) or "none")

@@ -1,0 +1,89 @@
+"""The sources that documents were registered from: counts, and moving documents to another one.
+
+What belongs here: statements on all documents of a source. What does not: listing a source
+(`sources`), or the deletion of documents (`deletion`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tvdb_assets.lifecycle.states import DocumentStatus
+from tvdb_assets.repositories.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredSource:
+    """A source that has documents in the database."""
+
+    root: str
+    documents: int
+    """Number of its files, without what is inside of them."""
+
+
+class DocumentSources:
+    """The sources of one database."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing is read yet."""
+        self._database = database
+
+    def all(self) -> list[RegisteredSource]:
+        """All sources that documents are registered from, by root."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT source, count(*) FROM tvdb.documents"
+                " WHERE container_id IS NULL AND gone_at IS NULL GROUP BY 1 ORDER BY 1"
+            ).fetchall()
+        return [RegisteredSource(*row) for row in rows]
+
+    def document_ids(self, source: str) -> list[int]:
+        """The files of a source."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT document_id FROM tvdb.documents"
+                " WHERE source = %s AND container_id IS NULL ORDER BY 1",
+                (source,),
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def duplicates(self, old: str, new: str) -> list[int]:
+        """Files that both sources have: of each two, the one to delete before a move.
+
+        A published document stays; if both are, that of the new source.
+        """
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT CASE WHEN n.status <> %(published)s AND o.status = %(published)s"
+                "   THEN n.document_id ELSE o.document_id END"
+                " FROM tvdb.documents o JOIN tvdb.documents n ON n.path = o.path"
+                "   AND n.source = %(new)s AND n.container_id IS NULL"
+                " WHERE o.source = %(old)s AND o.container_id IS NULL",
+                {"old": old, "new": new, "published": DocumentStatus.PUBLISHED.value},
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def move(self, old: str, new: str) -> int:
+        """Give all documents of a source to another one, which has none of their paths.
+
+        Returns:
+            The number of files.
+        """
+        values = {"old": old, "new": new}
+        with self._database.transaction() as tx:
+            moved = tx.execute(
+                "WITH moved AS (UPDATE tvdb.documents SET source = %(new)s"
+                "   WHERE source = %(old)s RETURNING container_id)"
+                " SELECT count(*) FROM moved WHERE container_id IS NULL",
+                values,
+            ).fetchone()
+            tx.execute(
+                "DELETE FROM tvdb.forgotten_files o WHERE source = %(old)s AND EXISTS"
+                " (SELECT FROM tvdb.forgotten_files n"
+                "  WHERE n.source = %(new)s AND n.path = o.path)",
+                values,
+            )
+            tx.execute(
+                "UPDATE tvdb.forgotten_files SET source = %(new)s WHERE source = %(old)s", values
+            )
+        return int(moved[0]) if moved is not None else 0
