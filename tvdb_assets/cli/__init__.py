@@ -1,6 +1,6 @@
 """The ``tvdb`` command.
 
-What belongs here: arguments, exit codes and text for people. What does not: anything that a run
+What belongs here: arguments, exit codes and text for users. What does not: anything that a run
 in Dagster needs too.
 
 Exit codes: 0 done, 1 some documents failed, 2 usage or configuration, 3 some documents wait for a
@@ -52,19 +52,19 @@ for command in (
 
 def main() -> None:
     """Run the command line; an error becomes a message and an exit code."""
-    # Objects of Dagster's modules live until the end, so it is of no use to scan them for garbage
-    # repeatedly, and once more at exit. With Python's own thresholds, an ingest of 100 mixed
-    # documents takes 1.20 times the processor time (1.17 times as long), by the median of 5 pairs.
+    # The objects of Dagster's modules exist until the process ends, so garbage collection of them
+    # is useless work. With Python's default thresholds, an ingest of 100 mixed documents takes
+    # 1.20 times the processor time (1.17 times as long), in the median of 5 pairs.
     gc.set_threshold(100_000, 20, 20)
-    # The ledger has a row for each retry. Logged as well, retries would appear between results.
+    # The ledger has a row for each retry. Log lines about retries would appear between the results.
     set_on_retry_hooks(())
     show_deprecations_as_notices()
     try:
-        # Costs and errors of a command carry this id, unless they belong to a run.
+        # Costs and errors of a command have this id, unless they belong to a run.
         with run_scope(new_run_id()), redacting_errors():
-            # The results say what a user of a shell needs, so events are not logged by default.
+            # The results are enough for the user of a shell, so events are not logged by default.
             LOGGER.addHandler(logging.NullHandler())
-            # The command that needs the settings reports a bad one.
+            # A command that needs the settings reports a wrong setting itself.
             with suppress(ConfigurationError):
                 if load_settings().log_format is LogFormat.JSON:
                     write_to_stderr()
@@ -78,7 +78,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        # In this mode, click returns the code that a command exits with.
+        # In this mode, click returns the exit code of the command.
         return tvdb(standalone_mode=False) or 0
     except click.Abort:
         return 130

@@ -37,7 +37,7 @@ _LISTED = 40
 @json_option
 @click.pass_context
 def catch_up(context: click.Context, dry_run: bool, as_json: bool) -> None:
-    """Process all documents that are due.
+    """Process all due documents.
 
     These are the missing, degraded, stale and deferred documents, and the failed ones whose retry
     is due. The schedule nightly_catch_up does the same. New and changed files are found by

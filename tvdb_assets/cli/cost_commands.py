@@ -16,6 +16,7 @@ from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, pairs, print_json, table_of
 from tvdb_assets.cli.terminal_charts import charts
 from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.core.message_counts import counted
 from tvdb_assets.ingestion.cost_estimator import CostEstimator, DocumentCost
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.redaction import display_path
@@ -45,9 +46,9 @@ _LISTED = 10
 @click.argument("paths", nargs=-1)
 @json_option
 def estimate(paths: tuple[str, ...], as_json: bool) -> None:
-    """Show what `tvdb ingest` would cost, without paying.
+    """Estimate the cost of `tvdb ingest`, without paying.
 
-    For the source, or for PATHS only.
+    The estimate is for the source, or for PATHS only.
     """
     from tvdb_assets.dagster.ingest import plan
 
@@ -72,7 +73,7 @@ def estimate(paths: tuple[str, ...], as_json: bool) -> None:
 def estimate_documents(
     wanted: Sequence[tuple[Source, Sequence[str]]], settings: Settings, database: Database
 ) -> tuple[list[DocumentCost], dict[str, Any]]:
-    """What documents of each source would cost: one by one, and the sums for ``--json``."""
+    """Estimate the cost of documents: each document, and the sums for ``--json``."""
     documents: list[DocumentCost] = []
     with ServiceRouter(settings, database=database) as router:
         chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
@@ -153,19 +154,19 @@ def show_estimate(summary: dict[str, Any], documents: list[DocumentCost]) -> Non
 
 @click.command(name="costs")
 @click.option(
-    "--by", type=click.Choice(COST_GROUPS), help="Print a table by this instead of charts."
+    "--by", type=click.Choice(COST_GROUPS), help="Print a table grouped by this, not charts."
 )
 @click.option("-n", "limit", default=20, show_default=True, help="Maximum number of rows.")
 @json_option
 def show_costs(by: str | None, limit: int, as_json: bool) -> None:
-    """Show what paid services cost, and what is left of the budget.
+    """Show the cost of paid services, and the rest of the budget.
 
-    Draws charts, or prints a table with --by. With --json, the output has the table, by day
-    unless --by is given.
+    Draws charts, or prints a table with --by. With --json, the output contains the table,
+    by day unless --by is given.
     """
     settings = load_settings()
     with Database.open(settings) as database:
-        # Without a router, so that the report works without a key.
+        # A router would require an API key, and the report does not need one.
         now = budget_summary(database, Ledger(database, spend_limits_of(settings)), paid_services())
         rows = grouped_costs(database, by or "day", limit)
         sums = cost_report(database, now.day) if by is None else None
@@ -247,7 +248,7 @@ def health(probe: bool, as_json: bool) -> None:
             continue
         facts = [
             f"${Decimal(service.remaining_usd):,.2f} of today's budget left",
-            f"{service.requests_left:,} requests left this hour",
+            f"{counted(service.requests_left, 'request')} left this hour",
             f"breaker {service.breaker}",
         ]
         if service.answered_at:

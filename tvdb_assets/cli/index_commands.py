@@ -1,4 +1,4 @@
-"""``tvdb switch``: the indexes, and which of them search reads."""
+"""``tvdb switch``: list the indexes, and choose the one that search reads."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from tvdb_assets.cli.options import CommandWithRenamedOptions, json_option
 from tvdb_assets.cli.output import console, print_json, table_of
+from tvdb_assets.core.message_counts import counted
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.index_catalog import IndexCatalog, IndexState
 from tvdb_assets.settings import load_settings
@@ -64,7 +65,7 @@ def switch(
 
 
 def index_row(state: IndexState) -> dict[str, Any]:
-    """An index in the output of ``--json``."""
+    """The fields of an index in the output of ``--json``."""
     return {
         "index": state.index_id,
         "vector_space": state.vector_space,
@@ -109,11 +110,15 @@ def _status(state: IndexState) -> str:
         return "searched"
     if not state.is_searchable:
         return "not searchable"
-    return "complete" if state.is_complete else f"{state.missing:,} documents missing"
+    return "complete" if state.is_complete else f"{counted(state.missing, 'document')} missing"
 
 
 def add_stale(documents: dict[str, Any], catalog: IndexCatalog) -> int:
-    """Add to counts how many documents the current index has in an older version; return it."""
+    """Add the number of documents that are stale in the current index to ``documents``.
+
+    Returns:
+        The number.
+    """
     stale = catalog.count_stale_documents()
     # "behind" is the former name, which programs may still read.
     documents["stale_in_current_index"] = documents["behind"] = stale
@@ -121,25 +126,26 @@ def add_stale(documents: dict[str, Any], catalog: IndexCatalog) -> int:
 
 
 def show_waiting_indexes(states: Sequence[IndexState], stale: int) -> None:
-    """Print which indexes are built but not searched, and what search misses because of that.
+    """Print the indexes that search does not read yet, and the effect of that on search.
 
     Args:
         states: all indexes.
-        stale: documents that are newer in another index than in the current one.
+        stale: the number of documents that are newer in another index than in the current one.
     """
     for state in states:
         if state.is_waiting and state.documents:
             console.print(f"\nIndex {state.name} is not searched yet.", style="bold", markup=False)
+            missing = counted(state.missing, "document is", "documents are")
             console.print(
                 "  It is complete. Run tvdb switch to let search read it."
                 if state.is_complete
-                else f"  {state.missing:,} documents are missing in it. Run tvdb ingest to add "
-                "them.",
+                else f"  {missing} missing in it. Run tvdb ingest to complete it.",
                 markup=False,
             )
     if stale:
+        newer = counted(stale, "document is", "documents are")
         console.print(
-            f"\n{stale:,} documents are newer in another index than in the one that search reads.",
+            f"\n{newer} newer in another index than in the one that search reads.",
             style="bold yellow",
         )
         console.print(

@@ -1,4 +1,4 @@
-"""``tvdb ingest``: the index brought up to date with the source, or with some paths."""
+"""``tvdb ingest``: bring the index up to date with the source, or with some paths."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def ingest(context: click.Context, paths: tuple[str, ...], deletes: bool, as_jso
 def sources_of(
     paths: Sequence[str], settings: Settings, registry: DocumentRegistry
 ) -> Iterator[tuple[Source, list[str]]]:
-    """Each source with the prefixes to scan; an empty list means all of the source."""
+    """Group paths by source: each source with its prefixes to scan; no prefix means all of it."""
     if not paths:
         yield Source.open(settings.source), []
         return

@@ -1,4 +1,4 @@
-"""``tvdb limits``, ``pause`` and ``resume``: spending limits, changed without a restart."""
+"""``tvdb limits``, ``pause`` and ``resume``: change spending limits without a restart."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 
 from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, pairs, print_json, table_of
+from tvdb_assets.core.message_counts import counted
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
@@ -28,7 +29,7 @@ _DEFAULT = "default"
 
 
 class _Amount(click.ParamType[Any]):
-    """A number of at least 0, or the word that restores the setting."""
+    """A number of at least 0, or ``default``, which restores the setting."""
 
     name = f"NUMBER|{_DEFAULT}"
 
@@ -187,6 +188,6 @@ def _show_limits(now: SpendLimits) -> None:
         daily = f"${usd(own)} per day, " if own is not None else ""
         paused = " (paused)" if service in now.paused else ""
         table.add_row(
-            service, f"{daily}{now.requests_an_hour(service):,} requests per hour{paused}"
+            service, f"{daily}{counted(now.requests_an_hour(service), 'request')} per hour{paused}"
         )
     console.print(table)

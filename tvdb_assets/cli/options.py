@@ -15,7 +15,7 @@ class CommandWithRenamedOptions(click.Command):
     """Accepts the old names of `deprecation.OPTIONS` too, without listing them in the help."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Replace old names, up to ``--``, after which there are no options."""
+        """Replace the old names of options. Arguments after ``--`` are no options."""
         end = args.index("--") if "--" in args else len(args)
         return super().parse_args(ctx, [_new_name(arg) for arg in args[:end]] + args[end:])
 

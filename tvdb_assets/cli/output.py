@@ -18,18 +18,18 @@ from tvdb_assets.errors import TvdbError
 from tvdb_assets.redaction import RedactedCause, display_path
 
 console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-"""For results."""
+"""The console for results, on stdout."""
 notices = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
-"""For progress and warnings, so that results can be piped."""
+"""The console for progress and warnings, on stderr, so that results can be piped."""
 
 
 def pairs() -> Table:
-    """A table of names and values, without a header."""
+    """Create a table of names and values, without a header."""
     return Table(show_header=False, box=None, padding=(0, 2, 0, 0))
 
 
 def table_of(*columns: str) -> Table:
-    """A table with a header and without lines."""
+    """Create a table with a header and without lines."""
     return Table(*columns, box=None, padding=(0, 2, 0, 0))
 
 

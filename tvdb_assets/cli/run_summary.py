@@ -1,7 +1,7 @@
-"""Progress and outcome of a command that processes documents: ``ingest``, ``catch-up``, ``retry``.
+"""Progress and outcome of the commands that process documents: ``ingest``, ``catch-up``, ``retry``.
 
 What belongs here: the progress bar, the summary as JSON and as a table, and the exit code. What
-does not: which documents are processed, and how.
+does not: the choice and the processing of documents.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tvdb_assets.cli.output import console, notices, pairs
+from tvdb_assets.core.message_counts import counted
 from tvdb_assets.lifecycle import DocumentStatus, Outcome
 from tvdb_assets.redaction import display_path
 from tvdb_assets.reporting.costs import cost_of_runs
@@ -30,7 +31,7 @@ _STYLES = {"published": "green", "failed": "red", "deferred": "yellow"}
 def progress(
     registry: DocumentRegistry, run_ids: list[str], *, is_quiet: bool
 ) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, a line every ten seconds elsewhere, nothing if it is quiet.
+    """Display the progress: a bar on a terminal, else a line every ten seconds.
 
     Args:
         registry: counts the documents that are done.
@@ -62,7 +63,7 @@ def progress(
             count = registry.finished(list(run_ids)) - done_before if run_ids else 0
             bar.update(task, completed=count)
             if not is_terminal:
-                notices.print(f"{count:,} of {total:,} documents done.")
+                notices.print(f"{count:,} of {counted(total, 'document')} done.")
 
     watcher = threading.Thread(target=watch, daemon=True)
 
@@ -89,7 +90,7 @@ def summary_of(
     registry: DocumentRegistry,
     database: Database,
 ) -> dict[str, Any]:
-    """The outcome of documents in these runs, how many texts were embedded, and the cost."""
+    """Summarize runs: outcomes of documents, number of embedded texts, cost in US dollars."""
     outcomes = registry.outcomes(run_ids)
     failures = registry.failures(partition_keys)
     texts = registry.texts_of(run_ids)
@@ -122,7 +123,7 @@ def _as_json(document: FailedDocument) -> dict[str, Any]:
 
 
 def exit_code(summary: dict[str, Any]) -> int:
-    """1 if any document failed, 3 if any waits, else 0."""
+    """The exit code: 1 if any document failed, 3 if any waits, else 0."""
     return 1 if summary["failures"] else 3 if summary["documents"]["deferred"] else 0
 
 
@@ -155,10 +156,11 @@ def show_failures(failures: Sequence[FailedDocument], *, shows_source: bool) -> 
 
 
 def show_deferred(documents: Sequence[FailedDocument]) -> None:
-    """Print why documents wait: once for each reason, because a limit stops many documents."""
+    """Print why documents wait, once for each reason, because one limit stops many documents."""
     for code in dict.fromkeys(document.code for document in documents):
         same = [document for document in documents if document.code == code]
-        console.print(f"\n{len(same):,} documents wait", style="bold yellow")
+        waiting = counted(len(same), "document waits", "documents wait")
+        console.print(f"\n{waiting}", style="bold yellow")
         _show_reason(same[0])
 
 

@@ -1,4 +1,4 @@
-"""``tvdb search``: the passages that answer a question.
+"""``tvdb search``: print the passages that match a query best.
 
 What belongs here: excerpts and highlighting for a terminal. What does not: the search itself
 (`retrieval.index`).
@@ -15,13 +15,14 @@ from rich.text import Text
 
 from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, notices, print_json
+from tvdb_assets.core.message_counts import counted
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.retrieval.hybrid_search import Hit, unsearchable
 from tvdb_assets.retrieval.index import MAX_RESULTS, Index
 from tvdb_assets.settings import load_settings
 
 _EXCERPT = 420
-"""Characters of a passage that are displayed; ``--json`` gives all."""
+"""Maximum characters of a displayed passage; ``--json`` returns the whole passage."""
 
 
 @click.command()
@@ -35,7 +36,7 @@ _EXCERPT = 420
 )
 @json_option
 def search(query: str, k: int, as_json: bool) -> None:
-    """Show the passages that fit QUERY best, by meaning and text."""
+    """Show the passages that match QUERY best, by meaning and text."""
     settings = load_settings()
     with Database.open(settings) as database:
         with Index(settings, database=database) as index:
@@ -47,9 +48,10 @@ def search(query: str, k: int, as_json: bool) -> None:
     if not hits:
         notices.print("Nothing found.")
         if excluded:
+            chunks = counted(excluded, "chunk is", "chunks are")
             notices.print(
-                f"{excluded:,} chunks have vectors of the mock embedder and are excluded from "
-                "search. Set TVDB_SERVICE_MODE=local and run tvdb ingest."
+                f"{chunks} excluded from search, because the mock embedder computed the vectors. "
+                "Set TVDB_SERVICE_MODE=local and run tvdb ingest."
             )
     for number, hit in enumerate(hits, 1):
         _print_hit(number, hit, query)
@@ -62,7 +64,7 @@ def _as_json(hit: Hit) -> dict[str, Any]:
 
 def _print_hit(number: int, hit: Hit, query: str) -> None:
     terms = re.findall(r"\w{4,}", query.casefold())
-    # By stems, roughly, as the search itself: "covered" highlights "cover" and "coverage".
+    # Words are cut roughly to their stems, as in the search: "covered" highlights "coverage".
     pattern = "|".join(rf"\b{re.escape(t[:-2] if len(t) > 5 else t)}\w*" for t in terms)
     heading, excerpt = _excerpt(hit, pattern)
     title_line = Text(f"{number}. ", style="bold")
@@ -83,11 +85,11 @@ def _print_hit(number: int, hit: Hit, query: str) -> None:
 
 
 def _excerpt(hit: Hit, pattern: str) -> tuple[str, str]:
-    """The section of a passage that has most terms of the query: its headings, and an excerpt."""
-    # Each section of the passage separately, so that heading and text belong together.
+    """Choose the section with most terms of the query; return its headings and an excerpt."""
+    # The passage is split into its sections, so that heading and text belong together.
     parts = _HEADING.split(hit.repeated_header + hit.text)
     sections = [(hit.heading, parts[0])]
-    # The passage's own path has no levels; of it only the document's title is surely above all.
+    # The heading path of the passage has no levels. Only the document's title is above all others.
     path = [(0, hit.title)] if hit.title and hit.heading.startswith(hit.title) else []
     for marks, title, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
         name = title.strip().strip("#").strip()
@@ -114,12 +116,12 @@ _RULE = re.compile(r"^ {0,3}(?:\|(?: ?:?-+:? ?\|)+|-{3,}|\*{3,}|={3,})[ \t]*$", 
 
 
 def _plain(text: str) -> str:
-    """Markdown as running text, without rules and table markup."""
+    """Convert Markdown to running text, without rules and table markup."""
     rows = _RULE.sub("", text).replace("**", "").splitlines()
     cells = [" · ".join(c.strip() for c in row.strip().strip("|").split("|")) for row in rows]
     return " ".join(" ".join(cells).split())
 
 
 def _count_terms(text: str, pattern: str) -> int:
-    """How many different terms of the query a text has."""
+    """Count the different terms of the query in a text."""
     return len({m.casefold() for m in re.findall(pattern, text, re.IGNORECASE)}) if pattern else 0

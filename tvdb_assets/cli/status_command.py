@@ -1,4 +1,4 @@
-"""``tvdb status``: the state of all documents, or the history of one."""
+"""``tvdb status``: show the state of all documents, or the history of one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, pairs, print_json
 from tvdb_assets.cli.run_summary import show_deferred, show_failures
 from tvdb_assets.cli.source_commands import source_row
+from tvdb_assets.core.message_counts import counted
 from tvdb_assets.lifecycle import DocumentStatus, Quarantine
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.database import Database
@@ -62,16 +63,16 @@ def status(document: str | None, as_json: bool) -> None:
 def find_documents(
     registry: DocumentRegistry, name: str, root: str, *, is_reading: bool = False
 ) -> list[KnownDocument]:
-    """Documents of the current source by path or partition key.
+    """Find documents of the current source by path or partition key.
 
     Args:
-        registry: of all documents.
-        name: path or partition key.
-        root: of the current source.
-        is_reading: a document of another source is found too, if it is in one other source only.
+        registry: the registry of all documents.
+        name: the path or partition key.
+        root: the root of the current source.
+        is_reading: also find a document of another source, if only one other source has it.
 
     Raises:
-        ConfigurationError: there is none, or only in other sources.
+        ConfigurationError: no source has the document, or only other sources have it.
     """
     if documents := registry.find_in(root, name):
         return documents
@@ -131,7 +132,8 @@ def _show_history(history: dict[str, Any]) -> None:
     table.add_row("source", row["source"])
     table.add_row("status", row["status"])
     if row["quarantine"]:
-        table.add_row("quarantine", f"{QUARANTINE[row['quarantine']]} ({row['attempts']} attempts)")
+        attempts = counted(row["attempts"], "attempt")
+        table.add_row("quarantine", f"{QUARANTINE[row['quarantine']]} ({attempts})")
     elif row["next_attempt_at"]:
         table.add_row("next attempt", row["next_attempt_at"][:19])
     for name in ("error_code", "error_message", "error_remedy"):

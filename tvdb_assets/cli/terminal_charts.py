@@ -1,6 +1,6 @@
 """Charts on a terminal: bars of US dollars, readable without colour.
 
-What belongs here: drawing given numbers. What does not: reading them from the ledger.
+What belongs here: drawing charts of numbers. What does not: reading the numbers from the ledger.
 """
 
 from __future__ import annotations
@@ -31,7 +31,13 @@ class StackedBar:
     def __init__(
         self, amounts: Sequence[Decimal], full: Decimal, limit: Decimal | None = None
     ) -> None:
-        """A bar that is full at ``full`` dollars; without a limit, it has no mark."""
+        """Create a bar.
+
+        Args:
+            amounts: US dollars of each part, from left to right.
+            full: US dollars of a bar of full length.
+            limit: US dollars at which the bar has a mark; None for no mark.
+        """
         self._amounts = amounts
         self._full = full
         self._limit = limit
@@ -66,7 +72,7 @@ class StackedBar:
 
 
 def charts(costs: CostReport, limit: Decimal) -> Iterator[Table | Text]:
-    """Costs by day with the limit, by service, by kind of file, and the most expensive documents.
+    """Draw costs by day, by service and by kind of file, and the most expensive documents.
 
     Args:
         costs: sums of the ledger.
@@ -128,10 +134,10 @@ def _table(title: str) -> Table:
 
 
 def _dollars(amount: Decimal, top: Decimal) -> str:
-    """An amount with as many decimals as the largest amount of its chart needs."""
+    """Format an amount with 4 decimals, or with 6 if all amounts of its chart are small."""
     return f"${amount:,.{4 if top >= Decimal('0.1') else 6}f}"
 
 
 def _label(name: str) -> Text:
-    """A name; of a long one the end, because files of one folder differ there."""
+    """Shorten a long name to its end, because names of files in one folder differ there."""
     return Text(name if len(name) <= _LABEL_WIDTH else f"…{name[1 - _LABEL_WIDTH :]}")

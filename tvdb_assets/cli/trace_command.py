@@ -1,4 +1,4 @@
-"""``tvdb trace``: all events with one id, in order of time."""
+"""``tvdb trace``: show all events with one id in order of time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.text import Text
 from tvdb_assets import error_codes as codes
 from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, notices, print_json
+from tvdb_assets.core.message_counts import counted
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.reporting.run_history import (
     HistoryEvent,
@@ -50,7 +51,7 @@ def trace(name: str, as_json: bool) -> None:
         subject = _only(history.find(name, source_root(settings.source)), name)
         events = history.events(subject)
     with dagster_instance(settings) as instance:
-        # It imports Dagster, which takes a second, so it is loaded after the lookup.
+        # This import loads Dagster, which takes a second, so it follows the lookup.
         from tvdb_assets.dagster.storage.event_history import lineage, run_events
 
         events = sorted_by_time(events + run_events(instance, subject.run_ids))
@@ -67,14 +68,15 @@ def trace(name: str, as_json: bool) -> None:
         _show_run(run)
     _show(events, len(runs) > 1)
     calls = sum(event.kind == "paid_call" for event in events)
-    console.print(f"\n{len(events):,} events, {calls:,} paid calls, ${usd(cost)}.", style="bold")
+    totals = f"{counted(len(events), 'event')}, {counted(calls, 'paid call')}"
+    console.print(f"\n{totals}, ${usd(cost)}.", style="bold")
 
 
 def _only(lookup: HistoryLookup, name: str) -> HistorySubject:
-    """The one subject that a name identifies.
+    """Return the one subject that a name identifies.
 
     Raises:
-        ConfigurationError: there is no such id, or several ids begin like this.
+        ConfigurationError: there is no such id, or several ids begin with the name.
     """
     if lookup.subject is not None and lookup.subject.run_ids:
         return lookup.subject

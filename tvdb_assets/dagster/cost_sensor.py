@@ -13,6 +13,7 @@ from functools import partial
 
 import dagster as dg
 
+from tvdb_assets.core.message_counts import counted
 from tvdb_assets.dagster.reconciler import Reconciler
 from tvdb_assets.dagster.resources import BudgetView, ServiceRouterResource
 from tvdb_assets.models import Stage
@@ -45,7 +46,9 @@ def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
             due = budget.due(changed=_limits_changed(context, budget))
             waiting = budget.waiting()
         if not due:
-            yield dg.SkipReason(f"{budget.pace.message()} {waiting:,} documents wait.")
+            yield dg.SkipReason(
+                f"{budget.pace.message()} {counted(waiting, 'document waits', 'documents wait')}."
+            )
             return
         with (
             Reconciler.open(service_router.settings(), context.instance) as reconciler,
@@ -60,7 +63,11 @@ def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
         yield from requests
         if not requests:
             # Documents that wait in a cancelled backfill are not resumed.
-            state = f"{waiting:,} documents wait." if left else "Documents are being resumed."
+            state = (
+                f"{counted(waiting, 'document waits', 'documents wait')}."
+                if left
+                else "Documents are being resumed."
+            )
             yield dg.SkipReason(f"{budget.pace.message()} {state}")
 
     return cost_sensor

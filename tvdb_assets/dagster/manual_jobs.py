@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from tvdb_assets import error_codes as codes
+from tvdb_assets.core.message_counts import counted
 from tvdb_assets.dagster.reconciler import Reconciler, count_by_reason
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.lifecycle import Reason
@@ -39,7 +40,7 @@ def _request_again(
         requested = reconciler.due.request_documents(
             [d.document_id for d in documents] if config.documents else None, source=root
         )
-    _report(context, f"{requested:,} documents are requested.", requested)
+    _report(context, f"{counted(requested, 'document is', 'documents are')} requested.", requested)
 
 
 @dg.op(name="ask_for_all_that_is_due", description="Requests every document that is due.")
@@ -53,7 +54,11 @@ def _request_due(context: dg.OpExecutionContext, service_router: ServiceRouterRe
             [document.document_id for document in due], resets_attempts=False
         )
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in count_by_reason(due).items())
-    message = f"{len(due):,} documents are due: {reasons}." if due else "No document is due."
+    message = (
+        f"{counted(len(due), 'document is', 'documents are')} due: {reasons}."
+        if due
+        else "No document is due."
+    )
     _report(context, message, len(due))
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from tvdb_assets.core.message_counts import counted
 from tvdb_assets.dagster import compat
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.ingestion import StageResult
@@ -79,7 +80,7 @@ class RunReport:
                 {r.partition_key for r in results if r.error is not None}
             )
             count = len(self._documents)
-            message = f"{count} documents done, {succeeded} in this batch."
+            message = f"{counted(count, 'document')} done, {succeeded:,} in this batch."
             self._log_event(DOCUMENTS_DONE, message, {"documents": count, "succeeded": succeeded})
 
     def _log_member(self, result: StageResult, error: TvdbError) -> None:

@@ -1,11 +1,11 @@
-"""The folder of the embedded Postgres server: its files, and how they are written.
+"""The folder of the embedded Postgres server: the paths and contents of its files.
 
 What belongs here: paths, the state of the last start, the password, the log. What does not: the
 processes of the server (`server_process`), and when they start and stop (`server`).
 
 ::
 
-    <home>/postgres/            ours, 0700 (0711 for root: the account of its server enters)
+    <home>/postgres/            owned by the user, 0700 (0711 if root, for the server's account)
     ├── data/                   the files of Postgres
     ├── password                of the one database user, 0600
     ├── access.conf             the rules for connections (pg_hba.conf)
@@ -43,7 +43,7 @@ class StartState:
     """The state that the last start recorded."""
 
     mark: str
-    """A name that is new at every start, in the command line of each process of the server."""
+    """A name that is new at each start and is in the command line of each server process."""
     port: int
     device: int
     inode: int
@@ -54,7 +54,7 @@ class StartState:
 
 
 class DataFolder:
-    """The files of one server."""
+    """Reads and writes the files of one server."""
 
     def __init__(self, home: Path) -> None:
         """Reads nothing yet."""
@@ -76,14 +76,14 @@ class DataFolder:
             self.path.chmod(mode)
 
     def last_start(self) -> StartState | None:
-        """The last start in this folder, perhaps of another data folder."""
+        """Read the state of the last start in this folder, which may be of another data folder."""
         try:
             return StartState(**json.loads(self._state.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def state(self) -> StartState | None:
-        """The last start of this data folder; in a copied folder, None."""
+        """Read the state of the last start of this data folder; None in a copied folder."""
         state = self.last_start()
         try:
             data = self.data.stat()
@@ -112,14 +112,14 @@ class DataFolder:
             ) from None
 
     def server_pid(self) -> int | None:
-        """The process id in the lock file of Postgres; another process may have it by now."""
+        """Read the process id in the lock file of Postgres; another process may have it now."""
         try:
             return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
         except (FileNotFoundError, ValueError):
             return None
 
     def write(self, path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
-        """Replace the file atomically; it never has another mode than the given one."""
+        """Replace a file atomically; it has the given mode at all times."""
         descriptor, name = tempfile.mkstemp(prefix=".", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -140,14 +140,14 @@ class DataFolder:
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
     def open_log(self) -> int:
-        """A descriptor that appends to the log; the caller closes it."""
+        """Open the log for appending and return the descriptor, which the caller closes."""
         self.truncate_log()
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.give_to_owner(self.log)
         return log
 
     def truncate_log(self) -> None:
-        """Keep the log small. The server appends to it, so it can be truncated while it runs."""
+        """Truncate a log over 10 MiB. The server appends to it, so this is safe while it runs."""
         if self.log_size() <= _LOG_BYTES:
             return
         with self.log.open("rb") as log:
@@ -156,11 +156,11 @@ class DataFolder:
         os.truncate(self.log, 0)
 
     def log_size(self) -> int:
-        """Bytes in the log."""
+        """The size of the log in bytes."""
         return self.log.stat().st_size if self.log.exists() else 0
 
     def log_since(self, offset: int) -> str:
-        """The log after its first ``offset`` bytes."""
+        """Read the log after its first ``offset`` bytes."""
         if not self.log.exists():
             return ""
         with self.log.open("rb") as log:

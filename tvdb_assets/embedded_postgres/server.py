@@ -1,21 +1,22 @@
 """The embedded Postgres server: created, started, found and stopped under the project's home.
 
-What belongs here: the life of one server. What does not: its files (`data_folder`), accounts,
+What belongs here: the lifetime of one server. What does not: its files (`data_folder`), accounts,
 processes and file locks (`server_process`), schema and statements (`repositories`), or the choice
 between this server and a remote one (`repositories.database`).
 
 **Connections.** The server listens on 127.0.0.1 only, with scram-sha-256 and a password of 32
 random bytes, and has no Unix socket. The path of a socket is limited to about 100 bytes, so it
-would have to be in the temporary folder, where cleaners delete it under a running server and other
-users can create its name first. Peer authentication is no alternative for root, whose server runs
-as ``nobody``: it would accept other programs of ``nobody``. A port has neither problem. It stays
-the same from start to start as long as it is free. The URL requires SCRAM, by which the server
-proves that it knows the password too, so another program on that port learns nothing.
+would have to be in the temporary folder, where cleanup programs delete it while the server runs,
+and where other users can create a file with its name first. Peer authentication is no alternative
+for root, whose server runs as ``nobody``: it would accept other programs of ``nobody``. A port has
+neither problem. It stays the same at each start as long as it is free. The URL requires SCRAM, in
+which the server also proves that it knows the password, so another program on that port learns
+nothing.
 
 **Detection.** The server and each of its children inherit a locked descriptor of ``alive.lock``:
-the lock is free exactly when the last of them has ended, in any way. A process id alone is never
-trusted. Every start has a new mark, its ``cluster_name``, which Postgres shows in the command line
-of each of its processes.
+the lock is free exactly when the last of them has ended, for any reason. A process id alone is
+never trusted. Every start has a new mark, its ``cluster_name``, which is in the command line of
+each Postgres process.
 
 **Log.** It contains no statements, parameters or details, which would contain document text.
 """
@@ -96,7 +97,7 @@ class EmbeddedPostgres:
         self._folder = DataFolder(home)
 
     def ensure_running(self) -> str:
-        """Start the server if it does not run; returns the URL of its database ``tvdb``.
+        """Start the server if it is not running, and return the URL of its database ``tvdb``.
 
         The database has the extension ``vector``. The URL contains the password, so it is a
         secret. Any number of processes may call this concurrently.
@@ -115,13 +116,13 @@ class EmbeddedPostgres:
                 return self._url((self._running_state() or self._start()).port)
 
     def stop(self) -> bool:
-        """Stop the server, also one that another process started; closes open connections.
+        """Stop the server, also if another process started it. Open connections are closed.
 
         Returns:
             Whether a server was running.
 
         Raises:
-            StorageError: it does not stop, or belongs to another user.
+            StorageError: the server does not stop, or it belongs to another user.
         """
         with self._folder.as_storage_errors():
             if not self._folder.path.is_dir():
@@ -311,7 +312,7 @@ class EmbeddedPostgres:
         return True
 
     def _kill_leftovers(self, mark: str) -> None:
-        """Kill children of a killed postmaster: a new one must not run next to them."""
+        """Kill the children of a killed postmaster. A new one must not run next to them."""
         for number in (signal.SIGQUIT, signal.SIGKILL):
             postmasters, children = marked_processes(mark)
             send_signal_to([*postmasters, *children], number)
@@ -321,7 +322,7 @@ class EmbeddedPostgres:
 
 
 def _ping(port: int) -> Ping:
-    """Whether a server accepts connections, in 1-2 ms and without a login."""
+    """Check without a login whether a server accepts connections; takes 1-2 ms."""
     target = f"host=127.0.0.1 port={port} user={_USER} dbname=postgres connect_timeout=5"
     return Ping(PGconn.ping(f"{target} sslmode=disable gssencmode=disable".encode()))
 

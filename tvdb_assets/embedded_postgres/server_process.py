@@ -1,7 +1,7 @@
-"""Processes of the embedded Postgres server: their account, and how they are found and signalled.
+"""Processes of the embedded Postgres server: start them, find them and send them signals.
 
 What belongs here: accounts, capabilities, processes and file locks of the operating system. What
-does not: the files of the server (`data_folder`), its settings and its life (`server`).
+does not: the files of the server (`data_folder`), its settings and its lifetime (`server`).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Account:
 
     @classmethod
     def choose(cls, data: Path) -> Account:
-        """The owner of the data folder, or ``nobody`` for a new one, if this process is root.
+        """Choose the account of a server that root starts: the owner of its data, or ``nobody``.
 
         Postgres refuses to run as root. ``nobody`` exists on every system with root.
         """
@@ -103,7 +103,12 @@ class Account:
     def run(
         self, arguments: Sequence[str], *, timeout: float
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run to the end, in a session without the terminal's Ctrl-C; captures the output."""
+        """Run a program to its end and capture its output. The terminal's Ctrl-C does not stop it.
+
+        Args:
+            arguments: the program and its arguments; no shell interprets them.
+            timeout: maximum duration in seconds.
+        """
         command, identity = self._command(arguments)
         result: subprocess.CompletedProcess[bytes] = subprocess.run(
             command,
@@ -120,10 +125,10 @@ class Account:
         return result
 
     def detach(self, arguments: Sequence[str], *, log: int, keep_open: Sequence[int] = ()) -> None:
-        """Start an independent process: with its own session, without pipes, not a child of ours.
+        """Start an independent process: in a separate session, without pipes, not as a child.
 
         Args:
-            arguments: program and arguments; no shell reads them.
+            arguments: the program and its arguments; no shell interprets them.
             log: file descriptor for its output.
             keep_open: file descriptors that it inherits.
         """
@@ -170,10 +175,10 @@ def _environment() -> dict[str, str]:
 
 
 def marked_processes(mark: str) -> tuple[list[psutil.Process], list[psutil.Process]]:
-    """Postmasters and their children that have the mark in their command line.
+    """Find the postmasters and their children that have the mark in their command line.
 
-    Every system shows the command line of processes of other users. A process id alone may belong
-    to another program by now.
+    On every system, a process can read the command lines of processes of other users. A process id
+    alone may belong to another program by now.
     """
     postmasters: list[psutil.Process] = []
     children: list[psutil.Process] = []
@@ -213,7 +218,7 @@ def send_signal_to(processes: Sequence[psutil.Process], number: signal.Signals) 
 
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of a file; waits for it. The kernel releases it if the process is killed."""
+    """Wait for the lock of a file and hold it. The kernel releases it if the process is killed."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -242,7 +247,11 @@ def is_locked(path: Path) -> bool:
 
 
 def try_lock(path: Path) -> int | None:
-    """A descriptor that holds the lock of the file while any copy is open; None if it is held."""
+    """Try to lock a file. The lock is held while any copy of the returned descriptor is open.
+
+    Returns:
+        The descriptor, or None if another process holds the lock.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -32,9 +32,9 @@ THRESHOLDS = (50, 80, 100)
 """Percent of a day's budget."""
 _DAY = timedelta(days=1)
 _MIN_ELAPSED = timedelta(minutes=15)
-"""The pace is computed over at least this time since the first call of the day."""
+"""The shortest time since the first call of the day that the pace is computed over."""
 _ATTEMPTS = 3
-"""To deliver one alert, in one call of `deliver_alerts`."""
+"""Delivery attempts for one alert in one call of `deliver_alerts`."""
 _TIMEOUT_SECONDS = 10.0
 
 
@@ -49,7 +49,7 @@ class BudgetPace:
     reached_at: datetime | None
     """When the limit will be reached at the pace of the day; None if not before midnight UTC."""
     service: str = ALL
-    """The service that the budget is for; `ALL` for the budget of all services."""
+    """The service of the budget; `ALL` for the budget of all services."""
 
     @property
     def percent(self) -> int:
@@ -145,10 +145,10 @@ def _forecast(
 
 
 def record_thresholds(database: Database, ledger: Ledger) -> None:
-    """Record the thresholds that were reached today and yesterday, each once for its day.
+    """Record the thresholds that were reached today and yesterday, once for each day.
 
-    Yesterday is included, with the limits at its end: a threshold that was reached in its last
-    seconds is found by a call after midnight.
+    Yesterday is included, with the limits at its end, because a threshold that was reached in its
+    last seconds is recorded only after midnight.
     """
     with database.transaction() as tx:
         now = ledger.now(tx)
@@ -169,7 +169,7 @@ def record_thresholds(database: Database, ledger: Ledger) -> None:
 
 
 def report_alerts(database: Database, ledger: Ledger, report: Callable[[Alert], None]) -> None:
-    """Report each recorded alert that was not reported yet; of two sensors only one reports it.
+    """Report each recorded alert once, even if several sensors run at the same time.
 
     Args:
         database: where alerts are recorded.
@@ -195,8 +195,8 @@ def deliver_alerts(database: Database, ledger: Ledger, url: str, secret: str | N
     Args:
         database: where alerts are recorded.
         ledger: provides the clock.
-        url: of the webhook.
-        secret: key of the signature; None does not sign.
+        url: the address of the webhook.
+        secret: the key of the signature; None sends no signature.
 
     Returns:
         A message for each failed delivery, without the URL, which may contain a key.

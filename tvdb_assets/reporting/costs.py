@@ -1,4 +1,4 @@
-"""Summaries of the cost ledger for people: by day, run, document, model and service.
+"""Summaries of the cost ledger for users: by day, run, document, model and service.
 
 What belongs here: reading the ledger. What does not: writing it (`spend_guard.ledger`).
 """
@@ -30,7 +30,7 @@ class BudgetSummary:
     remaining_usd: Decimal
     """Never below 0."""
     requests_this_hour: dict[str, int]
-    """By service."""
+    """The number of paid requests by service."""
 
 
 def budget_summary(database: Database, ledger: Ledger, services: Sequence[str]) -> BudgetSummary:
@@ -63,11 +63,11 @@ def budget_summary(database: Database, ledger: Ledger, services: Sequence[str]) 
 
 @dataclass(frozen=True, slots=True)
 class DocumentCosts:
-    """The cost of one document, by one operation."""
+    """The cost of one operation on one document."""
 
     usd: Decimal = Decimal(0)
     requests: int = 0
-    """The number of requests that contained a part of it."""
+    """The number of requests that contained a part of the document."""
     units: int = 0
     unit: str = ""
     """``token`` or ``page``."""
@@ -105,7 +105,7 @@ class CostReport:
     """The sums that the cost report shows."""
 
     by_day: list[DayCost]
-    """Of the last 14 days."""
+    """The costs of the last 14 days."""
     by_kind: list[tuple[str, Decimal]]
     """US dollars by the suffix of the document's name."""
     most_expensive: list[tuple[str, Decimal, int]]
@@ -115,7 +115,7 @@ class CostReport:
 
 
 def cost_report(database: Database, today: datetime) -> CostReport:
-    """The sums of the ledger; the days end with ``today``."""
+    """Sum the ledger for a report on the 14 days that end with ``today``."""
     with database.transaction() as tx:
         days = tx.execute(
             "SELECT to_char(day AT TIME ZONE 'UTC', 'YYYY-MM-DD'), service, sum(usd)"

@@ -27,7 +27,7 @@ def publish_gauges(
     states: ServiceStates,
     services: Sequence[str],
 ) -> None:
-    """Set the gauges to the current values; a value that can't be read does not fail the run.
+    """Set the gauges to the current values. An error of the database does not fail the run.
 
     Args:
         trace: exports the metrics.

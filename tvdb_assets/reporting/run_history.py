@@ -21,7 +21,7 @@ from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.database import Database
 
 MAX_CANDIDATES = 20
-"""Ids with the same prefix that are listed."""
+"""The maximum number of ids with the same prefix that are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +33,18 @@ class HistoryEvent:
     message: str
     run_id: str
     document: str | None = None
-    """Its document; None if it concerns no document, or several."""
+    """The path of the document; None if the event concerns no document or several."""
     service: str | None = None
     request_id: str | None = None
-    """The id that the service gave the request."""
+    """The id that the service assigned to the request."""
     client_request_id: str | None = None
     """The value of the header ``X-Client-Request-Id`` that was sent."""
     cost_usd: Decimal | None = None
-    """Of a paid call: the posted amount, or the reservation while the outcome is not known."""
+    """US dollars of a paid call: the posted amount, or the reservation before that."""
     seconds: float | None = None
     code: str | None = None
     attempt: int | None = None
-    """Of a paid call, from 1."""
+    """The number of the attempt of a paid call, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class HistorySubject:
     kind: str
     """``run``, ``document`` or ``request``."""
     run_ids: tuple[str, ...]
-    """Its runs, the oldest first."""
+    """The ids of its runs, the oldest first."""
     names: tuple[str, ...] = ()
     """The names of a document in the tables: path, partition key, display path."""
 
@@ -79,9 +79,9 @@ class RunHistory:
         """Look up an id.
 
         Args:
-            name: the id of a run, the path or partition key of a document, the id of a request
-                (as the service gave it, as it was sent, or of the ledger entry) or of a parse
-                job; or a prefix of any id.
+            name: the id of a run, the path or partition key of a document, the id of a parse job,
+                or the id of a request (assigned by the service, sent to it, or of the ledger
+                entry); or a prefix of an id.
             source: the root of the source that is preferred if several have such a document.
 
         Raises:
@@ -103,7 +103,7 @@ class RunHistory:
         )
 
     def events(self, subject: HistorySubject) -> list[HistoryEvent]:
-        """All events in the tables of this package, unsorted."""
+        """Read all events of a subject in the tables of this package, unsorted."""
         values = {"runs": list(subject.run_ids), "names": list(subject.names) or None}
         found: list[HistoryEvent] = []
         for query in _EVENT_QUERIES:
@@ -133,7 +133,7 @@ class RunHistory:
                 raise codes.DOCUMENT_ELSEWHERE.error(
                     name=display_path(name), root=source, others=", ".join(roots)
                 )
-            # Other tables have the replacement of a private path instead of the path.
+            # Other tables contain the substitute for a private path instead of the path.
             names = sorted({text for row in rows for text in (*row[1:3], display_path(row[1]))})
             runs = tx.execute(
                 _RUNS_OF_DOCUMENT, {"ids": [row[0] for row in rows], "names": names}
@@ -163,7 +163,7 @@ class RunHistory:
 
 
 def sorted_by_time(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
-    """The events by time; at the same time, a run starts before its other events."""
+    """Sort events by time; of events with the same time, the start of a run is the first."""
     return sorted(events, key=lambda event: (event.time, _ORDER_AT_SAME_TIME.get(event.kind, 1)))
 
 
@@ -261,4 +261,4 @@ _EVENT_QUERIES = (
     _LIMIT_CHANGES,
     _BUDGET_ALERTS,
 )
-"""Each returns columns of `HistoryEvent`, for the runs and names of a subject."""
+"""Each query returns columns of `HistoryEvent` for the runs and names of a subject."""

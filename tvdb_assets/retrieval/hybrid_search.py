@@ -91,7 +91,7 @@ def search(
 
 
 def other_space(current: str, space: str) -> ConfigurationError:
-    """The error for a question whose vector is in another space than the current index."""
+    """The error for a question vector that is in another space than the current index."""
     return codes.OTHER_VECTOR_SPACE.error(current=current, space=space)
 
 
@@ -107,9 +107,9 @@ def unsearchable(database: Database) -> int:
 
 
 # A chunk matches if it has any term of the question, and more terms give a higher rank: a question
-# in plain language contains words that no document has. Terms are compared by their stems. Matches are
-# materialized first and joined with the view afterwards, because a planner that expects few rows
-# would repeat the full-text search for each row of the view.
+# in plain language contains words that no document has. Terms are compared by their stems. Matches
+# are materialized first and joined with the view afterwards, because a planner that expects few
+# rows would repeat the full-text search for each row of the view.
 _SEARCH = """
 WITH query AS (
     SELECT replace(plainto_tsquery('english', %(query)s)::text, '&', '|')::tsquery AS q

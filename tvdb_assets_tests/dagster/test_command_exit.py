@@ -57,7 +57,7 @@ def test_a_budget_halt_exits_with_3_says_why_and_runs_exit_handlers(
         check=False,
     )
     assert done.returncode == 3, done.stderr
-    assert "1 documents wait." in done.stderr
+    assert "1 document waits." in done.stderr
     assert "would exceed today's budget" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.rstrip().endswith("an exit handler ran")
@@ -96,7 +96,7 @@ def waiting(database: Database) -> Database:
 def test_only_the_command_that_materializes_ends_with_3(waiting: Database) -> None:
     done = CliRunner().invoke(_dagster("materialize", waiting), ["asset", "materialize"])
     assert done.exit_code == command_exit.DOCUMENTS_WAIT == 3
-    assert done.stderr == "\n1 documents wait. No budget. Wait.\n"
+    assert done.stderr == "\n1 document waits. No budget. Wait.\n"
     done = CliRunner().invoke(_dagster("list", waiting), ["asset", "list"])
     assert (done.exit_code, done.stderr) == (0, "")
     note_waiting_documents(waiting.url, "a-run")

@@ -9,6 +9,7 @@ takes the state that those before it left.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ import dagster as dg
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus
 
+from tvdb_assets.core.message_counts import counted
 from tvdb_assets.models import Stage
 from tvdb_assets_tests.integration.budget_halts import (
     BudgetHaltProject,
@@ -90,7 +92,7 @@ def test_without_a_daemon_what_fits_is_made_and_what_does_not_is_deferred(
 
     code, output = materialize(project, SECOND)
     assert code == 3, output
-    assert "1 documents wait." in output
+    assert "1 document waits." in output
     assert "would exceed today's budget" in output
     assert "tvdb limits" in output
     assert project.paid() == (project.cost, 0)
@@ -156,8 +158,9 @@ def test_a_halt_is_reported_by_the_sensor_and_by_observations(
 
 
 def waiting_events(instance: dg.DagsterInstance, documents: int) -> bool:
-    """Whether a tick of the sensor said that so many documents wait."""
-    return any(f"{documents} documents wait." in (t.skip_reason or "") for t in ticks(instance))
+    """Whether a tick of the sensor reported this number of waiting documents."""
+    message = counted(documents, "document waits", "documents wait")
+    return any(f"{message}." in (t.skip_reason or "") for t in ticks(instance))
 
 
 def thresholds(instance: dg.DagsterInstance) -> list[object]:
@@ -229,7 +232,7 @@ def test_a_raised_limit_resumes_and_a_pause_stops_what_is_under_way(
     project.until(lambda: resumed(instance) > before)
     # Within one tick: none that began after the command had ended found nothing to do.
     late = [tick for tick in ticks(instance) if tick.timestamp > answered]
-    assert not [tick for tick in late if "documents wait" in (tick.skip_reason or "")]
+    assert not [tick for tick in late if re.search("documents? waits?", tick.skip_reason or "")]
     project.until(lambda: project.submitted() > 0)
     paused = project.run("tvdb", "pause", "--json")
     assert paused.code == 0, paused.output

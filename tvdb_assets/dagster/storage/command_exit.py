@@ -17,6 +17,7 @@ from typing import IO, Any
 import click
 import psycopg
 
+from tvdb_assets.core.message_counts import counted
 from tvdb_assets.lifecycle import DocumentStatus
 
 DOCUMENTS_WAIT = 3
@@ -52,7 +53,8 @@ def note_waiting_documents(url: str, run_id: str) -> None:
             (DocumentStatus.DEFERRED.value, run_id),
         ).fetchone()
     if row is not None and row[0]:
-        command.with_resource(_WaitingDocuments(f"{row[0]} documents wait. {row[1]} {row[2]}"))
+        waiting = counted(row[0], "document waits", "documents wait")
+        command.with_resource(_WaitingDocuments(f"{waiting}. {row[1]} {row[2]}"))
 
 
 def _materialize_command() -> click.Context | None:
