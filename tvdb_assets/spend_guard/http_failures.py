@@ -18,6 +18,7 @@ import httpx2
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import TvdbError, UnavailableError
 from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, FailureKind
+from tvdb_assets.spend_guard.paid_http_client import UnusableAnswerError
 
 QUOTA_CODES = frozenset(
     {
@@ -106,6 +107,8 @@ def connection_failure(service: str, cause: BaseException | None) -> CallFailed:
     was_sent = not isinstance(cause, _UNSENT)
     if isinstance(cause, httpx2.TimeoutException):
         what = "it did not answer in time"
+    elif isinstance(cause, UnusableAnswerError):
+        what = "its answer is larger than any that can be right, or can't be decompressed"
     elif was_sent:
         what = "the connection broke before its answer arrived"
     else:

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import json
 import random
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from email.utils import formatdate
+from functools import cache
 from hashlib import sha256
 from urllib.parse import parse_qs, urlsplit
 
@@ -42,6 +44,9 @@ from tvdb_assets_tests.paid_apis.vectors import FULL_DIMENSIONS
 
 _JOBS = "/api/v2/parse"
 _REMEMBERED_COUNTS = 100_000
+_DRIPS = 64
+_OVERSIZED_MIB = 128
+"""More than a client reads of any answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,6 +345,13 @@ class PaidApis:
                 cut = Cut.BEFORE_ANSWER
             case FaultKind.RESET_MID_BODY:
                 cut = Cut.MID_BODY
+            case FaultKind.DRIP if call.fault:
+                return self._dripping(call, content, headers, call.fault.seconds)
+            case FaultKind.OVERSIZED:
+                content = _oversized()
+            case FaultKind.GZIP_BOMB:
+                content = _bomb()
+                headers = (*headers, ("content-encoding", "gzip"))
             case FaultKind.TRUNCATED_JSON:
                 content = content[: len(content) // 2]
             case FaultKind.EMPTY_BODY:
@@ -363,6 +375,13 @@ class PaidApis:
         named = (("date", reported), ("x-request-id", call.id), *call.rate_headers)
         delay = self.behaviour.latency_seconds + late
         return Reply(status, headers + named, (content,), delay, cut, call.id)
+
+    def _dripping(self, call: _Call, content: bytes, headers: Headers, seconds: float) -> Reply:
+        each = max(1, len(content) // _DRIPS)
+        pieces = tuple(content[at : at + each] for at in range(0, len(content), each))
+        whole = self._reply(call, 200, content, headers)
+        # The client gives up before the last piece.
+        return replace(whole, body=pieces, piece_seconds=1.5 * seconds / len(pieces))
 
     def _job(self, job_id: str) -> parsing.Job:
         if job_id not in self._jobs:
@@ -392,7 +411,18 @@ def _bearer(header: str) -> str:
 
 
 def _is_answered(kind: FaultKind | None) -> bool:
-    return kind not in (FaultKind.RESET_AFTER_WORK, FaultKind.RESET_MID_BODY)
+    return kind not in (FaultKind.RESET_AFTER_WORK, FaultKind.RESET_MID_BODY, FaultKind.DRIP)
+
+
+@cache
+def _oversized() -> bytes:
+    return b" " * (_OVERSIZED_MIB << 20)
+
+
+@cache
+def _bomb() -> bytes:
+    compressor = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    return compressor.compress(_oversized()) + compressor.flush()
 
 
 def _json(document: object) -> bytes:

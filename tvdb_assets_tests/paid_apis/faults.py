@@ -39,9 +39,16 @@ class FaultKind(StrEnum):
     UNKNOWN_CODE = "unknown_code"
     TOO_LARGE = "too_large"
     UNPROCESSABLE = "unprocessable"
+    REDIRECT = "redirect"
+    """To the same address: a client that follows it sends the request again."""
     RESET_BEFORE_WORK = "reset_before_work"
 
     SLOW = "slow"
+    DRIP = "drip"
+    """The answer comes in small pieces, each of them in time."""
+    OVERSIZED = "oversized"
+    GZIP_BOMB = "gzip_bomb"
+    """As large, and small on the line."""
     RESET_AFTER_WORK = "reset_after_work"
     RESET_MID_BODY = "reset_mid_body"
     TRUNCATED_JSON = "truncated_json"
@@ -73,7 +80,7 @@ OF_EMBEDDINGS = frozenset(
 )
 OF_JOBS = frozenset(_KINDS[_KINDS.index(FaultKind.JOB_FAILED) :])
 
-_SECONDS = {FaultKind.SLOW: 60.0}
+_SECONDS = {FaultKind.SLOW: 60.0, FaultKind.DRIP: 60.0}
 """Longer than any client waits; everything else asks to come back in a second."""
 
 OPERATIONS = ("embeddings", "upload", "submit", "poll", "cancel", "probe")
@@ -84,7 +91,8 @@ class Fault:
     """One fault as it happens.
 
     Attributes:
-        seconds: How long to wait (``RATE_LIMITED_*``) or how late the answer is (``SLOW``).
+        seconds: How long to wait (``RATE_LIMITED_*``) or how late the answer is (``SLOW``,
+            and ``DRIP`` for its last piece).
     """
 
     kind: FaultKind

@@ -103,6 +103,8 @@ def openai_fault(
 ) -> RefusedError:
     """The refusal of one fault; ``canary`` is put in its message."""
     kind = fault.kind
+    if kind is FaultKind.REDIRECT:
+        return RefusedError(307, b"{}", (("location", "?again=1"),))
     if kind is FaultKind.BAD_GATEWAY_HTML:
         return bad_gateway_html(canary)
     if kind in RETRY_AFTER:
@@ -129,6 +131,8 @@ def openai_fault(
 
 def llamaparse_fault(fault: Fault, texts: Sequence[str], now: float, canary: str) -> RefusedError:
     kind = fault.kind
+    if kind is FaultKind.REDIRECT:
+        return RefusedError(307, b"{}", (("location", "?again=1"),))
     if kind is FaultKind.BAD_GATEWAY_HTML:
         return bad_gateway_html(canary)
     if kind in RETRY_AFTER:

@@ -30,6 +30,7 @@ class Reply:
     Attributes:
         request_id: Names the request in `PaidApis.requests` and `PaidApis.charges`, so that
             who delivers can say that the answer was lost (`PaidApis.answer_lost`).
+        piece_seconds: Between two pieces of the body.
     """
 
     status: int
@@ -38,6 +39,7 @@ class Reply:
     delay_seconds: float = 0.0
     cut: Cut = Cut.NONE
     request_id: str = ""
+    piece_seconds: float = 0.0
 
     @property
     def length(self) -> int:

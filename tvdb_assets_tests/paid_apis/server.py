@@ -180,7 +180,25 @@ class _Connection(asyncio.Protocol):
             self._transport.write(head + b"".join(reply.body)[: reply.length // 2])
             self._transport.close()
             return
+        if reply.piece_seconds:
+            self._transport.write(head)
+            self._pending = reply
+            self._drip(reply, 0, keep)
+            return
         self._transport.writelines([head, *reply.body])
+        self._delivered(keep)
+
+    def _drip(self, reply: Reply, piece: int, keep: bool) -> None:
+        self._transport.write(reply.body[piece])
+        if piece + 1 == len(reply.body):
+            self._waiting = self._pending = None
+            self._delivered(keep)
+            return
+        self._waiting = asyncio.get_running_loop().call_later(
+            reply.piece_seconds, self._drip, reply, piece + 1, keep
+        )
+
+    def _delivered(self, keep: bool) -> None:
         if not keep:
             self._transport.close()
         elif self._received:

@@ -56,7 +56,9 @@ class _Body(httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._reply.cut is Cut.NONE:
-            for piece in self._reply.body:
+            for number, piece in enumerate(self._reply.body):
+                if number and self._reply.piece_seconds:
+                    await asyncio.sleep(self._reply.piece_seconds)
                 yield piece
             return
         half = self._reply.length // 2

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import Any
 
+import httpx2
 import numpy as np
 import openai
 import pytest
@@ -267,10 +269,37 @@ def test_a_web_page_instead_of_an_answer(paid: SimulatedServer) -> None:
     assert str(embed(paid, "a")).startswith("<html>")
 
 
+UNBOUNDED = {"redirect": 307, "drip": 200, "oversized": 200, "gzip_bomb": 200}
+
+
+@pytest.mark.parametrize("kind", UNBOUNDED)
+def test_what_a_careful_client_does_not_take(paid: SimulatedServer, kind: str) -> None:
+    paid.apis.faults.script(kind, seconds=0.2)
+    body = {"input": "a", "model": "text-embedding-3-small"}
+    started = time.monotonic()
+
+    async def post() -> httpx2.Response:
+        async with paid.http() as client:
+            headers = {"Authorization": "Bearer k"}
+            return await client.post("/v1/embeddings", json=body, headers=headers)
+
+    answer = asyncio.run(post())
+
+    assert answer.status_code == UNBOUNDED[kind]
+    if kind == "redirect":
+        assert answer.has_redirect_location
+    elif kind == "drip":
+        assert time.monotonic() - started > 0.2
+        assert len(answer.json()["data"]) == 1
+    else:
+        assert len(answer.content) == 128 << 20
+    assert len(paid.apis.charges) == (kind != "redirect")
+
+
 def test_every_fault_of_embeddings_is_tested() -> None:
     tested = {*REFUSALS, *BROKEN, "shuffled", "one_too_few", "one_too_many", "duplicated_index"}
     tested |= {"missing_index", "wrong_dimensions", "not_a_number", "zero_vector"}
-    tested |= {"truncated_json", "empty_body", "html_200"}
+    tested |= {"truncated_json", "empty_body", "html_200", *UNBOUNDED}
     assert tested == {kind.value for kind in FaultKind if not kind.startswith("job_")}
 
 

@@ -23,12 +23,12 @@ _DOWN = (F.SERVER_ERROR, F.BAD_GATEWAY, F.UNAVAILABLE, F.GATEWAY_TIMEOUT, F.OVER
     F.BAD_GATEWAY_HTML,
     F.RESET_BEFORE_WORK,
 )
-_LOST = (F.SLOW, F.RESET_AFTER_WORK, F.RESET_MID_BODY)
-_UNUSABLE = (F.TRUNCATED_JSON, F.EMPTY_BODY, F.HTML_200)
+_LOST = (F.SLOW, F.DRIP, F.RESET_AFTER_WORK, F.RESET_MID_BODY)
+_UNUSABLE = (F.TRUNCATED_JSON, F.EMPTY_BODY, F.HTML_200, F.OVERSIZED, F.GZIP_BOMB)
 _MALFORMED = (F.ONE_TOO_FEW, F.ONE_TOO_MANY, F.DUPLICATED_INDEX, F.MISSING_INDEX) + (
     F.WRONG_DIMENSIONS,
 )
-_REFUSED = (F.INVALID_KEY, F.FORBIDDEN, F.NOT_FOUND, F.INSUFFICIENT_QUOTA) + (
+_REFUSED = (F.REDIRECT, F.INVALID_KEY, F.FORBIDDEN, F.NOT_FOUND, F.INSUFFICIENT_QUOTA) + (
     F.CREDIT_BALANCE_EXHAUSTED,
     F.PAYMENT_REQUIRED,
     F.BILLING_HARD_LIMIT_400,
@@ -73,7 +73,7 @@ class FaultScenario:
     def begin(self, faults: FaultPlan) -> None:
         for operation, rates in self.rates.items():
             # A slow answer has its own time; what the others ask to wait is drawn.
-            seconds = None if F.SLOW in rates else self.wait_seconds
+            seconds = None if {F.SLOW, F.DRIP} & rates.keys() else self.wait_seconds
             faults.set_rates(rates, operation=operation, seconds=seconds)
         for script in self.scripts:
             faults.script(**script)

@@ -24,6 +24,8 @@ _UNUSABLE = frozenset(
     {
         FaultKind.TRUNCATED_JSON,
         FaultKind.EMPTY_BODY,
+        FaultKind.OVERSIZED,
+        FaultKind.GZIP_BOMB,
         FaultKind.HTML_200,
         FaultKind.ONE_TOO_FEW,
         FaultKind.ONE_TOO_MANY,

@@ -39,6 +39,7 @@ from tvdb_assets.spend_guard.http_failures import (
     connection_failure,
     service_failure,
 )
+from tvdb_assets.spend_guard.paid_http_client import PaidHttpClient
 from tvdb_assets.spend_guard.prices import Price, embedding_price
 from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders, RateLimits
 
@@ -52,6 +53,9 @@ _DIMENSIONS = {
 """https://platform.openai.com/docs/guides/embeddings"""
 _MOST_TOKENS = 2_048 * 8_192
 """More than any request can contain: a larger number is no usage."""
+_MOST_BYTES_A_NUMBER = 32
+"""Of a response: 5.4 in base64, up to 26 as a decimal number with its comma."""
+_MOST_HEAD_BYTES = 1 << 20
 _TOO_LONG = frozenset(
     {"context_length_exceeded", "max_tokens_per_request", "array_above_max_length"}
 )
@@ -169,8 +173,11 @@ class OpenAIEmbedder(PaidEmbedder):
         import openai
 
         settings = self._settings
-        http = openai.DefaultAsyncHttpxClient(
-            timeout=httpx2.Timeout(settings.paid_timeout_seconds, connect=10.0),
+        http = PaidHttpClient(
+            timeout_seconds=settings.paid_timeout_seconds,
+            max_answer_bytes=(
+                _MOST_HEAD_BYTES + self.max_inputs * self.space.dimensions * _MOST_BYTES_A_NUMBER
+            ),
             transport=self._transport,
             limits=httpx2.Limits(
                 max_connections=settings.paid_concurrency,
@@ -181,7 +188,7 @@ class OpenAIEmbedder(PaidEmbedder):
             api_key=self._key,
             base_url=self._address,
             max_retries=0,
-            timeout=httpx2.Timeout(settings.paid_timeout_seconds, connect=10.0),
+            timeout=http.timeout,
             http_client=http,
         )
 

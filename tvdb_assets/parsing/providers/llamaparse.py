@@ -32,6 +32,7 @@ from tvdb_assets.spend_guard.http_failures import (
     connection_failure,
     service_failure,
 )
+from tvdb_assets.spend_guard.paid_http_client import PaidHttpClient
 from tvdb_assets.spend_guard.prices import Price
 
 SERVICE = "llamaparse"
@@ -75,6 +76,10 @@ _MOST_CREDITS = 10_000_000
 _PAGE_BYTES = 64 * 1024
 """The service drops a page's text past this size and reports no error."""
 _UTF8_SLACK = 3
+_MOST_ANSWER_BYTES = 1 << 20
+"""Of each answer but a result."""
+_MOST_RESULT_BYTES = 64 << 20
+"""Of a result: 1,000 pages of the largest size, or 20,000 of 3 KB."""
 _QUOTA_MESSAGE = re.compile(
     r"credit[_ ]balance|insufficient[_ ](?:quota|credit|balance)|billing hard limit"
     r"|you(?:'ve| have) exceeded .{0,40}(?:credit|quota|spend|plan)",
@@ -137,10 +142,11 @@ class LlamaParse(PaidParser):
 
     @cached_property
     def _client(self) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(
+        return PaidHttpClient(
+            timeout_seconds=self._seconds,
+            max_answer_bytes=_MOST_ANSWER_BYTES,
             base_url=self._base_url,
             headers={"Authorization": f"Bearer {self._key}"},
-            timeout=httpx2.Timeout(self._seconds, connect=10.0),
             transport=self._transport,
         )
 
@@ -179,6 +185,7 @@ class LlamaParse(PaidParser):
                 f"/api/v2/parse/{job_id}",
                 request_id,
                 params=[("expand", "markdown"), ("expand", "usage")],
+                extensions={"max_answer_bytes": _MOST_RESULT_BYTES},
             )
         except CallFailed as failure:
             if failure.status != 404:
