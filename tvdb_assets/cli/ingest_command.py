@@ -73,7 +73,7 @@ def ingest(context: click.Context, paths: tuple[str, ...], deletes: bool, as_jso
 
         for source, prefixes in sources:
             with reconciler.due.planning():
-                reconciler.rekey(source)
+                reconciler.update_partition_keys(source)
             ingest_plan = plan(
                 source,
                 prefixes,

@@ -41,7 +41,7 @@ def progress(
     Yields:
         A function that takes the number of documents to process, and starts the display.
     """
-    done_before = registry.finished(run_ids) if run_ids else 0
+    done_before = registry.count_finished(run_ids) if run_ids else 0
     is_over = threading.Event()
     # Read once: while Dagster captures the output of a step, stderr is not a terminal.
     is_terminal = notices.is_terminal
@@ -60,7 +60,7 @@ def progress(
     def watch() -> None:
         interval = 0.3 if is_terminal else 10.0
         while not is_over.wait(interval):
-            count = registry.finished(list(run_ids)) - done_before if run_ids else 0
+            count = registry.count_finished(list(run_ids)) - done_before if run_ids else 0
             bar.update(task, completed=count)
             if not is_terminal:
                 notices.print(f"{count:,} of {counted(total, 'document')} done.")
@@ -93,7 +93,7 @@ def summary_of(
     """Summarize runs: outcomes of documents, number of embedded texts, cost in US dollars."""
     outcomes = registry.outcomes(run_ids)
     failures = registry.failures(partition_keys)
-    texts = registry.texts_of(run_ids)
+    texts = registry.count_texts(run_ids)
     return {
         "run_ids": run_ids,
         "documents": {

@@ -10,7 +10,7 @@ import dagster as dg
 
 from tvdb_assets.dagster.reconciler import Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
-from tvdb_assets.lifecycle import INTAKE
+from tvdb_assets.lifecycle import INTAKE_REASONS
 from tvdb_assets.models import Stage
 from tvdb_assets.redaction import display_path
 from tvdb_assets.sources.source import Source
@@ -50,7 +50,7 @@ def make_document_intake(interval_seconds: int) -> dg.SensorDefinition:
                 yield dg.SkipReason("Another process is planning runs right now.")
                 return
             found = reconciler.scan_source(Source.open(settings.source), MOST_DOCUMENTS)
-            requests = reconciler.run_requests(reconciler.plan(INTAKE), "document_intake")
+            requests = reconciler.run_requests(reconciler.plan(INTAKE_REASONS), "document_intake")
         for part in found.unlisted:
             where = display_path(part.document or settings.source)
             log_event(

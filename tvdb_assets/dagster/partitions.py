@@ -99,7 +99,7 @@ class DocumentPartitions:
 
     def _dead(self, records: Sequence[dg.RunRecord]) -> list[dg.RunRecord]:
         """Those of these runs that no process executes or may be about to start."""
-        alive = self._due.alive([record.dagster_run.run_id for record in records])
+        alive = self._due.live_runs([record.dagster_run.run_id for record in records])
         young = (datetime.now(UTC) - _STARTS_WITHIN).timestamp()
         return [
             record
@@ -157,7 +157,7 @@ class DocumentPartitions:
         else:
             for key in unused:
                 self._instance.delete_dynamic_partition(NAME, key)
-        deletion.partitions_are_removed(unused)
+        deletion.confirm_removed_partitions(unused)
 
     def _batching_storage(self) -> BatchingEventLogStorage | None:
         """The project's storage, unless the instance has another one or it can't do batches."""

@@ -123,7 +123,7 @@ class Reconciler:
         Raises:
             ConfigurationError: the source can't be listed, or all known files are gone.
         """
-        self.rekey(source)
+        self.update_partition_keys(source)
         found = compare(
             source.list(),
             self.registry.listed(source.root),
@@ -132,7 +132,7 @@ class Reconciler:
             written_before=time.time() - self.settings.intake_settle_seconds,
         )
         changed = [(known.document_id, file) for known, file in found.changed[:most]]
-        forgotten = self.deletion.forgotten(source.root)
+        forgotten = self.deletion.forgotten_etags(source.root)
         eligible = [file for file in found.new if forgotten.get(file.path) != file.etag]
         new = eligible[: max(0, most - len(changed))]
         self.registry.change(changed)
@@ -155,9 +155,9 @@ class Reconciler:
             unlisted=found.unlisted,
         )
 
-    def rekey(self, source: Source) -> None:
+    def update_partition_keys(self, source: Source) -> None:
         """Bring partition keys in line with the paths that are marked private now."""
-        moved = self.registry.rekey(source.root)
+        moved = self.registry.update_partition_keys(source.root)
         if moved:
             self.partitions.add(list(moved.values()))
             self.partitions.drop_removed(self.deletion)
@@ -179,13 +179,15 @@ class Reconciler:
         pipeline_fingerprint = clients.pipeline_fingerprint(
             Chunker(self.settings.chunk_tokens, self.settings.chunk_overlap_tokens)
         )
-        is_healing = not clients.pays or paid_services_are_available(ServiceStates(self.database))
+        can_retry_degraded = not clients.pays or paid_services_are_available(
+            ServiceStates(self.database)
+        )
         found = self.due.find(
             pipeline_fingerprint,
             self._windows(),
             limits_fingerprint=self.settings.limits_fingerprint,
             reasons=reasons,
-            is_healing=is_healing,
+            can_retry_degraded=can_retry_degraded,
             not_in_dagster=sorted(self.partitions.missing())
             if Reason.NOT_IN_DAGSTER in reasons
             else (),
@@ -240,7 +242,7 @@ class Reconciler:
         unique = list(dict.fromkeys(keys))
         self.partitions.add(unique)
         under_way = self.partitions.under_way()
-        waiting = group_by_backfill(self.instance, self.registry.waiting(unique))
+        waiting = group_by_backfill(self.instance, self.registry.deferring_runs(unique))
         groups = [
             (backfill_tags(backfill), keys)
             for backfill, keys in waiting

@@ -131,7 +131,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 router.services.ledger.reconcile()
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
             pipeline_fingerprint = router.clients.pipeline_fingerprint(chunker)
-            with DueDocuments(database).run_lives(run_id):
+            with DueDocuments(database).mark_run_alive(run_id):
                 yield IngestionRun(
                     store=DocumentStore(database, run_id, pipeline_fingerprint),
                     index=IndexStore(database, run_id, pipeline_fingerprint),
@@ -252,7 +252,7 @@ class BudgetView:
 
     def waiting(self) -> int:
         """Number of documents that wait."""
-        return self._registry.deferred()
+        return self._registry.count_deferred()
 
 
 def _file(source: Source, path: str) -> SourceFile:

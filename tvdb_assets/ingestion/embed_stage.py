@@ -197,15 +197,15 @@ class EmbedStage:
                     seconds=round(seconds * share, 4),
                 )
 
-    def publish(self, batch: Sequence[DocumentState], seen: ReadSnapshot) -> None:
+    def publish(self, batch: Sequence[DocumentState], snapshot: ReadSnapshot) -> None:
         """Publish the documents that are complete, each in the space of its vectors."""
         ready = [document for document in batch if document.is_active]
         real = [document for document in ready if not document.is_degraded]
-        changed = self._index.publish(self.index_id, sets_of(real), seen)
+        changed = self._index.publish(self.index_id, sets_of(real), snapshot)
         degraded = [document for document in ready if document.is_degraded]
         if degraded and self._fallback_ids is not None:
             changed |= self._index.publish(
-                self._fallback_ids[1], sets_of(degraded), seen, is_degraded=True
+                self._fallback_ids[1], sets_of(degraded), snapshot, is_degraded=True
             )
         for document in ready:
             document.note(Stage.EMBEDDINGS, unchanged=document.row.document_id not in changed)

@@ -45,8 +45,8 @@ class PaidParseStage:
     ) -> list[tuple[DocumentState, PreparedDocument]]:
         """Parse documents by the paid service, in parallel, and chunk the texts."""
         same: dict[bytes | None, list[tuple[DocumentState, PaidParseCandidate]]] = {}
-        for document, seen in paid:
-            same.setdefault(document.content_sha256, []).append((document, seen))
+        for document, candidate in paid:
+            same.setdefault(document.content_sha256, []).append((document, candidate))
         # One that fails does not end the others, whose requests are out.
         for ended in await asyncio.gather(
             *(self._parse_equal(group) for group in same.values()), return_exceptions=True
@@ -72,10 +72,10 @@ class PaidParseStage:
 
     async def _parse_equal(self, same: Sequence[tuple[DocumentState, PaidParseCandidate]]) -> None:
         """Documents with the same bytes: the first one is paid for, the others poll its job."""
-        for document, seen in same:
-            await self._parse_one(document, seen)
+        for document, candidate in same:
+            await self._parse_one(document, candidate)
 
-    async def _parse_one(self, document: DocumentState, seen: PaidParseCandidate) -> None:
+    async def _parse_one(self, document: DocumentState, candidate: PaidParseCandidate) -> None:
         assert document.data is not None
         assert document.content_sha256 is not None
         size = len(document.data)
@@ -92,7 +92,11 @@ class PaidParseStage:
 
         try:
             document.shared_text = await self._router.parse_paid(
-                document.data, document.row.path, seen.media_type, seen.most_pages, persist=persist
+                document.data,
+                document.row.path,
+                candidate.media_type,
+                candidate.most_pages,
+                persist=persist,
             )
         except DocumentError as error:
             document.fail(Stage.PARSED_DOCUMENTS, error)

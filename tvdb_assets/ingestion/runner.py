@@ -165,7 +165,7 @@ class IngestionRun:
             began_at = await asyncio.to_thread(self._store.clock)
             # A document that was deleted before it was claimed has no row to store anything for.
             left = await asyncio.to_thread(
-                self._store.left_of, [document.row.document_id for document in batch]
+                self._store.still_registered, [document.row.document_id for document in batch]
             )
             batch = [document for document in batch if document.row.document_id in left]
             batch_context = _BatchContext(stages, indexing, claim_key, began_at, done)
@@ -207,7 +207,7 @@ class IngestionRun:
             ):
                 await self._containers.ingest(document, scope, stages, process_members)
                 document.data = None
-        seen = ReadSnapshot(
+        snapshot = ReadSnapshot(
             batch_context.began_at,
             {
                 document.row.document_id: (document.source, document.content_sha256)
@@ -221,13 +221,13 @@ class IngestionRun:
                 batch, indexing, batch_context.claim
             )
             await indexing.embed(batch, batch_context.claim)
-            await asyncio.to_thread(indexing.publish, batch, seen)
+            await asyncio.to_thread(indexing.publish, batch, snapshot)
             _fail_stale_in_current_index(batch, stale)
             self.embedded_texts = indexing.embedded_texts
             self.cached_texts = indexing.cached_texts
         if self._router.clients.pays:
             await asyncio.to_thread(self._note_costs, batch)
-        await asyncio.to_thread(self._record, batch, stages, seen)
+        await asyncio.to_thread(self._record, batch, stages, snapshot)
         results = [result for document in batch for result in document.results(stages)]
         self._spans.batch(results, began, prepared, time_ns())
         if self._router.services.trace.is_on:
@@ -262,7 +262,7 @@ class IngestionRun:
                 )
 
     def _record(
-        self, batch: Sequence[DocumentState], stages: frozenset[Stage], seen: ReadSnapshot
+        self, batch: Sequence[DocumentState], stages: frozenset[Stage], snapshot: ReadSnapshot
     ) -> None:
         """Record how each document ended; what was published stays."""
         last = max(stages, key=list(Stage).index)
@@ -297,7 +297,7 @@ class IngestionRun:
             for document in batch
             if document.error is not None and document.failed_at is not None
         ]
-        self._store.record_failures(failures, seen)
+        self._store.record_failures(failures, snapshot)
         if Stage.PARSED_DOCUMENTS in stages:
             opened = {
                 document.row.document_id for document in batch if document.members is not None
@@ -308,7 +308,7 @@ class IngestionRun:
                     for f in failures
                     if f.stage is Stage.PARSED_DOCUMENTS and f.document_id not in opened
                 ],
-                seen,
+                snapshot,
             )
         if last is not Stage.EMBEDDINGS:
             advanced = [
@@ -316,12 +316,15 @@ class IngestionRun:
                 for document in batch
                 if document.error is None and document.parsed_id is not None
             ]
-            self._store.mark_advanced(advanced, last, seen)
+            self._store.mark_advanced(advanced, last, snapshot)
         for document in ended:
             if document.members is not None and document.error is None:
                 document.is_degraded = document.is_degraded or document.members.is_degraded
                 self._store.members.container_ended(
-                    document.row.document_id, last, seen, has_text=document.parsed_id is not None
+                    document.row.document_id,
+                    last,
+                    snapshot,
+                    has_text=document.parsed_id is not None,
                 )
 
 

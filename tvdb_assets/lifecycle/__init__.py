@@ -1,16 +1,17 @@
-"""The life of a document: its states, its events, and when it needs work.
+"""The lifecycle of a document: its states, its events, and when it needs work.
 
-What belongs here: pure rules, the only place where they stand. What does not: anything that reads,
-stores, calls or asks for the time. `repositories.document_lifecycle` is the one writer of the
-columns that these rules are about, and `repositories.due_documents` finds who is due by them.
+What belongs here: all rules about the state of a document, as pure functions. What does not:
+anything that reads, stores, calls a service or reads the clock. `repositories.document_lifecycle`
+is the only module that writes the columns of the state. `repositories.due_documents` finds the due
+documents in the database.
 
-`states` names what is stored, `events` says what each event makes of it, `retry` when a failure
-is tried again or put in quarantine, and `due` why a document needs work.
+`states` defines the values that are stored. `events` defines how each event changes them. `retry`
+defines when a failed document is retried or quarantined. `due` defines why a document needs work.
 """
 
 from tvdb_assets.lifecycle.due import (
-    INTAKE,
-    REQUEST_LASTS,
+    INTAKE_REASONS,
+    RUN_REQUEST_TIMEOUT,
     BudgetWindows,
     Reason,
     due_reason,
@@ -37,7 +38,7 @@ from tvdb_assets.lifecycle.events import (
     SourceReturned,
     StageAdvanced,
     WorkEnded,
-    stopped,
+    failed_or_deferred,
 )
 from tvdb_assets.lifecycle.states import (
     DocumentLife,
@@ -50,8 +51,8 @@ from tvdb_assets.lifecycle.states import (
 )
 
 __all__ = [
-    "INTAKE",
-    "REQUEST_LASTS",
+    "INTAKE_REASONS",
+    "RUN_REQUEST_TIMEOUT",
     "BudgetWindows",
     "ContainerEnded",
     "ContainerStopped",
@@ -78,10 +79,10 @@ __all__ = [
     "StageAdvanced",
     "WorkEnded",
     "due_reason",
+    "failed_or_deferred",
     "fails_again",
     "first_reason",
     "is_settled",
     "outcome_of",
     "run_is_expected",
-    "stopped",
 ]

@@ -1,8 +1,8 @@
 """When a document needs work, and why: the rules of the work queue.
 
-What belongs here: the reasons, in their order, and how long a deferred document waits for what.
-What does not: the statement that finds due documents among a million rows, which is made from
-these rules (`repositories.due_documents`), or who asks for runs (`dagster`).
+What belongs here: the reasons, in order of precedence, and how long a deferred document waits.
+What does not: the statement that finds due documents among a million rows, which is generated
+from these rules (`repositories.due_documents`), or requesting runs (`dagster`).
 """
 
 from __future__ import annotations
@@ -16,53 +16,55 @@ from typing import Protocol
 from tvdb_assets import error_codes as codes
 from tvdb_assets.lifecycle.states import DocumentLife, DocumentStatus, Quarantine
 
-REQUEST_LASTS = timedelta(minutes=10)
-"""From asking for a run to its record in Dagster: seconds, unless the asking process dies."""
+RUN_REQUEST_TIMEOUT = timedelta(minutes=10)
+"""How long a requested run may take to appear in Dagster. It takes seconds, unless the process
+that requested it dies."""
 
 
 class Reason(StrEnum):
     """Why a document is due: the first reason that applies."""
 
     REQUESTED = "wanted"
-    """A person asked for it."""
+    """A person requested it."""
     DEFERRED = "deferred"
-    """It waited for a budget, a rate or a service, and that may have come."""
+    """It waits for a budget, a rate limit or a service, which may be available again."""
     CHANGED = "changed"
-    """The source has other bytes than were read last."""
+    """Its bytes in the source differ from those that were read last."""
     MISSING = "missing"
-    """Nothing of its newest version is published yet."""
+    """Its newest version is not published yet."""
     FAILED = "failed"
-    """It failed for a reason that may pass, and its next attempt is due."""
+    """It failed with a transient error, and its next attempt is due."""
     DEGRADED = "degraded"
-    """What is published was made by a fallback."""
+    """Its published version was created by a fallback."""
     STALE = "stale"
-    """Another parser, chunker, model or setting left it so."""
+    """It was last processed with another parser, chunker, model or setting."""
     NOT_IN_DAGSTER = "unseen"
-    """It is published, and Dagster shows its partition as missing."""
+    """It is published, but Dagster shows its partition as missing."""
 
 
-INTAKE = frozenset(
+INTAKE_REASONS = frozenset(
     {Reason.REQUESTED, Reason.CHANGED, Reason.MISSING, Reason.FAILED, Reason.DEGRADED}
 )
-"""Processed when they are found. The other reasons may apply to many, and wait for the night."""
+"""Reasons for which a scan requests runs at once. The others may apply to many documents, which
+wait for the nightly catch-up."""
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetWindows:
-    """When the limits that documents wait for were last renewed."""
+    """When the limits that deferred documents wait for were last renewed."""
 
     day: datetime
-    """The budget's window began."""
+    """Start of the current budget window."""
     hour: datetime
-    """The window of requests began."""
+    """Start of the current request window."""
     changed: datetime
-    """Limits or pauses were last changed."""
+    """Last change of limits or pauses."""
     now: datetime | None = None
-    """By the same clock; None is the database's."""
+    """The current time by the same clock; None means the clock of the database."""
 
 
 class Renewal(StrEnum):
-    """What ends the wait of a deferred document: a field of `BudgetWindows`."""
+    """An event that ends the wait of a deferred document; a field of `BudgetWindows`."""
 
     DAY = "day"
     HOUR = "hour"
@@ -71,11 +73,11 @@ class Renewal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long a deferred document waits; the first of these ends it."""
+    """How long a deferred document waits, until the earliest of these events."""
 
     renewals: tuple[Renewal, ...] = ()
     delay: timedelta | None = None
-    """Asked again after that time, because no event says when the service is back."""
+    """Time until the next attempt, because no event reports that the service is back."""
 
 
 WAITS: Mapping[str, Wait] = {
@@ -85,74 +87,81 @@ WAITS: Mapping[str, Wait] = {
     codes.BREAKER_OPEN.code: Wait(delay=timedelta(minutes=1)),
     codes.RATE_LIMITED.code: Wait(delay=timedelta(minutes=1)),
 }
-"""By error code."""
-OTHER_WAIT = Wait((Renewal.CHANGED,), delay=timedelta(minutes=15))
-"""Of all other codes: key or quota were refused, so somebody must act, and is not asked often."""
+"""The wait for each error code."""
+DEFAULT_WAIT = Wait((Renewal.CHANGED,), delay=timedelta(minutes=15))
+"""The wait for all other codes. The service refused the key or the quota, so a person must act, and
+frequent attempts would not help."""
 
-FAILS_AGAIN = frozenset({Quarantine.TERMINAL, Quarantine.ATTEMPTS, Quarantine.POISON})
-"""Quarantines that say something about the document itself."""
+DOCUMENT_QUARANTINES = frozenset({Quarantine.TERMINAL, Quarantine.ATTEMPTS, Quarantine.POISON})
+"""Quarantines whose cause is the document itself, and not its container."""
 
 
 class Settled(Protocol):
-    """The part of a document's row that says whether it was processed to an end."""
+    """The columns of a document's row that show whether its processing is complete."""
 
     @property
     def status(self) -> DocumentStatus:
-        """How the last work ended."""
+        """The result of the last processing."""
 
     @property
     def quarantine(self) -> Quarantine | None:
-        """Why it is not tried again."""
+        """The reason why it is not retried, or None."""
 
     @property
     def is_degraded(self) -> bool:
-        """A fallback made what is published."""
+        """Whether its published version was created by a fallback."""
 
     @property
     def is_changed(self) -> bool:
-        """The source has other bytes."""
+        """Whether its bytes in the source differ from those that were read last."""
 
     @property
     def is_gone(self) -> bool:
-        """The source no longer has it."""
+        """Whether the source no longer has it."""
 
     @property
     def pipeline_fingerprint(self) -> str:
-        """Of the pipeline that left it so."""
+        """Fingerprint of the pipeline that processed it last."""
 
 
 def fails_again(
     quarantine: Quarantine | None, pipeline_fingerprint: str, fingerprints: Collection[str]
 ) -> bool:
-    """Whether the same bytes, which failed with one fingerprint, fail with another one."""
-    return quarantine in FAILS_AGAIN and pipeline_fingerprint in fingerprints
+    """Whether a failed document would fail again with the same bytes.
+
+    Args:
+        quarantine: the reason why the document is not retried, or None.
+        pipeline_fingerprint: fingerprint of the pipeline that it failed with.
+        fingerprints: fingerprints of the current pipeline, with its limits and without.
+    """
+    return quarantine in DOCUMENT_QUARANTINES and pipeline_fingerprint in fingerprints
 
 
 def is_settled(document: Settled, fingerprints: Collection[str]) -> bool:
-    """Whether work on the same bytes would end as the last work did.
+    """Whether processing the same bytes again would give the same result.
 
     Args:
-        document: its row.
-        fingerprints: of the pipeline as it is now, with its limits and without.
+        document: the row of the document.
+        fingerprints: fingerprints of the current pipeline, with its limits and without.
     """
     if document.is_changed or document.is_gone:
         return False
     if document.status is DocumentStatus.PUBLISHED:
-        # What a fallback made is made again, by the real service if it is back.
+        # A degraded document is processed again, by the paid service if it is available.
         return not document.is_degraded and document.pipeline_fingerprint in fingerprints
     return fails_again(document.quarantine, document.pipeline_fingerprint, fingerprints)
 
 
 def wait_is_over(code: str, deferred_at: datetime, windows: BudgetWindows, now: datetime) -> bool:
-    """Whether the wait of a deferred document may be over.
+    """Whether a deferred document may be processed again.
 
     Args:
-        code: of the error that deferred it.
-        deferred_at: when the work began that met the error.
-        windows: when what it may wait for was last renewed.
-        now: by the same clock.
+        code: code of the error that deferred it.
+        deferred_at: start of the processing that ended with the error.
+        windows: when the limits were last renewed.
+        now: the current time by the same clock.
     """
-    wait = WAITS.get(code, OTHER_WAIT)
+    wait = WAITS.get(code, DEFAULT_WAIT)
     ends: list[datetime] = [getattr(windows, renewal.value) for renewal in wait.renewals]
     if wait.delay is not None:
         ends.append((windows.now or now) - wait.delay)
@@ -165,17 +174,17 @@ def due_reason(
     now: datetime,
     *,
     fingerprints: Collection[str],
-    is_healing: bool = True,
+    can_retry_degraded: bool = True,
     is_in_dagster: bool = True,
 ) -> Reason | None:
     """Why a document needs work; None if it does not.
 
     Args:
-        life: of the document.
-        windows: when what a deferred document may wait for was last renewed.
-        now: by the database's clock.
-        fingerprints: of the pipeline as it is now, with its limits and without.
-        is_healing: whether the services are well that a fallback stood in for.
+        life: the lifecycle state of the document.
+        windows: when the limits that deferred documents wait for were last renewed.
+        now: the current time by the database's clock.
+        fingerprints: fingerprints of the current pipeline, with its limits and without.
+        can_retry_degraded: whether the paid services are available again.
         is_in_dagster: whether Dagster shows its partition as materialized.
     """
     if life.is_gone:
@@ -199,33 +208,36 @@ def due_reason(
         is_due = life.next_attempt_at is None or life.next_attempt_at <= now
         return Reason.FAILED if is_due else None
     if is_published and life.is_degraded:
-        return Reason.DEGRADED if is_healing else _seen(is_in_dagster)
+        return Reason.DEGRADED if can_retry_degraded else _reason_if_missing(is_in_dagster)
     if (
         is_published or life.quarantine is not None
     ) and life.pipeline_fingerprint not in fingerprints:
         return Reason.STALE
-    return _seen(is_in_dagster) if is_published else None
+    return _reason_if_missing(is_in_dagster) if is_published else None
 
 
 def run_is_expected(run_requested_at: datetime | None, now: datetime, *, is_planned: bool) -> bool:
-    """Whether a run that was asked for may still come, so that none is asked for again.
+    """Whether a requested run may still start, so that it is not requested again.
 
     Args:
-        run_requested_at: when it was asked for.
-        now: by the same clock.
-        is_planned: whether a process has runs left to start, which may take hours.
+        run_requested_at: when it was requested, or None.
+        now: the current time by the same clock.
+        is_planned: whether a process has planned runs that it will start, maybe hours later.
     """
     if run_requested_at is None:
         return False
-    return is_planned or run_requested_at >= now - REQUEST_LASTS
+    return is_planned or run_requested_at >= now - RUN_REQUEST_TIMEOUT
 
 
 def first_reason(reasons: Iterable[Reason | None]) -> Reason | None:
-    """Why a file is due, of which some members are: it is processed with all of them."""
+    """The reason with the highest precedence, for a file and its members; None if none is due.
+
+    A file is processed together with all of its members.
+    """
     order = list(Reason)
     found = [reason for reason in reasons if reason is not None]
     return min(found, key=order.index) if found else None
 
 
-def _seen(is_in_dagster: bool) -> Reason | None:
+def _reason_if_missing(is_in_dagster: bool) -> Reason | None:
     return None if is_in_dagster else Reason.NOT_IN_DAGSTER

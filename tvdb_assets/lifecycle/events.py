@@ -1,11 +1,11 @@
-"""The events in the life of a document, and the life after each of them.
+"""The events in the lifecycle of a document, and the state after each of them.
 
 What belongs here: the events and their rules, one class each. What does not: reading and storing
-lives (`repositories.document_lifecycle`), or deciding which event has happened (`ingestion`, the
+states (`repositories.document_lifecycle`), or deciding which event has happened (`ingestion`, the
 intake).
 
-Events are facts, so every event is possible in every state: a run may end for a file that is gone
-meanwhile, and a person may ask for a document that is published. This is where each one leads:
+Events are facts, so every event is possible in every state: a run may end after its file was
+deleted, and a person may request a document that is published. The status after each event:
 
 =====================  ==============================================================
 event                  status afterwards
@@ -14,21 +14,21 @@ event                  status afterwards
 `Published`            PUBLISHED; REGISTERED if the file is gone
 `Failed`               FAILED
 `Deferred`             DEFERRED
-`ContainerStopped`     of a member: FAILED or DEFERRED as its container, or PUBLISHED as before
+`ContainerStopped`     FAILED or DEFERRED like the container; a PUBLISHED member stays so
 `MembersEnded`         unchanged
-`ContainerEnded`       PUBLISHED if all its members are and the file is there, else REGISTERED
+`ContainerEnded`       PUBLISHED if all members are and the file exists, else REGISTERED
 `FileTouched`          unchanged
 `FileChanged`          unchanged
 `SourceGone`           REGISTERED if it was PUBLISHED, else unchanged
 `SourceReturned`       unchanged
 `RunRequested`         unchanged
 `Requested`            unchanged
-`MemberForgotten`      of a container: REGISTERED
+`MemberForgotten`      REGISTERED (the event of a container)
 `FingerprintDropped`   unchanged
 =====================  ==============================================================
 
-A document begins as REGISTERED, and its row ends with its deletion. A status that stays the same
-does not mean that nothing happens: most of these events decide whether the document is due.
+A new document is REGISTERED. Its row is removed when the document is deleted. Events that do not
+change the status may still decide whether the document is due.
 """
 
 from __future__ import annotations
@@ -57,28 +57,28 @@ class Event(ABC):
 
     @abstractmethod
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
-        """The life of a document after the event, which happens at ``now``."""
+        """Return the state of a document after this event, which happens at ``now``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkEnded(Event, ABC):
-    """A run has ended its work on a document, well or not."""
+    """A run finished processing a document, with or without success."""
 
     run_id: str
     stage: Stage
-    """The last one that succeeded, or the one that did not."""
+    """The last stage that succeeded, or the stage that failed."""
     began_at: datetime
-    """When the work began: its end does not settle what came later."""
+    """When the processing began. Later changes and requests are not covered by it."""
     read: FileVersion | None = None
-    """The file as it was read; None where its bytes were not asked for."""
+    """The version of the file that was read; None if its bytes were not read."""
 
     @property
     @abstractmethod
     def outcome(self) -> Outcome | None:
-        """For the history of the document; None if only that of its container records it."""
+        """The outcome for the document's history; None if only its container records one."""
 
-    def _ended(self, life: DocumentLife) -> DocumentLife:
-        """A document of which nothing is due but what was changed or requested meanwhile."""
+    def _after_work(self, life: DocumentLife) -> DocumentLife:
+        """The state after processing: only later changes and requests make the document due."""
         version = life.version
         if self.read is not None:
             sha256 = self.read.sha256 or version.sha256
@@ -89,7 +89,7 @@ class WorkEnded(Event, ABC):
         return replace(
             life,
             version=version,
-            # A change that was noted meanwhile has another etag: the next scan finds it by that.
+            # A change during the run has another etag, by which the next scan finds it.
             is_changed=life.is_changed and self.read is None,
             failure=None,
             quarantine=None,
@@ -103,19 +103,19 @@ class WorkEnded(Event, ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageAdvanced(WorkEnded):
-    """A stage before the last one succeeded; what is published stays published."""
+    """A stage before the last one succeeded; the published version stays published."""
 
     is_published: bool
-    """Whether what is published was made of the text that is stored last."""
+    """Whether the published version was created from the newest stored text."""
 
     @property
     def outcome(self) -> Outcome:
         return Outcome.ADVANCED
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
-        # Who made what is published, and by which pipeline, is not known from an early stage.
+        # An early stage does not know which pipeline created the published version.
         is_published = self.is_published and not life.is_gone
-        return replace(self._ended(life), status=_published_if(is_published), attempts=0)
+        return replace(self._after_work(life), status=_published_if(is_published), attempts=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +130,9 @@ class Published(WorkEnded):
         return Outcome.DEGRADED if self.is_degraded else Outcome.PUBLISHED
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
-        # Of a file that is gone nothing is published, though its run has ended well.
+        # A file that is gone is not published, although its run succeeded.
         return replace(
-            self._ended(life),
+            self._after_work(life),
             status=_published_if(not life.is_gone),
             is_degraded=self.is_degraded and not life.is_gone,
             attempts=0,
@@ -142,7 +142,7 @@ class Published(WorkEnded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed(WorkEnded):
-    """It failed; what is published of it stays published."""
+    """The processing failed; the published version stays published."""
 
     failure: Failure
     pipeline_fingerprint: str
@@ -156,7 +156,7 @@ class Failed(WorkEnded):
         return Outcome.FAILED
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
-        ended = self._ended(life)
+        ended = self._after_work(life)
         attempts = 1 if _has_other_bytes(life.version, ended.version) else life.attempts + 1
         quarantine = quarantine_after(self.failure.code, self.failure.disposition, attempts)
         if ended.is_changed or ended.manually_requested_at is not None:
@@ -175,7 +175,7 @@ class Failed(WorkEnded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deferred(WorkEnded):
-    """It waits for a budget, a rate or a service; what is published of it stays published."""
+    """The document waits for a budget, a rate limit or a service; its published version stays."""
 
     failure: Failure
     pipeline_fingerprint: str
@@ -190,10 +190,10 @@ class Deferred(WorkEnded):
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
         return replace(
-            self._ended(life),
+            self._after_work(life),
             status=DocumentStatus.DEFERRED,
             failure=self.failure,
-            # What it waits for may have come since its work began.
+            # The limit that it waits for may have been renewed since the processing began.
             deferred_at=self.began_at,
             pipeline_fingerprint=self.pipeline_fingerprint,
         )
@@ -201,9 +201,9 @@ class Deferred(WorkEnded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerStopped(WorkEnded):
-    """The container of a member could not be opened: it failed, or it waits.
+    """The container of a member could not be opened, because it failed or is deferred.
 
-    The member is processed when its container is.
+    The member is processed together with its container.
     """
 
     failure: Failure
@@ -214,7 +214,7 @@ class ContainerStopped(WorkEnded):
         return None
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
-        ended = self._ended(life)
+        ended = self._after_work(life)
         if life.status is DocumentStatus.PUBLISHED and not life.is_degraded:
             return replace(
                 ended, pipeline_fingerprint=self.pipeline_fingerprint, run_id=life.run_id
@@ -232,10 +232,10 @@ class ContainerStopped(WorkEnded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembersEnded(Event):
-    """All members of a container with text, such as a mail, ended well."""
+    """All members of a container with text, such as an email, were processed successfully."""
 
     is_degraded: bool
-    """What is published of one of them was made by a fallback."""
+    """Whether the published version of a member was created by a fallback."""
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
         return replace(
@@ -245,14 +245,14 @@ class MembersEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerEnded(WorkEnded):
-    """All members of a container without text, such as an archive, ended well."""
+    """All members of a container without text, such as an archive, were processed successfully."""
 
     is_published: bool
-    """Whether all of them are published."""
+    """Whether all members are published."""
     is_degraded: bool
-    """What is published of one of them was made by a fallback."""
+    """Whether the published version of a member was created by a fallback."""
     pipeline_fingerprint: str | None
-    """None where a stage before the last one ended."""
+    """None if the run ended before the last stage."""
 
     @property
     def outcome(self) -> Outcome:
@@ -263,7 +263,7 @@ class ContainerEnded(WorkEnded):
         if pipeline_fingerprint is None:
             pipeline_fingerprint = life.pipeline_fingerprint
         return replace(
-            self._ended(life),
+            self._after_work(life),
             status=_published_if(self.is_published and not life.is_gone),
             is_degraded=self.is_degraded and not life.is_gone,
             attempts=0,
@@ -278,19 +278,19 @@ class FileTouched(Event):
     version: FileVersion
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
-        return replace(life, version=_listed(life, self.version))
+        return replace(life, version=_keeping_sha256(life, self.version))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChanged(Event):
-    """The source lists a version of the file that may have other bytes, or has it again."""
+    """The source lists a version that may have other bytes, or lists a deleted file again."""
 
     version: FileVersion
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
         return replace(
             life,
-            version=_listed(life, self.version),
+            version=_keeping_sha256(life, self.version),
             is_changed=True,
             quarantine=None,
             gone_at=None,
@@ -299,7 +299,7 @@ class FileChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceGone(Event):
-    """The source no longer has the file: nothing of it is published any more."""
+    """The source no longer has the file, so it is no longer published."""
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
         if life.is_gone:
@@ -323,7 +323,7 @@ class SourceReturned(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequested(Event):
-    """A planner asked for a run of the document."""
+    """A planner requested a run of the document."""
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
         return replace(life, run_requested_at=now)
@@ -331,10 +331,10 @@ class RunRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requested(Event):
-    """A person asked for the document; of a file that is gone there is nothing to process."""
+    """A person requested the document; has no effect on a file that is gone."""
 
     resets_attempts: bool
-    """Its attempts count from the start."""
+    """Whether its attempts are counted from zero again."""
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
         if life.is_gone:
@@ -350,7 +350,7 @@ class Requested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberForgotten(Event):
-    """A member of the container was deleted: the next scan takes the container in again."""
+    """A member of the container was deleted, so the next scan ingests the container again."""
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
         return replace(
@@ -366,13 +366,13 @@ class MemberForgotten(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FingerprintDropped(Event):
-    """It must be processed again, because its index was dropped or its partition key changed."""
+    """The document must be processed again: its index was dropped or its partition key changed."""
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
         return replace(life, pipeline_fingerprint="")
 
 
-def stopped(
+def failed_or_deferred(
     *,
     run_id: str,
     began_at: datetime,
@@ -380,7 +380,15 @@ def stopped(
     failure: Failure,
     pipeline_fingerprint: str,
 ) -> Failed | Deferred:
-    """The end of work that did not succeed: the error's disposition says which."""
+    """The event of unsuccessful processing, chosen by the disposition of the error.
+
+    Args:
+        run_id: the run that processed the document.
+        began_at: when the processing began.
+        read: the version of the file that was read; None if its bytes were not read.
+        failure: the error and the stage at which it occurred.
+        pipeline_fingerprint: fingerprint of the pipeline of the run.
+    """
     outcome = outcome_of(failure.disposition)
     kind = Deferred if outcome is Outcome.DEFERRED else Failed
     return kind(
@@ -401,6 +409,6 @@ def _has_other_bytes(before: FileVersion, after: FileVersion) -> bool:
     return before.sha256 is not None and before.sha256 != after.sha256
 
 
-def _listed(life: DocumentLife, version: FileVersion) -> FileVersion:
-    """A version as the source lists it; which bytes were read last is still known."""
+def _keeping_sha256(life: DocumentLife, version: FileVersion) -> FileVersion:
+    """A version as the source lists it, with the known sha256 of the bytes that were read last."""
     return replace(version, sha256=life.version.sha256)

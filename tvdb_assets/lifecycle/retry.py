@@ -1,6 +1,6 @@
-"""When a failed document is tried again, and when it is not: backoff and quarantine.
+"""Retries of failed documents: backoff and quarantine.
 
-What belongs here: numbers and rules about failures of documents. What does not: retries of one
+What belongs here: limits and rules for failed documents. What does not: retries of one
 request to a service (`spend_guard`), or how long a deferred document waits (`due`).
 """
 
@@ -12,38 +12,38 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import Disposition
 from tvdb_assets.lifecycle.states import Quarantine
 
-FIRST_RETRY = timedelta(minutes=5)
-"""From the first failure to the second attempt."""
+FIRST_RETRY_DELAY = timedelta(minutes=5)
+"""Delay between the first failure and the second attempt."""
 BACKOFF_FACTOR = 4
-"""Each further delay is this many times the one before."""
-LONGEST_RETRY = timedelta(days=1)
+"""Factor between one delay and the next."""
+MAX_RETRY_DELAY = timedelta(days=1)
 MAX_ATTEMPTS = 8
-"""Of a document whose failure may pass: the eighth comes three days after the first."""
+"""Attempts for a document with a transient error; the eighth is three days after the first."""
 WORKER_LOST = frozenset(
     entry.code for entry in (codes.PARSER_CRASHED, codes.PARSE_MEMORY, codes.PARSE_TIMEOUT)
 )
-"""Error codes of a document whose parser process was lost, which may not happen again."""
+"""Error codes for a lost parser process, which may be a chance event."""
 MAX_WORKERS_LOST = 3
-"""After so many attempts a document that ends its parser's process is left alone."""
+"""Attempts for a document whose parser process is lost each time."""
 
 
 def retry_delay(attempts: int) -> timedelta:
-    """From a failure to the next attempt.
+    """The delay between a failure and the next attempt.
 
     Args:
         attempts: failures so far, this one included; at least 1.
     """
     # The exponent is bounded, because a timedelta is.
     factor = float(BACKOFF_FACTOR ** (min(attempts, MAX_ATTEMPTS) - 1))
-    return min(FIRST_RETRY * factor, LONGEST_RETRY)
+    return min(FIRST_RETRY_DELAY * factor, MAX_RETRY_DELAY)
 
 
 def quarantine_after(code: str, disposition: Disposition, attempts: int) -> Quarantine | None:
-    """Why a document that failed has no next attempt; None if it has one.
+    """The reason why a failed document is not retried; None if it is.
 
     Args:
-        code: of its error.
-        disposition: of its error.
+        code: code of its error.
+        disposition: disposition of its error.
         attempts: failures so far, this one included.
     """
     if code in WORKER_LOST:

@@ -1,7 +1,7 @@
-"""The states of a document, and the part of its row that describes its life.
+"""The states of a document, and the columns of its row that describe its lifecycle.
 
-What belongs here: values. What does not: what moves a document from one state to another
-(`events`), or when it needs work (`due`).
+What belongs here: values. What does not: transitions between states (`events`), or when a document
+needs work (`due`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tvdb_assets.models import Stage
 
 
 class DocumentStatus(StrEnum):
-    """How the last work on a document ended; the values of ``tvdb.documents.status``.
+    """The result of the last processing of a document; the values of ``tvdb.documents.status``.
 
     A file that is gone from its source keeps a status, which is never PUBLISHED: see
     `DocumentLife.is_gone`.
@@ -26,13 +26,13 @@ class DocumentStatus(StrEnum):
     PUBLISHED = "published"
     """Its newest version is published."""
     FAILED = "failed"
-    """The last attempt failed. What was published of it before stays published."""
+    """The last attempt failed. A version that was published before stays published."""
     DEFERRED = "deferred"
-    """Nothing is wrong with it; it waits for a budget, a rate or a service."""
+    """It has no error of its own, and waits for a budget, a rate limit or a service."""
 
 
 class Quarantine(StrEnum):
-    """Why a failed document has no next attempt; the values of ``tvdb.documents.quarantine``.
+    """Why a failed document is not retried; the values of ``tvdb.documents.quarantine``.
 
     A change of the file, a request by a person, or another pipeline fingerprint ends it.
     """
@@ -40,12 +40,12 @@ class Quarantine(StrEnum):
     TERMINAL = "terminal"
     """The same bytes fail again until the document or a setting changes."""
     ATTEMPTS = "attempts"
-    """It failed for a reason that may pass, too many times."""
+    """It failed too many times with a transient error."""
     POISON = "poison"
     """Its parser's process was lost too many times."""
     CONTAINER = "container"
-    """Its container failed, which says nothing about the document itself. It is processed with its
-    container."""
+    """Its container failed; the document itself has no known error. It is processed together with
+    its container."""
 
 
 class Outcome(StrEnum):
@@ -55,13 +55,13 @@ class Outcome(StrEnum):
     """A stage before the last one succeeded."""
     PUBLISHED = "published"
     DEGRADED = "degraded"
-    """Published, but made by a fallback."""
+    """Published, but created by a fallback."""
     FAILED = "failed"
     DEFERRED = "deferred"
 
 
 def outcome_of(disposition: Disposition) -> Outcome:
-    """How an error ends a run for a document: it waits, or it has failed."""
+    """The outcome of a run for a document that ended with an error: DEFERRED or FAILED."""
     return Outcome.DEFERRED if disposition is Disposition.DEFERRED else Outcome.FAILED
 
 
@@ -72,14 +72,14 @@ class FileVersion:
     size: int
     """Bytes."""
     etag: str
-    """As the source gives it; empty where the next scan must find a difference."""
+    """Entity tag from the source; empty if the next scan must find a difference."""
     sha256: bytes | None = None
-    """None where the bytes were never read."""
+    """SHA-256 of the bytes; None if they were never read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a document failed or waits, as its row keeps it."""
+    """The stored reason why a document failed or waits."""
 
     stage: Stage
     code: str
@@ -90,40 +90,40 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class DocumentLife:
-    """The stored life of one document.
+    """The stored lifecycle state of one document.
 
-    All times are those of the database's clock.
+    All times are by the database's clock.
     """
 
     version: FileVersion
-    """Of the file as it was read last, or as it was listed first."""
+    """The version of the file that was read last, or that was listed first."""
     status: DocumentStatus = DocumentStatus.REGISTERED
     is_degraded: bool = False
-    """A fallback made what is published of it."""
+    """Whether its published version was created by a fallback."""
     is_changed: bool = False
-    """The source has other bytes than were read last."""
+    """Whether its bytes in the source differ from those that were read last."""
     failure: Failure | None = None
-    """Of the last work, where that failed or was deferred."""
+    """The error of the last processing, if it failed or was deferred."""
     attempts: int = 0
     """Failures since it last succeeded, was changed, or was requested by a person."""
     quarantine: Quarantine | None = None
     next_attempt_at: datetime | None = None
-    """When a failure that may pass is tried again."""
+    """When the next attempt after a transient error is due."""
     deferred_at: datetime | None = None
-    """When the work began that was deferred."""
+    """When the processing that was deferred began."""
     manually_requested_at: datetime | None = None
-    """When a person asked for it, where no work that began later has ended."""
+    """When a person requested it; None after a later run has processed it."""
     run_requested_at: datetime | None = None
-    """When a run was asked for that may still be on its way."""
+    """When a run was requested that has not processed it yet."""
     gone_at: datetime | None = None
-    """When the source was first found without it."""
+    """When a scan first found that the source no longer has it."""
     pipeline_fingerprint: str = ""
-    """Of the pipeline that left it so: parser, chunker, vector space, and the limits where one
-    of them is why it failed. Empty where it must be processed again."""
+    """Fingerprint of the pipeline that processed it last: parser, chunker, vector space, and the
+    limits if it failed because of one. Empty if it must be processed again."""
     run_id: str = ""
-    """The run that left it so; empty before the first one."""
+    """The run that processed it last; empty before the first one."""
 
     @property
     def is_gone(self) -> bool:
-        """Whether the source no longer has it: it is out of search, and is deleted soon."""
+        """Whether the source no longer has it: search excludes it, and it is deleted soon."""
         return self.gone_at is not None

@@ -1,7 +1,7 @@
 """Connections to the database: its URL, the checks of the server, and the migration of the schema.
 
-What belongs here: all that a process does before its first statement. What does not: the
-statements (the other modules of this package, `retrieval`, `spend_guard`).
+What belongs here: everything that a process does before its first statement. What does not:
+statements on tables (the other modules of this package, `retrieval`, `spend_guard`).
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ KEEPALIVE_SECONDS = 60
 
 
 def project_home(settings: Settings) -> Path:
-    """Where instance and embedded server live: ``DAGSTER_HOME``, or ``.tvdb`` in the project.
+    """The folder of the Dagster instance and the embedded server.
 
-    The project is the nearest folder upwards that holds a ``dagster.yaml``; outside of any,
-    the working folder.
+    This is ``DAGSTER_HOME``, or ``.tvdb`` in the project. The project is the nearest parent folder
+    that contains a ``dagster.yaml``, or else the working folder.
     """
     if settings.dagster_home is not None:
         return settings.dagster_home.expanduser().absolute()
@@ -52,7 +52,7 @@ def project_home(settings: Settings) -> Path:
 
 
 def database_url(settings: Settings) -> str:
-    """The URL to connect to; starts the embedded server if it is used and not running.
+    """The URL to connect to; starts the embedded server if it is configured and not running.
 
     Raises:
         StorageError: the embedded server can't be started.
@@ -124,13 +124,14 @@ class Database:
             yield connection
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """Run work in a transaction; again on a new connection, once, if the first one is lost.
+        """Run work in a transaction, and retry it once on a new connection if the first is lost.
 
         Args:
-            work: has the same effect if it runs again after a commit whose outcome is not known.
+            work: must have the same effect if it is repeated after a commit whose outcome is
+                unknown.
 
         Raises:
-            psycopg.Error: as `work`, or the second connection was lost as well.
+            psycopg.Error: `work` raised it, or the second connection was lost too.
         """
         try:
             with self.transaction() as tx:
@@ -143,7 +144,7 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection]:
-        """A connection in autocommit mode, for locks of the session."""
+        """A connection in autocommit mode, for session locks."""
         with self._connection() as connection:
             connection.autocommit = True
             try:
@@ -171,11 +172,11 @@ class Database:
 
 
 def check_connection(connection: Connection) -> None:
-    """Check a connection of the pool before it is lent.
+    """Check a connection of the pool before it is used.
 
-    A server that ends a connection says so, or its system does: then there is something to read,
-    which an idle connection never has. Looking costs a microsecond, a statement 30 to 60 on this
-    machine and a round trip elsewhere. If there is something to read, a statement finds out what.
+    When the server or its operating system closes a connection, there is data to read. An idle
+    connection never has any. Polling takes a microsecond. A statement takes 30 to 60 on the same
+    machine, and a network round trip elsewhere. So a statement is only sent if there is data.
 
     Raises:
         psycopg.Error: the connection is lost.
@@ -189,7 +190,7 @@ def check_connection(connection: Connection) -> None:
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Whether the same work may succeed on a new connection, now or when the server is back.
+    """Whether the same work may succeed on a new connection, now or after the server restarts.
 
     Also true for a transaction that the server ended: a deadlock, a time limit, a full disk.
     """

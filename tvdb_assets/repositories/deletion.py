@@ -1,11 +1,11 @@
-"""Deletion of documents with all that came from them, at once or after a wait.
+"""Deletion of documents with all data derived from them, immediately or after a delay.
 
 What belongs here: which rows are deleted with a document, and in which order. What does not:
-noticing that a file is gone (`core.source_comparison`), or Dagster's partitions (`dagster`).
+detecting that a file is gone (`core.source_comparison`), or Dagster's partitions (`dagster`).
 
-A file that is gone from the source is out of search at once. Its rows are deleted later, when no
-new or changed document of the source remains that may have the same text: a file that was moved
-is not paid for again. `cost_ledger` keeps what a document cost, which says nothing of its text.
+Search excludes a file as soon as it is gone from the source. Its rows are deleted later, when the
+source has no unprocessed document that may have the same text, so that a moved file is not paid for
+again. `cost_ledger` keeps the cost of a deleted document; it contains none of its text.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 
-LONGEST_WAIT = timedelta(hours=1)
-"""Of the rows of a document that is gone, for the same file under another path."""
+MAX_DELETION_DELAY = timedelta(hours=1)
+"""Longest time that rows of a removed file are kept, in case the file was moved."""
 _BATCH = 500
-"""Documents deleted in one transaction: each takes a lock, of which a server has some thousands."""
+"""Documents deleted in one transaction; each takes a lock, and a server has a few thousand."""
 
 
 class DocumentDeletion:
@@ -33,13 +33,13 @@ class DocumentDeletion:
         self._database = database
 
     def unpublish(self, document_ids: Sequence[int]) -> None:
-        """Take files out of search now, with their members.
+        """Exclude files and their members from search immediately.
 
         `delete_unpublished` deletes them later.
         """
         with self._database.transaction() as tx:
             lifecycle = DocumentLifecycle(tx)
-            # Their locks wait for what is being published, which then goes too.
+            # This waits for publications in progress, which are then removed too.
             lifecycle.apply_to(document_ids, SourceGone())
             members = tx.execute(
                 "SELECT document_id FROM tvdb.documents WHERE container_id IS NOT NULL"
@@ -52,9 +52,9 @@ class DocumentDeletion:
             tx.execute("DELETE FROM tvdb.publications WHERE document_id = ANY(%s)", (gone,))
 
     def delete_unpublished(self) -> int:
-        """Delete unpublished documents whose wait is over; returns how many.
+        """Delete unpublished documents whose delay is over; returns how many.
 
-        A document that a run is working on is left for the next time.
+        A document that a run is processing is left for the next call.
         """
         with self._database.transaction() as tx:
             rows = tx.execute(
@@ -62,7 +62,7 @@ class DocumentDeletion:
                 " AND container_id IS NULL AND (gone_at < tvdb.clock() - %s::interval OR NOT EXISTS"
                 "   (SELECT FROM tvdb.documents d WHERE d.source = g.source AND d.gone_at IS NULL"
                 "    AND (d.status = %s OR d.is_changed)))",
-                (LONGEST_WAIT, DocumentStatus.REGISTERED.value),
+                (MAX_DELETION_DELAY, DocumentStatus.REGISTERED.value),
             ).fetchall()
         return self.delete([row[0] for row in rows], waits=False)
 
@@ -72,13 +72,13 @@ class DocumentDeletion:
         """Delete documents: their text, chunks and history, and vectors that no other text uses.
 
         Args:
-            document_ids: which; rows of others are not touched.
-            waits: for runs that are working on one; else such a document is left as it is.
-            is_manual: their files may still be there, and are left alone until they change or a
-                person ingests them.
+            document_ids: the documents to delete.
+            waits: wait for runs that are processing one; otherwise such a document is skipped.
+            is_manual: a person deletes them. Their files may still exist, and scans ignore them
+                until they change or a person ingests them.
 
         Returns:
-            How many were deleted.
+            The number of deleted documents.
         """
         deleted = 0
         # In order, so that two deletions and a run cause no deadlock.
@@ -91,8 +91,8 @@ class DocumentDeletion:
                 deleted += _delete_batch(tx, batch, waits=waits)
         return deleted
 
-    def forgotten(self, source: str) -> dict[str, str]:
-        """Files of a source that a person had forgotten: the etags they had then, by path."""
+    def forgotten_etags(self, source: str) -> dict[str, str]:
+        """The etags of files that a person deleted from the index, by path in the source."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT path, etag FROM tvdb.forgotten_files WHERE source = %s", (source,)
@@ -100,15 +100,15 @@ class DocumentDeletion:
         return dict(rows)
 
     def removed_partitions(self) -> list[str]:
-        """Partition keys whose documents are deleted, and which Dagster may still have."""
+        """Partition keys of deleted documents, which Dagster may still have."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT partition_key FROM tvdb.removed_partitions ORDER BY removed_at, 1"
             ).fetchall()
         return [row[0] for row in rows]
 
-    def partitions_are_removed(self, partition_keys: Sequence[str]) -> None:
-        """Note that Dagster no longer has these partitions."""
+    def confirm_removed_partitions(self, partition_keys: Sequence[str]) -> None:
+        """Record that Dagster no longer has these partitions."""
         with self._database.transaction() as tx:
             tx.execute(
                 "DELETE FROM tvdb.removed_partitions WHERE partition_key = ANY(%s)",
@@ -116,8 +116,16 @@ class DocumentDeletion:
             )
 
 
-def still_present(tx: Connection, document_ids: Sequence[int]) -> set[int]:
-    """Those of the documents whose file is present, and stays so until the transaction ends."""
+def lock_present(tx: Connection, document_ids: Sequence[int]) -> set[int]:
+    """Select the documents whose file is present, and lock them until the transaction ends.
+
+    Args:
+        tx: the transaction.
+        document_ids: the documents to check.
+
+    Returns:
+        The ids of the documents whose file is present.
+    """
     rows = tx.execute(
         "SELECT d.document_id FROM tvdb.documents d JOIN tvdb.documents f"
         " ON f.partition_key = d.partition_key AND f.container_id IS NULL"
@@ -149,7 +157,7 @@ def delete_documents(tx: Connection, document_ids: Sequence[int]) -> list[str]:
         " RETURNING partition_key, container_id IS NULL",
         ids,
     ).fetchall()
-    # The vector of a text that another document has, or had, stays.
+    # The vector of a text that another document has or had is kept.
     tx.execute(
         "DELETE FROM tvdb.embeddings e WHERE text_sha256 = ANY(%s)"
         " AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = e.text_sha256)"
@@ -173,20 +181,20 @@ def _delete_batch(tx: Connection, document_ids: list[int], *, waits: bool) -> in
     by_key = {locks.DOCUMENTS.key(document_id): document_id for document_id in document_ids}
     if waits:
         locks.acquire_in_transaction(tx, list(by_key))
-        mine = document_ids
+        locked = document_ids
     else:
-        mine = [by_key[key] for key in locks.try_acquire_in_transaction(tx, list(by_key))]
-    # The files that had one of them as a member are taken in again, unless they are gone.
+        locked = [by_key[key] for key in locks.try_acquire_in_transaction(tx, list(by_key))]
+    # Files that had one of them as a member are ingested again, unless they are gone.
     files = tx.execute(
         "SELECT document_id FROM tvdb.documents WHERE container_id IS NULL"
         " AND partition_key IN (SELECT partition_key FROM tvdb.documents"
         "   WHERE document_id = ANY(%s) AND container_id IS NOT NULL)",
-        (mine,),
+        (locked,),
     ).fetchall()
     DocumentLifecycle(tx).apply_to([row[0] for row in files], MemberForgotten())
     tx.execute(
         "INSERT INTO tvdb.removed_partitions (partition_key) SELECT unnest(%s::text[])"
         " ON CONFLICT DO NOTHING",
-        (delete_documents(tx, mine),),
+        (delete_documents(tx, locked),),
     )
-    return len(mine)
+    return len(locked)

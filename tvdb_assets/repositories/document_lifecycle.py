@@ -1,13 +1,13 @@
-"""The one writer of the life of documents: every UPDATE of ``tvdb.documents`` stands here.
+"""The only module that writes the state of documents: it has every UPDATE of ``tvdb.documents``.
 
-What belongs here: reading lives, storing what events make of them, and the history of outcomes.
-What does not: what an event makes of a life (`lifecycle`, pure), which event has happened (the
+What belongs here: reading states, storing the states after events, and the history of outcomes.
+What does not: how an event changes a state (`lifecycle`, pure), which event has happened (the
 callers), new rows (`document_registry`, `member_store`), deletion (`deletion`), or which documents
 are due (`due_documents`).
 
-Lives are read, changed by the pure rules, and written back by sets of documents: three statements
-for a batch, however many documents it has. Their rows are locked in the order of their ids, as
-every process does that locks several, so that no deadlock is possible.
+States are read, changed by the pure rules, and written back in batches of documents. A batch takes
+three statements, whatever its size. Rows are locked in the order of their ids, as in every process
+that locks several rows, so that no deadlock is possible.
 """
 
 from __future__ import annotations
@@ -35,29 +35,31 @@ _BATCH = 1_000
 
 
 class DocumentLifecycle:
-    """The lives of documents, within one transaction."""
+    """Reads and writes the states of documents within one transaction."""
 
     def __init__(self, tx: Connection) -> None:
-        """Nothing is read yet; whatever is written is committed with ``tx``."""
+        """Nothing is read yet; all changes are committed with ``tx``."""
         self._tx = tx
 
     def read(self, document_ids: Sequence[int]) -> dict[int, DocumentLife]:
-        """The lives of those documents that exist; their rows are locked, as by `apply`."""
+        """The states of the documents that exist, by id; locks their rows, as `apply` does."""
         rows = self._tx.execute(_LOCK_AND_READ, (list(document_ids),)).fetchall()
-        return {row[0]: _life_of(row[1:-1]) for row in rows}
+        return {row[0]: _state_from_row(row[1:-1]) for row in rows}
 
     def apply(self, events: Mapping[int, Event]) -> dict[int, DocumentLife]:
-        """Let events happen to documents; returns the lives of those that exist.
+        """Apply events to documents; returns the new states of those that exist, by id.
+
+        The rows stay locked until the transaction ends.
 
         Args:
-            events: by document id. The rows stay locked until the transaction ends.
+            events: one event for each document, by document id.
         """
         lives: dict[int, DocumentLife] = {}
         ordered = sorted(events)
         for start in range(0, len(ordered), _BATCH):
             ids = ordered[start : start + _BATCH]
             rows = self._tx.execute(_LOCK_AND_READ, (ids,)).fetchall()
-            batch = {row[0]: _life_of(row[1:-1]) for row in rows}
+            batch = {row[0]: _state_from_row(row[1:-1]) for row in rows}
             for document_id, *_, now in rows:
                 event = events[document_id]
                 lives[document_id] = event.apply(batch[document_id], now)
@@ -66,11 +68,11 @@ class DocumentLifecycle:
         return lives
 
     def apply_to(self, document_ids: Sequence[int], event: Event) -> dict[int, DocumentLife]:
-        """Let the same event happen to several documents."""
+        """Apply the same event to several documents; returns their new states, by id."""
         return self.apply(dict.fromkeys(document_ids, event))
 
-    def run_requested(self, partition_keys: Sequence[str]) -> None:
-        """As the event `RunRequested` of these files, of which there may be a million."""
+    def request_runs(self, partition_keys: Sequence[str]) -> None:
+        """Apply the event `RunRequested` to files by one statement; there may be a million."""
         self._tx.execute(
             "UPDATE tvdb.documents SET run_requested_at = tvdb.clock()"
             " WHERE partition_key = ANY(%s) AND container_id IS NULL",
@@ -78,7 +80,7 @@ class DocumentLifecycle:
         )
 
     def drop_fingerprints_of(self, index_id: int) -> None:
-        """As the event `FingerprintDropped` of all documents that an index was made of."""
+        """Apply the event `FingerprintDropped` to all documents of an index."""
         self._tx.execute(
             "UPDATE tvdb.documents d SET pipeline_fingerprint = ''"
             " FROM tvdb.indexes i JOIN tvdb.vector_spaces s USING (space_id)"
@@ -88,10 +90,12 @@ class DocumentLifecycle:
         )
 
     def rename_partitions(self, new_keys: Mapping[str, str]) -> None:
-        """Give documents other partition keys, by their old ones.
+        """Change the partition keys of documents, and apply the event `FingerprintDropped`.
 
-        They are `FingerprintDropped` with it: the next ingest processes them for their new
-        partitions, which costs nothing.
+        The next ingest processes them for their new partitions, which costs nothing.
+
+        Args:
+            new_keys: new partition keys, by the old ones.
         """
         self._tx.cursor().executemany(
             "UPDATE tvdb.documents SET partition_key = %s, pipeline_fingerprint = ''"
@@ -100,7 +104,7 @@ class DocumentLifecycle:
         )
 
     def move_members(self, container_id: int, members: Sequence[Member]) -> None:
-        """Note new positions of members in their container, which say nothing of their lives."""
+        """Store new positions of members in their container; their states do not change."""
         self._tx.execute(
             "UPDATE tvdb.documents d SET position = m.position"
             " FROM unnest(%s::text[], %s::int[]) AS m(name, position)"
@@ -115,7 +119,11 @@ class DocumentLifecycle:
         events: Mapping[int, Event],
     ) -> None:
         rows = [
-            (document_id, *_row_of(after[document_id]), isinstance(events[document_id], WorkEnded))
+            (
+                document_id,
+                *_row_from_state(after[document_id]),
+                isinstance(events[document_id], WorkEnded),
+            )
             for document_id, life in before.items()
             if after[document_id] != life or isinstance(events[document_id], WorkEnded)
         ]
@@ -158,7 +166,7 @@ _COLUMNS = {
     "pipeline_fingerprint": "text",
     "run_id": "text",
 }
-"""What a life is stored in, in the order of `_life_of` and `_row_of`."""
+"""Columns of a state, with types, in the order of `_state_from_row` and `_row_from_state`."""
 
 _LOCK_AND_READ = (
     f"SELECT document_id, {', '.join(_COLUMNS)}, (SELECT tvdb.clock()) FROM tvdb.documents"
@@ -179,7 +187,7 @@ _RECORD = (
 )
 
 
-def _life_of(row: Sequence[Any]) -> DocumentLife:
+def _state_from_row(row: Sequence[Any]) -> DocumentLife:
     size, etag, sha256, status, is_degraded, is_changed = row[:6]
     stage, code, message, remedy, disposition = row[6:11]
     failure = None
@@ -199,7 +207,7 @@ def _life_of(row: Sequence[Any]) -> DocumentLife:
     )
 
 
-def _row_of(life: DocumentLife) -> tuple[Any, ...]:
+def _row_from_state(life: DocumentLife) -> tuple[Any, ...]:
     version, failure, quarantine = life.version, life.failure, life.quarantine
     error: tuple[str | None, ...] = (None,) * 5
     if failure is not None:

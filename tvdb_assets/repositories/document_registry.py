@@ -1,6 +1,6 @@
-"""The documents of a database: registered, counted, found and listed.
+"""The documents of a database: registering, counting, finding and listing them.
 
-What belongs here: statements on documents outside of a run. What does not: the work of a run
+What belongs here: statements on documents outside of a run. What does not: the writes of a run
 (`document_store`), which documents are due (`due_documents`), or deletion (`deletion`).
 """
 
@@ -25,7 +25,7 @@ from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 
 @dataclass(frozen=True, slots=True)
 class KnownDocument:
-    """A registered document, as the last run left it."""
+    """A registered document, with the result of its last run."""
 
     document_id: int
     partition_key: str
@@ -38,15 +38,15 @@ class KnownDocument:
     pipeline_fingerprint: str
     is_degraded: bool
     is_changed: bool
-    """The source has other bytes than were read last."""
+    """Whether its bytes in the source differ from those that were read last."""
     is_member: bool
-    """It is in a container, whose partition it shares."""
+    """Whether it is a member of a container; it then shares the partition of the container."""
     quarantine: Quarantine | None
     is_gone: bool
 
 
 class ListedDocument(NamedTuple):
-    """The part of a document that a comparison with its source needs; there may be a million."""
+    """The columns that a comparison with the source needs; there may be a million documents."""
 
     document_id: int
     etag: str
@@ -55,14 +55,14 @@ class ListedDocument(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FailedDocument:
-    """A failed or deferred document, as it is reported to people."""
+    """A failed or deferred document, as reported to users."""
 
     document: str
     code: str
     message: str
     remedy: str
     run_id: str
-    """The run that left it so, under which its history is found."""
+    """The run that processed it last; its history has the details."""
     source: str = ""
     """The root of its source."""
 
@@ -78,18 +78,18 @@ _OLD_COLUMN_NAMES = {
     "wanted_at": "manually_requested_at",
     "requested_at": "run_requested_at",
 }
-"""Columns that `DocumentRegistry.history` shows under their old names too, for one release."""
+"""Deprecated column names that `DocumentRegistry.history` also returns, for one release."""
 
 
 class DocumentRegistry:
-    """The documents of a database."""
+    """Statements on the documents of a database."""
 
     def __init__(self, database: Database) -> None:
         """Nothing is read yet."""
         self._database = database
 
     def sources(self) -> list[str]:
-        """The roots that documents were registered from."""
+        """The source roots of all registered documents."""
         with self._database.transaction() as tx:
             rows = tx.execute("SELECT DISTINCT source FROM tvdb.documents ORDER BY 1").fetchall()
         return [row[0] for row in rows]
@@ -107,7 +107,7 @@ class DocumentRegistry:
             return {row.path: row for row in c}
 
     def listed(self, source: str) -> dict[str, ListedDocument]:
-        """As `known`, in little memory."""
+        """The files of a source, by path, without their members; uses less memory than `known`."""
         found: dict[str, ListedDocument] = {}
         with self._database.transaction() as tx, tx.cursor(name="listed") as cursor:
             cursor.itersize = 10_000
@@ -123,8 +123,8 @@ class DocumentRegistry:
     def register(self, source: str, files: Sequence[SourceFile], run_id: str) -> list[str]:
         """Add documents; returns their partition keys, in the order of ``files``.
 
-        A key that another document has gets the last parts of this source as prefix: as many as
-        it needs.
+        If another document has the same key, the last parts of this source are added as a prefix,
+        as many as are necessary.
         """
         if not files:
             return []
@@ -149,13 +149,16 @@ class DocumentRegistry:
             )
         return keys
 
-    def rekey(self, source: str) -> dict[str, str]:
+    def update_partition_keys(self, source: str) -> dict[str, str]:
         """Change the partition keys of documents whose paths became private or public.
+
+        Args:
+            source: the root of the source.
 
         Returns:
             The new partition keys, by the old ones.
         """
-        moved = {}
+        new_keys = {}
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT path, partition_key FROM tvdb.documents"
@@ -166,21 +169,21 @@ class DocumentRegistry:
                 if is_private(path) != (PRIVATE in key):
                     new_key = partition_key(display_path(path))
                     if key != new_key:
-                        moved[key] = new_key
-            DocumentLifecycle(tx).rename_partitions(moved)
+                        new_keys[key] = new_key
+            DocumentLifecycle(tx).rename_partitions(new_keys)
             tx.execute(
                 "INSERT INTO tvdb.removed_partitions (partition_key) SELECT unnest(%s::text[])"
                 " ON CONFLICT DO NOTHING",
-                (list(moved),),
+                (list(new_keys),),
             )
             tx.execute(
                 "DELETE FROM tvdb.removed_partitions WHERE partition_key = ANY(%s)",
-                (list(moved.values()),),
+                (list(new_keys.values()),),
             )
-        return moved
+        return new_keys
 
     def unregistered(self, partition_keys: Sequence[str]) -> list[str]:
-        """Those of ``partition_keys`` that no document has or had, in their order."""
+        """The partition keys that no document has or had, in the given order."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT partition_key FROM tvdb.documents WHERE partition_key = ANY(%(keys)s)"
@@ -192,20 +195,27 @@ class DocumentRegistry:
         return [key for key in partition_keys if key not in known]
 
     def touch(self, files: Sequence[tuple[int, SourceFile]]) -> None:
-        """Note new etags of documents whose bytes are as they were: (document id, file)."""
+        """Record new etags of documents whose bytes did not change.
+
+        Args:
+            files: pairs of document id and file.
+        """
         with self._database.transaction() as tx:
             DocumentLifecycle(tx).apply(
-                {key: FileTouched(version=_listed(file)) for key, file in files}
+                {key: FileTouched(version=_file_version(file)) for key, file in files}
             )
 
     def change(self, files: Sequence[tuple[int, SourceFile]]) -> None:
-        """Note new etags of documents whose bytes may be others: (document id, file).
+        """Record new etags of documents whose bytes may have changed, so that they are due.
 
-        A file that was gone is back by this, with its members, and is due in any case.
+        Files that were gone are restored, with their members.
+
+        Args:
+            files: pairs of document id and file.
         """
         with self._database.transaction() as tx:
             lifecycle = DocumentLifecycle(tx)
-            lifecycle.apply({key: FileChanged(version=_listed(file)) for key, file in files})
+            lifecycle.apply({key: FileChanged(version=_file_version(file)) for key, file in files})
             members = tx.execute(
                 "SELECT document_id FROM tvdb.documents WHERE gone_at IS NOT NULL"
                 " AND partition_key IN (SELECT partition_key FROM tvdb.documents"
@@ -215,7 +225,7 @@ class DocumentRegistry:
             lifecycle.apply_to([row[0] for row in members], SourceReturned())
 
     def find(self, name: str) -> list[KnownDocument]:
-        """Documents by partition key or path; of two sources, both."""
+        """Find documents by partition key or path, in all sources."""
         with (
             self._database.transaction() as tx,
             tx.cursor(row_factory=kwargs_row(_known_document)) as c,
@@ -231,8 +241,8 @@ class DocumentRegistry:
         documents = [document for document in self.find(name) if document.source == source]
         return [document for document in documents if document.path == name] or documents
 
-    def finished(self, run_ids: Sequence[str]) -> int:
-        """How many files the runs have published or failed so far."""
+    def count_finished(self, run_ids: Sequence[str]) -> int:
+        """The number of files that these runs have finished so far, successfully or not."""
         with self._database.transaction() as tx:
             row = tx.execute(
                 "SELECT count(DISTINCT document_id) FROM tvdb.document_events"
@@ -243,7 +253,7 @@ class DocumentRegistry:
         return int(row[0]) if row else 0
 
     def outcomes(self, run_ids: Sequence[str]) -> dict[str, int]:
-        """How many documents these runs left in each status; ``degraded`` is one of them."""
+        """The number of documents of these runs by status; ``degraded`` is counted separately."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT CASE WHEN is_degraded AND status = %s THEN %s ELSE status END, count(*)"
@@ -252,8 +262,8 @@ class DocumentRegistry:
             ).fetchall()
         return dict(rows)
 
-    def texts_of(self, run_ids: Sequence[str]) -> dict[str, int]:
-        """Texts that these runs embedded, and chunks they published whose text was known."""
+    def count_texts(self, run_ids: Sequence[str]) -> dict[str, int]:
+        """Counts of texts that these runs embedded, and of published chunks with cached vectors."""
         with self._database.transaction() as tx:
             row = tx.execute(
                 "SELECT (SELECT count(*) FROM tvdb.embeddings WHERE run_id = ANY(%(runs)s)),"
@@ -272,7 +282,7 @@ class DocumentRegistry:
         """Documents that failed, or are deferred, ordered by path.
 
         Args:
-            partition_keys: of files, which stand for their members too; None is all.
+            partition_keys: partitions of files, whose members are included; None means all.
             status: FAILED or DEFERRED.
         """
         with (
@@ -303,7 +313,7 @@ class DocumentRegistry:
         return [row[0] for row in rows]
 
     def count(self, partition_keys: Sequence[str], status: DocumentStatus | None = None) -> int:
-        """How many documents the files of these partitions are, with their members."""
+        """The number of documents in these partitions: files and their members."""
         with self._database.transaction() as tx:
             row = tx.execute(
                 "SELECT count(*) FROM tvdb.documents WHERE partition_key = ANY(%(keys)s)"
@@ -312,8 +322,8 @@ class DocumentRegistry:
             ).fetchone()
         return int(row[0]) if row else 0
 
-    def waiting(self, partition_keys: Iterable[str]) -> dict[str, str]:
-        """Those of ``partition_keys`` that are deferred, and the run that left each of them so."""
+    def deferring_runs(self, partition_keys: Iterable[str]) -> dict[str, str]:
+        """The deferred documents: the run that deferred each, by partition key."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT partition_key, run_id FROM tvdb.documents WHERE status = %s"
@@ -322,8 +332,8 @@ class DocumentRegistry:
             ).fetchall()
         return dict(rows)
 
-    def deferred(self, run_id: str | None = None) -> int:
-        """How many documents are deferred, all or those that one run left so."""
+    def count_deferred(self, run_id: str | None = None) -> int:
+        """The number of deferred documents, in total or by one run."""
         with self._database.transaction() as tx:
             row = tx.execute(
                 "SELECT count(*) FROM tvdb.documents WHERE status = %(status)s"
@@ -333,7 +343,7 @@ class DocumentRegistry:
         return int(row[0]) if row else 0
 
     def counts(self) -> dict[str, Any]:
-        """The contract's ``status`` shape."""
+        """The counts of the ``status`` command, in its JSON shape."""
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
             c.execute(
                 "SELECT count(*) AS total,"
@@ -377,7 +387,7 @@ class DocumentRegistry:
         }
 
     def history(self, document_id: int) -> dict[str, Any]:
-        """One document: its row, its failures and its runs; times as ISO 8601 text."""
+        """The row, failures and runs of one document; times are ISO 8601 text."""
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
             c.execute("SELECT * FROM tvdb.documents WHERE document_id = %s", (document_id,))
             row = c.fetchone() or {}
@@ -397,13 +407,13 @@ class DocumentRegistry:
                 " WHERE p.document_id = %s ORDER BY p.parsed_id DESC, k.chunk_set_id DESC LIMIT 1",
                 (document_id,),
             )
-            made = c.fetchone()
+            parse = c.fetchone()
             c.execute(
                 "SELECT status, count(*) FROM tvdb.documents WHERE container_id = %s"
                 " GROUP BY 1 ORDER BY 1",
                 (document_id,),
             )
-            members = {counted["status"]: counted["count"] for counted in c}
+            members = {record["status"]: record["count"] for record in c}
         for record in (row, *events):
             for name, value in record.items():
                 if isinstance(value, datetime):
@@ -413,7 +423,7 @@ class DocumentRegistry:
         return {
             "document": row.get("path"),
             "row": row,
-            "made": made,
+            "made": parse,
             "members": members,
             "failures": [event for event in events if event["outcome"] == Outcome.FAILED],
             "runs": list(dict.fromkeys(event["run_id"] for event in events)),
@@ -458,5 +468,5 @@ def _known_document(status: str, quarantine: str | None, **columns: Any) -> Know
     )
 
 
-def _listed(file: SourceFile) -> FileVersion:
+def _file_version(file: SourceFile) -> FileVersion:
     return FileVersion(file.size, file.etag)

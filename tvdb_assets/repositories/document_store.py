@@ -1,11 +1,11 @@
-"""The statements by which an ingestion run reads and writes its documents.
+"""The statements of an ingestion run on its documents.
 
-What belongs here: reads and writes of one batch of documents, each write whole or not at all.
+What belongs here: reads and writes of one batch of documents; each write is atomic.
 What does not: which document needs which stage (`ingestion`), vectors and publications
 (`index_store`), or search (`retrieval`).
 
-Ids are drawn from their sequences first, so that texts, chunk sets and chunks are stored by COPY
-without a round trip for each.
+Ids are taken from their sequences first, so that COPY stores texts, chunk sets and chunks without
+a round trip for each.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from psycopg.rows import class_row, dict_row, kwargs_row
 from psycopg.types.json import Jsonb
 
-from tvdb_assets.lifecycle.events import StageAdvanced, stopped
+from tvdb_assets.lifecycle.events import StageAdvanced, failed_or_deferred
 from tvdb_assets.models import Heading, ParsedDocument, Provenance, Stage
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
@@ -44,25 +44,31 @@ _STORED_PARSE = (
 
 
 class DocumentStore:
-    """Reads and writes of one ingestion run."""
+    """Reads and writes the documents of one ingestion run."""
 
     def __init__(self, database: Database, run_id: str, pipeline_fingerprint: str = "") -> None:
-        """Written rows carry ``run_id``; documents' rows ``pipeline_fingerprint`` too."""
+        """Store a database and a run; nothing is read yet.
+
+        Args:
+            database: the database.
+            run_id: id that all written rows get.
+            pipeline_fingerprint: fingerprint that rows of documents get.
+        """
         self._database = database
         self.run_id = run_id
         self._pipeline_fingerprint = pipeline_fingerprint
         self.members = MemberStore(database, run_id, pipeline_fingerprint)
-        """Of the members of containers."""
+        """Reads and writes the members of containers."""
 
     @contextmanager
     def claim(self, document_ids: Sequence[int]) -> Iterator[int]:
         """Lock these documents against all other processes; waits for a process that has one.
 
-        The claim ends with the block, or with the process, however it ends.
+        The claim ends with the block, or when the process ends for any reason.
 
         Yields:
-            The key of the claim: an advisory lock that no other claim ever has, also if a later
-            claim has some of the same documents.
+            The key of the claim: an advisory lock that no other claim has, even if a later claim
+            includes some of the same documents.
         """
         claim = locks.new_claim_key()
         documents = [locks.DOCUMENTS.key(document_id) for document_id in sorted(document_ids)]
@@ -85,8 +91,8 @@ class DocumentStore:
             )
             return c.fetchall()
 
-    def left_of(self, document_ids: Sequence[int]) -> set[int]:
-        """Those of the documents that are still registered."""
+    def still_registered(self, document_ids: Sequence[int]) -> set[int]:
+        """The ids of the documents that are still registered."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT document_id FROM tvdb.documents WHERE document_id = ANY(%s)",
@@ -103,26 +109,26 @@ class DocumentStore:
             lookups: (document id, sha256 of the bytes, parser fingerprint, name suffix).
 
         Returns:
-            By document id: the document's own stored text; and, where it has none, the
-            text that another document with the same bytes has.
+            Two mappings by document id. The first has each document's own stored text. The second
+            has, for documents without one, the text of another document with the same bytes.
         """
         if not lookups:
             return {}, {}
         ids, hashes, prints, suffixes = (list(column) for column in zip(*lookups, strict=True))
-        asked = (
+        lookup_rows = (
             "unnest(%s::bigint[], %s::bytea[], %s::text[], %s::text[])"
             " AS w(id, content, print, suffix)"
         )
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
             c.execute(
-                f"SELECT {_STORED_PARSE} FROM {asked}"
+                f"SELECT {_STORED_PARSE} FROM {lookup_rows}"
                 " JOIN tvdb.parsed_documents p ON p.document_id = w.id"
                 " AND p.content_sha256 = w.content AND p.fingerprint = w.print",
                 (ids, hashes, prints, suffixes),
             )
             own = {row["document_id"]: StoredParse(**row) for row in c}
             c.execute(
-                f"SELECT DISTINCT ON (w.id) w.id AS for_document, p.* FROM {asked}"
+                f"SELECT DISTINCT ON (w.id) w.id AS for_document, p.* FROM {lookup_rows}"
                 " JOIN tvdb.parsed_documents p ON p.content_sha256 = w.content"
                 " AND p.fingerprint = w.print AND p.suffix = w.suffix"
                 " WHERE w.id <> ALL(%s) ORDER BY w.id, p.parsed_id",
@@ -141,8 +147,14 @@ class DocumentStore:
             )
             return {row.document_id: row for row in c}
 
-    def text_of(self, content: bytes, fingerprint: str, suffix: str) -> ParsedDocument | None:
-        """The text that a parser made of bytes with this sha256, whichever document has them."""
+    def find_text(self, content: bytes, fingerprint: str, suffix: str) -> ParsedDocument | None:
+        """The stored text of any document with these bytes; None if there is none.
+
+        Args:
+            content: sha256 of the bytes.
+            fingerprint: fingerprint of the parser.
+            suffix: suffix of the file name, or media type.
+        """
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
             row = c.execute(
                 "SELECT * FROM tvdb.parsed_documents WHERE content_sha256 = %s"
@@ -161,7 +173,7 @@ class DocumentStore:
         return _parsed(row)
 
     def chunk_sets(self, parsed_ids: Sequence[int], fingerprint: str) -> dict[int, StoredChunkSet]:
-        """By parsed id: the set that a chunker made."""
+        """The chunk sets of one chunker, by parsed id."""
         with (
             self._database.transaction() as tx,
             tx.cursor(row_factory=class_row(StoredChunkSet)) as c,
@@ -180,12 +192,12 @@ class DocumentStore:
 
         Args:
             parses: the texts.
-            tx: the transaction to store them in; None begins one.
+            tx: the transaction to store them in; None begins a new one.
         """
         if not parses:
             return {}
         with self._database.transaction() if tx is None else nullcontext(tx) as tx:
-            ids = _draw_ids(tx, "tvdb.parsed_documents", "parsed_id", len(parses))
+            ids = _reserve_ids(tx, "tvdb.parsed_documents", "parsed_id", len(parses))
             with tx.cursor().copy(
                 "COPY tvdb.parsed_documents (parsed_id, document_id, content_sha256, fingerprint,"
                 " suffix, text, title, media_type, is_markdown, encoding, page_starts, headings,"
@@ -222,7 +234,7 @@ class DocumentStore:
         stored: dict[int, StoredChunkSet] = {}
         provenance = (*provenance_row(produced_by), self.run_id)
         with self._database.transaction() as tx:
-            ids = _draw_ids(tx, "tvdb.chunk_sets", "chunk_set_id", len(sets))
+            ids = _reserve_ids(tx, "tvdb.chunk_sets", "chunk_set_id", len(sets))
             with tx.cursor().copy(
                 "COPY tvdb.chunk_sets (chunk_set_id, parsed_id, document_id, fingerprint,"
                 " chunk_count, token_count, run_id) FROM STDIN (FORMAT BINARY)"
@@ -259,8 +271,16 @@ class DocumentStore:
                         )
         return stored
 
-    def mark_advanced(self, document_ids: Sequence[int], stage: Stage, seen: ReadSnapshot) -> None:
-        """Note that a stage before the last one succeeded; what is published stays so."""
+    def mark_advanced(
+        self, document_ids: Sequence[int], stage: Stage, snapshot: ReadSnapshot
+    ) -> None:
+        """Record that a stage before the last one succeeded; published versions stay published.
+
+        Args:
+            document_ids: the documents.
+            stage: the stage that succeeded.
+            snapshot: the versions that the run has read.
+        """
         ids = list(document_ids)
         with self._database.transaction() as tx:
             published = {row[0] for row in tx.execute(_PUBLISHED_AS_STORED, (ids,))}
@@ -269,8 +289,8 @@ class DocumentStore:
                     document_id: StageAdvanced(
                         run_id=self.run_id,
                         stage=stage,
-                        began_at=seen.began_at,
-                        read=seen.version(document_id),
+                        began_at=snapshot.began_at,
+                        read=snapshot.version(document_id),
                         is_published=document_id in published,
                     )
                     for document_id in ids
@@ -278,27 +298,27 @@ class DocumentStore:
             )
 
     def clock(self) -> datetime:
-        """Now, by the clock of the budget's windows."""
+        """The current time, by the clock of the budget windows."""
         with self._database.transaction() as tx:
             row: tuple[datetime] | None = tx.execute("SELECT tvdb.clock()").fetchone()
         assert row is not None
         return row[0]
 
-    def record_failures(self, failures: Sequence[DocumentFailure], seen: ReadSnapshot) -> None:
-        """Note why documents failed, or wait; what is published of them stays.
+    def record_failures(self, failures: Sequence[DocumentFailure], snapshot: ReadSnapshot) -> None:
+        """Record why documents failed or wait; their published versions stay published.
 
         Args:
             failures: one for each document.
-            seen: by the run. What came after it began may be what they wait for: a refusal is
-                noted later than it was made.
+            snapshot: the versions that the run has read, and when it began. A limit that was
+                renewed after that may end the wait, because a refusal is recorded with a delay.
         """
         with self._database.transaction() as tx:
             DocumentLifecycle(tx).apply(
                 {
-                    f.document_id: stopped(
+                    f.document_id: failed_or_deferred(
                         run_id=self.run_id,
-                        began_at=seen.began_at,
-                        read=seen.version(f.document_id),
+                        began_at=snapshot.began_at,
+                        read=snapshot.version(f.document_id),
                         failure=f.as_stored,
                         pipeline_fingerprint=f.fingerprint_of(self._pipeline_fingerprint),
                     )
@@ -312,10 +332,10 @@ SELECT u.document_id FROM tvdb.publications u JOIN tvdb.chunk_sets k USING (chun
 WHERE u.document_id = ANY(%s) AND k.parsed_id = (SELECT max(parsed_id)
     FROM tvdb.parsed_documents p WHERE p.document_id = u.document_id)
 """
-"""Documents of which what is published was made of the text that is stored last."""
+"""Documents whose published version was created from their newest stored text."""
 
 
-def _draw_ids(tx: Connection, table: str, column: str, count: int) -> list[int]:
+def _reserve_ids(tx: Connection, table: str, column: str, count: int) -> list[int]:
     rows = tx.execute(
         "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
         (table, column, count),

@@ -1,12 +1,12 @@
-"""The work queue: which documents are due, and which planner may ask for runs of them.
+"""The work queue: which documents are due, and which process may request runs of them.
 
-What belongs here: the one statement that finds due documents, however many there are, and the
-locks by which planners exclude each other. What does not: the rules that the statement
-is made from (`lifecycle.due`), asking for runs (`dagster`), or the work.
+What belongs here: the statement that finds due documents, however many there are, and the locks
+by which planners exclude each other. What does not: the rules from which the statement is
+generated (`lifecycle.due`), requesting runs (`dagster`), or processing documents.
 
-A planner holds `planning`, so that two planners never ask for the same document; and a document
-that a run was asked for is not due again for `lifecycle.due.REQUEST_LASTS`, in which its run
-appears on record.
+A planner holds the lock of `planning`, so that two planners never request the same document. After
+a run was requested for a document, the document is not due for `lifecycle.due.RUN_REQUEST_TIMEOUT`,
+until the run appears in Dagster.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from psycopg.rows import class_row
 
 from tvdb_assets.lifecycle.due import (
-    OTHER_WAIT,
-    REQUEST_LASTS,
+    DEFAULT_WAIT,
+    RUN_REQUEST_TIMEOUT,
     WAITS,
     BudgetWindows,
     Reason,
@@ -42,11 +42,11 @@ class DueDocument:
     path: str
     reason: Reason
     run_id: str
-    """The run that left it as it is."""
+    """The run that processed it last."""
 
 
 class DueDocuments:
-    """The documents of a database that need work."""
+    """Finds the documents of a database that need work."""
 
     def __init__(self, database: Database) -> None:
         """Nothing is read yet."""
@@ -54,13 +54,13 @@ class DueDocuments:
 
     @contextmanager
     def planning(self, *, waits: bool = True) -> Iterator[bool]:
-        """Be the only process that asks for runs, and adds, moves and removes partitions.
+        """Hold the lock for requesting runs, and for adding, moving and removing partitions.
 
         Args:
-            waits: for the process that plans now.
+            waits: wait for another process that holds the lock.
 
         Yields:
-            Whether this process may plan; always true with ``waits``.
+            Whether this process holds the lock; always true with ``waits``.
         """
         with self._database.session() as session:
             if waits:
@@ -75,9 +75,10 @@ class DueDocuments:
 
     @contextmanager
     def planned(self) -> Iterator[None]:
-        """Show other planners that runs follow which Dagster does not know of yet.
+        """Signal to other planners that this process will start runs that are not in Dagster yet.
 
-        Their ranges name partitions, which must stay where they are; enter it in `planning`.
+        Partitions are not moved in the block, because the runs have ranges of them. Enter this
+        context within `planning`.
         """
         with (
             self._database.session() as session,
@@ -97,22 +98,24 @@ class DueDocuments:
         *,
         limits_fingerprint: str = "",
         reasons: frozenset[Reason] = frozenset(Reason),
-        is_healing: bool = True,
+        can_retry_degraded: bool = True,
         not_in_dagster: Sequence[str] = (),
         source: str | None = None,
         limit: int | None = None,
     ) -> list[DueDocument]:
-        """Documents that are due and that no run was asked for, nearly finished and oldest first.
+        """Due documents without a requested run: nearly finished ones first, then the oldest.
 
         Args:
-            pipeline_fingerprint: of the pipeline as it is now; left so by another, they are stale.
-            windows: when what deferred documents may wait for was last renewed.
-            limits_fingerprint: of the limits as they are now; refused by others, they are stale.
-            reasons: which to look for.
-            is_healing: whether the services are well that a fallback stood in for.
+            pipeline_fingerprint: fingerprint of the current pipeline; documents with another one
+                are stale.
+            windows: when the limits that deferred documents wait for were last renewed.
+            limits_fingerprint: fingerprint of the current limits; documents that failed because
+                of other limits are stale.
+            reasons: the reasons to include.
+            can_retry_degraded: whether the paid services are available again.
             not_in_dagster: partition keys that Dagster shows as missing.
-            source: the root of the source whose documents to return; None is all sources.
-            limit: the most to return; None is all.
+            source: the root of the source of the documents; None means all sources.
+            limit: maximum number of documents; None means all.
         """
         with (
             self._database.transaction() as tx,
@@ -129,12 +132,12 @@ class DueDocuments:
                     "hour": windows.hour,
                     "changed": windows.changed,
                     "now": windows.now,
-                    "lasts": REQUEST_LASTS,
+                    "lasts": RUN_REQUEST_TIMEOUT,
                     # A command's last run may start hours after it was planned.
                     "is_planned": self.is_planned(),
                     "reasons": [reason.value for reason in reasons],
                     "order": [reason.value for reason in Reason],
-                    "is_healing": is_healing,
+                    "can_retry_degraded": can_retry_degraded,
                     "not_in_dagster": list(not_in_dagster),
                     "source": source,
                     "limit": limit,
@@ -143,9 +146,9 @@ class DueDocuments:
             return cursor.fetchall()
 
     def note_run_requests(self, partition_keys: Sequence[str]) -> None:
-        """Note that runs are being asked for; the end of the work takes the note away."""
+        """Record that runs are requested for these files; the end of a run clears the record."""
         with self._database.transaction() as tx:
-            DocumentLifecycle(tx).run_requested(partition_keys)
+            DocumentLifecycle(tx).request_runs(partition_keys)
 
     def request_documents(
         self,
@@ -154,12 +157,12 @@ class DueDocuments:
         source: str | None = None,
         resets_attempts: bool = True,
     ) -> int:
-        """Note that a person asked for documents; returns how many are due by that.
+        """Record that a person requested documents; returns how many are now due.
 
         Args:
-            document_ids: which; None is all that failed.
-            source: the root of the source of those that failed; None is all sources.
-            resets_attempts: their attempts count from the start.
+            document_ids: the documents; None means all that failed.
+            source: the root of the source of the failed documents; None means all sources.
+            resets_attempts: count their attempts from zero again.
         """
         with self._database.transaction() as tx:
             if document_ids is None:
@@ -174,23 +177,23 @@ class DueDocuments:
         return sum(not life.is_gone for life in lives.values())
 
     @contextmanager
-    def run_lives(self, run_id: str) -> Iterator[None]:
-        """Show others that this run is being worked on, for as long as the process lives."""
+    def mark_run_alive(self, run_id: str) -> Iterator[None]:
+        """Signal to other processes that this run is active, until the block or process ends."""
         with (
             self._database.session() as session,
             locks.holding(session, [locks.run_key(run_id)], is_shared=True),
         ):
             yield
 
-    def alive(self, run_ids: Sequence[str]) -> set[str]:
-        """Which of these runs a process is working on."""
+    def live_runs(self, run_ids: Sequence[str]) -> set[str]:
+        """The ids of those runs that a process is executing."""
         by_key = {locks.run_key(run_id): run_id for run_id in run_ids}
         with self._database.transaction() as tx:
             return {by_key[key] for key in locks.held(tx, list(by_key))}
 
 
-def _wait_ends(wait: Wait) -> str:
-    """When a wait is over, as SQL."""
+def _wait_end_sql(wait: Wait) -> str:
+    """An SQL expression for the end of a wait."""
     ends = [f"%({renewal.value})s" for renewal in wait.renewals]
     if wait.delay is not None:
         seconds = wait.delay.total_seconds()
@@ -200,11 +203,11 @@ def _wait_ends(wait: Wait) -> str:
 
 _WAIT_ENDS = (
     "CASE error_code "
-    + " ".join(f"WHEN '{code}' THEN {_wait_ends(wait)}" for code, wait in WAITS.items())
-    + f" ELSE {_wait_ends(OTHER_WAIT)} END"
+    + " ".join(f"WHEN '{code}' THEN {_wait_end_sql(wait)}" for code, wait in WAITS.items())
+    + f" ELSE {_wait_end_sql(DEFAULT_WAIT)} END"
 )
 
-# As `lifecycle.due_reason`, of all documents at once.
+# The same rule as `lifecycle.due_reason`, for all documents at once.
 _REASON = f"""CASE
     WHEN manually_requested_at IS NOT NULL THEN '{Reason.REQUESTED}'
     WHEN status = '{DocumentStatus.DEFERRED}' AND deferred_at < {_WAIT_ENDS}
@@ -213,7 +216,7 @@ _REASON = f"""CASE
     WHEN status = '{DocumentStatus.REGISTERED}' THEN '{Reason.MISSING}'
     WHEN status = '{DocumentStatus.FAILED}' AND quarantine IS NULL
         AND coalesce(next_attempt_at <= tvdb.clock(), true) THEN '{Reason.FAILED}'
-    WHEN status = '{DocumentStatus.PUBLISHED}' AND is_degraded AND %(is_healing)s
+    WHEN status = '{DocumentStatus.PUBLISHED}' AND is_degraded AND %(can_retry_degraded)s
         THEN '{Reason.DEGRADED}'
     WHEN (status = '{DocumentStatus.PUBLISHED}' AND NOT is_degraded OR quarantine IS NOT NULL)
         AND pipeline_fingerprint <> ALL(%(pipeline_fingerprints)s) THEN '{Reason.STALE}'
@@ -221,7 +224,7 @@ _REASON = f"""CASE
         THEN '{Reason.NOT_IN_DAGSTER}'
 END"""
 
-# A file is processed with all of its members, so it is due for the first reason of all in it.
+# A file is processed with all its members, so its reason is the first one of all of them.
 _DUE = f"""
 SELECT f.document_id, f.partition_key, f.source, f.path, n.reason, f.run_id FROM (
     SELECT partition_key,

@@ -21,7 +21,7 @@ from tvdb_assets.lifecycle.events import Published, SourceGone
 from tvdb_assets.models import Provenance, Stage, VectorSpace
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
-from tvdb_assets.repositories.deletion import still_present
+from tvdb_assets.repositories.deletion import lock_present
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 from tvdb_assets.repositories.document_store import provenance_row
 from tvdb_assets.repositories.full_text import index_full_text
@@ -251,7 +251,7 @@ class IndexStore:
         self,
         index_id: int,
         sets: Sequence[StoredChunkSet],
-        seen: ReadSnapshot | None,
+        snapshot: ReadSnapshot | None,
         *,
         is_degraded: bool = False,
     ) -> set[int]:
@@ -262,7 +262,7 @@ class IndexStore:
         Args:
             index_id: the index.
             sets: each made by its chunker, with all its vectors in its space.
-            seen: by the run; None if this is not the index that the run builds, so that the
+            snapshot: by the run; None if this is not the index that the run builds, so that the
                 documents' own ends are recorded elsewhere.
             is_degraded: a fallback made something of them; then nothing real is replaced.
 
@@ -280,7 +280,7 @@ class IndexStore:
             # Held against a switch, which thus sees all of this transaction or nothing.
             tx.execute("SELECT FROM tvdb.indexes WHERE index_id = %s FOR KEY SHARE", (index_id,))
             # The file may be gone since the run began.
-            there = still_present(tx, documents)
+            there = lock_present(tx, documents)
             changed = tx.execute(
                 "INSERT INTO tvdb.publications (document_id, index_id, chunk_set_id, run_id)"
                 " SELECT d, %s, s, %s FROM unnest(%s::bigint[], %s::bigint[]) AS n(d, s)"
@@ -294,15 +294,15 @@ class IndexStore:
             ).fetchall()
             self._drop_replaced(tx, index_id, sets)
             self._make_first(tx, index_id)
-            if seen is not None:
+            if snapshot is not None:
                 lifecycle = DocumentLifecycle(tx)
                 lifecycle.apply(
                     {
                         document_id: Published(
                             run_id=self.run_id,
                             stage=Stage.EMBEDDINGS,
-                            began_at=seen.began_at,
-                            read=seen.version(document_id),
+                            began_at=snapshot.began_at,
+                            read=snapshot.version(document_id),
                             pipeline_fingerprint=self._pipeline_fingerprint,
                             is_degraded=is_degraded,
                         )

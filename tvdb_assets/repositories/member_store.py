@@ -116,7 +116,9 @@ class MemberStore:
             if rows:
                 delete_documents(tx, [row[0] for row in rows])
 
-    def container_stopped(self, failures: Sequence[DocumentFailure], seen: ReadSnapshot) -> None:
+    def container_stopped(
+        self, failures: Sequence[DocumentFailure], snapshot: ReadSnapshot
+    ) -> None:
         """Note of the members of containers that could not be opened why they were not processed.
 
         What is published of them stays. None of them is due: they are processed with their file.
@@ -126,18 +128,20 @@ class MemberStore:
             events: dict[int, Event] = {}
             for failure in failures:
                 if failure.document_id in containers:
-                    stopped = self._container_stopped(failure, seen)
+                    stopped = self._container_stopped(failure, snapshot)
                     rows = tx.execute(_MEMBERS_OF_ALL_LEVELS, (failure.document_id,))
                     events.update(dict.fromkeys((row[0] for row in rows), stopped))
             DocumentLifecycle(tx).apply(events)
 
-    def _container_stopped(self, failure: DocumentFailure, seen: ReadSnapshot) -> ContainerStopped:
+    def _container_stopped(
+        self, failure: DocumentFailure, snapshot: ReadSnapshot
+    ) -> ContainerStopped:
         found = failure.as_stored
         verb = "waits" if failure.error.is_deferred else "failed"
         return ContainerStopped(
             run_id=self._run_id,
             stage=failure.stage,
-            began_at=seen.began_at,
+            began_at=snapshot.began_at,
             failure=replace(
                 found,
                 message=f"Its container {verb}: {found.message}",
@@ -150,14 +154,14 @@ class MemberStore:
         )
 
     def container_ended(
-        self, container_id: int, stage: Stage, seen: ReadSnapshot, *, has_text: bool
+        self, container_id: int, stage: Stage, snapshot: ReadSnapshot, *, has_text: bool
     ) -> None:
         """Note that a container and all of its members ended well, up to ``stage``.
 
         Args:
             container_id: the container.
             stage: the last one of the run.
-            seen: by the run.
+            snapshot: by the run.
             has_text: it has a text of its own, as a mail has. A container without one is published
                 when its members are, and what it published before it was a container goes.
         """
@@ -181,8 +185,8 @@ class MemberStore:
                 ended = ContainerEnded(
                     run_id=self._run_id,
                     stage=stage,
-                    began_at=seen.began_at,
-                    read=seen.version(container_id),
+                    began_at=snapshot.began_at,
+                    read=snapshot.version(container_id),
                     is_published=is_published,
                     is_degraded=is_degraded,
                     pipeline_fingerprint=self.pipeline_fingerprint if is_last else None,

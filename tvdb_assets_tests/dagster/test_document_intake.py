@@ -11,7 +11,7 @@ import pytest
 from tvdb_assets.dagster.partitions import IN_PROCESS_TAG, DocumentPartitions
 from tvdb_assets.dagster.reconciler import Reconciler
 from tvdb_assets.definitions import defs
-from tvdb_assets.lifecycle import INTAKE
+from tvdb_assets.lifecycle import INTAKE_REASONS
 from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.due_documents import DueDocuments
 from tvdb_assets.settings import load_settings
@@ -157,7 +157,7 @@ def test_documents_without_a_run_in_one_tick_are_requested_at_the_next(project: 
     with Reconciler.open(load_settings(), project.instance) as reconciler, reconciler.due.planned():
         reconciler.scan_source(Source.open(str(project.documents)), most=10)
         for _ in range(4):
-            due = reconciler.plan(INTAKE)
+            due = reconciler.plan(INTAKE_REASONS)
             covered += project.covered(reconciler.run_requests(due, "test", most_runs=1))
     assert sorted(covered) == ["0.md", "2.md", "4.md"], "one for each tick, and none twice"
 
@@ -174,7 +174,7 @@ def test_a_run_whose_process_is_gone_blocks_nothing(project: Project) -> None:
         run.run_id,
         timestamp=1_700_000_000.0,
     )
-    with DueDocuments(project.database).run_lives(run.run_id):
+    with DueDocuments(project.database).mark_run_alive(run.run_id):
         assert partitions.under_way() == set(TEXTS)
     assert partitions.under_way() == set()
 
@@ -211,6 +211,6 @@ def test_a_run_that_was_killed_after_it_was_launched_blocks_nothing(project: Pro
     assert partitions.in_runs() == set(TEXTS), "it may be about to start"
     with project.database.transaction() as tx:
         tx.execute(long_ago)
-    with DueDocuments(project.database).run_lives(run.run_id):
+    with DueDocuments(project.database).mark_run_alive(run.run_id):
         assert partitions.in_runs() == set(TEXTS)
     assert partitions.in_runs() == set()

@@ -30,7 +30,7 @@ from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets_tests.integration.ingestion_processes import CHUNK_TOKENS, Inline, Killer
 from tvdb_assets_tests.spend_guard.processes import Crew
 
-INTAKE, COST, NIGHT = "document_intake", "cost_sensor", "nightly_catch_up"
+INTAKE_REASONS, COST, NIGHT = "document_intake", "cost_sensor", "nightly_catch_up"
 RETRY, MAINTENANCE = "retry_documents", "maintenance"
 RUNS = "runs"
 
@@ -211,7 +211,7 @@ class Project:
 def built(project: Project) -> None:
     """Build a fresh index: one tick, the runs that it asks for, and the night's maintenance."""
     with Crew(do, 1) as crew:
-        [asked] = crew.run([project.errand(INTAKE)])
+        [asked] = crew.run([project.errand(INTAKE_REASONS)])
         crew.run([project.errand(RUNS, runs=asked.runs)])
         crew.run([project.errand(MAINTENANCE)])
 

@@ -28,7 +28,7 @@ from tvdb_assets_tests.integration.changing_source import ChangingSource, clause
 from tvdb_assets_tests.integration.ingestion_processes import ALL_POINTS
 from tvdb_assets_tests.integration.soak import (
     COST,
-    INTAKE,
+    INTAKE_REASONS,
     MAINTENANCE,
     NIGHT,
     RETRY,
@@ -106,7 +106,11 @@ class Soak:
         is_night = draw.random() < 0.15
         self.project.forward(minutes)
         self._faults_of_round()
-        asked = [*self._tick(COST), *self._tick(INTAKE), *(self._tick(NIGHT) if is_night else ())]
+        asked = [
+            *self._tick(COST),
+            *self._tick(INTAKE_REASONS),
+            *(self._tick(NIGHT) if is_night else ()),
+        ]
         while asked:
             asked = self._work(asked)
 
@@ -137,7 +141,7 @@ class Soak:
             return []
         done: ProcessResult = self.crew.answer(TICKS)
         self.project.note(what, done)
-        if what == INTAKE:
+        if what == INTAKE_REASONS:
             self.files.looked(missing)
         self.check()
         return list(done.runs)
@@ -155,7 +159,7 @@ class Soak:
         if kills and draw.random() < 0.5:
             self.crew.is_done(WORK, draw.uniform(0, 1))
             self.files.change(draw.randint(1, 3))
-            more = self._tick(INTAKE)
+            more = self._tick(INTAKE_REASONS)
         is_to_die = kills and not point and draw.random() < 0.25
         if is_to_die and not self.crew.is_done(WORK, draw.uniform(0, 1.5)):
             self._killed(WORK)
@@ -241,7 +245,11 @@ class Soak:
         """Let days pass until nothing is asked for any more."""
         for _ in range(_QUIET_ROUNDS):
             self.project.forward(24 * 60 + 1)
-            asked = [run for what in (COST, INTAKE, NIGHT) for run in self._tick(what, kills=False)]
+            asked = [
+                run
+                for what in (COST, INTAKE_REASONS, NIGHT)
+                for run in self._tick(what, kills=False)
+            ]
             if not asked:
                 return
             self.counts["quiet rounds"] += 1

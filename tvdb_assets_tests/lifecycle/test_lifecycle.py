@@ -1,4 +1,4 @@
-"""The rules of a document's life hold after any events in any order."""
+"""The lifecycle rules hold after any events in any order."""
 
 from __future__ import annotations
 
@@ -37,18 +37,24 @@ from tvdb_assets.lifecycle import (
     SourceReturned,
     StageAdvanced,
     due_reason,
+    failed_or_deferred,
     fails_again,
     first_reason,
     is_settled,
     outcome_of,
     run_is_expected,
-    stopped,
 )
 from tvdb_assets.lifecycle import events as events_module
-from tvdb_assets.lifecycle.due import FAILS_AGAIN, OTHER_WAIT, REQUEST_LASTS, WAITS, Renewal
+from tvdb_assets.lifecycle.due import (
+    DEFAULT_WAIT,
+    DOCUMENT_QUARANTINES,
+    RUN_REQUEST_TIMEOUT,
+    WAITS,
+    Renewal,
+)
 from tvdb_assets.lifecycle.retry import MAX_ATTEMPTS, quarantine_after, retry_delay
 from tvdb_assets.models import Stage
-from tvdb_assets_tests.lifecycle.lives import (
+from tvdb_assets_tests.lifecycle.lifecycle_invariants import (
     BEGIN,
     CURRENT,
     NOW,
@@ -64,7 +70,7 @@ MINUTE = timedelta(minutes=1)
 R, P, F, D = DocumentStatus
 
 
-class Lives(RuleBasedStateMachine):
+class LifecycleMachine(RuleBasedStateMachine):
     """One document, a file or a member, and a clock."""
 
     @initialize(is_member=st.booleans(), version=versions)
@@ -78,25 +84,25 @@ class Lives(RuleBasedStateMachine):
         self.now += minutes * MINUTE
 
     @rule(data=st.data())
-    def happens(self, data: st.DataObject) -> None:
+    def apply_event(self, data: st.DataObject) -> None:
         event = data.draw(events(self.now, is_member=self.is_member))
         before, self.life = self.life, event.apply(self.life, self.now)
         check_step(before, event, self.life)
 
     @invariant()
-    def holds(self) -> None:
+    def invariants_are_true(self) -> None:
         check(self.life, self.now)
 
 
-TestLives = Lives.TestCase
-TestLives.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestLifecycle = LifecycleMachine.TestCase
+TestLifecycle.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 
 
 def failure(code: str = "corrupt", disposition: Disposition = Disposition.TERMINAL) -> Failure:
     return Failure(Stage.CHUNKS, code, "It failed.", "Wait.", disposition)
 
 
-def lives() -> dict[DocumentStatus, DocumentLife]:
+def documents_by_status() -> dict[DocumentStatus, DocumentLife]:
     """One document in each status."""
     work: dict[str, Any] = {"run_id": "run-1", "began_at": BEGIN, "read": VERSION}
     deferred = failure("budget_exhausted", Disposition.DEFERRED)
@@ -104,8 +110,10 @@ def lives() -> dict[DocumentStatus, DocumentLife]:
     return {
         R: new,
         P: Published(stage=Stage.EMBEDDINGS, pipeline_fingerprint=NOW, **work).apply(new, BEGIN),
-        F: stopped(failure=failure(), pipeline_fingerprint=NOW, **work).apply(new, BEGIN),
-        D: stopped(failure=deferred, pipeline_fingerprint=NOW, **work).apply(new, BEGIN),
+        F: failed_or_deferred(failure=failure(), pipeline_fingerprint=NOW, **work).apply(
+            new, BEGIN
+        ),
+        D: failed_or_deferred(failure=deferred, pipeline_fingerprint=NOW, **work).apply(new, BEGIN),
     }
 
 
@@ -141,17 +149,19 @@ ENDED: dict[str, Any] = {**WORK, "is_degraded": False, "pipeline_fingerprint": N
 def test_each_event_in_each_status(
     event: Event, statuses: list[DocumentStatus], if_gone: DocumentStatus
 ) -> None:
-    """The order is that of the statuses: registered, published, failed, deferred."""
+    """Expected statuses are in the order registered, published, failed, deferred."""
     at = BEGIN + MINUTE
-    assert [event.apply(life, at).status for life in lives().values()] == statuses
-    gone = SourceGone().apply(lives()[P], at)
+    assert [event.apply(life, at).status for life in documents_by_status().values()] == statuses
+    gone = SourceGone().apply(documents_by_status()[P], at)
     assert event.apply(gone, at).status is if_gone
 
 
 @given(failures)
 def test_a_deferred_document_is_never_failed(found: Failure) -> None:
     is_deferred = found.disposition is Disposition.DEFERRED
-    ended = stopped(run_id="r", began_at=BEGIN, read=None, failure=found, pipeline_fingerprint=NOW)
+    ended = failed_or_deferred(
+        run_id="r", began_at=BEGIN, read=None, failure=found, pipeline_fingerprint=NOW
+    )
     assert isinstance(ended, Deferred if is_deferred else Failed)
     assert ended.outcome is outcome_of(found.disposition)
     other = Failed if is_deferred else Deferred
@@ -161,7 +171,7 @@ def test_a_deferred_document_is_never_failed(found: Failure) -> None:
         )
 
 
-def test_the_delays_of_a_temporary_failure() -> None:
+def test_retry_delays_of_a_transient_failure() -> None:
     minutes = [retry_delay(attempts) / MINUTE for attempts in range(1, 12)]
     assert minutes == [5, 20, 80, 320, 1_280, *[1_440] * 6]
     total = sum((retry_delay(n) for n in range(1, MAX_ATTEMPTS)), timedelta())
@@ -170,31 +180,31 @@ def test_the_delays_of_a_temporary_failure() -> None:
     assert kinds == [None] * 7 + [Quarantine.ATTEMPTS] * 2
 
 
-def test_a_document_that_ends_its_worker_three_times_is_poison() -> None:
+def test_a_document_that_crashes_its_worker_three_times_is_quarantined() -> None:
     kinds = [quarantine_after("parser_crashed", Disposition.TERMINAL, n) for n in range(1, 5)]
     assert kinds == [None, None, Quarantine.POISON, Quarantine.POISON]
     assert quarantine_after("corrupt", Disposition.TERMINAL, 1) is Quarantine.TERMINAL
 
 
-def test_attempts_count_from_the_start_for_other_bytes() -> None:
-    may_pass = failure("read_failed", Disposition.TRANSIENT)
+def test_attempts_are_counted_from_one_after_the_bytes_changed() -> None:
+    transient = failure("read_failed", Disposition.TRANSIENT)
     life = DocumentLife(VERSION, attempts=6)
-    same = stopped(
-        run_id="r", began_at=BEGIN, read=VERSION, failure=may_pass, pipeline_fingerprint=NOW
+    same = failed_or_deferred(
+        run_id="r", began_at=BEGIN, read=VERSION, failure=transient, pipeline_fingerprint=NOW
     )
     assert same.apply(life, BEGIN).attempts == 7
     other = replace(same, read=FileVersion(2, "2", b"2" * 32))
     assert other.apply(life, BEGIN).attempts == 1
 
 
-def test_a_request_during_the_work_outlives_its_end() -> None:
+def test_a_request_during_a_run_survives_the_end_of_the_run() -> None:
     requested = Requested(resets_attempts=True).apply(DocumentLife(VERSION), BEGIN + MINUTE)
-    before = stopped(
+    before = failed_or_deferred(
         run_id="r", began_at=BEGIN, read=VERSION, failure=failure(), pipeline_fingerprint=NOW
     ).apply(requested, BEGIN + 2 * MINUTE)
     assert before.manually_requested_at == BEGIN + MINUTE
-    assert before.quarantine is None, "the request is an attempt that is still to come"
-    after = stopped(
+    assert before.quarantine is None, "the request causes another attempt"
+    after = failed_or_deferred(
         run_id="r",
         began_at=BEGIN + 3 * MINUTE,
         read=None,
@@ -205,11 +215,11 @@ def test_a_request_during_the_work_outlives_its_end() -> None:
     assert after.quarantine is Quarantine.TERMINAL
 
 
-def test_each_wait_ends_with_what_it_waits_for() -> None:
-    """Which of the windows wakes a document that was deferred a minute ago."""
+def test_each_wait_ends_when_its_limit_is_renewed() -> None:
+    """Find the windows that end the wait of a document that was deferred a minute ago."""
     now = BEGIN + MINUTE
     past = BEGIN - MINUTE
-    woken = {}
+    renewals_by_code = {}
     for code in (*WAITS, "key_refused"):
         found = failure(code, Disposition.DEFERRED)
         life = DocumentLife(
@@ -218,8 +228,8 @@ def test_each_wait_ends_with_what_it_waits_for() -> None:
         for renewal in Renewal:
             windows = BudgetWindows(**{r.value: now if r is renewal else past for r in Renewal})
             if due_reason(life, windows, now, fingerprints=CURRENT) is Reason.DEFERRED:
-                woken.setdefault(code, set()).add(renewal)
-        delay = WAITS.get(code, OTHER_WAIT).delay
+                renewals_by_code.setdefault(code, set()).add(renewal)
+        delay = WAITS.get(code, DEFAULT_WAIT).delay
         windows = BudgetWindows(past, past, past)
         if delay is not None:
             on_time = now + delay
@@ -228,7 +238,7 @@ def test_each_wait_ends_with_what_it_waits_for() -> None:
             assert (
                 due_reason(life, windows, now + timedelta(days=400), fingerprints=CURRENT) is None
             )
-    assert woken == {
+    assert renewals_by_code == {
         "budget_exhausted": {Renewal.DAY, Renewal.CHANGED},
         "hourly_requests_exhausted": {Renewal.HOUR, Renewal.CHANGED},
         "paused": {Renewal.CHANGED},
@@ -238,7 +248,7 @@ def test_each_wait_ends_with_what_it_waits_for() -> None:
 
 def test_a_settled_document_is_not_due() -> None:
     windows = BudgetWindows(BEGIN, BEGIN, BEGIN)
-    by_status = lives()
+    by_status = documents_by_status()
     for status, life in by_status.items():
         assert is_settled(life, CURRENT) is (status in (P, F))
         is_due = due_reason(life, windows, BEGIN, fingerprints=CURRENT) is not None
@@ -246,20 +256,20 @@ def test_a_settled_document_is_not_due() -> None:
     published = by_status[P]
     for name in ("is_changed", "is_degraded"):
         assert not is_settled(replace(published, **{name: True}), CURRENT)
-    assert not is_settled(replace(published, pipeline_fingerprint="of yesterday"), CURRENT)
+    assert not is_settled(replace(published, pipeline_fingerprint="earlier pipeline"), CURRENT)
     assert not is_settled(replace(published, gone_at=BEGIN), CURRENT)
 
 
 def test_a_member_of_a_failed_container_does_not_fail_again() -> None:
-    assert set(Quarantine) - {Quarantine.CONTAINER} == FAILS_AGAIN
+    assert set(Quarantine) - {Quarantine.CONTAINER} == DOCUMENT_QUARANTINES
     assert fails_again(Quarantine.POISON, NOW, CURRENT)
     assert not fails_again(Quarantine.CONTAINER, NOW, CURRENT)
-    assert not fails_again(Quarantine.TERMINAL, "of yesterday", CURRENT)
+    assert not fails_again(Quarantine.TERMINAL, "earlier pipeline", CURRENT)
     assert not fails_again(None, NOW, CURRENT)
 
 
 def test_a_request_expires_unless_its_planner_has_runs_left() -> None:
-    late = BEGIN + REQUEST_LASTS + MINUTE
+    late = BEGIN + RUN_REQUEST_TIMEOUT + MINUTE
     assert not run_is_expected(None, BEGIN, is_planned=True)
     assert run_is_expected(BEGIN, BEGIN, is_planned=False)
     assert not run_is_expected(BEGIN, late, is_planned=False)

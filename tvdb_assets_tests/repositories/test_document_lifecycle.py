@@ -1,7 +1,7 @@
-"""The stored life of documents is what the pure rules say, after any events in any order.
+"""The stored state of documents follows the pure rules, after any events in any order.
 
-What belongs here: the repository against the model, and who may write. What does not: the rules
-themselves (`lifecycle`).
+What belongs here: comparing the repository with the model, and which module may write. What does
+not: the rules themselves (`lifecycle`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.due_documents import DueDocuments
-from tvdb_assets_tests.lifecycle.lives import CURRENT, LIMITED, NOW, check, events
+from tvdb_assets_tests.lifecycle.lifecycle_invariants import CURRENT, LIMITED, NOW, check, events
 
 MINUTE = timedelta(minutes=1)
 FILES = ("a.zip", "b.md", "c.md")
@@ -47,7 +47,7 @@ PACKAGE = Path(tvdb_assets.__file__).parent
 
 @dataclass
 class Model:
-    """Lives as the pure rules have them, by document id."""
+    """The states that the pure rules give, by document id."""
 
     ids: dict[str, int]
     lives: dict[int, DocumentLife] = field(default_factory=dict)
@@ -56,8 +56,10 @@ class Model:
         is_member = document_id in {self.ids[path] for path in MEMBERS}
         return self.ids["a.zip"] if is_member else document_id
 
-    def due(self, windows: BudgetWindows, now: datetime, *, is_healing: bool) -> dict[int, Reason]:
-        """Files that are due, and why; all are in Dagster but ``b.md``."""
+    def due(
+        self, windows: BudgetWindows, now: datetime, *, can_retry_degraded: bool
+    ) -> dict[int, Reason]:
+        """Due files and their reasons; all but ``b.md`` are in Dagster."""
         reasons: dict[int, list[Reason | None]] = {}
         for document_id, life in self.lives.items():
             reason = due_reason(
@@ -65,7 +67,7 @@ class Model:
                 windows,
                 now,
                 fingerprints=CURRENT,
-                is_healing=is_healing,
+                can_retry_degraded=can_retry_degraded,
                 is_in_dagster=document_id != self.ids["b.md"],
             )
             reasons.setdefault(self.file_of(document_id), []).append(reason)
@@ -80,7 +82,7 @@ class Model:
 
 @pytest.fixture(scope="module")
 def later(shared_database: Database) -> Iterator[Database]:
-    """The same database, seen two days from now, when every next attempt is due."""
+    """The same database with its clock two days ahead, when every next attempt is due."""
     url = shared_database.url
     options = "options=-c%20tvdb.clock_offset%3D2d"
     with Database(f"{url}{'&' if '?' in url else '?'}{options}") as opened:
@@ -105,7 +107,7 @@ def begin(database: Database) -> Model:
 
 
 def read(database: Database) -> dict[int, DocumentLife]:
-    """Lives as they are stored: no event, so no change."""
+    """The stored states, read without any event."""
     with database.transaction() as tx:
         rows = tx.execute("SELECT document_id FROM tvdb.documents").fetchall()
         return DocumentLifecycle(tx).read([row[0] for row in rows])
@@ -115,7 +117,7 @@ def read(database: Database) -> dict[int, DocumentLife]:
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
-def test_rows_are_what_the_rules_say(
+def test_stored_rows_follow_the_rules(
     shared_database: Database, later: Database, data: st.DataObject
 ) -> None:
     database = shared_database
@@ -136,7 +138,7 @@ def test_rows_are_what_the_rules_say(
             if isinstance(event, WorkEnded) and event.outcome is not None:
                 outcomes.append((document_id, event.outcome))
             expected = event.apply(model.lives[document_id], now)
-            model.lives[document_id] = at_the_time_of(expected, lives[document_id], now)
+            model.lives[document_id] = with_stored_times(expected, lives[document_id], now)
         assert read(database) == model.lives
         for life in model.lives.values():
             check(life, now)
@@ -147,8 +149,8 @@ def test_rows_are_what_the_rules_say(
     compare_due(later, model)
 
 
-def at_the_time_of(expected: DocumentLife, stored: DocumentLife, now: datetime) -> DocumentLife:
-    """The model with the times of the database, which reads its clock a moment later."""
+def with_stored_times(expected: DocumentLife, stored: DocumentLife, now: datetime) -> DocumentLife:
+    """The model's state with the times of the database, which reads its clock a moment later."""
     times = {}
     for name in ("next_attempt_at", "manually_requested_at", "run_requested_at", "gone_at"):
         ours, theirs = getattr(expected, name), getattr(stored, name)
@@ -160,23 +162,23 @@ def at_the_time_of(expected: DocumentLife, stored: DocumentLife, now: datetime) 
 
 
 def compare_due(database: Database, model: Model) -> None:
-    """The statement finds what the rule says, in windows that have passed and that have not."""
+    """The statement and the rule agree, for windows that were renewed and that were not."""
     now = DocumentStore(database, "").clock()
     for age in (timedelta(), timedelta(hours=1), timedelta(days=30)):
         windows = BudgetWindows(now - age, now - 2 * age, now - age, now)
-        for is_healing in (True, False):
+        for can_retry_degraded in (True, False):
             found = DueDocuments(database).find(
                 NOW,
                 windows,
                 limits_fingerprint=LIMITED.removesuffix(NOW),
-                is_healing=is_healing,
+                can_retry_degraded=can_retry_degraded,
                 not_in_dagster=["b.md"],
             )
-            expected = model.due(windows, now, is_healing=is_healing)
+            expected = model.due(windows, now, can_retry_degraded=can_retry_degraded)
             assert {d.document_id: d.reason for d in found} == expected
 
 
-def test_members_are_gone_and_back_with_their_file(shared_database: Database) -> None:
+def test_members_are_unpublished_and_restored_with_their_file(shared_database: Database) -> None:
     model = begin(shared_database)
     container = model.ids["a.zip"]
     DocumentDeletion(shared_database).unpublish([container])
@@ -200,14 +202,14 @@ def test_many_documents_are_read_and_written_by_few_statements(shared_database: 
     assert DueDocuments(shared_database).request_documents() == 0, "none has failed"
 
 
-def test_one_module_writes_the_life_of_documents() -> None:
+def test_one_module_writes_document_states() -> None:
     writes = re.compile(r"\b(UPDATE|MERGE INTO)\s+tvdb\.documents\b", re.IGNORECASE)
     modules = [path for path in PACKAGE.rglob("*.py") if writes.search(path.read_text("utf-8"))]
     assert [path.name for path in modules] == ["document_lifecycle.py"]
 
 
 def test_no_status_is_a_literal_in_sql() -> None:
-    """None stands in quotes next to its column; the values come from the enumerations."""
+    """No statement compares a column with a quoted value; values come from the enumerations."""
     literal = re.compile(r"\b(status|quarantine)\s*(=|<>|IN\b|IS DISTINCT FROM)\s*\(?\s*'[a-z]")
     found = [
         f"{path.relative_to(PACKAGE)}: {node.value.strip()}"

@@ -34,7 +34,7 @@ def due(database: Database, code: str, since: datetime, *, changed: datetime = C
         "", BudgetWindows(DAY, HOUR, changed, NOW), reasons=frozenset({Reason.DEFERRED})
     )
     assert [(d.partition_key, d.run_id) for d in found] in ([], [(key, "run-1")])
-    assert registry.deferred() == registry.deferred("run-1") == 1
+    assert registry.count_deferred() == registry.count_deferred("run-1") == 1
     return bool(found)
 
 

@@ -1,4 +1,4 @@
-"""Which documents are due, when, and who asks for them."""
+"""Due documents: which ones, when, and for which reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from tvdb_assets.errors import Disposition, ParseError, TvdbError
-from tvdb_assets.lifecycle import REQUEST_LASTS, BudgetWindows, Published, Reason
+from tvdb_assets.lifecycle import RUN_REQUEST_TIMEOUT, BudgetWindows, Published, Reason
 from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
@@ -19,7 +19,7 @@ from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.due_documents import DueDocuments
 from tvdb_assets.repositories.rows import DocumentFailure, ReadSnapshot
 
-PIPELINE_FINGERPRINT = "of now"
+PIPELINE_FINGERPRINT = "current pipeline"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 WINDOWS = BudgetWindows(LONG_AGO, LONG_AGO, LONG_AGO)
 MINUTE = timedelta(minutes=1)
@@ -29,7 +29,7 @@ Later = Callable[[timedelta], None]
 
 @pytest.fixture
 def later(database: Database) -> Later:
-    """Moves the clock of the database ahead, by so much in all."""
+    """Returns a function that sets how far the clock of the database is ahead."""
 
     def move(by: timedelta) -> None:
         with psycopg.connect(database.url, autocommit=True) as connection:
@@ -50,7 +50,7 @@ def register(database: Database, *paths: str) -> list[int]:
 
 
 def fail(database: Database, document_id: int, error: TvdbError, times: int = 1) -> None:
-    with Database(database.url) as fresh:  # with the clock's offset of now
+    with Database(database.url) as fresh:  # connects with the current clock offset
         store = DocumentStore(fresh, "run-1", PIPELINE_FINGERPRINT)
         for _ in range(times):
             store.record_failures(
@@ -65,19 +65,19 @@ def publish(
     pipeline_fingerprint: str = PIPELINE_FINGERPRINT,
     *,
     is_degraded: bool = False,
-    seen: ReadSnapshot | None = None,
+    snapshot: ReadSnapshot | None = None,
 ) -> None:
-    if seen is None:
+    if snapshot is None:
         read = {document_id: (SourceFile("x.md", 1, "1"), None)}
-        seen = ReadSnapshot(DocumentStore(database, "run-1").clock(), read)
+        snapshot = ReadSnapshot(DocumentStore(database, "run-1").clock(), read)
     with database.transaction() as tx:
         DocumentLifecycle(tx).apply_to(
             [document_id],
             Published(
                 run_id="run-1",
                 stage=Stage.EMBEDDINGS,
-                began_at=seen.began_at,
-                read=seen.version(document_id),
+                began_at=snapshot.began_at,
+                read=snapshot.version(document_id),
                 pipeline_fingerprint=pipeline_fingerprint,
                 is_degraded=is_degraded,
             ),
@@ -85,16 +85,19 @@ def publish(
 
 
 def due(
-    database: Database, *, is_healing: bool = True, not_in_dagster: tuple[str, ...] = ()
+    database: Database, *, can_retry_degraded: bool = True, not_in_dagster: tuple[str, ...] = ()
 ) -> dict[str, str]:
     with Database(database.url) as fresh:
         found = DueDocuments(fresh).find(
-            PIPELINE_FINGERPRINT, WINDOWS, is_healing=is_healing, not_in_dagster=not_in_dagster
+            PIPELINE_FINGERPRINT,
+            WINDOWS,
+            can_retry_degraded=can_retry_degraded,
+            not_in_dagster=not_in_dagster,
         )
     return {document.path: document.reason for document in found}
 
 
-def temporary(code: str = "read_failed") -> TvdbError:
+def transient(code: str = "read_failed") -> TvdbError:
     return ParseError.restored(
         code, "It failed.", remedy="Wait.", disposition=Disposition.TRANSIENT
     )
@@ -110,7 +113,7 @@ def test_each_reason(database: Database) -> None:
         "changed.md",
         "missing.md",
         "failed.md",
-        "poor.md",
+        "degraded.md",
         "stale.md",
         "done.md",
     )
@@ -119,41 +122,41 @@ def test_each_reason(database: Database) -> None:
         publish(database, ids[name])
     DueDocuments(database).request_documents([ids["requested.md"]])
     DocumentRegistry(database).change([(ids["changed.md"], SourceFile("changed.md", 2, "2"))])
-    fail(database, ids["failed.md"], temporary())
+    fail(database, ids["failed.md"], transient())
     with database.transaction() as tx:
         tx.execute("UPDATE tvdb.documents SET next_attempt_at = tvdb.clock()"
                    " WHERE status = 'failed'")  # fmt: skip
-    publish(database, ids["poor.md"], is_degraded=True)
-    publish(database, ids["stale.md"], pipeline_fingerprint="of yesterday")
+    publish(database, ids["degraded.md"], is_degraded=True)
+    publish(database, ids["stale.md"], pipeline_fingerprint="earlier pipeline")
     expected = {
         "requested.md": Reason.REQUESTED,
         "changed.md": Reason.CHANGED,
         "missing.md": Reason.MISSING,
         "failed.md": Reason.FAILED,
-        "poor.md": Reason.DEGRADED,
+        "degraded.md": Reason.DEGRADED,
         "stale.md": Reason.STALE,
     }
     assert due(database) == expected
     assert due(database, not_in_dagster=("done.md",)) == expected | {
         "done.md": Reason.NOT_IN_DAGSTER
     }
-    # While the service is away, what stood in for it is as good as it gets.
-    assert "poor.md" not in due(database, is_healing=False)
+    # While the service is unavailable, a retry would use the fallback again.
+    assert "degraded.md" not in due(database, can_retry_degraded=False)
 
 
-def test_a_temporary_failure_is_retried_after_growing_delays(
+def test_a_transient_failure_is_retried_after_growing_delays(
     database: Database, later: Later
 ) -> None:
     [document] = register(database, "a.md")
     elapsed = timedelta()
     for minutes in (5, 20, 80, 320, 1_280, 1_440, 1_440):
-        fail(database, document, temporary())
+        fail(database, document, transient())
         later(elapsed + minutes * MINUTE - MINUTE)
         assert due(database) == {}, minutes
         elapsed += minutes * MINUTE + MINUTE
         later(elapsed)
         assert due(database) == {"a.md": Reason.FAILED}, minutes
-    fail(database, document, temporary())
+    fail(database, document, transient())
     later(elapsed + timedelta(days=30))
     assert due(database) == {}
     [known] = DocumentRegistry(database).find("a.md")
@@ -161,7 +164,7 @@ def test_a_temporary_failure_is_retried_after_growing_delays(
     assert DocumentRegistry(database).counts()["documents"]["quarantined"] == 1
 
 
-def test_a_terminal_failure_is_in_quarantine_until_something_changes(
+def test_a_terminal_failure_is_quarantined_until_something_changes(
     database: Database, later: Later
 ) -> None:
     first, second, third = register(database, "changed.md", "model.md", "requested.md")
@@ -184,7 +187,7 @@ def test_a_terminal_failure_is_in_quarantine_until_something_changes(
     assert due(database) == {"model.md": Reason.STALE}
 
 
-def test_a_document_that_kills_its_worker_three_times_is_poison(
+def test_a_document_that_crashes_its_worker_three_times_is_quarantined(
     database: Database, later: Later
 ) -> None:
     [document] = register(database, "bomb.pdf")
@@ -204,7 +207,7 @@ def test_a_document_with_a_requested_run_is_not_due_until_the_request_expires(
     register(database, "a.md")
     DueDocuments(database).note_run_requests(["a.md"])
     assert due(database) == {}
-    later(REQUEST_LASTS + MINUTE)
+    later(RUN_REQUEST_TIMEOUT + MINUTE)
     assert due(database) == {"a.md": Reason.MISSING}
 
 
@@ -228,7 +231,7 @@ def test_changes_and_requests_during_a_run_stay_due(database: Database) -> None:
     before, after, unread, requested = register(database, "b.md", "a.md", "u.md", "w.md")
     registry = DocumentRegistry(database)
     file = SourceFile("x.md", 1, "1")
-    seen = ReadSnapshot(
+    snapshot = ReadSnapshot(
         DocumentStore(database, "run-1").clock(),
         {document_id: (file, bytes(32)) for document_id in (before, after, requested)},
     )
@@ -236,9 +239,9 @@ def test_changes_and_requests_during_a_run_stay_due(database: Database) -> None:
     registry.change([(before, changed), (unread, changed)])
     DueDocuments(database).request_documents([requested])
     for document_id in (before, after, unread, requested):
-        publish(database, document_id, seen=seen)
+        publish(database, document_id, snapshot=snapshot)
     registry.change([(after, changed)])
-    # The etag of what was read is back: the next look at the source finds the other one.
+    # The row has the etag of the bytes that were read, so the next scan finds the newer one.
     known = registry.known("/s")
     assert known["b.md"].etag == "1"
     assert due(database) == {
@@ -254,7 +257,7 @@ def test_a_change_that_could_not_be_read_is_retried_as_a_failure(database: Datab
     file = SourceFile("a.md", 7, "2")
     DocumentRegistry(database).change([(document, file)])
     store = DocumentStore(database, "run-1", PIPELINE_FINGERPRINT)
-    failure = DocumentFailure(document, Stage.PARSED_DOCUMENTS, temporary())
+    failure = DocumentFailure(document, Stage.PARSED_DOCUMENTS, transient())
     store.record_failures([failure], ReadSnapshot(store.clock(), {document: (file, None)}))
     assert due(database) == {}, "until its next attempt"
 
@@ -274,17 +277,17 @@ def test_nearly_finished_documents_come_first_and_then_the_oldest(database: Data
 
 
 def test_one_process_plans_at_a_time(database: Database) -> None:
-    mine, other = DueDocuments(database), DueDocuments(database)
-    with mine.planning() as is_mine:
-        assert is_mine
-        with other.planning(waits=False) as is_others:
-            assert not is_others
-    with other.planning(waits=False) as is_others:
-        assert is_others
+    first, second = DueDocuments(database), DueDocuments(database)
+    with first.planning() as first_plans:
+        assert first_plans
+        with second.planning(waits=False) as second_plans:
+            assert not second_plans
+    with second.planning(waits=False) as second_plans:
+        assert second_plans
 
 
 def test_a_run_is_alive_while_a_process_works_on_it(database: Database) -> None:
     work = DueDocuments(database)
-    with work.run_lives("run-1"), work.run_lives("run-1"):
-        assert work.alive(["run-1", "run-2"]) == {"run-1"}
-    assert work.alive(["run-1", "run-2"]) == set()
+    with work.mark_run_alive("run-1"), work.mark_run_alive("run-1"):
+        assert work.live_runs(["run-1", "run-2"]) == {"run-1"}
+    assert work.live_runs(["run-1", "run-2"]) == set()

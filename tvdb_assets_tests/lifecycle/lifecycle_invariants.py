@@ -1,4 +1,4 @@
-"""Random events in the life of a document, and what must hold after each of them.
+"""Random events in the lifecycle of a document, and invariants that hold after each of them.
 
 What belongs here: strategies and invariants, which the pure rules and the stored rows share. What
 does not: the tests.
@@ -33,14 +33,14 @@ from tvdb_assets.lifecycle import (
     SourceReturned,
     StageAdvanced,
     due_reason,
-    stopped,
+    failed_or_deferred,
 )
 from tvdb_assets.lifecycle.retry import MAX_ATTEMPTS
 from tvdb_assets.models import Stage
 
-NOW = "pipeline of now"
+NOW = "current pipeline"
 LIMITED = "limits " + NOW
-"""Fingerprint of what a limit is the reason for."""
+"""Fingerprint of a document that failed because of a limit."""
 CURRENT = (NOW, LIMITED)
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 FAR = timedelta(days=1_000)
@@ -67,19 +67,19 @@ failures = st.builds(
 
 @st.composite
 def events(draw: st.DrawFn, now: datetime, *, is_member: bool = False) -> Event:
-    """Anything that may happen to a document at a time.
+    """Any event of a document.
 
     Args:
-        draw: of Hypothesis.
-        now: when it happens; the work that ends then has begun some time before.
-        is_member: add the events of members; else those of containers.
+        draw: the draw function of Hypothesis.
+        now: the time of the event; processing that ends then began up to 90 minutes earlier.
+        is_member: include the events of members; otherwise those of containers.
     """
     work = {
         "run_id": draw(st.sampled_from(["run-1", "run-2"])),
         "began_at": now - timedelta(minutes=draw(st.integers(0, 90))),
         "read": draw(st.none() | versions),
     }
-    pipeline_fingerprint = draw(st.sampled_from([NOW, LIMITED, "of yesterday", ""]))
+    pipeline_fingerprint = draw(st.sampled_from([NOW, LIMITED, "earlier pipeline", ""]))
     is_degraded = draw(st.booleans())
     choices: list[st.SearchStrategy[Event]] = [
         st.builds(
@@ -97,11 +97,15 @@ def events(draw: st.DrawFn, now: datetime, *, is_member: bool = False) -> Event:
             )
         ),
         failures.map(
-            lambda f: stopped(failure=f, pipeline_fingerprint=pipeline_fingerprint, **work)
+            lambda f: failed_or_deferred(
+                failure=f, pipeline_fingerprint=pipeline_fingerprint, **work
+            )
         ),  # type: ignore[arg-type]
-        # Most work that ends has ended badly: what repeats is interesting.
+        # Listed twice, because repeated failures are the most interesting case.
         failures.map(
-            lambda f: stopped(failure=f, pipeline_fingerprint=pipeline_fingerprint, **work)
+            lambda f: failed_or_deferred(
+                failure=f, pipeline_fingerprint=pipeline_fingerprint, **work
+            )
         ),  # type: ignore[arg-type]
         st.builds(FileTouched, version=versions),
         st.builds(FileChanged, version=versions),
@@ -139,7 +143,7 @@ def events(draw: st.DrawFn, now: datetime, *, is_member: bool = False) -> Event:
 
 
 def check(life: DocumentLife, now: datetime) -> None:
-    """What holds for every document at any time."""
+    """Check the invariants of every document at any time."""
     status, failure = life.status, life.failure
     is_deferred = status is DocumentStatus.DEFERRED
     if status is DocumentStatus.PUBLISHED:
@@ -150,21 +154,21 @@ def check(life: DocumentLife, now: datetime) -> None:
     else:
         assert failure is not None, "failed without a reason"
         assert (failure.disposition is Disposition.DEFERRED) is is_deferred, "deferred and failed"
-    assert (life.deferred_at is not None) is is_deferred, "waits since no time"
+    assert (life.deferred_at is not None) is is_deferred, "deferred_at is set only while deferred"
     if life.next_attempt_at is not None:
-        assert status is DocumentStatus.FAILED, "a next attempt of what has not failed"
+        assert status is DocumentStatus.FAILED, "next attempt of a document that has not failed"
     if life.quarantine is not None:
         assert status is DocumentStatus.FAILED, "in quarantine without having failed"
         assert life.next_attempt_at is None, "in quarantine with a next attempt"
-        assert life.manually_requested_at is None, "in quarantine though requested"
-        assert not life.is_changed, "in quarantine though changed"
+        assert life.manually_requested_at is None, "in quarantine although requested"
+        assert not life.is_changed, "in quarantine although changed"
     if life.is_gone:
-        assert not life.is_degraded, "something is published of a file that is gone"
+        assert not life.is_degraded, "degraded and gone"
     check_due(life, now)
 
 
 def check_due(life: DocumentLife, now: datetime) -> None:
-    """What holds for the work queue: quarantine is respected, and no document is lost."""
+    """Check the invariants of the work queue: it respects quarantine, and loses no document."""
     windows = BudgetWindows(now, now, now)
     unchanged = due_reason(life, windows, now, fingerprints=(life.pipeline_fingerprint,))
     later = now + FAR
@@ -181,7 +185,7 @@ def check_due(life: DocumentLife, now: datetime) -> None:
 
 
 def check_step(before: DocumentLife, event: Event, after: DocumentLife) -> None:
-    """What holds for every event."""
+    """Check the invariants of every transition."""
     if after.attempts > before.attempts:
         assert isinstance(event, Failed), "attempts grew without a failure"
         assert after.attempts == before.attempts + 1
