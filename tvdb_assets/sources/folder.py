@@ -4,8 +4,8 @@ What belongs here: listing and reading files, and refusing files that must not b
 not: objects of a bucket (`bucket`).
 
 A link is followed if its target is a file within the source. A link to a folder is refused, so
-that a listing can't loop. Files are opened by this module and not by obstore, which follows links
-out of the root and blocks for ever on a FIFO.
+that a listing can't loop. Folders and files are opened by `beneath`, which nobody can lead out of
+the source, and not by obstore, which follows links out of the root and blocks for ever on a FIFO.
 """
 
 from __future__ import annotations
@@ -14,11 +14,20 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import SourceError
 from tvdb_assets.models import SourceFile
+from tvdb_assets.sources.beneath import (
+    OutsideError,
+    SwappedError,
+    open_file,
+    open_folder,
+    open_root,
+    parent_of,
+)
 from tvdb_assets.sources.source_store import is_ignored
 
 
@@ -34,84 +43,93 @@ class FolderStore:
         parts = prefix.split("/") if prefix else []
         if ".." in parts or any(map(is_ignored, parts)):
             return
-        path = str(Path(self._root, prefix))
         try:
-            status = os.lstat(path)
-        except OSError as error:
-            if not _is_certainly_missing(path, self._root):
-                yield _unlisted(error, _escaped(prefix))
-            return  # the caller notices that a requested document is not listed
-        if os.path.realpath(Path(path).parent) != str(Path(path).parent):
+            if not prefix:
+                yield from self._list_folder(open_root(self._root), "")
+                return
+            with parent_of(self._root, parts, follow=False) as (parent, name, status):
+                if stat.S_ISDIR(status.st_mode):
+                    yield from self._list_folder(open_folder(parent, name), prefix + "/")
+                else:
+                    yield self._inspect(parent, name, prefix)
+        except OutsideError:
             yield codes.LINK_OUTSIDE.error().about(prefix)
-        elif stat.S_ISDIR(status.st_mode):
-            yield from self._list_folder(path, prefix and prefix + "/")
-        else:
-            yield self._inspect(path, prefix)
-
-    def _list_folder(self, folder: str, prefix: str) -> Iterator[SourceFile | SourceError]:
-        try:
-            with os.scandir(folder) as entries:
-                listed = [entry for entry in entries if not is_ignored(entry.name)]
-                # "/" after a folder's name sorts its files by their whole paths.
-                named = [(e.name + "/" * e.is_dir(follow_symlinks=False), e.path) for e in listed]
+        except SwappedError:
+            yield codes.CHANGED_WHILE_READ.error().about(prefix)
         except OSError as error:
-            if not _is_certainly_missing(folder, self._root):
-                yield _unlisted(error, _escaped(prefix.rstrip("/")))
-            return
-        for name, path in sorted(named):
-            if name.endswith("/"):
-                yield from self._list_folder(path, prefix + name)
-            else:
-                yield self._inspect(path, prefix + name)
+            # If it is missing, the caller notices that a requested document is not listed.
+            if not self._is_certainly_missing(prefix):
+                yield _unlisted(error, _escaped(prefix))
 
-    def _inspect(self, path: str, name: str) -> SourceFile | SourceError:
-        """The file at ``path``, or the reason why it must not be read."""
+    def _list_folder(self, descriptor: int, prefix: str) -> Iterator[SourceFile | SourceError]:
+        """The documents of an open folder, which is closed at the end."""
         try:
-            name.encode("utf-8")
+            try:
+                with os.scandir(descriptor) as entries:
+                    listed = [entry for entry in entries if not is_ignored(entry.name)]
+                    # "/" after a folder's name sorts its files by their whole paths.
+                    names = [e.name + "/" * e.is_dir(follow_symlinks=False) for e in listed]
+            except OSError as error:
+                if not self._is_certainly_missing(prefix.rstrip("/")):
+                    yield _unlisted(error, _escaped(prefix.rstrip("/")))
+                return
+            for name in sorted(names):
+                if not name.endswith("/"):
+                    yield self._inspect(descriptor, name, prefix + name)
+                    continue
+                try:
+                    folder = open_folder(descriptor, name.rstrip("/"))
+                except SwappedError:
+                    yield codes.UNLISTED.error(kind="ENOTDIR").about(_escaped(prefix + name[:-1]))
+                except OSError as error:
+                    if not self._is_certainly_missing(prefix + name.rstrip("/")):
+                        yield _unlisted(error, _escaped(prefix + name.rstrip("/")))
+                else:
+                    yield from self._list_folder(folder, prefix + name)
+        finally:
+            os.close(descriptor)
+
+    def _is_certainly_missing(self, path: str) -> bool:
+        return _is_certainly_missing(str(Path(self._root, path)), self._root)
+
+    def _inspect(self, parent: int, name: str, path: str) -> SourceFile | SourceError:
+        """The file of a name in an open folder, or the reason why it must not be read."""
+        try:
+            path.encode("utf-8")
         except UnicodeEncodeError:
-            return codes.BAD_NAME.error().about(_escaped(name))
+            return codes.BAD_NAME.error().about(_escaped(path))
         try:
-            status = os.lstat(path)
-            if stat.S_ISLNK(status.st_mode):
-                self._real_path(path, name)
-                status = Path(path).stat()
-        except SourceError as error:
-            return error
+            status = os.lstat(name, dir_fd=parent)
+            if not stat.S_ISLNK(status.st_mode):
+                return _inspected(parent, name, status, path)
+            with parent_of(self._root, path.split("/")) as (folder, real_name, status):
+                return _inspected(folder, real_name, status, path)
+        except OutsideError:
+            return codes.LINK_OUTSIDE.error().about(path)
+        except SwappedError:
+            return codes.CHANGED_WHILE_READ.error().about(path)
         except OSError as error:
-            return _from_os_error(error, name)
-        if not stat.S_ISREG(status.st_mode):
-            return _not_a_file(name, status.st_mode)
-        if not os.access(path, os.R_OK, effective_ids=True):
-            return codes.UNREADABLE.error().about(name)
-        return _source_file(name, status)
+            return _from_os_error(error, path)
 
     def stat(self, path: str) -> SourceFile:
         """See `SourceStore.stat`."""
-        found = self._inspect(self._full_path(path), path)
+        with self._found(path) as (parent, name, status):
+            found = _inspected(parent, name, status, path)
         if isinstance(found, SourceError):
             raise found
         return found
 
     def read(self, path: str, max_bytes: int) -> bytes:
-        """See `SourceStore.read`."""
-        full = self._full_path(path)
-        try:
-            # The real path is opened without following links, so that a link which replaced the
-            # file after the check is an error.
-            real = self._real_path(full, path)
-            mode = os.lstat(real).st_mode
-            if not stat.S_ISREG(mode):
-                raise _not_a_file(path, mode)  # opening a device can have side effects
-            descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            raise _from_os_error(error, path) from None
+        """See `SourceStore.read`; size, bytes and status come from one descriptor."""
+        with self._found(path) as (parent, name, status):
+            if not stat.S_ISREG(status.st_mode):
+                # Opening a device can have side effects.
+                raise _not_a_file(path, status.st_mode)
+            descriptor = open_file(parent, name)
         with open(descriptor, "rb") as file:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 raise _not_a_file(path, before.st_mode)
-            # A folder of the path may have become a link between the check and the opening.
-            if not _is_still_at(real, before):
-                raise codes.CHANGED_WHILE_READ.error().about(path)
             if (size := before.st_size) > max_bytes:
                 raise codes.TOO_LARGE.error(size=size / 2**20, limit=max_bytes / 2**20).about(path)
             try:
@@ -123,17 +141,32 @@ class FolderStore:
             raise codes.CHANGED_WHILE_READ.error().about(path)
         return data
 
-    def _full_path(self, path: str) -> str:
-        if path.startswith("/") or ".." in path.split("/") or "\0" in path:
+    @contextmanager
+    def _found(self, path: str) -> Iterator[tuple[int, str, os.stat_result]]:
+        """See `beneath.parent_of`; what goes wrong on the way is a `SourceError`."""
+        parts = path.split("/")
+        if path.startswith("/") or ".." in parts or "\0" in path:
             raise codes.LINK_OUTSIDE.error().about(path)
-        return str(Path(self._root, path))
+        try:
+            with parent_of(self._root, parts) as found:
+                yield found
+        except OutsideError:
+            raise codes.LINK_OUTSIDE.error().about(path) from None
+        except SwappedError:
+            raise codes.CHANGED_WHILE_READ.error().about(path) from None
+        except OSError as error:
+            raise _from_os_error(error, path) from None
 
-    def _real_path(self, full: str, path: str) -> str:
-        """The path without links; an error if it is outside of the source."""
-        real = os.path.realpath(full, strict=True)
-        if not real.startswith(self._root.rstrip("/") + "/"):
-            raise codes.LINK_OUTSIDE.error().about(path)
-        return real
+
+def _inspected(
+    parent: int, name: str, status: os.stat_result, path: str
+) -> SourceFile | SourceError:
+    """The file of a name that is no link, or the reason why it must not be read."""
+    if not stat.S_ISREG(status.st_mode):
+        return _not_a_file(path, status.st_mode)
+    if not os.access(name, os.R_OK, dir_fd=parent, effective_ids=True):
+        return codes.UNREADABLE.error().about(path)
+    return _source_file(path, status)
 
 
 def _source_file(name: str, status: os.stat_result) -> SourceFile:
@@ -145,14 +178,6 @@ def _source_file(name: str, status: os.stat_result) -> SourceFile:
 def _etag(status: os.stat_result) -> str:
     # The change time too: a program may restore the modification time after writing.
     return f"{status.st_mtime_ns:x}-{status.st_ctime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
-
-
-def _is_still_at(real: str, opened: os.stat_result) -> bool:
-    """Whether the real path still names the opened file, and has no link in it."""
-    try:
-        return os.path.realpath(real) == real and os.path.samestat(opened, os.lstat(real))
-    except OSError:
-        return False
 
 
 def _escaped(name: str) -> str:

@@ -50,10 +50,10 @@ def test_documents_of_a_folder_that_can_not_be_listed_stay(
     before = project.searchable()
     real = os.scandir
 
-    def scandir(path: str) -> Any:
-        if path == str(project.documents / "archive"):
+    def scandir(opened: int | str) -> Any:
+        if os.path.samestat(os.stat(opened), (project.documents / "archive").stat()):  # noqa: PTH116 - a descriptor
             raise OSError(getattr(errno, name), name)
-        return real(path)
+        return real(opened)
 
     monkeypatch.setattr(os, "scandir", scandir)
     project.write("new.md", "# New\n\nA new note.\n")

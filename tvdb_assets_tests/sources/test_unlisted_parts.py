@@ -50,6 +50,11 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def is_open(opened: int | str, folder: Path) -> bool:
+    """Whether a descriptor, or a path, is that of a folder."""
+    return os.path.samestat(os.stat(opened), folder.stat())  # noqa: PTH116 - a descriptor
+
+
 def known(names: list[str]) -> dict[str, ListedDocument]:
     return {name: ListedDocument(i, "etag", is_gone=False) for i, name in enumerate(names)}
 
@@ -72,10 +77,10 @@ def test_a_folder_that_can_not_be_listed_hides_its_documents(
 ) -> None:
     real = os.scandir
 
-    def scandir(path: str) -> Any:
-        if Path(path) == root / folder:
+    def scandir(opened: int | str) -> Any:
+        if is_open(opened, root / folder):
             raise OSError(getattr(errno, name), name)
-        return real(path)
+        return real(opened)
 
     monkeypatch.setattr(os, "scandir", scandir)
     found = difference(Source.open(str(root)), NAMES)
@@ -91,7 +96,7 @@ def test_an_error_in_the_middle_of_a_folder_hides_its_documents(
     real = os.scandir
 
     @contextmanager
-    def breaks_off(path: str) -> Iterator[Iterator[Any]]:
+    def breaks_off(path: int | str) -> Iterator[Iterator[Any]]:
         def entries() -> Iterator[Any]:
             yield next(opened)
             raise OSError(getattr(errno, name), name)
@@ -99,8 +104,8 @@ def test_an_error_in_the_middle_of_a_folder_hides_its_documents(
         with closing(real(path)) as opened:
             yield entries()
 
-    def scandir(path: str) -> Any:
-        return breaks_off(path) if Path(path) == root / "archive" else real(path)
+    def scandir(opened: int | str) -> Any:
+        return breaks_off(opened) if is_open(opened, root / "archive") else real(opened)
 
     monkeypatch.setattr(os, "scandir", scandir)
     found = difference(Source.open(str(root)), NAMES)
@@ -114,10 +119,10 @@ def test_a_prefix_that_can_not_be_reached_hides_its_documents(
 ) -> None:
     real = os.lstat
 
-    def lstat(path: str) -> os.stat_result:
-        if Path(path) == root / "archive":
+    def lstat(path: str, *, dir_fd: int | None = None) -> os.stat_result:
+        if Path(path).name == "archive":
             raise OSError(getattr(errno, name), name)
-        return real(path)
+        return real(path, dir_fd=dir_fd)
 
     source = Source.open(str(root))
     monkeypatch.setattr(os, "lstat", lstat)

@@ -1,0 +1,141 @@
+"""Folders that are exchanged for links while they are listed and read: nothing foreign is read."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tvdb_assets.errors import SourceError
+from tvdb_assets.models import SourceFile
+from tvdb_assets.sources.beneath import OutsideError, parent_of
+from tvdb_assets.sources.source import Source
+
+# The folder and the link change places in one system call, about 500,000 times a second.
+_SWAPPER = """
+    import ctypes, os, sys
+    folder, link = (os.fsencode(name) for name in sys.argv[1:])
+    exchange = ctypes.CDLL(None).renameat2
+    print("ready", flush=True)
+    while True:
+        exchange(-100, folder, -100, link, 2)
+"""
+_INSIDE, _OUTSIDE = b"inside", b"SECRET-outside"
+_REFUSED = {"link_outside", "changed_while_read", "vanished"}
+
+
+@contextmanager
+def _swapped(folder: Path, link: Path) -> Iterator[None]:
+    command = [sys.executable, "-c", textwrap.dedent(_SWAPPER), str(folder), str(link)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as swapper:
+        try:
+            assert swapper.stdout is not None
+            assert swapper.stdout.readline() == b"ready\n"
+            yield
+        finally:
+            swapper.kill()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "source"
+    for place, content in ((root / "d" / "deep", _INSIDE), (tmp_path / "out" / "deep", _OUTSIDE)):
+        place.mkdir(parents=True)
+        (place / "f.txt").write_bytes(content)
+        (place.parent / "f.txt").write_bytes(content)
+    (tmp_path / "out" / "foreign.txt").write_bytes(_OUTSIDE)
+    return root
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="renameat2 is of Linux")
+@pytest.mark.parametrize("target", ["../out", "/absolute"])
+@pytest.mark.timeout(900)
+def test_no_foreign_file_is_read_or_listed_while_a_folder_is_swapped(
+    root: Path, target: str, is_full: bool
+) -> None:
+    (root / "x").symlink_to(root.parent / "out" if target == "/absolute" else target)
+    source = Source.open(str(root))
+    seconds = 300.0 if is_full else 2.0
+    outcomes: Counter[str] = Counter()
+    with _swapped(root / "d", root / "x"):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for path in ("d/f.txt", "d/deep/f.txt"):
+                try:
+                    outcomes[source.read(path, max_bytes=100).decode()] += 1
+                    assert source.stat(path).size == len(_INSIDE)
+                except SourceError as error:
+                    outcomes[error.code] += 1
+            for found in source.list():
+                if isinstance(found, SourceFile):
+                    outcomes[f"listed {found.path}"] += 1
+                    assert found.size == len(_INSIDE)
+    assert outcomes[_INSIDE.decode()] > 100, outcomes
+    assert outcomes["link_outside"] > 100, outcomes
+    listed = {name.removeprefix("listed ") for name in outcomes if name.startswith("listed ")}
+    assert listed <= {"d/f.txt", "d/deep/f.txt", "x/f.txt", "x/deep/f.txt"}
+    assert outcomes.keys() <= {_INSIDE.decode(), *_REFUSED, *(f"listed {name}" for name in listed)}
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "found"),
+    [
+        ("a", "d/f.txt", True),
+        ("a", "d/../d/deep/../f.txt", True),
+        ("d/a", "../d/f.txt", True),
+        ("d/a", "../../source/d/f.txt", False),
+        ("a", "d/../../out/f.txt", False),
+        ("a", "..", False),
+        ("a", ".", False),
+        ("d/a", "..", False),
+        ("a", "/etc/passwd", False),
+    ],
+)
+def test_a_link_is_followed_only_within_the_source(
+    root: Path, link: str, target: str, found: bool
+) -> None:
+    (root / link).symlink_to(target)
+    source = Source.open(str(root))
+    if found:
+        assert source.read(link, max_bytes=100) == _INSIDE
+    else:
+        with pytest.raises(SourceError) as caught:
+            source.read(link, max_bytes=100)
+        assert caught.value.code == "link_outside"
+
+
+def test_an_absolute_link_to_the_source_by_another_name_is_followed(
+    root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "alias").symlink_to(root)
+    (root / "a").symlink_to(tmp_path / "alias" / "d" / "f.txt")
+    (root / "b").symlink_to(root / "d" / "f.txt")
+    source = Source.open(str(root))
+    assert [source.read(name, max_bytes=100) for name in "ab"] == [_INSIDE, _INSIDE]
+
+
+def test_no_descriptor_stays_open(root: Path) -> None:
+    (root / "a").symlink_to("d/deep/../f.txt")
+    (root / "up").symlink_to("..")
+    source = Source.open(str(root))
+    before = os.listdir("/dev/fd")
+    for _ in range(3):
+        list(source.list())
+        list(source.list(["d/deep", "up/x", "a"]))
+        source.read("a", max_bytes=100)
+        with (
+            pytest.raises(OutsideError),
+            parent_of(str(root), ["d", "deep", "..", "..", "..", "x"]),
+        ):
+            pass
+        # A listing that is not read to its end.
+        next(source.list())
+    assert os.listdir("/dev/fd") == before
