@@ -4,14 +4,14 @@ The names below are the public interface; all other modules may change without n
 loaded when it is first used: importing this package reads no setting, opens nothing, and loads
 neither Dagster nor a client of a service.
 
-- `search`, `Index`, `Hit`: questions to the index.
-- `defs`, `documents_partitions`: the assets, for a Dagster project of your own.
-- `ServiceRouter`: parsing and embedding by mode; paid calls pass the spend guard.
+- `search`, `Index`, `Hit`: search the index.
+- `defs`, `documents_partitions`: the assets, for use in another Dagster project.
+- `ServiceRouter`: parses and embeds by mode; paid calls pass the spend guard.
 - `Database`: connections to the checked and migrated database.
 - `Settings`, `ServiceMode`, `load_settings`: the configuration.
-- `TvdbError`: base of every error that is raised on purpose; its subclasses are in
-  `tvdb_assets.errors`.
-- `TvdbDeprecationWarning`: a renamed name was used.
+- `TvdbError`: the base of all errors that this package raises deliberately; its subclasses are
+  in `tvdb_assets.errors`.
+- `TvdbDeprecationWarning`: the warning about the use of a renamed name.
 """
 
 from __future__ import annotations

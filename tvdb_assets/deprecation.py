@@ -1,13 +1,13 @@
 """Documented names that were renamed: both names work for one release, the old one with a warning.
 
 What belongs here: the register of renamed settings, command-line options, JSON fields, log events
-and modules, and the code that serves old names. What does not: names that no document for users
-mentioned. They change without notice.
+and modules, and the code that serves old names. What does not: names that were not documented for
+users. They change without notice.
 
 The policy: a documented name that is renamed works under its old name until the release that
-``until`` names, with one warning for each process. A test fails once that release is reached, so
-an entry can't outlive its date. To end a deprecation, delete its entry here. Nothing else in the
-package knows the old name, except the commands that write old JSON fields.
+``until`` names, with one warning for each process. A test fails at that release if an entry is
+still here. To end a deprecation, delete its entry here. No other module contains the old name,
+except the commands that write old JSON fields.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, Final
 
 
 class TvdbDeprecationWarning(FutureWarning):
-    """A documented name was renamed; the old name still works.
+    """The warning that a documented name was renamed; the old name still works.
 
     A `FutureWarning`, because Python shows these to users by default. In a test suite,
     ``filterwarnings = ["error::tvdb_assets.deprecation.TvdbDeprecationWarning"]`` finds each use
@@ -35,9 +35,9 @@ class TvdbDeprecationWarning(FutureWarning):
         """All three are arguments of the exception, so that a warning pickles.
 
         Args:
-            message: which name is old, and which is new.
-            since: first version that knows the new name.
-            until: first version that does not know the old name.
+            message: names the old and the new name.
+            since: the first version with the new name.
+            until: the first version without the old name.
         """
         super().__init__(message, since, until)
         self.message = message
@@ -53,19 +53,19 @@ class Rename:
     """A documented name and its successor."""
 
     kind: str
-    """What has the name, for people: ``setting``, ``option``, ``module`` and so on."""
+    """The kind of name in messages: ``setting``, ``option``, ``module`` and so on."""
     old: str
     new: str
     since: str = "0.1.0"
-    """First version that knows the new name."""
+    """The first version with the new name."""
     until: str = "0.2.0"
-    """First version that does not know the old name."""
+    """The first version without the old name."""
     advice: str = ""
-    """A sentence for users who can't know where the old name is used."""
+    """A sentence that says where users can find the old name."""
 
     @property
     def warning(self) -> TvdbDeprecationWarning:
-        """The warning that a user of the old name sees."""
+        """The warning that the use of the old name causes."""
         message = f"The {self.kind} {self.old} is now {self.new}. {self.advice}".rstrip()
         return TvdbDeprecationWarning(message, self.since, self.until)
 
@@ -75,10 +75,10 @@ def _register(kind: str, names: Mapping[str, str]) -> dict[str, Rename]:
 
 
 SETTINGS: Final = _register("setting", {"TVDB_PAID_PATIENCE_SECONDS": "TVDB_PAID_MAX_WAIT_SECONDS"})
-"""Environment names, by the old one. The field of `Settings` has the same name without prefix."""
+"""Environment variables by old name. The field of `Settings` has the same name without prefix."""
 
 OPTIONS: Final = _register("option", {"--anyway": "--force"})
-"""Options of ``tvdb`` commands, by the old one."""
+"""Options of ``tvdb`` commands by old name."""
 
 JSON_FIELDS: Final = {
     **_register("field of tvdb search", {"results.lead": "results.repeated_header"}),
@@ -88,7 +88,8 @@ JSON_FIELDS: Final = {
         {"documents.behind": "documents.stale_in_current_index"},
     ),
 }
-"""Fields of ``--json``. The output has both; no warning is possible, as nothing is called."""
+"""Fields of ``--json`` by old name. The output has both names. The use of a field is not visible,
+so there is no warning."""
 
 LOG_EVENTS: Final = _register(
     "log event",
@@ -117,18 +118,18 @@ MODULES: Final = {_INSTANCE_STORAGE.old: _INSTANCE_STORAGE} | _register(
         "tvdb_assets.storage.database": "tvdb_assets.repositories.database",
     },
 )
-"""Import paths, by the old one."""
+"""Import paths by old name."""
 
 ATTRIBUTES: Final = _register("attribute", {"EmbeddingResult.made_by": "produced_by"})
-"""Attributes of documented classes, by class and old name."""
+"""Attributes of documented classes by class and old name."""
 
 _warned: set[str] = set()
-"""Old names that this process has warned of. Python's own registry of warnings is no help: it is
-cleared whenever a library changes the filters, which Dagster does several times in a command."""
+"""Old names about which this process has warned. Python's own registry of warnings is cleared when
+a library changes the filters, and Dagster does that several times in a command."""
 
 
 def warn_of(rename: Rename) -> None:
-    """Warn of an old name that no line of a program uses, such as a setting; once per process."""
+    """Warn once per process about an old name outside of Python code, such as a setting."""
     if rename.old not in _warned:
         warnings.warn_explicit(rename.warning, TvdbDeprecationWarning, filename="tvdb", lineno=0)
         _warned.add(rename.old)
@@ -144,7 +145,11 @@ class RenamedAttribute:
     """
 
     def __init__(self, old: str) -> None:
-        """``old`` is a key of `ATTRIBUTES`."""
+        """Look up the new name.
+
+        Args:
+            old: a key of `ATTRIBUTES`.
+        """
         self._rename = ATTRIBUTES[old]
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
@@ -155,15 +160,15 @@ class RenamedAttribute:
 
 
 def renamed_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """A ``__getattr__`` for a module some of whose names were renamed.
+    """Create a ``__getattr__`` for a module with renamed names.
 
     ::
 
         __getattr__ = renamed_names(__name__, {"OldName": "NewName"})
 
     Args:
-        module: name of the module that has the new names.
-        names: the new name of each old one.
+        module: the name of the module that has the new names.
+        names: the new names by old name.
     """
 
     def get_attribute(name: str) -> Any:
@@ -177,11 +182,11 @@ def renamed_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]
 
 
 class _MovedModules:
-    """Finds a moved module under its old name: the same module object, so classes are equal.
+    """A finder and loader that imports a moved module under its old name.
 
-    A finder and loader of the import system. It is asked last, for names that no file has, so it
-    costs other imports nothing. Without the base classes of `importlib.abc`, which take 10 ms to
-    load.
+    Both names give the same module object, so classes are equal. The import system calls this
+    finder last, for names without a file, so other imports are not slower. It does not use the
+    base classes of `importlib.abc`, because loading them takes 10 ms.
     """
 
     def __init__(self, moved: Mapping[str, Rename]) -> None:
@@ -197,17 +202,17 @@ class _MovedModules:
         return None
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """None: the import system makes an empty module, which is what an old package becomes."""
+        """Return None: the import system then creates an empty module for an old package."""
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
         if (rename := self._moved.get(name)) is not None:
-            # The import system returns what it finds here after a module has been executed.
+            # After this method, the import system returns the module that is registered here.
             sys.modules[name] = importlib.import_module(rename.new)
             warnings.warn(rename.warning, stacklevel=2)
 
     def get_code(self, name: str) -> CodeType | None:
-        """For ``python -m`` with the old name."""
+        """The code of a moved module, for ``python -m`` with the old name."""
         rename = self._moved.get(name)
         spec = find_spec(rename.new) if rename is not None else None
         loader: Any = spec.loader if spec is not None else None
@@ -219,6 +224,6 @@ class _MovedModules:
 
 
 def serve_moved_modules() -> None:
-    """Let imports find moved modules under their old names."""
+    """Register the finder that imports moved modules under their old names."""
     if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
         sys.meta_path.append(_MovedModules(MODULES))

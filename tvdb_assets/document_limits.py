@@ -1,7 +1,7 @@
-"""How much of a document is read: every limit of the parsers, with its setting.
+"""The limits of the parsers on the size of a document, each with its setting.
 
 What belongs here: numbers, each with its unit and its default. What does not: time and
-memory, which the parent of a worker watches (`parsing.worker_pool`), or money (`spend_guard`).
+memory, which the worker's parent process limits (`parsing.worker_pool`), or money (`spend_guard`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ LIMIT_CODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DocumentLimits:
-    """The limits; ordinary documents stay far below the defaults.
+    """The limits of the parsers. Ordinary documents are far below the defaults.
 
-    The setting of each field is ``TVDB_`` and its name in capitals.
+    The name of each setting is ``TVDB_`` and the field's name in capitals.
     """
 
     max_document_mib: int = 100
@@ -39,9 +39,9 @@ class DocumentLimits:
     max_expanded_mib: int = 512
     """MiB that a file may unpack to, with the contents of its members."""
     max_members: int = 10_000
-    """Documents inside a file, over all levels; chapters of an e-book."""
+    """Documents inside a file, on all levels; chapters of an e-book."""
     max_depth: int = 3
-    """Levels of documents inside each other: a file of an archive is at the first."""
+    """Levels of nested documents; a file in an archive is on the first level."""
     max_picture_megapixels: int = 100
     """Megapixels; a larger picture is refused before it is decoded."""
     ocr_max_pages: int = 200
@@ -49,9 +49,9 @@ class DocumentLimits:
     ocr_dpi: int = 300
     """Dots per inch at which a PDF page is rendered for OCR."""
     ocr_languages: str | None = None
-    """Languages of OCR, as `eng+deu`; unset, all whose data is installed."""
+    """Languages of OCR, such as `eng+deu`; if not set, all languages with installed data."""
 
 
 def setting_of(name: str) -> str:
-    """The setting that sets a field of `DocumentLimits`."""
+    """The name of the setting for a field of `DocumentLimits`."""
     return f"TVDB_{name.upper()}"

@@ -1,6 +1,6 @@
-"""What happens to an error that leaves a run, a request or a command.
+"""Redaction of errors that leave a run, a request or a command.
 
-What belongs here: redaction of foreign errors, and the run id on our own. What does not: the
+What belongs here: redaction of foreign errors, and the run id of our own errors. What does not: the
 error classes (`errors`) and codes (`error_codes`).
 """
 
@@ -20,14 +20,14 @@ _LOST_STATES = ("08", "53", "57")
 
 @contextmanager
 def redacting_errors(run_id: str | None = None) -> Iterator[None]:
-    """Redact every error that leaves the block, and give it an id.
+    """Redact every error that leaves the block, and set its id.
 
     The causes of a `TvdbError` are reduced to the names of their classes. Any other exception
     becomes a `TvdbError` whose cause names the class and the lines of code. Its code says what
     is wrong with the database, or is ``unexpected``.
 
     Args:
-        run_id: the id under which the errors are found; None keeps the one that they have.
+        run_id: the id that identifies the errors; None keeps their own id.
     """
     try:
         yield
@@ -44,7 +44,7 @@ def redacting_errors(run_id: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def tagging_errors(run_id: str) -> Iterator[None]:
-    """Run the block under an id, and set it on every `TvdbError` that leaves without one."""
+    """Run the block with a run id, and set it on every `TvdbError` that has no id."""
     with run_scope(run_id):
         try:
             yield
@@ -54,8 +54,8 @@ def tagging_errors(run_id: str) -> Iterator[None]:
 
 
 def _database_error(error: Exception) -> TvdbError | None:
-    """The error of a server that went away, or that refuses changes; None for others."""
-    # Imported here, because only a process that has failed asks.
+    """The error for a lost connection or refused changes; None for other exceptions."""
+    # Imported here, because only a process with an error needs it.
     from psycopg import Error, OperationalError
     from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 

@@ -1,7 +1,7 @@
 """The page ``docs/errors.md``, generated from the register of error codes.
 
-What belongs here: the page. What does not: a fact about a code (`error_codes`). ``make errors``
-writes the page; a test compares it with the register.
+What belongs here: the format of the page. What does not: facts about a code (`error_codes`).
+``make errors`` writes the page; a test compares it with the register.
 """
 
 from __future__ import annotations

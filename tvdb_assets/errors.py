@@ -1,7 +1,7 @@
-"""The error tree: what can go wrong, who can fix it, and whether the work may be repeated.
+"""The tree of error classes, which tell who can fix an error and whether a retry may succeed.
 
-What belongs here: the classes, and `ErrorCode`, which makes every error. What does not: the
-codes with their sentences (`error_codes`), or what happens to an error that leaves a run or a
+What belongs here: the classes, and `ErrorCode`, which creates every error. What does not: the
+codes with their sentences (`error_codes`), or the redaction of an error that leaves a run or a
 command (`error_boundaries`).
 
 ::
@@ -41,7 +41,7 @@ from tvdb_assets.redaction import display_path, redact
 
 
 class Disposition(StrEnum):
-    """What may be done with failed work."""
+    """Whether a retry of failed work may succeed."""
 
     TRANSIENT = "transient"
     """The same work may succeed later, unchanged."""
@@ -52,7 +52,7 @@ class Disposition(StrEnum):
 
 
 class TvdbError(Exception):
-    """Base of every error that this package raises on purpose; made by `ErrorCode.error`."""
+    """The base of all errors that this package raises deliberately; see `ErrorCode.error`."""
 
     default_disposition = Disposition.TERMINAL
 
@@ -80,13 +80,13 @@ class TvdbError(Exception):
     def restored(
         cls, code: str, message: str, *, remedy: str, disposition: Disposition | None = None
     ) -> Self:
-        """An error whose sentences exist already: unpickled, read from the database, or copied.
+        """Create an error with existing sentences: unpickled, read from the database, or copied.
 
         Args:
-            code: as it was; may be one of an older or newer version of this package.
-            message: for people.
-            remedy: for people.
-            disposition: None for the one of the class.
+            code: the code of the original error, perhaps of another version of this package.
+            message: the sentence that names the cause.
+            remedy: the sentence that says what to do.
+            disposition: None uses the disposition of the class.
         """
         error = cls.__new__(cls, redact(message))
         error._set(code, message, remedy, disposition)
@@ -104,22 +104,22 @@ class TvdbError(Exception):
 
     @property
     def is_deferred(self) -> bool:
-        """Whether nothing is wrong with the work, which waits until a service can do it.
+        """Whether the work is correct and waits until a service can do it.
 
-        The one question that decides between waiting and failing, for a document's row, for
-        Dagster and for an exit code.
+        This property decides between waiting and failing: in a document's row, in Dagster and in
+        an exit code.
         """
         return self.disposition is Disposition.DEFERRED
 
     def about(self, document: str) -> Self:
-        """Name the document that this error is about, and return the error."""
+        """Set the document of this error, and return the error."""
         self.document = document
         return self
 
     def __str__(self) -> str:
         text = f"[{self.code}] {self.message} {self.remedy}"
         if self.document:
-            # It is one of many errors of its run, and the run's id is printed once.
+            # A run has many such errors, and the run's id is printed once.
             return f"{display_path(self.document)}: {text}"
         return f"{text} (id {self.run_id})" if self.run_id else text
 
@@ -134,7 +134,7 @@ def _rebuild(
 
 
 def causes_of(error: BaseException) -> list[BaseException]:
-    """The chain of causes of an error, nearest first. Exceptions do not pickle their causes."""
+    """The chain of causes of an error, nearest first. Pickling an exception loses its causes."""
     causes = []
     while (cause := error.__cause__) is not None:
         causes.append(cause)
@@ -143,7 +143,7 @@ def causes_of(error: BaseException) -> list[BaseException]:
 
 
 def link(error: BaseException, causes: Sequence[BaseException]) -> None:
-    """Set the chain of causes of an error, as `causes_of` returned it."""
+    """Set the chain of causes of an error to one that `causes_of` returned."""
     for cause in causes:
         error.__cause__ = cause
         error = cause
@@ -158,7 +158,7 @@ class StorageError(TvdbError):
 
 
 class DocumentError(TvdbError):
-    """The fault of one document."""
+    """An error in one document; other documents are not affected."""
 
 
 class SourceError(DocumentError):
@@ -217,35 +217,35 @@ _F = TypeVar("_F", bound=TvdbError)
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode(Generic[_E]):
-    """A registered code with all that is known about it; see `error_codes`."""
+    """A registered code with its class, sentences and disposition; see `error_codes`."""
 
     error_class: type[_E]
     code: str
     """Public and stable: stored in the database, printed by the command line."""
     message: str
-    """For people: `str.format` puts the fields of `error` into it."""
+    """The message for users; `str.format` inserts the fields of `error`."""
     remedy: str
-    """What to do, formatted like `message`."""
+    """The sentence that says what to do, with fields like `message`."""
     meaning: str
     """One sentence for ``docs/errors.md``."""
     disposition: Disposition | None = None
-    """None for the one of the class."""
+    """None uses the disposition of the class."""
 
     @property
     def fields(self) -> frozenset[str]:
-        """The names that `error` needs."""
+        """The names of the fields that `error` requires."""
         parts = (*Formatter().parse(self.message), *Formatter().parse(self.remedy))
         return frozenset(name for _, name, _, _ in parts if name is not None)
 
     def error(self, *, disposition: Disposition | None = None, **fields: object) -> _E:
-        """The error, ready to raise.
+        """Create the error; the caller raises it.
 
         Args:
-            disposition: where it depends on the case; else the one of the code.
-            fields: exactly those that the message and the remedy name.
+            disposition: overrides the disposition of the code; None keeps it.
+            fields: exactly the fields in the message and the remedy.
 
         Raises:
-            TypeError: a field is missing or is not known.
+            TypeError: a field is missing or unknown.
         """
         if fields.keys() != self.fields:
             raise TypeError(
@@ -255,5 +255,5 @@ class ErrorCode(Generic[_E]):
         return self.error_class(self, fields, disposition)
 
     def variant(self, error_class: type[_F], message: str, remedy: str) -> ErrorCode[_F]:
-        """The same code with other sentences, where a program need not tell the cases apart."""
+        """Create a code with other sentences, for a case that programs treat in the same way."""
         return ErrorCode(error_class, self.code, message, remedy, self.meaning, self.disposition)

@@ -1,7 +1,7 @@
 """The frozen values that pass between the stages of an ingestion.
 
-What belongs here: values with their units. What does not: code that reads, decides or computes
-(`core`), stores (`repositories`) or calls services (`spend_guard`, `embedding`, `parsing`).
+What belongs here: values with their units. What does not: computations (`core`), storage
+(`repositories`) or calls of services (`spend_guard`, `embedding`, `parsing`).
 
 Offsets and lengths of texts are in Unicode code points, sizes of files in bytes.
 """
@@ -55,7 +55,7 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A document inside of a container, as the container lists it."""
+    """A document inside a container, with the data that the container states."""
 
     position: int
     """0-based position in the container, by which its bytes are found."""
@@ -68,7 +68,7 @@ class Member:
     media_type: str | None = None
     """The media type that the container states; None if content and name decide, as for a file."""
     error: ParseError | None = None
-    """The reason why it can't be extracted; only this member then fails."""
+    """The reason why it can't be extracted; then only this member fails."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """Redaction: secrets and private paths are removed from everything that is logged or reported.
 
-What belongs here: keys and signatures in any text, names of files whose paths are marked
-private, and messages of foreign exceptions. What does not: the places that log and report. Logs,
+What belongs here: redaction of keys and signatures in any text, of names of files whose paths are
+marked private, and of messages of foreign exceptions. What does not: logging and reporting. Logs,
 errors, metadata and spans all use this module.
 
 Redaction is always on. Document text can't be recognized by a pattern, so it is excluded by
 construction: events have named fields, none of which has text (`telemetry`), and a foreign
-exception is reported by its class and the lines of code only. Its message may quote anything: a
-value that did not fit, a provider's response, the parameters of a statement.
+exception is reported by its class and the lines of code only. Its message may quote
+anything: an invalid value, a provider's response, the parameters of a statement.
 """
 
 from __future__ import annotations
@@ -97,12 +97,12 @@ def register_secret(*secrets: str) -> None:
 
 
 def set_path_salt(salt: bytes) -> None:
-    """Set the salt of the hash in substitutes for private paths, so that they can't be guessed."""
+    """Set the salt of the hash in substitutes for private paths, so that paths can't be guessed."""
     _known.salt = salt
 
 
 def redact(text: str) -> str:
-    """A text without keys, passwords, signatures and authorization."""
+    """Remove keys, passwords, signatures and authorization from a text."""
     for secret in _known.secrets:
         if secret in text:
             text = text.replace(secret, MARK)
@@ -132,13 +132,13 @@ class RedactedCause(Exception):  # noqa: N818 - replaces another error, whose me
 
     @classmethod
     def of(cls, error: BaseException) -> RedactedCause:
-        """The classes of ``error`` and of its cause."""
+        """Create a replacement with the class names of ``error`` and of its cause."""
         cause = error.__cause__ or error.__context__
         return cls(type(error).__name__ + (f" from {type(cause).__name__}" if cause else ""))
 
     @classmethod
     def with_lines(cls, error: BaseException) -> RedactedCause:
-        """As `of`, with the lines of code that led to the error."""
+        """Create a replacement with the class names and the lines of code that led to the error."""
         return cls(f"{cls.of(error)} at {lines(error)}")
 
 
@@ -187,7 +187,7 @@ def _clean(value: object) -> object:
 
 
 def _exception_text(error: BaseException) -> str:
-    """An exception with its traceback; without its message if code of this package was involved."""
+    """Format an exception; without its message if code of this package is in the traceback."""
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     if any(name.startswith(_CODE) for name in files):
         is_ours = type(error).__module__.partition(".")[0] == _PACKAGE

@@ -1,7 +1,7 @@
-"""Typed settings, read once when a program starts, and passed on as a value.
+"""Typed settings, which a program reads once at its start and passes on as a value.
 
 What belongs here: every ``TVDB_`` name with its type, unit, bounds and default. What does not:
-the defaults of `DocumentLimits`. No other module reads these names, and none is read at import.
+the defaults of `DocumentLimits`. No other module reads these names, and no import reads them.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _SECRET_NAMES = re.compile(
     r"SECRET|TOKEN|PASSWORD|API_?KEY|ACCOUNT_?KEY|ACCESS_?KEY|OTEL_.*HEADERS"
 )
 _OF_PROVIDERS = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEY|BASE_URL)")
-"""Names of variables that a provider may read without a field here."""
+"""The pattern of variables that a provider may read without a field here."""
 _MIN_SECRET_LENGTH = 12
 """A shorter value may be an ordinary word, and redaction would remove it from every text."""
 
 
 class ServiceMode(StrEnum):
-    """Which client a service uses; `ServiceRouter` explains each mode."""
+    """The client that a service uses; `routing.service_router` explains each mode."""
 
     MOCK = "mock"
     LOCAL = "local"
@@ -47,7 +47,7 @@ class ServiceMode(StrEnum):
 
 
 class SwitchMode(StrEnum):
-    """When search reads a new index."""
+    """The condition under which search reads a new index."""
 
     MANUAL = "manual"
     AUTO = "auto"
@@ -61,7 +61,7 @@ class LogFormat(StrEnum):
 
 
 class Settings(BaseSettings):
-    """Every setting, validated. Create it with `load_settings`."""
+    """All settings, validated. Use `load_settings` to create them."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
@@ -236,7 +236,7 @@ class Settings(BaseSettings):
 
     @property
     def limits_fingerprint(self) -> str:
-        """Changes with each limit of parsing, including time and memory."""
+        """A fingerprint that changes with each limit of parsing, including time and memory."""
         values = ", ".join(
             f"{name}={value!r}" for name, value in asdict(self.document_limits).items()
         )
@@ -245,7 +245,7 @@ class Settings(BaseSettings):
         return f"limits:{sha256(text.encode()).hexdigest()[:12]} "
 
     def provider_variable(self, name: str) -> SecretStr | None:
-        """A key or an address of a provider that has no field here, such as ``VOYAGE_API_KEY``.
+        """Read a key or an address of a provider without a field here, such as ``VOYAGE_API_KEY``.
 
         Returns:
             None if it is not set, or if its name does not end with ``_API_KEY`` or ``_BASE_URL``.
@@ -267,14 +267,14 @@ _ALIASES = {field.validation_alias for field in Settings.model_fields.values()} 
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the environment and the ``.env`` of the working folder; the environment wins.
+    """Read the environment and the ``.env`` of the working folder. The environment has precedence.
 
     Args:
-        overrides: values that win over the environment, by the name of the field, or by the
-            name in the environment for a field without the prefix ``TVDB_``.
+        overrides: values that take precedence over the environment, by name of the field, or by
+            name of the variable for a field without the prefix ``TVDB_``.
 
     Raises:
-        ConfigurationError: a ``TVDB_`` name is unknown, or a value is bad; names all of them.
+        ConfigurationError: a ``TVDB_`` name is unknown, or values are invalid; lists all of them.
         TypeError: an override is not a setting.
     """
     for name in overrides:
@@ -292,7 +292,7 @@ def load_settings(**overrides: object) -> Settings:
             if close:
                 raise codes.MISSPELT_SETTING.error(name=name, similar=close[0])
             raise codes.UNKNOWN_SETTING.error(name=name)
-    # An empty value means "not set", as shells and CI systems write it.
+    # An empty value means "not set": shells and CI systems write it that way.
     values = {
         field.validation_alias or name: environment[_environment_name(name)]
         for name, field in Settings.model_fields.items()
@@ -313,7 +313,7 @@ def load_settings(**overrides: object) -> Settings:
 
 
 def _with_new_names(variables: Mapping[str, str | None]) -> dict[str, str]:
-    """Variables with each renamed setting under its new name, which wins if both are set."""
+    """Rename old names of settings to the new ones. If both are set, the new one has precedence."""
     renamed = {name: value for name, value in variables.items() if value is not None}
     for old, rename in deprecation.SETTINGS.items():
         if old in renamed:

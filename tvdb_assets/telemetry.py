@@ -1,7 +1,7 @@
-"""Log events: every kind of event with its fields, and the one function that logs them.
+"""Log events: every kind of event with its fields, and the function that logs them.
 
-What belongs here: the list of events, and writing one. What does not: where logs go, which
-Dagster and the process decide, or redaction.
+What belongs here: the list of events, and logging an event. What does not: the destination of
+logs, which Dagster and the process decide, or redaction.
 
 An event accepts only the fields that are listed with it, and none of them has document text.
 `docs/logs.md` is generated from this list by ``python -m tvdb_assets.telemetry``.
@@ -170,9 +170,9 @@ def log_event(
 
     Args:
         event: the kind of event.
-        message: for people; never document text or a foreign message.
-        fields: only those that the event lists; values of None are left out.
-        run_id: id of the run or command.
+        message: a sentence for users; never document text or a foreign message.
+        fields: values of the fields that the event lists; None leaves a field out.
+        run_id: the id of the run or command.
         log: Dagster's logger of a run or sensor, if there is one.
 
     Raises:
@@ -211,10 +211,10 @@ def write_to_stderr() -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: events of this package with fields, all others with a message."""
+    """Formats one JSON object per line. Events of this package have fields, others a message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without a line break."""
+        """Format a record as a line without a line break."""
         dagster: dict[str, Any] = getattr(record, "dagster_meta", None) or {}
         event = dagster.get("dagster_event")
         kind = getattr(event, "event_type_value", None)
@@ -236,7 +236,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def page() -> Iterator[str]:
-    """`docs/logs.md`, line by line."""
+    """Generate the lines of `docs/logs.md`."""
     yield "# Log events"
     yield ""
     yield ("This page is generated from `tvdb_assets/telemetry.py` by `make logs`.")

@@ -1,12 +1,12 @@
-"""OpenTelemetry: spans and metrics of runs, off until ``OTEL_`` variables turn it on.
+"""OpenTelemetry: spans and metrics of runs. ``OTEL_`` variables turn it on.
 
-What belongs here: all use of the SDK. What does not: the decision which operations get a span,
-which the callers make.
+What belongs here: all use of the SDK. What does not: the choice of the operations that have a
+span, which is made by the callers.
 
-The id of the trace is the run's. The ids of spans are derived from their subject (`correlation`),
-so that the span of a call can name the span of its document as parent before that span has ended,
-and from any process. The SDK is imported when the first run needs it, and reads its configuration
-from its own variables. If they are not set, nothing of it is loaded.
+The id of the trace is the id of the run. The ids of spans are derived from their subject
+(`correlation`), so that in any process, the span of a call can name the span of its document as
+parent before that span has ended. The SDK is imported when the first run needs it, and reads its
+configuration from its own variables. If they are not set, the SDK is not loaded.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SERVICE_NAME = "tvdb_assets"
 
 @dataclass(frozen=True, slots=True)
 class TracedOperation:
-    """Name and attributes of a call's span, as the semantic conventions define them."""
+    """The name and attributes of a call's span, defined by the semantic conventions."""
 
     name: str
     attributes: Attributes = field(default_factory=dict)
@@ -65,17 +65,24 @@ class Trace(Protocol):
     is_on: bool
 
     def run(self, began: int, root: str | None, parent: str | None, error: str | None) -> None:
-        """The run has ended. ``began`` is its start, in nanoseconds since the epoch."""
+        """Record the span of a run that has ended.
+
+        Args:
+            began: the start of the run in nanoseconds since 1970.
+            root: the id of the first run, of which this run is a retry.
+            parent: the id of the run that this run retries.
+            error: the code of the error that ended the run.
+        """
         ...
 
     def stage(self, stage: str, began: int, ended: int, documents: int) -> None:
-        """All documents of the run have passed a stage. Times in nanoseconds since the epoch."""
+        """Record the span of a stage that has ended, with times in nanoseconds since 1970."""
         ...
 
     def document(
         self, stage: str, name: str, span: tuple[int, int], error: str | None, more: Attributes
     ) -> None:
-        """A document has passed a stage, or failed there."""
+        """Record the span of a document that has passed a stage or failed in it."""
         ...
 
     def call(
@@ -88,7 +95,7 @@ class Trace(Protocol):
         error: str | None,
         more: Attributes,
     ) -> None:
-        """A request ended just now, with or without a response."""
+        """Record the span of a request that ended just now, with or without a response."""
         ...
 
     def count(self, name: str, amount: float, unit: str, attributes: Attributes) -> None:
@@ -104,7 +111,7 @@ class Trace(Protocol):
         ...
 
     def flush(self) -> None:
-        """Export what has been recorded; gives up after a few seconds."""
+        """Export the recorded spans and metrics; waits at most 5 seconds."""
         ...
 
 
@@ -304,7 +311,7 @@ class _Sdk:
         )
         resource = Resource.create({} if has_name else {"service.name": _SERVICE_NAME})
         self.ids = _Ids(RandomIdGenerator())
-        # A process waits for its exporters in `flush`, which has a bound, and not at exit.
+        # A process waits for its exporters in `flush`, which has a time limit, and not at exit.
         self.tracers = TracerProvider(
             resource=resource,
             id_generator=self.ids,  # type: ignore[arg-type]

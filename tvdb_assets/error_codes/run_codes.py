@@ -1,6 +1,6 @@
 """Codes of containers and of whole runs.
 
-What belongs here: codes that no other module is for. What does not: how to add one
+What belongs here: codes that belong to no other module. What does not: how to add one
 (`error_codes`).
 """
 
@@ -22,7 +22,7 @@ MEMBERS_FAILED: Final = ErrorCode(
 RUN_FAILED: Final = ErrorCode(
     TvdbError,
     "run_failed",
-    "The run {run} was ended by an error that is not the fault of a document: {why}",
+    "The run {run} was ended by an error that no document caused: {why}",
     "Finished work is kept. Fix the cause and ingest again. The page of the run in the UI has the "
     "whole trace.",
     "A run ended before its documents were done.",
@@ -30,8 +30,8 @@ RUN_FAILED: Final = ErrorCode(
 UNEXPECTED: Final = ErrorCode(
     TvdbError,
     "unexpected",
-    "An error occurred that is not the fault of a document: {kind}.",
+    "An error occurred that no document caused: {kind}.",
     "Finished work is kept. Run it again. If it happens again, report the id and the lines of "
-    "code that are named as the cause.",
+    "code in the cause.",
     "A bug, or a condition of this machine that no other code names.",
 )

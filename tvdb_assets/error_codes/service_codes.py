@@ -1,4 +1,4 @@
-"""Codes of services, and of our own limits on them.
+"""Codes of services, and of the limits of this installation on them.
 
 What belongs here: codes of `ServiceError` and its subclasses. What does not: how to add one
 (`error_codes`).
@@ -47,7 +47,7 @@ KEY_REFUSED: Final = ErrorCode(
 PERMISSION_REFUSED: Final = ErrorCode(
     RefusedError,
     "permission_refused",
-    "{service} does not permit this API key to do that.",
+    "{service} does not permit this operation for this API key.",
     "Check the permissions, project and region of the key in the account of {service}, then run "
     "tvdb resume.",
     "The API key has too few permissions.",
@@ -96,7 +96,7 @@ LOST: Final = ErrorCode(
     "answer never arrived.",
 )
 RECORDED_ONLY: Final = frozenset({CANCELLED.code, LOST.code})
-"""Outcomes in the ledger and in traces, which no error ever leaves a call with."""
+"""Codes that are only recorded in the ledger and in traces. No call raises them."""
 
 PAUSED: Final = ErrorCode(
     BudgetError,
@@ -123,7 +123,7 @@ BUDGET_WITHOUT_SETTING_EXHAUSTED: Final = BUDGET_EXHAUSTED.variant(
 HOURLY_REQUESTS_EXHAUSTED: Final = ErrorCode(
     RateError,
     "hourly_requests_exhausted",
-    "{service} has had its {limit} paid requests of this hour.",
+    "{service} has received its {limit} paid requests of this hour.",
     "It resumes automatically after {resumes} UTC, or when the limit is raised by tvdb limits or "
     "TVDB_HOURLY_RATE_LIMIT.",
     "The paid requests of this hour are used up.",
@@ -138,13 +138,13 @@ RATE_LIMITED: Final = ErrorCode(
 )
 RATE_LIMIT_WAIT: Final = RATE_LIMITED.variant(
     RateError,
-    "{service} takes no request for another {seconds:.0f} seconds.",
+    "{service} accepts no request for another {seconds:.0f} seconds.",
     "It resumes automatically with the next ingest; nothing was sent.",
 )
 REQUEST_EXCEEDS_RATE: Final = ErrorCode(
     RateError,
     "request_exceeds_rate",
-    "A request of {tokens} tokens is more than {service} takes in a minute, {limit:g}.",
+    "A request has {tokens} tokens, more than {service} accepts in a minute ({limit:g}).",
     "Lower TVDB_CHUNK_TOKENS, or ask the service for a higher rate limit.",
     "One request is larger than the tokens that the service allows in a minute.",
 )

@@ -26,7 +26,7 @@ UNREADABLE: Final = ErrorCode(
 UNLISTED: Final = ErrorCode(
     SourceError,
     "unlisted",
-    "It can't be listed ({kind}), so nobody knows which documents are below it. None of them is "
+    "It can't be listed ({kind}), so the documents below it are not known. None of them is "
     "deleted.",
     "Check that it is mounted and reachable, and give the user that runs this the right to list "
     "it; then ingest again.",

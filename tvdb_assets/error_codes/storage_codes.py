@@ -54,7 +54,7 @@ DATABASE_READ_ONLY: Final = ErrorCode(
 DATABASE_TOO_NEW: Final = ErrorCode(
     StorageError,
     "database_too_new",
-    "The database was made by a newer version of tvdb_assets.",
+    "The database was created by a newer version of tvdb_assets.",
     "Update this installation; a schema is never downgraded.",
     "The schema is newer than this code.",
 )
@@ -133,7 +133,7 @@ LEDGER_UNREACHABLE: Final = ErrorCode(
     "ledger_unreachable",
     "The cost ledger can't be reached, so nothing may be paid.",
     "Check the database and try again; nothing was sent.",
-    "Without the ledger no paid call is made.",
+    "No paid call is possible without the ledger.",
 )
 LEDGER_LOST: Final = LEDGER_UNREACHABLE.variant(
     StorageError,
