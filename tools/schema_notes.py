@@ -37,6 +37,10 @@ TABLES: Final = {
     "with the document.",
     "forgotten_files": "A file that `tvdb forget` removed while it was in the source. The sensor "
     "ignores it until it changes.",
+    "source_scans": "The result of the last scan of a source: what could not be listed, and how "
+    "many documents are missing and wait for `tvdb ingest --delete`.",
+    "unused_texts": "The hash of a text whose documents the source no longer has. Its vector is "
+    "kept for `TVDB_CACHE_DAYS`.",
     "removed_partitions": "A partition whose document is deleted, until Dagster no longer has it.",
     "limit_changes": "A change of a limit or a pause at run time: who, when, and the runs that "
     "were active.",

@@ -62,7 +62,7 @@ def move(old: str, new: str, as_json: bool) -> None:
         with reconciler.due.planning():
             if new_root != old_root:
                 duplicates = sources.duplicates(old_root, new_root)
-                reconciler.deletion.delete(duplicates)
+                reconciler.deletion.delete(duplicates, keeps_vectors=True)
                 moved = sources.move(old_root, new_root)
                 reconciler.partitions.drop_removed(reconciler.deletion)
     if as_json:
@@ -77,14 +77,17 @@ def move(old: str, new: str, as_json: bool) -> None:
 @click.argument("old")
 @json_option
 def drop(old: str, as_json: bool) -> None:
-    """Delete all documents of the source OLD from the index. Its files are not deleted."""
+    """Delete all documents of the source OLD from the index. Its files are not deleted.
+
+    Their vectors stay for TVDB_CACHE_DAYS, in case the texts return.
+    """
     from tvdb_assets.dagster.reconciler import Reconciler
 
     settings = load_settings()
     with dagster_instance(settings) as instance, Reconciler.open(settings, instance) as reconciler:
         sources = DocumentSources(reconciler.database)
         root = _registered(sources, old)
-        deleted = reconciler.deletion.delete(sources.document_ids(root))
+        deleted = reconciler.deletion.delete(sources.document_ids(root), keeps_vectors=True)
         with reconciler.due.planning():
             reconciler.partitions.drop_removed(reconciler.deletion)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -20,7 +21,7 @@ from tvdb_assets.repositories.document_registry import (
     DocumentRegistry,
     KnownDocument,
 )
-from tvdb_assets.repositories.document_sources import DocumentSources
+from tvdb_assets.repositories.document_sources import DocumentSources, SourceScan
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import source_root
@@ -93,7 +94,11 @@ def _show_all(database: Database, registry: DocumentRegistry, root: str, as_json
     counts = registry.counts() | {"indexes": [index_row(state) for state in states]}
     stale = add_stale(counts["documents"], catalog)
     sources = DocumentSources(database).all()
+    scans = DocumentSources(database).open_scans()
     counts["sources"] = [source_row(each, root) for each in sources]
+    counts["open_scans"] = [
+        asdict(scan) | {"scanned_at": scan.scanned_at.isoformat()} for scan in scans
+    ]
     if as_json:
         print_json(counts)
         return
@@ -101,6 +106,8 @@ def _show_all(database: Database, registry: DocumentRegistry, root: str, as_json
     show_failures(registry.failures(), shows_source=len(sources) > 1)
     show_deferred(registry.failures(status=DocumentStatus.DEFERRED))
     show_waiting_indexes(states, stale)
+    for scan in scans:
+        _show_scan(scan)
     for each in sources:
         if each.root != root:
             console.print(
@@ -123,6 +130,24 @@ def _show_counts(counts: dict[str, Any]) -> None:
         note = "searched" if space["is_current"] else "not searched"
         table.add_row("vector space", f"{space['label']} ({note})")
     console.print(table)
+
+
+def _show_scan(scan: SourceScan) -> None:
+    """Print what the last scan of a source left for a person."""
+    for part in scan.unlisted:
+        where = display_path(part) if part else scan.source
+        console.print(
+            f"\n{where} could not be listed. The documents below it stay as they are.",
+            style="yellow",
+            markup=False,
+        )
+    if scan.held:
+        console.print(
+            f"\n{scan.held:,} documents are missing from {scan.source} and are not deleted. Check "
+            "that all of it is mounted. To delete them, run tvdb ingest --delete.",
+            style="yellow",
+            markup=False,
+        )
 
 
 def _show_history(history: dict[str, Any]) -> None:

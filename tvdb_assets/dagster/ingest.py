@@ -31,6 +31,7 @@ from tvdb_assets.lifecycle import Reason, is_settled
 from tvdb_assets.models import SourceFile, Stage
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.repositories.document_registry import DocumentRegistry, KnownDocument
+from tvdb_assets.repositories.document_sources import DocumentSources
 from tvdb_assets.repositories.due_documents import DueDocument
 from tvdb_assets.routing.service_clients import pipeline_fingerprint
 from tvdb_assets.settings import Settings
@@ -51,6 +52,8 @@ class IngestPlan:
     """New etag, same bytes."""
     unchanged: list[KnownDocument] = field(default_factory=list)
     gone: list[KnownDocument] = field(default_factory=list)
+    is_whole: bool = False
+    """Whether all of the source was scanned."""
     unlisted: list[SourceError] = field(default_factory=list)
     """Parts of the source that can't be listed."""
     unconfirmed: TvdbError | None = None
@@ -95,6 +98,7 @@ def plan(
         may_be_empty=deletes,
     )
     planned = IngestPlan(source, new=found.new, gone=found.gone, unlisted=found.unlisted)
+    planned.is_whole = not prefixes
     if not deletes and needs_confirmation(found, settings.deletion_share):
         planned.unconfirmed = codes.DELETION_UNCONFIRMED.error(
             gone=len(newly_gone(found)), known=found.known_present, root=source.root
@@ -146,8 +150,12 @@ def execute(
         planned.enter_context(reconciler.due.planned())
     with planned:
         run_ids = _run_all(instance, keys, runs, on_run, on_forecast, workers)
+    if ingest_plan.is_whole:
+        unlisted = [part.document or "" for part in ingest_plan.unlisted]
+        DocumentSources(reconciler.database).record_scan(ingest_plan.source.root, unlisted, 0)
     # Last, so that a file that was moved finds its text and vectors under the old name.
-    reconciler.deletion.delete([document.document_id for document in ingest_plan.gone])
+    gone = [document.document_id for document in ingest_plan.gone]
+    reconciler.deletion.delete(gone, keeps_vectors=True)
     with reconciler.due.planning():
         reconciler.partitions.drop_removed(reconciler.deletion)
     return run_ids

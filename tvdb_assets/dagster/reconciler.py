@@ -30,6 +30,7 @@ from tvdb_assets.reporting.budget_alerts import budget_pace
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.document_registry import DocumentRegistry
+from tvdb_assets.repositories.document_sources import DocumentSources
 from tvdb_assets.repositories.due_documents import DueDocument, DueDocuments
 from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
 from tvdb_assets.routing.service_clients import ServiceClients
@@ -141,6 +142,8 @@ class Reconciler:
         held = len(gone) if needs_confirmation(found, self.settings.deletion_share) else 0
         if held:
             gone = []
+        unlisted = [part.document or "" for part in found.unlisted]
+        DocumentSources(self.database).record_scan(source.root, unlisted, held)
         self.deletion.unpublish(gone)
         deleted = self.deletion.delete_unpublished()
         self.partitions.drop_removed(self.deletion)

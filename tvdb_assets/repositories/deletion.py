@@ -64,10 +64,15 @@ class DocumentDeletion:
                 "    AND (d.status = %s OR d.is_changed)))",
                 (MAX_DELETION_DELAY, DocumentStatus.REGISTERED.value),
             ).fetchall()
-        return self.delete([row[0] for row in rows], waits=False)
+        return self.delete([row[0] for row in rows], waits=False, keeps_vectors=True)
 
     def delete(
-        self, document_ids: Sequence[int], *, waits: bool = True, is_manual: bool = False
+        self,
+        document_ids: Sequence[int],
+        *,
+        waits: bool = True,
+        is_manual: bool = False,
+        keeps_vectors: bool = False,
     ) -> int:
         """Delete documents: their text, chunks and history, and vectors that no other text uses.
 
@@ -76,6 +81,7 @@ class DocumentDeletion:
             waits: wait for runs that are processing one; otherwise such a document is skipped.
             is_manual: a person deletes them. Their files may still exist, and scans ignore them
                 until they change or a person ingests them.
+            keeps_vectors: vectors stay for TVDB_CACHE_DAYS, in case the files return.
 
         Returns:
             The number of deleted documents.
@@ -88,7 +94,7 @@ class DocumentDeletion:
                 batch = ordered[start : start + _BATCH]
                 if is_manual:
                     _record_forgotten(tx, batch)
-                deleted += _delete_batch(tx, batch, waits=waits)
+                deleted += _delete_batch(tx, batch, waits=waits, keeps_vectors=keeps_vectors)
         return deleted
 
     def forgotten_etags(self, source: str) -> dict[str, str]:
@@ -136,8 +142,15 @@ def lock_present(tx: Connection, document_ids: Sequence[int]) -> set[int]:
     return {row[0] for row in rows}
 
 
-def delete_documents(tx: Connection, document_ids: Sequence[int]) -> list[str]:
+def delete_documents(
+    tx: Connection, document_ids: Sequence[int], *, keeps_vectors: bool = False
+) -> list[str]:
     """Delete documents, their members, and vectors that no other text uses.
+
+    Args:
+        tx: the transaction.
+        document_ids: which.
+        keeps_vectors: record the texts instead, so that `Retention` deletes the vectors later.
 
     Returns:
         The partition keys of those that were files.
@@ -164,6 +177,7 @@ def delete_documents(tx: Connection, document_ids: Sequence[int]) -> list[str]:
         " AND NOT EXISTS (SELECT FROM tvdb.former_texts f WHERE f.text_sha256 = e.text_sha256)",
         ([row[0] for row in texts],),
     )
+            keeps_vectors: vectors stay for TVDB_CACHE_DAYS, in case the files return.
     return [key for key, is_file in rows if is_file]
 
 
@@ -177,7 +191,9 @@ def _record_forgotten(tx: Connection, document_ids: list[int]) -> None:
     )
 
 
-def _delete_batch(tx: Connection, document_ids: list[int], *, waits: bool) -> int:
+def _delete_batch(
+    tx: Connection, document_ids: list[int], *, waits: bool, keeps_vectors: bool
+) -> int:
     by_key = {locks.DOCUMENTS.key(document_id): document_id for document_id in document_ids}
     if waits:
         locks.acquire_in_transaction(tx, list(by_key))
@@ -196,5 +212,6 @@ def _delete_batch(tx: Connection, document_ids: list[int], *, waits: bool) -> in
         "INSERT INTO tvdb.removed_partitions (partition_key) SELECT unnest(%s::text[])"
         " ON CONFLICT DO NOTHING",
         (delete_documents(tx, locked),),
+            keeps_vectors: vectors stay for TVDB_CACHE_DAYS, in case the files return.
     )
     return len(locked)

@@ -103,6 +103,19 @@ class DocumentLifecycle:
             [(new, old) for old, new in new_keys.items()],
         )
 
+    def move_source(self, old: str, new: str) -> int:
+        """Give all documents of a source to another one; returns the number of files.
+
+        Where a document comes from says nothing of its life.
+        """
+        row = self._tx.execute(
+            "WITH moved AS (UPDATE tvdb.documents SET source = %(new)s"
+            "   WHERE source = %(old)s RETURNING container_id)"
+            " SELECT count(*) FROM moved WHERE container_id IS NULL",
+            {"old": old, "new": new},
+        ).fetchone()
+        return int(row[0]) if row is not None else 0
+
     def move_members(self, container_id: int, members: Sequence[Member]) -> None:
         """Store new positions of members in their container; their states do not change."""
         self._tx.execute(

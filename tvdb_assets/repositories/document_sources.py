@@ -6,10 +6,15 @@ What belongs here: statements on all documents of a source. What does not: listi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
 
 from tvdb_assets.lifecycle.states import DocumentStatus
 from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,18 @@ class RegisteredSource:
     root: str
     documents: int
     """Number of its files, without what is inside of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceScan:
+    """What the last scan of a source left for a person."""
+
+    source: str
+    scanned_at: datetime
+    unlisted: list[str]
+    """Folders that could not be listed; empty text is the whole source."""
+    held: int
+    """Number of documents that are missing, and not deleted until a person confirms it."""
 
 
 class DocumentSources:
@@ -71,19 +88,37 @@ class DocumentSources:
         """
         values = {"old": old, "new": new}
         with self._database.transaction() as tx:
-            moved = tx.execute(
-                "WITH moved AS (UPDATE tvdb.documents SET source = %(new)s"
-                "   WHERE source = %(old)s RETURNING container_id)"
-                " SELECT count(*) FROM moved WHERE container_id IS NULL",
-                values,
-            ).fetchone()
+            moved = DocumentLifecycle(tx).move_source(old, new)
             tx.execute(
                 "DELETE FROM tvdb.forgotten_files o WHERE source = %(old)s AND EXISTS"
                 " (SELECT FROM tvdb.forgotten_files n"
                 "  WHERE n.source = %(new)s AND n.path = o.path)",
                 values,
             )
+            tx.execute("DELETE FROM tvdb.source_scans WHERE source = %(old)s", values)
             tx.execute(
                 "UPDATE tvdb.forgotten_files SET source = %(new)s WHERE source = %(old)s", values
             )
-        return int(moved[0]) if moved is not None else 0
+        return moved
+
+    def record_scan(self, source: str, unlisted: Sequence[str], held: int) -> None:
+        """Record the result of a scan of a whole source."""
+        with self._database.transaction() as tx:
+            tx.execute(
+                "INSERT INTO tvdb.source_scans (source, unlisted, held) VALUES (%s, %s, %s)"
+                " ON CONFLICT (source) DO UPDATE SET scanned_at = excluded.scanned_at,"
+                " unlisted = excluded.unlisted, held = excluded.held",
+                (source, list(unlisted), held),
+            )
+
+    def open_scans(self) -> list[SourceScan]:
+        """The last scan of each source for which a person has something to do."""
+        with (
+            self._database.transaction() as tx,
+            tx.cursor(row_factory=class_row(SourceScan)) as cursor,
+        ):
+            cursor.execute(
+                "SELECT source, scanned_at, unlisted, held FROM tvdb.source_scans"
+                " WHERE held > 0 OR cardinality(unlisted) > 0 ORDER BY source"
+            )
+            return cursor.fetchall()

@@ -79,9 +79,11 @@ _OWN_TABLES = {
         DELETE FROM tvdb.embeddings WHERE (space_id, text_sha256) IN (
             SELECT e.space_id, e.text_sha256 FROM tvdb.embeddings e
             WHERE NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = e.text_sha256)
-              AND tvdb.clock() - %(cache)s::interval > coalesce(
+              AND tvdb.clock() - %(cache)s::interval > coalesce(greatest(
                 (SELECT max(dropped_at) FROM tvdb.former_texts f
-                 WHERE f.text_sha256 = e.text_sha256), e.created_at)
+                 WHERE f.text_sha256 = e.text_sha256),
+                (SELECT dropped_at FROM tvdb.unused_texts u
+                 WHERE u.text_sha256 = e.text_sha256)), e.created_at)
             LIMIT %(limit)s)""",
     # They are deleted when the paid service has embedded their documents. This deletes those that
     # were left because another document, which was then deleted, might have needed them. A
@@ -100,6 +102,11 @@ _OWN_TABLES = {
         DELETE FROM tvdb.former_texts WHERE (document_id, text_sha256) IN (
             SELECT f.document_id, f.text_sha256 FROM tvdb.former_texts f
             WHERE NOT EXISTS (SELECT FROM tvdb.embeddings e WHERE e.text_sha256 = f.text_sha256)
+            LIMIT %(limit)s)""",
+    "unused texts": """
+        DELETE FROM tvdb.unused_texts WHERE text_sha256 IN (
+            SELECT u.text_sha256 FROM tvdb.unused_texts u
+            WHERE NOT EXISTS (SELECT FROM tvdb.embeddings e WHERE e.text_sha256 = u.text_sha256)
             LIMIT %(limit)s)""",
     # The last event of each document is not deleted.
     "document events": """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 from tvdb_assets.cli import tvdb
 from tvdb_assets.core.source_comparison import UNCONFIRMED_DELETIONS
 from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.repositories.retention import Retention
 from tvdb_assets_tests.dagster.project import TEXTS, Project
 
 # Dagster itself still asks pydantic by the old name.
@@ -23,6 +25,10 @@ MANY = UNCONFIRMED_DELETIONS + 1
 
 def ingest(*arguments: str) -> Result:
     return CliRunner().invoke(tvdb, ["ingest", *arguments, "--json"])
+
+
+def status() -> dict[str, Any]:
+    return dict(json.loads(CliRunner().invoke(tvdb, ["status", "--json"]).stdout))
 
 
 def with_archive(project: Project, count: int) -> None:
@@ -103,6 +109,38 @@ def test_the_sensor_leaves_a_large_deletion_for_a_person(
     logged = capfd.readouterr().err
     assert "deletion_held" in logged
     assert f"{MANY} missing and not deleted" in logged
+    [scan] = status()["open_scans"]
+    assert (scan["source"], scan["held"]) == (str(project.documents), MANY)
+    assert ingest("--delete").exit_code == 0
+    assert status()["open_scans"] == []
+
+
+def test_an_empty_subfolder_keeps_its_vectors_for_the_days_of_the_cache(project: Project) -> None:
+    with_archive(project, 3)
+    files = {file: file.read_text() for file in (project.documents / "archive").iterdir()}
+    # Created long ago, and used until now.
+    with project.database.transaction() as tx:
+        tx.execute("UPDATE tvdb.embeddings SET created_at = created_at - interval '1 year'")
+    retention = Retention(project.database)
+    days = {"keep": timedelta(days=90), "cache": timedelta(days=30)}
+
+    for delete in (lambda: project.run(project.tick()), ingest):
+        unmount(project)
+        delete()
+        assert project.searchable() == set(TEXTS)
+        assert project.registry.find("archive/0.md") == []
+        assert retention.delete_old_rows(**days)["vectors"] == 0
+        for file, text in files.items():
+            file.write_text(text)
+        assert json.loads(ingest().stdout)["embedded_texts"] == 0
+        assert len(project.searchable()) == len(TEXTS) + 3
+
+    unmount(project)
+    ingest()
+    with project.database.transaction() as tx:
+        tx.execute("UPDATE tvdb.unused_texts SET dropped_at = dropped_at - interval '31 days'")
+    deleted = retention.delete_old_rows(**days)
+    assert (deleted["vectors"], deleted["unused texts"]) == (3, 3)
 
 
 def test_few_deletions_and_deletions_within_the_share_need_no_person(

@@ -244,7 +244,8 @@ def test_every_row_is_there_under_the_new_names(old: OldDatabase) -> None:
 
     after = _snapshot(old.url)
     expected = _renamed(before)
-    assert after.keys() == expected.keys()
+    assert after.keys() - expected.keys() == {"source_scans", "unused_texts"}
+    assert expected.keys() <= after.keys()
     for table, rows in expected.items():
         missing = [row for row in rows if row not in after[table]]
         unexpected = [row for row in after[table] if row not in rows]
