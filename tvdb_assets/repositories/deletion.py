@@ -170,14 +170,20 @@ def delete_documents(
         " RETURNING partition_key, container_id IS NULL",
         ids,
     ).fetchall()
-    # The vector of a text that another document has or had is kept.
-    tx.execute(
-        "DELETE FROM tvdb.embeddings e WHERE text_sha256 = ANY(%s)"
-        " AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = e.text_sha256)"
-        " AND NOT EXISTS (SELECT FROM tvdb.former_texts f WHERE f.text_sha256 = e.text_sha256)",
-        ([row[0] for row in texts],),
-    )
-            keeps_vectors: vectors stay for TVDB_CACHE_DAYS, in case the files return.
+    if keeps_vectors:
+        tx.execute(
+            "INSERT INTO tvdb.unused_texts (text_sha256) SELECT unnest(%s::bytea[])"
+            " ON CONFLICT (text_sha256) DO UPDATE SET dropped_at = excluded.dropped_at",
+            ([row[0] for row in texts],),
+        )
+    else:
+        # The vector of a text that another document has or had is kept.
+        tx.execute(
+            "DELETE FROM tvdb.embeddings e WHERE text_sha256 = ANY(%s)"
+            " AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = e.text_sha256)"
+            " AND NOT EXISTS (SELECT FROM tvdb.former_texts f WHERE f.text_sha256 = e.text_sha256)",
+            ([row[0] for row in texts],),
+        )
     return [key for key, is_file in rows if is_file]
 
 
@@ -211,7 +217,6 @@ def _delete_batch(
     tx.execute(
         "INSERT INTO tvdb.removed_partitions (partition_key) SELECT unnest(%s::text[])"
         " ON CONFLICT DO NOTHING",
-        (delete_documents(tx, locked),),
-            keeps_vectors: vectors stay for TVDB_CACHE_DAYS, in case the files return.
+        (delete_documents(tx, locked, keeps_vectors=keeps_vectors),),
     )
     return len(locked)
