@@ -54,6 +54,11 @@ Persist: TypeAlias = Callable[[Transaction, Reservation, T], None]
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 20.0
+_EXPIRED = "expired"
+"""The outcome of a reservation whose request waited beyond its hour or its lease."""
+_CONFIRMED_SECONDS = 0.05
+"""A request that waited for longer is confirmed before it is sent. Its limits were checked when it
+was reserved, and may have changed since."""
 
 
 class Guard:
@@ -219,17 +224,29 @@ class Guard:
             self.ledger.reserve, self._reservation(call, call_id, number)
         )
         self._reached("reserved", call, reservation)
+        loop = asyncio.get_running_loop()
+        reserved_at = loop.time()
         try:
             tokens = call.quantity if call.price.unit == "token" else 0
             await self._admission.admit(
                 call.service, call.account, tokens, str(reservation.entry_id)
             )
-            self._reached("admitted", call, reservation)
         except BaseException as error:
-            cause = error.error if isinstance(error, CallFailed) else error
-            code = cause.code if isinstance(cause, TvdbError) else codes.CANCELLED.code
-            await asyncio.to_thread(self.ledger.void, reservation, outcome=code, was_sent=False)
+            await self._void_unsent(reservation, error)
             raise
+        if loop.time() - reserved_at > _CONFIRMED_SECONDS:
+            try:
+                is_current = await asyncio.to_thread(self.ledger.confirm, reservation, call.service)
+            except BaseException as error:
+                await self._void_unsent(reservation, error)
+                # It may have passed the breaker as a probe.
+                await self._admission.record(call.service, str(reservation.entry_id), release_probe)
+                raise
+            if not is_current:
+                await self._void_unsent(reservation, None)
+                await self._admission.record(call.service, str(reservation.entry_id), release_probe)
+                return await self._attempt(call, call_id, number, send, persist)
+        self._reached("admitted", call, reservation)
         self._reached("before_send", call, reservation)
         sent = SentRequest(call, reservation, number, perf_counter())
         try:
@@ -261,6 +278,13 @@ class Guard:
             await self._admission.record(call.service, str(reservation.entry_id), success)
         self._reached("recorded", call, reservation)
         return answer.value
+
+    async def _void_unsent(self, reservation: Reservation, error: BaseException | None) -> None:
+        cause = error.error if isinstance(error, CallFailed) else error
+        code = _EXPIRED if cause is None else codes.CANCELLED.code
+        if isinstance(cause, TvdbError):
+            code = cause.code
+        await asyncio.to_thread(self.ledger.void, reservation, outcome=code, was_sent=False)
 
     def _reservation(self, call: PaidCall, call_id: UUID, number: int) -> ReservationRequest:
         purpose = "retry" if number > 1 else "split" if call.is_split else "first"

@@ -17,7 +17,7 @@ was reserved, and a clock that is set back finds the counters of the earlier day
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -199,6 +199,40 @@ class Ledger:
                 )
 
         self._database.run(write)
+
+    def confirm(self, reservation: Reservation, service: str) -> bool:
+        """Whether a request that waited may still be sent with its reservation.
+
+        Returns:
+            False if it needs another reservation: another day or hour has begun, its lease is
+            over, or it was settled meanwhile.
+
+        Raises:
+            BudgetError: paid calls are paused, or the day's limit is lower than what is reserved.
+            RateError: the hour's limit is lower than what is reserved.
+            StorageError: the ledger can't be reached; then nothing may be paid.
+        """
+
+        def read(tx: Connection) -> tuple[bool, SpendLimits, CommittedSpend]:
+            now = self.now(tx)
+            committed, _ = self._read_windows(tx, service, now, lock=False)
+            row = tx.execute(
+                "SELECT state = 'pending' AND lease_until > %s AND day = %s AND hour = %s"
+                " FROM tvdb.cost_ledger WHERE entry_id = %s",
+                (now, committed.day, committed.hour, reservation.entry_id),
+            ).fetchone()
+            return row is not None and row[0], limits_now(tx, self.settings), committed
+
+        try:
+            is_current, limits, committed = self._database.run(read)
+        except psycopg.Error as error:
+            raise _unreachable(error) from error
+        # What is reserved contains this request, if it is current.
+        others = committed.service_hour_requests - 1
+        check_fits(
+            service, Decimal(0), limits, replace(committed, service_hour_requests=max(0, others))
+        )
+        return is_current
 
     def lock_entry(
         self, tx: Connection, entry_id: UUID
