@@ -37,7 +37,7 @@ from string import Formatter
 from typing import Any, Generic, Self, TypeVar
 
 from tvdb_assets.correlation import current_run_id
-from tvdb_assets.redaction import display_path, redact
+from tvdb_assets.redaction import display_path, printable, redact
 
 
 class Disposition(StrEnum):
@@ -63,15 +63,15 @@ class TvdbError(Exception):
         disposition: Disposition | None = None,
     ) -> None:
         message, remedy = code.message.format_map(fields), code.remedy.format_map(fields)
-        super().__init__(redact(message))
+        super().__init__(printable(redact(message)))
         self._set(code.code, message, remedy, disposition or code.disposition)
 
     def _set(
         self, code: str, message: str, remedy: str, disposition: Disposition | None = None
     ) -> None:
         self.code = code
-        self.message = redact(message)
-        self.remedy = redact(remedy)
+        self.message = printable(redact(message))
+        self.remedy = printable(redact(remedy))
         self.document: str | None = None
         self.run_id = current_run_id()
         self.disposition = disposition or self.default_disposition
@@ -88,7 +88,7 @@ class TvdbError(Exception):
             remedy: the sentence that says what to do.
             disposition: None uses the disposition of the class.
         """
-        error = cls.__new__(cls, redact(message))
+        error = cls.__new__(cls, printable(redact(message)))
         error._set(code, message, remedy, disposition)
         return error
 

@@ -32,9 +32,13 @@ _MAX_FRAMES = 12
 _PACKAGE = __name__.partition(".")[0]
 _CODE = str(Path(__file__).parent) + os.sep
 
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
 _PATTERNS = (
-    # A user's password in a URL.
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s:@]*:[^/\s@]+@", re.IGNORECASE), rf"\1{MARK}@"),
+    # A user's password in a URL. The scheme is not matched: a search for its start from each
+    # letter would take quadratic time.
+    (re.compile(r"(?<=[a-z0-9+.-])(://)[^/\s:@]*:[^/\s@]+@", re.IGNORECASE), rf"\1{MARK}@"),
     # Signatures and credentials in URLs.
     (
         re.compile(
@@ -116,8 +120,8 @@ def is_private(path: str) -> bool:
     return bool(_known.private) and _is_private(path)
 
 
-def display_path(path: str) -> str:
-    """The name of a document in logs and reports: its path, or the substitute for a private path.
+def public_name(path: str) -> str:
+    """The path of a document, or the substitute for a private path; for keys that are stored.
 
     The substitute is the same in every process that uses the same database.
     """
@@ -125,6 +129,26 @@ def display_path(path: str) -> str:
         return path
     digest = blake2b(path.encode("utf-8", "surrogatepass"), key=_known.salt, digest_size=8)
     return PRIVATE + digest.hexdigest()
+
+
+def display_path(path: str) -> str:
+    """The name of a document in logs, reports and on a terminal: `public_name`, `printable`."""
+    return printable(public_name(path))
+
+
+def printable(text: str) -> str:
+    """A text on one line, with escapes for characters that act on a terminal or on a reader.
+
+    These are control characters, line ends, marks that change the direction of a text, invisible
+    characters that no script needs, and halves of surrogate pairs. A name may have them, and could
+    otherwise forge a line of a log, clear a screen, or read ``fdp.exe`` as ``exe.pdf``.
+    """
+    return _UNPRINTABLE.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 class RedactedCause(Exception):  # noqa: N818 - replaces another error, whose message may quote anything

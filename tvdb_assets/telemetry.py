@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tvdb_assets import deprecation
-from tvdb_assets.redaction import redact
+from tvdb_assets.redaction import printable, redact
 
 LOGGER: Final = logging.getLogger("tvdb")
 LOGGER.setLevel(logging.INFO)
@@ -184,7 +184,7 @@ def log_event(
     if not log.isEnabledFor(event.level):
         return
     present = {name: _short(value) for name, value in fields.items() if value is not None}
-    redacted = redact(message)
+    redacted = printable(redact(message))
     tail = " ".join(f"{name}={value}" for name, value in present.items())
     log.log(
         event.level,
@@ -200,7 +200,7 @@ def log_event(
 def _short(value: str | int | float) -> str | int | float:
     if isinstance(value, float):
         return round(value, 10)
-    return redact(value)[:_MAX_FIELD_LENGTH] if isinstance(value, str) else value
+    return printable(redact(value)[:_MAX_FIELD_LENGTH]) if isinstance(value, str) else value
 
 
 def write_to_stderr() -> None:

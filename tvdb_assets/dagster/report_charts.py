@@ -10,6 +10,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tvdb_assets.redaction import printable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -34,7 +36,7 @@ def spend_by_day(days: Sequence[str], services: Mapping[str, Sequence[float]], l
     figure, axes = _figure()
     base = [0.0] * len(days)
     for colour, (name, spent) in zip(_COLOURS * 9, services.items(), strict=False):
-        axes.bar(range(len(days)), spent, bottom=base, label=name, color=colour, width=0.7)
+        axes.bar(range(len(days)), spent, bottom=base, label=_label(name), color=colour, width=0.7)
         base = [low + more for low, more in zip(base, spent, strict=True)]
     # With a limit far above all costs, the bars would be too low to read.
     if max(base, default=0.0) * 20 > limit:
@@ -65,7 +67,9 @@ def spend_by(title: str, amounts: Mapping[str, float]) -> str:
     """
     ordered = sorted(amounts.items(), key=lambda item: item[1])
     figure, axes = _figure(height=1.0 + 0.32 * max(1, len(ordered)))
-    bars = axes.barh([name for name, _ in ordered], [usd for _, usd in ordered], color=_COLOURS[0])
+    bars = axes.barh(
+        [_label(name) for name, _ in ordered], [usd for _, usd in ordered], color=_COLOURS[0]
+    )
     axes.bar_label(bars, [f" ${usd:,.4f}" for _, usd in ordered], fontsize=8, color=_INK)
     axes.margins(x=0.18)
     # The bars carry their numbers.
@@ -75,6 +79,11 @@ def spend_by(title: str, amounts: Mapping[str, float]) -> str:
     if not ordered:
         _note_no_costs(axes)
     return _markdown(figure, title)
+
+
+def _label(name: str) -> str:
+    """A name as it is written: a dollar sign does not begin a formula."""
+    return printable(name).replace("$", r"\$")
 
 
 def _note_no_costs(axes: Axes) -> None:

@@ -18,7 +18,7 @@ from tvdb_assets.core.partition_keys import partition_key
 from tvdb_assets.lifecycle.events import FileChanged, FileTouched, SourceReturned
 from tvdb_assets.lifecycle.states import DocumentStatus, FileVersion, Outcome, Quarantine
 from tvdb_assets.models import SourceFile
-from tvdb_assets.redaction import PRIVATE, display_path, is_private
+from tvdb_assets.redaction import PRIVATE, is_private, public_name
 from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 
@@ -167,7 +167,7 @@ class DocumentRegistry:
             ).fetchall()
             for path, key in rows:
                 if is_private(path) != (PRIVATE in key):
-                    new_key = partition_key(display_path(path))
+                    new_key = partition_key(public_name(path))
                     if key != new_key:
                         new_keys[key] = new_key
             DocumentLifecycle(tx).rename_partitions(new_keys)
@@ -440,7 +440,7 @@ def _free_keys(tx: Connection, source: str, paths: Sequence[str]) -> dict[str, s
     keys: dict[str, str] = {}
     assigned: set[str] = set()
     for prefix in prefixes:
-        names = {path: display_path(path) for path in paths if path not in keys}
+        names = {path: public_name(path) for path in paths if path not in keys}
         if not names:
             break
         wanted = {
