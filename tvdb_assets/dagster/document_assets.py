@@ -89,7 +89,7 @@ SPECS = [
         "last vector of a document is stored, search shows its new chunks instead of its old "
         "ones, in one transaction.",
         metadata=_columns(
-            space_id="smallint: The vector space; rows of two spaces never meet.",
+            space_id="smallint: The vector space; rows of different spaces are never compared.",
             text_sha256="bytea: Of the text.",
             embedding="vector: Checked for dimension, finite values and length.",
             token_count="integer: Exact cl100k_base tokens of the text.",

@@ -161,7 +161,7 @@ class RunReport:
                         "document": display_path(result.path),
                         "deferred": result.error.code,
                         "why": result.error.message,
-                        "goes_on": result.error.remedy,
+                        "resumes": result.error.remedy,
                     },
                 )
                 for result in self._deferred.values()

@@ -186,7 +186,7 @@ def test_a_partition_that_waits_says_so(instance: dg.DagsterInstance) -> None:
     for made in reported:
         assert made is not None
         assert made.metadata["deferred"].value == "budget_exhausted"
-        assert "tvdb limits" in str(made.metadata["goes_on"].value)
+        assert "tvdb limits" in str(made.metadata["resumes"].value)
 
 
 def test_materializations_carry_costs_as_numbers(instance: dg.DagsterInstance) -> None:
