@@ -1,7 +1,7 @@
 """A router on the simulated paid APIs and a real ledger, and ingestions of a folder with it.
 
-What belongs here: what tests of paid calls stand on. What does not: any check, or a double of
-anything of ours: router, guard, ledger and clients are the real ones.
+What belongs here: shared fixtures of tests of paid calls. What does not: checks. Router, guard,
+ledger and clients are the real ones; only the paid APIs are simulated.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ DEGRADED_TABLES = ("documents", "parsed_documents", "chunks", "embeddings")
 
 
 class Clock:
-    """The time of budgets, limits and breakers, which stands still until a test moves it."""
+    """The clock of budgets, limits and breakers, which only a test moves."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -56,7 +56,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class FixedResponse:
-    """An answer to every request, whatever is asked."""
+    """A response that does not depend on the request."""
 
     status: int
     body: bytes = b""
@@ -64,7 +64,7 @@ class FixedResponse:
 
 
 class FixedResponses(httpx2.AsyncBaseTransport):
-    """Answers with what it was given, in order and the last one for ever, or raises it."""
+    """Returns or raises the given responses in order, and repeats the last one."""
 
     def __init__(self, *responses: FixedResponse | Exception) -> None:
         self.responses = list(responses)
@@ -80,7 +80,7 @@ class FixedResponses(httpx2.AsyncBaseTransport):
 
 
 class PaidServicesFixture:
-    """Makes routers on one set of simulated APIs and one database."""
+    """Creates routers on one set of simulated APIs and one database."""
 
     def __init__(self, database: Database, workers: WorkerPool | None = None) -> None:
         self.database = database
@@ -119,7 +119,7 @@ class PaidServicesFixture:
         return ServiceRouter(settings, services=services, transport=self.transport)
 
     def use(self, use: Callable[[ServiceRouter], Coroutine[Any, Any, T]], **given: object) -> T:
-        """Run a use of a router of these settings to its end."""
+        """Call ``use`` with a router of these settings, and return its result."""
 
         async def used() -> T:
             router = self.router(**given)
@@ -142,7 +142,7 @@ class PaidServicesFixture:
 
     @property
     def spent(self) -> Decimal:
-        """What the budget counts as spent."""
+        """US dollars that today's budget counts as spent."""
         [(spent,)] = self.rows(
             "SELECT coalesce(sum(spent_usd), 0) FROM tvdb.budget_windows"
             " WHERE scope = '' AND period = 'day'"
@@ -151,7 +151,7 @@ class PaidServicesFixture:
         return spent
 
     def hourly(self, service: str) -> int:
-        """The requests of this hour, as the budget counts them."""
+        """The number of requests in this hour that the limit counts."""
         rows = self.rows(
             "SELECT requests FROM tvdb.budget_windows WHERE scope = %s AND period = 'hour'",
             service,
@@ -162,7 +162,7 @@ class PaidServicesFixture:
         return ServiceStates(self.database, self.clock).read(service)[0]
 
     def request_count(self, *operations: str) -> int:
-        """How many requests of these operations the simulated APIs have received."""
+        """The number of requests of these operations at the simulated APIs."""
         return sum(request.operation in operations for request in self.apis.requests)
 
 
@@ -180,7 +180,7 @@ class DocumentFolder:
         (self.path / name).write_bytes(data)
 
     def plan(self, **given: object) -> IngestPlan:
-        # Loaded here, because Dagster costs seconds and most tests need none of it.
+        # Imported here, because Dagster takes seconds to load and most tests do not need it.
         from tvdb_assets.dagster import ingest
 
         source = Source.open(str(self.path))
@@ -188,7 +188,7 @@ class DocumentFolder:
         return ingest.plan(source, (), self.registry, settings, 1 << 20)
 
     def due(self, **given: object) -> list[str]:
-        """The documents that an ingest would take."""
+        """Paths of the documents that an ingest would process."""
         plan = self.plan(**given)
         return sorted([file.path for file in plan.new] + [known.path for known in plan.stale])
 
@@ -200,7 +200,7 @@ class DocumentFolder:
     ) -> dict[str, StageResult]:
         """Ingest all due documents, or ``names``; return the last stage's results by name."""
         plan = self.plan(**given)
-        self.registry.register(plan.source.root, plan.new, "by hand")
+        self.registry.register(plan.source.root, plan.new, "of the test")
         due = {file.path for file in plan.new} | {known.path for known in plan.stale}
         keys = [
             known.partition_key
@@ -247,13 +247,13 @@ class DocumentFolder:
         return {name: r.error.code for name, r in results.items() if r.error is not None}
 
     def passages(self) -> dict[str, list[str]]:
-        """What search shows: each document's passages in order."""
-        shown: dict[str, list[str]] = {}
+        """The searchable passages of each document, in order."""
+        passages: dict[str, list[str]] = {}
         for name, text in self.paid.rows(
             "SELECT document, text FROM tvdb.search_index ORDER BY document, ordinal"
         ):
-            shown.setdefault(name, []).append(text)
-        return shown
+            passages.setdefault(name, []).append(text)
+        return passages
 
     def degraded_rows(self) -> dict[str, int]:
         """The number of degraded rows by table, where there are any."""

@@ -1,7 +1,7 @@
-"""What leaves a run or a command: our own errors as they are, others without what they quote.
+"""Errors that leave a run or a command: foreign exceptions become errors with a code.
 
-What belongs here: which code a foreign exception becomes. What does not: that nothing secret is
-in it (`test_redaction`).
+What belongs here: the code of each foreign exception. What does not: the redaction of secrets
+(`test_redaction`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The register is whole: each code has its sentences, and no code stands anywhere else.
+"""The register of error codes is complete, and no other module contains a code.
 
-What belongs here: the register, the generated page, and what the source says of codes. What does
-not: how an error behaves once it exists (`test_errors`).
+What belongs here: the register, the generated page, and the use of codes in the source. What does
+not: the behaviour of errors (`test_errors`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ OTHER_MEANINGS = {
     "encrypted": "a word in a message of xlrd",
     "model_not_found": "a code of the services, which is mapped to ours",
 }
-"""Strings that look like a code and are none; they may still not be compared with one."""
+"""Strings that equal a code but have another meaning; they must not be compared with codes."""
 FOREIGN_CODES = {"answered", "invalid_api_key", "model_not_found"}
 """Codes of the simulated services, and outcomes, that tests compare with a ``.code``."""
 _PRIVATE_WORDS = re.compile(
@@ -159,7 +159,7 @@ def test_errors_are_made_by_the_register_alone() -> None:
             called = node.func
             name = called.attr if isinstance(called, ast.Attribute) else ""
             name = called.id if isinstance(called, ast.Name) else name
-            # An error is restored with the code that it had, never with one that is chosen.
+            # An error is restored with its original code, never with a chosen one.
             is_chosen = any([*strings(code), *_entries(code)] for code in node.args[:1])
             is_forged = name == "restored" and is_chosen
             if name in MADE_BY_THE_REGISTER or is_forged or name == "variant":
@@ -168,7 +168,7 @@ def test_errors_are_made_by_the_register_alone() -> None:
 
 
 def raised(tree: ast.AST) -> Iterator[tuple[ast.Call, list[str]]]:
-    """Calls of `ErrorCode.error`, with the names of the codes that they may be of."""
+    """Calls of `ErrorCode.error`, with the names of their possible codes."""
     chosen: dict[str, list[str]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):

@@ -1,4 +1,4 @@
-"""Every error crosses a process whole, with its causes, and says what to do."""
+"""Every error survives pickling with its causes, and has a remedy."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A second paid provider of each kind, declared in this one module and nowhere else.
 
-What belongs here: an embedder and a parser that a provider's author could have written, with names,
-prices, limits and clients of their own. They speak to the simulated APIs, so that faults and
-charges are the same as for the providers of the package. What does not: any check.
+What belongs here: an embedder and a parser as the author of a provider would write them, with their
+own names, prices, limits and clients. They call the simulated APIs, so faults and charges are the
+same as for the providers of the package. What does not: checks.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def key_of(settings: Settings, mode: str) -> str:
 
 
 class _Client:
-    """One HTTP connection, and what its failures mean."""
+    """One HTTP client, which maps its failures to `CallFailed`."""
 
     def __init__(self, name: str, url: str, key: str, transport: Transport) -> None:
         self._name = name
@@ -103,7 +103,7 @@ class _Client:
 
 
 class SecondEmbedder(PaidEmbedder):
-    """Asks for lists of floats, and finds vectors by their index."""
+    """Requests lists of floats, and sorts vectors by their index."""
 
     service = EMBEDDER
     max_inputs = 300
@@ -142,7 +142,7 @@ class SecondEmbedder(PaidEmbedder):
 
 
 class SecondParser(PaidParser):
-    """Submits a file, polls for the Markdown of its pages, and reads what was billed."""
+    """Submits a file, polls for the Markdown of its pages, and reads the billed credits."""
 
     service = PARSER
     media_types = frozenset({"text/html", "application/pdf", "image/png"})
@@ -186,7 +186,7 @@ class SecondParser(PaidParser):
         cost = Decimal(str(credits_billed)) * Decimal("0.00125") if credits_billed else None
         pages = (answer.get("markdown") or {}).get("pages") or []
         if job.get("status") != "COMPLETED" or not all(page["success"] for page in pages):
-            error = ParseError("parse_job_failed", "Its job failed.", remedy="Replace it.")
+            error = codes.PARSE_JOB_FAILED.error(service=PARSER, status="FAILED")
             return ServiceResponse(FinishedJob(None, error, cost))
         texts = [page["markdown"] for page in pages]
         parsed = build_document(
@@ -214,7 +214,7 @@ def _in_space(
 
 
 class CompatibleEmbedder(OpenAIEmbedder):
-    """Another server that speaks OpenAI's protocol, by its own SDK, names and key."""
+    """Another server with OpenAI's protocol, and with its own name and key."""
 
     service = COMPATIBLE
     display_name = "A compatible server"
@@ -244,7 +244,7 @@ PARSING = ParsingProvider(PARSER, SecondParser, daily_limit=lambda _: Decimal("0
 
 @contextmanager
 def second_providers() -> Iterator[None]:
-    """All are registered within the block, and their key is in the environment."""
+    """Register all providers of this module within the block, and set their key."""
     with (
         patch.dict(os.environ, {KEY: "second-key-of-the-tests"}),
         EMBEDDING_PROVIDERS.adding(EMBEDDING),

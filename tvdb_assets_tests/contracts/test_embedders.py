@@ -1,4 +1,4 @@
-"""The contract of every free embedder, then the promises of single ones."""
+"""The contract of every free embedder, and properties of the mock and the local embedder."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ TEXTS = ["The insured pays.", "保险合同", "👩‍👩‍👧‍👦", "x", 
 
 @pytest.fixture(params=[MockEmbedder, LocalEmbedder], scope="module")
 def embedder(request: pytest.FixtureRequest) -> Embedder:
-    made: Embedder = request.param()
-    return made
+    embedder: Embedder = request.param()
+    return embedder
 
 
 def embed(embedder: Embedder, texts: list[str]) -> np.ndarray:
     return asyncio.run(embedder.embed(texts))
 
 
-def test_one_finite_vector_a_text(embedder: Embedder) -> None:
+def test_each_text_gets_one_finite_vector(embedder: Embedder) -> None:
     vectors = embed(embedder, TEXTS)
     assert vectors.dtype == np.float32
     assert vectors.shape == (len(TEXTS), embedder.space.dimensions)
     assert check_vectors(vectors, len(TEXTS), embedder.space.dimensions) == []
 
 
-def test_no_texts_make_no_vectors(embedder: Embedder) -> None:
+def test_no_texts_give_no_vectors(embedder: Embedder) -> None:
     assert embed(embedder, []).shape == (0, embedder.space.dimensions)
 
 
@@ -75,7 +75,7 @@ def test_threads_get_the_same_vectors(embedder: Embedder) -> None:
             np.testing.assert_allclose(vectors, expected, atol=1e-6)
 
 
-def test_it_says_who_it_is(embedder: Embedder) -> None:
+def test_provenance_and_vector_space_are_stated(embedder: Embedder) -> None:
     assert embedder.produced_by.mode in ("mock", "local")
     assert not embedder.produced_by.is_degraded
     assert str(embedder.space.dimensions) in embedder.space.label

@@ -1,7 +1,7 @@
-"""Nothing that has a price can be called without the guard, in whatever it is wrapped.
+"""No object with a price can be called without the guard, even if it is wrapped.
 
 What belongs here: priced objects on the free path, and paid clients without a permit. What does
-not: what the guard does with a call (`test_second_providers`, the tests of `spend_guard`).
+not: the guard's handling of a call (`test_paid_providers`, the tests of `spend_guard`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from tvdb_assets_tests.contracts.second_providers import KEY, SecondEmbedder, Se
 
 
 class Undeclared:
-    """Has all that a paid embedder has, and a way around the guard, but not the type."""
+    """Has all attributes of a paid embedder and bypasses the guard, but has another type."""
 
     service, max_inputs, max_request_tokens, max_tokens = "undeclared", 128, 100_000, 8_000
     space = VectorSpace("undeclared", "v", 4, "1")
@@ -62,7 +62,7 @@ class Undeclared:
 
 
 class WithoutPrice(Undeclared):
-    """Hides its price, but makes requests."""
+    """Hides its price, but sends requests."""
 
     def __getattribute__(self, name: str) -> Any:
         if name == "price":
@@ -71,7 +71,7 @@ class WithoutPrice(Undeclared):
 
 
 class JustRequests:
-    """An embedder that makes requests and states no price."""
+    """An embedder that sends requests and states no price."""
 
     space, produced_by, max_tokens = MockEmbedder.space, MockEmbedder.produced_by, None
 
@@ -85,11 +85,11 @@ class JustRequests:
 class PriceUnknown(Undeclared):
     @property
     def price(self) -> Price:  # type: ignore[override]
-        raise ConfigurationError("price_unknown", "Not known.", remedy="Set it.")
+        raise codes.PRICE_UNKNOWN.error(model="v")
 
 
 class Wrapping:
-    """A free embedder by its own attributes. It contains another one."""
+    """Has the attributes of a free embedder, and contains another embedder."""
 
     space, produced_by, max_tokens = MockEmbedder.space, MockEmbedder.produced_by, None
 
@@ -108,7 +108,7 @@ class InSlots(Wrapping):
 
 
 class Delegating(Wrapping):
-    """Has every attribute of the embedder inside of it."""
+    """Delegates every attribute to the embedder that it contains."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(object.__getattribute__(self, "inner"), name)
@@ -122,14 +122,14 @@ class OfAClass(Wrapping):
 
 
 class AlsoFree(SecondEmbedder):
-    """A paid embedder with a convenience."""
+    """A paid embedder with the additional method of a free one."""
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         raise AssertionError("called")
 
 
 class Ledgerless:
-    """Stands for a database that must not be asked."""
+    """A database that must not be used."""
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"database asked: {name}")
@@ -180,7 +180,7 @@ def refused() -> Any:
     return pytest.raises(ConfigurationError, match="spend guard")
 
 
-def test_the_free_path_refuses_what_has_a_price(priced: Any) -> None:
+def test_the_free_path_refuses_objects_with_a_price(priced: Any) -> None:
     with refused() as caught:
         asyncio.run(embed_free(priced, [TextToEmbed.of("flood damage")], None))
     assert caught.value.code == codes.GUARD_BYPASSED.code
@@ -192,19 +192,19 @@ def test_a_fallback_is_free(priced: Any) -> None:
         FallbackEmbedder(priced)
 
 
-def test_a_router_sends_what_has_a_price_through_the_guard_or_not_at_all(priced: Any) -> None:
+def test_a_router_calls_priced_embedders_only_through_the_guard(priced: Any) -> None:
     async def embed() -> None:
         async with ServiceRouter(load_settings(), database=Ledgerless()) as router:  # type: ignore[arg-type]
             await router.embed_by(priced, ["flood damage"])
 
-    # One that says what it is gets as far as the ledger, which is not there.
+    # A declared paid service reaches the ledger, which does not exist here.
     error = AssertionError if isinstance(priced, PaidService) else ConfigurationError
     with pytest.raises(error, match=r"spend guard|database asked"):
         asyncio.run(embed())
     assert Undeclared.sent == 0
 
 
-def test_an_estimate_never_takes_a_price_for_none(priced: Any) -> None:
+def test_an_estimate_never_treats_a_priced_embedder_as_free(priced: Any) -> None:
     if isinstance(priced, PaidService):
         assert paid_embedder(priced) is priced  # type: ignore[arg-type]
     else:
@@ -213,12 +213,12 @@ def test_an_estimate_never_takes_a_price_for_none(priced: Any) -> None:
 
 
 @pytest.mark.parametrize("is_paid", [True, False])
-def test_a_provider_can_t_hand_out_what_passes_no_guard(is_paid: bool) -> None:
-    made = Undeclared()
+def test_a_provider_cannot_return_a_client_that_bypasses_the_guard(is_paid: bool) -> None:
+    embedder = Undeclared()
     provider = EmbeddingProvider(
         "undeclared",
-        lambda *_: made,  # type: ignore[arg-type, return-value]
-        lambda *_: made,  # type: ignore[arg-type, return-value]
+        lambda *_: embedder,  # type: ignore[arg-type, return-value]
+        lambda *_: embedder,  # type: ignore[arg-type, return-value]
         is_paid=is_paid,
     )
     keys = {"OPENAI_API_KEY": "sk-test", "embedder_mode": "real"}
@@ -248,7 +248,7 @@ def test_a_parser_without_the_type_is_refused() -> None:
         PaidParsing(None, parser, None, deadline_seconds=1)  # type: ignore[arg-type]
 
 
-def test_paid_embedding_takes_nothing_that_could_send_without_a_permit() -> None:
+def test_paid_embedding_refuses_an_embedder_that_needs_no_permit() -> None:
     with refused():
         PaidEmbedding(None, Undeclared(), None, wait_if_open=True, persist=None)  # type: ignore[arg-type]
 
@@ -281,16 +281,16 @@ def test_a_permit_is_good_for_one_request() -> None:
 
 
 @pytest.mark.parametrize("name", ["request", "probe"])
-def test_a_client_can_t_replace_what_asks_for_the_permit(name: str) -> None:
+def test_a_client_cannot_replace_the_method_that_checks_the_permit(name: str) -> None:
     with pytest.raises(TypeError, match="spend guard"):
         type("Sly", (SecondEmbedder,), {name: lambda *_: None})
 
 
-def test_what_is_free_is_called() -> None:
+def test_free_embedders_are_called() -> None:
     for embedder in (MockEmbedder(), LocalEmbedder(), FallbackEmbedder(LocalEmbedder())):
-        made = asyncio.run(embed_free(embedder, [TextToEmbed.of("flood damage")], None))
-        assert not made.errors
-        # Also when its weights are loaded.
+        result = asyncio.run(embed_free(embedder, [TextToEmbed.of("flood damage")], None))
+        assert not result.errors
+        # The check also passes after its weights have been loaded.
         ensure_free(embedder)
 
 
@@ -310,7 +310,7 @@ def test_only_the_guard_issues_permits() -> None:
     assert makers == {"spend_guard/guard.py"}
 
 
-def test_no_module_asks_for_a_concrete_client() -> None:
+def test_no_module_names_a_concrete_client() -> None:
     root = Path(tvdb_assets.__file__).parent
     clients = {"OpenAIEmbedder", "LlamaParse", "LocalEmbedder", "MockEmbedder"}
     found = {

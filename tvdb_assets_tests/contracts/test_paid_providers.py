@@ -2,7 +2,7 @@
 
 What belongs here: each paid embedder and each paid parser, those of the package and those that the
 tests declare, on a real ledger. What does not: the results (`test_routed_embedders`,
-`test_routed_parsers`), or objects that are no providers (`test_guard_is_the_only_way`).
+`test_routed_parsers`), or objects that are not providers (`test_guard_is_the_only_way`).
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def test_an_ingestion_costs_at_most_what_was_estimated(
     assert paid.spent == paid.apis.dollars
     # An HTML file has no pages: their number is bounded, not counted.
     assert 0 < paid.spent <= estimated
-    # Another provider makes another text and other vectors.
+    # Another provider gives another text and other vectors, so documents are due again.
     assert folder.due(**choice) == []
     other = {"embedder": "openai", "parser": "llamaparse"}
     assert (folder.due(**other) == []) == (choice == other)
@@ -223,9 +223,7 @@ def test_an_ingestion_costs_at_most_what_was_estimated(
 
 @pytest.mark.parametrize("setting", ["embedder", "parser"])
 @pytest.mark.parametrize("name", ["no-such-provider", "wordllama"])
-def test_an_unknown_provider_is_an_error_that_names_those_that_there_are(
-    setting: str, name: str
-) -> None:
+def test_an_unknown_provider_is_an_error_that_lists_the_known_ones(setting: str, name: str) -> None:
     keys = {"OPENAI_API_KEY": "sk-test", "LLAMA_CLOUD_API_KEY": "llx-test"}
     with pytest.raises(ConfigurationError) as caught:
         ServiceRouter(load_settings(service_mode="real", **keys, **{setting: name}))

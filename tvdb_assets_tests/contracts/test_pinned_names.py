@@ -1,8 +1,8 @@
-"""Names that are stored with texts and vectors: a changed one makes users pay again.
+"""Names that are stored with texts and vectors. If one changes, users pay again.
 
 What belongs here: the fingerprints of paid parsers, the labels of vector spaces and the form of a
-pipeline's fingerprint, written out. A change here needs a migration, or a reason to have all
-documents parsed or embedded again. What does not: the parsers on this machine
+pipeline's fingerprint, written out. A change here needs a migration, or a reason to parse or embed
+all documents again. What does not: the parsers on this machine
 (`parsing/test_parser_fingerprints`).
 """
 
@@ -83,7 +83,7 @@ def test_the_form_of_a_pipelines_fingerprint(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["local", "real"])
 def test_a_stored_space_finds_its_embedder(mode: str) -> None:
-    """By the provider's name in its label, whichever model the settings choose."""
+    """The label names the provider, so the model in the settings does not matter."""
     clients = ServiceClients(settings("real", embedding_model="text-embedding-3-large"))
     label = LABELS[mode]
     name, _, rest = label.partition("/")

@@ -25,7 +25,7 @@ PROVIDERS = {
     **{"real": "openai", "hybrid": "openai", "real 2": EMBEDDER, "hybrid 2": EMBEDDER},
     "real 3": COMPATIBLE,
 }
-"""By mode. The others than OpenAI are declared in the tests only."""
+"""The provider of each mode. All except OpenAI exist in the tests only."""
 SPACES = {
     "mock": "mock/md5-uniform@1536",
     "local": "wordllama/l2_supercat_256@256",
@@ -55,7 +55,7 @@ def choice(mode: str) -> dict[str, object]:
     return {"embedder_mode": mode.split()[0], "embedder": PROVIDERS.get(mode, "openai")}
 
 
-def test_one_finite_vector_a_text(paid: PaidServicesFixture, mode: str) -> None:
+def test_each_text_gets_one_finite_vector(paid: PaidServicesFixture, mode: str) -> None:
     done = embed(paid, mode, TEXTS)
     assert done.vectors.dtype == np.float32
     assert not done.errors
@@ -64,7 +64,7 @@ def test_one_finite_vector_a_text(paid: PaidServicesFixture, mode: str) -> None:
     np.testing.assert_array_equal(done[2], list(done)[2])
 
 
-def test_no_texts_make_no_vectors(paid: PaidServicesFixture, mode: str) -> None:
+def test_no_texts_give_no_vectors(paid: PaidServicesFixture, mode: str) -> None:
     done = embed(paid, mode, [])
     assert done.vectors.shape == (0, done.space.dimensions)
     assert paid.apis.requests == []
@@ -131,7 +131,7 @@ def test_only_paid_modes_send_and_pay(paid: PaidServicesFixture, mode: str) -> N
     assert services == [(PROVIDERS.get(mode),)] * is_paid
 
 
-def test_what_is_kept_is_what_is_returned(paid: PaidServicesFixture, mode: str) -> None:
+def test_persisted_vectors_equal_the_returned_ones(paid: PaidServicesFixture, mode: str) -> None:
     persisted: dict[int, Vectors] = {}
     transactions = []
 

@@ -26,7 +26,7 @@ PNG = (
     b"\x00\x00\x00\nIDATx\x9cc`\x00\x00\x00\x02\x00\x01H\xaf\xa4q\x00\x00\x00\x00IEND\xaeB`\x82"
 )
 PROVIDERS = {"real": "llamaparse", "hybrid": "llamaparse", "real 2": PARSER, "hybrid 2": PARSER}
-"""By mode. The second provider is declared in the tests only."""
+"""The provider of each mode. The second provider exists in the tests only."""
 MODES = ["mock", "local", *PROVIDERS]
 RECORDED = {"mock": "mock", "local": "local", **dict.fromkeys(PROVIDERS, "real")}
 PAID = ("real", "hybrid")
@@ -58,7 +58,7 @@ def parse(paid: PaidServicesFixture, mode: str, data: bytes | str, path: str) ->
 
 
 def completed(*pages: object, **job: object) -> FixedResponses:
-    """A service that has a job done at once, with these pages."""
+    """A service that completes a job immediately, with these pages."""
     answer = {"job": {"status": "COMPLETED", **job}, "markdown": {"pages": list(pages)}}
     return FixedResponses(
         FixedResponse(200, b'{"id": "pjb-1"}'), FixedResponse(200, json.dumps(answer).encode())
@@ -69,7 +69,7 @@ def page(text: str, number: int = 1) -> dict[str, object]:
     return {"page_number": number, "success": True, "markdown": text}
 
 
-def test_a_text_with_its_structure_and_its_maker(paid: PaidServicesFixture, mode: str) -> None:
+def test_a_parsed_text_has_structure_and_provenance(paid: PaidServicesFixture, mode: str) -> None:
     parsed = parse(paid, mode, PAGE, "policies/policy.html")
     assert "The insured pays." in parsed.text
     assert parsed.media_type == "text/html"
@@ -89,11 +89,13 @@ def test_the_same_bytes_give_the_same_text(paid: PaidServicesFixture, mode: str)
     assert (one.text, one.headings, one.page_starts) == (
         *(other.text, other.headings, other.page_starts),
     )
-    # The second asks for the first one's job.
+    # The second call uses the job of the first one.
     assert paid.request_count("submit") == len(paid.apis.charges) == int(mode in PROVIDERS)
 
 
-def test_what_is_text_already_is_never_sent(paid: PaidServicesFixture, mode: str) -> None:
+def test_text_formats_are_never_sent_to_a_paid_service(
+    paid: PaidServicesFixture, mode: str
+) -> None:
     parsed = parse(paid, mode, NOTE, "note.md")
     assert parsed.text.strip() == NOTE.strip()
     assert parsed.produced_by.mode == ("mock" if mode == "mock" else "local")
@@ -105,7 +107,7 @@ def test_what_is_text_already_is_never_sent(paid: PaidServicesFixture, mode: str
     ("data", "path", "code"),
     [(b"", "a.pdf", "empty"), (b"\0\0", "a.html", "empty"), (b"%PDF-1.7\nx", "a.pdf", "corrupt")],
 )
-def test_what_no_service_could_read_is_not_sent(
+def test_unreadable_files_are_not_sent(
     paid: PaidServicesFixture, mode: str, data: bytes, path: str, code: str
 ) -> None:
     with pytest.raises(ParseError) as caught:
@@ -157,7 +159,7 @@ def test_hybrid_marks_its_fallback_and_real_never_falls_back(
         ("too_large", "document_refused"),
     ],
 )
-def test_a_documents_own_fault_is_told_and_never_hidden_by_a_stand_in(
+def test_an_error_of_the_document_is_reported_without_a_fallback(
     paid: PaidServicesFixture, mode: str, fault: str, code: str
 ) -> None:
     paid.apis.faults.script(fault, operation="submit", times=None)
@@ -168,9 +170,7 @@ def test_a_documents_own_fault_is_told_and_never_hidden_by_a_stand_in(
 
 
 @pytest.mark.parametrize("mode", PROVIDERS)
-def test_a_cost_that_is_never_told_counts_as_the_bound(
-    paid: PaidServicesFixture, mode: str
-) -> None:
+def test_an_unreported_cost_counts_as_the_upper_bound(paid: PaidServicesFixture, mode: str) -> None:
     paid.apis.faults.script("job_never_billed", operation="submit")
     parse(paid, mode, PAGE, "a.html")
     [(reserved,)] = paid.rows("SELECT reserved_usd FROM tvdb.cost_ledger")
@@ -210,7 +210,7 @@ def test_pages_out_of_order_are_put_in_order(paid: PaidServicesFixture) -> None:
         ([], "empty"),
     ],
 )
-def test_a_text_with_holes_does_not_count(
+def test_an_incomplete_text_is_an_error(
     paid: PaidServicesFixture, pages: list[object], code: str
 ) -> None:
     paid.transport = completed(*pages)

@@ -1,5 +1,6 @@
-"""Each way in which a paid service may fail, with all that is to follow: the table of
-`test_paid_failures`, for OpenAI and LlamaParse.
+"""The failures of a paid service and their expected effects, for OpenAI and LlamaParse.
+
+What belongs here: the table of `test_paid_failures`. What does not: checks.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ SERVICE_MESSAGE = "the text of the service"
 
 @dataclass(frozen=True)
 class Row:
-    """A failure, and all that follows from it."""
+    """A failure and its expected effects."""
 
     response: FixedResponse | Exception
     kind: FailureKind
@@ -31,7 +32,7 @@ class Row:
     disposition: Disposition
     charge: Charge = Charge.NONE
     outcome: str = ""
-    """Of the ledger; empty for the error's code."""
+    """The outcome in the ledger; empty if it is the error's code."""
     retry_after: float | None = None
     calls: int = ATTEMPTS
     was_sent: bool = True

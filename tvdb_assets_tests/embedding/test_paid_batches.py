@@ -1,7 +1,7 @@
-"""Many texts through the paid embedder: order, halving, halting, and what is stored of it.
+"""Batches of texts in the paid embedder: order, halving, halts, and stored vectors.
 
-What belongs here: a load of several texts or requests. What does not: what one failure means
-(`test_paid_failures`), documents (`ingest`).
+What belongs here: batches of several texts or requests. What does not: the effects of one failure
+(`test_paid_failures`), or documents (`ingestion`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tvdb_assets.spend_guard.service_state import REFUSED_SECONDS
 from tvdb_assets_tests.paid_apis import Behaviour, PaidApis, PaidApisTransport, expected_vectors
 from tvdb_assets_tests.paid_router import PaidServicesFixture
 
-POISON = "this-text-is-poison"
+REFUSED_TEXT = "this-text-is-poison"
 EACH = 300_000 // 8_000
 HUNDRED = [f"Clause {number} of the policy." for number in range(100)]
 
@@ -40,22 +40,22 @@ def embed(paid: PaidServicesFixture, texts: Sequence[str], **given: object) -> E
 
 
 def requests_of(count: int) -> list[TextToEmbed]:
-    """Texts that fill so many requests, by the tokens that they claim."""
+    """Texts that fill ``count`` requests, by their stated numbers of tokens."""
     return [TextToEmbed(f"Clause {at} of the law.", 8_000) for at in range(count * EACH)]
 
 
 BUDGET = Decimal("0.02") * sum(map(count_tokens, HUNDRED[:60])) / 1_000_000
-"""US dollars that sixty of the hundred cost."""
+"""The cost of sixty of the hundred texts in US dollars."""
 
 
-def with_poison(at: int) -> list[str]:
-    return [*HUNDRED[:at], POISON, *HUNDRED[at + 1 :]]
+def with_refused_text(at: int) -> list[str]:
+    return [*HUNDRED[:at], REFUSED_TEXT, *HUNDRED[at + 1 :]]
 
 
 def check(
     paid: PaidServicesFixture, texts: Sequence[str], done: EmbeddingResult, bad: dict[int, str]
 ) -> None:
-    """All but the bad texts have the vectors that are theirs, and the money is right."""
+    """Check that all good texts have their own vectors, and that the posted cost is exact."""
     assert {at: error.code for at, error in done.errors.items()} == bad
     assert len(done) == len(texts)
     good = [at for at in range(len(texts)) if at not in bad]
@@ -66,33 +66,33 @@ def check(
 
 @pytest.mark.parametrize("fault", ["refused_text", "too_large", "unknown_code"])
 @pytest.mark.parametrize("at", [0, 1, 12, 50, 99])
-def test_one_poison_among_a_hundred_is_found_and_no_neighbour_is_lost(
+def test_one_refused_text_among_a_hundred_fails_alone(
     paid: PaidServicesFixture, fault: str, at: int
 ) -> None:
     codes = {"refused_text": "text_refused", "too_large": "text_too_long"}
-    paid.apis.faults.script(fault, times=None, marker=POISON)
-    texts = with_poison(at)
+    paid.apis.faults.script(fault, times=None, marker=REFUSED_TEXT)
+    texts = with_refused_text(at)
 
     done = embed(paid, texts)
 
     check(paid, texts, done, {at: codes.get(fault, "request_refused")})
     answered = [digest for charge in paid.apis.charges for digest in charge.sha256]
     assert Counter(answered).most_common(1)[0][1] == 1
-    # Halving a hundred takes at most 7 levels of two parts; the unknown is asked twice.
+    # Halving a hundred takes at most 7 levels of two parts; an unknown refusal is retried once.
     assert len(paid.apis.requests) <= (1 + 14) * (2 if fault == "unknown_code" else 1)
     [(splits,)] = paid.rows("SELECT count(*) FROM tvdb.cost_ledger WHERE purpose = 'split'")
     assert splits > 0
 
 
 @pytest.mark.parametrize("bad", [{3, 96}, {0, 1}, {0, 33, 66, 99}, set(range(40, 60))])
-def test_many_poisons_are_found_too(paid: PaidServicesFixture, bad: set[int]) -> None:
-    paid.apis.faults.script("refused_text", times=None, marker=POISON)
-    texts = [f"{POISON} {at}" if at in bad else text for at, text in enumerate(HUNDRED)]
+def test_several_refused_texts_fail_alone(paid: PaidServicesFixture, bad: set[int]) -> None:
+    paid.apis.faults.script("refused_text", times=None, marker=REFUSED_TEXT)
+    texts = [f"{REFUSED_TEXT} {at}" if at in bad else text for at, text in enumerate(HUNDRED)]
 
     check(paid, texts, embed(paid, texts), dict.fromkeys(bad, "text_refused"))
 
 
-def test_a_reason_that_no_text_escapes_halts_the_load(paid: PaidServicesFixture) -> None:
+def test_a_refusal_of_every_text_stops_the_batch(paid: PaidServicesFixture) -> None:
     paid.apis.faults.script("unknown_code", times=None)
 
     with pytest.raises(RefusedError) as caught:
@@ -104,7 +104,7 @@ def test_a_reason_that_no_text_escapes_halts_the_load(paid: PaidServicesFixture)
     assert paid.spent == 0
 
 
-def test_an_unknown_refusal_that_passes_is_no_failure(paid: PaidServicesFixture) -> None:
+def test_a_temporary_unknown_refusal_is_retried(paid: PaidServicesFixture) -> None:
     paid.apis.faults.script("unknown_code", times=1)
     check(paid, HUNDRED, embed(paid, HUNDRED), {})
     assert len(paid.apis.requests) == 2
@@ -118,9 +118,7 @@ def test_an_unknown_refusal_that_passes_is_no_failure(paid: PaidServicesFixture)
         *("reset_after_work", "reset_mid_body"),
     ],
 )
-def test_a_spoilt_answer_is_put_in_order_or_not_stored_at_all(
-    paid: PaidServicesFixture, fault: str
-) -> None:
+def test_a_malformed_answer_is_sorted_or_not_stored(paid: PaidServicesFixture, fault: str) -> None:
     paid.apis.faults.script(fault, times=1)
     done = embed(paid, HUNDRED)
     check(paid, HUNDRED, done, {})
@@ -128,7 +126,7 @@ def test_a_spoilt_answer_is_put_in_order_or_not_stored_at_all(
 
 
 @pytest.mark.parametrize("fault", ["one_too_few", "duplicated_index", "wrong_dimensions"])
-def test_an_answer_that_stays_spoilt_gives_no_vector(paid: PaidServicesFixture, fault: str) -> None:
+def test_repeated_malformed_answers_store_no_vector(paid: PaidServicesFixture, fault: str) -> None:
     paid.apis.faults.script(fault, times=None)
     stored: list[int] = []
 
@@ -145,7 +143,7 @@ def test_an_answer_that_stays_spoilt_gives_no_vector(paid: PaidServicesFixture, 
 @pytest.mark.parametrize(
     ("fault", "code"), [("not_a_number", "vector_not_finite"), ("zero_vector", "vector_zero")]
 )
-def test_a_vector_that_is_none_fails_its_text_alone(
+def test_an_invalid_vector_fails_only_its_text(
     paid: PaidServicesFixture, fault: str, code: str
 ) -> None:
     paid.apis.faults.script(fault, times=1)
@@ -157,12 +155,12 @@ def test_a_vector_that_is_none_fails_its_text_alone(
 
 
 def test_equal_texts_are_sent_once_and_fail_together(paid: PaidServicesFixture) -> None:
-    paid.apis.faults.script("refused_text", times=None, marker=POISON)
-    texts = ["a", POISON, "a", "b", POISON]
+    paid.apis.faults.script("refused_text", times=None, marker=REFUSED_TEXT)
+    texts = ["a", REFUSED_TEXT, "a", "b", REFUSED_TEXT]
     check(paid, texts, embed(paid, texts), dict.fromkeys((1, 4), "text_refused"))
 
 
-def test_texts_that_no_request_could_carry_are_not_sent(paid: PaidServicesFixture) -> None:
+def test_empty_and_too_long_texts_are_not_sent(paid: PaidServicesFixture) -> None:
     long = "word " * 9_000
     texts = ["", long, "good"]
     check(paid, texts, embed(paid, texts), {0: "text_empty", 1: "text_too_long"})
@@ -195,14 +193,14 @@ def test_odd_texts_get_their_own_vectors(paid: PaidServicesFixture) -> None:
 
 
 @pytest.mark.parametrize("mode", ["mock", "local", "real"])
-def test_half_a_character_fails_its_text_alone(paid: PaidServicesFixture, mode: str) -> None:
+def test_a_lone_surrogate_fails_only_its_text(paid: PaidServicesFixture, mode: str) -> None:
     done = embed(paid, ["good", "half \ud83d of a face", "also good"], service_mode=mode)
     assert {at: error.code for at, error in done.errors.items()} == {1: "text_not_unicode"}
     assert np.isfinite(done.vectors[[0, 2]]).all()
 
 
 @pytest.mark.parametrize("quota", ["insufficient_quota", "billing_hard_limit_400", "invalid_key"])
-def test_a_refused_account_costs_one_call_and_then_none(
+def test_after_one_refusal_of_an_account_no_call_is_sent(
     paid: PaidServicesFixture, quota: str
 ) -> None:
     paid.apis.faults.script(quota, times=None, after=2)
@@ -217,14 +215,14 @@ def test_a_refused_account_costs_one_call_and_then_none(
     assert len(paid.apis.requests) == 3
     assert len(paid.apis.charges) == 2
 
-    # Other runs, another process: the refusal is known.
+    # The refusal is shared with other runs and processes.
     paid.use(load, **one)
     paid.use(load, paid_concurrency=8)
     paid.clock.forward(REFUSED_SECONDS - 1)
     paid.use(load, **one)
     assert len(paid.apis.requests) == 3
 
-    # Then one asks again, and the others wait for what it finds.
+    # Then one request is sent again, and the others wait for its result.
     paid.clock.forward(2)
     paid.use(load, paid_concurrency=8)
     assert len(paid.apis.requests) == 4
@@ -240,7 +238,9 @@ def test_a_refused_account_costs_one_call_and_then_none(
     assert all(state != "pending" for state, _ in paid.ledger())
 
 
-def test_at_most_what_is_in_flight_is_refused_when_many_are(paid: PaidServicesFixture) -> None:
+def test_a_refused_account_stops_all_requests_that_are_not_in_flight(
+    paid: PaidServicesFixture,
+) -> None:
     paid.apis.faults.script("insufficient_quota", times=None)
 
     with pytest.raises(RefusedError):
@@ -251,7 +251,7 @@ def test_at_most_what_is_in_flight_is_refused_when_many_are(paid: PaidServicesFi
 
 
 @pytest.mark.parametrize("limit", ["daily_cost_limit", "openai_daily_cost_limit"])
-def test_a_budget_halts_in_mid_load_and_all_that_was_paid_is_kept(
+def test_an_exhausted_budget_stops_a_batch_and_keeps_paid_vectors(
     paid: PaidServicesFixture, limit: str
 ) -> None:
     persisted: list[int] = []
@@ -270,7 +270,7 @@ def test_a_budget_halts_in_mid_load_and_all_that_was_paid_is_kept(
     assert answered == [sha256(HUNDRED[at].encode()).hexdigest() for at in persisted]
 
 
-def test_an_hourly_limit_halts_in_mid_load_and_all_that_was_paid_is_kept(
+def test_an_hourly_limit_stops_a_batch_and_keeps_paid_vectors(
     paid: PaidServicesFixture,
 ) -> None:
     persisted: list[int] = []
@@ -291,7 +291,7 @@ def test_an_hourly_limit_halts_in_mid_load_and_all_that_was_paid_is_kept(
 
 
 @pytest.mark.parametrize("service", ["openai", "llamaparse"])
-def test_an_answer_that_can_not_be_stored_is_not_posted(
+def test_an_answer_that_cannot_be_stored_is_not_posted(
     paid: PaidServicesFixture, service: str
 ) -> None:
     """Storing and posting are one transaction: neither without the other."""
@@ -318,14 +318,14 @@ def test_an_answer_that_can_not_be_stored_is_not_posted(
     [(reserved,)] = paid.rows("SELECT reserved_usd FROM tvdb.cost_ledger")
     assert paid.spent == reserved >= paid.apis.dollars > 0
     if service == "llamaparse":
-        # The job is on record: what was paid for is fetched, not bought again.
+        # The job is recorded: its result is fetched and not paid again.
         parsed = paid.use(lambda router: router.parse_paid(file, "a.html", "text/html", 2))
         assert "The insured pays." in parsed.text
         assert len(paid.apis.charges) == 1
         assert paid.ledger() == [("posted", "answered")]
 
 
-def test_what_is_stored_and_what_is_posted_come_in_one_transaction(
+def test_vectors_and_their_cost_are_stored_in_one_transaction(
     paid: PaidServicesFixture,
 ) -> None:
     seen: list[tuple[object, ...]] = []
@@ -344,19 +344,21 @@ def test_what_is_stored_and_what_is_posted_come_in_one_transaction(
     assert sorted(rows) == sorted(seen)
 
 
-def test_the_money_is_exact(paid: PaidServicesFixture) -> None:
+def test_the_posted_cost_is_exact(paid: PaidServicesFixture) -> None:
     done = embed(paid, HUNDRED)
     tokens = sum(map(count_tokens, HUNDRED))
     assert not done.errors
     assert paid.spent == Decimal("0.02") * tokens / 1_000_000
 
 
-def test_the_bound_holds_for_a_server_that_counts_more_tokens(paid: PaidServicesFixture) -> None:
-    """It counts bytes, so a word of one token costs more than its count says."""
+def test_the_upper_bound_holds_for_a_server_that_counts_more_tokens(
+    paid: PaidServicesFixture,
+) -> None:
+    """The server counts bytes, so a word of one token costs more than one token."""
     paid.apis.behaviour = Behaviour(exact_tokens=False)
     texts = [f"{number} responsibility" + " responsibility" * 20 for number in range(20)]
     embed(paid, texts[:10])
-    # What it billed for the first load is known; the answer to the second is lost.
+    # The cost of the first batch is known; the answer to the second is lost.
     paid.apis.faults.script("reset_after_work", times=1)
 
     embed(paid, texts[10:])
@@ -368,7 +370,7 @@ def test_the_bound_holds_for_a_server_that_counts_more_tokens(paid: PaidServices
     assert paid.spent >= paid.apis.dollars
 
 
-def test_no_request_takes_more_than_an_eighth_of_a_minutes_allowance(
+def test_a_request_uses_at_most_an_eighth_of_the_tokens_per_minute(
     paid: PaidServicesFixture,
 ) -> None:
     texts = [f"Clause {number} is kept apart from clause {number + 1}." for number in range(200)]
@@ -381,5 +383,5 @@ def test_no_request_takes_more_than_an_eighth_of_a_minutes_allowance(
     done = embed(paid, texts)
 
     check(paid, texts, done, {})
-    # Four requests would be the fewest that carry half of the allowance.
+    # At least four requests are necessary for half of the tokens per minute.
     assert [request.status for request in paid.apis.requests[1:]] in ([200] * 4, [200] * 5)

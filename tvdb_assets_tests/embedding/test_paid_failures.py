@@ -1,6 +1,6 @@
-"""What each failure of a paid service means: for the error, the money, the retry, the breaker.
+"""The effects of each failure of a paid service: error, cost, retries and circuit breaker.
 
-What belongs here: one row for each status, code and way to break, for OpenAI and LlamaParse.
+What belongs here: one row for each status, code and connection failure of OpenAI and LlamaParse.
 What does not: batches and halving (`test_paid_batches`), outages in an ingestion
 (`ingestion/test_hybrid_mode`).
 """
@@ -44,12 +44,12 @@ SERVICES = {"openai": "OpenAI", "llamaparse": "LlamaParse"}
 
 @pytest.fixture
 def paid(paid_in_shared: PaidServicesFixture) -> PaidServicesFixture:
-    """On one database for this file, because the table has hundreds of rows."""
+    """All tests of this file share one database, because the table has hundreds of rows."""
     return paid_in_shared
 
 
 async def pay(router: ServiceRouter, service: str) -> TvdbError:
-    """Make one paid call, and give the error that it ends with."""
+    """Send one paid call, and return the error that it raises."""
     with pytest.raises(TvdbError) as caught:
         if service == "openai":
             done = await router.embed([TEXT])
@@ -65,7 +65,7 @@ def rows(service: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(("service", "row"), [*rows("openai"), *rows("llamaparse")])
-def test_a_failure_means_what_the_table_says(
+def test_each_failure_has_the_effects_in_the_table(
     paid: PaidServicesFixture, service: str, row: Row
 ) -> None:
     transport = paid.transport = FixedResponses(row.response)
@@ -87,7 +87,7 @@ def test_a_failure_means_what_the_table_says(
     )
     if isinstance(row.response, FixedResponse) and "x-request-id" in row.response.headers:
         assert failure.request_id == "req_1"
-    assert failure.__cause__ is not None, "what the client raised is lost"
+    assert failure.__cause__ is not None, "the exception of the client is lost"
     assert len(transport.requests) == row.calls
 
     settled = "posted" if row.charge is Charge.BOUND else "voided"
@@ -130,7 +130,7 @@ POLLS: dict[str, tuple[FixedResponse | Exception, str, str, int]] = {
 
 
 @pytest.mark.parametrize("case", POLLS)
-def test_a_failed_poll_costs_nothing_and_leaves_the_jobs_hold(
+def test_a_failed_poll_costs_nothing_and_keeps_the_reservation_of_the_job(
     paid: PaidServicesFixture, case: str
 ) -> None:
     answer, error_class, code, polls = POLLS[case]
@@ -160,7 +160,7 @@ def test_a_failed_poll_costs_nothing_and_leaves_the_jobs_hold(
     assert paid.spent == Decimal("0.00375")
 
 
-def test_a_job_that_the_service_does_not_know_any_more_fails_its_document_alone(
+def test_an_unknown_job_fails_only_its_document(
     paid: PaidServicesFixture,
 ) -> None:
     paid.transport = FixedResponses(
@@ -177,7 +177,7 @@ def test_a_job_that_the_service_does_not_know_any_more_fails_its_document_alone(
 
 
 @pytest.mark.parametrize("billed", ["NaN", "-3", "Infinity", "1e300", "true", '"3"', "null"])
-def test_credits_that_make_no_sense_leave_the_bound(paid: PaidServicesFixture, billed: str) -> None:
+def test_invalid_credits_count_as_the_upper_bound(paid: PaidServicesFixture, billed: str) -> None:
     page = '{"success": true, "markdown": "The insured pays."}'
     done = f'{{"job": {{"status": "COMPLETED", "usage": {{"credits": {billed}}}}},' \
         f' "markdown": {{"pages": [{page}]}}}}'  # fmt: skip
@@ -192,7 +192,9 @@ def test_credits_that_make_no_sense_leave_the_bound(paid: PaidServicesFixture, b
 
 
 @pytest.mark.parametrize("tokens", ["-1", "1.5", "true", '"4"', "null", str(2**63), str(2**62)])
-def test_usage_that_makes_no_sense_leaves_the_bound(paid: PaidServicesFixture, tokens: str) -> None:
+def test_invalid_token_usage_counts_as_the_upper_bound(
+    paid: PaidServicesFixture, tokens: str
+) -> None:
     vector = [{"index": 0, "embedding": [1.0] * 1_536}]
     body = f'{{"data": {json.dumps(vector)}, "usage": {{"total_tokens": {tokens}}}}}'
     paid.transport = FixedResponses(
@@ -207,7 +209,7 @@ def test_usage_that_makes_no_sense_leaves_the_bound(paid: PaidServicesFixture, t
 
 
 @pytest.mark.parametrize("limit", ["inf", "nan", "1e400", "-5", "many"])
-def test_limits_that_make_no_sense_are_not_learned(paid: PaidServicesFixture, limit: str) -> None:
+def test_invalid_rate_limits_are_ignored(paid: PaidServicesFixture, limit: str) -> None:
     vector = [{"index": 0, "embedding": [1.0] * 1_536}]
     limits = {"x-ratelimit-limit-requests": limit, "x-ratelimit-limit-tokens": limit}
     headers = {"content-type": "application/json", **limits}
@@ -241,7 +243,7 @@ def test_a_closed_port_costs_nothing_and_is_no_request(
 
 @pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "LLAMA_CLOUD_BASE_URL"])
 @pytest.mark.parametrize("given", ["no-scheme.example/v1", "ftp://x.example", "http://[bad", "/v1"])
-def test_an_address_that_is_none_is_refused_before_anything(name: str, given: str) -> None:
+def test_an_invalid_base_url_is_refused_by_the_settings(name: str, given: str) -> None:
     with pytest.raises(ConfigurationError, match=name) as caught:
         load_settings(**{name: given})
     assert caught.value.code == "bad_setting"
@@ -300,7 +302,7 @@ def test_a_lost_answer_counts_as_spent_over_a_real_connection(
 
 @dataclass(frozen=True)
 class Wait:
-    """Headers, and the wait that they ask for."""
+    """Headers, and the wait that they request, in seconds."""
 
     headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float | None = None

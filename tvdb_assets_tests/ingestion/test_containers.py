@@ -1,6 +1,6 @@
-"""Documents inside of documents: each with its own row, reason and retry, paid for once.
+"""Documents inside documents: each has its own row, error and retry, and is paid once.
 
-What belongs here: ingestions of archives, mailboxes, records and mails, seen in the tables.
+What belongs here: the rows after ingestions of archives, mailboxes, records and mails.
 What does not: taking a container apart (`parsing/test_container_members`), or Dagster's
 partitions (`integration`).
 """
@@ -41,7 +41,7 @@ def statuses(paid: PaidServicesFixture) -> dict[str, tuple[str, str | None]]:
     return {path: (status, code) for path, status, code in rows}
 
 
-def test_each_member_is_a_document_of_its_own(
+def test_each_member_is_a_separate_document(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     mail = EmailMessage()
@@ -54,7 +54,7 @@ def test_each_member_is_a_document_of_its_own(
     results = folder.ingest(**FREE)
 
     assert folder.codes(results) == {}
-    # A partition's result is its file's; members have none of their own.
+    # The result of a partition is the result of its file. Members have no results.
     assert sorted(results) == ["a.zip", "m.eml", "r.jsonl"]
     assert results["a.zip"].metadata["members"] == 3
     shown = folder.passages()
@@ -77,7 +77,7 @@ def test_each_member_is_a_document_of_its_own(
     assert folder.due(**FREE) == []
 
 
-def test_a_member_fails_alone_and_its_file_says_which(
+def test_a_failed_member_is_named_in_the_error_of_its_file(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     folder.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
@@ -97,13 +97,13 @@ def test_a_member_fails_alone_and_its_file_says_which(
     history = folder.registry.history(file.document_id)
     assert history["members"] == {"failed": 1, "published": 2}
     assert reported == ["a.zip", "a.zip!/bad.pdf"]
-    # Nothing changed, so nothing would end otherwise.
+    # Nothing changed, so a retry would have the same result.
     assert folder.due(**FREE) == []
 
-    # Asked for by hand, what failed is tried again.
+    # A manual request retries failed members.
     folder.ingest(["a.zip"], **FREE)
     folder.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "three.md": "Three is new.\n"}))
-    # A file that changed does not make a member try again that did not.
+    # A change of the file does not retry an unchanged member.
     assert folder.codes(folder.ingest(**FREE)) == {"a.zip": "members_failed"}
     assert "a.zip!/three.md" in folder.passages()
     [(attempts,)] = paid.rows("SELECT attempts FROM tvdb.documents WHERE path = 'a.zip!/bad.pdf'")
@@ -113,7 +113,7 @@ def test_a_member_fails_alone_and_its_file_says_which(
 def test_a_member_that_killed_its_worker_is_retried_and_then_quarantined(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
-    """Its code is terminal, and yet another time may go well; see `repositories.due_documents`."""
+    """Its code is terminal, but a retry may succeed; see `repositories.due_documents`."""
     folder.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
     folder.ingest(**FREE)
 
@@ -128,9 +128,9 @@ def test_a_member_that_killed_its_worker_is_retried_and_then_quarantined(
     left(attempts=1)
     folder.ingest(["a.zip"], **FREE)
     ends = "SELECT attempts, error_code, quarantine FROM tvdb.documents WHERE path LIKE '%%bad.pdf'"
-    assert paid.rows(ends) == [(2, "corrupt", "terminal")], "it was tried again"
+    assert paid.rows(ends) == [(2, "corrupt", "terminal")], "it was retried"
     folder.ingest(["a.zip"], **FREE)
-    assert paid.rows(ends)[0][0] == 3, "the whole file was asked for"
+    assert paid.rows(ends)[0][0] == 3, "the whole file was requested"
     left(attempts=3)
     with paid.database.transaction() as tx:
         tx.execute(
@@ -140,11 +140,11 @@ def test_a_member_that_killed_its_worker_is_retried_and_then_quarantined(
         tx.execute("UPDATE tvdb.documents SET etag = '' WHERE path = 'a.zip'")
     folder.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN, "new.md": "# New\n\nText.\n"}))
     folder.ingest(**FREE)
-    assert paid.rows(ends) == [(3, "parser_crashed", "poison")], "it is left alone"
+    assert paid.rows(ends) == [(3, "parser_crashed", "poison")], "it is not retried"
     assert "a.zip!/new.md" in folder.passages()
 
 
-def test_a_changed_file_makes_only_the_members_that_changed(
+def test_only_the_changed_members_of_a_file_are_processed_again(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     folder.write("a.zip", packed(**LETTERS))
@@ -153,7 +153,7 @@ def test_a_changed_file_makes_only_the_members_that_changed(
     made = "SELECT p.parsed_id FROM tvdb.parsed_documents p JOIN tvdb.documents USING (document_id)"
     [(before,)] = paid.rows(f"{made} WHERE path = 'a.zip!/one.md'")
 
-    # One stays, one is edited, one is renamed from another that is gone.
+    # One member stays, one is new, and one has the content of a deleted one.
     folder.write(
         "a.zip",
         packed(**{"moved.md": LETTERS["two.md"], "one.md": LETTERS["one.md"], "n.md": "New\n"}),
@@ -165,10 +165,10 @@ def test_a_changed_file_makes_only_the_members_that_changed(
     assert sorted(statuses(paid)) == ["a.zip", "a.zip!/moved.md", "a.zip!/n.md", "a.zip!/one.md"]
     assert paid.request_count("embeddings") == paid_before + 1
     last = paid.apis.charges[-1]
-    assert len(last.sha256) == 1  # the new text alone; what was renamed is known
+    assert len(last.sha256) == 1  # only the new text; the renamed one has a vector
 
 
-def test_members_that_find_no_money_wait_with_their_file(
+def test_members_beyond_the_budget_wait_together_with_their_file(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     folder.write("r.jsonl", records(*(f"The boiler of house {n} is serviced." for n in range(40))))
@@ -188,7 +188,7 @@ def test_members_that_find_no_money_wait_with_their_file(
     assert statuses(paid)["r.jsonl"] == ("published", None)
 
 
-def test_what_waits_goes_on_without_what_failed_for_good(
+def test_waiting_members_resume_without_retrying_failed_ones(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     texts = [f"The boiler of house {n} is serviced." for n in range(40)]
@@ -219,7 +219,7 @@ def test_a_file_may_become_a_container_and_a_document_again(
     assert paid.rows("SELECT count(*) FROM tvdb.documents") == [(1,)]
 
 
-def test_a_container_that_breaks_keeps_what_it_published(
+def test_members_of_a_damaged_container_stay_published(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     folder.write("a.zip", packed(**LETTERS))
@@ -244,7 +244,7 @@ def test_a_container_that_breaks_keeps_what_it_published(
     )
     assert code == "corrupt"
     assert message.startswith("Its container failed: The ZIP archive is damaged")
-    # Whole again, all of it is.
+    # A repaired container is processed completely.
     folder.write("a.zip", packed(**LETTERS, **{"bad.pdf": LETTERS["one.md"]}))
     assert folder.codes(folder.ingest(**FREE)) == {}
 
@@ -252,7 +252,7 @@ def test_a_container_that_breaks_keeps_what_it_published(
 def test_a_member_that_waits_is_not_failed_by_a_damaged_copy_of_its_container(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
-    """Nothing is wrong with it, so it is processed as soon as its container can be read again."""
+    """The member is correct, so it is processed as soon as its container can be read."""
     folder.write("a.zip", packed(**LETTERS))
     folder.ingest(daily_cost_limit="0")
     assert statuses(paid)["a.zip!/one.md"] == ("deferred", "budget_exhausted")
@@ -268,7 +268,7 @@ def test_a_member_that_waits_is_not_failed_by_a_damaged_copy_of_its_container(
     assert set(statuses(paid).values()) == {("published", None)}
 
 
-def test_one_stage_at_a_time_takes_members_along(
+def test_members_are_processed_one_stage_at_a_time_too(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     folder.write("a.zip", packed(**LETTERS))
@@ -285,7 +285,7 @@ def test_one_stage_at_a_time_takes_members_along(
     assert sorted(folder.passages()) == ["a.zip!/one.md", "a.zip!/two.md"]
 
 
-def test_forgetting_a_member_and_its_file(
+def test_a_member_and_its_file_are_deleted(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     folder.write("a.zip", packed(**LETTERS))
@@ -295,7 +295,7 @@ def test_forgetting_a_member_and_its_file(
     assert member.is_member
     deletion.delete([member.document_id])
     assert sorted(folder.passages()) == ["a.zip!/two.md"]
-    # As with a file: what is still in the source is taken in again.
+    # A deleted member that is still in the source is ingested again, as a file is.
     assert folder.due(**FREE) == ["a.zip"]
     folder.ingest(**FREE)
     assert sorted(folder.passages()) == ["a.zip!/one.md", "a.zip!/two.md"]
@@ -339,7 +339,7 @@ def test_limits_over_all_levels_are_settings(
         assert f"TVDB_{name.upper()}" in message
         assert str(limit[name]) in message
     assert "b.md" in folder.passages()
-    # It is tried again once a limit is another, and only then.
+    # It is retried only after a limit has changed.
     assert folder.due(**limit, **FREE) == []
     assert folder.due(**FREE) == ["a.zip"]
     assert folder.codes(folder.ingest(**FREE)) == {}

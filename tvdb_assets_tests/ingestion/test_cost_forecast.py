@@ -1,4 +1,4 @@
-"""The cost forecast before an ingestion, and what the ingestion then does."""
+"""The cost forecast before an ingestion, compared with the ingestion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = Decimal("0.00375")
 
 
 def note(number: int) -> str:
-    # Three digits are one token, whichever they are.
+    # Any three digits are one token.
     return f"# Rule {number + 100}\n\nThe claims of series {number + 100} are paid in thirty days."
 
 
@@ -35,7 +35,7 @@ def estimating(paid: PaidServicesFixture, router: ServiceRouter) -> CostEstimato
 
 
 def expected(folder: DocumentFolder, router: ServiceRouter) -> CostForecast | None:
-    """The forecast for all documents that an ingest would take."""
+    """The forecast for all documents that an ingest would process."""
     paid, plan = folder.paid, folder.plan()
     folder.registry.register(plan.source.root, plan.new, "by hand")
     known = folder.registry.known(plan.source.root)
@@ -66,7 +66,7 @@ def test_the_documents_that_fit_are_announced_and_then_ingested(
     results = folder.ingest(daily_cost_limit=limit)
 
     assert sum(result.error is None for result in results.values()) == reported.fitting
-    # What waits has been chunked, and is known to the token.
+    # Waiting documents have been chunked, so their tokens are counted exactly.
     after = expected(folder, paid.router(daily_cost_limit=limit * 2))
     assert after is not None
     assert (after.documents, after.fitting) == (count, 2 * (count // 3))

@@ -1,8 +1,8 @@
-"""Two indexes side by side: one is searched and stays fresh, the other is built, then switched to.
+"""Two indexes: search reads one, which stays up to date while another is built for a switch.
 
-What belongs here: ingestions with other settings than those of the index that search reads, seen in
-what search shows. What does not: a reader that searches all the while
-(`integration/test_switching`).
+What belongs here: ingestions with other settings than those of the current index, and their effect
+on search. What does not: a reader that searches during the switch
+(`integration/test_index_switch`).
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ def filled(folder: DocumentFolder) -> DocumentFolder:
 
 
 def longest(paid: PaidServicesFixture) -> int:
-    """Tokens of the longest chunk that search shows."""
+    """Tokens of the longest searchable chunk."""
     return int(paid.rows("SELECT max(token_count) FROM tvdb.search_index")[0][0])
 
 
 def check_vectors(paid: PaidServicesFixture, model: str) -> None:
-    """What search shows has the vectors that the service gives for these texts."""
+    """Check that each searchable text has the vector of the service."""
     rows = paid.rows("SELECT text, embedding FROM tvdb.search_index")
     wanted = expected_vectors([text for text, _ in rows], model)
     assert rows
@@ -114,7 +114,7 @@ def test_changes_are_searchable_at_once_while_a_new_model_is_built(
 
     assert filled.passages() == shown
     check_vectors(paid, LARGE)
-    # Each text once for each model.
+    # Each text was paid once for each model.
     paid_for = [(c.model, digest) for c in paid.apis.charges for digest in c.sha256]
     assert len(set(paid_for)) == len(paid_for)
 
@@ -136,7 +136,7 @@ def test_an_index_that_shows_an_older_version_is_not_complete(
     assert "heat pump" in filled.passages()["note-0.md"][0]
 
 
-def test_a_document_that_is_missing_can_be_given_up(
+def test_a_forced_switch_ignores_missing_documents(
     filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
     filled.ingest(["note-0.md"], **NEW_SIZE)
@@ -160,7 +160,7 @@ def test_a_free_run_pays_nothing_for_the_index_that_search_reads(
 
     assert filled.passages() == before
     assert paid.spent == spent
-    # What a mock made waits for no switch.
+    # Documents of a mock do not wait for a switch.
     assert indexes.count_stale_documents() == (1 if free is LOCAL else 0)
 
 
@@ -179,10 +179,10 @@ def test_a_paid_run_keeps_a_free_index_fresh(
     assert paid.rows("SELECT DISTINCT service FROM tvdb.search_index") == [("openai",)]
 
 
-def test_a_document_whose_new_version_search_can_not_show_is_not_done(
+def test_a_document_whose_new_version_is_not_searchable_is_deferred(
     paid: PaidServicesFixture, filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
-    """No money for the model that search reads, and the new index has all vectors already."""
+    """The budget is exhausted for the current model, and the new index has all vectors."""
     changed = NOTES["note-0.md"].replace("boiler", "heat pump")
     filled.write("note-9.md", changed)
     filled.ingest(["note-9.md"], **NEW_MODEL)
@@ -225,7 +225,7 @@ def test_an_outage_of_both_models_degrades_the_new_index_alone(
 
 
 @pytest.mark.parametrize("new", [NEW_SIZE, NEW_MODEL], ids=["size", "model"])
-def test_a_dropped_index_takes_what_no_other_one_needs(
+def test_dropping_an_index_deletes_the_rows_of_that_index_alone(
     paid: PaidServicesFixture, filled: DocumentFolder, indexes: IndexCatalog, new: dict[str, object]
 ) -> None:
     def everything() -> list[tuple[object, ...]]:
@@ -243,7 +243,7 @@ def test_a_dropped_index_takes_what_no_other_one_needs(
 
     assert everything() == before
     assert filled.passages() == shown
-    # An ingest with its settings makes it again.
+    # An ingest with its settings builds it again.
     assert filled.due(**new) == sorted(NOTES)
     assert filled.codes(filled.ingest(**new)) == {}
     assert indexes.switch().documents == len(NOTES)
@@ -269,7 +269,7 @@ def test_the_old_index_can_be_dropped_after_the_switch(
     assert filled.due(**NEW_MODEL) == []
 
 
-def test_a_run_may_switch_by_itself_once_nothing_is_missing(
+def test_a_run_switches_automatically_once_nothing_is_missing(
     paid: PaidServicesFixture, filled: DocumentFolder, indexes: IndexCatalog
 ) -> None:
     filled.ingest(["note-0.md"], **NEW_SIZE, switch="auto")
@@ -290,7 +290,7 @@ def test_a_run_may_switch_by_itself_once_nothing_is_missing(
         (lambda indexes: indexes.switch(), "no_index"),
     ],
 )
-def test_what_is_no_index_to_switch_to_is_named(
+def test_an_index_that_cannot_be_used_is_an_error_with_a_remedy(
     folder: DocumentFolder, indexes: IndexCatalog, ask: Callable[[IndexCatalog], object], code: str
 ) -> None:
     folder.write("note-0.md", NOTES["note-0.md"])
@@ -304,7 +304,7 @@ def test_what_is_no_index_to_switch_to_is_named(
     assert folder.passages() == {}
 
 
-def test_an_estimate_knows_what_both_indexes_cost(
+def test_an_estimate_includes_the_cost_of_both_indexes(
     paid: PaidServicesFixture, filled: DocumentFolder
 ) -> None:
     filled.write("note-0.md", NOTES["note-0.md"].replace("boiler", "heat pump"))

@@ -1,4 +1,4 @@
-"""Parsing that starts before the ingestion: in which processes, of which documents, and its end."""
+"""Parsing that starts before the ingestion: its processes, its documents and its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def folder(database: Database, tmp_path: Path) -> DocumentFolder:
 
 
 def processes_of(workers: WorkerPool) -> tuple[int, ...]:
-    """Those that run already."""
+    """The ids of the worker processes, as soon as there are any."""
     while not workers.process_ids():
         os.sched_yield()
     return workers.process_ids()
@@ -36,7 +36,7 @@ def test_an_ingestion_takes_over_tasks_started_early(folder: DocumentFolder) -> 
     with parsing_while_loading(settings, folder.registry, locations) as workers:
         early = processes_of(workers)
         folder.paid.workers = workers
-        # A file that has changed since is parsed as it is now.
+        # A file that has changed since then is parsed again.
         folder.write("1.md", "# Note 1\n\nThe boiler is new.\n")
 
         assert folder.codes(folder.ingest()) == {}

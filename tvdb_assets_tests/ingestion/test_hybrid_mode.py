@@ -1,7 +1,7 @@
-"""Outage and recovery in ``hybrid``: what stands in, what search shows, what is made again.
+"""Outage and recovery in ``hybrid``: fallbacks, search during the outage, and repair after it.
 
-What belongs here: ingestions during an outage of one paid service, seen in the tables. What does
-not: what a single failure means (`services/test_paid_failures`).
+What belongs here: the rows after ingestions during an outage of one paid service. What does not:
+the effects of a single failure (`embedding/test_paid_failures`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OLD, NEW = "note-0.md", "note-5.md"
 
 
 def page(words: str) -> str:
-    """A document that the paid parser is asked for."""
+    """A document that the paid parser parses."""
     return f"<!doctype html><html><body><h1>Policy</h1><p>{words}</p></body></html>"
 
 
@@ -38,7 +38,7 @@ PAGES = {
 
 
 def check_vectors(paid: PaidServicesFixture) -> None:
-    """Each vector of the real space is the one that the service gives for its text."""
+    """Check that each vector of the real space is the service's vector of its text."""
     rows = paid.rows(
         "SELECT c.text, e.embedding FROM tvdb.chunks c JOIN tvdb.embeddings e USING (text_sha256)"
         " JOIN tvdb.vector_spaces s USING (space_id) WHERE NOT s.is_fallback"
@@ -50,10 +50,10 @@ def check_vectors(paid: PaidServicesFixture) -> None:
 
 def end_outage(paid: PaidServicesFixture) -> None:
     paid.apis.faults.clear()
-    paid.clock.forward(400)  # past the longest time that a breaker stays open
+    paid.clock.forward(400)  # longer than any breaker stays open
 
 
-def test_an_embedding_outage_degrades_what_it_meets_and_heals_exactly_that(
+def test_documents_degraded_by_an_embedding_outage_are_repaired_after_it(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     folder.write(OLD, NOTES[OLD])
@@ -94,7 +94,7 @@ def test_an_embedding_outage_degrades_what_it_meets_and_heals_exactly_that(
     check_vectors(paid)
 
 
-def test_a_parsing_outage_degrades_what_it_meets_and_heals_exactly_that(
+def test_documents_degraded_by_a_parsing_outage_are_repaired_after_it(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     folder.write("page-0.html", PAGES["page-0.html"])
@@ -115,7 +115,7 @@ def test_a_parsing_outage_degrades_what_it_meets_and_heals_exactly_that(
     # A fallback parse is not worth a paid vector.
     assert paid.request_count("embeddings") == 1
 
-    # The outage goes on.
+    # The outage continues.
     assert folder.codes(folder.ingest(**HYBRID)) == {}
     assert folder.passages() == before
     assert folder.due(**HYBRID) == degraded
@@ -164,7 +164,7 @@ def test_an_edit_during_an_outage_shows_the_old_text_and_leaves_nothing_behind(
     assert paid.rows("SELECT count(*) FROM tvdb.parsed_documents") == [(1,)]
 
 
-def test_a_text_that_two_degraded_documents_share_goes_with_the_last_of_them(
+def test_a_shared_degraded_text_is_deleted_with_its_last_document(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     for name in ("a.md", "b.md"):
@@ -182,7 +182,7 @@ def test_a_text_that_two_degraded_documents_share_goes_with_the_last_of_them(
     folder.ingest(["b.md"], **HYBRID)
 
     assert folder.degraded_rows() == {}
-    assert paid.request_count("embeddings") - 3 == 1  # three attempts met the outage
+    assert paid.request_count("embeddings") - 3 == 1  # three attempts failed in the outage
 
 
 @pytest.mark.parametrize("operation", ["embeddings", "submit"])
@@ -215,7 +215,7 @@ NO_REASON = {
 
 
 @pytest.mark.parametrize("case", NO_REASON)
-def test_what_is_no_outage_is_no_reason_to_fall_back(
+def test_errors_other_than_an_outage_cause_no_fallback(
     paid: PaidServicesFixture, folder: DocumentFolder, case: str
 ) -> None:
     fault, limits, code = NO_REASON[case]
@@ -288,7 +288,7 @@ def test_two_documents_with_one_text_that_heal_at_the_same_moment_leave_nothing_
     drop_replaced = IndexStore._drop_replaced
 
     def together(index: IndexStore, *given: Any) -> None:
-        # If one has to wait for the other, the other goes on.
+        # If one thread waits for a lock of the other, the barrier times out.
         with suppress(threading.BrokenBarrierError):
             both_are_there.wait(timeout=1)
         drop_replaced(index, *given)

@@ -1,7 +1,7 @@
-"""Ingestions with paid services: what is paid once, and what one bad document costs the others.
+"""Ingestions with paid services: no double payment, and no effect of one bad document on others.
 
-What belongs here: paid ingestions without an outage, seen in the tables. What does not: outages
-(`test_hybrid`), what one failure means (`services/test_paid_failures`).
+What belongs here: the rows after paid ingestions without an outage. What does not: outages
+(`test_hybrid_mode`), or the effects of one failure (`embedding/test_paid_failures`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def note(number: int, words: str = "") -> str:
 
 
 def check_vectors(paid: PaidServicesFixture) -> None:
-    """Each passage that search shows has the vector that the service gives for its text."""
+    """Check that each searchable passage has the service's vector of its text."""
     rows = paid.rows("SELECT text, embedding FROM tvdb.search_index")
     assert rows
     for text, vector in rows:
@@ -50,7 +50,7 @@ def test_one_bad_document_among_a_hundred_loses_no_neighbour(
     check_vectors(paid)
     answered = Counter(digest for charge in paid.apis.charges for digest in charge.sha256)
     assert set(answered.values()) == {1}
-    # What has ended is not tried again, and costs nothing.
+    # Finished documents are not retried and cost nothing.
     assert folder.due() == []
 
 
@@ -67,14 +67,14 @@ def test_texts_and_documents_that_are_equal_are_paid_for_once(
 
     assert sorted(folder.passages()) == ["a.html", "a.md", "b.html", "b.md", "c.html"]
     assert paid.request_count("submit") == 1
-    # A page's text may be its file, so that each kind is counted separately.
+    # The text of a page may equal its file, so each operation is counted separately.
     answered = Counter((c.operation, digest) for c in paid.apis.charges for digest in c.sha256)
     assert set(answered.values()) == {1}
     assert paid.spent == paid.apis.dollars
     check_vectors(paid)
 
 
-def test_a_text_that_may_be_cut_is_not_published_on_a_second_try_either(
+def test_a_possibly_cut_text_is_not_published_on_a_retry_either(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     folder.write("a.html", "<!doctype html><p>One.</p>\f<p>Two.</p>\f<p>Three.</p>")
@@ -107,7 +107,7 @@ def test_a_refused_account_defers_documents_until_time_or_key_change(
     check_vectors(paid)
 
 
-def test_each_row_says_who_made_it(paid: PaidServicesFixture, folder: DocumentFolder) -> None:
+def test_each_row_has_its_provenance(paid: PaidServicesFixture, folder: DocumentFolder) -> None:
     folder.write("a.html", "<!doctype html><p>The insured pays.</p>")
     folder.ingest()
     assert paid.rows("SELECT service, mode, is_degraded FROM tvdb.parsed_documents") == [

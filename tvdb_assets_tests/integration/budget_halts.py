@@ -1,7 +1,7 @@
 """A project whose work costs money, in real processes: Dagster's daemon, a database, paid APIs.
 
-What belongs here: starting, steering, killing and watching them. What does not: what must hold
-(`test_halts`, `halts_by_hand`).
+What belongs here: starting, controlling, killing and watching them. What does not: the checks
+(`test_budget_halts`, `budget_halts_campaign`).
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from tvdb_assets.sources.source import Source
 from tvdb_assets_tests.paid_apis import RunningServer
 
 PRICE = Decimal("0.02") / 1_000_000
-"""US dollars a token of text-embedding-3-small, written out again."""
+"""US dollars per token of text-embedding-3-small, written out independently of the package."""
 _REPOSITORY = Path(__file__).parents[2]
 _DAEMON = (
-    # Dagster looks at backfills every 30 seconds and at sensors every 5; nothing else is changed.
+    # Dagster checks backfills every 30 seconds and sensors every 5; only this is changed.
     "import dagster._daemon.controller as c, dagster._daemon.sensor as s;"
     "c.DEFAULT_DAEMON_INTERVAL_SECONDS = 3; s.MIN_INTERVAL_LOOP_TIME = 3;"
     "from dagster._daemon.cli import main; main()"
@@ -67,7 +67,7 @@ class CommandResult:
 
 
 class BudgetHaltProject:
-    """One project. Its documents all cost the same, and no two have the same text."""
+    """One project. All its documents have the same cost and different texts."""
 
     def __init__(
         self, folder: Path, database_url: str, server: RunningServer, documents: int
@@ -97,7 +97,7 @@ class BudgetHaltProject:
             "TVDB_PARSE_WORKERS": "1",
             "TVDB_PAID_CONCURRENCY": "1",
             "TVDB_SENSOR_SECONDS": "3",
-            # What runs is what a test asks for.
+            # Only the tests request runs.
             "TVDB_INTAKE_SECONDS": "0",
             "TVDB_SERVICE_MODE": "real",
             "TVDB_HOURLY_RATE_LIMIT": "100000",
@@ -133,7 +133,7 @@ class BudgetHaltProject:
             )
 
     def run(self, command: str, *arguments: str, **settings: str) -> CommandResult:
-        """Run a program of this environment, as a person would, to its end."""
+        """Run a program of this environment to its end, as in a shell."""
         done = subprocess.run(
             [str(Path(sys.executable).parent / command), *arguments],
             cwd=self.folder,
@@ -146,7 +146,7 @@ class BudgetHaltProject:
         return CommandResult(done.returncode, done.stdout + done.stderr)
 
     def register(self, instance: dg.DagsterInstance, names: Sequence[str] = ()) -> list[str]:
-        """Make every file a partition, or those of ``names``, as an ingest does before its runs."""
+        """Register every file, or those of ``names``, as a partition, as an ingest does first."""
         all_names = [f"{number:03}.md" for number in range(self.documents)]
         with Database.open(load_settings()) as database:
             source = Source.open(str(self.source))
@@ -156,7 +156,7 @@ class BudgetHaltProject:
         return keys
 
     def backfill(self, instance: dg.DagsterInstance, keys: Sequence[str]) -> str:
-        """Ask for a backfill of all three assets, as the UI does; the daemon takes it up."""
+        """Request a backfill of all three assets, as the UI does; the daemon starts it."""
         backfill_id = uuid4().hex[:8]
         graph = defs().get_repository_def().asset_graph
         wanted = AssetGraphSubset.from_asset_partition_set(
@@ -182,7 +182,7 @@ class BudgetHaltProject:
         return backfill_id
 
     def start_daemon(self, more: Sequence[str] = ("-m", "tvdb_assets.definitions")) -> None:
-        """Start the daemon, and with it a code server, in a process group of their own."""
+        """Start the daemon and its code server in a separate process group."""
         with self._log.open("ab") as log:
             self._daemon = subprocess.Popen(
                 [sys.executable, "-c", _DAEMON, "run", *more],
@@ -206,16 +206,16 @@ class BudgetHaltProject:
             return False
 
     def kill_daemon(self, number: int = signal.SIGKILL) -> None:
-        """End the daemon alone, or with ``SIGTERM`` in order."""
+        """Kill only the daemon; ``SIGTERM`` lets it shut down."""
         assert self._daemon is not None
         self._daemon.send_signal(number)
         self._daemon.wait(60)
         self._daemon = None
 
     def end(self) -> None:
-        """End all that was started here."""
+        """End all processes that were started here."""
         for group in self._groups:
-            # What outlived its daemon ends too; a group that is empty is none any more.
+            # Processes that outlived their daemon end too. An empty group no longer exists.
             with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
         if self._daemon is not None:
@@ -229,7 +229,7 @@ class BudgetHaltProject:
         """Wait for a condition.
 
         Raises:
-            AssertionError: it did not come in time, with the end of the daemon's log.
+            AssertionError: it was not met in time; contains the end of the daemon's log.
         """
         deadline = time.monotonic() + seconds
         pause = threading.Event()
@@ -241,13 +241,13 @@ class BudgetHaltProject:
             pause.wait(0.1)
 
     def turn_window(self, days: int) -> None:
-        """Let it be that many days later, for every connection that is opened from now on."""
+        """Move the clock ahead by days, for every connection that is opened from now on."""
         name = self.database_url.partition("?")[0].rpartition("/")[2]
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             connection.execute(f"ALTER DATABASE {name} SET tvdb.clock_offset = '{days} days'")
 
     def statuses(self) -> dict[str, int]:
-        """How many documents are in each status."""
+        """The number of documents by status."""
         with psycopg.connect(self.database_url) as connection:
             rows: list[tuple[str, int]] = connection.execute(
                 "SELECT status, count(*) FROM tvdb.documents GROUP BY 1"
@@ -255,7 +255,7 @@ class BudgetHaltProject:
         return dict(rows)
 
     def settled_in_this_window(self) -> int:
-        """How many documents are published, or were refused since the window turned."""
+        """The number of documents that are published, or were deferred in this budget day."""
         with psycopg.connect(self.database_url) as connection:
             row = connection.execute(
                 "SELECT count(*) FROM tvdb.documents WHERE status = 'published' OR"
@@ -267,7 +267,7 @@ class BudgetHaltProject:
         return int(row[0])
 
     def spent_by_day(self) -> list[Decimal]:
-        """What the ledger says of each window, oldest first."""
+        """US dollars in the ledger for each budget day, oldest first."""
         with psycopg.connect(self.database_url) as connection:
             rows = connection.execute(
                 "SELECT sum(coalesce(posted_usd, reserved_usd)) FROM tvdb.cost_ledger"
@@ -276,20 +276,20 @@ class BudgetHaltProject:
         return [row[0] for row in rows]
 
     def paid(self) -> tuple[Decimal, int]:
-        """US dollars that the server has billed, and texts that it was sent more than once."""
+        """US dollars that the server has billed, and the number of texts that were sent again."""
         with self.server.lock:
             apis = self.server.apis
-            # A file that is its own text is billed by both services, and by neither twice.
+            # A file that equals its text is billed once by each service.
             sent = Counter((c.service, digest) for c in apis.charges for digest in c.sha256)
             return apis.dollars, sum(times - 1 for times in sent.values())
 
     def submitted(self) -> int:
-        """How many documents were handed to the paid parser."""
+        """The number of documents that were submitted to the paid parser."""
         with self.server.lock:
             return sum(request.operation == "submit" for request in self.server.apis.requests)
 
     def reserved_after_the_newest_change(self) -> int:
-        """Paid calls that were begun after limits or a pause were last changed."""
+        """The number of paid calls that started after the last change of limits or a pause."""
         with psycopg.connect(self.database_url) as connection:
             row = connection.execute(
                 "SELECT count(*) FROM tvdb.cost_ledger"
@@ -303,13 +303,13 @@ class BudgetHaltProject:
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
-        """Dagster's instance, seen from this process; the environment must be this project's."""
+        """Open Dagster's instance in this process, which needs the environment of the project."""
         with dagster_instance(load_settings()) as opened:
             yield opened
 
 
 def is_idle(instance: dg.DagsterInstance) -> bool:
-    """No run is queued or under way."""
+    """Whether no run is queued or running."""
     under_way = [
         *(dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED),
         *(dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED),
@@ -337,7 +337,7 @@ def new_database(server_url: str, name: str) -> Iterator[str]:
 
 
 def resumed(instance: dg.DagsterInstance) -> int:
-    """How many runs the sensor has asked for."""
+    """The number of runs that the sensor has requested."""
     return instance.get_runs_count(dg.RunsFilter(tags={"tvdb/requested_by": "cost_sensor"}))
 
 
@@ -356,7 +356,7 @@ concurrency:
 
 
 def _text(number: int) -> str:
-    # Three digits are one token, whichever they are.
+    # Any three digits are one token.
     return (
         f"# Rule {number + 100}\n\nThe claims of series {number + 100} are paid within thirty"
         " days after the office has received all papers, and the payment is noted in the file.\n"

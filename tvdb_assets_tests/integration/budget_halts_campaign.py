@@ -1,13 +1,12 @@
-"""The long forms of `test_halts`, by hand, because they take minutes.
+"""Long forms of `test_budget_halts`, started manually, because they take minutes.
 
 ``python -m tvdb_assets_tests.integration.budget_halts_campaign 300`` takes 300 documents through
 three windows. ``… 300 --seeds 0 10`` does so ten times while run workers and the daemon are killed
 at random moments. Each prints a line and exits with 1 if a claim fails.
 
-What belongs here: the killing, and what may differ because of it. A request that is out when
-its worker is killed is billed by a service that nobody reads the answer of; so a text may be
-paid for twice, once for each request that was in flight at a kill, and all of it stays within
-the limit.
+What belongs here: the kills, and their permitted effects. A request that is in flight when its
+worker is killed is billed, but nobody reads its answer. So a text may be paid again, once for each
+request that was in flight at a kill. The sum stays within the limit.
 """
 
 from __future__ import annotations
@@ -36,16 +35,16 @@ from tvdb_assets_tests.paid_apis import Behaviour, running_server
 
 KILLS_A_WINDOW = 2
 _WINDOWS_AT_MOST = 8
-"""Three where nothing is killed; what was lost with a worker is paid for again in another."""
+"""Three without kills. Requests that were lost with a worker are paid again in a later window."""
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run the campaigns of the command line; exit with 1 if one fails."""
     parser = argparse.ArgumentParser()
     parser.add_argument("documents", type=int)
     parser.add_argument("--seeds", type=int, nargs=2, metavar=("FIRST", "LAST"))
     given = parser.parse_args()
-    # Ended early, it still ends what it started.
+    # A terminated campaign still stops the processes that it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     seeds = [None] if given.seeds is None else list(range(*given.seeds))
     held = [_one(given.documents, seed) for seed in seeds]
@@ -64,10 +63,12 @@ def _one(documents: int, seed: int | None) -> bool:
         steering = ("TVDB_", "DAGSTER", "OPENAI", "LLAMA")
         os.environ.update({k: v for k, v in project.environment.items() if k.startswith(steering)})
         with project.instance() as instance:
-            return _walk(project, instance, seed)
+            return _run_campaign(project, instance, seed)
 
 
-def _walk(project: BudgetHaltProject, instance: dg.DagsterInstance, seed: int | None) -> bool:
+def _run_campaign(
+    project: BudgetHaltProject, instance: dg.DagsterInstance, seed: int | None
+) -> bool:
     started = time.monotonic()
     chance = random.Random(seed)
     backfill_id = project.backfill(instance, project.register(instance))
@@ -104,7 +105,7 @@ def _walk(project: BudgetHaltProject, instance: dg.DagsterInstance, seed: int | 
 
 
 def _is_halted(project: BudgetHaltProject) -> bool:
-    """Every document is published, or was refused in the window of now."""
+    """Whether every document is published, or was deferred in the current budget day."""
     return project.settled_in_this_window() == project.documents
 
 
@@ -113,7 +114,7 @@ def _kill(project: BudgetHaltProject, chance: random.Random) -> str:
     threading.Event().wait(chance.uniform(0.5, 12.0))
     workers = project.run_workers()
     if workers and chance.random() < 0.6:
-        # A process that ended meanwhile was not killed.
+        # The process may have ended in the meantime.
         with suppress(ProcessLookupError):
             os.kill(chance.choice(workers), signal.SIGKILL)
             return "worker"

@@ -1,11 +1,10 @@
-"""A folder whose files arrive, change, move and vanish at random, and what each of them has held.
+"""A folder whose files arrive, change, move and vanish at random, with the history of each file.
 
-What belongs here: the files, and which texts search may show of them. What does not: who reads
-them (`soaking`), or what is checked when (`test_soak`).
+What belongs here: the files, and the texts of them that search may show. What does not: the
+processes that read them (`soak`), or the checks (`test_soak`).
 
-Each paragraph has a number that no other has, and is longer than half a chunk: so what search
-shows of a document tells which of its versions it is, and a version that keeps a paragraph keeps
-its vector.
+Each paragraph has a unique number and is longer than half a chunk. So the searchable text of a
+document identifies its version, and a version that keeps a paragraph keeps its vector.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ SUFFIXES = (".md", ".md", ".md", ".html", ".zip", ".eml")
 _CLAUSE = re.compile(r"Clause (\d+) ")
 _FOLDERS = ("", "claims/", "letters/2026/", "Ablage für Ältere/")
 _ALWAYS = 4
-"""Files that are left, at least: a folder that is empty is taken for one that is not mounted."""
+"""The minimum number of files, because an empty folder counts as not mounted."""
 
 Texts = Mapping[str, frozenset[int]]
-"""The clauses of a file by member, of the file itself under the empty name."""
+"""The clauses of a file by member; the file itself has the empty name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file holds: of each member, and of itself under the empty name, the clauses."""
+    """The content of a file: the clauses of each member; the file itself has the empty name."""
 
     suffix: str
     clauses: tuple[tuple[str, tuple[int, ...]], ...]
@@ -44,7 +43,7 @@ class Content:
 
     @property
     def data(self) -> bytes:
-        """The bytes, the same each time."""
+        """The bytes, which are the same at each call."""
         own = dict(self.clauses)
         if self.suffix == ".pdf":
             return b"%PDF-1.7\n1 0 obj\n<< /Type /Cat"
@@ -56,7 +55,7 @@ class Content:
 
 
 class ChangingSource:
-    """The folder. All that happens to it is drawn from one generator."""
+    """The folder. All its changes are drawn from one random generator."""
 
     def __init__(self, root: Path, draw: random.Random) -> None:
         """Files are written at once."""
@@ -65,7 +64,7 @@ class ChangingSource:
         self._numbers = count(1)
         self._paths = count(1)
         self.versions: dict[str, list[Content | None]] = {}
-        """By path, all that it held, in order; None while it was not there."""
+        """All versions by path, in order; None while the file did not exist."""
         self._gone: list[tuple[str, Content]] = []
         self._seen: dict[str, int] = {}
         self._surely_gone: frozenset[str] = frozenset()
@@ -76,26 +75,26 @@ class ChangingSource:
 
     @property
     def present(self) -> dict[str, Content]:
-        """What is there, by path."""
+        """The existing files by path."""
         return {path: held[-1] for path, held in self.versions.items() if held[-1] is not None}
 
     def change(self, times: int) -> None:
-        """Let so many things happen."""
+        """Apply a number of random changes."""
         kinds = (self._arrive, self._edit, self._edit, self._move, self._copy, self._vanish)
         for _ in range(times):
             self._draw.choice((*kinds, self._come_back, self._take_back, self._swap))()
 
     @property
     def missing(self) -> frozenset[str]:
-        """Paths that were there once."""
+        """The paths of files that existed before and are missing now."""
         return frozenset(path for path, held in self.versions.items() if held[-1] is None)
 
     def looked(self, missing: frozenset[str]) -> None:
-        """Note that somebody has looked at the folder, who began when these were missing."""
+        """Record a scan of the folder that started when these files were missing."""
         self._surely_gone = missing & self.missing
 
     def wrong(self, shown: Mapping[str, frozenset[int]]) -> list[str]:
-        """What is wrong with what search shows: the clauses of each document."""
+        """List the errors in the searchable clauses of each document."""
         problems = [
             f"{document} was shown, and is not"
             for document, first in self._seen.items()
@@ -107,7 +106,7 @@ class ChangingSource:
                 problems.append(f"{document} is shown, and gone")
                 continue
             held = self.versions.get(path, [])
-            # What was shown once is not followed by what was there before.
+            # An older version must not follow a newer one.
             first = self._seen.get(document, 0)
             for place, content in enumerate(held[first:], first):
                 if content is not None and content.texts.get(member) == clauses:
@@ -123,7 +122,7 @@ class ChangingSource:
         return all(held and member in held.texts for held in self.versions[path][first:])
 
     def lacking(self, shown: Mapping[str, frozenset[int]]) -> list[str]:
-        """Which of what is there search does not show as it is."""
+        """List the existing documents whose current version is not searchable."""
         return [
             f"{path}!/{member}".removesuffix("!/")
             for path, content in self.present.items()

@@ -1,6 +1,6 @@
 """An ingestion in `real` mode in a separate process that kills itself at a named point.
 
-What belongs here: documents, the ingestion, and where it dies. What does not: the checks
+What belongs here: documents, the ingestion, and the point of the kill. What does not: the checks
 afterwards (`test_ingestion_kills`). The points of a paid call are those that the guard reports
 to its observer; those of the ingestion are wrapped methods of the package.
 """
@@ -69,16 +69,16 @@ class ProcessSettings:
     root: str
     server: str
     point: str = ""
-    """Where it kills itself; empty for nowhere."""
+    """The point at which the process kills itself; empty for none."""
     nth: int = 1
-    """At which arrival there."""
+    """The number of the arrival at the point, from 1."""
     reported: str = ""
-    """A file that is given the entries which were in flight at the kill."""
+    """The file for the ids of the ledger entries in flight at the kill."""
     paths: tuple[str, ...] | None = None
     """None ingests every document."""
     batch_documents: int = 3
     inputs: int = 4
-    """Most texts in a request: few, so that there are many requests."""
+    """Maximum texts in a request; a small number gives many requests."""
     daily_usd: Decimal = Decimal("5.00")
     concurrency: int = 8
     settings: dict[str, object] = field(default_factory=dict)
@@ -108,12 +108,12 @@ def register(database: Database, root: Path) -> None:
 
 
 def run_process(process_settings: ProcessSettings) -> None:
-    """Ingest in this process; pass this function to a process that may die."""
+    """Ingest in this process, which may kill itself."""
     runner.BATCH_DOCUMENTS = process_settings.batch_documents
     OpenAIEmbedder.max_inputs = process_settings.inputs
     killer = Killer(process_settings.point, process_settings.nth, process_settings.reported)
     settings = settings_of(process_settings)
-    # Retries without their waits, in the mode that the retrying library has for it.
+    # Retries do not wait, in the test mode of the retry library.
     with (
         stamina.set_testing(True, attempts=20, cap=True),
         Database(process_settings.url) as database,
@@ -143,10 +143,10 @@ def run_process(process_settings: ProcessSettings) -> None:
 
 
 class Killer:
-    """Kills its process at the nth arrival at a point; knows what was in flight."""
+    """Kills its process at the nth arrival at a point, and records the requests in flight."""
 
     def __init__(self, point: str = "", nth: int = 1, reported: str = "") -> None:
-        """As of `ProcessSettings`; where the point is a method's, the method is wrapped."""
+        """Wrap the method of the point, if it is in `HOOKS`; arguments as in `ProcessSettings`."""
         self._point = point
         self._reported = reported
         self.left = nth
@@ -202,7 +202,7 @@ class Killer:
 
 
 class Inline:
-    """Does at once what worker processes would do; they are not what is killed here."""
+    """Executes the tasks of worker processes immediately in this process."""
 
     def submit(self, task: Callable[..., Any], *arguments: Any) -> Future[Any]:
         future: Future[Any] = Future()

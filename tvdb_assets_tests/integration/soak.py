@@ -1,8 +1,8 @@
 """A project that runs itself, in real processes: one evaluates ticks, one executes the runs.
 
 What belongs here: starting these processes, their tasks, killing them, moving the
-clock, reading the rows that are compared. What does not: the files (`drifting`), or what must
-hold (`test_soak`).
+clock, reading the rows that are compared. What does not: the files (`changing_source`), or the
+checks (`test_soak`).
 
 The processes are what a daemon and its run workers are, less the seconds that each run of
 Dagster takes to start: both stay, until they are killed.
@@ -42,28 +42,28 @@ class ProcessTask:
     """The task of a process."""
 
     environment: Mapping[str, str]
-    """Settings; the project is the same in all errands of one process."""
+    """Settings; the project is the same in all tasks of one process."""
     what: str
     """A sensor, a schedule or a job by its name, or `RUNS`."""
     cursor: str | None = None
-    """Of the sensor."""
+    """The cursor of the sensor."""
     runs: tuple[Tags, ...] = ()
     point: str = ""
-    """Where the process kills itself, at the ``nth`` arrival; empty for nowhere."""
+    """The point at which the process kills itself, at the ``nth`` arrival; empty for none."""
     nth: int = 1
 
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """What came of an errand."""
+    """The result of a task."""
 
     runs: tuple[Tags, ...] = ()
-    """Asked for by a tick."""
+    """The tags of the runs that a tick requested."""
     cursor: str | None = None
 
 
 def do(errand: ProcessTask) -> ProcessResult:
-    """Do an errand, in this process."""
+    """Execute a task in this process."""
     os.environ.update(errand.environment)
     instance = _instance()
     if errand.what == RUNS:

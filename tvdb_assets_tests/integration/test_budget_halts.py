@@ -1,7 +1,7 @@
-"""Halts and what follows them, in real processes: daemon, code server, run workers, shell.
+"""Budget halts and resumption in real processes: daemon, code server, run workers, shell.
 
-What belongs here: what a team that runs the project sees of a budget. What does not: whether
-one call fits (`guard`), or a document's way (`test_walkthrough`).
+What belongs here: the effects of a budget that users of a project see. What does not: the check of
+one call (`spend_guard`), or the stages of a document (`test_walkthrough`).
 
 The tests of this file form one sequence and run in order, because a daemon costs seconds: each
 takes the state that those before it left.
@@ -32,10 +32,10 @@ from tvdb_assets_tests.integration.budget_halts import (
 )
 from tvdb_assets_tests.paid_apis import Behaviour, running_server
 
-# Dagster itself still asks pydantic by the old name.
+# Dagster itself still uses pydantic's old name.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated"),
-    # A minute on a machine of one's own; conditions are awaited longer on one that is shared.
+    # Takes a minute on an idle machine and longer on a shared one.
     pytest.mark.timeout(600),
 ]
 
@@ -81,7 +81,7 @@ def no_run_failed(instance: dg.DagsterInstance) -> bool:
     return statuses == {dg.DagsterRunStatus.SUCCESS}
 
 
-def test_without_a_daemon_what_fits_is_made_and_what_does_not_is_deferred(
+def test_without_a_daemon_documents_beyond_the_budget_are_deferred(
     project: BudgetHaltProject, instance: dg.DagsterInstance
 ) -> None:
     project.register(instance)
@@ -101,12 +101,12 @@ def test_without_a_daemon_what_fits_is_made_and_what_does_not_is_deferred(
     made = {
         stage: instance.get_materialized_partitions(dg.AssetKey(stage.value)) for stage in Stage
     }
-    # What is free was done.
+    # The free stages were completed.
     assert made[Stage.PARSED_DOCUMENTS] == made[Stage.CHUNKS] == {FIRST, SECOND}
     assert made[Stage.EMBEDDINGS] == {FIRST}
 
 
-def test_a_backfill_over_three_windows_completes_by_itself(
+def test_a_backfill_over_three_budget_days_completes_automatically(
     project: BudgetHaltProject, instance: dg.DagsterInstance
 ) -> None:
     keys = instance.get_dynamic_partitions("documents")
@@ -121,7 +121,7 @@ def test_a_backfill_over_three_windows_completes_by_itself(
             return project.statuses() == {k: n for k, n in left.items() if n} and is_idle(instance)
 
         project.until(is_halted, 150)
-        # To the cent, and to its ten thousandth.
+        # The amounts are exact.
         assert project.paid() == (project.limit * window, 0)
         assert project.spent_by_day() == [project.limit] * window
         project.until(lambda reported=3 * window: len(thresholds(instance)) == reported)
@@ -174,7 +174,7 @@ def thresholds(instance: dg.DagsterInstance) -> list[object]:
     ]
 
 
-def test_a_partition_that_waits_says_so(instance: dg.DagsterInstance) -> None:
+def test_a_waiting_partition_has_an_observation(instance: dg.DagsterInstance) -> None:
     seen = instance.fetch_observations(
         dg.AssetRecordsFilter(
             asset_key=dg.AssetKey("embeddings"), asset_partitions=[SECOND, "059.md"]
@@ -211,7 +211,7 @@ def test_materializations_carry_costs_as_numbers(instance: dg.DagsterInstance) -
     assert paid == pytest.approx(float(total / DOCUMENTS))
 
 
-def test_a_raised_limit_resumes_and_a_pause_stops_what_is_under_way(
+def test_a_raised_limit_resumes_documents_and_a_pause_stops_running_work(
     project: BudgetHaltProject, instance: dg.DagsterInstance
 ) -> None:
     project.add_paid_parses(PAGES)
@@ -223,14 +223,14 @@ def test_a_raised_limit_resumes_and_a_pause_stops_what_is_under_way(
     before = resumed(instance)
     behaviour = project.server.apis.behaviour
     with project.server.lock:
-        # One parse takes long enough for a pause to come between two.
+        # One parse takes long enough for a pause between two parses.
         project.server.apis.behaviour = replace(behaviour, latency_seconds=1.0)
 
     raised = project.run("tvdb", "limits", "--daily", "1", "--json")
     assert raised.code == 0, raised.output
     answered = time.time()
     project.until(lambda: resumed(instance) > before)
-    # Within one tick: none that began after the command had ended found nothing to do.
+    # Within one tick: each tick that began after the end of the command found work.
     late = [tick for tick in ticks(instance) if tick.timestamp > answered]
     assert not [tick for tick in late if re.search("documents? waits?", tick.skip_reason or "")]
     project.until(lambda: project.submitted() > 0)
@@ -247,7 +247,7 @@ def test_a_raised_limit_resumes_and_a_pause_stops_what_is_under_way(
     project.until(lambda: project.statuses() == {"published": DOCUMENTS + PAGES})
     project.until(lambda: is_idle(instance))
     assert no_run_failed(instance)
-    # What was parsed before the pause was kept.
+    # Documents that were parsed before the pause were not parsed again.
     assert project.submitted() == PAGES
     assert project.paid()[1] == 0
     changes = raised.json["changes"] + paused.json["changes"]
@@ -256,18 +256,18 @@ def test_a_raised_limit_resumes_and_a_pause_stops_what_is_under_way(
         ("is_paused", True),
         ("daily_usd", True),
     ]
-    # The pause names the run that it met.
+    # The pause records the run that was active.
     assert len(paused.json["changes"][0]["run_ids"]) == 1
 
 
-def test_an_ingest_completes_the_backfill_whose_documents_it_makes(
+def test_an_ingest_completes_the_backfill_of_its_documents(
     project: BudgetHaltProject, instance: dg.DagsterInstance
 ) -> None:
     assert project.run("tvdb", "pause").code == 0
     backfill_id = project.backfill(instance, project.add_texts(instance, 2))
     project.until(lambda: project.waiting() == 2)
     project.until(lambda: is_idle(instance))
-    # Without a daemon nobody resumes them but the ingest.
+    # Without a daemon, only the ingest resumes them.
     project.kill_daemon()
     assert project.run("tvdb", "resume").code == 0
 

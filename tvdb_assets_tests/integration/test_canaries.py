@@ -1,7 +1,7 @@
-"""Nothing that is secret or a document's own is found where it does not belong.
+"""Secrets and document text are found only in the tables that may contain them.
 
-Strings that occur nowhere else are put into keys, files, texts and the services' error bodies;
-real Dagster runs meet many faults; then everything that was stored or said is searched.
+Unique strings are put into keys, files, texts and the services' error bodies. Real Dagster runs
+encounter many faults. Then all stored data and all output is searched for the strings.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from psycopg import sql
 from tvdb_assets_tests.otlp_collector import Collector, running_collector
 from tvdb_assets_tests.paid_apis import Behaviour, RunningServer, running_server
 
-pytestmark = pytest.mark.timeout(400)  # four processes, the first of which meets many faults
+pytestmark = pytest.mark.timeout(400)  # four processes, the first of which encounters many faults
 
 TEXT = "canary-of-text-vq7x"
 FILE = "canary-of-file-kz3w"
@@ -54,12 +54,12 @@ PAGES = [
     *("job_failed", "job_partial", "job_unknown_status"),
 ]
 PASSING = ["server_error", "bad_gateway_html", "rate_limited"]
-"""Met by whatever comes first, and once only, lest the breaker open before the rest is met."""
+"""Faults of the first requests, once each, so that the breaker stays closed for the others."""
 
 
 @dataclass(frozen=True)
 class CommandResult:
-    """What one process said."""
+    """The exit code and the output of one process."""
 
     code: int
     stdout: str
@@ -79,7 +79,7 @@ class Scene:
 
 
 def fill(documents: Path) -> None:
-    """One document for each fault: its name is the marker by which the fault finds it."""
+    """Write one document for each fault; its name is the marker that triggers the fault."""
     for name in NOTES:
         text = f"# {TEXT} of {name}\n\nnote-{name}. The {TEXT} is kept in the cellar.\n"
         (documents / f"note-{name}.md").write_text(text)
@@ -183,7 +183,7 @@ def private_keys(database_url: str) -> list[str]:
 
 
 def found(scene: Scene) -> list[tuple[str, str]]:
-    """Where which canary is: in a table, in a file of the instance, or in what was said."""
+    """Each place with a canary: a table, a file of the instance, a span, or an output."""
     hits = []
     with psycopg.connect(scene.database_url) as connection:
         tables = connection.execute(
@@ -239,7 +239,7 @@ def test_the_runs_met_the_faults_and_said_so_as_json(scene: Scene) -> None:
     assert shown[0] > 0
 
 
-def test_no_canary_is_where_it_does_not_belong(scene: Scene) -> None:
+def test_no_canary_is_outside_its_permitted_tables(scene: Scene) -> None:
     assert found(scene) == []
 
 
@@ -294,7 +294,7 @@ def test_private_documents_are_ingested_under_opaque_names(scene: Scene) -> None
     assert NAME not in " ".join(uploaded)
 
 
-def test_the_owner_who_asks_sees_the_path_and_all_others_an_id(scene: Scene) -> None:
+def test_status_shows_a_private_path_and_other_output_an_id(scene: Scene) -> None:
     key = private_keys(scene.database_url)[0]
     asked = run(scene.project, scene.database_url, scene.server, "tvdb", "status", key, "--json")
     assert NAME in json.loads(asked.stdout)["document"]

@@ -48,7 +48,7 @@ def write_clauses(folder: Path, count: int) -> list[str]:
     return names
 
 
-def test_a_limit_in_the_middle_of_the_load_is_kept_and_the_rest_goes_on_later(
+def test_a_budget_limit_is_kept_and_the_other_documents_resume_later(
     database: Database, tmp_path: Path, is_full: bool
 ) -> None:
     folder = tmp_path / "documents"
@@ -78,7 +78,7 @@ def test_a_limit_in_the_middle_of_the_load_is_kept_and_the_rest_goes_on_later(
 
         assert ingest_everywhere(limit) == [0] * PROCESSES
 
-        # Not a cent more, and next to all of it: what is left buys no text any more.
+        # At most the limit, and nearly all of it: the rest is less than the cost of a text.
         assert limit * Decimal("0.97") < server.apis.dollars <= limit
         assert ledger_usd(database) == server.apis.dollars
         check_counters(database)
@@ -113,7 +113,7 @@ def test_no_two_processes_pay_for_one_text(database: Database, tmp_path: Path) -
         )
         (folder / name).write_text(f"{paragraphs}\n\n# End\n\nOnly document {name} says this.\n")
     register(database, folder)
-    # Slow enough that all of them want the same texts while the first is paying for them.
+    # Slow enough that all processes need the same texts during the first request.
     with running_server(Behaviour(latency_seconds=0.2)) as server:
         trips = [
             ProcessSettings(database.url, str(folder), server.url, paths=(name,)) for name in names
@@ -133,7 +133,7 @@ def test_no_two_processes_pay_for_one_text(database: Database, tmp_path: Path) -
 
 
 def test_the_texts_of_a_killed_process_are_taken_over(database: Database, tmp_path: Path) -> None:
-    """By an ingestion whose batches differ, as after a crash."""
+    """The next ingestion has other batches, as after a crash."""
     folder = tmp_path / "documents"
     names = write_clauses(folder, 12)
     register(database, folder)

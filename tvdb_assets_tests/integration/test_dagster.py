@@ -1,7 +1,7 @@
-"""The assets in real Dagster processes, seen as Dagster and a person at a shell see them.
+"""The assets in real Dagster processes, checked through Dagster and the command line.
 
 What belongs here: `tvdb ingest` and Dagster's own command, on an instance in Postgres. What
-does not: what an ingestion leaves in the project's tables (`test_walkthrough`).
+does not: the rows of an ingestion in the project's tables (`test_walkthrough`).
 
 The tests of this file form one sequence and run in order, because a process with Dagster costs
 seconds: each takes the state that those before it left.
@@ -54,7 +54,7 @@ class CommandResult:
 
 
 class Project:
-    """A folder of documents, and an instance on the server in a database of its own."""
+    """A folder of documents, and a Dagster instance in a separate database."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
         self.documents = folder / "documents"
@@ -68,9 +68,9 @@ class Project:
         (self.documents / CORRUPT).write_bytes(b"%PDF-1.7\n1 0 obj\n<< /Type /Cat")
 
     def run(self, command: str, *arguments: str) -> CommandResult:
-        """Run a program of this environment, as a person would, to its end."""
+        """Run a program of this environment to its end, as in a shell."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TVDB_", "DAGSTER"))}
-        # Where bytecode is kept from being written, each process would compile all of Dagster.
+        # Without written bytecode, each process would compile all of Dagster.
         inherited.pop("PYTHONDONTWRITEBYTECODE", None)
         done = subprocess.run(
             [str(Path(sys.executable).parent / command), *arguments],
@@ -145,7 +145,7 @@ def instance(
         yield opened
 
 
-def test_an_ingest_with_a_failure_ends_with_1_and_says_all_as_json(first: CommandResult) -> None:
+def test_an_ingest_with_a_failure_exits_with_1_and_reports_json(first: CommandResult) -> None:
     assert first.code == 1, first.stderr
     said = first.json
     assert said.keys() == {
@@ -173,7 +173,7 @@ def test_an_ingest_with_a_failure_ends_with_1_and_says_all_as_json(first: Comman
     assert said["run_ids"]
 
 
-def test_dagster_shows_the_good_ones_as_made_and_the_bad_one_as_failed(
+def test_dagster_shows_good_documents_as_materialized_and_the_bad_one_as_failed(
     project: Project, first: CommandResult, instance: dg.DagsterInstance
 ) -> None:
     assert set(instance.get_dynamic_partitions("documents")) == {*GOOD, CORRUPT}
@@ -233,7 +233,7 @@ def test_a_second_ingest_starts_no_run_and_embeds_nothing(
     assert [run.run_id for run in instance.get_runs()] == before
 
 
-def test_only_what_was_edited_or_deleted_changes(
+def test_only_edited_and_deleted_documents_change(
     project: Project, instance: dg.DagsterInstance
 ) -> None:
     runs_before = {name: project.latest_run_of(instance, name) for name in GOOD}
@@ -274,7 +274,7 @@ def test_only_what_was_edited_or_deleted_changes(
     assert "eighty" in shown["travel.md"]
 
 
-def test_dagsters_own_command_makes_a_good_partition(
+def test_dagsters_own_command_materializes_a_good_partition(
     project: Project, instance: dg.DagsterInstance
 ) -> None:
     before = project.latest_run_of(instance, "good.md")
@@ -299,7 +299,7 @@ def test_dagsters_own_command_fails_with_the_reason_for_a_bad_partition(
     assert all(CORRUPT not in made for made in project.materialized(instance).values())
 
 
-def test_a_partition_that_was_added_by_hand_is_made_from_its_file(
+def test_a_manually_added_partition_is_materialized_from_its_file(
     project: Project, instance: dg.DagsterInstance
 ) -> None:
     (project.documents / "added.md").write_text("# Lift\n\nThe lift is out of order.\n", "utf-8")
@@ -311,7 +311,7 @@ def test_a_partition_that_was_added_by_hand_is_made_from_its_file(
     assert all("added.md" in made for made in project.materialized(instance).values())
 
 
-def test_a_partition_that_was_added_by_hand_and_has_no_file_fails(
+def test_a_manually_added_partition_without_a_file_fails(
     project: Project, instance: dg.DagsterInstance
 ) -> None:
     instance.add_dynamic_partitions("documents", ["nowhere.md"])
@@ -322,7 +322,7 @@ def test_a_partition_that_was_added_by_hand_and_has_no_file_fails(
     assert "nowhere.md: [vanished]" in done.stdout + done.stderr
 
 
-def test_an_archive_is_one_partition_that_is_made_if_all_in_it_is(
+def test_an_archive_is_materialized_only_if_all_its_members_are(
     project: Project, instance: dg.DagsterInstance
 ) -> None:
     for name, files in {

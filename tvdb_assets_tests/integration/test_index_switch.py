@@ -1,7 +1,7 @@
-"""A reader who searches without a pause, while another chunk size is built and switched to.
+"""A reader that searches continuously while an index with another chunk size is built and chosen.
 
-What belongs here: what a reader sees, as a process of its own, on the demo's documents. What
-does not: how the two indexes are kept in sync (`ingestion/test_current_index_sync`).
+What belongs here: the results of a reader in a separate process, on the demo's documents. What
+does not: keeping the two indexes in sync (`ingestion/test_current_index_sync`).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def ingestion(database: Database, chunker: Chunker, workers: WorkerPool) -> None
     source = Source.open(str(DEMO))
     registry = DocumentRegistry(database)
     files = [file for file in source.list() if not isinstance(file, Exception)]
-    registry.register(source.root, files, "by hand")
+    registry.register(source.root, files, "of the test")
     settings = load_settings()
     services = RunServices(settings, database=database, workers=workers)
     router = ServiceRouter(settings, services=services)
@@ -79,7 +79,7 @@ def ingestion(database: Database, chunker: Chunker, workers: WorkerPool) -> None
 
 
 class Reader:
-    """The reading process, and the answers that it had so far."""
+    """The reading process, and its answers so far."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self._answers, self._stop = folder / "answers", folder / "stop"
@@ -93,7 +93,7 @@ class Reader:
         return [tuple(json.loads(line)) for line in lines if line.endswith("\n")]
 
     def reads_on(self) -> int:
-        """Wait for some more answers; returns how many there were before."""
+        """Wait for more answers; return the number of answers before."""
         before = len(self.had())
         while len(self.had()) < before + SEARCHES_EACH:
             self._process.join(0.05)

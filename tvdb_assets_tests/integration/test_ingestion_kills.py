@@ -1,6 +1,6 @@
-"""kill -9 at each point of a paid call: nothing is lost, doubled or half visible.
+"""kill -9 at each point of a paid call: no document is lost, paid twice or partly visible.
 
-What belongs here: one ingestion that dies, and the next one. What does not: concurrent
+What belongs here: one ingestion that is killed, and the next one. What does not: concurrent
 ingestions (`test_concurrent_ingestions`), or the ledger alone.
 """
 
@@ -40,14 +40,14 @@ ON_FAILURE = {
     "before_loss": "reset_after_work",
     "loss_posted": "reset_after_work",
 }
-"""What has to go wrong for a point to be reached at all."""
+"""The fault that is necessary to reach a point."""
 IN_EACH_BATCH = 4
-"""So often, at least, every other point is reached: once for each batch of three documents."""
+"""The minimum number of arrivals at every other point: one for each batch of three documents."""
 SHARED = "Receipts are handed in within two weeks of the journey, to the travel office alone."
 
 
 def write_documents(folder: Path) -> list[str]:
-    """Markdown, which is read on this machine, and HTML, which is parsed for money."""
+    """Write Markdown, which is read on this machine, and HTML, which a paid service parses."""
     names = []
     for number in range(DOCUMENTS):
         parts = [
@@ -67,17 +67,17 @@ def write_documents(folder: Path) -> list[str]:
     return names
 
 
-def go_and_watch(database: Database, process_settings: ProcessSettings) -> int:
-    """Ingest in another process; meanwhile search never shows a part of a document."""
+def ingest_and_watch(database: Database, process_settings: ProcessSettings) -> int:
+    """Ingest in another process, and check that search never shows a part of a document."""
     process = start(run_process, process_settings)
     while process.is_alive():
-        check_nothing_is_half_shown(database)
+        check_no_document_is_partly_visible(database)
         process.join(0.05)
-    check_nothing_is_half_shown(database)
+    check_no_document_is_partly_visible(database)
     return ended(process)
 
 
-def check_nothing_is_half_shown(database: Database) -> None:
+def check_no_document_is_partly_visible(database: Database) -> None:
     half = rows(
         database,
         "SELECT u.document_id, k.chunk_count, count(i.chunk_id) FROM tvdb.publications u"
@@ -91,7 +91,7 @@ def check_nothing_is_half_shown(database: Database) -> None:
 
 
 def check_all_is_published(database: Database, names: list[str]) -> None:
-    """Each document once, whole, with the vectors of its own texts."""
+    """Check that each document is published once, complete, with the vectors of its texts."""
     states = rows(database, "SELECT path, status, error_code FROM tvdb.documents ORDER BY path")
     assert states == [(name, "published", None) for name in names]
     for table in ("parsed_documents", "chunk_sets", "publications"):
@@ -109,7 +109,7 @@ def check_all_is_published(database: Database, names: list[str]) -> None:
 def check_only_what_was_in_flight_is_paid_again(
     database: Database, server: RunningServer, in_flight: set[str]
 ) -> None:
-    """No text has two paid answers, and what has none was in flight, or lost on the way."""
+    """Check that no text has two paid answers, and that unanswered ones were in flight or lost."""
     answered = {
         entry
         for (entry,) in rows(
@@ -157,12 +157,15 @@ def test_an_ingestion_killed_at_a_point_is_completed_by_the_next(
                 database.url, str(folder), server.url, point, nth, str(reported)
             )
 
-            assert go_and_watch(database, process_settings) == KILLED, f"never there: {point} {nth}"
+            assert ingest_and_watch(database, process_settings) == KILLED, (
+                f"never reached: {point} {nth}"
+            )
             in_flight = set(reported.read_text().split())
             check_counters(database)
             assert ledger_usd(database) >= server.apis.dollars
             assert (
-                go_and_watch(database, ProcessSettings(database.url, str(folder), server.url)) == 0
+                ingest_and_watch(database, ProcessSettings(database.url, str(folder), server.url))
+                == 0
             )
 
             check_all_is_published(database, names)
@@ -173,12 +176,12 @@ def test_an_ingestion_killed_at_a_point_is_completed_by_the_next(
 
 
 def _arrivals(point: str) -> int:
-    """How often a point is reached for sure: by each batch, or each paid document."""
+    """The minimum number of arrivals at a point: one for each batch, or each paid document."""
     is_of_parsing = point in HOOKS and HOOKS[point][0].__name__ in (
         "ParseJobs",
         "LlamaParse",
         "PaidParsing",
-        "Preparing",
+        "PaidParseStage",
     )
     return DOCUMENTS // 4 if is_of_parsing else IN_EACH_BATCH
 

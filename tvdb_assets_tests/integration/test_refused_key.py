@@ -29,9 +29,9 @@ from tvdb_assets_tests.integration.budget_halts import (
 from tvdb_assets_tests.paid_apis import Behaviour, running_server
 
 pytestmark = [
-    # Dagster itself still asks pydantic by the old name.
+    # Dagster itself still uses pydantic's old name.
     pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated"),
-    # A minute on a machine of one's own; conditions are awaited longer on one that is shared.
+    # Takes a minute on an idle machine and longer on a shared one.
     pytest.mark.timeout(600),
 ]
 
@@ -89,7 +89,7 @@ def test_a_materialization_with_a_refused_key_exits_with_3(
     assert seen.asset_observation is not None
     assert seen.asset_observation.partition == FIRST
     assert seen.asset_observation.metadata["deferred"].value == "key_refused"
-    # What is free was done.
+    # The free stages were completed.
     assert instance.get_materialized_partitions(dg.AssetKey(Stage.CHUNKS.value)) == {FIRST}
     assert not instance.get_materialized_partitions(dg.AssetKey(Stage.EMBEDDINGS.value))
 
@@ -116,7 +116,7 @@ def test_a_backfill_waits_for_the_key_and_is_completed_later(
     project.until(lambda: project.waiting() == DOCUMENTS + len(new), 150)
     project.until(lambda: is_idle(instance))
     before = resumed(instance)
-    # Dagster would take a backfill without an unfinished run for failed within a few seconds.
+    # Dagster treats a backfill without an unfinished run as failed within a few seconds.
     project.until(lambda: len(ticks_since_the_last_run(instance)) > 3)
     assert backfill_status(instance, backfill_id) is BulkActionStatus.REQUESTED
     assert no_run_failed(instance)
@@ -135,7 +135,7 @@ def test_a_backfill_waits_for_the_key_and_is_completed_later(
 
 
 def ticks_since_the_last_run(instance: dg.DagsterInstance) -> list[float]:
-    """When the cost sensor looked since the newest run has ended."""
+    """The times of the cost sensor's ticks since the end of the newest run."""
     [newest] = instance.get_run_records(limit=1)
     assert newest.end_time is not None
     return [tick.timestamp for tick in ticks(instance) if tick.timestamp > newest.end_time]

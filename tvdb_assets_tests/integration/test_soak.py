@@ -1,8 +1,8 @@
-"""Files come, change, move and go, services fail and processes are killed: the index follows.
+"""Files change, services fail and processes are killed: the index stays correct.
 
-What belongs here: the course of a soak, the invariants at each moment, and its end: the
-same rows as of a fresh build, and nothing paid for twice without a reason that is on record.
-What does not: the files (`drifting`) and the processes (`soaking`).
+What belongs here: the rounds of a soak test, the invariants during it, and the checks at its end:
+the same rows as after a fresh build, and no double payment without a recorded reason. What does
+not: the files (`changing_source`) and the processes (`soak`).
 
 The clock is moved, so that hours and a midnight pass. A seed draws all that happens, but not how
 far a process has come when it is killed: so a failure comes back often, and not always. At full
@@ -40,7 +40,7 @@ from tvdb_assets_tests.integration.soak import (
     do,
     rows_of,
 )
-from tvdb_assets_tests.integration.test_ingestion_kills import check_nothing_is_half_shown
+from tvdb_assets_tests.integration.test_ingestion_kills import check_no_document_is_partly_visible
 from tvdb_assets_tests.paid_apis import FaultKind, RunningServer, running_server
 from tvdb_assets_tests.spend_guard.ledger_invariants import (
     check_counters,
@@ -63,15 +63,15 @@ _FAULTS = {
     "poll": (*_AWAY, *_UNUSABLE),
 }
 _SLOW_SECONDS = 2.5
-"""More than the client waits."""
+"""Longer than the client's timeout."""
 _SPOILT = {fault.value for fault in (*_UNUSABLE, *_MALFORMED)}
 _QUIET_ROUNDS = 8
 TICKS, WORK = 0, 1
-"""Places in the crew: who evaluates ticks, and who executes runs."""
+"""Positions in the crew: the process for ticks, and the process for runs."""
 
 
 class Soak:
-    """One project, with all that goes wrong drawn from a seed."""
+    """One project; all faults and changes are drawn from a seed."""
 
     def __init__(
         self, seed: int, folder: Path, database: Database, server: RunningServer, crew: Crew
@@ -88,7 +88,7 @@ class Soak:
         )
         self.crew = crew
         self.in_flight: set[str] = set()
-        """Ledger entries that were open when the process was killed which works."""
+        """Ledger entries that were open when the working process was killed."""
         self.counts: Counter[str] = Counter()
         with database.transaction() as tx:
             tx.execute(_NOTE_DELETIONS)
@@ -98,7 +98,7 @@ class Soak:
         self.project.forward((midnight - now).total_seconds() / 60 - 100)
 
     def round(self) -> None:
-        """Files change, time passes, services fail, runs are asked for, and some are killed."""
+        """Change files, move the clock, inject faults, execute the requested runs and kill some."""
         draw = self.draw
         self.counts["rounds"] += 1
         self.files.change(draw.randint(2, 6))
@@ -193,7 +193,7 @@ class Soak:
         with self.server.lock:
             billed = self.server.apis.dollars
         assert ledger_usd(self.database) >= billed
-        check_nothing_is_half_shown(self.database)
+        check_no_document_is_partly_visible(self.database)
         assert self.files.wrong(self.shown()) == []
 
     def shown(self) -> dict[str, frozenset[int]]:
@@ -272,7 +272,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.mark.timeout(1_800)
-def test_after_all_that_can_happen_the_index_is_that_of_a_fresh_build(
+def test_after_faults_and_kills_the_index_equals_a_fresh_build(
     seed: int, database: Database, empty_url: str, tmp_path: Path, is_full: bool
 ) -> None:
     with running_server() as server, Crew(do, 2) as crew:

@@ -38,15 +38,15 @@ PAGE = "<!doctype html><h1>Leave</h1>" + "".join(
 
 @dataclass
 class Scene:
-    """A project, its server of paid APIs, and what an ingest said."""
+    """A project, its server of paid APIs, and the output of an ingest."""
 
     folder: Path
     database_url: str
     server: RunningServer
     collector: Collector
     run_ids: list[str] = field(default_factory=list)
-    said: str = ""
-    """By the ingest, on stderr."""
+    stderr: str = ""
+    """The stderr of the ingest."""
 
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         inherited = {
@@ -78,7 +78,7 @@ class Scene:
         )
 
     def trace(self, name: str) -> dict[str, Any]:
-        """What `tvdb trace` says, in this process: starting one costs seconds."""
+        """Call `tvdb trace` in this process, because starting another takes seconds."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DAGSTER_HOME", str(self.folder / "home"))
             patch.setenv("TVDB_DATABASE_URL", self.database_url)
@@ -114,7 +114,7 @@ def scene(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 OTEL_SERVICE_NAME="of-the-test",
                 TVDB_LOG_FORMAT="json",
             )
-            made.said = done.stderr
+            made.stderr = done.stderr
             assert done.returncode == 0, done.stdout + done.stderr
             made.run_ids = json.loads(done.stdout)["run_ids"]
             yield made
@@ -182,7 +182,7 @@ def test_the_history_is_printed_line_by_line(scene: Scene) -> None:
         assert words in done.stdout
 
 
-def test_what_begins_several_ids_lists_them_and_what_begins_none_says_so(scene: Scene) -> None:
+def test_an_ambiguous_prefix_lists_the_ids_and_an_unknown_one_is_an_error(scene: Scene) -> None:
     with psycopg.connect(scene.database_url) as connection:
         connection.execute(
             "INSERT INTO tvdb.runs (run_id, root_run_id) VALUES"
@@ -268,7 +268,7 @@ def test_metrics_of_tokens_dollars_latency_budget_queue_and_breaker_were_receive
 
 
 def test_log_events_are_json_lines_of_the_documented_kinds_with_the_runs_id(scene: Scene) -> None:
-    lines = [json.loads(line) for line in scene.said.splitlines()]
+    lines = [json.loads(line) for line in scene.stderr.splitlines()]
     known = {event.name: event for event in EVENTS}
     ours = [line for line in lines if line["event"] in known]
     kinds = [line["event"] for line in ours]

@@ -1,4 +1,4 @@
-"""Budget alerts: each threshold once a day, the arithmetic of the forecast, and the webwebhook."""
+"""Budget alerts: each threshold once a day, the arithmetic of the forecast, and the webhook."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Webhook:
     def __init__(self) -> None:
         self.received: list[tuple[dict[str, str], bytes]] = []
         self.statuses: list[int] = []
-        """Of the next answers; 200 when there are none left."""
+        """The statuses of the next answers; 200 after the last one."""
         webhook = self
 
         class Handler(BaseHTTPRequestHandler):

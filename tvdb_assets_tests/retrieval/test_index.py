@@ -43,7 +43,7 @@ def filled(folder: DocumentFolder) -> DocumentFolder:
 def by_command(
     filled: DocumentFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> list[dict[str, Any]]:
-    """What ``tvdb search --json`` finds."""
+    """The results of ``tvdb search --json``."""
     monkeypatch.setenv("TVDB_DATABASE_URL", filled.paid.database.url)
     monkeypatch.setattr(sys, "argv", ["tvdb", "search", QUESTION, "-k", "10", "--json"])
     with pytest.raises(SystemExit) as caught:
@@ -71,7 +71,7 @@ def test_sync_and_async_searches_of_one_index_agree_from_any_thread_and_loop(
     with Index() as index, ThreadPoolExecutor(4) as pool:
 
         async def several() -> list[list[int]]:
-            # A sync search inside of a running loop works too, as in a notebook.
+            # A sync search inside a running loop works too, as in a notebook.
             first = ids(index.search(QUESTION))
             return [first, *map(ids, await asyncio.gather(*(index.asearch(QUESTION),) * 3))]
 
