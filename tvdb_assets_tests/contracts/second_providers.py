@@ -28,7 +28,7 @@ from tvdb_assets.embedding.embedder_protocol import (
 )
 from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
 from tvdb_assets.embedding.registry import EMBEDDING_PROVIDERS
-from tvdb_assets.errors import EmbeddingError, ParseError
+from tvdb_assets.errors import ErrorCode
 from tvdb_assets.models import Provenance, VectorSpace
 from tvdb_assets.parsing.markdown.document_builder import build_document
 from tvdb_assets.parsing.paid_parser import FinishedJob, PaidParser, ParsingProvider
@@ -67,7 +67,7 @@ class _Client:
         )
 
     async def send(
-        self, method: str, path: str, request_id: str, refusal: Any, **more: Any
+        self, method: str, path: str, request_id: str, refusal: ErrorCode[Any], **more: Any
     ) -> dict[str, Any]:
         headers = {"X-Client-Request-Id": request_id}
         try:
@@ -87,7 +87,7 @@ class _Client:
                 raise failure
             raise CallFailed(
                 FailureKind.CONTENT,
-                refusal("document_refused", f"{self._name} refuses this.", remedy="Replace it."),
+                refusal.error(service=self._name, status=status),
                 status=status,
             )
         try:
@@ -121,7 +121,7 @@ class SecondEmbedder(PaidEmbedder):
     async def _request(self, texts: Sequence[str], request_id: str) -> ServiceResponse[Vectors]:
         body = {"model": MODEL, "input": list(texts)}
         answer = await self._client.send(
-            "POST", "/v1/embeddings", request_id, EmbeddingError, json=body
+            "POST", "/v1/embeddings", request_id, codes.REQUEST_REFUSED, json=body
         )
         try:
             rows = {row["index"]: row["embedding"] for row in answer["data"]}
@@ -134,7 +134,7 @@ class SecondEmbedder(PaidEmbedder):
         return ServiceResponse(vectors, quantity=tokens)
 
     async def _probe(self, request_id: str) -> ServiceResponse[None]:
-        await self._client.send("GET", "/v1/models", request_id, EmbeddingError)
+        await self._client.send("GET", "/v1/models", request_id, codes.REQUEST_REFUSED)
         return ServiceResponse(None)
 
     async def close(self) -> None:
@@ -163,7 +163,7 @@ class SecondParser(PaidParser):
             "POST",
             "/api/v2/parse/upload",
             request_id,
-            ParseError,
+            codes.DOCUMENT_REFUSED,
             files={"file": (path, data)},
             data={"configuration": json.dumps(configuration)},
         )
@@ -177,7 +177,7 @@ class SecondParser(PaidParser):
     ) -> ServiceResponse[FinishedJob | None]:
         expand = [("expand", "markdown"), ("expand", "usage")]
         answer = await self._client.send(
-            "GET", f"/api/v2/parse/{job_id}", request_id, ParseError, params=expand
+            "GET", f"/api/v2/parse/{job_id}", request_id, codes.DOCUMENT_REFUSED, params=expand
         )
         job = answer.get("job", answer)
         if job.get("status") in ("PENDING", "RUNNING"):
@@ -200,7 +200,7 @@ class SecondParser(PaidParser):
         return ServiceResponse(FinishedJob(parsed, None, cost))
 
     async def _probe(self, request_id: str) -> ServiceResponse[None]:
-        await self._client.send("GET", "/api/v2/parse/versions", request_id, ParseError)
+        await self._client.send("GET", "/api/v2/parse/versions", request_id, codes.DOCUMENT_REFUSED)
         return ServiceResponse(None)
 
     async def close(self) -> None:
