@@ -21,6 +21,10 @@ LONGEST_LINE = 20_000
 """Characters. Nobody writes markup into a longer line, and a search in it would take long."""
 
 
+class LongLineError(ValueError):
+    """A line is so long that the library would take very long."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConvertedMarkup:
     """The Markdown of a markup source."""
@@ -39,11 +43,21 @@ class MarkupParser(BaseParser):
 
     model: ClassVar[str]
     """The algorithm or the library's output format, as recorded with the text."""
+    longest_line: ClassVar[int | None] = None
+    """Characters of a line that the library can read in reasonable time; None for any number.
+
+    Such libraries take quadratic time, 3 s for a line of 20,000 characters of unclosed markup. A
+    document with a longer line is kept as it is written, as if it did not parse.
+    """
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a source. Nothing in it is run, and no file that it names is read."""
         decoded = decode(data)
-        converted = self.convert(decoded.text.replace("\x00", ""))
+        source = decoded.text.replace("\x00", "")
+        longest = max(map(len, source.splitlines()), default=0)
+        if self.longest_line is not None and longest > self.longest_line:
+            raise LongLineError
+        converted = self.convert(source)
         if not converted.text.strip():
             raise empty()
         return build_document(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -318,3 +319,24 @@ def test_repeated_marks_take_little_time(suffix: str, piece: str) -> None:
         parse_document((piece * 3_000).encode(), f"a.{suffix}")
     except ParseError as error:
         assert error.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "part"),
+    [
+        ("a.textile", "h1. T\n\n", "*a "),
+        ("a.rst", "T\n=\n\n", "`a "),
+        ("a.mediawiki", "== T ==\n", "{{a|[[b|<b>"),
+    ],
+)
+def test_a_line_of_markup_that_takes_too_long_is_kept_as_it_is_written(
+    name: str, start: str, part: str
+) -> None:
+    source = start + part * (100_000 // len(part))
+    started = time.process_time()
+    parsed = parse_document(source.encode(), name)
+    assert time.process_time() - started < 5
+    assert part.strip() in parsed.text
+    assert "the source is kept as it is written" in parsed.notes[-1]
+    # A shorter line is read as before.
+    assert "the source" not in "".join(parse_document((start + "words").encode(), name).notes)

@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from tvdb_assets.parsing.markdown.tables import pipe_table
-from tvdb_assets.parsing.markup_parser import ConvertedMarkup, MarkupParser, join_lines
+from tvdb_assets.parsing.markup_parser import (
+    LONGEST_LINE,
+    ConvertedMarkup,
+    MarkupParser,
+    join_lines,
+)
 
 _MEDIA = re.compile(
     r"\s*(?:file|image|datei|bild|fichier|archivo|category|kategorie|cat\xe9gorie|categor\xeda)\s*:",
@@ -30,6 +35,7 @@ class MediaWikiParser(MarkupParser):
     name = "MediaWiki"
     service = "mwparserfromhell"
     model = "wikitext"
+    longest_line = LONGEST_LINE
     preserved = "headings, lists, tables, notes, arguments of templates"
     not_preserved = "the text of templates, pictures, categories, formulas"
 

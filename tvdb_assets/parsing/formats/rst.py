@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tvdb_assets.parsing.markdown.html_renderer import parse_tree, render
-from tvdb_assets.parsing.markup_parser import ConvertedMarkup, MarkupParser
+from tvdb_assets.parsing.markup_parser import LONGEST_LINE, ConvertedMarkup, MarkupParser
 
 _TARGET = re.compile(r"\s*<[^<>]{1,500}>\s*\Z")
 # No file is read, no raw markup of other languages passes, no configuration file applies.
@@ -40,6 +40,7 @@ class RstParser(MarkupParser):
     service = "docutils"
     model = "html"
     other_libraries = ("lxml",)
+    longest_line = LONGEST_LINE
     preserved = "headings, lists, tables, code, notes, the content of unknown directives"
     not_preserved = "included files, raw HTML and LaTeX, pictures, link targets"
 

@@ -6,7 +6,7 @@ What belongs here: Textile. What does not: rendering (`markdown.html_renderer`).
 from __future__ import annotations
 
 from tvdb_assets.parsing.formats.html import extract_main_text
-from tvdb_assets.parsing.markup_parser import ConvertedMarkup, MarkupParser
+from tvdb_assets.parsing.markup_parser import LONGEST_LINE, ConvertedMarkup, MarkupParser
 
 
 class TextileParser(MarkupParser):
@@ -17,6 +17,7 @@ class TextileParser(MarkupParser):
     service = "textile"
     model = "html"
     other_libraries = ("lxml",)
+    longest_line = LONGEST_LINE
     preserved = "headings, lists, tables, code"
     not_preserved = "pictures, link targets, styles"
 
