@@ -1,14 +1,16 @@
-"""The walk of documents through their stages, free of any orchestrator.
+"""The ingestion run, independent of an orchestrator: parse, chunk, embed and publish.
 
-What belongs here: which document needs which stage, in batches that are each stored whole,
-so that a crash loses at most one batch of free work and nothing that was paid for. What does
-not: how a stage works (`services`, `pipeline`), SQL (`storage`), Dagster (`assets`).
+What belongs here: which document needs which stage, and the batches. Each batch is stored
+atomically, so that a crash loses at most some batches of free work and nothing that was paid for.
+What does not: parsing (`parsing`), embedding (`embedding`), SQL (`repositories`), or Dagster
+(`dagster`).
 
-A document's failure is a value here (`StageResult.error`), never an exception: its neighbours in
-the batch go on. What does raise is what no document can help, such as a lost database.
+The failure of a document is a value (`StageResult.error`) and never an exception, so that the other
+documents of the batch continue. Errors that no document causes, such as a lost database, are
+raised.
 
-`walk` takes a batch from stage to stage, `preparing` makes text and chunks of bytes, and
-`indexing` makes vectors of chunks and publishes them.
+`runner` takes batches through the stages. `parse_stage` creates texts and chunks from bytes.
+`embed_stage` creates vectors of chunks and publishes them.
 """
 
 from tvdb_assets.ingestion.document_state import Metadata, StageResult

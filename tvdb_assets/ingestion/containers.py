@@ -22,21 +22,21 @@ from tvdb_assets.repositories.rows import DocumentRow
 from tvdb_assets.routing.service_router import ServiceRouter
 
 BATCH_MEMBERS = 256
-"""Processed at once; the container's bytes are sent to a worker again for each batch."""
+"""Members in a batch; the container's bytes are sent to a worker again for each batch."""
 BATCH_BYTES = 16 << 20
-"""Bytes of members in memory at once, as of files."""
+"""Bytes of members that a batch has in memory."""
 
 _T = TypeVar("_T")
 
 
 class ContainerScope:
-    """The container of a batch of members, and what is left of the limits of its file."""
+    """The container of a batch of members, and the remaining limits of its file."""
 
     def __init__(self, container: DocumentState, budget: ContainerBudget) -> None:
         self.container = container
         self.budget = budget
         self.retries_all = False
-        """Also members are retried that failed and would fail again."""
+        """Whether members that failed and would fail again are retried too."""
 
 
 class ContainerIngestion:
@@ -59,13 +59,13 @@ class ContainerIngestion:
         stages: frozenset[Stage],
         process: Callable[[list[DocumentState], ContainerScope], Awaitable[None]],
     ) -> None:
-        """Process the members of a container, and summarize how they ended.
+        """Process the members of a container, and summarize their results.
 
         Args:
-            document: the container; fails if its members can't be listed.
-            parent: the scope that it is a member of itself; None for a file.
-            stages: of the run.
-            process: takes a batch of members through them.
+            document: the container; it fails if its members can't be listed.
+            parent: the scope of its own container; None for a file.
+            stages: the stages of the run.
+            process: processes a batch of members.
         """
         scope = ContainerScope(document, self._budget(parent))
         if document.container_media_type is not None:
@@ -92,7 +92,7 @@ class ContainerIngestion:
             for m in batch:
                 summary.add(m, stages)
         if parent is not None:
-            # All members of a file share what is left, of all levels.
+            # Members of all levels share the remaining limits of the file.
             level = parent.budget.level
             parent.budget = ContainerBudget(level, scope.budget.members, scope.budget.bytes)
 
@@ -124,7 +124,7 @@ class ContainerIngestion:
         return ContainerBudget(parent.budget.level + 1, parent.budget.members, parent.budget.bytes)
 
     async def _retries_all(self, document: DocumentState, parent: ContainerScope | None) -> bool:
-        """Whether a person asked for the whole file, which would end as it did."""
+        """Whether a person requested a file that failed and would fail again."""
         if parent is not None:
             return parent.retries_all
         if document.row.is_manually_requested:
@@ -138,7 +138,7 @@ class ContainerIngestion:
         return not await asyncio.to_thread(self._store.is_any_due, document.row.partition_key)
 
     def _failure_to_repeat(self, m: DocumentState, scope: ContainerScope) -> TvdbError | None:
-        """The error of a member that is as it was when it failed, and would fail again."""
+        """The stored error of a member that would fail again with the same bytes, or None."""
         row = m.row
         is_requested = scope.retries_all or row.is_manually_requested
         if is_requested or m.member is None or not _fails_again(row, self._pipeline_fingerprints):
@@ -158,7 +158,7 @@ def _fails_again(row: DocumentRow, pipeline_fingerprints: Collection[str]) -> bo
 
 
 def in_batches(members: Sequence[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:
-    """Batches of members in their order, within the limits of a batch."""
+    """Split members into batches, in their order and within the limits of a batch."""
     batch: list[_T] = []
     size = 0
     for member in members:

@@ -1,6 +1,6 @@
-"""The cost of an ingestion, estimated without storing or paying for anything.
+"""The estimated cost of an ingestion; nothing is stored or paid for.
 
-What belongs here: the same reading, parsing and chunking as in an ingestion, for its counts only.
+What belongs here: the same reading, parsing and chunking as in an ingestion, but only for counts.
 What does not: which documents an ingestion would process (`dagster.ingest`), or storing.
 """
 
@@ -46,14 +46,14 @@ class DocumentCost:
     cached_chunks: int = 0
     """Chunks whose text has a vector already, or is embedded for another document."""
     tokens: int = 0
-    """To be embedded: exact cl100k tokens."""
+    """Exact cl100k tokens to embed."""
     pages: int = 0
-    """To be parsed by a paid service, at most."""
+    """Maximum number of pages for a paid parser."""
     cost_usd: Decimal = Decimal(0)
     parse_usd: Decimal = Decimal(0)
-    """The part of it for parsing."""
+    """The part of ``cost_usd`` for parsing."""
     error: TvdbError | None = None
-    """The reason why it would fail, and cost nothing."""
+    """The error with which it would fail; it then costs nothing."""
 
 
 class CostEstimator:
@@ -75,14 +75,14 @@ class CostEstimator:
         self._max_bytes = max_document_bytes
         self._index = index
         self._current = current_index_pipeline(index.indexes, router, chunker)
-        self._seen: set[tuple[VectorSpace, bytes]] = set()
+        self._counted_texts: set[tuple[VectorSpace, bytes]] = set()
 
     def run(self, source: Source, paths: Sequence[str]) -> Iterator[DocumentCost]:
-        """The cost of each document, in order.
+        """Yield the estimated cost of each document, in order.
 
         Args:
-            source: of the documents.
-            paths: of the documents, relative to it.
+            source: the source of the documents.
+            paths: paths of the documents, relative to the source.
         """
         for start in range(0, len(paths), _BATCH):
             started = [self._read(source, path) for path in paths[start : start + _BATCH]]
@@ -90,7 +90,7 @@ class CostEstimator:
                 yield from finish()
 
     def _read(self, source: Source, path: str) -> _Finish:
-        """Read a file and submit it to the workers; returns a function that awaits them."""
+        """Read a file and submit it to the workers; returns a function that waits for them."""
         try:
             data = source.read(path, max_bytes=self._max_bytes)
         except SourceError as error:
@@ -107,17 +107,19 @@ class CostEstimator:
         stored = self._store.find_text(
             sha256(data).digest(), router.clients.parser_fingerprint, media_type or suffix_of(path)
         )
-        made: Future[PreparedDocument] | Future[PreparedDocument | ContainerFile]
+        prepared: Future[PreparedDocument] | Future[PreparedDocument | ContainerFile]
         if stored is not None:
-            made = workers.submit(chunk_document, stored, self._chunker)
-            return lambda: self._finish(data, path, made, None, budget)
+            prepared = workers.submit(chunk_document, stored, self._chunker)
+            return lambda: self._finish(data, path, prepared, None, budget)
         mode = router.clients.free_parser_mode.value
-        made = workers.submit(prepare_document, data, path, mode, self._chunker, False, media_type)
+        prepared = workers.submit(
+            prepare_document, data, path, mode, self._chunker, False, media_type
+        )
         paid = router.clients.paid_parser
         pages = None
         if paid is not None:
             pages = workers.submit(most_pages, data, path, paid.media_types, media_type)
-        return lambda: self._finish(data, path, made, pages, budget)
+        return lambda: self._finish(data, path, prepared, pages, budget)
 
     def _finish(
         self,
@@ -127,19 +129,19 @@ class CostEstimator:
         pages: Future[int] | None,
         budget: ContainerBudget,
     ) -> Iterator[DocumentCost]:
-        """The cost of a document, and then of its members."""
+        """Yield the cost of a document, and then the costs of its members."""
         try:
             page_count = pages.result() if pages is not None else 0
-            made = future.result()
+            prepared = future.result()
         except TvdbError as error:
             yield DocumentCost(path, error=error)
             return
-        if isinstance(made, ContainerFile):
-            yield from self._members(data, path, made.media_type, budget)
+        if isinstance(prepared, ContainerFile):
+            yield from self._members(data, path, prepared.media_type, budget)
             return
-        yield self._cost_of(path, made, page_count)
-        if made.has_members:
-            yield from self._members(data, path, made.parsed.media_type, budget)
+        yield self._cost_of(path, prepared, page_count)
+        if prepared.has_members:
+            yield from self._members(data, path, prepared.parsed.media_type, budget)
 
     def _members(
         self, data: bytes, path: str, media_type: str, budget: ContainerBudget
@@ -165,10 +167,10 @@ class CostEstimator:
         except TvdbError as error:
             yield DocumentCost(path, error=error)
 
-    def _cost_of(self, path: str, made: PreparedDocument, page_count: int) -> DocumentCost:
-        if made.error is not None:
-            return DocumentCost(path, error=made.error)
-        chunks = made.chunks or ()
+    def _cost_of(self, path: str, prepared: PreparedDocument, page_count: int) -> DocumentCost:
+        if prepared.error is not None:
+            return DocumentCost(path, error=prepared.error)
+        chunks = prepared.chunks or ()
         cost = parse = Decimal(0)
         current_tokens = 0
         current = self._current
@@ -176,7 +178,7 @@ class CostEstimator:
         if current is not None and (paid := paid_embedder(current.embedder)) is not None:
             try:
                 workers = self._router.services.workers
-                cut = workers.submit(chunk_document, made.parsed, current.chunker)
+                cut = workers.submit(chunk_document, prepared.parsed, current.chunker)
                 theirs = cut.result().chunks or ()
             except TvdbError as error:
                 return DocumentCost(path, error=error)
@@ -200,9 +202,11 @@ class CostEstimator:
         )
 
     def _fresh(self, space: VectorSpace, chunks: Sequence[Chunk]) -> dict[bytes, int]:
-        """The texts of these chunks without a vector so far, with their tokens."""
-        fresh = {c.sha256: c.token_count for c in chunks if (space, c.sha256) not in self._seen}
+        """The token counts of texts without a vector that no earlier document has, by sha256."""
+        fresh = {
+            c.sha256: c.token_count for c in chunks if (space, c.sha256) not in self._counted_texts
+        }
         for known in self._index.known_texts(space, list(fresh)):
             del fresh[known]
-        self._seen.update((space, sha256) for sha256 in fresh)
+        self._counted_texts.update((space, sha256) for sha256 in fresh)
         return fresh

@@ -1,10 +1,11 @@
-"""Whether an ingestion fits the rest of the budget: an estimate that is reported before it starts.
+"""A forecast of whether an ingestion fits the remaining budget, reported before it starts.
 
-What belongs here: an estimate that takes seconds at most, for any number of documents. What does
-not: the exact estimate, which reads all of them (`cost_estimator`).
+What belongs here: an estimate that takes a few seconds at most, for any number of documents. What
+does not: the exact estimate, which reads all documents (`cost_estimator`).
 
-The tokens of documents that were parsed and chunked before are known exactly. Of the others a few
-files of each kind are estimated, and the rest is assumed to cost as much per byte.
+The token counts of documents that were parsed and chunked before are known. For the others, a
+sample of each file type is estimated, and the remaining files are assumed to cost the same per
+byte.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ from tvdb_assets.spend_guard.prices import Price
 from tvdb_assets.spend_guard.spend_limits import ALL
 
 SAMPLE = 32
-"""Files of each kind that are read."""
+"""Number of files of each type that are read."""
 _SAMPLED_BYTES = 32 << 20
 _MOST_TOKENS_A_BYTE = 2
-"""Far above any text with its overlaps: files that fit by this bound need no estimate."""
+"""Far above any text with overlaps; files that fit the budget by this bound need no estimate."""
 _ROUNDING = Decimal("1e-9")
-"""US dollars by which sums of rates may be off."""
+"""Maximum rounding error of sums of rates, in US dollars."""
 _READ_HERE = frozenset({".md", ".txt", ".eml"})
-"""Kinds that are never sent to a paid parser."""
+"""File types that are never sent to a paid parser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +43,34 @@ class CostForecast:
 
     documents: int
     fitting: int
-    """How many of them can be processed today; free ones always can."""
+    """Number of documents that can be processed today; free documents always can."""
     cost_usd: Decimal
     left_usd: Decimal
 
     def message(self) -> str:
-        """For people, before it starts."""
+        """The forecast as a message for users."""
         return (
-            f"About {self.fitting:,} of {self.documents:,} documents fit what is left of today's "
+            f"About {self.fitting:,} of {self.documents:,} documents fit the rest of today's "
             f"budget: ${usd(self.left_usd)}, and all of them need about ${self.cost_usd:,.4f}. "
-            "The others wait and go on by themselves when the day turns or a limit is raised "
+            "The others wait and resume automatically when the day turns or a limit is raised "
             "(tvdb limits)."
         )
 
 
 def forecast_cost(
     router: ServiceRouter,
-    estimating: CostEstimator,
+    estimator: CostEstimator,
     partition_keys: Sequence[str],
     pipeline_fingerprint: str,
     sources: Callable[[str], Source],
 ) -> CostForecast | None:
-    """The forecast, or None if all documents fit, or nothing costs money in these modes.
+    """The forecast; None if all documents fit, or if these modes have no paid service.
 
     Args:
-        router: of the ingestion.
-        estimating: of the same router.
-        partition_keys: of the documents, registered.
-        pipeline_fingerprint: of the ingestion.
+        router: the router of the ingestion.
+        estimator: a cost estimator with the same router.
+        partition_keys: partition keys of registered documents.
+        pipeline_fingerprint: fingerprint of the ingestion's pipeline.
         sources: opens a source by its root.
     """
     if not router.clients.pays:
@@ -93,7 +94,7 @@ def forecast_cost(
             budgets[ALL], budgets[embedder.service]
         ):
             return None
-    rates = _rates(unknown, estimating, sources)
+    rates = _rates(unknown, estimator, sources)
     costs = [_cost(file, token, rates) for file in files]
     fitting = _fitting(
         costs,
@@ -108,7 +109,7 @@ def forecast_cost(
 
 
 def _left(limits: SpendLimits, committed: Mapping[str, CommittedSpend]) -> dict[str, Decimal]:
-    """The remaining US dollars, of all services and of each."""
+    """The remaining US dollars, in total and by service."""
     zero, day = Decimal(0), next(iter(committed.values())).day_usd
     left = {ALL: max(zero, limits.daily_usd - day)}
     for service, at in committed.items():
@@ -118,9 +119,9 @@ def _left(limits: SpendLimits, committed: Mapping[str, CommittedSpend]) -> dict[
 
 
 def _rates(
-    unknown: Sequence[ForecastInput], estimating: CostEstimator, sources: Callable[[str], Source]
+    unknown: Sequence[ForecastInput], estimator: CostEstimator, sources: Callable[[str], Source]
 ) -> dict[str, tuple[Decimal, Decimal]]:
-    """US dollars for a byte by kind of file: of parsing, and of embedding."""
+    """US dollars per byte for parsing and for embedding, by file type."""
     kinds: dict[str, list[ForecastInput]] = defaultdict(list)
     for file in unknown:
         kinds[suffix_of(file.path)].append(file)
@@ -128,7 +129,7 @@ def _rates(
     for kind, files in kinds.items():
         sample: list[ForecastInput] = []
         size = 0
-        # Evenly over all of them, as neighbours are alike.
+        # The sample is spread evenly, because neighbouring files are similar.
         for file in files[:: max(1, len(files) // SAMPLE)][:SAMPLE]:
             if sample and size + file.size > _SAMPLED_BYTES:
                 break
@@ -137,7 +138,7 @@ def _rates(
         parse = embed = Decimal(0)
         for root in {file.source for file in sample}:
             paths = [file.path for file in sample if file.source == root]
-            for cost in _estimated(estimating, sources, root, paths):
+            for cost in _estimated(estimator, sources, root, paths):
                 parse += cost[0]
                 embed += cost[1]
         rates[kind] = (parse / max(1, size), embed / max(1, size))
@@ -145,20 +146,20 @@ def _rates(
 
 
 def _estimated(
-    estimating: CostEstimator, sources: Callable[[str], Source], root: str, paths: Sequence[str]
+    estimator: CostEstimator, sources: Callable[[str], Source], root: str, paths: Sequence[str]
 ) -> list[tuple[Decimal, Decimal]]:
     try:
         source = sources(root)
     except TvdbError:
         return []  # The ingestion fails each of its documents, with the reason.
-    costs = estimating.run(source, paths)
+    costs = estimator.run(source, paths)
     return [(cost.parse_usd, cost.cost_usd - cost.parse_usd) for cost in costs]
 
 
 def _cost(
     file: ForecastInput, token: Price | None, rates: Mapping[str, tuple[Decimal, Decimal]]
 ) -> tuple[Decimal, Decimal]:
-    """US dollars for a file: of parsing, and of embedding."""
+    """US dollars for a file: parsing and embedding."""
     if file.is_known:
         return Decimal(0), token.of(file.lacking_tokens) if token is not None else Decimal(0)
     parse, embed = rates[suffix_of(file.path)]
@@ -171,11 +172,11 @@ def _fitting(
     parser: str,
     embedder: str,
 ) -> int:
-    """How many fit: each budget takes documents in order, up to the first that does not fit.
+    """The number of documents that fit: each budget stops at the first one that does not fit.
 
     Args:
-        costs: of each document, of parsing and of embedding.
-        left: US dollars by service, and of all.
+        costs: US dollars for parsing and for embedding of each document, in order.
+        left: remaining US dollars, in total and by service.
         parser: the service that is paid for parsing; empty where parsing is free.
         embedder: the service that is paid for embedding; empty where embedding is free.
     """

@@ -1,8 +1,8 @@
 """The index that search reads, kept up to date while a run builds another index.
 
-What belongs here: which index that is, whether this run may and can add to it, and publishing a
-batch's documents in it. What does not: the run's own index (`embed_stage`), or which index search
-reads (`repositories.index_catalog`).
+What belongs here: finding the current index, whether this run may and can add to it, and
+publishing the documents of a batch in it. What does not: the run's own index (`embed_stage`), or
+which index search reads (`repositories.index_catalog`).
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def current_index_pipeline(
     """The pipeline of the index that search reads, for a run with this router and chunker.
 
     Returns:
-        None if it is the run's own index, or if the run may not, or can't, add to it: a mock, an
-        embedder that would pay in a free mode, or chunks of another version of this code.
+        None if it is the run's own index, or if the run can't add to it: the run has a mock, the
+        embedder would cost money in a free mode, or another code version created the chunks.
     """
     current, clients = indexes.current(), router.clients
     if current is None or ServiceMode.MOCK in (clients.parser_mode, clients.embedder_mode):
@@ -58,7 +58,7 @@ def current_index_pipeline(
 
 
 class CurrentIndexSync:
-    """Publishes a run's documents in the index that search reads, if it is another one."""
+    """Publishes a run's documents in the index that search reads, if that is not the run's own."""
 
     def __init__(
         self,
@@ -79,15 +79,15 @@ class CurrentIndexSync:
     async def publish_to_current(
         self, batch: Sequence[DocumentState], embed_stage: EmbedStage, claim: int
     ) -> dict[int, TvdbError]:
-        """Show the texts of these documents in the index that search reads, by its own pipeline.
+        """Publish these documents in the index that search reads, with the pipeline of that index.
 
         Args:
             batch: documents whose texts are stored.
-            embed_stage: of the run's own index.
-            claim: of the batch.
+            embed_stage: the embed stage of the run's own index.
+            claim: key of the claim of the batch.
 
         Returns:
-            By document id: the reason why search still shows the earlier version of a document.
+            Errors of documents whose earlier version is still in that index, by document id.
         """
         # Looked up for each batch, because the index may be switched at any time.
         pipeline = await asyncio.to_thread(
@@ -98,7 +98,7 @@ class CurrentIndexSync:
         documents = [
             DocumentState(document.row, parsed_id=document.parsed_id)
             for document in batch
-            # Not the text of a fallback, or of another mode's parser.
+            # Texts of a fallback or of another mode's parser are excluded.
             if document.parsed_id is not None
             and document.fingerprint == self._router.clients.parser_fingerprint
         ]
@@ -121,7 +121,7 @@ class CurrentIndexSync:
 
 
 def _chunker_of(index: CurrentIndex) -> Chunker | None:
-    """The chunker of the index; None if this version would make other chunks."""
+    """The chunker of the index; None if this version of the code would create other chunks."""
     if index.chunk_tokens is None or index.chunk_overlap_tokens is None:
         return None
     chunker = Chunker(index.chunk_tokens, index.chunk_overlap_tokens)

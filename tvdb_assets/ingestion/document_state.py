@@ -1,4 +1,4 @@
-"""A document on its way through one batch: the results of its stages and of its members.
+"""The state of a document in a batch: the results of its stages and of its members.
 
 What belongs here: the state of one document during an ingestion. What does not: the stages
 themselves (`ingestion.parse_stage`, `ingestion.embed_stage`).
@@ -21,7 +21,7 @@ from tvdb_assets.redaction import display_path, is_private
 from tvdb_assets.repositories.rows import DocumentRow, StoredChunkSet
 
 _NAMED = 10
-"""Members that the failure of a container names; `tvdb status` lists them all."""
+"""Maximum number of failed members in the error of a container; `tvdb status` lists all."""
 _SUMMED = frozenset({"chunks", "tokens", "cost_usd", "paid_requests", "paid_tokens", "paid_pages"})
 
 Value: TypeAlias = int | float | str | bool
@@ -30,41 +30,40 @@ Metadata = Mapping[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class StageResult:
-    """How one stage of one document ended."""
+    """The result of one stage for one document."""
 
     partition_key: str
     path: str
     stage: Stage
     error: TvdbError | None = None
     is_unchanged: bool = False
-    """What was stored before is still right, and nothing was stored."""
+    """Whether the earlier result is still valid, so that nothing was stored."""
     metadata: Metadata = field(default_factory=dict)
     """Counts, seconds and names; never document text."""
     is_member: bool = False
-    """It is in a container, whose result says how the partition ended."""
+    """Whether it is a member of a container; the container has the result of the partition."""
 
 
 @dataclass(slots=True)
 class DocumentState:
-    """A document on its way through the stages of one batch."""
+    """The state of a document while a batch goes through the stages."""
 
     row: DocumentRow
     member: Member | None = None
-    """Where it is a member that its container has just listed."""
+    """The entry from its container's listing, if it is a listed member."""
     source: SourceFile | None = None
-    """As it was when its bytes were asked for."""
+    """The file at the time when its bytes were requested."""
     content_sha256: bytes | None = None
     fingerprint: str = ""
     data: bytes | None = None
     future: Future[Any] | None = None
-    """Of `PreparedDocument` or `ContainerFile`, or of `PaidParseCandidate` where a paid service
-    is to parse it."""
+    """A `PreparedDocument` or `ContainerFile`, or a `PaidParseCandidate` for a paid service."""
     container_media_type: str | None = None
-    """Of a container whose members are to be listed and processed."""
+    """Media type of a container whose members must be listed and processed."""
     is_listed: bool = False
-    """Its members are those that are registered: its bytes are not read."""
+    """Whether its members are taken from the database, so that its bytes are not read."""
     members: MemberSummary | None = None
-    """How its members ended, if it has any."""
+    """Results of its members, if it is a container."""
     shared_text: ParsedDocument | None = None
     """The text of another document with the same bytes."""
     parsed_id: int | None = None
@@ -73,31 +72,31 @@ class DocumentState:
     chunk_set: StoredChunkSet | None = None
     is_chunk_set_new: bool = False
     is_degraded: bool = False
-    """What is published of it now was made by a fallback."""
+    """Whether the version to publish was created by a fallback."""
     is_current_index_stale: bool = False
-    """Its error concerns the index that search reads; in the index of the run it is published."""
+    """Whether its error affects only the index that search reads, and not the index of the run."""
     error: TvdbError | None = None
     failed_at: Stage | None = None
     metadata: dict[Stage, dict[str, Value]] = field(default_factory=dict)
 
     @property
     def is_active(self) -> bool:
-        """It has chunks and has not failed."""
+        """Whether it has chunks and has not failed."""
         return self.error is None and self.chunk_set is not None
 
     @property
     def suffix(self) -> str:
-        """Of its name, or its media type in its container; used where its content is ambiguous."""
+        """The media type from its container, or else its file suffix, for ambiguous content."""
         return self.media_type or suffix_of(self.row.path)
 
     @property
     def media_type(self) -> str | None:
-        """As its container states it."""
+        """The media type that its container states; None if it is not a member."""
         return self.member.media_type if self.member is not None else None
 
     @property
     def is_limited(self) -> bool:
-        """A limit is why it, or one of its members, failed."""
+        """Whether it or one of its members failed because of a limit."""
         return (self.error is not None and self.error.code in LIMIT_CODES) or (
             self.members is not None and self.members.is_limited
         )
@@ -111,7 +110,7 @@ class DocumentState:
         self.metadata.setdefault(stage, {}).update(values)
 
     def results(self, stages: frozenset[Stage]) -> Iterator[StageResult]:
-        """One result for each stage: the stages after a failed one fail for the same reason."""
+        """Yield one result for each stage; stages after a failed one have the same error."""
         is_member = self.row.container_id is not None
         is_failed = False
         for stage in Stage:
@@ -144,23 +143,23 @@ class DocumentState:
 
 @dataclass(slots=True)
 class MemberSummary:
-    """How the members of a container ended, not counting theirs."""
+    """The results of the direct members of a container."""
 
     total: int = 0
     failed: list[tuple[str, TvdbError, Stage]] = field(default_factory=list)
-    """Path, why, and where."""
+    """Path, error and stage of each failed member."""
     deferred: list[tuple[str, TvdbError, Stage]] = field(default_factory=list)
     is_degraded: bool = False
     is_current_index_stale: bool = False
     is_limited: bool = False
     kept: list[int] = field(default_factory=list)
-    """Document ids; other members of the container are deleted."""
+    """Document ids of the current members; all others are deleted."""
     changed: set[Stage] = field(default_factory=set)
     """Stages that stored something of a member."""
     sums: dict[Stage, dict[str, int | float]] = field(default_factory=dict)
 
     def add(self, member: DocumentState, stages: frozenset[Stage]) -> None:
-        """Count a member that is done."""
+        """Add the results of a processed member."""
         self.total += 1
         self.is_degraded = self.is_degraded or member.is_degraded
         self.is_current_index_stale = self.is_current_index_stale or member.is_current_index_stale
@@ -173,7 +172,7 @@ class MemberSummary:
             _add(self.sums.setdefault(result.stage, {}), result.metadata)
 
     def note(self, path: str, error: TvdbError, stage: Stage) -> None:
-        """Count a failure or a wait."""
+        """Add a failed or deferred member."""
         (self.deferred if error.is_deferred else self.failed).append((path, error, stage))
 
     def metadata(self, stage: Stage, own: Metadata) -> dict[str, Value]:
@@ -184,7 +183,11 @@ class MemberSummary:
         return {**own, **sums, "members": self.total, "members_failed": failed}
 
     def verdict(self, container: str) -> tuple[TvdbError, Stage] | None:
-        """How the container ends by its members: failed if one failed, deferred if one is."""
+        """The error and stage of the container: failed if a member failed, else deferred if one is.
+
+        Returns:
+            None if no member failed or is deferred.
+        """
         if self.failed:
             is_terminal = all(e.disposition is Disposition.TERMINAL for _, e, _ in self.failed)
             names = ", ".join(

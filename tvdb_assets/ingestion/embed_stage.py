@@ -1,6 +1,6 @@
-"""From chunks to search: vectors for the texts that have none, then publication.
+"""The embed stage: creates vectors for texts that have none, then publishes the documents.
 
-What belongs here: which documents are complete, and the outcome of those that are not.
+What belongs here: which documents are complete, and the outcome of incomplete ones.
 What does not: requests and their cost (`routing`, `spend_guard`), or statements
 (`repositories.index_store`).
 """
@@ -39,9 +39,9 @@ class EmbedStage:
         """Create the run's space and index if they are new.
 
         Args:
-            index: where vectors and publications are stored.
+            index: stores vectors and publications.
             router: chooses the embedder.
-            chunker: of all chunks that are published.
+            chunker: the chunker of all published chunks.
         """
         self._index = index
         self._router = router
@@ -50,7 +50,7 @@ class EmbedStage:
         self._space_id = index.space_id(embedder.space, is_mock=embedder.produced_by.mode == "mock")
         self.index_id = index.index_id(self._space_id, chunker)
         self._fallback_ids: tuple[int, int] | None = None
-        """Of the space and index of the fallback embedder."""
+        """Ids of the space and the index of the fallback embedder."""
         self.embedded_texts = 0
         self.cached_texts = 0
 
@@ -61,7 +61,8 @@ class EmbedStage:
 
         Args:
             batch: documents with their chunks stored.
-            claim: of the batch; texts are claimed under it, so that none is paid for twice.
+            claim: key of the claim of the batch; texts are claimed with it, so that none is paid
+                for twice.
         """
         # The text of a fallback parser is not worth paying for: it will be replaced.
         degraded = [
@@ -96,9 +97,9 @@ class EmbedStage:
         batch: Sequence[DocumentState],
         claim: int,
     ) -> None:
-        """As `embed`, in another space than the run's, and without a fallback.
+        """Embed texts in a space that is not the run's own, without a fallback.
 
-        The published version of a document that fails or is deferred stays there.
+        A document that fails or is deferred keeps its published version in that index.
         """
         documents = [document for document in batch if document.is_active]
         error = await self._embed_missing(embedder, space_id, documents, claim)
@@ -107,7 +108,7 @@ class EmbedStage:
                 document.fail(Stage.EMBEDDINGS, for_one(error))
 
     def _incomplete(self, batch: Sequence[DocumentState], space_id: int) -> list[DocumentState]:
-        """The documents that lack a vector without an error of their own."""
+        """The documents without an error that lack a vector."""
         lacking = self._index.incomplete(space_id, [s.chunk_set_id for s in sets_of(batch)])
         return [
             document
@@ -122,10 +123,10 @@ class EmbedStage:
         documents: list[DocumentState],
         claim: int,
     ) -> ServiceError | None:
-        """Embed each text that the space does not contain, and store it as it arrives.
+        """Embed each text without a vector in the space, and store each vector on arrival.
 
         Returns:
-            The reason why some texts have no vector, where it is none of the texts.
+            The service error that prevented vectors; None if there was none.
         """
         sets = [chunk_set.chunk_set_id for chunk_set in sets_of(documents)]
         if not sets:
@@ -150,7 +151,7 @@ class EmbedStage:
                 continue
             writer = _VectorWriter(self._index, space_id, texts)
             try:
-                made = await self._router.embed_by(
+                result = await self._router.embed_by(
                     embedder,
                     [
                         TextToEmbed(text.text, text.tokens, display_path(text.document))
@@ -158,7 +159,7 @@ class EmbedStage:
                     ],
                     writer.persist,
                 )
-                refused.update({texts[i].sha256: error for i, error in made.errors.items()})
+                refused.update({texts[i].sha256: error for i, error in result.errors.items()})
             except ServiceError as error:
                 halted = error
             embedded += writer.stored
@@ -211,7 +212,11 @@ class EmbedStage:
             document.note(Stage.EMBEDDINGS, unchanged=document.row.document_id not in changed)
 
     def finish(self, *, switches: bool) -> None:
-        """With ``switches``, let search read the run's index, if it is complete."""
+        """Switch search to the run's index if it is complete, and index full text.
+
+        Args:
+            switches: whether to switch.
+        """
         if switches:
             self._index.indexes.switch_if_complete(self.index_id)
         # The first search after a run indexes the full text of its chunks, in a second or two.
@@ -247,7 +252,7 @@ class _VectorWriter:
 
 
 def load_client(router: ServiceRouter) -> None:
-    """Load the client of the first paid request, while documents are being parsed."""
+    """Load the client of the paid embedder, so that the first request does not wait for it."""
     if router.clients.paid_embedder is not None:
         router.clients.paid_embedder.load()
 
@@ -258,7 +263,12 @@ def sets_of(document_states: Sequence[DocumentState]) -> list[StoredChunkSet]:
 
 
 def for_one(error: TvdbError, where: str = "") -> TvdbError:
-    """A copy for one document, where many documents have the same error."""
+    """Copy an error that many documents have, for one document.
+
+    Args:
+        error: the error.
+        where: text to add before the message.
+    """
     copy = type(error).restored(
         error.code, where + error.message, remedy=error.remedy, disposition=error.disposition
     )

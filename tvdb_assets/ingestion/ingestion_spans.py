@@ -1,10 +1,11 @@
-"""When each document was in which stage, as spans of the run's trace.
+"""Spans of the documents and stages of a run, for its trace.
 
-What belongs here: the times. What does not: spans themselves (`tracing`), or those of requests
-(`guard`).
+What belongs here: start and end times. What does not: creating spans (`tracing`), or spans of
+requests (`spend_guard.guard`).
 
-Parsing and chunking are one task of a worker, and a batch goes through the stages together. So
-a document's span is its time in the stage, and ``tvdb.seconds`` the work that was its own.
+Parsing and chunking are one task of a worker, and a batch goes through the stages together. So a
+document's span is its time in the stage, and ``tvdb.seconds`` is the processing time of the
+document.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tvdb_assets.tracing import Trace
 
 
 class IngestionSpans:
-    """Tells the trace of one run what its walk does."""
+    """Reports the stages of one ingestion run to its trace."""
 
     def __init__(self, trace: Trace) -> None:
         """Nothing is reported yet."""
@@ -26,13 +27,13 @@ class IngestionSpans:
         self._stages: dict[Stage, tuple[int, int, int]] = {}
 
     def batch(self, results: Sequence[StageResult], began: int, prepared: int, ended: int) -> None:
-        """A batch has ended.
+        """Report a finished batch; all times are nanoseconds since the epoch.
 
         Args:
-            results: each stage of each document, in the order of stages.
-            began: nanoseconds since the epoch, as of the rest.
+            results: the result of each stage of each document, in the order of stages.
+            began: when the batch began.
             prepared: when texts and chunks were stored.
-            ended: when it was published.
+            ended: when the documents were published.
         """
         if not self._trace.is_on:
             return
@@ -40,7 +41,7 @@ class IngestionSpans:
         for result in results:
             if result.path in failed:
                 continue
-            # What fails in one stage is not in those after it.
+            # A document that failed in a stage has no span in later stages.
             if result.error is not None:
                 failed.add(result.path)
             own = int(float(result.metadata.get("seconds", 0)) * 1e9)
@@ -60,6 +61,6 @@ class IngestionSpans:
             )
 
     def finish(self) -> None:
-        """The walk has ended."""
+        """Report the stages at the end of the run."""
         for stage, (began, ended, count) in self._stages.items():
             self._trace.stage(stage.value, began, ended, count)

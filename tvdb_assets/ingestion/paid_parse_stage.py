@@ -1,6 +1,6 @@
 """Parsing by a paid service within a run: each distinct file is paid for once.
 
-What belongs here: which documents share a job, the fallback to this machine, and storing a text in
+What belongs here: which documents share a job, the fallback to local parsing, and storing a text in
 the transaction that posts its cost. What does not: jobs and requests (`parsing.paid_parsing`), or
 the parsers on this machine (`parse_stage`).
 """
@@ -33,7 +33,7 @@ _T = TypeVar("_T")
 
 
 class PaidParseStage:
-    """Parses documents of one run by its paid parser."""
+    """Parses documents of one run with its paid parser."""
 
     def __init__(self, store: DocumentStore, router: ServiceRouter, chunker: Chunker) -> None:
         self._store = store
@@ -43,11 +43,11 @@ class PaidParseStage:
     async def parse(
         self, paid: Sequence[tuple[DocumentState, PaidParseCandidate]], stages: frozenset[Stage]
     ) -> list[tuple[DocumentState, PreparedDocument]]:
-        """Parse documents by the paid service, in parallel, and chunk the texts."""
+        """Parse documents with the paid service, in parallel, and chunk the texts."""
         same: dict[bytes | None, list[tuple[DocumentState, PaidParseCandidate]]] = {}
         for document, candidate in paid:
             same.setdefault(document.content_sha256, []).append((document, candidate))
-        # One that fails does not end the others, whose requests are out.
+        # An error does not cancel the others, because their requests are already sent.
         for ended in await asyncio.gather(
             *(self._parse_equal(group) for group in same.values()), return_exceptions=True
         ):
@@ -65,13 +65,13 @@ class PaidParseStage:
             future = self._router.services.workers.submit(
                 chunk_document, document.shared_text, chunker
             )
-            made = await result_of(document, future)
-            if made is not None:
-                prepared.append((document, made))
+            result = await result_of(document, future)
+            if result is not None:
+                prepared.append((document, result))
         return prepared
 
     async def _parse_equal(self, same: Sequence[tuple[DocumentState, PaidParseCandidate]]) -> None:
-        """Documents with the same bytes: the first one is paid for, the others poll its job."""
+        """Parse documents with the same bytes: the first is paid for, the others use its job."""
         for document, candidate in same:
             await self._parse_one(document, candidate)
 
@@ -132,11 +132,11 @@ class PaidParseStage:
             True,
             document.media_type,
         )
-        made = await result_of(document, future)
-        if isinstance(made, PreparedDocument):
-            document.shared_text = made.parsed
+        result = await result_of(document, future)
+        if isinstance(result, PreparedDocument):
+            document.shared_text = result.parsed
             document.parsed_id = await asyncio.to_thread(
-                self._store_parse, document, made.parsed, None
+                self._store_parse, document, result.parsed, None
             )
 
     def _find_fallback(self, document: DocumentState) -> bool:
@@ -148,14 +148,14 @@ class PaidParseStage:
             document.fingerprint,
             document.suffix,
         )
-        mine = self._store.parses([wanted])[0].get(document.row.document_id)
-        if mine is None:
+        stored = self._store.parses([wanted])[0].get(document.row.document_id)
+        if stored is None:
             return False
-        document.parsed_id = mine.parsed_id
-        sets = self._store.chunk_sets([mine.parsed_id], self._chunker.fingerprint)
-        document.chunk_set = sets.get(mine.parsed_id)
+        document.parsed_id = stored.parsed_id
+        sets = self._store.chunk_sets([stored.parsed_id], self._chunker.fingerprint)
+        document.chunk_set = sets.get(stored.parsed_id)
         if document.chunk_set is None:
-            document.shared_text = self._store.parsed(mine.parsed_id)
+            document.shared_text = self._store.parsed(stored.parsed_id)
         return True
 
     def _store_parse(
@@ -173,7 +173,7 @@ class PaidParseStage:
 
 
 async def result_of(document: DocumentState, future: Future[_T]) -> _T | None:
-    """The result of a worker; a document that it could not prepare fails alone."""
+    """The result of a worker; None if the document failed, which only affects this document."""
     try:
         return await asyncio.wrap_future(future)
     except DocumentError as error:
@@ -183,9 +183,9 @@ async def result_of(document: DocumentState, future: Future[_T]) -> _T | None:
         return None
 
 
-def text_metadata(made: PreparedDocument) -> dict[str, Value]:
+def text_metadata(result: PreparedDocument) -> dict[str, Value]:
     """Counts and names of a text, for the metadata of its stage."""
-    parsed = made.parsed
+    parsed = result.parsed
     return {
         "characters": len(parsed.text),
         "pages": len(parsed.page_starts),
@@ -193,6 +193,6 @@ def text_metadata(made: PreparedDocument) -> dict[str, Value]:
         "media_type": parsed.media_type,
         "service": parsed.produced_by.service,
         "is_degraded": parsed.produced_by.is_degraded,
-        "seconds": round(made.parse_seconds, 4),
+        "seconds": round(result.parse_seconds, 4),
         **parsed.facts,
     }

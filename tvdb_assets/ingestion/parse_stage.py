@@ -1,7 +1,7 @@
-"""From bytes to chunks: stored results are used again, missing ones are made and stored.
+"""The parse stage: reuses stored texts and chunks, and creates and stores missing ones.
 
-What belongs here: which documents are read, parsed and chunked, and by which parser. What does
-not: how (`parsing`, `core`), or statements (`repositories.document_store`).
+What belongs here: which documents are read, parsed and chunked, and with which parser. What does
+not: parsing (`parsing`), chunking (`core`), or statements (`repositories.document_store`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tvdb_assets.sources.source import Source
 
 
 class ParseStage:
-    """Makes the texts and chunks of the documents of one run."""
+    """Creates the texts and chunks of the documents of one run."""
 
     def __init__(
         self,
@@ -61,8 +61,8 @@ class ParseStage:
 
         Args:
             batch: files, or members of one container.
-            stages: of the run.
-            container: of the members, which are extracted here.
+            stages: the stages of the run.
+            container: the container of the members, or None; its members are extracted.
         """
         self._find_stored(batch, stages)
         if container is not None and container.container_media_type is not None:
@@ -70,7 +70,7 @@ class ParseStage:
         self._submit(batch, stages)
 
     async def finish(self, batch: Sequence[DocumentState], stages: frozenset[Stage]) -> None:
-        """Wait for the tasks of `begin`, parse by the paid service, and store all results."""
+        """Wait for the tasks of `begin`, parse with the paid service, and store all results."""
         prepared: list[tuple[DocumentState, PreparedDocument]] = []
         paid: list[tuple[DocumentState, PaidParseCandidate]] = []
         for document in batch:
@@ -78,17 +78,17 @@ class ParseStage:
                 if document.shared_text is not None and document.error is None:
                     prepared.append((document, PreparedDocument(document.shared_text)))
                 continue
-            made = await result_of(document, document.future)
+            result = await result_of(document, document.future)
             document.future = None
-            if isinstance(made, PaidParseCandidate):
-                paid.append((document, made))
+            if isinstance(result, PaidParseCandidate):
+                paid.append((document, result))
                 continue
-            if isinstance(made, ContainerFile):
-                document.container_media_type = made.media_type
-            elif made is not None:
-                prepared.append((document, made))
-                if made.has_members and Stage.PARSED_DOCUMENTS in stages:
-                    document.container_media_type = made.parsed.media_type
+            if isinstance(result, ContainerFile):
+                document.container_media_type = result.media_type
+            elif result is not None:
+                prepared.append((document, result))
+                if result.has_members and Stage.PARSED_DOCUMENTS in stages:
+                    document.container_media_type = result.parsed.media_type
             if document.container_media_type is None:
                 document.data = None
         if paid:
@@ -96,7 +96,7 @@ class ParseStage:
         await asyncio.to_thread(self._store_prepared, prepared)
 
     def _find_stored(self, batch: Sequence[DocumentState], stages: frozenset[Stage]) -> None:
-        """Look up the stored results of each document; read its bytes only to parse it."""
+        """Look up the stored results of each document; its bytes are read if parsing is a stage."""
         if Stage.PARSED_DOCUMENTS in stages:
             for document in batch:
                 self._read(document)
@@ -112,10 +112,10 @@ class ParseStage:
             ]
             own, shared_text = self._store.parses(wanted)
             for document in batch:
-                if (mine := own.get(document.row.document_id)) is not None:
-                    document.parsed_id = mine.parsed_id
-                    if has_members(mine.media_type, mine.attachments):
-                        document.container_media_type = mine.media_type
+                if (own_parse := own.get(document.row.document_id)) is not None:
+                    document.parsed_id = own_parse.parsed_id
+                    if has_members(own_parse.media_type, own_parse.attachments):
+                        document.container_media_type = own_parse.media_type
                 elif (other := shared_text.get(document.row.document_id)) is not None:
                     document.shared_text = other[1]
                     if PreparedDocument(document.shared_text).has_members:
@@ -131,12 +131,12 @@ class ParseStage:
             for document in batch:
                 document.is_listed = document.row.document_id in containers
             for document in without_parse:
-                if (mine := latest.get(document.row.document_id)) is not None:
+                if (own_parse := latest.get(document.row.document_id)) is not None:
                     document.parsed_id, document.is_parse_degraded = (
-                        mine.parsed_id,
-                        mine.is_degraded,
+                        own_parse.parsed_id,
+                        own_parse.is_degraded,
                     )
-                    document.fingerprint = mine.fingerprint
+                    document.fingerprint = own_parse.fingerprint
                 elif not document.is_listed:
                     document.fail(
                         min(stages, key=list(Stage).index), codes.PARSED_DOCUMENTS_MISSING.error()
@@ -188,7 +188,7 @@ class ParseStage:
             raise codes.SOURCE_UNAVAILABLE.error(root=root) from None
 
     def _extract(self, batch: Sequence[DocumentState], container: DocumentState) -> None:
-        """Extract the members that are to be parsed or listed."""
+        """Extract the members that must be parsed or listed."""
         assert container.data is not None
         assert container.container_media_type is not None
         wanted = [
@@ -215,7 +215,7 @@ class ParseStage:
                 document.fail(Stage.PARSED_DOCUMENTS, for_one(error))
 
     def _submit(self, batch: Sequence[DocumentState], stages: frozenset[Stage]) -> None:
-        """Submit the documents that are to be parsed or chunked to the worker processes."""
+        """Submit the documents that must be parsed or chunked to the worker processes."""
         chunker = self._chunker if Stage.CHUNKS in stages else None
         workers = self._router.services.workers
         for document in batch:
@@ -232,13 +232,13 @@ class ParseStage:
             elif chunker is not None and document.chunk_set is None:
                 parsed = document.shared_text or self._store.parsed(document.parsed_id or 0)
                 document.future = workers.submit(chunk_document, parsed, chunker)
-            # Otherwise the bytes stay: for a paid service, or for the members.
+            # Otherwise the bytes are kept, for a paid service or for extracting members.
             if document.future is None and document.container_media_type is None:
                 document.data = None
 
     def _store_prepared(self, prepared: Sequence[tuple[DocumentState, PreparedDocument]]) -> None:
         parses = []
-        for document, made in prepared:
+        for document, result in prepared:
             if document.parsed_id is None:
                 assert document.content_sha256 is not None
                 document.is_parse_new = True
@@ -248,27 +248,27 @@ class ParseStage:
                         document.content_sha256,
                         document.fingerprint,
                         document.suffix,
-                        made.parsed,
+                        result.parsed,
                     )
                 )
-                document.note(Stage.PARSED_DOCUMENTS, **text_metadata(made))
+                document.note(Stage.PARSED_DOCUMENTS, **text_metadata(result))
         parsed_ids = self._store.store_parses(parses)
         sets = []
-        for document, made in prepared:
+        for document, result in prepared:
             document.parsed_id = document.parsed_id or parsed_ids[document.row.document_id]
-            if made.error is not None:
-                document.fail(Stage.CHUNKS, made.error)
-            elif made.chunks is not None:
+            if result.error is not None:
+                document.fail(Stage.CHUNKS, result.error)
+            elif result.chunks is not None:
                 document.is_chunk_set_new = True
                 sets.append(
                     NewChunkSet(
                         document.parsed_id,
                         document.row.document_id,
                         self._chunker.fingerprint,
-                        made.chunks,
+                        result.chunks,
                     )
                 )
-                document.note(Stage.CHUNKS, seconds=round(made.chunk_seconds, 4))
+                document.note(Stage.CHUNKS, seconds=round(result.chunk_seconds, 4))
         stored = self._store.store_chunk_sets(sets, self._chunker.produced_by)
         for document, _ in prepared:
             document.chunk_set = stored.get(document.row.document_id, document.chunk_set)

@@ -1,7 +1,7 @@
-"""An ingestion run: batches of documents through all stages.
+"""An ingestion run: takes batches of documents through all stages.
 
-What belongs here: the order of the stages, the claim on a batch, and recording how its documents
-ended. What does not: the stages themselves (`parse_stage`, `embed_stage`), or the members of
+What belongs here: the order of the stages, the claim on a batch, and recording the outcomes of its
+documents. What does not: the stages themselves (`parse_stage`, `embed_stage`), or the members of
 containers (`containers`).
 """
 
@@ -36,18 +36,18 @@ from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.sources.source import Source
 
 BATCH_DOCUMENTS = 64
-"""Documents stored in one go: a round trip's cost is spread, a crash repeats little."""
+"""Documents in a batch: many enough to share round trips, few enough to repeat after a crash."""
 BATCH_BYTES = 16 << 20
-"""Source bytes held at once; bounds memory whatever the number of documents."""
+"""Source bytes of a batch; limits memory for any number of documents."""
 _PAID_STAGES = {Stage.PARSED_DOCUMENTS: "parse", Stage.EMBEDDINGS: "embed"}
 BATCHES = 6
-"""Under way at once: enough that processor, database and paid services all have work."""
+"""Batches in progress at once: enough to keep processor, database and paid services busy."""
 
 
 class IngestionRun:
     """Takes registered documents through some or all stages.
 
-    One for each run: it owns nothing that outlives the call of `run`.
+    Create one for each run; it keeps no resources after `run` returns.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class IngestionRun:
         """Nothing is opened or started yet.
 
         ``switches`` lets search read the run's index at the end, if it is complete.
-        ``loop_factory`` None is asyncio's own.
+        If ``loop_factory`` is None, asyncio's default loop is used.
         """
         self._store = store
         self._index = index
@@ -73,7 +73,7 @@ class IngestionRun:
         self._loop_factory = loop_factory
         self._chunker = chunker
         self._switches = switches
-        self._preparing = ParseStage(store, sources, router, chunker, max_document_bytes)
+        self._parse_stage = ParseStage(store, sources, router, chunker, max_document_bytes)
         self._current_index_sync = CurrentIndexSync(
             store, index, sources, router, chunker, max_document_bytes
         )
@@ -119,12 +119,14 @@ class IngestionRun:
         stages: frozenset[Stage],
         done: Callable[[list[StageResult]], None],
     ) -> None:
-        indexing = None
+        embed_stage = None
         if Stage.EMBEDDINGS in stages:
-            indexing = await asyncio.to_thread(EmbedStage, self._index, self._router, self._chunker)
+            embed_stage = await asyncio.to_thread(
+                EmbedStage, self._index, self._router, self._chunker
+            )
         free_batches = asyncio.Semaphore(BATCHES)
         tasks: list[asyncio.Task[None]] = []
-        if indexing is not None:
+        if embed_stage is not None:
             tasks.append(asyncio.create_task(asyncio.to_thread(load_client, self._router)))
         try:
             for batch in await asyncio.to_thread(self._batches, partition_keys):
@@ -134,28 +136,28 @@ class IngestionRun:
                     break
                 claim = ExitStack()
                 ids = [document.row.document_id for document in batch]
-                # In order, and one after the other, so that two runs cause no deadlock.
+                # In id order, one batch at a time, so that two runs cause no deadlock.
                 claim_key = await asyncio.to_thread(claim.enter_context, self._store.claim(ids))
                 task = asyncio.create_task(
-                    self._process_claimed(batch, stages, indexing, claim, claim_key, done)
+                    self._process_claimed(batch, stages, embed_stage, claim, claim_key, done)
                 )
                 task.add_done_callback(lambda _: free_batches.release())
                 tasks.append(task)
-            # Each error is raised, the first one first.
+            # The error of the first failed task is raised.
             for task in tasks:
                 await task
         finally:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._router.disconnect()
             self._spans.finish()
-        if indexing is not None:
-            await asyncio.to_thread(indexing.finish, switches=self._switches)
+        if embed_stage is not None:
+            await asyncio.to_thread(embed_stage.finish, switches=self._switches)
 
     async def _process_claimed(
         self,
         batch: list[DocumentState],
         stages: frozenset[Stage],
-        indexing: EmbedStage | None,
+        embed_stage: EmbedStage | None,
         claim: ExitStack,
         claim_key: int,
         done: Callable[[list[StageResult]], None],
@@ -163,12 +165,12 @@ class IngestionRun:
         """Process one batch from bytes to publication, and release its claim."""
         try:
             began_at = await asyncio.to_thread(self._store.clock)
-            # A document that was deleted before it was claimed has no row to store anything for.
-            left = await asyncio.to_thread(
+            # A document that was deleted before the claim no longer has a row.
+            present = await asyncio.to_thread(
                 self._store.still_registered, [document.row.document_id for document in batch]
             )
-            batch = [document for document in batch if document.row.document_id in left]
-            batch_context = _BatchContext(stages, indexing, claim_key, began_at, done)
+            batch = [document for document in batch if document.row.document_id in present]
+            batch_context = _BatchContext(stages, embed_stage, claim_key, began_at, done)
             await self._process(batch, batch_context)
         finally:
             await asyncio.to_thread(claim.close)
@@ -181,11 +183,11 @@ class IngestionRun:
         scope: ContainerScope | None = None,
     ) -> None:
         """Process files, or members of one container, with all of their members."""
-        stages, indexing = batch_context.stages, batch_context.indexing
+        stages, embed_stage = batch_context.stages, batch_context.embed_stage
         container = scope.container if scope is not None else None
         began = time_ns()
-        await asyncio.to_thread(self._preparing.begin, batch, stages, container)
-        await self._preparing.finish(batch, stages)
+        await asyncio.to_thread(self._parse_stage.begin, batch, stages, container)
+        await self._parse_stage.finish(batch, stages)
         prepared = time_ns()
 
         async def process_members(
@@ -215,16 +217,16 @@ class IngestionRun:
                 if document.source
             },
         )
-        if indexing is not None:
-            # The index that search reads comes first, also where the budget is exhausted.
+        if embed_stage is not None:
+            # The index that search reads is updated first, because the budget may not cover both.
             stale = await self._current_index_sync.publish_to_current(
-                batch, indexing, batch_context.claim
+                batch, embed_stage, batch_context.claim
             )
-            await indexing.embed(batch, batch_context.claim)
-            await asyncio.to_thread(indexing.publish, batch, snapshot)
+            await embed_stage.embed(batch, batch_context.claim)
+            await asyncio.to_thread(embed_stage.publish, batch, snapshot)
             _fail_stale_in_current_index(batch, stale)
-            self.embedded_texts = indexing.embedded_texts
-            self.cached_texts = indexing.cached_texts
+            self.embedded_texts = embed_stage.embedded_texts
+            self.cached_texts = embed_stage.cached_texts
         if self._router.clients.pays:
             await asyncio.to_thread(self._note_costs, batch)
         await asyncio.to_thread(self._record, batch, stages, snapshot)
@@ -234,7 +236,7 @@ class IngestionRun:
             await asyncio.to_thread(self._router.services.publish_gauges)
 
     def _batches(self, partition_keys: Sequence[str]) -> list[list[DocumentState]]:
-        # A document that was deleted since the run was planned has no row, and needs nothing.
+        # A document that was deleted after the run was planned has no row, and is skipped.
         # All runs claim documents in the order of their ids.
         rows = sorted(self._store.rows(partition_keys), key=lambda row: row.document_id)
         batches: list[list[DocumentState]] = []
@@ -248,7 +250,7 @@ class IngestionRun:
         return batches
 
     def _note_costs(self, batch: Sequence[DocumentState]) -> None:
-        """Add to the metadata what each document cost in this run; Dagster plots the numbers."""
+        """Add each document's cost in this run to its metadata; Dagster plots the numbers."""
         names = [display_path(document.row.path) for document in batch]
         spent = cost_of_documents(self._router.services.database, self._store.run_id, names)
         for document, name in zip(batch, names, strict=True):
@@ -264,7 +266,7 @@ class IngestionRun:
     def _record(
         self, batch: Sequence[DocumentState], stages: frozenset[Stage], snapshot: ReadSnapshot
     ) -> None:
-        """Record how each document ended; what was published stays."""
+        """Record the outcome of each document; published versions stay published."""
         last = max(stages, key=list(Stage).index)
         ended = [document for document in batch if document.error is None]
         if Stage.PARSED_DOCUMENTS in stages and last is Stage.EMBEDDINGS:
@@ -302,7 +304,7 @@ class IngestionRun:
             opened = {
                 document.row.document_id for document in batch if document.members is not None
             }
-            self._store.members.container_stopped(
+            self._store.members.record_stopped_containers(
                 [
                     f
                     for f in failures
@@ -320,7 +322,7 @@ class IngestionRun:
         for document in ended:
             if document.members is not None and document.error is None:
                 document.is_degraded = document.is_degraded or document.members.is_degraded
-                self._store.members.container_ended(
+                self._store.members.record_processed_container(
                     document.row.document_id,
                     last,
                     snapshot,
@@ -331,9 +333,13 @@ class IngestionRun:
 def _fail_stale_in_current_index(
     batch: Sequence[DocumentState], errors: Mapping[int, TvdbError]
 ) -> None:
-    """Let documents fail that search can't show in their new version, by document id.
+    """Mark documents as failed whose new version is not in the index that search reads.
 
-    It does not help them that they are published in the index that the run builds.
+    This applies even if they are published in the run's own index.
+
+    Args:
+        batch: the documents.
+        errors: errors of the current index, by document id.
     """
     for document in batch:
         error = errors.get(document.row.document_id)
@@ -345,11 +351,11 @@ def _fail_stale_in_current_index(
 
 @dataclass(frozen=True, slots=True)
 class _BatchContext:
-    """Values that a batch and all of its members share."""
+    """The values that all documents and members of a batch share."""
 
     stages: frozenset[Stage]
-    indexing: EmbedStage | None
+    embed_stage: EmbedStage | None
     claim: int
-    """The key of its claim."""
+    """Key of the claim of the batch."""
     began_at: datetime
     done: Callable[[list[StageResult]], None]

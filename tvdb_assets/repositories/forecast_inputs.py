@@ -22,9 +22,9 @@ class ForecastInput:
     size: int
     """Bytes."""
     is_known: bool
-    """Its chunks of this pipeline are stored."""
+    """Whether its chunks from this pipeline are stored."""
     lacking_tokens: int
-    """Tokens of its chunks without a vector; each text counts once over all files."""
+    """Tokens of its chunks without a vector; a text that several files have is counted once."""
 
 
 def forecast_inputs(
@@ -33,10 +33,10 @@ def forecast_inputs(
     """The files of these partitions, in the order in which they are ingested.
 
     Args:
-        database: contains the documents.
-        partition_keys: of registered documents.
-        pipeline_fingerprint: parser, chunker and vector space of the run.
-        space: label of the vector space alone.
+        database: the database of the documents.
+        partition_keys: partition keys of registered documents.
+        pipeline_fingerprint: fingerprint of the run's parser, chunker and vector space.
+        space: label of the vector space.
     """
     with database.transaction() as tx, tx.cursor(row_factory=class_row(ForecastInput)) as cursor:
         cursor.execute(

@@ -1,4 +1,4 @@
-"""The indexes of a database: their state, which one search reads, and dropping one.
+"""The indexes of a database: their states, the current one, and deletion.
 
 What belongs here: statements on indexes. What does not: their vectors and publications
 (`index_store`), or searching one (`retrieval`).
@@ -32,7 +32,7 @@ class CurrentIndex:
     """Fingerprint."""
     chunk_tokens: int | None
     chunk_overlap_tokens: int | None
-    """None if the fingerprint does not contain it."""
+    """Both sizes are in tokens, and None if the fingerprint does not contain them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class IndexState:
     documents: int
     """Documents that are published in it."""
     missing: int
-    """Documents that search shows, and whose newest version is not published in it."""
+    """Searchable documents whose newest version is not published in it."""
     chunks: int
     cost_usd: Decimal
     """US dollars paid so far for the model of its vectors."""
@@ -101,7 +101,7 @@ class IndexCatalog:
             return _states(tx)
 
     def count_stale_documents(self) -> int:
-        """The number of documents that search shows in an older version, or not at all.
+        """The number of documents whose newest version search does not return.
 
         Their newest version is published in another searchable index, and could not be published
         in the one that search reads.
@@ -116,7 +116,7 @@ class IndexCatalog:
         Args:
             index_id: the index; None is the newest complete one that search has never read. If
                 there is none, search continues to read the current one.
-            force: switch even if documents that search shows are missing in it.
+            force: switch even if it lacks documents that are searchable now.
 
         Raises:
             ConfigurationError: there is no such index, or it may not be searched, or it is
@@ -148,7 +148,7 @@ class IndexCatalog:
             try:
                 return self.switch(index_id).is_current
             except ConfigurationError:
-                return False  # another run has published a document since
+                return False  # another run has published a document in the meantime
         return index.is_current
 
     def drop(self, index_id: int) -> IndexState:
@@ -201,8 +201,8 @@ def _incomplete(tx: Connection, index: IndexState) -> ConfigurationError:
     return codes.INDEX_INCOMPLETE.error(index=index.name, missing=index.missing, documents=named)
 
 
-# A published version is the newest one if it was made of the bytes that were read last, or if
-# search shows it too: a file that can't be read any more has no newer version.
+# A published version is the newest one if it was created from the bytes that were read last, or if
+# the current index has it too: a file that can no longer be read has no newer version.
 _PUBLISHED = """
 WITH published AS (
     SELECT u.index_id, u.document_id, k.parsed_id, k.chunk_count, p.content_sha256, d.sha256,

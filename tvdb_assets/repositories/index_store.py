@@ -1,8 +1,8 @@
-"""What search is made of: vector spaces, the vectors in them, and what each index shows.
+"""Vector spaces, their vectors, and the publications of each index.
 
 What belongs here: storing vectors once for each text and space, and publishing documents.
-What does not: documents and their chunks (`documents`), asking questions (`search`), and
-which index search reads (`switching`).
+What does not: documents and their chunks (`document_store`), searching (`retrieval`), or which
+index search reads (`index_catalog`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,13 @@ class IndexStore:
     """Reads and writes of vectors and publications in one run."""
 
     def __init__(self, database: Database, run_id: str, pipeline_fingerprint: str = "") -> None:
-        """Written rows carry ``run_id``; documents' rows ``pipeline_fingerprint`` too."""
+        """Store a database and a run; nothing is read yet.
+
+        Args:
+            database: the database.
+            run_id: id that all written rows get.
+            pipeline_fingerprint: fingerprint that rows of documents get.
+        """
         self._database = database
         self.run_id = run_id
         self._pipeline_fingerprint = pipeline_fingerprint
@@ -56,7 +62,7 @@ class IndexStore:
     def space_id(
         self, space: VectorSpace, *, is_mock: bool = False, is_fallback: bool = False
     ) -> int:
-        """The row of a vector space, made when it is new."""
+        """The id of a vector space; creates its row if it is new."""
         with self._database.transaction() as tx:
             tx.execute(
                 "INSERT INTO tvdb.vector_spaces"
@@ -72,13 +78,13 @@ class IndexStore:
         return int(row[0])
 
     def index_id(self, space_id: int, chunker: Chunker) -> int:
-        """The row of the index that a chunker and a space make, made when it is new."""
+        """The id of the index with this chunker and space; creates its row if it is new."""
         with self._database.transaction() as tx:
             tx.execute(
                 "INSERT INTO tvdb.indexes"
                 " (space_id, chunker, chunk_tokens, chunk_overlap_tokens, run_id)"
                 " SELECT %(space)s, %(chunker)s, %(tokens)s, %(overlap)s, %(run)s WHERE NOT EXISTS"
-                # Not by conflict alone, which would draw a number for each run.
+                # A conflict alone would use up an id for each run.
                 " (SELECT FROM tvdb.indexes WHERE space_id = %(space)s AND chunker = %(chunker)s)"
                 " ON CONFLICT (space_id, chunker) DO NOTHING",
                 {
@@ -97,7 +103,7 @@ class IndexStore:
         return int(row[0])
 
     def index_full_text(self, at_least: int) -> None:
-        """See `search.index_full_text`."""
+        """See `full_text.index_full_text`."""
         index_full_text(self._database, at_least)
 
     def claim_missing(
@@ -108,16 +114,16 @@ class IndexStore:
         refused: Sequence[bytes],
         limit: int,
     ) -> list[MissingText]:
-        """Distinct texts of these sets that the space has no vector for, at most ``limit``.
+        """Distinct texts of these chunk sets without a vector in the space; claims them.
 
         Args:
-            space_id: the space.
-            chunk_set_ids: whose chunks.
-            holder: claims the texts, and leaves out those that others have claimed: the number
-                of an advisory lock that is held meanwhile, and with which the claims end. None
-                claims nothing, for vectors that cost nothing.
-            refused: hashes of texts that were tried and have no vector.
-            limit: the most to return; ask again for the rest.
+            space_id: id of the vector space.
+            chunk_set_ids: ids of the chunk sets.
+            holder: key of the advisory lock of the claim; the claim ends with the lock. Texts that
+                another holder has claimed are excluded. None claims nothing, for vectors that are
+                free.
+            refused: hashes of texts that could not be embedded.
+            limit: maximum number of texts; call again for the rest.
         """
         asked = {
             "space": space_id,
@@ -137,23 +143,23 @@ class IndexStore:
                 return []
             hashes = [text.sha256 for text in texts]
             claimed = tx.execute(_CLAIM, {**asked, "hashes": hashes}).fetchall()
-            mine = {row[0] for row in claimed}
-            # A process that had claimed a text before may have stored its vector meanwhile.
+            claimed_hashes = {row[0] for row in claimed}
+            # Another process may have stored a vector since the first statement.
             known = tx.execute(
                 "SELECT text_sha256 FROM tvdb.embeddings"
                 " WHERE space_id = %s AND text_sha256 = ANY(%s)",
                 (space_id, hashes),
             ).fetchall()
-            mine -= {row[0] for row in known}
-        return [text for text in texts if text.sha256 in mine]
+            claimed_hashes -= {row[0] for row in known}
+        return [text for text in texts if text.sha256 in claimed_hashes]
 
     def release(self, holder: int) -> None:
-        """Give up all claims of this holder, on texts that got no vector."""
+        """Release all claims of this holder on texts that got no vector."""
         with self._database.transaction() as tx:
             tx.execute("DELETE FROM tvdb.text_claims WHERE holder = %s", (holder,))
 
     def known_texts(self, space: VectorSpace, hashes: Sequence[bytes]) -> set[bytes]:
-        """Which of these texts have a vector in the space; none where there is no such space."""
+        """The hashes of the texts that have a vector in the space; empty if the space is new."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT e.text_sha256 FROM tvdb.embeddings e"
@@ -164,7 +170,7 @@ class IndexStore:
         return {row[0] for row in rows}
 
     def incomplete(self, space_id: int, chunk_set_ids: Sequence[int]) -> set[int]:
-        """Ids of the documents of these sets that have a text without a vector in the space."""
+        """The ids of documents in these chunk sets with a text that has no vector in the space."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT DISTINCT c.document_id FROM tvdb.chunks c"
@@ -177,7 +183,7 @@ class IndexStore:
     def documents_with_text(
         self, chunk_set_ids: Sequence[int], hashes: Sequence[bytes]
     ) -> list[tuple[int, bytes]]:
-        """Which documents of these sets hold which of these texts: (document id, sha256)."""
+        """Pairs of document id and text hash: the documents in these sets with these texts."""
         with self._database.transaction() as tx:
             return tx.execute(
                 "SELECT DISTINCT document_id, text_sha256 FROM tvdb.chunks"
@@ -194,21 +200,21 @@ class IndexStore:
         *,
         tx: Connection | None = None,
     ) -> None:
-        """Store vectors, one a text; without ``tx``, committed when this returns.
+        """Store one vector for each text; without ``tx``, they are committed on return.
 
         Args:
             space_id: the space that the vectors belong to.
             texts: (sha256, tokens) of each text.
             vectors: shape (len(texts), dimensions), checked by the caller.
-            produced_by: who made them.
-            tx: the transaction that posts what they cost.
+            produced_by: the service that created them.
+            tx: the transaction that posts their cost; None begins a new one.
         """
         with self._database.transaction() if tx is None else nullcontext(tx) as outer:
             try:
                 with outer.transaction():
                     self._copy_vectors(outer, space_id, texts, vectors, produced_by)
             except psycopg.errors.UniqueViolation:
-                # Another run embedded one of these texts meanwhile; its vector is as good.
+                # Another run has stored a vector for one of these texts; it is kept.
                 self._copy_vectors(outer, space_id, texts, vectors, produced_by, is_staged=True)
             if tx is not None:
                 tx.execute(
@@ -255,16 +261,17 @@ class IndexStore:
         *,
         is_degraded: bool = False,
     ) -> set[int]:
-        """Show these sets in an index and drop what they replace, in one transaction.
+        """Publish chunk sets in an index and delete the rows that they replace, in one transaction.
 
-        Of a file that is gone, nothing is published.
+        A file that is gone is not published.
 
         Args:
-            index_id: the index.
-            sets: each made by its chunker, with all its vectors in its space.
-            snapshot: by the run; None if this is not the index that the run builds, so that the
-                documents' own ends are recorded elsewhere.
-            is_degraded: a fallback made something of them; then nothing real is replaced.
+            index_id: id of the index.
+            sets: chunk sets of the index's chunker, with all vectors in the index's space.
+            snapshot: the versions that the run has read; None if this is not the run's own index,
+                so that the outcomes of the documents are recorded elsewhere.
+            is_degraded: whether a fallback created a part of them; then no result of a real service
+                is replaced.
 
         Returns:
             The ids of the documents whose published set changed.
@@ -274,13 +281,13 @@ class IndexStore:
         documents = [s.document_id for s in sets]
         chunk_sets = [s.chunk_set_id for s in sets]
         with self._database.transaction() as tx:
-            # One at a time while there are vectors of a fallback: of two documents with a text in
-            # common, each would leave the vector of the fallback to the other.
+            # One transaction at a time while there are vectors of a fallback. Otherwise two
+            # documents with a common text would each leave that vector for the other one.
             locks.acquire_in_transaction_if(tx, locks.FALLBACK_CLEANUP.key(), _HAS_FALLBACK_VECTORS)
-            # Held against a switch, which thus sees all of this transaction or nothing.
+            # This lock excludes a switch, which sees all of this transaction or nothing.
             tx.execute("SELECT FROM tvdb.indexes WHERE index_id = %s FOR KEY SHARE", (index_id,))
             # The file may be gone since the run began.
-            there = lock_present(tx, documents)
+            present = lock_present(tx, documents)
             changed = tx.execute(
                 "INSERT INTO tvdb.publications (document_id, index_id, chunk_set_id, run_id)"
                 " SELECT d, %s, s, %s FROM unnest(%s::bigint[], %s::bigint[]) AS n(d, s)"
@@ -290,10 +297,10 @@ class IndexStore:
                 "   published_at = now()"
                 " WHERE publications.chunk_set_id <> excluded.chunk_set_id"
                 " RETURNING document_id",
-                (index_id, self.run_id, documents, chunk_sets, list(there)),
+                (index_id, self.run_id, documents, chunk_sets, list(present)),
             ).fetchall()
             self._drop_replaced(tx, index_id, sets)
-            self._make_first(tx, index_id)
+            self._make_current_if_first(tx, index_id)
             if snapshot is not None:
                 lifecycle = DocumentLifecycle(tx)
                 lifecycle.apply(
@@ -310,11 +317,11 @@ class IndexStore:
                     }
                 )
                 # A member may have been registered while its file was taken out of search.
-                lifecycle.apply_to(sorted(set(documents) - there), SourceGone())
+                lifecycle.apply_to(sorted(set(documents) - present), SourceGone())
         return {row[0] for row in changed}
 
-    def _make_first(self, tx: Connection, index_id: int) -> None:
-        """Let search read this index if it is real and there is no other to read."""
+    def _make_current_if_first(self, tx: Connection, index_id: int) -> None:
+        """Make this index current if it is searchable and no index is current."""
         is_first = (
             "SELECT FROM tvdb.indexes i JOIN tvdb.vector_spaces s USING (space_id)"
             " WHERE i.index_id = %s AND NOT (s.is_mock OR s.is_fallback)"
@@ -322,7 +329,7 @@ class IndexStore:
         )
         if tx.execute(is_first, (index_id,)).fetchone() is None:
             return
-        # One at a time; the second one finds the first one's.
+        # One transaction at a time; the next one finds that an index is current.
         locks.acquire_in_transaction(tx, [locks.FIRST_INDEX.key()])
         tx.execute(
             "UPDATE tvdb.indexes SET is_current = true, switched_at = now()"
@@ -336,7 +343,7 @@ class IndexStore:
             "documents": [s.document_id for s in sets],
             "parsed": [s.parsed_id for s in sets],
         }
-        # What a mock or a fallback made is deleted as soon as there is a real one.
+        # A mock or degraded publication is deleted as soon as there is a real one.
         tx.execute(
             "DELETE FROM tvdb.publications p USING tvdb.indexes i, tvdb.vector_spaces s"
             " WHERE p.index_id = i.index_id AND i.space_id = s.space_id"
@@ -345,8 +352,8 @@ class IndexStore:
             "   WHERE index_id = %(index)s AND NOT (n.is_mock OR n.is_fallback))",
             asked,
         )
-        # Vectors of a fallback go with the last publication that shows their text: when the real
-        # thing is there, and also when the document was edited while it was degraded.
+        # Vectors of a fallback are deleted with the last publication of their text: when the real
+        # vector is stored, and also when the document was edited while it was degraded.
         tx.execute(
             "DELETE FROM tvdb.embeddings e USING tvdb.vector_spaces s"
             " WHERE s.is_fallback AND e.space_id = s.space_id AND e.text_sha256 IN"
@@ -355,14 +362,14 @@ class IndexStore:
             " AND NOT EXISTS (SELECT FROM tvdb.publications o JOIN tvdb.indexes USING (index_id)"
             "   JOIN tvdb.chunks oc USING (chunk_set_id) WHERE space_id = e.space_id"
             "   AND oc.text_sha256 = e.text_sha256)"
-            # Another document may be about to be published with it.
+            # Another document may soon be published with it.
             " AND NOT EXISTS (SELECT FROM tvdb.chunks oc WHERE oc.text_sha256 = e.text_sha256"
             "   AND oc.document_id <> ALL(%(documents)s) AND NOT EXISTS"
             "     (SELECT FROM tvdb.publications r WHERE r.document_id = oc.document_id"
             "      AND r.index_id = %(index)s))",
             asked,
         )
-        # Of the same text, another index may be about to show what its chunker made.
+        # Another index may soon publish chunks of its own chunker for the same text.
         tx.execute(
             "DELETE FROM tvdb.chunk_sets k"
             " USING unnest(%(documents)s::bigint[], %(parsed)s::bigint[]) AS n(document, parsed)"
@@ -381,7 +388,7 @@ class IndexStore:
 
 _HAS_FALLBACK_VECTORS = """EXISTS (SELECT FROM tvdb.vector_spaces s
     WHERE s.is_fallback AND EXISTS (SELECT FROM tvdb.embeddings e WHERE e.space_id = s.space_id))"""
-# In the order of the documents, so that money which is running out completes some of them.
+# In the order of the documents, so that the rest of a budget completes some of them.
 _MISSING = """
 SELECT * FROM (
     SELECT DISTINCT ON (c.text_sha256) c.text_sha256 AS sha256, c.repeated_header || c.text AS text,

@@ -1,4 +1,4 @@
-"""Advisory locks of the database: their key spaces, how they are taken, and whether one is held.
+"""Advisory locks of the database: their key spaces, how they are acquired, and whether one is held.
 
 What belongs here: every key of an advisory lock that this package uses, and every statement that
 takes, releases or looks up one. What does not: what a lock protects (the module that takes it), or
@@ -88,7 +88,7 @@ KEY_SPACES = {
 
 
 def new_claim_key() -> LockKey:
-    """A key that no other claim has, whichever documents two claims share."""
+    """A random key that no other claim has, even if two claims share documents."""
     return CLAIMS.key(secrets.randbits(48))
 
 
@@ -137,9 +137,9 @@ def holding(
     """Hold locks of the session in the block; they are taken one by one, in the given order.
 
     Args:
-        session: a connection on which each statement stands alone.
+        session: a connection in autocommit mode.
         keys: in the same order wherever several are taken, so that no deadlock is possible.
-        is_shared: with other holders that share the locks too.
+        is_shared: acquire them in shared mode.
     """
     taken: list[LockKey] = []
     try:
@@ -166,7 +166,7 @@ def acquire_in_transaction_if(tx: Connection, key: LockKey, condition: LiteralSt
 
 
 def try_acquire_in_transaction(tx: Connection, keys: Sequence[LockKey]) -> set[LockKey]:
-    """Take those of the locks that nobody else holds until the transaction ends; returns them."""
+    """Take the locks that are free, until the transaction ends; returns the keys of those taken."""
     rows = tx.execute(_TRY_ACQUIRE_IN_TRANSACTION, (list(keys),)).fetchall()
     return {LockKey(row[0]) for row in rows}
 
@@ -175,7 +175,7 @@ def try_acquire_in_transaction(tx: Connection, keys: Sequence[LockKey]) -> set[L
 
 
 def held(tx: Connection, keys: Sequence[LockKey]) -> set[LockKey]:
-    """Those of the locks that any session or transaction of this database holds."""
+    """The keys of the locks that any session or transaction of this database holds."""
     rows = tx.execute(_HELD, (list(keys),)).fetchall()
     return {LockKey(row[0]) for row in rows}
 

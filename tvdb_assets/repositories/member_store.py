@@ -1,7 +1,7 @@
-"""Members of containers: registered with their container, and deleted with it.
+"""Members of containers, which are registered and deleted with their container.
 
-What belongs here: statements on members as such. What does not: texts, chunks and vectors of a
-member, which are stored as those of any other document (`document_store`, `index_store`), or its
+What belongs here: statements on members only. What does not: texts, chunks and vectors of a
+member, which are stored like those of any other document (`document_store`, `index_store`), or its
 path (`core.member_paths`).
 """
 
@@ -30,10 +30,16 @@ from tvdb_assets.repositories.rows import (
 
 
 class MemberStore:
-    """Reads and writes of members in one ingestion run."""
+    """Reads and writes the members of containers in one ingestion run."""
 
     def __init__(self, database: Database, run_id: str, pipeline_fingerprint: str = "") -> None:
-        """Written rows carry ``run_id``; containers' rows ``pipeline_fingerprint`` too."""
+        """Store a database and a run; nothing is read yet.
+
+        Args:
+            database: the database.
+            run_id: id that all written rows get.
+            pipeline_fingerprint: fingerprint that rows of containers get.
+        """
         self._database = database
         self._run_id = run_id
         self.pipeline_fingerprint = pipeline_fingerprint
@@ -41,8 +47,8 @@ class MemberStore:
     def sync(self, container: DocumentRow, members: Sequence[Member]) -> list[DocumentRow]:
         """Register the new members of a container; returns the rows of ``members``, in order.
 
-        Rows of members that are gone stay until `delete_vanished`, so that one that was renamed
-        finds its text and vectors under its old name.
+        Rows of removed members are kept until `delete_vanished`, so that the text and vectors of a
+        renamed member are found under its old name.
         """
         with self._database.transaction() as tx:
             known = dict(
@@ -97,7 +103,7 @@ class MemberStore:
         return bool(row and row[0])
 
     def containers(self, document_ids: Sequence[int]) -> set[int]:
-        """Those of ``document_ids`` that have members registered."""
+        """The ids of the documents that have registered members."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT DISTINCT container_id FROM tvdb.documents WHERE container_id = ANY(%s)",
@@ -116,12 +122,12 @@ class MemberStore:
             if rows:
                 delete_documents(tx, [row[0] for row in rows])
 
-    def container_stopped(
+    def record_stopped_containers(
         self, failures: Sequence[DocumentFailure], snapshot: ReadSnapshot
     ) -> None:
-        """Note of the members of containers that could not be opened why they were not processed.
+        """Record why the members of containers that could not be opened were not processed.
 
-        What is published of them stays. None of them is due: they are processed with their file.
+        Their published versions stay. They are not due, because they are processed with their file.
         """
         containers = self.containers([failure.document_id for failure in failures])
         with self._database.transaction() as tx:
@@ -145,7 +151,7 @@ class MemberStore:
             failure=replace(
                 found,
                 message=f"Its container {verb}: {found.message}",
-                # The failure of a member may pass with that of its container.
+                # The member can be processed as soon as its container can be opened.
                 disposition=Disposition.DEFERRED
                 if failure.error.is_deferred
                 else Disposition.TRANSIENT,
@@ -153,17 +159,17 @@ class MemberStore:
             pipeline_fingerprint=self.pipeline_fingerprint,
         )
 
-    def container_ended(
+    def record_processed_container(
         self, container_id: int, stage: Stage, snapshot: ReadSnapshot, *, has_text: bool
     ) -> None:
-        """Note that a container and all of its members ended well, up to ``stage``.
+        """Record that a container and all its members were processed successfully up to ``stage``.
 
         Args:
-            container_id: the container.
-            stage: the last one of the run.
-            snapshot: by the run.
-            has_text: it has a text of its own, as a mail has. A container without one is published
-                when its members are, and what it published before it was a container goes.
+            container_id: document id of the container.
+            stage: the last stage of the run.
+            snapshot: the versions that the run has read.
+            has_text: whether it has a text, as an email has. A container without text is published
+                when its members are, and its text from before it was a container is deleted.
         """
         with self._database.transaction() as tx:
             row = tx.execute(
@@ -176,7 +182,7 @@ class MemberStore:
             is_degraded, is_published = row
             is_last = stage is Stage.EMBEDDINGS
             if not has_text and is_last:
-                # The foreign keys take its publications and chunks with it.
+                # Its publications and chunks are deleted by foreign keys.
                 tx.execute(
                     "DELETE FROM tvdb.parsed_documents WHERE document_id = %s", (container_id,)
                 )

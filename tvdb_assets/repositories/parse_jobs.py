@@ -29,7 +29,7 @@ class ParseJobs:
     def __init__(
         self, database: Database, run_id: str, clock: Callable[[], datetime] | None = None
     ) -> None:
-        """New rows get ``run_id``; without ``clock``, the clock of the database is used."""
+        """Store a database and a run; without ``clock``, the clock of the database is used."""
         self._database = database
         self._run_id = run_id
         self._clock = clock
@@ -55,7 +55,7 @@ class ParseJobs:
     def submission_lock(
         self, content_sha256: bytes, fingerprint: str
     ) -> Iterator[Callable[[], bool]]:
-        """The right to submit these bytes, which one caller in all processes has at a time.
+        """A lock for submitting these bytes, which one caller in all processes holds at a time.
 
         Yields:
             A function that tries to take the lock and returns whether it is held. The lock ends
@@ -104,7 +104,7 @@ class ParseJobs:
 
 
 class _SessionLock:
-    """A lock of a session of its own: the connections of the pool are needed while it waits."""
+    """A session lock on its own connection, because waiting callers need those of the pool."""
 
     def __init__(self, url: str, key: locks.LockKey) -> None:
         self._url = url

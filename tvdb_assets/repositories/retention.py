@@ -32,7 +32,7 @@ class Retention:
 
         Args:
             keep: for logs and history.
-            cache: for vectors whose text no document has any more.
+            cache: for vectors whose text is no longer in any document.
         """
         with self._database.transaction() as tx:
             row = tx.execute("SELECT to_regclass('dagster.event_logs') IS NOT NULL").fetchone()
@@ -43,7 +43,7 @@ class Retention:
         }
 
     def runs_without_events(self, keep: timedelta, limit: int = 1_000) -> list[str]:
-        """Ended runs of Dagster that have no event of an asset any more."""
+        """Ids of finished Dagster runs that no longer have any asset event."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT run_id FROM dagster.runs r"

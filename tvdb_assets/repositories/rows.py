@@ -1,6 +1,6 @@
 """The values that pass between an ingestion run and the repositories.
 
-What belongs here: rows as they are read, and values to be written. What does not: the statements
+What belongs here: rows that are read, and values to be written. What does not: the statements
 (`document_store`, `member_store`, `index_store`).
 """
 
@@ -18,7 +18,7 @@ from tvdb_assets.models import Chunk, ParsedDocument, SourceFile, Stage
 
 @dataclass(frozen=True, slots=True)
 class DocumentRow:
-    """A registered document, as an ingestion run needs it."""
+    """The columns of a registered document that an ingestion run needs."""
 
     document_id: int
     partition_key: str
@@ -30,13 +30,13 @@ class DocumentRow:
     status: DocumentStatus
     pipeline_fingerprint: str = ""
     quarantine: Quarantine | None = None
-    """Why it has no next attempt, if it failed."""
+    """The reason why it is not retried, if it failed."""
     failed_stage: str | None = None
     error_code: str | None = None
     error_message: str | None = None
     error_remedy: str | None = None
     is_manually_requested: bool = False
-    """A person asked for it."""
+    """Whether a person requested it."""
     container_id: int | None = None
     member: str | None = None
     """Its name within its container."""
@@ -51,7 +51,7 @@ ROW = (
 
 
 def document_row(status: str, quarantine: str | None, **columns: Any) -> DocumentRow:
-    """A row of the columns in `ROW`."""
+    """Create a `DocumentRow` from the columns in `ROW`."""
     return DocumentRow(
         status=DocumentStatus(status),
         quarantine=Quarantine(quarantine) if quarantine is not None else None,
@@ -61,7 +61,7 @@ def document_row(status: str, quarantine: str | None, **columns: Any) -> Documen
 
 @dataclass(frozen=True, slots=True)
 class StoredParse:
-    """A parsed text that is stored already."""
+    """A stored parsed text."""
 
     parsed_id: int
     document_id: int
@@ -70,12 +70,12 @@ class StoredParse:
     is_degraded: bool
     media_type: str
     attachments: int
-    """Documents that are attached to it."""
+    """Number of attached documents."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredChunkSet:
-    """A chunk set that is stored already."""
+    """A stored chunk set."""
 
     chunk_set_id: int
     parsed_id: int
@@ -107,16 +107,16 @@ class NewChunkSet:
 
 @dataclass(frozen=True, slots=True)
 class ReadSnapshot:
-    """What a run has read of its documents: its end does not settle what came later."""
+    """The versions of documents that a run has read; it does not cover later changes."""
 
     began_at: datetime
-    """By the budget's clock, when work on them began."""
+    """When processing them began, by the clock of the budget."""
     read: Mapping[int, tuple[SourceFile, bytes | None]]
-    """By document id, of those whose bytes were asked for: as the source had it, and the sha256;
-    None where they could not be read."""
+    """File and sha256 by document id, for documents whose bytes were requested; the sha256 is None
+    if they could not be read."""
 
     def version(self, document_id: int) -> FileVersion | None:
-        """Of a document, the version that was read; None if its bytes were not asked for."""
+        """The version of a document that was read; None if its bytes were not requested."""
         if (read := self.read.get(document_id)) is None:
             return None
         file, sha256 = read
@@ -125,23 +125,27 @@ class ReadSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class DocumentFailure:
-    """A document that failed or was deferred: at which stage, and why."""
+    """A document that failed or was deferred, with the stage and the error."""
 
     document_id: int
     stage: Stage
     error: TvdbError
     is_current_index_stale: bool = False
-    """It is published in another index than the one that search reads, and is tried again until
-    search shows it."""
+    """Whether search still reads an older version: the document is published in another index only,
+    and is retried until the current index has it too."""
     limits: str = ""
-    """Fingerprint of the limits, where one of them is why; else empty."""
+    """Fingerprint of the limits if one of them is the reason; otherwise empty."""
 
     @property
     def as_stored(self) -> Failure:
-        """As the document's row keeps it."""
+        """The failure in the form that the document's row stores."""
         error = self.error
         return Failure(self.stage, error.code, error.message, error.remedy, error.disposition)
 
     def fingerprint_of(self, pipeline_fingerprint: str) -> str:
-        """Of the pipeline that left the document so; a change of a limit may end the failure."""
+        """The fingerprint to store; it includes the limits if a change of them may help.
+
+        Args:
+            pipeline_fingerprint: fingerprint of the pipeline of the run.
+        """
         return "" if self.is_current_index_stale else self.limits + pipeline_fingerprint

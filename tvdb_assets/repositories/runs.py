@@ -1,4 +1,4 @@
-"""Ingestion runs: their retries, start and end.
+"""Ingestion runs: their start, end and retries.
 
 What belongs here: statements on `tvdb.runs`. What does not: the events of a run
 (`reporting.run_history`).
@@ -19,7 +19,7 @@ class Run:
 
     run_id: str
     root_run_id: str | None = None
-    """The first run of its chain of retries; None if it is no retry."""
+    """The first run of its chain of retries; None if it is not a retry."""
     parent_run_id: str | None = None
     """The run that this one is a retry of."""
     backfill_id: str | None = None
