@@ -1,7 +1,7 @@
-"""Which backfill a document waits in, so that the run that processes it completes the backfill.
+"""Tags by which a run of deferred documents counts for the backfill that deferred them.
 
-Dagster counts for a backfill only the materializations of runs that have the backfill's tag. So a
-run of a document that a backfill left waiting gets that tag.
+Dagster counts only materializations of runs with the backfill's tag as part of the backfill. So a
+run of documents that a backfill deferred gets this tag.
 
 What belongs here: finding the backfill. What does not: which documents are due (`cost_sensor`,
 `ingest`).
@@ -17,11 +17,11 @@ from tvdb_assets.dagster.compat import BACKFILL_ID_TAG, Backfill
 def group_by_backfill(
     instance: dg.DagsterInstance, waiting: Mapping[str, str]
 ) -> list[tuple[Backfill | None, set[str]]]:
-    """Documents by the backfill that they wait in; None for those of other runs.
+    """Group deferred documents by the backfill that deferred them; None for other runs.
 
     Args:
-        instance: Dagster's.
-        waiting: partition key, and the run that left the document waiting.
+        instance: the Dagster instance.
+        waiting: the run that deferred each document, by partition key.
     """
     if not waiting:
         return []

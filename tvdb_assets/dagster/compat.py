@@ -1,14 +1,14 @@
-"""Dagster's private parts that the project uses, all in one place.
+"""All private parts of Dagster that the project uses.
 
 What belongs here: each import of a private module of Dagster, each use of a private attribute, and
-the check that they are as the project needs them. What does not: what they are used for (`storage`,
+the check that they still work. What does not: their purpose in the project (`storage`,
 `partitions`, `run_events`, `run_cost_warning`).
 
 Dagster promises nothing for these parts, not even between two versions of 1.13. So they are checked
-when this module is loaded. Where only speed is lost, Dagster's own way is taken, and one log event
-says so. Where a result would be wrong, loading ends with an error that names the versions that
-work. ``make test`` runs the tests of this module with the oldest, the locked and the newest
-version.
+when this module is loaded. If only speed is affected, Dagster's default implementation is used, and
+a log event reports it. If a result would be wrong, loading fails with an error that names the
+versions that work. ``make test`` runs the tests of this module with the oldest, the locked and the
+newest version.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tvdb_assets.errors import TvdbError
 from tvdb_assets.telemetry import DAGSTER_FALLBACK, log_event
 
 DAGSTER_VERSIONS: Final = ">=1.13.21,<1.14"
-"""Of the packages dagster and dagster-webserver, as pyproject.toml has it."""
+"""Supported versions of dagster and dagster-webserver, the same as in pyproject.toml."""
 DAGSTER_POSTGRES_VERSIONS: Final = ">=0.29.21,<0.30"
 
 
@@ -72,7 +72,7 @@ BACKFILL_ID_TAG: Final = _tags.BACKFILL_ID_TAG
 
 
 def missing(owner: object, **members: Sequence[str] | None) -> list[str]:
-    """The names that an object of Dagster lacks, as a person can search for them.
+    """The names that an object of Dagster lacks, with their owner.
 
     Args:
         owner: a class or module.
@@ -94,7 +94,7 @@ def missing(owner: object, **members: Sequence[str] | None) -> list[str]:
 
 
 def changed(owner: type, **methods: Sequence[str]) -> list[str]:
-    """Overridden methods whose parameters are not as the project's methods have them."""
+    """Overridden methods whose parameters differ from those of the project's methods."""
     problems = []
     for name, parameters in methods.items():
         method = getattr(owner, name, None)
@@ -104,7 +104,7 @@ def changed(owner: type, **methods: Sequence[str]) -> list[str]:
 
 
 def _columns(table: Any, *names: str) -> list[str]:
-    """Columns that the project's own statements read or write, and that a table lacks."""
+    """The columns that a table lacks, of those that the project's statements use."""
     return [f"{table.name}.{name}" for name in names if name not in table.columns]
 
 
@@ -152,7 +152,7 @@ def problems() -> list[str]:
 
 
 def slower() -> dict[str, list[str]]:
-    """The tasks that are left to Dagster's own way, each with the parts that are missing."""
+    """The tasks that use Dagster's default implementation, each with the missing parts."""
     events = [
         *missing(
             PostgresEventLogStorage,
@@ -180,10 +180,10 @@ def slower() -> dict[str, list[str]]:
 
 
 def check() -> frozenset[str]:
-    """Check all parts; returns the tasks that are left to Dagster's own way.
+    """Check all parts; returns the tasks that use Dagster's default implementation.
 
     Raises:
-        ConfigurationError: a part is missing without which a result would be wrong.
+        ConfigurationError: a missing part would make a result wrong.
     """
     if found := problems():
         raise _unusable(found)
@@ -197,8 +197,8 @@ def _log_fallback(left: Mapping[str, Sequence[str]]) -> None:
     lacks = sorted({problem for found in left.values() for problem in found})
     log_event(
         DAGSTER_FALLBACK,
-        f"Dagster {version('dagster')} lacks {', '.join(lacks)}. Its own way is slower for: "
-        f"{', '.join(left)}. Versions that have it: {DAGSTER_VERSIONS}.",
+        f"Dagster {version('dagster')} lacks {', '.join(lacks)}. Its default implementation "
+        f"is slower for: {', '.join(left)}. Versions that have it: {DAGSTER_VERSIONS}.",
     )
 
 
@@ -208,9 +208,9 @@ Backfill = PartitionBackfill
 
 
 def requested_backfills(instance: dg.DagsterInstance) -> Sequence[Backfill]:
-    """Active backfills."""
-    asked = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
-    found: Sequence[Backfill] = instance.get_backfills(filters=asked)
+    """All active backfills of an instance."""
+    filters = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
+    found: Sequence[Backfill] = instance.get_backfills(filters=filters)
     return found
 
 
@@ -239,7 +239,7 @@ def partitions_left(backfill: Backfill, assets: Sequence[dg.AssetKey]) -> Iterat
 def target_partitions(
     backfill: Backfill, context: dg.AssetExecutionContext, asset: dg.AssetKey
 ) -> list[str] | None:
-    """All partitions of an asset that a backfill is for; None if the asset is not part of it."""
+    """The target partitions of a backfill for an asset; None if it does not include the asset."""
     if not backfill.is_asset_backfill:
         return None
     data = backfill.get_asset_backfill_data(context.repository_def.asset_graph)
@@ -249,10 +249,7 @@ def target_partitions(
 
 
 def asks_for_unfinished_runs(filters: dg.RunsFilter | None) -> bool:
-    """Whether a run of any status that is not an end would pass these filters.
-
-    The order of the statuses does not matter, nor does an additional one. A missing one does.
-    """
+    """Whether these filters include all statuses of unfinished runs, in any order."""
     return filters is not None and _UNFINISHED.issubset(filters.statuses or ())
 
 
@@ -267,10 +264,10 @@ def asset_event_entry(
     asset_event: dg.AssetMaterialization | dg.AssetObservation,
     timestamp: float,
 ) -> dg.EventLogEntry:
-    """An asset's event as the running step would have logged it.
+    """Create the log entry of an asset event, as the running step would.
 
     Args:
-        context: of the step.
+        context: context of the step.
         asset_event: the materialization or observation.
         timestamp: its time, in seconds of Unix time.
     """
@@ -305,7 +302,7 @@ def asset_event_entry(
 
 
 def feeds_other_steps(context: dg.AssetExecutionContext) -> bool:
-    """Whether a step of the same run waits for the running one."""
+    """Whether another step of the run depends on the running step."""
     running = context.get_step_execution_context()
     return any(
         running.step.key in other.get_execution_dependency_keys()
@@ -316,17 +313,17 @@ def feeds_other_steps(context: dg.AssetExecutionContext) -> bool:
 def store_asset_events(
     storage: PostgresEventLogStorage, events: Sequence[dg.EventLogEntry]
 ) -> None:
-    """Store events of one or several assets by one statement.
+    """Store events of one or several assets in one statement.
 
     Dagster stores planned materializations one by one, 3,000 for 1,000 documents in three assets.
     """
     table = _event_schema.SqlEventLogStorageTable
-    # SQLAlchemy compiles a statement once for all batches if its rows are given apart from it.
+    # SQLAlchemy compiles the statement once for all batches if the rows are passed separately.
     statement = table.insert().returning(table.c.id, sort_by_parameter_order=True)
     with storage._connect() as connection:
         rows = [storage._event_to_row(event) for event in events]
         ids = [int(row[0]) for row in connection.execute(statement, rows)]
-    # The table of assets holds the newest event of each asset, and nothing else.
+    # The table of assets contains only the newest event of each asset.
     newest = {e.get_dagster_event().asset_key: (e, i) for e, i in zip(events, ids, strict=True)}
     with storage.index_transaction() as connection:
         storage._store_asset_event_tags(connection, events, ids)
@@ -338,8 +335,10 @@ def store_asset_events(
 
 
 def share_engine(engine: Engine, *storages: Any) -> None:
-    """Let storages use one engine; each keeps its own, which opens a connection a statement,
-    where Dagster names it otherwise.
+    """Make storages use one engine.
+
+    If Dagster has renamed the attribute, each storage keeps its own engine, which opens a
+    connection for each statement.
     """
     if lacking := [type(storage) for storage in storages if not hasattr(storage, "_engine")]:
         _log_fallback({"connections": [f"{kind.__name__}._engine" for kind in lacking]})
@@ -356,4 +355,4 @@ def close_engine(storage: Any) -> None:
 
 
 LEFT_TO_DAGSTER: Final = check()
-"""The tasks that Dagster does in its own way, by the names of `slower`."""
+"""The tasks that use Dagster's default implementation, by the names of `slower`."""

@@ -1,9 +1,9 @@
 """`cost_sensor`: warns before a budget is used up, and resumes documents that waited for it.
 
 What belongs here: alerts and resumption. What does not: halting, which needs no sensor. When the
-budget is exhausted, a step defers its paid part at the next reservation, does the free part and
-succeeds. So nothing is overspent while this sensor does not tick. At its next tick it requests runs
-for the deferred documents alone.
+budget is exhausted, a step defers its paid work at the next reservation, does the free work and
+succeeds. So the budget is not exceeded between two ticks. At its next tick, the sensor requests
+runs for the deferred documents only.
 """
 
 import json
@@ -22,10 +22,10 @@ from tvdb_assets.telemetry import ALERT_UNDELIVERED, BUDGET_THRESHOLD, log_event
 
 
 def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
-    """The sensor.
+    """Create the sensor.
 
     Args:
-        interval_seconds: between two ticks, at least.
+        interval_seconds: minimum time between two ticks, in seconds.
     """
 
     @dg.sensor(
@@ -93,7 +93,7 @@ def _as_event(alert: Alert) -> dg.AssetObservation:
 
 
 def _limits_changed(context: dg.SensorEvaluationContext, budget: BudgetView) -> datetime:
-    """Since when the current limits apply, whether a command or a setting changed them."""
+    """When the current limits took effect, by a command or by a setting."""
     known = json.loads(context.cursor) if context.cursor else {}
     if known.get("limits") != budget.limits:
         changed = budget.pace.now if known else datetime.fromtimestamp(0, UTC)

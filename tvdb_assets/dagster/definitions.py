@@ -24,17 +24,17 @@ from tvdb_assets.settings import load_settings
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """All assets, with the resources that they are given."""
+    """All assets, with the default resources."""
     return definitions_with(ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None))
 
 
 def definitions_with(
     service_router: ServiceRouterResource | dg.ResourceDefinition,
 ) -> dg.Definitions:
-    """All assets, with this router of services.
+    """All assets, with the given service router.
 
     Args:
-        service_router: the resource, or a definition that gives it.
+        service_router: the resource, or its definition.
     """
     settings = load_settings()
     return dg.Definitions(

@@ -100,14 +100,14 @@ SPECS = [
 
 
 def document_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
-    """The three assets as one step, through which documents stream.
+    """Create the three assets as one step, which processes documents in batches.
 
     Args:
-        max_partitions_per_run: most documents that a backfill puts into one run.
+        max_partitions_per_run: maximum number of documents in one run of a backfill.
     """
 
     @dg.multi_asset(
-        # Runs that are queued name their step by it, so it stays.
+        # Queued runs refer to the step by this name, so it must not change.
         name="document_walk",
         specs=SPECS,
         can_subset=True,
@@ -147,11 +147,11 @@ def document_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
 def _register_manual_partitions(
     context: dg.AssetExecutionContext, router: ServiceRouterResource
 ) -> None:
-    """Register documents whose partitions a person added."""
+    """Register documents whose partitions a person added in Dagster."""
     added = [
         key
         for key in router.unregistered(context.partition_keys)
-        # The partition of a document that was forgotten since the run was planned is gone.
+        # A document that was deleted after the run was planned has no partition.
         if context.instance.has_dynamic_partition("documents", key)
     ]
     if added:

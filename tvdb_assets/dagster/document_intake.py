@@ -1,6 +1,6 @@
 """`document_intake`: the sensor that finds new, changed and deleted files.
 
-What belongs here: when the source is scanned, and how much of it at one tick. What does not: the
+What belongs here: when the source is scanned, and the limit of one tick. What does not: the
 comparison itself (`reconciler`).
 """
 
@@ -17,15 +17,15 @@ from tvdb_assets.sources.source import Source
 from tvdb_assets.telemetry import DELETION_HELD, SOURCE_SCANNED, SOURCE_UNLISTED, log_event
 
 MOST_DOCUMENTS = 20_000
-"""New and changed documents that one tick registers; so many take a few seconds."""
+"""Maximum number of new and changed documents in one tick, which takes a few seconds."""
 
 
 def make_document_intake(interval_seconds: int) -> dg.SensorDefinition:
-    """The sensor.
+    """Create the sensor.
 
     Args:
-        interval_seconds: between two ticks, at least; 0 leaves the sensor off until someone
-            turns it on in the UI.
+        interval_seconds: minimum time between two ticks, in seconds; with 0, the sensor is off
+            until a person turns it on in the UI.
     """
     status = dg.DefaultSensorStatus
 

@@ -1,8 +1,8 @@
 """The tables as pandas DataFrames, for assets that depend on them.
 
-What belongs here: reading for others. Another team writes ``def my_asset(chunks:
-pd.DataFrame)`` and gets the rows of its run's partitions. What does not: writing. The
-ingestion stores its own rows, and the owners of other assets store theirs.
+What belongs here: reading tables for assets of other teams. An asset ``def my_asset(chunks:
+pd.DataFrame)`` gets the rows of its run's partitions. What does not: writing. The ingestion and
+other assets store their own rows.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PostgresIOManager(dg.ConfigurableIOManager):
     """Loads ``parsed_documents``, ``chunks`` and ``embeddings`` as DataFrames."""
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
-        """The rows of the run's partitions, one DataFrame, in document order.
+        """The rows of the run's partitions as one DataFrame, in document order.
 
         ``embeddings`` has a column ``embedding`` of float32 arrays of shape (dimensions,), all
         of one vector space.
@@ -69,8 +69,8 @@ class PostgresIOManager(dg.ConfigurableIOManager):
         name = context.asset_key.to_user_string()
         if name not in _TABLES:
             raise dg.DagsterInvariantViolationError(
-                f"There is no table for the asset {name}. Give the asset that makes it an "
-                "io_manager_key of its own."
+                f"There is no table for the asset {name}. Give the asset that creates it its "
+                "own io_manager_key."
             )
         keys = list(context.asset_partition_keys)
         with (
@@ -95,6 +95,6 @@ class PostgresIOManager(dg.ConfigurableIOManager):
         if obj is not None:
             raise dg.DagsterInvariantViolationError(
                 f"The asset {context.asset_key.to_user_string()} returned a value, and the "
-                "project's IO manager only reads its own tables. Give the asset an "
-                "io_manager_key of its own, or return None."
+                "project's IO manager only reads its own tables. Give the asset its own "
+                "io_manager_key, or return None."
             )

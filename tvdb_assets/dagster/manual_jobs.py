@@ -1,8 +1,7 @@
-"""Jobs that a person starts in the UI: to retry failed documents, and to run all that are due.
+"""Jobs that a person starts in the UI: retry failed documents, and process all due documents.
 
-What belongs here: the same as `tvdb retry` and `tvdb catch-up`, without a shell. What does not:
-the runs. The sensor `document_intake` requests them at its next tick, so that one place plans them
-and each is a run of Dagster's own.
+What belongs here: `tvdb retry` and `tvdb catch-up` as jobs. What does not: requesting runs. The
+sensor `document_intake` requests them at its next tick, so that one place plans all runs.
 """
 
 import dagster as dg
@@ -70,7 +69,7 @@ def _report(context: dg.OpExecutionContext, message: str, documents: int) -> Non
 
 @dg.job(name="retry_documents", description="Retries failed documents: the named ones, or all.")
 def retry_documents() -> None:
-    """As `tvdb retry`."""
+    """Do the same as `tvdb retry`."""
     _request_again()
 
 
@@ -79,5 +78,5 @@ def retry_documents() -> None:
     description="Requests all due documents, as nightly_catch_up does.",
 )
 def catch_up() -> None:
-    """As `tvdb catch-up`."""
+    """Do the same as `tvdb catch-up`."""
     _request_due()

@@ -1,6 +1,6 @@
-"""`nightly_catch_up`: all documents that are due, once a night, in as few runs as possible.
+"""`nightly_catch_up`: requests runs for all due documents, once a night, in few runs.
 
-What belongs here: when. What does not: which documents are due (`lifecycle`).
+What belongs here: the schedule. What does not: which documents are due (`lifecycle`).
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from tvdb_assets.models import Stage
 
 
 def make_nightly_catch_up(cron: str) -> dg.ScheduleDefinition:
-    """The schedule.
+    """Create the schedule.
 
     Args:
-        cron: when, in UTC.
+        cron: the cron expression, in UTC.
     """
 
     @dg.schedule(
@@ -38,7 +38,7 @@ def make_nightly_catch_up(cron: str) -> dg.ScheduleDefinition:
             reconciler.due.planning(),
         ):
             due = reconciler.plan(frozenset(Reason))
-            # While a command has runs, partitions can't be moved, and might take a run each.
+            # While a command has planned runs, partitions can't be moved, so each might need a run.
             most_runs = MOST_RUNS if reconciler.due.is_planned() else None
             requests = reconciler.run_requests(due, "nightly_catch_up", most_runs=most_runs)
         yield from requests

@@ -1,4 +1,4 @@
-"""The job `maintenance` and its schedule: old rows are deleted, the index is refreshed.
+"""The job `maintenance` and its schedule: deletes old rows and refreshes the index.
 
 What belongs here: the order of the tasks, and the report. What does not: which rows are deleted
 (`repositories.retention`).
@@ -59,10 +59,10 @@ def maintenance() -> None:
 
 
 def make_nightly_maintenance(cron: str) -> dg.ScheduleDefinition:
-    """The schedule of the job.
+    """Create the schedule of the job.
 
     Args:
-        cron: when, in UTC.
+        cron: the cron expression, in UTC.
     """
     return dg.ScheduleDefinition(
         name="nightly_maintenance",

@@ -1,7 +1,8 @@
 """Assets about the pipeline itself: the health of its services, and their cost.
 
 What belongs here: reports for an operator in the UI. What does not: documents
-(`document_assets`), health (`routing.service_health`), or the sums (`reporting.costs`).
+(`document_assets`), checking health (`routing.service_health`), or summing costs
+(`reporting.costs`).
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from tvdb_assets.dagster.resources import ServiceRouterResource
 def service_health(
     context: dg.AssetExecutionContext, service_router: ServiceRouterResource
 ) -> dg.MaterializeResult[None]:
-    """Report each service of this deployment."""
+    """Report the health of each service of this deployment."""
     services = asyncio.run(service_router.health(context.run.run_id))
     rows = [{k: "" if v is None else v for k, v in asdict(s).items()} for s in services]
     unwell = [s.service for s in services if s.status not in ("ready", "unproven")]
@@ -47,7 +48,7 @@ def service_health(
 def cost_report(
     context: dg.AssetExecutionContext, service_router: ServiceRouterResource
 ) -> dg.MaterializeResult[None]:
-    """Draw the ledger."""
+    """Report the costs in the ledger, with charts."""
     with service_router.budget_view() as budget:
         pace, costs = budget.pace, budget.report()
     days = sorted({row.day for row in costs.by_day})

@@ -1,4 +1,4 @@
-"""Dagster's partitions of documents: added, put into few ranges, removed when no run needs them.
+"""Dagster's partitions of documents: adding, grouping in ranges, and removing unused ones.
 
 What belongs here: the mapping between documents that need work and runs of Dagster. What does not:
 which documents those are (`repositories.due_documents`), or when they are planned (sensors,
@@ -21,7 +21,7 @@ from tvdb_assets.repositories.due_documents import DueDocuments
 
 NAME = "documents"
 IN_PROCESS_TAG = "tvdb/in_process"
-"""Of a run that a command of ours executes: Dagster does not learn that its process was killed."""
+"""Tag of a run that a `tvdb` command executes; Dagster does not notice if its process is killed."""
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
 _RUNNING = [
     dg.DagsterRunStatus.STARTING,
@@ -29,13 +29,13 @@ _RUNNING = [
     dg.DagsterRunStatus.CANCELING,
 ]
 _STARTS_WITHIN = timedelta(minutes=5)
-"""A run that started has opened its ingestion after this time, or its process is gone."""
+"""Time after which a started run must hold its lock; otherwise its process is gone."""
 _ADDED_AT_ONCE = 10_000
 _START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 class DocumentPartitions:
-    """The partitions ``documents`` of an instance. Change them within `DueDocuments.planning`."""
+    """Reads and changes the partitions ``documents``; change them in `DueDocuments.planning`."""
 
     def __init__(self, instance: dg.DagsterInstance, due: DueDocuments) -> None:
         """Nothing is read yet."""
@@ -43,7 +43,7 @@ class DocumentPartitions:
         self._due = due
 
     def add(self, keys: Sequence[str]) -> None:
-        """Add partitions; existing ones keep their place."""
+        """Add partitions; existing ones keep their position."""
         for start in range(0, len(keys), _ADDED_AT_ONCE):
             self._instance.add_dynamic_partitions(NAME, keys[start : start + _ADDED_AT_ONCE])
 
@@ -72,7 +72,7 @@ class DocumentPartitions:
             if (only := tags.get("dagster/partition")) is not None:
                 keys.add(only)
             elif (first := place.get(tags.get(_START, ""))) is not None:
-                # If its last partition is gone too, all that follow may belong to it.
+                # If its last partition is gone too, all following ones may belong to the run.
                 keys.update(ordered[first : place.get(tags[_END], len(ordered)) + 1])
         return keys
 
@@ -93,12 +93,12 @@ class DocumentPartitions:
         return [run.run_id for run in dead]
 
     def _of_commands(self) -> Sequence[dg.RunRecord]:
-        """Runs that commands execute in their own process, or were about to."""
+        """Unfinished runs that commands execute, or were about to execute, in their own process."""
         tagged = dg.RunsFilter(statuses=[*_WAITING, *_RUNNING], tags={IN_PROCESS_TAG: "true"})
         return self._instance.get_run_records(tagged)
 
     def _dead(self, records: Sequence[dg.RunRecord]) -> list[dg.RunRecord]:
-        """Those of these runs that no process executes or may be about to start."""
+        """The runs that no process is executing or may still start."""
         alive = self._due.live_runs([record.dagster_run.run_id for record in records])
         young = (datetime.now(UTC) - _STARTS_WITHIN).timestamp()
         return [
@@ -117,10 +117,10 @@ class DocumentPartitions:
     def ranges(
         self, keys: Sequence[str], most: int, *, under_way: Collection[str]
     ) -> list[list[str]]:
-        """As few ranges as contain exactly these partitions: the keys of each, in Dagster's order.
+        """Group partitions in the fewest ranges: the keys of each range, in Dagster's order.
 
-        Partitions that lie apart are moved after all others, in the order of ``keys``. Those that
-        an active run needs are not moved, and none is while a command has planned runs.
+        Partitions that are not adjacent are moved to the end, in the order of ``keys``. Partitions
+        that an active run needs are not moved. None is moved while a command has planned runs.
 
         Args:
             keys: partition keys, the most urgent first.
@@ -144,7 +144,7 @@ class DocumentPartitions:
     def drop_removed(self, deletion: DocumentDeletion) -> None:
         """Delete the partitions of deleted documents that no run needs any more.
 
-        A run takes a range by its first and last key: without one of them it could not start.
+        A run refers to a range by its first and last key, and can't start without them.
         """
         removed = deletion.removed_partitions()
         if not removed or self._due.is_planned():
@@ -160,7 +160,7 @@ class DocumentPartitions:
         deletion.confirm_removed_partitions(unused)
 
     def _batching_storage(self) -> BatchingEventLogStorage | None:
-        """The project's storage, unless the instance has another one or it can't do batches."""
+        """The project's storage if the instance uses it and it supports batches; otherwise None."""
         storage = self._instance.event_log_storage
         if isinstance(storage, BatchingEventLogStorage) and storage.changes_partitions_in_batches():
             return storage

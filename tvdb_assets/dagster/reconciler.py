@@ -42,7 +42,7 @@ from tvdb_assets.spend_guard.spend_limits import changes
 
 TAG = "tvdb/requested_by"
 MOST_RUNS = 25
-"""Runs that one tick requests; the rest follows at the next ticks."""
+"""Maximum number of runs that one tick requests; the next ticks request the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class IntakeSummary:
     """Parts of the source that can't be listed, so that nothing below them was deleted."""
 
     def message(self) -> str:
-        """For a tick's page."""
+        """The summary as a message on the page of a tick."""
         counts = {
             "new": self.new,
             "changed": self.changed,
@@ -80,16 +80,16 @@ class IntakeSummary:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """A run that is to be requested."""
+    """A run to request."""
 
     keys: Sequence[str]
     """Its partitions, in Dagster's order."""
     tags: Mapping[str, str]
-    """They name its partitions, and the backfill that it counts for."""
+    """Tags with its partitions and with its backfill."""
 
 
 class Reconciler:
-    """For one instance and database; use it within `DueDocuments.planning`."""
+    """Reconciles one Dagster instance and one database; use it in `DueDocuments.planning`."""
 
     def __init__(
         self, settings: Settings, database: Database, instance: dg.DagsterInstance
@@ -106,7 +106,7 @@ class Reconciler:
     @classmethod
     @contextmanager
     def open(cls, settings: Settings, instance: dg.DagsterInstance) -> Iterator[Reconciler]:
-        """On the database of the settings, closed at the end of the block.
+        """Open the database of the settings, and close it at the end of the block.
 
         Raises:
             StorageError: the database can't be used.
@@ -159,7 +159,7 @@ class Reconciler:
         )
 
     def update_partition_keys(self, source: Source) -> None:
-        """Bring partition keys in line with the paths that are marked private now."""
+        """Change the partition keys of paths that are now private, or no longer private."""
         moved = self.registry.update_partition_keys(source.root)
         if moved:
             self.partitions.add(list(moved.values()))
@@ -175,8 +175,8 @@ class Reconciler:
         """Documents of the current source that are due and in no queued or active run.
 
         Args:
-            reasons: for which documents are due.
-            limit: maximum number of documents; None is all.
+            reasons: the reasons to include.
+            limit: maximum number of documents; None means all.
         """
         clients = ServiceClients(self.settings)
         pipeline_fingerprint = clients.pipeline_fingerprint(
@@ -210,13 +210,13 @@ class Reconciler:
         most_runs: int | None = MOST_RUNS,
         resumes: bool = False,
     ) -> list[dg.RunRequest]:
-        """As few runs as contain these documents; the documents are marked as requested.
+        """Create the fewest run requests for these documents, and record them.
 
         Args:
             due: the documents.
             requested_by: the value of the runs' `TAG`.
-            most_runs: to request; the other documents stay due. None requests all.
-            resumes: only documents that wait are processed; see `runs`.
+            most_runs: maximum number of runs; the other documents stay due. None means no limit.
+            resumes: whether only deferred documents are processed; see `runs`.
         """
         keys = [document.partition_key for document in due]
         if most_runs is not None:
@@ -232,13 +232,13 @@ class Reconciler:
         ]
 
     def runs(self, keys: Sequence[str], *, resumes: bool = False) -> list[PlannedRun]:
-        """As few runs as contain exactly these partitions, limited by the settings.
+        """Plan the fewest runs for exactly these partitions, within the limits of the settings.
 
         A document that waits in a backfill gets a run that counts for the backfill.
 
         Args:
             keys: partition keys, the most urgent first.
-            resumes: documents that wait in a cancelled backfill are left out.
+            resumes: whether documents that a cancelled backfill deferred are excluded.
         """
         if not keys:
             return []
@@ -279,8 +279,8 @@ class Reconciler:
 def paid_services_are_available(states: ServiceStates) -> bool:
     """Whether degraded documents may be retried: no paid service is known to be unavailable.
 
-    A service that refused key or quota may be asked again after a while: only its answer shows
-    whether it works again.
+    A service that refused the key or quota is called again after a while, because only its response
+    shows whether it is available.
     """
     for service in paid_services():
         state, now = states.read(service)

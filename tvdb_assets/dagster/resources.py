@@ -107,7 +107,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def ingestion_run(self, run: Run) -> Iterator[IngestionRun]:
-        """Everything that a run needs to process documents, closed at the end of the block.
+        """Open everything that a run needs to process documents; closes it at the end of the block.
 
         Raises:
             ConfigurationError: a setting is bad, or the source is not there.
@@ -198,7 +198,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class BudgetView:
-    """The budget for a sensor, as of one moment."""
+    """The state of the budget at one point in time, for sensors."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         """Reads the state of the budget."""
@@ -209,12 +209,12 @@ class BudgetView:
         limits = self._ledger.limits
         self.pace = budget_pace(database, self._ledger)
         self.limits = repr(limits)
-        """All current limits, as one string that changes whenever one of them does."""
+        """All current limits as one string, to detect changes."""
         newest = changes(database, limit=1)
         self.changed_at = newest[0].changed_at if newest else self.pace.day
 
     def report_alerts(self, report: Callable[[Alert], None]) -> None:
-        """Report each threshold that was passed and is not reported yet."""
+        """Report each passed threshold that was not reported yet."""
         record_thresholds(self._database, self._ledger)
         report_alerts(self._database, self._ledger, report)
 
@@ -227,10 +227,10 @@ class BudgetView:
         return deliver_alerts(self._database, self._ledger, url.get_secret_value(), key)
 
     def due(self, changed: datetime) -> list[DueDocument]:
-        """Documents of the current source whose wait is over, and that no run was requested for.
+        """Deferred documents of the current source that can resume and have no requested run.
 
         Args:
-            changed: since when the current limits apply.
+            changed: when the current limits took effect.
         """
         windows = BudgetWindows(self.pace.day, self.hour, changed, self.pace.now)
         # The current pipeline matters for other reasons only.
@@ -243,15 +243,15 @@ class BudgetView:
 
     @property
     def hour(self) -> datetime:
-        """Start of the current window of requests."""
+        """Start of the current request window."""
         return self.pace.now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
     def report(self) -> CostReport:
-        """The costs, summed up."""
+        """The cost report."""
         return cost_report(self._database, self.pace.day)
 
     def waiting(self) -> int:
-        """Number of documents that wait."""
+        """The number of deferred documents."""
         return self._registry.count_deferred()
 
 

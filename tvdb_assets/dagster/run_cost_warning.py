@@ -1,7 +1,7 @@
-"""The warning of a run, before it pays, that its documents cost more than is left of the budget.
+"""A warning before a run pays, if its documents cost more than the remaining budget.
 
-What belongs here: for which documents, and where it is shown. What does not: the estimate
-(`ingestion.cost_forecast`).
+What belongs here: which documents are included, and where the warning is reported. What does not:
+the estimate (`ingestion.cost_forecast`).
 """
 
 import dagster as dg
@@ -13,7 +13,7 @@ from tvdb_assets.models import Stage
 from tvdb_assets.telemetry import COST_FORECAST, log_event
 
 FORECAST_TAG = "tvdb/outlook"
-"""Of a run whose command has warned already: the text, or an empty one if the budget suffices."""
+"""Tag with the warning that the command of a run has shown; empty if the budget suffices."""
 _LAST = dg.AssetKey(Stage.EMBEDDINGS.value)
 
 
@@ -31,7 +31,7 @@ def announce(context: dg.AssetExecutionContext, router: ServiceRouterResource) -
 
 
 def observe(instance: dg.DagsterInstance, forecast: CostForecast, run_id: str = "") -> None:
-    """Show it where the alerts of the budget are shown: at the asset ``cost_report``."""
+    """Report a forecast as an observation of ``cost_report``, next to the budget alerts."""
     instance.report_runless_asset_event(
         dg.AssetObservation(
             "cost_report",
@@ -48,7 +48,7 @@ def observe(instance: dg.DagsterInstance, forecast: CostForecast, run_id: str = 
 
 
 def _documents(context: dg.AssetExecutionContext) -> list[str]:
-    """For the first run of a backfill those of the whole backfill, otherwise those of the run."""
+    """The documents of the run, or of the whole backfill for its first run."""
     own = list(context.partition_keys)
     backfill_id = context.run.tags.get(BACKFILL_ID_TAG)
     backfill = context.instance.get_backfill(backfill_id) if backfill_id else None

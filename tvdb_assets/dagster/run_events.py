@@ -1,4 +1,4 @@
-"""How results of an ingestion become Dagster events: one place that knows Dagster's partitions.
+"""Converts the results of an ingestion to Dagster events.
 
 What belongs here: materializations, asset checks, and the failure of a run. What does not: how
 documents are processed (`tvdb_assets.ingestion`).
@@ -43,7 +43,7 @@ class RunReport:
     """Collects the results of one run, and reports them to Dagster."""
 
     def __init__(self, context: dg.AssetExecutionContext) -> None:
-        """For the step that ``context`` belongs to."""
+        """Report to the step of ``context``."""
         self._context = context
         self._is_single = context.has_partition_key
         self._failed: dict[str, StageResult] = {}
@@ -57,7 +57,7 @@ class RunReport:
     def add(self, results: Sequence[StageResult]) -> None:
         """Count a batch's results; in a run of many partitions, store its materializations."""
         for result in results:
-            # The result of the partition is the one of its file.
+            # The result of a partition is the result of its file.
             if result.is_member and result.error is not None:
                 self._log_member(result, result.error)
         results = [result for result in results if not result.is_member]
@@ -90,7 +90,7 @@ class RunReport:
             self._log_event(event, str(error), _about(result, error))
 
     def _record_error(self, result: StageResult, error: TvdbError) -> None:
-        """Log once for each document that it failed, or waits for a budget, a rate or a service."""
+        """Log each failed or deferred document once."""
         if error.is_deferred:
             if result.partition_key not in self._deferred:
                 self._deferred[result.partition_key] = result
@@ -103,7 +103,7 @@ class RunReport:
         log_event(event, message, fields, run_id=self._context.run.run_id, log=self._context.log)
 
     def finish(self) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        """The results of the step, and then its error if any document failed.
+        """Yield the results of the step, then raise an error if any document failed.
 
         Raises:
             dagster.Failure: names each failed document with its cause and remedy.
@@ -144,13 +144,13 @@ class RunReport:
             )
             return
         if not self._is_single and compat.feeds_other_steps(self._context):
-            # Steps after one that yields no output would not run. So each partition is
-            # materialized twice, by the same run and with the same result.
+            # Later steps do not run if this one yields no output. So each partition is materialized
+            # twice, by the same run and with the same result.
             for key in sorted(self._context.selected_asset_keys):
                 yield dg.MaterializeResult(asset_key=key)
 
     def _report_deferred(self) -> None:
-        """Store observations of the partitions that wait: their events in the UI say why."""
+        """Store observations of deferred partitions, which show the reason in the UI."""
         self._store(
             [
                 dg.AssetObservation(

@@ -22,7 +22,7 @@ from tvdb_assets.telemetry import LOGGER, RUN_ENDED, RUN_STARTED, JsonFormatter,
 
 @contextmanager
 def report_run(run: Run, router: ServiceRouter) -> Iterator[None]:
-    """Log and trace the start of a run, and its end however it ends."""
+    """Log and trace the start of a run, and its end with or without an error."""
     # In a run, Dagster captures its own logger and the loggers below it, in every thread.
     LOGGER.parent = dg.get_dagster_logger()
     started, code = time_ns(), None
@@ -43,7 +43,7 @@ def report_run(run: Run, router: ServiceRouter) -> Iterator[None]:
 
 
 def console_loggers(log_format: LogFormat) -> dict[str, dg.LoggerDefinition]:
-    """The loggers that write logs of runs to the console in place of Dagster's own."""
+    """The console loggers that replace Dagster's own; empty for the text format."""
     return {"console": _json_console} if log_format is LogFormat.JSON else {}
 
 

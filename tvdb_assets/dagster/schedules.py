@@ -1,6 +1,6 @@
 """Schedules of assets about the pipeline itself.
 
-What belongs here: when. What does not: the assets (`operations_assets`).
+What belongs here: schedules. What does not: the assets (`operations_assets`).
 """
 
 import dagster as dg

@@ -1,4 +1,4 @@
-"""The sources that documents were registered from: counts, and moving documents to another one.
+"""The sources of registered documents: counts, and moving documents to another source.
 
 What belongs here: statements on all documents of a source. What does not: listing a source
 (`sources`), or the deletion of documents (`deletion`).
@@ -23,7 +23,7 @@ class RegisteredSource:
 
     root: str
     documents: int
-    """Number of its files, without what is inside of them."""
+    """Number of its files, without their members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class DocumentSources:
         self._database = database
 
     def all(self) -> list[RegisteredSource]:
-        """All sources that documents are registered from, by root."""
+        """All sources of registered documents, sorted by root."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT source, count(*) FROM tvdb.documents"
@@ -55,7 +55,7 @@ class DocumentSources:
         return [RegisteredSource(*row) for row in rows]
 
     def document_ids(self, source: str) -> list[int]:
-        """The files of a source."""
+        """The document ids of the files of a source."""
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT document_id FROM tvdb.documents"
@@ -65,9 +65,9 @@ class DocumentSources:
         return [row[0] for row in rows]
 
     def duplicates(self, old: str, new: str) -> list[int]:
-        """Files that both sources have: of each two, the one to delete before a move.
+        """The document ids to delete before a move, one for each path that both sources have.
 
-        A published document stays; if both are, that of the new source.
+        The published document is kept. If both are published, the one of the new source is kept.
         """
         with self._database.transaction() as tx:
             rows = tx.execute(
@@ -81,7 +81,7 @@ class DocumentSources:
         return [row[0] for row in rows]
 
     def move(self, old: str, new: str) -> int:
-        """Give all documents of a source to another one, which has none of their paths.
+        """Move all documents of a source to another source, which must not have any of their paths.
 
         Returns:
             The number of files.

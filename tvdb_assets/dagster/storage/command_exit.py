@@ -1,11 +1,11 @@
-"""The exit code of ``dagster asset materialize`` where documents wait for a budget.
+"""The exit code of ``dagster asset materialize`` if documents wait for a budget.
 
-What belongs here: how that command ends. What does not: how a run ends (`run_events`), or the
+What belongs here: the end of that command. What does not: the end of a run (`run_events`), or the
 exit codes of `tvdb`.
 
-Dagster's command knows success and failure only. A halt is neither: the run succeeds, because
-nothing is wrong, but a script must see that nothing was materialized. Dagster's command line uses
-click. So the context of the command gets a resource that raises an error of click when it is
+Dagster's command only has success and failure. A budget halt is neither: the run succeeds, because
+there is no error, but a script must notice that nothing was materialized. Dagster's command line
+uses click. So the context of the command gets a resource that raises an error of click when it is
 closed. The error carries the code, and all exit handlers of Dagster and Python run.
 """
 
@@ -21,27 +21,27 @@ from tvdb_assets.core.message_counts import counted
 from tvdb_assets.lifecycle import DocumentStatus
 
 DOCUMENTS_WAIT = 3
-"""The exit code of a run whose documents wait for a budget, as of `tvdb ingest`."""
+"""Exit code of a command whose documents wait for a budget, the same as in `tvdb ingest`."""
 
 
 class DocumentsWait(click.ClickException):
-    """Ends the command; its message says why the documents wait and what to do."""
+    """Ends the command with a message that explains why the documents wait and what to do."""
 
     exit_code = DOCUMENTS_WAIT
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the message, not as an error."""
+        """Print the message without the prefix of an error."""
         click.echo(f"\n{self.message}", file=file, err=True)
 
 
 def note_waiting_documents(url: str, run_id: str) -> None:
-    """Let the command that executes this run end with the code, if the run left documents waiting.
+    """Set the exit code of the command that executes this run, if the run deferred documents.
 
-    In every other process this does nothing.
+    In other processes this does nothing.
 
     Args:
-        url: of the database, as SQLAlchemy has it.
-        run_id: of a run that succeeded.
+        url: URL of the database, in the form of SQLAlchemy.
+        run_id: id of a run that succeeded.
     """
     command = _materialize_command()
     if command is None:
@@ -66,7 +66,7 @@ def _materialize_command() -> click.Context | None:
 
 
 class _WaitingDocuments:
-    """A resource of the command: closed when the command has ended, and ends it with the code."""
+    """A resource of the command that sets the exit code when the command closes it."""
 
     def __init__(self, message: str) -> None:
         self._message = message
@@ -77,6 +77,6 @@ class _WaitingDocuments:
     def __exit__(
         self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
     ) -> None:
-        # A command that failed meanwhile keeps its own error.
+        # A command that failed keeps its own error.
         if kind is None:
             raise DocumentsWait(self._message)

@@ -30,12 +30,12 @@ _PAGE = 1_000
 
 
 def run_events(instance: DagsterInstance, run_ids: Sequence[str]) -> list[HistoryEvent]:
-    """Starts and ends of these runs and of their steps, with how long they took."""
+    """Starts and ends of these runs and of their steps, with durations in seconds."""
     return [event for run_id in run_ids for event in _of_one(instance, run_id)]
 
 
 def lineage(instance: DagsterInstance, run_id: str) -> tuple[Run, list[str]] | None:
-    """A run, and the runs that are retries of it; None where Dagster knows no such run."""
+    """A run and the ids of its retries; None if Dagster has no such run."""
     run = instance.get_run_by_id(run_id)
     if run is None:
         return None

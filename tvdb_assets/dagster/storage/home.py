@@ -1,7 +1,7 @@
-"""``DAGSTER_HOME``: prepared, and opened as Dagster's instance.
+"""Prepares ``DAGSTER_HOME``, and opens it as a Dagster instance.
 
 What belongs here: the home folder and its instance file. What does not: the settings of the
-instance, which stand in ``dagster.yaml`` next to this module. The file of that name at the top of a
+instance, which are in ``dagster.yaml`` next to this module. The file of that name at the top of a
 clone is a link to it.
 """
 
@@ -29,7 +29,7 @@ def instance_settings() -> str:
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Create the home folder and its instance file where they are missing; returns the folder.
+    """Create the home folder and its instance file if they are missing; returns the folder.
 
     In a clone, the instance file is a copy of the one at the top of the clone.
     """
@@ -48,7 +48,7 @@ def prepare_home(settings: Settings) -> Path:
 
 @contextmanager
 def dagster_instance(settings: Settings) -> Iterator[DagsterInstance]:
-    """Dagster's instance of this project, which other processes see too."""
+    """Open the Dagster instance of this project, which all its processes share."""
     from dagster import DagsterInstance
 
     os.environ["DAGSTER_HOME"] = str(prepare_home(settings))

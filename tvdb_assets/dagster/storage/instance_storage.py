@@ -1,8 +1,8 @@
-"""Dagster's own storage in the project's Postgres, found or started when Dagster loads it.
+"""Dagster's storage in the project's Postgres, which is started if necessary.
 
-What belongs here: the class that ``dagster.yaml`` names, and what Dagster's storage needs to
-carry runs of a thousand partitions. What does not: the project's own tables, and what Dagster
-keeps private (`compat`).
+What belongs here: the class that ``dagster.yaml`` names, and changes of Dagster's storage for runs
+of a thousand partitions. What does not: the project's own tables, and private parts of Dagster
+(`compat`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tvdb_assets.repositories.database import (
 from tvdb_assets.settings import load_settings
 
 EVENT_BATCH = "1000"
-"""Most events that Dagster hands over together; a batch is one statement."""
+"""Maximum number of events in a batch of Dagster; a batch is stored by one statement."""
 
 
 class ProjectPostgresStorage(DagsterPostgresStorage):
@@ -47,8 +47,8 @@ class ProjectPostgresStorage(DagsterPostgresStorage):
     """
 
     def __init__(self, postgres_url: str, inst_data: Any = None) -> None:
-        """As `DagsterPostgresStorage`, with events stored in batches."""
-        # The storages that this creates are replaced, so they need not look for their tables.
+        """Create the three storages, which share one engine."""
+        # The storages that this creates are replaced, so they need not check their tables.
         super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
         self._events = BatchingEventLogStorage(postgres_url)
         self._runs = HaltAwareRunStorage(postgres_url)
@@ -57,17 +57,17 @@ class ProjectPostgresStorage(DagsterPostgresStorage):
 
     @property
     def event_log_storage(self) -> BatchingEventLogStorage:
-        """The project's."""
+        """The project's event log storage."""
         return self._events
 
     @property
     def run_storage(self) -> HaltAwareRunStorage:
-        """The project's."""
+        """The project's run storage."""
         return self._runs
 
     @property
     def schedule_storage(self) -> PostgresScheduleStorage:
-        """Dagster's own."""
+        """Dagster's own schedule storage."""
         return self._schedules
 
     @classmethod
@@ -83,13 +83,13 @@ class ProjectPostgresStorage(DagsterPostgresStorage):
         url = config_value.get("url")
         settings = load_settings(**({"database_url": url} if url else {}))
         prepare(database_url(settings))
-        # Dagster has no other switch for it, and reads this one at each event.
+        # Dagster has no other option for this, and reads the variable at each event.
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENT_BATCH)
         return cls(instance_url(settings), inst_data)
 
 
 def _engine(url: str) -> Engine:
-    """One that keeps a connection, for all three storages.
+    """Create an engine that keeps its connection open, for all three storages.
 
     Dagster's own opens and closes a connection for each statement, which takes longer than most of
     the statements: a run of a thousand documents opened 170.
@@ -99,33 +99,32 @@ def _engine(url: str) -> Engine:
         isolation_level="AUTOCOMMIT",
         pool_size=1,
         max_overflow=-1,
-        # A server that was started again, or a firewall, may have closed it meanwhile.
+        # A restarted server or a firewall may have closed the connection.
         pool_pre_ping=True,
         connect_args={"keepalives_idle": KEEPALIVE_SECONDS},
     )
 
 
 class BatchingEventLogStorage(PostgresEventLogStorage):
-    """Stores the events of a run's assets, planned and done, by one statement for each batch.
+    """Stores planned and finished asset events with one statement for each batch.
 
-    `PostgresEventLogStorage` stores the planned ones one by one. And of a batch that is about
-    several assets it notes only the newest event of the last asset, so that the others would seem
-    to have none.
+    `PostgresEventLogStorage` stores planned events one by one. For a batch of several assets, it
+    only records the newest event of the last asset, so that the others would seem to have none.
     """
 
     def dispose(self) -> None:
-        """As the parent's, and close the kept connection; Dagster disposes of no other storage."""
+        """Dispose of the storage, and close the shared engine; Dagster only calls this storage."""
         super().dispose()
         compat.close_engine(self)
 
     def store_event(self, event: EventLogEntry) -> None:
-        """As the parent's; the end of a run may decide the exit code, see `command_exit`."""
+        """Store one event; a successful run may set the exit code, see `command_exit`."""
         super().store_event(event)
         if event.dagster_event_type is DagsterEventType.RUN_SUCCESS:
             note_waiting_documents(self.postgres_url, event.run_id)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """As the parent's, for events of several assets together."""
+        """Store a batch of events, which may belong to several assets."""
         rest = [event for event in events if event.dagster_event_type not in _IN_BATCHES]
         if rest:
             super().store_event_batch(rest)
@@ -139,7 +138,7 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
     def add_dynamic_partitions(
         self, partitions_def_name: str, partition_keys: Sequence[str]
     ) -> None:
-        """As the parent's, which compiles a statement as long as all keys together."""
+        """Add dynamic partitions; the parent would compile a statement that contains all keys."""
         if self.changes_partitions_in_batches():
             self._change_partitions([_ADD_PARTITIONS], partitions_def_name, partition_keys)
         else:
@@ -150,16 +149,16 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
         return "partitions in batches" not in compat.LEFT_TO_DAGSTER
 
     def move_partitions_to_end(self, partitions_def_name: str, keys: Sequence[str]) -> None:
-        """Put dynamic partitions after all others, in this order, in one transaction.
+        """Move dynamic partitions to the end, in the given order and in one transaction.
 
-        A run takes a range of partitions in their order, so documents that lie far apart would
-        need a run each.
+        A run has a range of adjacent partitions, so each document that is not adjacent to others
+        would need its own run.
         """
         statements = [_DELETE_PARTITIONS, _ADD_PARTITIONS]
         self._change_partitions(statements, partitions_def_name, keys)
 
     def delete_partitions(self, partitions_def_name: str, keys: Sequence[str]) -> None:
-        """Delete dynamic partitions in one statement; Dagster's own way is one for each."""
+        """Delete dynamic partitions in one statement; Dagster uses one for each partition."""
         self._change_partitions([_DELETE_PARTITIONS], partitions_def_name, keys)
 
     def _change_partitions(
@@ -172,7 +171,7 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
 
 
 def _by_asset(events: Sequence[EventLogEntry]) -> list[list[EventLogEntry]]:
-    """Events of one kind and asset each, because Dagster notes the newest of a batch as a whole."""
+    """Group events by type and asset, because Dagster records only the newest of a batch."""
     grouped: dict[object, list[EventLogEntry]] = {}
     for event in events:
         asset = event.get_dagster_event().asset_key
@@ -192,11 +191,11 @@ WHERE partitions_def_name = :name AND partition = ANY(CAST(:keys AS text[]))
 
 
 class HaltAwareRunStorage(PostgresRunStorage):
-    """Knows that a backfill is not finished while documents of it wait for a budget.
+    """Keeps a backfill unfinished while its documents wait for a budget.
 
-    Dagster asks whether a backfill has runs that are not finished. Where it has none and some of
-    its partitions are not materialized, Dagster marks the backfill as failed. A halt is no
-    failure, so the run that left documents waiting is reported as one that is not finished.
+    Dagster queries the unfinished runs of a backfill. If there is none and a partition is not
+    materialized, Dagster marks the backfill as failed. A budget halt is not a failure, so a run
+    that deferred documents is returned as an unfinished run.
     """
 
     def get_run_ids(
@@ -205,13 +204,13 @@ class HaltAwareRunStorage(PostgresRunStorage):
         cursor: str | None = None,
         limit: int | None = None,
     ) -> Sequence[str]:
-        """As the parent's; and runs of a backfill whose documents wait, if none is under way."""
+        """Get run ids; if a backfill has no unfinished run, runs that deferred its documents."""
         found: Sequence[str] = super().get_run_ids(filters, cursor, limit)
         if found or filters is None or not compat.asks_for_unfinished_runs(filters):
             return found
         backfill_id = filters.tags.get(compat.BACKFILL_ID_TAG)
         backfill = self.get_backfill(backfill_id) if isinstance(backfill_id, str) else None
-        # One that is being cancelled waits for nothing any more.
+        # Documents of a cancelled backfill no longer wait.
         if backfill is None or not compat.is_requested(backfill):
             return found
         with self.connect() as connection:
