@@ -10,7 +10,7 @@ import dagster as dg
 
 from tvdb_assets.dagster.compat import BACKFILL_ID_TAG
 from tvdb_assets.dagster.resources import ServiceRouterResource
-from tvdb_assets.dagster.run_cost_warning import announce
+from tvdb_assets.dagster.run_cost_warning import warn_of_cost
 from tvdb_assets.dagster.run_events import FALLBACK_CHECK, PARSE_CHECK, RunReport
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.runs import Run
@@ -133,7 +133,7 @@ def document_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Process the documents of this run through the selected stages, and report each."""
         _register_manual_partitions(context, service_router)
-        announce(context, service_router)
+        warn_of_cost(context, service_router)
         stages = frozenset(Stage(key.to_user_string()) for key in context.selected_asset_keys)
         report = RunReport(context)
         with service_router.ingestion_run(_run_of(context)) as ingestion:

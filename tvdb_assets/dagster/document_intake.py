@@ -16,7 +16,7 @@ from tvdb_assets.redaction import display_path
 from tvdb_assets.sources.source import Source
 from tvdb_assets.telemetry import DELETION_HELD, SOURCE_SCANNED, SOURCE_UNLISTED, log_event
 
-MOST_DOCUMENTS = 20_000
+MAX_DOCUMENTS_PER_TICK = 20_000
 """Maximum number of new and changed documents in one tick, which takes a few seconds."""
 
 
@@ -49,7 +49,7 @@ def make_document_intake(interval_seconds: int) -> dg.SensorDefinition:
             if not is_planning:
                 yield dg.SkipReason("Another process is planning runs right now.")
                 return
-            found = reconciler.scan_source(Source.open(settings.source), MOST_DOCUMENTS)
+            found = reconciler.scan_source(Source.open(settings.source), MAX_DOCUMENTS_PER_TICK)
             requests = reconciler.run_requests(reconciler.plan(INTAKE_REASONS), "document_intake")
         for part in found.unlisted:
             where = display_path(part.document or settings.source)

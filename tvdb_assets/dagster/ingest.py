@@ -1,4 +1,4 @@
-"""Ingest: compare the source with the registered documents, and run those that need it.
+"""Ingest: compares the source with the registered documents, and processes those that need it.
 
 What belongs here: which documents need a run, and the runs. What does not: the processing of a
 document (`tvdb_assets.ingestion`), or how the outcome is shown (`cli`). No daemon is needed:
@@ -24,7 +24,7 @@ from tvdb_assets.dagster.definitions import definitions_with
 from tvdb_assets.dagster.partitions import IN_PROCESS_TAG
 from tvdb_assets.dagster.reconciler import PlannedRun, Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
-from tvdb_assets.dagster.run_cost_warning import FORECAST_TAG, observe
+from tvdb_assets.dagster.run_cost_warning import FORECAST_TAG, report_forecast
 from tvdb_assets.errors import SourceError, TvdbError
 from tvdb_assets.ingestion.cost_forecast import CostForecast
 from tvdb_assets.lifecycle import Reason, is_settled
@@ -40,14 +40,14 @@ from tvdb_assets.sources.source import Source
 
 @dataclass(slots=True)
 class IngestPlan:
-    """What a comparison of source and index found; nothing is changed by making it."""
+    """The result of comparing the source with the registered documents; it changes nothing."""
 
     source: Source
     new: list[SourceFile] = field(default_factory=list)
     stale: list[KnownDocument] = field(default_factory=list)
     """Changed, unfinished, or processed by another parser, chunker or model."""
     changed: list[tuple[int, SourceFile]] = field(default_factory=list)
-    """Of the stale ones, those with another etag."""
+    """The stale documents with another etag."""
     touched: list[tuple[int, SourceFile]] = field(default_factory=list)
     """New etag, same bytes."""
     unchanged: list[KnownDocument] = field(default_factory=list)
@@ -57,7 +57,7 @@ class IngestPlan:
     unlisted: list[SourceError] = field(default_factory=list)
     """Parts of the source that can't be listed."""
     unconfirmed: TvdbError | None = None
-    """Why the plan is not carried out: a person must confirm that so many documents are gone."""
+    """The error if a person must confirm first that this many documents are gone; else None."""
 
 
 def plan(
@@ -72,15 +72,15 @@ def plan(
     """Compare a source, or the files under ``prefixes`` in it, with the registered documents.
 
     Args:
-        source: what is listed.
-        prefixes: parts of it; empty for all of it.
-        registry: of the known documents.
-        settings: of the pipeline, and which share may be gone.
-        max_bytes: of a file that is compared by its bytes.
+        source: the source to list.
+        prefixes: path prefixes to list; empty for the whole source.
+        registry: the registered documents.
+        settings: the settings of the pipeline, and the share of documents that may be gone.
+        max_bytes: maximum size of a file that is compared by its bytes.
         deletes: whether a person confirmed that any number of documents may be gone.
 
     Raises:
-        ConfigurationError: everything that is known is gone, as of a folder not mounted.
+        ConfigurationError: all known documents are gone, for example if a folder is not mounted.
     """
     known = {
         path: document
@@ -124,15 +124,15 @@ def execute(
     on_forecast: Callable[[CostForecast], None] = lambda _: None,
     workers: WorkerPool | None = None,
 ) -> list[str]:
-    """Carry out a plan: register, run, delete; returns the run ids.
+    """Execute a plan: register documents, run them, delete others; returns the run ids.
 
     Args:
-        ingest_plan: what to do.
-        reconciler: of the same database.
-        instance: Dagster's.
+        ingest_plan: the plan.
+        reconciler: a reconciler for the same database.
+        instance: the Dagster instance.
         on_run: called with each run's id before it starts.
-        on_forecast: called before all runs if they cost more than is left of the budget.
-        workers: that parse and chunk for all runs; None starts them for each run.
+        on_forecast: called before all runs if they cost more than the remaining budget.
+        workers: workers for all runs; None starts workers for each run.
 
     Raises:
         ConfigurationError: a person must confirm first that so many documents are gone.
@@ -153,7 +153,7 @@ def execute(
     if ingest_plan.is_whole:
         unlisted = [part.document or "" for part in ingest_plan.unlisted]
         DocumentSources(reconciler.database).record_scan(ingest_plan.source.root, unlisted, 0)
-    # Last, so that a file that was moved finds its text and vectors under the old name.
+    # Last, so that the text and vectors of a moved file are found under its old name.
     gone = [document.document_id for document in ingest_plan.gone]
     reconciler.deletion.delete(gone, keeps_vectors=True)
     with reconciler.due.planning():
@@ -172,12 +172,12 @@ def catch_up(
     """Run the documents that are due, in this process; returns those that were due.
 
     Args:
-        reconciler: of the same database.
-        instance: Dagster's.
-        reasons: for which documents are run.
+        reconciler: a reconciler for the same database.
+        instance: the Dagster instance.
+        reasons: the reasons to include.
         on_start: called with the due documents before the first run.
         on_run: called with each run's id before it starts.
-        on_forecast: called before all runs if they cost more than is left of the budget.
+        on_forecast: called before all runs if they cost more than the remaining budget.
     """
     planned = ExitStack()
     with reconciler.due.planning():
@@ -200,13 +200,13 @@ def _run_all(
     on_forecast: Callable[[CostForecast], None],
     workers: WorkerPool | None = None,
 ) -> list[str]:
-    """Execute runs one after the other, after a forecast if they cost more than is left."""
+    """Execute runs one after the other; reports a forecast first if they exceed the budget."""
     if not runs:
         return []
     router = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
     forecast = router.forecast_cost(sorted(keys))
     if forecast is not None:
-        observe(instance, forecast)
+        report_forecast(instance, forecast)
         on_forecast(forecast)
     announced = {FORECAST_TAG: forecast.message() if forecast is not None else ""}
     return [run(instance, {**each.tags, **announced}, on_run, workers) for each in runs]
@@ -221,20 +221,20 @@ def run(
     """Execute one run in this process; returns its id.
 
     Args:
-        instance: Dagster's.
-        tags: of the run, which name its partitions.
+        instance: the Dagster instance.
+        tags: tags of the run, which include its partitions.
         on_run: called with the run's id before it starts.
-        workers: that parse and chunk; None starts those of the settings.
+        workers: workers that parse and chunk; None starts them by the settings.
 
     Raises:
-        TvdbError: an error that is not the fault of a document ended it.
+        TvdbError: an error that no document caused ended the run.
     """
     run_id = new_run_id()
     on_run(run_id)
     router = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
-    # Hard-coded, because Dagster would otherwise make a copy without the workers.
-    given = dg.ResourceDefinition.hardcoded_resource(router.with_workers(workers))
-    job = definitions_with(given).resolve_implicit_global_asset_job_def()
+    # Hard-coded, because Dagster would otherwise create a copy without the workers.
+    router_definition = dg.ResourceDefinition.hardcoded_resource(router.with_workers(workers))
+    job = definitions_with(router_definition).resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         instance=instance,
@@ -244,17 +244,17 @@ def run(
         asset_selection=[dg.AssetKey(stage.value) for stage in Stage],
     )
     for event in result.filter_events(lambda event: event.is_step_failure):
-        # Failures of documents are recorded; any other must not look like success.
+        # Failures of documents are recorded. Any other failure must not look like success.
         if event.step_failure_data.user_failure_data is None:
             raise _run_failed(run_id, event.step_failure_data.error)
     return run_id
 
 
 def _run_failed(run_id: str, error: Any) -> TvdbError:
-    """The error that ended a run and is not the fault of a document, without document text."""
+    """The error that ended a run and that no document caused, without document text."""
     why = f"{error.cls_name if error is not None else 'an unknown error'}."
     while error is not None:
-        # Only messages of our own are known to be free of document text.
+        # Only the project's own error messages never contain document text.
         if hasattr(errors, error.cls_name or ""):
             why = error.message.strip()
         error = error.cause

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from tvdb_assets.dagster.reconciler import MOST_RUNS, Reconciler
+from tvdb_assets.dagster.reconciler import MAX_RUNS_PER_TICK, Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.lifecycle import Reason
 from tvdb_assets.models import Stage
@@ -39,7 +39,7 @@ def make_nightly_catch_up(cron: str) -> dg.ScheduleDefinition:
         ):
             due = reconciler.plan(frozenset(Reason))
             # While a command has planned runs, partitions can't be moved, so each might need a run.
-            most_runs = MOST_RUNS if reconciler.due.is_planned() else None
+            most_runs = MAX_RUNS_PER_TICK if reconciler.due.is_planned() else None
             requests = reconciler.run_requests(due, "nightly_catch_up", most_runs=most_runs)
         yield from requests
         if not requests:

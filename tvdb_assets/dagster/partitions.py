@@ -57,7 +57,7 @@ class DocumentPartitions:
 
     def under_way(self) -> set[str]:
         """Partitions of runs that are queued or active, and of backfills that will request them."""
-        return self.in_runs().union(self._of_backfills())
+        return self.in_runs().union(self._backfill_partitions())
 
     def in_runs(self) -> set[str]:
         """Partitions of runs that are queued or active.
@@ -81,18 +81,18 @@ class DocumentPartitions:
         # A run that a command executes is never queued: it starts at once, or was killed before.
         yield from (run.tags for run in waiting if IN_PROCESS_TAG not in run.tags)
         started = self._instance.get_run_records(dg.RunsFilter(statuses=_RUNNING))
-        records = [*started, *self._of_commands()]
+        records = [*started, *self._command_runs()]
         dead = {record.dagster_run.run_id for record in self._dead(records)}
         yield from (r.dagster_run.tags for r in records if r.dagster_run.run_id not in dead)
 
     def fail_dead_runs(self) -> list[str]:
         """Mark as failed the active runs of killed commands; returns the run ids."""
-        dead = [record.dagster_run for record in self._dead(self._of_commands())]
+        dead = [record.dagster_run for record in self._dead(self._command_runs())]
         for run in dead:
             self._instance.report_run_failed(run, "The process that executed it is gone.")
         return [run.run_id for run in dead]
 
-    def _of_commands(self) -> Sequence[dg.RunRecord]:
+    def _command_runs(self) -> Sequence[dg.RunRecord]:
         """Unfinished runs that commands execute, or were about to execute, in their own process."""
         tagged = dg.RunsFilter(statuses=[*_WAITING, *_RUNNING], tags={IN_PROCESS_TAG: "true"})
         return self._instance.get_run_records(tagged)
@@ -109,7 +109,7 @@ class DocumentPartitions:
             and (record.start_time or record.update_timestamp.timestamp()) <= young
         ]
 
-    def _of_backfills(self) -> Iterator[str]:
+    def _backfill_partitions(self) -> Iterator[str]:
         assets = [dg.AssetKey(stage.value) for stage in Stage]
         for backfill in compat.requested_backfills(self._instance):
             yield from compat.partitions_left(backfill, assets)

@@ -41,7 +41,7 @@ from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets.spend_guard.spend_limits import changes
 
 TAG = "tvdb/requested_by"
-MOST_RUNS = 25
+MAX_RUNS_PER_TICK = 25
 """Maximum number of runs that one tick requests; the next ticks request the others."""
 
 
@@ -207,7 +207,7 @@ class Reconciler:
         due: Sequence[DueDocument],
         requested_by: str,
         *,
-        most_runs: int | None = MOST_RUNS,
+        most_runs: int | None = MAX_RUNS_PER_TICK,
         resumes: bool = False,
     ) -> list[dg.RunRequest]:
         """Create the fewest run requests for these documents, and record them.

@@ -14,23 +14,23 @@ from tvdb_assets.telemetry import COST_FORECAST, log_event
 
 FORECAST_TAG = "tvdb/outlook"
 """Tag with the warning that the command of a run has shown; empty if the budget suffices."""
-_LAST = dg.AssetKey(Stage.EMBEDDINGS.value)
+_LAST_ASSET = dg.AssetKey(Stage.EMBEDDINGS.value)
 
 
-def announce(context: dg.AssetExecutionContext, router: ServiceRouterResource) -> None:
+def warn_of_cost(context: dg.AssetExecutionContext, router: ServiceRouterResource) -> None:
     """Warn in the run's log, and by an observation of the cost report, before anything is paid."""
     announced = context.run.tags.get(FORECAST_TAG)
-    if announced is not None or _LAST not in context.selected_asset_keys:
+    if announced is not None or _LAST_ASSET not in context.selected_asset_keys:
         if announced:
             log_event(COST_FORECAST, announced, run_id=context.run.run_id, log=context.log)
         return
     forecast = router.forecast_cost(_documents(context))
     if forecast is not None:
         log_event(COST_FORECAST, forecast.message(), run_id=context.run.run_id, log=context.log)
-        observe(context.instance, forecast, context.run.run_id)
+        report_forecast(context.instance, forecast, context.run.run_id)
 
 
-def observe(instance: dg.DagsterInstance, forecast: CostForecast, run_id: str = "") -> None:
+def report_forecast(instance: dg.DagsterInstance, forecast: CostForecast, run_id: str = "") -> None:
     """Report a forecast as an observation of ``cost_report``, next to the budget alerts."""
     instance.report_runless_asset_event(
         dg.AssetObservation(
@@ -59,5 +59,5 @@ def _documents(context: dg.AssetExecutionContext) -> list[str]:
     )
     if first.dagster_run.run_id != context.run.run_id:
         return own
-    whole = target_partitions(backfill, context, _LAST)
+    whole = target_partitions(backfill, context, _LAST_ASSET)
     return own if whole is None else whole

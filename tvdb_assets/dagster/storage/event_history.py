@@ -31,7 +31,7 @@ _PAGE = 1_000
 
 def run_events(instance: DagsterInstance, run_ids: Sequence[str]) -> list[HistoryEvent]:
     """Starts and ends of these runs and of their steps, with durations in seconds."""
-    return [event for run_id in run_ids for event in _of_one(instance, run_id)]
+    return [event for run_id in run_ids for event in _events_of_run(instance, run_id)]
 
 
 def lineage(instance: DagsterInstance, run_id: str) -> tuple[Run, list[str]] | None:
@@ -45,7 +45,7 @@ def lineage(instance: DagsterInstance, run_id: str) -> tuple[Run, list[str]] | N
     return found, [other.run_id for other in retries]
 
 
-def _of_one(instance: DagsterInstance, run_id: str) -> list[HistoryEvent]:
+def _events_of_run(instance: DagsterInstance, run_id: str) -> list[HistoryEvent]:
     started: dict[str | None, float] = {}
     found: list[HistoryEvent] = []
     cursor = None

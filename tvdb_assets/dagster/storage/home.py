@@ -35,14 +35,14 @@ def prepare_home(settings: Settings) -> Path:
     """
     home = project_home(settings)
     home.mkdir(parents=True, exist_ok=True)
-    own = home / INSTANCE_FILE
-    of_clone = home.parent / INSTANCE_FILE
-    if settings.dagster_home is None and of_clone.is_file():
+    instance_file = home / INSTANCE_FILE
+    clone_file = home.parent / INSTANCE_FILE
+    if settings.dagster_home is None and clone_file.is_file():
         # People edit the clone's file.
-        if not own.exists() or own.read_bytes() != of_clone.read_bytes():
-            own.write_bytes(of_clone.read_bytes())
-    elif not own.exists():
-        own.write_text(instance_settings(), "utf-8")
+        if not instance_file.exists() or instance_file.read_bytes() != clone_file.read_bytes():
+            instance_file.write_bytes(clone_file.read_bytes())
+    elif not instance_file.exists():
+        instance_file.write_text(instance_settings(), "utf-8")
     return home
 
 

@@ -132,8 +132,8 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
         if batch and "events in batches" not in compat.LEFT_TO_DAGSTER:
             compat.store_asset_events(self, batch)
             return
-        for alike in _by_asset(batch):
-            super().store_event_batch(alike)
+        for same_asset in _by_asset(batch):
+            super().store_event_batch(same_asset)
 
     def add_dynamic_partitions(
         self, partitions_def_name: str, partition_keys: Sequence[str]
