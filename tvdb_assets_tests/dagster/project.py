@@ -35,7 +35,7 @@ class Project:
         self.registry = DocumentRegistry(database)
 
     def write(self, name: str, text: str) -> None:
-        """Write a file that counts as complete."""
+        """Write a file that the intake treats as complete."""
         path = self.documents / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")

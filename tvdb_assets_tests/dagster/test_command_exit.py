@@ -1,4 +1,4 @@
-"""How ``dagster asset materialize`` ends where a document waits for a budget."""
+"""The exit of ``dagster asset materialize`` if a document waits for a budget."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_budget_halt_exits_with_3_says_why_and_runs_exit_handlers(
 
 
 def _dagster(note: str, database: Database, *, is_failing: bool = False) -> click.Group:
-    """A command line with the names of Dagster's, in which a run left a document waiting."""
+    """A command line with Dagster's command names, in which a run deferred a document."""
 
     @click.group(name="dagster")
     def dagster() -> None: ...

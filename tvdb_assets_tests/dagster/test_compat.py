@@ -1,4 +1,4 @@
-"""Dagster's private parts: as they are needed, noticed when they change, and used in one place.
+"""Dagster's private parts: they are complete, changes are detected, and one module uses them.
 
 ``make test`` runs these tests with other versions of Dagster too, see `test_dagster_versions`.
 """
@@ -24,7 +24,7 @@ from tvdb_assets.errors import ConfigurationError
 
 PACKAGE = Path(tvdb_assets.__file__).parent
 VERSION_UNDER_TEST = "DAGSTER_VERSION_UNDER_TEST"
-"""Environment name: the version that these tests are to run with, if it is not the locked one."""
+"""Environment variable: the version to test, if it is not the locked one."""
 _PRIVATE = re.compile(
     r"dagster(?:_postgres|_webserver|_graphql|_shared)?\._"  # a private module
     r"|\._(?:engine|connect|event_to_row|storage|run_storage|event_storage|event_log_storage"
@@ -47,7 +47,7 @@ def test_this_version_of_dagster_has_all_parts() -> None:
     assert compat.check() == frozenset()
 
 
-def test_private_parts_of_dagster_are_used_in_compat_alone() -> None:
+def test_only_compat_uses_private_parts_of_dagster() -> None:
     uses = [
         f"{path.relative_to(PACKAGE)}:{number}: {line.strip()}"
         for folder in ("dagster", "cli")
@@ -82,7 +82,7 @@ def test_a_part_that_is_missing_or_called_otherwise_is_named(
     assert "dagster-postgres>=0.29.21,<0.30" in error.remedy
 
 
-def test_where_only_speed_is_lost_one_event_says_so(
+def test_a_missing_optimization_is_reported_by_one_event(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delattr("dagster._core.storage.event_log.SqlEventLogStorage._event_to_row")

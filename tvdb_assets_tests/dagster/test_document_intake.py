@@ -22,7 +22,7 @@ from tvdb_assets_tests.dagster.project import TEXTS, Project
 pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
 
 
-def test_files_that_come_change_move_and_go_are_followed_by_few_runs(project: Project) -> None:
+def test_new_changed_moved_and_deleted_files_need_few_runs(project: Project) -> None:
     first = project.tick()
     assert len(first) == 1
     assert sorted(project.covered(first)) == sorted(TEXTS)
@@ -61,7 +61,7 @@ def embedded(project: Project) -> int:
     return int(row[0])
 
 
-def test_a_file_that_is_being_written_is_left_for_the_next_tick(
+def test_a_file_that_is_being_written_waits_for_the_next_tick(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TVDB_INTAKE_SETTLE_SECONDS", "3600")

@@ -60,7 +60,7 @@ def run_of(instance: dg.DagsterInstance, backfill_id: str, status: dg.DagsterRun
 
 
 def leave(database: Database, status: str, run_id: str) -> None:
-    """The one document, as a run left it."""
+    """The only document, as a run deferred it."""
     with database.transaction() as tx:
         tx.execute("DELETE FROM tvdb.documents")
         tx.execute(
@@ -78,13 +78,13 @@ def is_complete(instance: dg.DagsterInstance, backfill_id: str = BACKFILL) -> bo
     return backfill_runs_are_complete(backfill_id, instance, _log)
 
 
-def test_a_backfill_goes_on_while_a_document_of_it_waits(
+def test_a_backfill_stays_unfinished_while_one_of_its_documents_waits(
     instance: dg.DagsterInstance, database: Database
 ) -> None:
     run_id = run_of(instance, BACKFILL, dg.DagsterRunStatus.SUCCESS)
     leave(database, "deferred", run_id)
     assert not is_complete(instance)
-    # One that waits in another backfill, or in none, is no reason.
+    # A document that waits in another backfill, or in none, has no effect.
     assert is_complete(instance, "another")
     leave(database, "deferred", run_of(instance, "another", dg.DagsterRunStatus.SUCCESS))
     assert is_complete(instance)
@@ -106,7 +106,7 @@ def test_a_waiting_run_counts_as_unfinished_whatever_the_order_of_statuses(
     assert found(NOT_FINISHED_STATUSES) == [waiting]
     assert found(NOT_FINISHED_STATUSES[::-1]) == [waiting]
     assert found(sorted(NOT_FINISHED_STATUSES, key=lambda status: status.value)) == [waiting]
-    # One that failed would be of interest too, and there is none.
+    # The filter also includes failed runs, and there is none.
     assert found([dg.DagsterRunStatus.FAILURE, *NOT_FINISHED_STATUSES]) == [waiting]
     for place in range(len(NOT_FINISHED_STATUSES)):
         fewer = NOT_FINISHED_STATUSES[:place] + NOT_FINISHED_STATUSES[place + 1 :]
@@ -142,7 +142,7 @@ def test_events_of_a_batch_are_what_dagster_stores_one_by_one(
     monkeypatch: pytest.MonkeyPatch,
     left_to_dagster: frozenset[str],
 ) -> None:
-    """Two assets' events in one batch: each asset has its newest, and each is read back whole."""
+    """Events of two assets in one batch: each asset has its newest, and all can be read."""
     monkeypatch.setattr(compat, "LEFT_TO_DAGSTER", left_to_dagster)
     keys = [dg.AssetKey("chunks"), dg.AssetKey("embeddings")]
     made = [
@@ -198,7 +198,7 @@ def test_partitions_keep_their_order_and_are_added_once(
 
 
 def _backends(database: Database, instance: dg.DagsterInstance) -> set[int]:
-    """Connections that Dagster has, after each of its storages was asked for something."""
+    """The number of Dagster's connections after a query of each storage."""
     assert instance.get_runs_count() == 0
     assert instance.get_dynamic_partitions("documents") == []
     assert instance.all_instigator_state() == []

@@ -137,7 +137,7 @@ def command(*arguments: str) -> tuple[int, dict[str, Any]]:
     return result.exit_code, said
 
 
-def test_what_a_stand_in_made_is_tried_again_a_while_after_the_service_refused(
+def test_a_degraded_document_is_retried_some_time_after_the_service_refused(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     folder.write("note.md", "# Note\n\nThe boiler is serviced in autumn.\n")
@@ -151,6 +151,6 @@ def test_what_a_stand_in_made_is_tried_again_a_while_after_the_service_refused(
     paid.apis.faults.script("insufficient_quota")
     folder.ingest(service_mode="hybrid")
     assert not paid_services_are_available(states)
-    # No document may be left that waits for the quota, so time alone has to be enough.
+    # No document waits for the quota, so time alone must be enough.
     paid.clock.forward(15 * 60 + 1)
     assert paid_services_are_available(states)

@@ -1,4 +1,4 @@
-"""The job `maintenance`: what it cuts back, and what stays."""
+"""The job `maintenance`: the rows that it deletes, and those that it keeps."""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ def test_members_of_a_damaged_container_stay_published(
     folder.write("a.zip", packed(**LETTERS)[:60])
     assert folder.codes(folder.ingest(**FREE)) == {"a.zip": "corrupt"}
     assert sorted(folder.passages()) == ["a.zip!/one.md", "a.zip!/two.md"]
-    # None of its members is due meanwhile, not even one that was requested or deferred.
+    # Until then, none of its members is due, not even one that was requested or deferred.
     folder.write("a.zip", packed(**LETTERS, **{"bad.pdf": BROKEN}))
     folder.ingest(**FREE)
     with paid.database.transaction() as tx:

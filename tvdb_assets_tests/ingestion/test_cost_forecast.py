@@ -89,7 +89,7 @@ def test_pages_count_against_the_parsers_own_limit(
     assert expected(folder, paid.router()) is None
 
 
-def test_nothing_is_announced_where_nothing_is_paid(
+def test_a_free_ingestion_has_no_forecast(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
     folder.write("a.md", note(1))

@@ -42,7 +42,7 @@ def indexes(paid: PaidServicesFixture) -> IndexCatalog:
 
 @pytest.fixture
 def filled(folder: DocumentFolder) -> DocumentFolder:
-    """Three notes, searched in chunks of 64 tokens with vectors of the small model."""
+    """Three documents in chunks of 64 tokens, with vectors of the small model."""
     for name, text in NOTES.items():
         folder.write(name, text)
     assert folder.codes(folder.ingest()) == {}

@@ -274,7 +274,7 @@ def test_real_never_falls_back(paid: PaidServicesFixture, folder: DocumentFolder
         " USING (document_id)") == [(OLD,)]  # fmt: skip
 
 
-def test_two_documents_with_one_text_that_heal_at_the_same_moment_leave_nothing_behind(
+def test_two_documents_with_one_text_that_recover_at_the_same_time_leave_no_fallback_rows(
     paid: PaidServicesFixture, folder: DocumentFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     twins = ["twin-1.md", "twin-2.md"]

@@ -1,4 +1,4 @@
-"""Deletion takes all that came from a document, and nothing that another needs."""
+"""Deletion removes all data derived from a document, and no data that another one needs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def two(folder: DocumentFolder) -> DocumentFolder:
     return folder
 
 
-def test_nothing_of_a_forgotten_document_is_left_in_any_table(two: DocumentFolder) -> None:
+def test_no_table_has_data_of_a_forgotten_document(two: DocumentFolder) -> None:
     database = two.paid.database
     assert everything(database).keys() >= {"tvdb.parsed_documents", "tvdb.chunks"}
     before = vectors(database)
@@ -88,7 +88,7 @@ def test_nothing_of_a_forgotten_document_is_left_in_any_table(two: DocumentFolde
     assert row[1] > 0, "what it cost stays on record"
 
 
-def test_a_file_that_is_back_as_it_was_is_found_again(two: DocumentFolder) -> None:
+def test_a_restored_file_is_searchable_again(two: DocumentFolder) -> None:
     database, registry = two.paid.database, DocumentRegistry(two.paid.database)
     [gone] = registry.find("canary.md")
     DocumentDeletion(database).unpublish([gone.document_id])
@@ -106,7 +106,7 @@ def test_a_file_that_is_back_as_it_was_is_found_again(two: DocumentFolder) -> No
     assert two.paid.spent == before
 
 
-def test_a_change_that_the_intake_noted_is_work_for_an_ingest(two: DocumentFolder) -> None:
+def test_an_ingest_processes_a_change_that_the_intake_recorded(two: DocumentFolder) -> None:
     registry = DocumentRegistry(two.paid.database)
     [known] = registry.find("canary.md")
     two.write("canary.md", "# Terms\n\nAnother text takes its place.\n")
@@ -130,7 +130,7 @@ def test_a_text_that_another_document_has_keeps_its_vector(folder: DocumentFolde
     assert everything(folder.paid.database) == {}
 
 
-def test_a_file_that_is_gone_is_out_of_search_at_once_and_deleted_after_a_possible_move(
+def test_a_removed_file_leaves_search_at_once_and_is_deleted_after_a_delay(
     two: DocumentFolder,
 ) -> None:
     database, deletion = two.paid.database, DocumentDeletion(two.paid.database)
@@ -150,7 +150,7 @@ def test_a_file_that_is_gone_is_out_of_search_at_once_and_deleted_after_a_possib
     assert deletion.removed_partitions() == ["moved.md", "canary.md"], "in order"
 
 
-def test_a_run_that_began_before_publishes_nothing_of_a_file_that_is_gone(
+def test_a_run_does_not_publish_a_file_that_was_removed_after_it_began(
     folder: DocumentFolder,
 ) -> None:
     folder.write("note.md", "# Note\n\nThe gate is closed at night.\n")

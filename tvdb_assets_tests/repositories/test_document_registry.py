@@ -1,4 +1,4 @@
-"""When a document that waits is due, by what it waits for."""
+"""When deferred documents are due, and partition keys of several sources."""
 
 from __future__ import annotations
 

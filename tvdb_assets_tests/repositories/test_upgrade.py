@@ -66,7 +66,7 @@ SETTINGS = {
     "chunk_tokens": 128,
     "llamaparse_version": "2026-09-28",
 }
-"""Of the run that stored most documents."""
+"""Id of the run that stored most documents."""
 
 _RENAMED_TABLES = {"chunk_words": "chunk_terms"}
 _RENAMED_COLUMNS = {
@@ -104,7 +104,7 @@ class OldDatabase:
 
 @pytest.fixture
 def old(empty_url: str, tmp_path: Path) -> OldDatabase:
-    """What commit bfd0fa2 stored of the documents in a folder."""
+    """The rows that commit bfd0fa2 stored for the documents in a folder."""
     _write_documents(tmp_path)
     placeholders = {
         "@SOURCE@": str(tmp_path.resolve()),
@@ -202,7 +202,7 @@ def _renamed_value(table: str, value: Any) -> Any:
     return value
 
 
-def test_the_database_has_all_that_an_upgrade_may_lose(old: OldDatabase) -> None:
+def test_the_dump_covers_all_kinds_of_rows(old: OldDatabase) -> None:
     """The dump covers each table, and each kind of document, vector space and ledger entry."""
     before = _snapshot(old.url)
     assert [table for table, rows in before.items() if not rows] == []
@@ -327,8 +327,8 @@ def test_nothing_is_embedded_or_paid_again(upgraded: DocumentFolder) -> None:
         assert after[table] == stored[table], table
 
 
-def test_what_was_not_finished_is_finished(upgraded: DocumentFolder) -> None:
-    """Only the texts that no paid service had seen are paid for."""
+def test_unfinished_documents_are_finished(upgraded: DocumentFolder) -> None:
+    """Only texts that were never sent to a paid service are paid for."""
     paid = upgraded.paid
     current = IndexCatalog(paid.database).current()
     due = upgraded.due(**SETTINGS)

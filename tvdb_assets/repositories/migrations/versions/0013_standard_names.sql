@@ -36,7 +36,7 @@ ALTER TABLE tvdb.documents ADD CONSTRAINT documents_quarantine_check
 UPDATE tvdb.documents SET quarantine = 'container'
 WHERE quarantine = 'terminal' AND disposition = 'transient' AND container_id IS NOT NULL;
 
--- Older versions left values that the rules of a document's life exclude (`lifecycle`).
+-- Older versions stored values that the rules in `lifecycle` exclude.
 UPDATE tvdb.documents SET status = 'registered', is_degraded = false
 WHERE gone_at IS NOT NULL AND (status = 'published' OR is_degraded);
 UPDATE tvdb.documents SET quarantine = NULL
