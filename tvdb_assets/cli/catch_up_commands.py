@@ -147,6 +147,7 @@ def _show_due(reconciler: Reconciler, *, as_json: bool) -> None:
     rows = [
         {
             "document": display_path(d.path),
+            "source": d.source,
             "reason": d.reason,
             "cost_usd": costs_by_path.get(display_path(d.path)),
         }

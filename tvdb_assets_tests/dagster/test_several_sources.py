@@ -87,6 +87,8 @@ def test_only_documents_of_the_current_source_are_planned(
     with project.database.transaction() as tx:
         tx.execute("UPDATE tvdb.documents SET manually_requested_at = tvdb.clock()")
     shutil.rmtree(other)
+    due = command("catch-up", "--dry-run")["by_document"]
+    assert [row["source"] for row in due] == [str(project.documents)] * len(TEXTS)
     assert sorted(project.covered(project.catch_up_tick())) == sorted(TEXTS)
     monkeypatch.setenv("TVDB_SOURCE", str(other))
     assert sorted(project.covered(project.catch_up_tick())) == ["documents/0.md", "own.md"]
