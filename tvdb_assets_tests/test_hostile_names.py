@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import time
 
 import pytest
+from rich.console import Console
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets import telemetry
+from tvdb_assets.cli.output import plain, table_of
 from tvdb_assets.dagster.report_charts import spend_by, spend_by_day
 from tvdb_assets.redaction import MARK, display_path, printable, public_name, redact
 
@@ -67,3 +70,12 @@ def test_redaction_takes_linear_time(part: str) -> None:
 def test_a_password_in_a_url_of_any_scheme_is_redacted() -> None:
     for scheme in ("https", "postgresql+psycopg", "x" * 100):
         assert redact(f"see {scheme}://user:secret@host/") == f"see {scheme}://{MARK}@host/"
+
+
+@pytest.mark.parametrize("name", ["a[/].md", "[red]b[/red].md", "[link=javascript:x]c", *_NAMES])
+def test_a_table_shows_any_name_as_it_is(name: str) -> None:
+    table = table_of("Document")
+    table.add_row(plain(name))
+    output = io.StringIO()
+    Console(file=output, width=200, force_terminal=True, color_system=None).print(table)
+    assert printable(name) in output.getvalue()

@@ -11,12 +11,12 @@ import click
 
 from tvdb_assets.cli.cost_commands import estimate_documents, show_estimate
 from tvdb_assets.cli.options import json_option
-from tvdb_assets.cli.output import console, print_json, table_of
+from tvdb_assets.cli.output import console, plain, print_json, table_of
 from tvdb_assets.cli.run_summary import exit_code, progress, show_summary, summary_of
 from tvdb_assets.cli.status_command import find_documents
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.lifecycle import Reason
-from tvdb_assets.redaction import display_path
+from tvdb_assets.redaction import display_path, printable
 from tvdb_assets.repositories.due_documents import DueDocument
 from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import Source, source_root
@@ -99,7 +99,7 @@ def forget(document: str, as_json: bool) -> None:
     if as_json:
         print_json({"forgotten": [display_path(known.path) for known in documents]})
     else:
-        console.print(f"Forgotten: {document}", markup=False)
+        console.print(f"Forgotten: {printable(document)}", markup=False)
 
 
 def _run(
@@ -161,7 +161,9 @@ def _show_due(reconciler: Reconciler, *, as_json: bool) -> None:
         return
     table = table_of("Document", "Reason", "Cost")
     for row in rows[:_LISTED]:
-        table.add_row(row["document"], row["reason"], f"${float(row['cost_usd'] or 0):,.4f}")
+        table.add_row(
+            plain(str(row["document"])), row["reason"], f"${float(row['cost_usd'] or 0):,.4f}"
+        )
     console.print(table)
     if len(rows) > _LISTED:
         console.print(f"and {len(rows) - _LISTED:,} more. --json lists all.", style="dim")

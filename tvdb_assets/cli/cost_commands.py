@@ -13,7 +13,7 @@ import click
 
 from tvdb_assets.cli.ingest_command import sources_of
 from tvdb_assets.cli.options import json_option
-from tvdb_assets.cli.output import console, pairs, print_json, table_of
+from tvdb_assets.cli.output import console, pairs, plain, print_json, table_of
 from tvdb_assets.cli.terminal_charts import charts
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.message_counts import counted
@@ -140,7 +140,7 @@ def show_estimate(summary: dict[str, Any], documents: list[DocumentCost]) -> Non
         rows = table_of("Most expensive documents", "tokens", "pages", "cost")
         for document in most_expensive:
             rows.add_row(
-                display_path(document.document),
+                plain(display_path(document.document)),
                 f"{document.tokens:,}",
                 f"{document.pages:,}",
                 f"${document.cost_usd:,.6f}",

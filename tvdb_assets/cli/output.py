@@ -11,11 +11,12 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.deprecation import TvdbDeprecationWarning
 from tvdb_assets.errors import TvdbError
-from tvdb_assets.redaction import RedactedCause, display_path
+from tvdb_assets.redaction import RedactedCause, display_path, printable
 
 console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 """The console for results, on stdout."""
@@ -31,6 +32,11 @@ def pairs() -> Table:
 def table_of(*columns: str) -> Table:
     """Create a table with a header and without lines."""
     return Table(*columns, box=None, padding=(0, 2, 0, 0))
+
+
+def plain(text: str) -> Text:
+    """A name as a cell of a table: no markup, no control characters."""
+    return Text(printable(text))
 
 
 def print_json(value: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from rich.text import Text
 from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, notices, print_json
 from tvdb_assets.core.message_counts import counted
+from tvdb_assets.redaction import printable
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.retrieval.hybrid_search import Hit, unsearchable
 from tvdb_assets.retrieval.index import MAX_RESULTS, Index
@@ -69,15 +70,15 @@ def _print_hit(number: int, hit: Hit, query: str) -> None:
     heading, excerpt = _excerpt(hit, pattern)
     title_line = Text(f"{number}. ", style="bold")
     if hit.title:
-        title_line.append(f"{hit.title}  ", style="bold")
-    title_line.append(hit.document, style="cyan")
+        title_line.append(f"{printable(hit.title)}  ", style="bold")
+    title_line.append(printable(hit.document), style="cyan")
     if hit.page is not None:
         title_line.append(f"  page {hit.page}")
     title_line.append(f"  {hit.score:.4f}", style="dim")
     console.print(title_line)
     if heading:
-        console.print(Text(f"   {heading}", style="magenta"))
-    text = Text(excerpt)
+        console.print(Text(f"   {printable(heading)}", style="magenta"))
+    text = Text("\n".join(map(printable, excerpt.split("\n"))))
     if pattern:
         text.highlight_regex(f"(?i){pattern}", "bold yellow")
     console.print(text)

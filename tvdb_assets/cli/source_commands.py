@@ -9,7 +9,7 @@ import click
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.cli.options import json_option
-from tvdb_assets.cli.output import console, print_json, table_of
+from tvdb_assets.cli.output import console, plain, print_json, table_of
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_sources import DocumentSources, RegisteredSource
@@ -36,7 +36,7 @@ def list_sources(as_json: bool) -> None:
     table = table_of("Source", "Documents", "")
     for each in registered:
         note = "current" if each.root == current else "not current"
-        table.add_row(each.root, f"{each.documents:,}", note)
+        table.add_row(plain(each.root), f"{each.documents:,}", note)
     console.print(table)
 
 
