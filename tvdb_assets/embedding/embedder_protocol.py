@@ -75,6 +75,8 @@ class PaidEmbedder(PaidService):
     """Most tokens in a request."""
     max_tokens: int | None
     """Most cl100k tokens that a text may have; None where nothing is ever cut off."""
+    is_count_exact: bool = False
+    """Whether the service bills cl100k tokens, which are counted here."""
 
     @property
     @abstractmethod

@@ -232,6 +232,7 @@ class PaidEmbedding:
             documents=list(units),
             quantities=list(units.values()),
             is_split=is_split,
+            is_count_exact=embedder.is_count_exact,
             stage=Stage.EMBEDDINGS.value,
             traced_as=TracedOperation(
                 f"embeddings {embedder.space.model}",

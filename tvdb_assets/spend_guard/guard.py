@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from time import perf_counter
 from typing import TypeAlias, TypeVar
@@ -266,6 +267,7 @@ class Guard:
             await asyncio.to_thread(self._post_loss, reservation, codes.LOST.code, None, None)
             await self._admission.record(call.service, str(reservation.entry_id), release_probe)
             raise
+        answer = replace(answer, quantity=call.billed(answer.quantity))
         self._reached("answered", call, reservation)
         self.event_log.attempt_answered(sent, answer)
         await self._store_and_post(call, reservation, answer, persist)

@@ -39,6 +39,8 @@ class PaidCall:
     """Units of each document, in the order of ``documents``."""
     is_split: bool = False
     """A part of a batch that was refused as a whole."""
+    is_count_exact: bool = False
+    """The service counts as it is counted here, so that it never bills less."""
     stage: str = ""
     """Of the pipeline, for traces."""
     traced_as: TracedOperation | None = None
@@ -48,6 +50,15 @@ class PaidCall:
     def counted(self) -> int:
         """Units as counted here; at least 1."""
         return max(1, sum(self.quantities))
+
+    def billed(self, reported: int | None) -> int | None:
+        """Units to post, where a service reports so many; None where it reports none.
+
+        A report of 0, or below an exact count, can't be what the service bills.
+        """
+        if reported is not None and (reported == 0 or self.is_count_exact):
+            return max(reported, self.counted)
+        return reported
 
 
 @dataclass(frozen=True, slots=True)

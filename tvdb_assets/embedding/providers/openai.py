@@ -101,6 +101,7 @@ class OpenAIEmbedder(PaidEmbedder):
         self._address = self._find_address(settings)
         self._model = settings.embedding_model
         self._dimensions = settings.embedding_dimensions or _DIMENSIONS.get(self._model)
+        self.is_count_exact = self._model in _DIMENSIONS
         if self._dimensions is None:
             raise codes.DIMENSIONS_UNKNOWN.error(model=self._model)
 
