@@ -114,8 +114,8 @@ SETTLEMENT_REPEATED = LogEvent(
 WORKERS_CONFINED = LogEvent(
     "workers_confined",
     logging.INFO,
-    "A process started its first parser worker. `missing` names the protections that this machine "
-    "does not enforce: `files`, `programs`, `network`, `parent`, `account`.",
+    "The run used parser workers. `missing` names the protections that this machine does not "
+    "enforce: `files`, `programs`, `network`, `parent`, `account`.",
     ("missing",),
 )
 BUDGET_THRESHOLD = LogEvent(

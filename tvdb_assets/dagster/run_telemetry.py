@@ -17,7 +17,14 @@ from tvdb_assets.errors import TvdbError
 from tvdb_assets.repositories.runs import Run
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import LogFormat
-from tvdb_assets.telemetry import LOGGER, RUN_ENDED, RUN_STARTED, JsonFormatter, log_event
+from tvdb_assets.telemetry import (
+    LOGGER,
+    RUN_ENDED,
+    RUN_STARTED,
+    WORKERS_CONFINED,
+    JsonFormatter,
+    log_event,
+)
 
 
 @contextmanager
@@ -37,6 +44,15 @@ def report_run(run: Run, router: ServiceRouter) -> Iterator[None]:
     finally:
         router.services.publish_gauges()
         router.services.trace.run(started, run.root_run_id, run.parent_run_id, code)
+        confinement = router.services.confinement()
+        if confinement is not None:
+            missing = confinement.missing
+            log_event(
+                WORKERS_CONFINED,
+                f"Not enforced here: {', '.join(missing)}." if missing else "All protections hold.",
+                {"missing": ",".join(missing)},
+                run_id=run.run_id,
+            )
         seconds = (time_ns() - started) / 1e9
         log_event(RUN_ENDED, "The run has ended.", {"seconds": seconds, "code": code},
              run_id=run.run_id)  # fmt: skip

@@ -20,7 +20,6 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from functools import cache
 from typing import Any, ParamSpec, Self, TypeVar
 
 from tvdb_assets import error_codes as codes
@@ -35,7 +34,6 @@ from tvdb_assets.parsing.worker_replies import (
     decode,
 )
 from tvdb_assets.settings import Settings
-from tvdb_assets.telemetry import WORKERS_CONFINED, log_event
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -79,6 +77,8 @@ class WorkerPool:
                 its set-up.
             modules: The modules of the tasks. A process imports them before it is confined.
         """
+        self.observed_confinement: Confinement | None = None
+        """The protections of the newest worker; None before the first one has started."""
         self._modules = modules
         self._prepare = prepare
         self._timeout_seconds = timeout_seconds
@@ -307,7 +307,7 @@ class WorkerPool:
             slot.retire()
         if slot.worker is None:
             slot.worker = WorkerProcess.start(self._memory_mib, self._modules)
-            _log_confinement(slot.worker.confinement)
+            self.observed_confinement = slot.worker.confinement
             if self._prepare is not None:
                 fn, argument = self._prepare
                 decode(fn, slot.worker.ask([_pickled_task(fn, (argument,))])[0])
@@ -345,17 +345,6 @@ class WorkerPool:
                 pass
             if any(slot.is_busy for slot in self._slots):
                 self._busy.release()
-
-
-@cache
-def _log_confinement(held: Confinement) -> None:
-    """Log which protections hold: once per process, because it depends on the machine alone."""
-    missing = held.missing
-    log_event(
-        WORKERS_CONFINED,
-        f"Not enforced here: {', '.join(missing)}." if missing else "All protections hold.",
-        {"missing": ",".join(missing)},
-    )
 
 
 def _check_importable(fn: Callable[..., Any]) -> None:

@@ -13,6 +13,7 @@ import asyncio
 from functools import cached_property
 
 from tvdb_assets.correlation import current_run_id, new_run_id
+from tvdb_assets.parsing.confinement import Confinement
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.reporting.gauges import publish_gauges
 from tvdb_assets.repositories.database import Database
@@ -73,6 +74,10 @@ class RunServices:
         if self._given_workers is not None:
             return self._given_workers
         return WorkerPool.of(self._settings)
+
+    def confinement(self) -> Confinement | None:
+        """The protections of the workers that this run used; None if it used none."""
+        return self.workers.observed_confinement if "workers" in self.__dict__ else None
 
     @cached_property
     def ledger(self) -> Ledger:
