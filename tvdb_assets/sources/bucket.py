@@ -85,13 +85,13 @@ class BucketStore:
         """
         import obstore
 
-        offset = path[:-1] or None
-        found = [
-            m["path"]
-            for page in obstore.list(self._objects, prefix or None, offset=offset)
-            for m in page
-        ]
-        return max(found, default="") == path
+        offset, end = path[:-1], ""
+        for page in obstore.list(self._objects, prefix or None, offset=offset or None):
+            for metadata in page:
+                if metadata["path"] <= offset:
+                    return True  # the server ignores where to begin, and would list all again
+                end = max(end, metadata["path"])
+        return end == path
 
     def stat(self, path: str) -> SourceFile:
         """See `SourceStore.stat`."""

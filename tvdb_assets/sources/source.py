@@ -88,8 +88,8 @@ class Source:
 
 def source_root(url_or_path: str) -> str:
     """The identity of a source, whether it is there or not; see `Source.root`."""
-    scheme, separator, _ = url_or_path.partition("://")
+    scheme, separator, rest = url_or_path.partition("://")
     if separator and scheme != "file":
-        return url_or_path.rstrip("/")
+        return scheme + separator + rest.rstrip("/")
     path = url_or_path.removeprefix("file://") if separator else url_or_path
     return os.path.realpath(Path(path).expanduser())

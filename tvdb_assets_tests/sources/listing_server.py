@@ -33,6 +33,9 @@ class ListingServer:
     def __init__(self, pages: Sequence[Sequence[str]]) -> None:
         self._pages = pages
         self.breaks = ""
+        self.ignores_start = False
+        """Whether a listing from a name on begins with the first name, as of some servers."""
+        self.requests = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -51,7 +54,8 @@ class ListingServer:
 
     def answer(self, query: dict[str, list[str]]) -> tuple[int, bytes, int]:
         """Status, body and declared length of the answer to one request."""
-        after = query.get("start-after", [""])[0]
+        self.requests += 1
+        after = "" if self.ignores_start else query.get("start-after", [""])[0]
         number = int(query.get("continuation-token", ["0"])[0])
         if after:
             names, token = [n for page in self._pages for n in page if n > after], None

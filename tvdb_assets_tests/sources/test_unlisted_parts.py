@@ -216,6 +216,17 @@ def test_a_bucket_that_lists_all_of_its_pages_hides_nothing(server: ListingServe
     assert found.unlisted == []
 
 
+def test_a_server_that_can_not_list_from_a_name_on_is_not_listed_twice() -> None:
+    names = [f"{n:03}.md" for n in range(100)]
+    with ListingServer(pages=[[name] for name in names]) as server:
+        server.ignores_start = True
+        found = difference(bucket(server), [*names, "gone.md"])
+        # obstore asks for pages ahead, 50 names at most.
+        assert server.requests < 2 * len(names)
+    assert [document.document_id for document in found.gone] == [100]
+    assert found.unlisted == []
+
+
 @pytest.mark.parametrize("kind", BREAKS)
 def test_a_listing_of_a_bucket_that_breaks_off_hides_all_of_its_documents(
     server: ListingServer, kind: str
