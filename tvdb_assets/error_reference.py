@@ -75,7 +75,7 @@ _REPEATED: Final = {
 }
 _AS_CODE: Final = re.compile(
     r"(?<!`)\b((?:TVDB|OPENAI|LLAMA_CLOUD|AWS)_[A-Z_]+(?:=\w+)?|DAGSTER_HOME"
-    r"|tvdb (?:forget|ingest|limits|resume|retry|search|status|switch(?: --list)?)\b"
+    r"|tvdb (?:forget|ingest|limits|resume|retry|search|status|switch(?: --list)?)\b(?: --delete)?"
     r"|pip install [\w.-]+|CREATE [A-Z]+ \w+)(?!`)|(--force)"
 )
 

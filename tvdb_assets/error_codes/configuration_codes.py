@@ -130,7 +130,7 @@ PATH_MISSING: Final = ErrorCode(
     ConfigurationError,
     "path_missing",
     "There is no file or folder {path}.",
-    "Check the spelling.",
+    "Check the spelling. The path is relative to the current folder, not to TVDB_SOURCE.",
     "A path on the command line does not exist.",
 )
 DOCUMENT_UNKNOWN: Final = ErrorCode(
