@@ -204,6 +204,9 @@ class Killer:
 class Inline:
     """Executes the tasks of worker processes immediately in this process."""
 
+    observed_confinement = None
+    """No process is started, so none is confined."""
+
     def submit(self, task: Callable[..., Any], *arguments: Any) -> Future[Any]:
         future: Future[Any] = Future()
         try:

@@ -150,7 +150,7 @@ def test_an_ingest_with_a_failure_exits_with_1_and_reports_json(first: CommandRe
     said = first.json
     assert said.keys() == {
         *("run_ids", "documents", "failures", "embedded_texts", "cached_texts"),
-        *("cost_usd", "seconds", "deferred", "indexes", "forecasts", "outlooks"),
+        *("cost_usd", "seconds", "deferred", "indexes", "forecasts", "outlooks", "sources"),
     }
     assert said["documents"] == {
         "total": 6,
@@ -164,7 +164,7 @@ def test_an_ingest_with_a_failure_exits_with_1_and_reports_json(first: CommandRe
         "deleted": 0,
     }
     [failure] = said["failures"]
-    assert failure.keys() == {"document", "code", "message", "remedy", "run_id"}
+    assert failure.keys() == {"source", "document", "code", "message", "remedy", "run_id"}
     assert (failure["document"], failure["code"]) == (CORRUPT, "corrupt")
     assert failure["message"]
     assert failure["remedy"]
