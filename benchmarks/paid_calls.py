@@ -47,6 +47,7 @@ from tvdb_assets.spend_guard.budget import SpendLimits
 from tvdb_assets.spend_guard.guard import Guard
 from tvdb_assets.spend_guard.ledger import Ledger, Reservation
 from tvdb_assets.spend_guard.paid_call import PaidCall, ServiceResponse, Transaction
+from tvdb_assets.spend_guard.paid_service import RequestPermit
 from tvdb_assets.spend_guard.prices import embedding_price
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 
@@ -150,7 +151,8 @@ async def guard_cpu(url: str, calls: int = 500) -> tuple[float, float]:
     """Milliseconds of CPU for one paid call whose request takes none: here, and in Postgres."""
     price = embedding_price(MODEL)
 
-    async def send(request_id: str) -> ServiceResponse[None]:
+    async def send(permit: RequestPermit) -> ServiceResponse[None]:
+        request_id = permit.use("openai", is_paid=True)
         return ServiceResponse(None, quantity=100, request_id=request_id)
 
     def persist(tx: Transaction, reservation: Reservation, value: None) -> None:
