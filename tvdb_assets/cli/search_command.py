@@ -18,9 +18,11 @@ from tvdb_assets.cli.output import console, notices, print_json
 from tvdb_assets.core.message_counts import counted
 from tvdb_assets.redaction import printable
 from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_sources import DocumentSources
 from tvdb_assets.retrieval.hybrid_search import Hit, unsearchable
 from tvdb_assets.retrieval.index import MAX_RESULTS, Index
 from tvdb_assets.settings import load_settings
+from tvdb_assets.sources.source import source_root
 
 _EXCERPT = 420
 """Maximum characters of a displayed passage; ``--json`` returns the whole passage."""
@@ -43,8 +45,13 @@ def search(query: str, k: int, as_json: bool) -> None:
         with Index(settings, database=database) as index:
             hits = index.search(query, k)
         excluded = 0 if hits else unsearchable(database)
+        current = source_root(settings.source)
+        has_one_source = all(each.root == current for each in DocumentSources(database).all())
     if as_json:
-        print_json({"query": query, "results": [_as_json(hit) for hit in hits]})
+        others = sorted({hit.source for hit in hits} - {current})
+        print_json(
+            {"query": query, "results": [_as_json(hit) for hit in hits], "other_sources": others}
+        )
         return
     if not hits:
         notices.print("Nothing found.")
@@ -56,11 +63,21 @@ def search(query: str, k: int, as_json: bool) -> None:
             )
     for number, hit in enumerate(hits, 1):
         _print_hit(number, hit, query)
+        if not has_one_source:
+            _print_source(hit, current)
+        console.print()
 
 
 def _as_json(hit: Hit) -> dict[str, Any]:
     # "lead" is the former name of "repeated_header", which programs may still read.
     return asdict(hit) | {"lead": hit.repeated_header}
+
+
+def _print_source(hit: Hit, current: str) -> None:
+    line = Text(f"   source: {printable(hit.source)}", style="dim")
+    if hit.source != current:
+        line.append(" (not the current source)", style="yellow")
+    console.print(line)
 
 
 def _print_hit(number: int, hit: Hit, query: str) -> None:
@@ -82,7 +99,6 @@ def _print_hit(number: int, hit: Hit, query: str) -> None:
     if pattern:
         text.highlight_regex(f"(?i){pattern}", "bold yellow")
     console.print(text)
-    console.print()
 
 
 def _excerpt(hit: Hit, pattern: str) -> tuple[str, str]:

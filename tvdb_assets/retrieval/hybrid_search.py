@@ -31,6 +31,8 @@ class Hit:
     """Sum of reciprocal ranks; comparable within one result list only."""
     document: str
     """Path of the document within its source."""
+    source: str
+    """Root of its source: the absolute path of a folder, or a URL."""
     title: str | None
     page: int | None
     """Page on which the chunk begins, from 1; None where the format has no pages."""
@@ -139,9 +141,9 @@ WITH query AS (
     GROUP BY chunk_id
     ORDER BY score DESC, chunk_id LIMIT %(k)s
 )
-SELECT f.score::float8 AS score, s.document, s.title, s.page_first AS page,
+SELECT f.score::float8 AS score, s.document, d.source, s.title, s.page_first AS page,
        array_to_string(s.heading_path, ' > ') AS heading, s.start_offset AS start,
        s.end_offset AS "end", s.repeated_header, s.text, s.chunk_id, s.vector_space
-FROM fused f JOIN tvdb.search_index s USING (chunk_id)
+FROM fused f JOIN tvdb.search_index s USING (chunk_id) JOIN tvdb.documents d USING (document_id)
 ORDER BY f.score DESC, f.chunk_id
 """

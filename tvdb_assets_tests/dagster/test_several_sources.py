@@ -81,6 +81,21 @@ def test_status_and_trace_show_the_document_of_the_current_source(
         assert caught.value.code == "document_elsewhere"
 
 
+def test_search_names_the_source_and_marks_another_one(project: Project, other: Path) -> None:
+    found = command("search", "What says the other source?")
+    hits = {hit["text"].strip().splitlines()[-1]: hit["source"] for hit in found["results"]}
+    assert hits["Only the other source has it."] == str(other)
+    assert set(hits.values()) == {str(other), str(project.documents)}
+    assert found["other_sources"] == [str(other)]
+    shown = CliRunner().invoke(tvdb, ["search", "What says the other source?"]).output
+    lines = shown.replace("\n", "").replace(" ", "")
+    assert f"source:{other}(notthecurrentsource)" in lines
+    assert f"source:{project.documents}(" not in lines
+    command("source", "drop", str(other))
+    alone = CliRunner().invoke(tvdb, ["search", "What says the other source?"]).output
+    assert "source:" not in alone
+
+
 def test_only_documents_of_the_current_source_are_planned(
     project: Project, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
