@@ -4,7 +4,7 @@ The names below are the public interface; all other modules may change without n
 loaded when it is first used: importing this package reads no setting, opens nothing, and loads
 neither Dagster nor a client of a service.
 
-- `search`, `Index`, `Hit`: search the index.
+- `search`, `Index`, `Filters`, `SearchResult`, `Hit`, `Box`: search the index.
 - `defs`, `documents_partitions`: the assets, for use in another Dagster project.
 - `ServiceRouter`: parses and embeds by mode; paid calls pass the spend guard.
 - `Database`: connections to the checked and migrated database.
@@ -26,15 +26,19 @@ if TYPE_CHECKING:
     from tvdb_assets.dagster.document_assets import documents as documents_partitions
     from tvdb_assets.errors import TvdbError
     from tvdb_assets.repositories.database import Database
-    from tvdb_assets.retrieval.hybrid_search import Hit
+    from tvdb_assets.retrieval.filters import Filters
     from tvdb_assets.retrieval.index import Index, search
+    from tvdb_assets.retrieval.results import Box, Hit, SearchResult
     from tvdb_assets.routing.service_router import ServiceRouter
     from tvdb_assets.settings import ServiceMode, Settings, load_settings
 
 __all__ = [
+    "Box",
     "Database",
+    "Filters",
     "Hit",
     "Index",
+    "SearchResult",
     "ServiceMode",
     "ServiceRouter",
     "Settings",
@@ -47,9 +51,12 @@ __all__ = [
 ]
 
 _WHERE = {
+    "Box": ("tvdb_assets.retrieval.results", "Box"),
     "Database": ("tvdb_assets.repositories.database", "Database"),
-    "Hit": ("tvdb_assets.retrieval.hybrid_search", "Hit"),
+    "Filters": ("tvdb_assets.retrieval.filters", "Filters"),
+    "Hit": ("tvdb_assets.retrieval.results", "Hit"),
     "Index": ("tvdb_assets.retrieval.index", "Index"),
+    "SearchResult": ("tvdb_assets.retrieval.results", "SearchResult"),
     "ServiceMode": ("tvdb_assets.settings", "ServiceMode"),
     "ServiceRouter": ("tvdb_assets.routing.service_router", "ServiceRouter"),
     "Settings": ("tvdb_assets.settings", "Settings"),

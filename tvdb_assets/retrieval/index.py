@@ -20,8 +20,10 @@ from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.full_text import index_full_text
 from tvdb_assets.repositories.index_catalog import IndexCatalog
-from tvdb_assets.retrieval.hybrid_search import CANDIDATES, Hit, other_space
+from tvdb_assets.retrieval.filters import Filters
+from tvdb_assets.retrieval.hybrid_search import CANDIDATES, other_space
 from tvdb_assets.retrieval.hybrid_search import search as hybrid_search
+from tvdb_assets.retrieval.results import Hit, SearchResult
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings, load_settings
 
@@ -32,7 +34,14 @@ MAX_RESULTS = CANDIDATES
 """The largest ``k``: results beyond the candidates of a ranking would have no defined order."""
 
 
-def search(question: str, k: int = 10, *, settings: Settings | None = None) -> list[Hit]:
+def search(
+    question: str,
+    k: int = 10,
+    filters: Filters | None = None,
+    *,
+    min_score: float | None = None,
+    settings: Settings | None = None,
+) -> SearchResult:
     """Find the ``k`` passages that match a question best, the best one first.
 
     Each call connects to the database and loads the embedding model. For more than one question,
@@ -41,17 +50,19 @@ def search(question: str, k: int = 10, *, settings: Settings | None = None) -> l
     Args:
         question: a question in plain language.
         k: maximum number of results, 1 to 100.
+        filters: the documents to search; None searches all.
+        min_score: omit results with a lower `Hit.score`, 0 to 1; None omits none.
         settings: None reads them from the environment.
 
     Raises:
-        ValueError: ``k`` is out of range.
+        ValueError: ``k`` or ``min_score`` is out of range.
         ConfigurationError: the embedder of the current index can't be used with these settings.
         StorageError: the database can't be used.
         ServiceError: the current index needs a paid service, and a limit, an outage or a refused
             key prevents the call.
     """
     with Index(settings) as index:
-        return index.search(question, k)
+        return index.search(question, k, filters, min_score=min_score)
 
 
 class Index:
@@ -97,13 +108,27 @@ class Index:
         self._thread: _EventLoopThread | None = None
         self._is_closed = False
 
-    def search(self, question: str, k: int = 10) -> list[Hit]:
+    def search(
+        self,
+        question: str,
+        k: int = 10,
+        filters: Filters | None = None,
+        *,
+        min_score: float | None = None,
+    ) -> SearchResult:
         """Find the ``k`` passages that match a question best; see the function `search`."""
-        return self._submit(question, k).result()
+        return self._submit(question, k, filters, min_score).result()
 
-    async def asearch(self, question: str, k: int = 10) -> list[Hit]:
+    async def asearch(
+        self,
+        question: str,
+        k: int = 10,
+        filters: Filters | None = None,
+        *,
+        min_score: float | None = None,
+    ) -> SearchResult:
         """Search without blocking the event loop of the caller; see the function `search`."""
-        return await asyncio.wrap_future(self._submit(question, k))
+        return await asyncio.wrap_future(self._submit(question, k, filters, min_score))
 
     def close(self) -> None:
         """Close the connections that this object opened; no search is possible after that."""
@@ -132,9 +157,15 @@ class Index:
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
-    def _submit(self, question: str, k: int) -> Future[list[Hit]]:
+    def _submit(
+        self, question: str, k: int, filters: Filters | None, min_score: float | None
+    ) -> Future[SearchResult]:
         if not 1 <= k <= MAX_RESULTS:
             raise ValueError(f"k must be between 1 and {MAX_RESULTS}, not {k}")
+        if min_score is not None and not 0 <= min_score <= 1:
+            raise ValueError(f"min_score must be between 0 and 1, not {min_score}")
+        if filters or min_score is not None:
+            raise ValueError("filters and min_score are not supported by this version yet")
         with self._starting:
             if self._is_closed:
                 raise RuntimeError("the index is closed")
@@ -142,10 +173,10 @@ class Index:
             self._thread = self._thread or _EventLoopThread()
             return self._thread.submit(self._search(question, k))
 
-    async def _search(self, question: str, k: int) -> list[Hit]:
+    async def _search(self, question: str, k: int) -> SearchResult:
         with run_scope(self._run_id), redacting_errors(self._run_id):
             database, router = await self._open()
-            return await _search(question, k, database, router)
+            return SearchResult(tuple(await _search(question, k, database, router)), True)
 
     async def _open(self) -> tuple[Database, ServiceRouter]:
         async with self._opening:
