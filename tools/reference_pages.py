@@ -74,7 +74,7 @@ _GROUPS: Final = {
         ),
         *("maintenance_cron", "run_partitions", "retention_days", "cache_days"),
     ),
-    "Logs": ("log_format",),
+    "Logs and UI": ("log_format", "ui_hosts"),
 }
 _COMPUTED: Final = {"parse_workers": "number of CPUs, at most 4"}
 """Defaults that differ from machine to machine."""

@@ -156,6 +156,9 @@ class Settings(BaseSettings):
     ``tvdb.documents`` only and appear in no log, event, trace or request to a provider."""
     log_format: LogFormat = LogFormat.TEXT
     """Format of log events."""
+    ui_hosts: str = ""
+    """Names, separated by commas, under which a proxy offers the UI of ``tvdb dev``. Under any
+    other name than these and ``localhost``, the UI answers nothing."""
     sensor_seconds: int = Field(30, ge=1)
     """Minimum seconds between two evaluations of ``cost_sensor``."""
     intake_seconds: int = Field(60, ge=0)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import click
 
 from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, notices, print_json
+from tvdb_assets.dagster import dev_server
 from tvdb_assets.dagster.storage.home import prepare_home
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.repositories.database import Database, project_home
@@ -31,9 +31,7 @@ def dev(port: int, as_json: bool) -> None:
     notices.print(
         f"Dagster UI: [bold]{url}[/]  (Ctrl-C stops it. tvdb stop stops the database server.)"
     )
-    dagster = str(Path(sys.executable).with_name("dagster"))
-    arguments = ["-m", "tvdb_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
-    os.execv(dagster, [dagster, "dev", *arguments])
+    dev_server.become(port)
 
 
 @click.command()

@@ -31,7 +31,8 @@ DAGSTER_VERSIONS: Final = ">=1.13.21,<1.14"
 DAGSTER_POSTGRES_VERSIONS: Final = ">=0.29.21,<0.30"
 
 
-def _unusable(problems: Sequence[str]) -> TvdbError:
+def unusable(problems: Sequence[str]) -> TvdbError:
+    """The error that names the installed versions, what they lack, and the versions that work."""
     found = []
     for package in ("dagster", "dagster-postgres"):
         try:
@@ -62,7 +63,7 @@ try:
     from dagster._core.storage.event_log import schema as _event_schema
     from dagster._core.storage.runs import schema as _run_schema
 except ImportError as error:
-    raise _unusable([str(error)]) from error
+    raise unusable([str(error)]) from error
 
 BACKFILL_ID_TAG: Final = _tags.BACKFILL_ID_TAG
 """Tag of a run that belongs to a backfill."""
@@ -186,7 +187,7 @@ def check() -> frozenset[str]:
         ConfigurationError: a missing part would make a result wrong.
     """
     if found := problems():
-        raise _unusable(found)
+        raise unusable(found)
     left = slower()
     if left:
         _log_fallback(left)
@@ -352,6 +353,36 @@ def close_engine(storage: Any) -> None:
     """Close the connections of a storage's engine."""
     if (engine := getattr(storage, "_engine", None)) is not None:
         engine.dispose()
+
+
+# --- The development server ---------------------------------------------------------------
+
+
+_START: Final = "open_ipc_subprocess"
+
+
+def run_dev(webserver: str, arguments: Sequence[str]) -> None:
+    """Run ``dagster dev``.
+
+    Args:
+        webserver: the module that is run in place of ``dagster_webserver``.
+        arguments: of the command.
+    """
+    from dagster._cli import dev
+
+    if found := missing(dev, dev_command=None, **{_START: ("parts",)}):
+        raise unusable(found)
+    start = getattr(dev, _START)
+
+    def start_instead(parts: Sequence[str], **options: Any) -> Any:
+        module = parts[2] if parts[1] == "-m" else ""
+        if module not in ("dagster_webserver", "dagster._daemon"):
+            raise unusable([f"dagster dev with {module}"])
+        given = [parts[0], "-m", webserver, *parts[3:]]
+        return start(given if module == "dagster_webserver" else parts, **options)
+
+    setattr(dev, _START, start_instead)
+    dev.dev_command(list(arguments))
 
 
 LEFT_TO_DAGSTER: Final = check()
