@@ -25,7 +25,8 @@ from tvdb_assets.cli.ingest_command import ingest
 from tvdb_assets.cli.limit_commands import limits, pause, resume
 from tvdb_assets.cli.output import print_error, show_deprecations_as_notices
 from tvdb_assets.cli.search_command import search
-from tvdb_assets.cli.server_commands import dev, stop
+from tvdb_assets.cli.server_commands import dev, stop, url
+from tvdb_assets.cli.show_command import show
 from tvdb_assets.cli.source_commands import source
 from tvdb_assets.cli.status_command import status
 from tvdb_assets.cli.trace_command import trace
@@ -43,9 +44,9 @@ def tvdb() -> None:
 
 
 for command in (
-    *(ingest, status, search, switch, trace),
+    *(ingest, status, search, show, switch, trace),
     *(estimate, show_costs, limits, pause, resume, health),
-    *(catch_up, retry, forget, source, dev, stop),
+    *(catch_up, retry, forget, source, dev, stop, url),
 ):
     tvdb.add_command(command)
 

@@ -1,9 +1,10 @@
-"""``tvdb dev`` and ``tvdb stop``: start the Dagster UI, stop the embedded database server."""
+"""``tvdb dev``, ``stop`` and ``url``: the Dagster UI, and the embedded database server."""
 
 from __future__ import annotations
 
 import os
 import sys
+from urllib.parse import urlsplit, urlunsplit
 
 import click
 
@@ -12,7 +13,7 @@ from tvdb_assets.cli.output import console, notices, print_json
 from tvdb_assets.dagster import dev_server
 from tvdb_assets.dagster.storage.home import prepare_home
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
-from tvdb_assets.repositories.database import Database, project_home
+from tvdb_assets.repositories.database import Database, database_url, project_home
 from tvdb_assets.settings import load_settings
 
 
@@ -47,3 +48,26 @@ def stop(as_json: bool) -> None:
             if was_running
             else "The embedded database server was not running."
         )
+
+
+@click.command()
+@click.option("--password", "with_password", is_flag=True, help="Include the password.")
+@json_option
+def url(with_password: bool, as_json: bool) -> None:
+    """Print the URL of the database, for psql and other programs.
+
+    This is the embedded server, which is started if necessary, or TVDB_DATABASE_URL. The password
+    is left out unless --password is given, because it would stay in logs and in the scrollback of
+    a terminal.
+    """
+    settings = load_settings()
+    parts = urlsplit(database_url(settings))
+    user = f"{parts.username}@" if parts.username else ""
+    host = parts.netloc.rpartition("@")[2]
+    shown = urlunsplit(parts if with_password else parts._replace(netloc=f"{user}{host}"))
+    if as_json:
+        print_json({"url": shown, "is_embedded": settings.database_url is None})
+        return
+    click.echo(shown)
+    if not with_password and parts.password:
+        notices.print("The password is left out. To include it, add --password.", style="dim")

@@ -152,6 +152,27 @@ DOCUMENTS_UNKNOWN: Final = DOCUMENT_UNKNOWN.variant(
     "There is no document {names}. No document was requested.",
     "Use the names on the page of the partitions.",
 )
+DOCUMENT_AMBIGUOUS: Final = ErrorCode(
+    ConfigurationError,
+    "document_ambiguous",
+    "Several sources have a document {name}: {sources}.",
+    "Name the source as well, or use the partition key of the document.",
+    "A name matches documents of several sources, and none of them is the current source.",
+)
+DOCUMENT_WITHOUT_TEXT: Final = ErrorCode(
+    ConfigurationError,
+    "document_without_text",
+    "No text of {name} is stored.",
+    "Run tvdb ingest. If it failed, tvdb status and the name of the document show the reason.",
+    "A document is registered, and no parser has read it successfully yet.",
+)
+PAGE_UNKNOWN: Final = ErrorCode(
+    ConfigurationError,
+    "page_unknown",
+    "{name} has no page {page}. It has {pages:,}.",
+    "Use a page from 1 to the last one. A format without pages has one.",
+    "A document has fewer pages than the number that was given.",
+)
 PRIVATE_PARTITION: Final = ErrorCode(
     ConfigurationError,
     "private_partition",

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from tvdb_assets import error_codes as codes
@@ -24,6 +25,12 @@ from tvdb_assets.retrieval.filters import Filters
 from tvdb_assets.retrieval.hybrid_search import CANDIDATES, other_space
 from tvdb_assets.retrieval.hybrid_search import search as hybrid_search
 from tvdb_assets.retrieval.results import Hit, SearchResult
+from tvdb_assets.retrieval.stored_document import (
+    SourceSummary,
+    StoredDocument,
+    list_sources,
+    read_document,
+)
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings, load_settings
 
@@ -130,6 +137,32 @@ class Index:
         """Search without blocking the event loop of the caller; see the function `search`."""
         return await asyncio.wrap_future(self._submit(question, k, filters, min_score))
 
+    def document(
+        self, name: str, *, source: str | None = None, preferred: str | None = None
+    ) -> StoredDocument:
+        """Read the stored text of a document, as search sees it; see `read_document`."""
+        return self._run(
+            lambda database: read_document(database, name, source=source, preferred=preferred)
+        ).result()
+
+    async def adocument(
+        self, name: str, *, source: str | None = None, preferred: str | None = None
+    ) -> StoredDocument:
+        """Read a document without blocking the event loop of the caller; see `document`."""
+        return await asyncio.wrap_future(
+            self._run(
+                lambda database: read_document(database, name, source=source, preferred=preferred)
+            )
+        )
+
+    def sources(self) -> list[SourceSummary]:
+        """List the sources of all documents, with what search finds of each."""
+        return self._run(list_sources).result()
+
+    async def asources(self) -> list[SourceSummary]:
+        """List the sources without blocking the event loop of the caller; see `sources`."""
+        return await asyncio.wrap_future(self._run(list_sources))
+
     def close(self) -> None:
         """Close the connections that this object opened; no search is possible after that."""
         with self._starting:
@@ -166,29 +199,57 @@ class Index:
             raise ValueError(f"min_score must be between 0 and 1, not {min_score}")
         if filters or min_score is not None:
             raise ValueError("filters and min_score are not supported by this version yet")
+        return self._start(self._search(question, k))
+
+    def _run(self, work: Callable[[Database], T]) -> Future[T]:
+        """Run a statement in a thread, with the database of this index."""
+
+        async def running() -> T:
+            with self._scope():
+                return await asyncio.to_thread(work, await self._open_database())
+
+        return self._start(running())
+
+    @contextmanager
+    def _scope(self) -> Iterator[str]:
+        """Give the work the id of the caller's run or request, or else the one of this index."""
+        run_id = current_run_id() or self._run_id
+        with run_scope(run_id), redacting_errors(run_id):
+            yield run_id
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         with self._starting:
             if self._is_closed:
+                work.close()
                 raise RuntimeError("the index is closed")
             # Connections of an async client belong to one event loop, so all searches share one.
             self._thread = self._thread or _EventLoopThread()
-            return self._thread.submit(self._search(question, k))
+            return self._thread.submit(work)
 
     async def _search(self, question: str, k: int) -> SearchResult:
-        with run_scope(self._run_id), redacting_errors(self._run_id):
+        with self._scope() as run_id:
             database, router = await self._open()
-            return SearchResult(tuple(await _search(question, k, database, router)), True)
+            return SearchResult(
+                tuple(await _search(question, k, database, router.for_run(run_id))), True
+            )
 
     async def _open(self) -> tuple[Database, ServiceRouter]:
+        database = await self._open_database()
         async with self._opening:
-            if self._settings is None and (self._database is None or self._router is None):
-                self._settings = load_settings()
-            if self._database is None:
-                assert self._settings is not None
-                self._database = await asyncio.to_thread(Database.open, self._settings)
             if self._router is None:
-                assert self._settings is not None
-                self._router = ServiceRouter(self._settings, database=self._database)
-            return self._database, self._router
+                self._router = ServiceRouter(self._loaded_settings(), database=database)
+            return database, self._router
+
+    async def _open_database(self) -> Database:
+        async with self._opening:
+            if self._database is None:
+                self._database = await asyncio.to_thread(Database.open, self._loaded_settings())
+            return self._database
+
+    def _loaded_settings(self) -> Settings:
+        if self._settings is None:
+            self._settings = load_settings()
+        return self._settings
 
     async def _disconnect(self) -> None:
         if self._router is not None:
