@@ -3,40 +3,29 @@
 What belongs here: the decision, and the ASGI middleware that applies it. What does not: starting
 the UI (`dev_server`, `ui_server`).
 
-The UI has no login, and listens on 127.0.0.1 only. A page of another site that is open in the same
-browser can send requests there all the same. These rules stop it:
+The UI has no login, and listens on 127.0.0.1 only. `request_origins` has the rules against pages
+of other sites. One more applies here:
 
-- The name in ``Host`` is one of this machine, or of the setting. A site whose name was made to
-  resolve to 127.0.0.1 (DNS rebinding) has another one.
-- ``Origin``, which browsers send with each POST and each websocket, is the UI's own.
-- ``Sec-Fetch-Site`` says that the request comes from the UI itself, or that a person follows a
-  link. No other site shows the UI in a frame.
 - Nothing is changed by GET, or by a content type that a page may send without being asked by the
   browser first (a form, plain text).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
+from urllib.parse import parse_qs
 
 from graphql import GraphQLError, OperationDefinitionNode, OperationType, parse
 
-from tvdb_assets.redaction import printable
+from tvdb_assets.request_origins import READING_METHODS, OriginRules
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::[0-9]{1,5})?")
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _GRAPHQL_TYPES = frozenset({"application/json", "application/graphql"})
-_FRAMES = frozenset({"frame", "iframe", "embed", "object", "fencedframe"})
-_MAX_SHOWN = 100
 
 
 class RequestGuard:
@@ -50,7 +39,7 @@ class RequestGuard:
             hosts: names under which a proxy offers the UI, in addition to those of this machine.
         """
         self._app = app
-        self._hosts = frozenset(host.strip().casefold() for host in hosts if host.strip())
+        self._rules = OriginRules(hosts, what="UI", setting="TVDB_UI_HOSTS")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -75,63 +64,18 @@ class RequestGuard:
 
     def refusal(self, scope: Message) -> str | None:
         """Why a request is refused, as a sentence; None if it is answered."""
-        headers: dict[str, list[str]] = {}
-        for name, value in scope["headers"]:
-            headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
-        for name in ("host", "origin", "content-type"):
-            if len(headers.get(name, [])) > 1:
-                return f"The request has more than one header {name}."
-        one = {name: values[0] for name, values in headers.items()}
-        return (
-            self._foreign_host(one.get("host", ""))
-            or self._foreign_origin(one)
-            or self._foreign_site(scope, one)
-            or (_unsafe_change(scope, one) if scope["type"] == "http" else None)
-        )
-
-    def _foreign_host(self, host: str) -> str | None:
-        named = _HOST.fullmatch(host.casefold())
-        if named is not None and (named["name"] in LOCAL_NAMES or named["name"] in self._hosts):
+        if reason := self._rules.refusal(scope):
+            return reason
+        if scope["type"] != "http":
             return None
-        return (
-            f"The UI is not offered under the name {_shown(host)}. Open it as localhost. If a "
-            "proxy offers it under this name, add the name to TVDB_UI_HOSTS."
-        )
-
-    def _foreign_origin(self, headers: dict[str, str]) -> str | None:
-        origin = headers.get("origin")
-        if origin is None:
-            return None
-        try:
-            parts = urlsplit(origin.casefold())
-            is_own = parts.scheme in ("http", "https") and (
-                parts.netloc == headers["host"].casefold() or (parts.hostname or "") in self._hosts
-            )
-        except ValueError:
-            is_own = False
-        if is_own:
-            return None
-        return (
-            f"A page of {_shown(origin)} may not use the UI. If a proxy offers the UI there, add "
-            "its name to TVDB_UI_HOSTS."
-        )
-
-    def _foreign_site(self, scope: Message, headers: dict[str, str]) -> str | None:
-        if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
-            return None
-        follows_link = (
-            scope["type"] == "http"
-            and scope["method"] in _READING
-            and headers.get("sec-fetch-mode") == "navigate"
-            and headers.get("sec-fetch-dest") not in _FRAMES
-        )
-        return None if follows_link else "A page of another site may not use the UI."
+        headers = {n.decode("latin-1").lower(): v.decode("latin-1") for n, v in scope["headers"]}
+        return _unsafe_change(scope, headers)
 
 
 def _unsafe_change(scope: Message, headers: dict[str, str]) -> str | None:
     """Why a request may not change anything, if it would; None for all other requests."""
     is_graphql = scope["path"].rstrip("/").endswith("/graphql")
-    if scope["method"] in _READING:
+    if scope["method"] in READING_METHODS:
         if is_graphql and _changes(scope.get("query_string", b"")):
             return "A mutation is sent by POST, with the content type application/json."
         return None
@@ -170,7 +114,3 @@ def _with_frame_rule(send: Send) -> Send:
         await send(message)
 
     return send_on
-
-
-def _shown(name: str) -> str:
-    return printable(name[:_MAX_SHOWN]) or "(none)"
