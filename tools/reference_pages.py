@@ -95,6 +95,12 @@ def settings_page() -> str:
         "environment or from a `.env` file in the working folder; the environment wins. An empty "
         "value counts as not set. An unknown `TVDB_` name or an invalid value is an error that "
         "names the setting.",
+        "",
+        "A `.env` that sets an address (`..._BASE_URL`, `TVDB_DATABASE_URL`, `DAGSTER_HOME`) while "
+        "the keys that would be used there come from the environment is refused with the code "
+        "`folder_not_allowed`: it could send them anywhere. Put the keys in the same file, or run "
+        "`tvdb allow`, which is remembered until the file changes. The same holds for a `.tvdb` "
+        "that you did not create and for a `dagster.yaml` that names programs.",
     ]
     groups = {**_GROUPS, **({"Other settings": ungrouped} if ungrouped else {})}
     for title, names in groups.items():

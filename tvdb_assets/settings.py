@@ -21,7 +21,7 @@ from dotenv import dotenv_values
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tvdb_assets import deprecation
+from tvdb_assets import deprecation, working_folder
 from tvdb_assets import error_codes as codes
 from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.redaction import configure
@@ -192,6 +192,7 @@ class Settings(BaseSettings):
     """URL of another server with the same API. If not set, LlamaParse's own."""
 
     _provider_variables: Mapping[str, SecretStr] = PrivateAttr(default_factory=dict)
+    _home_is_trusted: bool = PrivateAttr(default=True)
 
     @field_validator("chunk_overlap_tokens")
     @classmethod
@@ -256,6 +257,11 @@ class Settings(BaseSettings):
         return self._provider_variables.get(name)
 
     @property
+    def home_is_trusted(self) -> bool:
+        """Whether the environment or the caller named the home, not the working folder."""
+        return self._home_is_trusted
+
+    @property
     def resolved_parser_mode(self) -> ServiceMode:
         """The parser's own mode, or the mode of all services."""
         return self.parser_mode or self.service_mode
@@ -278,16 +284,30 @@ def load_settings(**overrides: object) -> Settings:
 
     Raises:
         ConfigurationError: a ``TVDB_`` name is unknown, or values are invalid; lists all of them.
+            Or the ``.env`` decides where secrets of the environment are sent, see
+            `working_folder`.
         TypeError: an override is not a setting.
     """
     for name in overrides:
         if name not in Settings.model_fields and name not in _ALIASES:
             raise TypeError(f"load_settings() got an unexpected keyword argument {name!r}")
+    return _load(overrides, is_allowed=False)
+
+
+def load_before_allowing() -> Settings:
+    """Read the same as `load_settings`, for the command that allows the ``.env``."""
+    return _load({}, is_allowed=True)
+
+
+def _load(overrides: Mapping[str, object], *, is_allowed: bool) -> Settings:
     try:
-        from_file = dotenv_values(".env")
+        from_file = dotenv_values(working_folder.ENV_FILE)
     except (OSError, UnicodeDecodeError) as error:
         raise codes.BAD_ENV_FILE.error(kind=type(error).__name__) from None
-    environment = _with_new_names(from_file) | _with_new_names(os.environ)
+    named_by_file = _with_new_names(from_file)
+    if not is_allowed:
+        working_folder.check_env_file(named_by_file, overrides)
+    environment = named_by_file | _with_new_names(os.environ)
     known = {_environment_name(name) for name in Settings.model_fields}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name.upper() not in known:
@@ -306,6 +326,9 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         # The cause would repeat the value, which may be a secret.
         raise codes.BAD_SETTING.error(problems=_describe(error)) from None
+    settings._home_is_trusted = bool(
+        os.environ.get("DAGSTER_HOME") or {"dagster_home", "DAGSTER_HOME"} & set(overrides)
+    )
     settings._provider_variables = {
         name: SecretStr(value.strip())
         for name, value in environment.items()

@@ -18,12 +18,13 @@ from contextlib import suppress
 import click
 from stamina.instrumentation import set_on_retry_hooks
 
+from tvdb_assets.cli.allow_command import allow
 from tvdb_assets.cli.catch_up_commands import catch_up, forget, retry
 from tvdb_assets.cli.cost_commands import estimate, health, show_costs
 from tvdb_assets.cli.index_commands import switch
 from tvdb_assets.cli.ingest_command import ingest
 from tvdb_assets.cli.limit_commands import limits, pause, resume
-from tvdb_assets.cli.output import print_error, show_deprecations_as_notices
+from tvdb_assets.cli.output import print_error, show_warnings_as_notices
 from tvdb_assets.cli.search_command import search
 from tvdb_assets.cli.server_commands import dev, stop, url
 from tvdb_assets.cli.show_command import show
@@ -46,7 +47,7 @@ def tvdb() -> None:
 for command in (
     *(ingest, status, search, show, switch, trace),
     *(estimate, show_costs, limits, pause, resume, health),
-    *(catch_up, retry, forget, source, dev, stop, url),
+    *(catch_up, retry, forget, source, allow, dev, stop, url),
 ):
     tvdb.add_command(command)
 
@@ -59,7 +60,7 @@ def main() -> None:
     gc.set_threshold(100_000, 20, 20)
     # The ledger has a row for each retry. Log lines about retries would appear between the results.
     set_on_retry_hooks(())
-    show_deprecations_as_notices()
+    show_warnings_as_notices()
     try:
         # Costs and errors of a command have this id, unless they belong to a run.
         with run_scope(new_run_id()), redacting_errors():

@@ -17,6 +17,7 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.deprecation import TvdbDeprecationWarning
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.redaction import RedactedCause, display_path, printable
+from tvdb_assets.working_folder import WorkingFolderWarning
 
 console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 """The console for results, on stdout."""
@@ -59,15 +60,15 @@ def print_error(error: TvdbError, *, as_json: bool) -> None:
         notices.print(f"cause: {cause}", style="dim", markup=False)
 
 
-def show_deprecations_as_notices() -> None:
-    """Print a `TvdbDeprecationWarning` as one line, without the line of code that it came from."""
+def show_warnings_as_notices() -> None:
+    """Print a warning of this package as one line, without the line of code that it came from."""
     former = warnings.formatwarning
 
     def formatted(
         message: Warning | str, category: type[Warning], filename: str, lineno: int,
         line: str | None = None,
     ) -> str:  # fmt: skip
-        if issubclass(category, TvdbDeprecationWarning):
+        if issubclass(category, TvdbDeprecationWarning | WorkingFolderWarning):
             return f"Warning: {message}\n"
         return former(message, category, filename, lineno, line)
 

@@ -256,3 +256,34 @@ DAGSTER_INCOMPATIBLE: Final = ErrorCode(
     "'dagster-postgres{dagster_postgres}'.",
     "Private parts of Dagster that this package uses differ from those of the tested versions.",
 )
+ENV_FILE_NOT_ALLOWED: Final = ErrorCode(
+    ConfigurationError,
+    "folder_not_allowed",
+    "The file {file} sets {names}, which would decide where {secrets} of your environment is used. "
+    "Nothing was read or sent.",
+    "Read the file. If it is yours or you trust it, run tvdb allow in its folder; a changed file "
+    "must be allowed again. Or set the variables in the environment.",
+    "A file of the working folder decides something that may take secrets from elsewhere or run "
+    "programs, and the user has not allowed it.",
+)
+HOME_NOT_ALLOWED: Final = ENV_FILE_NOT_ALLOWED.variant(
+    ConfigurationError,
+    "The folder {home} has a database that no command of yours created here. It was not started.",
+    "A database can run programs. If the folder is yours or you trust it, run tvdb allow; else "
+    "delete it. Or name it by DAGSTER_HOME in the environment.",
+)
+INSTANCE_FILE_NOT_ALLOWED: Final = ENV_FILE_NOT_ALLOWED.variant(
+    ConfigurationError,
+    "The file {file} has settings of Dagster that may name programs or a database. Dagster was not "
+    "started.",
+    "Read the file. If it is yours or you trust it, run tvdb allow in its folder; a changed file "
+    "must be allowed again.",
+)
+ALLOWANCE_UNWRITABLE: Final = ErrorCode(
+    ConfigurationError,
+    "allowance_unwritable",
+    "It can't be recorded in {folder} what you allow ({kind}).",
+    "Give the user that runs this the right to write there, or set XDG_CONFIG_HOME to another "
+    "folder.",
+    "The user's folder for configuration can't be written.",
+)

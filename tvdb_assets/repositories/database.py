@@ -18,6 +18,7 @@ from pgvector.psycopg import register_vector
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from tvdb_assets import error_codes as codes
+from tvdb_assets import working_folder
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.redaction import register_secret, set_path_salt
 from tvdb_assets.repositories.migrations import HEAD, upgrade
@@ -40,26 +41,50 @@ def project_home(settings: Settings) -> Path:
 
     This is ``DAGSTER_HOME``, or ``.tvdb`` in the project. The project is the nearest parent folder
     that contains a ``dagster.yaml``, or else the working folder.
+
+    Raises:
+        ConfigurationError: ``folder_not_allowed``.
     """
+    home = named_home(settings)
+    if not settings.home_is_trusted:
+        working_folder.check_home(home)
+    return home
+
+
+def claim_home(settings: Settings) -> Path:
+    """The folder of `project_home`, created if it does not exist, and known as this user's own.
+
+    Raises:
+        ConfigurationError: ``folder_not_allowed``.
+    """
+    home = named_home(settings)
+    if not settings.home_is_trusted:
+        working_folder.claim_home(home)
+    return home
+
+
+def named_home(settings: Settings) -> Path:
+    """The folder of `project_home`, without a check."""
     if settings.dagster_home is not None:
         return settings.dagster_home.expanduser().absolute()
     here = Path.cwd()
     clone = Path(__file__).parents[2]
     for folder in (here, *here.parents, clone):
         if (folder / "dagster.yaml").is_file():
-            return folder / ".tvdb"
-    return here / ".tvdb"
+            return folder / working_folder.PROJECT_HOME
+    return here / working_folder.PROJECT_HOME
 
 
 def database_url(settings: Settings) -> str:
     """The URL to connect to; starts the embedded server if it is configured and not running.
 
     Raises:
+        ConfigurationError: ``folder_not_allowed``.
         StorageError: the embedded server can't be started.
     """
     if settings.database_url is not None:
         return _without_driver(settings.database_url.get_secret_value())
-    return EmbeddedPostgres(project_home(settings)).ensure_running()
+    return EmbeddedPostgres(claim_home(settings)).ensure_running()
 
 
 def instance_url(settings: Settings) -> str:

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tvdb_assets.repositories.database import project_home
+from tvdb_assets.repositories.database import claim_home
 from tvdb_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def prepare_home(settings: Settings) -> Path:
 
     In a clone, the instance file is a copy of the one at the top of the clone.
     """
-    home = project_home(settings)
+    home = claim_home(settings)
     home.mkdir(parents=True, exist_ok=True)
     instance_file = home / INSTANCE_FILE
     clone_file = home.parent / INSTANCE_FILE
