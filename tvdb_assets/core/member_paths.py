@@ -49,6 +49,12 @@ class MemberNames:
         return name
 
 
+def is_safe(name: str) -> bool:
+    """Whether a name may be one of `MemberNames`: it can't point outside of its container."""
+    unescaped = name.replace("%", "")
+    return bool(name) and len(name) <= 2 * MAX_BYTES and not _ENCODED.search(unescaped)
+
+
 def _truncate(name: str) -> str:
     encoded = name.encode("utf-8")
     if len(encoded) <= MAX_BYTES:

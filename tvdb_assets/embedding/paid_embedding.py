@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.core.batching import split_in_half, split_into_batches
+from tvdb_assets.core.token_counting import count_tokens
 from tvdb_assets.embedding.embedder_protocol import PaidEmbedder, Vectors
 from tvdb_assets.embedding.embedding_result import (
     EmbeddingResult,
@@ -88,6 +89,7 @@ class PaidEmbedding:
         Raises:
             ServiceError: the reason why a request was halted.
         """
+        texts = await asyncio.to_thread(_counted, texts)
         most = self._embedder.max_tokens
         result = ResultCollector(texts, self._embedder)
         order = []
@@ -265,6 +267,20 @@ class _Part:
     """Its batch was refused as a whole."""
     replaces_unknown: bool = False
     """This part and the next one replace a part that was refused for an unknown reason."""
+
+
+def _counted(texts: Sequence[TextToEmbed]) -> list[TextToEmbed]:
+    """The texts with their tokens counted here.
+
+    The stored count is from the process that parsed the document, which the document may have taken
+    over. A count that is too low would reserve less than is billed. 1 MB takes 50 ms.
+    """
+    return [
+        replace(text, tokens=max(text.tokens, count_tokens(text.text)))
+        if is_unicode(text.text)
+        else text
+        for text in texts
+    ]
 
 
 def _refuses_all(cause: EmbeddingError) -> RefusedError:

@@ -16,7 +16,7 @@ from tvdb_assets.errors import DocumentError, TvdbError
 from tvdb_assets.ingestion.document_state import DocumentState, MemberSummary
 from tvdb_assets.lifecycle import fails_again
 from tvdb_assets.models import Stage
-from tvdb_assets.parsing.container_members import ContainerBudget, list_members
+from tvdb_assets.parsing.container_members import ContainerBudget, check_listing, list_members
 from tvdb_assets.repositories.member_store import MemberStore
 from tvdb_assets.repositories.rows import DocumentRow
 from tvdb_assets.routing.service_router import ServiceRouter
@@ -107,6 +107,7 @@ class ContainerIngestion:
                     list_members, document.data, media_type, budget
                 )
             )
+            check_listing(listed, budget)
         except DocumentError as error:
             document.fail(Stage.PARSED_DOCUMENTS, error)
             return None

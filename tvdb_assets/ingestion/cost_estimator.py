@@ -20,7 +20,13 @@ from tvdb_assets.ingestion.containers import in_batches
 from tvdb_assets.ingestion.current_index_sync import current_index_pipeline
 from tvdb_assets.ingestion.document_state import suffix_of
 from tvdb_assets.models import Chunk, VectorSpace
-from tvdb_assets.parsing.container_members import ContainerBudget, extract_members, list_members
+from tvdb_assets.parsing.container_members import (
+    ContainerBudget,
+    check_extracted,
+    check_listing,
+    extract_members,
+    list_members,
+)
 from tvdb_assets.parsing.parse_tasks import (
     ContainerFile,
     PreparedDocument,
@@ -149,12 +155,14 @@ class CostEstimator:
         workers = self._router.services.workers
         try:
             members = workers.submit(list_members, data, media_type, budget).result()
+            check_listing(members, budget)
             left = budget.bytes - sum(member.size for member in members)
             deeper = ContainerBudget(budget.level + 1, budget.members - len(members), left)
             for batch in in_batches(members, lambda member: member.size):
                 good = [member for member in batch if member.error is None]
                 positions = [member.position for member in good]
                 taken = workers.submit(extract_members, data, media_type, positions).result()
+                check_extracted(taken, good)
                 started = [
                     self._begin(content, member_path(path, m.name), m.media_type, deeper)
                     for m, content in zip(good, taken, strict=True)

@@ -17,7 +17,7 @@ from tvdb_assets.ingestion.document_state import DocumentState
 from tvdb_assets.ingestion.embed_stage import for_one
 from tvdb_assets.ingestion.paid_parse_stage import PaidParseStage, result_of, text_metadata
 from tvdb_assets.models import SourceFile, Stage
-from tvdb_assets.parsing.container_members import extract_members
+from tvdb_assets.parsing.container_members import check_extracted, extract_members
 from tvdb_assets.parsing.parse_tasks import (
     ContainerFile,
     PaidParseCandidate,
@@ -208,7 +208,9 @@ class ParseStage:
             extract_members, container.data, container.container_media_type, positions
         )
         try:
-            for (document, _), data in zip(wanted, extraction.result(), strict=True):
+            contents = extraction.result()
+            check_extracted(contents, [member for _, member in wanted])
+            for (document, _), data in zip(wanted, contents, strict=True):
                 document.data = data
         except DocumentError as error:
             for document, _ in wanted:

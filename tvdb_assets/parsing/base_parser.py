@@ -28,6 +28,11 @@ class BaseParser:
     revision: ClassVar[int] = 1
     other_libraries: ClassVar[tuple[str, ...]] = ()
     """Further libraries whose version may change the text."""
+    imports: ClassVar[tuple[str, ...]] = ()
+    """The modules that are imported while it parses. They are imported once, before processes for
+    documents are forked; a module that is left out costs its import per document."""
+    is_memory_safe: ClassVar[bool] = False
+    """Whether only Python and Rust code reads the bytes, so that documents share a process."""
 
     @property
     def version(self) -> str:

@@ -1,10 +1,11 @@
-"""The confinement of a worker process: what a taken-over parser can't do.
+"""The confinement of worker processes: what a taken-over parser can't do.
 
-What belongs here: files, account, network and limits of the process, by means of the kernel, and
+What belongs here: files, account, network and limits of the processes, by means of the kernel, and
 which of these hold. What does not: the list of system calls (`parsing.system_calls`), or the
 messages of a worker (`parsing.worker_main`).
 
-A worker is started by exec with a small environment, so no key is ever in its memory. On Linux:
+The fork server is started by exec with a small environment, so no key is ever in its memory or in
+that of its parsers. On Linux a parser is confined by:
 
 - Landlock: it reads the interpreter and the installed libraries, nothing else, and writes only
   into its own temporary folder. It executes no file, opens no TCP connection, and reads no memory
@@ -25,7 +26,7 @@ import stat
 import struct
 import sys
 import sysconfig
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from tvdb_assets.parsing.system_calls import restrict_system_calls
 
 _MIB = 1024 * 1024
 _FILE_MIB = 64
+_MAX_FILES = 256
+_MAX_THREADS = 4_096
 _SIGKILL = 9
 _CLONE_NEWNET = 0x40000000
 _SET_PDEATHSIG, _SET_DUMPABLE, _SET_KEEPCAPS, _SET_NO_NEW_PRIVS = 1, 4, 8, 38
@@ -59,7 +62,14 @@ _CAPSET = {"x86_64": 126, "aarch64": 91}
 _SHARED_FOLDERS = (
     *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share", "/nix/store"),
     *("/usr/local/share/fonts", "/etc/fonts", "/etc/ld.so.cache"),
-    *("/dev/urandom", "/dev/zero", "/sys/devices/system/cpu", "/proc/cpuinfo", "/proc/meminfo"),
+    *(
+        os.devnull,
+        "/dev/urandom",
+        "/dev/zero",
+        "/sys/devices/system/cpu",
+        "/proc/cpuinfo",
+        "/proc/meminfo",
+    ),
 )
 
 
@@ -84,33 +94,89 @@ class Confinement:
         return tuple(name for name in self.__slots__ if not getattr(self, name))
 
 
-def confine(parent: int, memory_mib: int, folder: str) -> Confinement:
-    """Confine this process, which must have one thread only.
+class ServerConfinement:
+    """The confinement of the fork server, which its parsers inherit and tighten."""
 
-    Args:
-        parent: process id of the parent, with which this process ends.
-        memory_mib: limit of the resident memory in MiB, which the parent watches.
-        folder: the only folder that this process may write to.
-    """
-    sys.addaudithook(_forbid)
-    if sys.platform != "linux":
+    def __init__(self, parent: int, memory_mib: int, folder: str) -> None:
+        """Confine this process, which must have one thread only.
+
+        Args:
+            parent: process id of the parent, with which this process ends.
+            memory_mib: limit of the resident memory of a parser in MiB, which the parent watches.
+            folder: the only folder that this process may write to.
+        """
+        sys.addaudithook(_forbid)
+        self._is_linux = sys.platform == "linux"
+        self._has_no_network = self._has_account = False
+        self._abi = 0
+        self._readable: list[tuple[int, int]] = []
+        if not self._is_linux:
+            _end_if_orphan(parent)
+            _limit_resources(memory_mib, has_account=False)
+            return
+        system = ctypes.CDLL(None, use_errno=True)
+        self._system = system
+        self._has_no_network = system.unshare(_CLONE_NEWNET) == 0
+        readable = _library_folders()
+        self._abi = max(0, system.syscall(_CREATE_RULESET, None, 0, 1))
+        self._has_account = os.geteuid() == 0 and _change_account(
+            system, readable, folder, self._abi > 0
+        )
+        # A change of the account resets it.
+        system.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
         _end_if_orphan(parent)
-        _limit_resources(memory_mib)
-        return Confinement(False, False, False, False, False)
-    system = ctypes.CDLL(None, use_errno=True)
-    no_network = system.unshare(_CLONE_NEWNET) == 0
-    readable = _library_folders()
-    abi = system.syscall(_CREATE_RULESET, None, 0, 1)
-    account = os.geteuid() == 0 and _change_account(system, readable, folder, abi > 0)
-    # A change of the account resets both.
-    system.prctl(_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
-    system.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
-    _end_if_orphan(parent)
-    _limit_resources(memory_mib)
-    system.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    files = abi > 0 and _restrict_files(system, abi, readable, folder)
-    programs = restrict_system_calls()
-    return Confinement(files, programs, programs or no_network, files or account, account)
+        _limit_resources(memory_mib, has_account=self._has_account)
+        system.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        if self._abi:
+            self._readable = _opened(readable)
+            if not self._restrict_files(folder):
+                self._abi = 0
+
+    def confine_parser(self, server: int, folder: str) -> Confinement:
+        """Confine this process, a fork of the server, before it sees any byte of a document.
+
+        Its files and signals are those of a domain of its own, so that it reaches no other parser.
+
+        Args:
+            server: process id of the server, with which this process ends.
+            folder: the only folder that this process may write to.
+        """
+        sys.addaudithook(_forbid_processes)
+        if not self._is_linux:
+            return Confinement(False, False, False, False, False)
+        self._system.prctl(_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+        _end_if_orphan(server)
+        files = bool(self._abi) and self._restrict_files(folder)
+        programs = restrict_system_calls()
+        return Confinement(
+            files=files,
+            programs=programs,
+            network=programs or self._has_no_network,
+            parent=files or self._has_account,
+            account=self._has_account,
+        )
+
+    def _restrict_files(self, folder: str) -> bool:
+        """Landlock: the libraries can be read, the folder can be written to, and nothing else."""
+        system, abi = self._system, self._abi
+        handled = (1 << _RIGHTS_BY_ABI.get(abi, 16)) - 1
+        attributes = struct.pack(
+            "<QQQ", handled, _TCP if abi >= 4 else 0, _SCOPED if abi >= 6 else 0
+        )
+        size = 8 if abi < 4 else 16 if abi < 6 else 24
+        ruleset = system.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0)
+        if ruleset < 0:
+            return False
+        own = _opened((folder,))
+        try:
+            for descriptor, rights in self._readable:
+                _add_rule(system, ruleset, descriptor, rights)
+            for descriptor, _ in own:
+                _add_rule(system, ruleset, descriptor, sum(_OWN_FOLDER) & handled)
+            return bool(system.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
+        finally:
+            for descriptor in (ruleset, *(descriptor for descriptor, _ in own)):
+                os.close(descriptor)
 
 
 def forbid_tracing() -> bool:
@@ -134,12 +200,24 @@ def _forbid(event: str, args: tuple[Any, ...]) -> None:
         raise PermissionError(f"a parser may not use {event}")
 
 
-def _limit_resources(memory_mib: int) -> None:
-    """Write no core dump and no large file, and allocate no huge block of memory."""
+def _forbid_processes(event: str, args: tuple[Any, ...]) -> None:
+    if event in {"os.fork", "os.forkpty", "os.exec", "os.posix_spawn"}:
+        raise PermissionError(f"a parser may not use {event}")
+
+
+def _limit_resources(memory_mib: int, *, has_account: bool) -> None:
+    """Write no core dump and no large file, and allocate no huge block of memory.
+
+    Open files are limited because the buffers of pipes and sockets are no resident memory. The
+    number of threads is limited per account, so only where no other program runs under it.
+    """
     with contextlib.suppress(ImportError):
         import resource
 
         limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, _FILE_MIB * _MIB)]
+        limits.append((resource.RLIMIT_NOFILE, _MAX_FILES))
+        if has_account:
+            limits.append((resource.RLIMIT_NPROC, _MAX_THREADS))
         if sys.platform == "linux":
             # The parent watches resident memory; this limit only stops a single huge allocation.
             # Mapped libraries and arenas reserve much more address space than they use.
@@ -173,34 +251,22 @@ def _holds_libraries(path: str) -> bool:
         return False
 
 
-def _restrict_files(system: ctypes.CDLL, abi: int, readable: Sequence[str], folder: str) -> bool:
-    """Landlock: these paths can be read, the folder can be written to, and nothing else."""
-    handled = (1 << _RIGHTS_BY_ABI.get(abi, 16)) - 1
-    attributes = struct.pack("<QQQ", handled, _TCP if abi >= 4 else 0, _SCOPED if abi >= 6 else 0)
-    size = 8 if abi < 4 else 16 if abi < 6 else 24
-    ruleset = system.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0)
-    if ruleset < 0:
-        return False
-    try:
-        for path in readable:
-            is_folder = Path(path).is_dir()
-            _add_rule(system, ruleset, path, _READ_FILE | (_READ_DIR if is_folder else 0))
-        _add_rule(system, ruleset, os.devnull, _READ_FILE | _WRITE_FILE)
-        _add_rule(system, ruleset, folder, sum(_OWN_FOLDER) & handled)
-        return bool(system.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
-    finally:
-        os.close(ruleset)
+def _opened(paths: Iterable[str]) -> list[tuple[int, int]]:
+    """Descriptors of paths, and the rights that a parser has beneath each."""
+    opened = []
+    for path in paths:
+        # A path that can't be opened gets no rule, so it stays forbidden.
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            rights = _READ_FILE | (_READ_DIR if is_folder else 0)
+            opened.append((descriptor, rights | (_WRITE_FILE if path == os.devnull else 0)))
+    return opened
 
 
-def _add_rule(system: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
-    # A path that can't be opened gets no rule, so it stays forbidden.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        try:
-            rule = struct.pack("<Qi", rights, descriptor)
-            system.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
-        finally:
-            os.close(descriptor)
+def _add_rule(system: ctypes.CDLL, ruleset: int, descriptor: int, rights: int) -> None:
+    rule = struct.pack("<Qi", rights, descriptor)
+    system.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
 
 
 def _change_account(

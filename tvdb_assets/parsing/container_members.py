@@ -10,13 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from tvdb_assets.core.member_paths import MemberNames
+from tvdb_assets import error_codes as codes
+from tvdb_assets.core.member_paths import MemberNames, is_safe
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import Member
 from tvdb_assets.parsing.active_limits import current_limits, over_limit
 from tvdb_assets.parsing.format_protocol import ContainerEntry
-from tvdb_assets.parsing.format_registry import container_for, parser_for
+from tvdb_assets.parsing.format_registry import container_for, is_memory_safe, parser_for
 from tvdb_assets.parsing.parse_errors import corrupt, empty, expands_too_far, too_large
+from tvdb_assets.parsing.parse_isolation import TaskTraits, register_traits
 from tvdb_assets.parsing.reading.content_sniffing import name_without_article
 
 _MIB = 1 << 20
@@ -88,6 +90,34 @@ def list_members(data: bytes, media_type: str, budget: ContainerBudget) -> list[
     return found
 
 
+def check_listing(listed: Sequence[Member], budget: ContainerBudget) -> None:
+    """Check what a worker listed, before anything is stored under these names and digests.
+
+    Raises:
+        ParseError: ``parser_crashed``: it is no result of `list_members` with these limits.
+    """
+    is_valid = (
+        len(listed) <= budget.members
+        and [member.position for member in listed] == list(range(len(listed)))
+        and all(member.size >= 0 and len(member.sha256) == 32 for member in listed)
+        and sum(member.size for member in listed) <= budget.bytes
+        and len({member.name for member in listed}) == len(listed)
+        and all(is_safe(member.name) for member in listed)
+    )
+    if not is_valid:
+        raise codes.REPLY_INVALID.error(why="documents inside of it")
+
+
+def check_extracted(contents: Sequence[bytes], members: Sequence[Member]) -> None:
+    """Check that bytes are those that were listed; texts are found and shared by their digest.
+
+    Raises:
+        ParseError: ``parser_crashed``: they are not.
+    """
+    if [sha256(content).digest() for content in contents] != [each.sha256 for each in members]:
+        raise codes.REPLY_INVALID.error(why="bytes of a document inside of it")
+
+
 def extract_members(data: bytes, media_type: str, positions: Sequence[int]) -> list[bytes]:
     """Extract the bytes of some members, in the order of their positions.
 
@@ -130,3 +160,11 @@ def _entries(data: bytes, media_type: str, what: str) -> Iterator[ContainerEntry
             # A library's message may quote the document; the type of its error does not.
             raise corrupt(what, f"its reader stopped with {type(error).__name__}") from None
         yield entry
+
+
+def _traits(data: bytes, media_type: str, *_: object) -> TaskTraits:
+    return TaskTraits(is_memory_safe(media_type), (media_type,))
+
+
+register_traits(list_members, _traits)
+register_traits(extract_members, _traits)

@@ -20,6 +20,7 @@ from tvdb_assets.parsing.format_registry import (
     all_containers,
     all_parsers,
     container_for,
+    is_memory_safe,
     parser_for,
     supported_names,
 )
@@ -31,6 +32,7 @@ from tvdb_assets.parsing.parse_errors import (
     mislabelled,
     unsupported,
 )
+from tvdb_assets.parsing.parse_isolation import require_own_process
 from tvdb_assets.parsing.reading import ole_files
 from tvdb_assets.parsing.reading.content_sniffing import (
     SniffResult,
@@ -62,6 +64,8 @@ def parse_document(data: bytes, path: str, sniffed: SniffResult | None = None) -
     """
     if sniffed is None:
         sniffed = identify_document(data, path)
+    if not is_memory_safe(sniffed.media_type):
+        require_own_process()
     named = media_type_by_name(path)
     parser = _parser(sniffed)
     what = describe_media_type(sniffed.media_type)
@@ -123,6 +127,8 @@ def identify_document(data: bytes, path: str, media_type: str | None = None) -> 
         raise empty()
     if media_type is not None:
         return SniffResult(media_type)
+    if data.startswith((b"PK", ole_files.MAGIC)):
+        require_own_process()  # their directories are read to tell what they are
     sniffed = sniff(data, path)
     what = name_without_article(sniffed.media_type)
     if sniffed.is_encrypted:

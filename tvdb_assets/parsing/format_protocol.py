@@ -51,6 +51,16 @@ class Format(Protocol):
         """Changes whenever the same bytes may give another text."""
         ...
 
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The modules that are imported while it reads."""
+        ...
+
+    @property
+    def is_memory_safe(self) -> bool:
+        """Whether only Python and Rust code reads the bytes."""
+        ...
+
 
 class Parser(Format, Protocol):
     """Converts the bytes of one or several media types to text.

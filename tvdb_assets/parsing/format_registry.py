@@ -7,6 +7,7 @@ What belongs here: the search for modules of `parsing.formats` that define a ``P
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -45,6 +46,20 @@ def parser_for(media_type: str) -> Parser | None:
 def container_for(media_type: str) -> Container | None:
     """The container that lists the documents inside of a document of this media type."""
     return _containers().get(media_type)
+
+
+def is_memory_safe(media_type: str) -> bool:
+    """Whether documents of this media type are read without C code."""
+    formats = [each for each in (parser_for(media_type), container_for(media_type)) if each]
+    return bool(formats) and all(each.is_memory_safe for each in formats)
+
+
+def load_libraries(media_type: str) -> None:
+    """Import what the formats of a media type import when they parse; skip what is missing."""
+    for each in (parser_for(media_type), container_for(media_type)):
+        for name in each.imports if each is not None else ():
+            with suppress(ImportError):
+                import_module(name)
 
 
 def supported_names() -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from time import perf_counter
+from typing import Any
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
@@ -17,10 +18,11 @@ from tvdb_assets.core.text_validation import validate
 from tvdb_assets.errors import ParseError, TvdbError
 from tvdb_assets.models import Chunk, ParsedDocument
 from tvdb_assets.parsing.document_parser import identify_document, is_container_only, parse_document
-from tvdb_assets.parsing.format_registry import container_for
+from tvdb_assets.parsing.format_registry import container_for, is_memory_safe
 from tvdb_assets.parsing.parse_errors import is_container
+from tvdb_assets.parsing.parse_isolation import TaskTraits, register_traits
 from tvdb_assets.parsing.reading import ocr
-from tvdb_assets.parsing.reading.content_sniffing import describe_media_type
+from tvdb_assets.parsing.reading.content_sniffing import describe_media_type, media_type_by_name
 
 _SPARE_PAGES = 2
 _CHARACTERS_OF_A_PAGE = 1_000
@@ -213,3 +215,28 @@ def chunk_document(parsed: ParsedDocument, chunker: Chunker) -> PreparedDocument
         return PreparedDocument(parsed, chunks, chunk_seconds=seconds)
     error = codes.NO_CHUNKS.error()
     return PreparedDocument(parsed, error=error, chunk_seconds=seconds)
+
+
+def _traits_by_name(path: str, media_type: str | None) -> TaskTraits:
+    kind = media_type or media_type_by_name(path)
+    return TaskTraits() if kind is None else TaskTraits(is_memory_safe(kind), (kind,))
+
+
+def _traits_of_parse(data: bytes, path: str, *rest: Any) -> TaskTraits:
+    return _traits_by_name(path, rest[3] if len(rest) > 3 else None)
+
+
+def _traits_of_most_pages(
+    data: bytes, path: str, paid_types: frozenset[str], media_type: str | None = None
+) -> TaskTraits:
+    return _traits_by_name(path, media_type)
+
+
+def _traits_of_chunking(*_: object) -> TaskTraits:
+    return TaskTraits(may_share=True)
+
+
+register_traits(prepare_document, _traits_of_parse)
+register_traits(prepare_or_inspect, _traits_of_parse)
+register_traits(most_pages, _traits_of_most_pages)
+register_traits(chunk_document, _traits_of_chunking)

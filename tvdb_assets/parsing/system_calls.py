@@ -55,7 +55,7 @@ _TCGETS, _TCGETS2, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX = (
     *(0x541B, 0x5421, 0x5450, 0x5451),
 )
 _SET_NAME, _GET_NAME, _GET_DUMPABLE, _SET_VMA = 15, 16, 3, 0x53564D41
-_STREAM, _SOCKET_FLAGS = 1, (0x800, 0x80000)
+_UNIX, _STREAM, _SOCKET_FLAGS = 1, 1, (0x800, 0x80000)
 _CLONE_THREAD = 0x10000
 _F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL, _F_GETLK, _F_SETLK, _F_SETLKW = range(8)
 _F_DUPFD_CLOEXEC = 1030
@@ -104,6 +104,14 @@ def _program(machine: str, own_process: int) -> bytes:
         number = entry.split()[1 + column]
         if number != "-":
             steps += [_step(_EQUAL, int(number), 0, 1), _step(_RETURN, _ALLOW)]
+    # No other family of sockets than Unix, whichever the kernel has.
+    steps += [
+        _step(_EQUAL, (53, 199)[column], 0, 4),
+        _step(_LOAD, 16),
+        _step(_EQUAL, _UNIX, 1, 0),
+        _step(_RETURN, _ERRNO | errno.EPERM),
+        _step(_LOAD, 0),
+    ]
     for *numbers, position, permitted in _by_argument(own_process):
         # Skipped unless it is this call: load, two steps per value, and the refusal.
         steps.append(_step(_EQUAL, numbers[column], 0, 2 * len(permitted) + 2))

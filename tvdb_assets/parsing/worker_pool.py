@@ -1,14 +1,15 @@
-"""A pool of reused worker processes with a time limit and a memory limit per task.
+"""A pool of worker processes with a time limit and a memory limit per task.
 
 What belongs here: the parent's side: the queue, the limits, the error for a dead worker. What does
 not: the tasks (`parsing.parse_tasks`), one process (`parsing.worker_process`), the set-up within
 the child (`parsing.worker_main`).
 
-Each worker has one thread in the parent that sends it one batch of tasks at a time. If the worker
-dies, a batch of several tasks is repeated one by one, so only the task that kills a worker fails.
-One more thread watches the time and the resident memory of busy workers. Children are started with
-`subprocess`, never by fork alone and never with the parent's ``__main__``, so threads and gRPC in
-the parent do not matter.
+Each thread runs one task at a time in a parser, a process that a fork server forks for it and that
+ends with it. Tasks that may share a process (`parsing.parse_isolation`) are sent to one parser per
+thread, several at once where they were submitted together; if it dies, they are repeated one by
+one, so only the task that kills it fails. One more thread watches the time and the memory of busy
+parsers. The server is started with `subprocess`, never by fork alone and never with the parent's
+``__main__``, so threads and gRPC in the parent do not matter.
 """
 
 from __future__ import annotations
@@ -26,9 +27,16 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import DocumentError, ParseError, TvdbError
 from tvdb_assets.parsing.active_limits import apply_limits
 from tvdb_assets.parsing.confinement import Confinement
-from tvdb_assets.parsing.worker_process import ReplyTooLargeError, WorkerProcess, WorkerSlot
+from tvdb_assets.parsing.parse_isolation import TaskTraits, traits_of
+from tvdb_assets.parsing.worker_process import (
+    ForkServer,
+    ParserProcess,
+    ReplyTooLargeError,
+    WorkerSlot,
+)
 from tvdb_assets.parsing.worker_replies import (
     OutOfMemoryError,
+    OwnProcessRequestedError,
     ReplyError,
     TaskFailedError,
     decode,
@@ -69,13 +77,12 @@ class WorkerPool:
         """Start nothing yet.
 
         Args:
-            workers: Maximum number of processes.
+            workers: Maximum number of tasks at a time.
             timeout_seconds: Time limit of one task.
             memory_mib: Limit of the resident memory of one process in MiB.
-            tasks_per_worker: Number of tasks after which a process is replaced.
-            prepare: A module-level function and its argument: the first task of each process, for
-                its set-up.
-            modules: The modules of the tasks. A process imports them before it is confined.
+            tasks_per_worker: Number of tasks after which a shared process is replaced.
+            prepare: A module-level function and its argument, for the set-up of the processes.
+            modules: The modules of the tasks. They are imported before anything is confined.
         """
         self.observed_confinement: Confinement | None = None
         """The protections of the newest worker; None before the first one has started."""
@@ -86,6 +93,8 @@ class WorkerPool:
         self._tasks_per_worker = tasks_per_worker
         self._tasks: queue.SimpleQueue[_Tasks | None] = queue.SimpleQueue()
         self._slots = [WorkerSlot() for _ in range(workers)]
+        self._server: ForkServer | None = None
+        self._server_lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._submit_lock = threading.Lock()
         self._closed = False
@@ -173,8 +182,8 @@ class WorkerPool:
 
     def process_ids(self) -> tuple[int, ...]:
         """The process ids of the living workers."""
-        workers = [slot.worker for slot in self._slots]
-        return tuple(worker.process.pid for worker in workers if worker is not None)
+        workers = {worker for slot in self._slots for worker in (slot.worker, slot.shared)}
+        return tuple(worker.process_id for worker in workers if worker is not None)
 
     def confinement(self) -> Confinement:
         """Which protections hold for the workers of this machine; may start one to see.
@@ -182,12 +191,13 @@ class WorkerPool:
         Raises:
             ServiceError: no worker can be started.
         """
-        for slot in self._slots:
-            if (worker := slot.worker) is not None:
-                return worker.confinement
-        worker = WorkerProcess.start(self._memory_mib, self._modules)
-        worker.end(kill=True)
-        return worker.confinement
+        if self.observed_confinement is None:
+            was_started = self._server is not None
+            self._forked(TaskTraits()).end()
+            if not was_started:
+                self._end_server()
+        assert self.observed_confinement is not None
+        return self.observed_confinement
 
     def close(self, *, cancel: bool = False) -> None:
         """Finish the submitted tasks, or with ``cancel`` drop them, and end the workers."""
@@ -211,6 +221,7 @@ class WorkerPool:
         self._busy.release()
         if self._threads:
             self._watcher.join()
+        self._end_server()
 
     def _start_threads(self) -> None:
         for slot in self._slots:
@@ -238,91 +249,135 @@ class WorkerPool:
                 self._complete(slot, tasks)
             # Release the bytes of a finished task before waiting for the next one.
             del queued, tasks
-        slot.retire()
+        slot.retire(shared=True)
 
     def _complete(self, slot: WorkerSlot, tasks: _Tasks) -> None:
         """Run tasks and set the result or the error of each future."""
+        shared = [task for task in tasks if traits_of(task[1], task[2]).may_share]
+        for task in tasks:
+            if task not in shared:
+                self._complete_alone(slot, task)
+        if shared:
+            self._complete_shared(slot, shared)
+
+    def _complete_shared(self, slot: WorkerSlot, tasks: _Tasks) -> None:
+        """Run tasks in a parser that parses others too; move those out that may not share it."""
         try:
-            replies = self._run(slot, [_pickled_task(fn, args) for _, fn, args in tasks])
-            outcomes = self._outcomes(slot, tasks, replies)
+            outcomes = self._run(slot, tasks, is_shared=True)
         except BaseException as error:
             if isinstance(error, ParseError) and len(tasks) > 1:
-                # One of them killed the worker, or all together exceeded the time limit.
+                # One of them killed the parser, or all together exceeded the time limit.
                 for task in tasks:
-                    self._complete(slot, [task])
+                    self._complete_shared(slot, [task])
                 return
             for future, _, _ in tasks:
                 future.set_exception(error)
             return
-        for (future, _, _), (result, failure) in zip(tasks, outcomes, strict=True):
-            if failure is not None:
-                future.set_exception(failure)
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            if isinstance(outcome, OwnProcessRequestedError):
+                self._complete_alone(slot, task)
             else:
-                future.set_result(result)
+                _settle(task[0], outcome)
 
-    def _outcomes(
-        self, slot: WorkerSlot, tasks: _Tasks, replies: Sequence[memoryview]
-    ) -> list[tuple[Any, TvdbError | None]]:
-        """The result or the error of each task.
+    def _complete_alone(self, slot: WorkerSlot, task: _Task) -> None:
+        """Run a task in a parser of its own."""
+        try:
+            (outcome,) = self._run(slot, [task], is_shared=False)
+            if isinstance(outcome, OwnProcessRequestedError):
+                outcome = codes.REPLY_INVALID.error(why="kind")
+        except BaseException as error:
+            outcome = error
+        _settle(task[0], outcome)
+
+    def _run(self, slot: WorkerSlot, tasks: _Tasks, *, is_shared: bool) -> list[Any]:
+        """The outcomes of tasks in one parser: results and errors.
 
         Raises:
-            ParseError: a reply is not valid. Then none of this worker's replies is used.
+            ParseError: the parser died or was killed, or a reply is not valid. Then none of its
+                replies is used.
+        """
+        messages = [_pickled_task(fn, args) for _, fn, args in tasks]
+        traits = [traits_of(fn, args) for _, fn, args in tasks]
+        for is_last_attempt in (False, True):
+            worker = self._parser(slot, traits[0], is_shared=is_shared)
+            slot.begin(self._timeout_seconds)
+            self._busy.release()
+            replies, is_valid = None, False
+            try:
+                replies = worker.ask(messages)
+                outcomes = [
+                    self._outcome(fn, reply)
+                    for (_, fn, _), reply in zip(tasks, replies, strict=True)
+                ]
+                is_valid = True
+            except ReplyTooLargeError:
+                raise self._error_of_death("memory", None) from None
+            except ReplyError as error:
+                raise codes.REPLY_INVALID.error(why=str(error)) from None
+            except (EOFError, OSError):
+                pass  # it died
+            finally:
+                reason = slot.end()
+                returncode = None
+                worker.tasks += len(tasks)
+                is_worn = worker.tasks >= self._tasks_per_worker
+                if not is_shared or not is_valid or reason is not None or is_worn:
+                    returncode = slot.retire(shared=is_shared)
+            if is_valid and reason is None:
+                return outcomes
+            if reason is not None or is_last_attempt or worker.server.is_alive:
+                break
+            # The server was killed, and its parsers with it: no document did that.
+        raise self._error_of_death(reason, returncode)
+
+    def _parser(self, slot: WorkerSlot, traits: TaskTraits, *, is_shared: bool) -> ParserProcess:
+        """The parser of the slot's next tasks, forked if there is none."""
+        if is_shared and slot.shared is not None:
+            if slot.shared.is_ready:
+                slot.worker = slot.shared
+                return slot.shared
+            slot.worker = slot.shared
+            slot.retire(shared=True)
+        worker = self._forked(traits, is_shared=is_shared)
+        slot.worker = worker
+        if is_shared:
+            slot.shared = worker
+        return worker
+
+    def _forked(self, traits: TaskTraits, *, is_shared: bool = False) -> ParserProcess:
+        with self._server_lock:
+            if self._server is not None and not self._server.is_alive:
+                self._server.end()
+                self._server = None
+            if self._server is None:
+                self._server = ForkServer.start(self._memory_mib, self._modules)
+                if self._prepare is not None:
+                    self._server.prepare(*self._prepare)
+            server = self._server
+        worker = server.fork(self._memory_mib, traits.media_types, is_shared=is_shared)
+        self.observed_confinement = worker.confinement
+        return worker
+
+    def _end_server(self) -> None:
+        with self._server_lock:
+            server, self._server = self._server, None
+        if server is not None:
+            server.end()
+
+    def _outcome(self, fn: Callable[..., Any], reply: memoryview) -> Any:
+        """The result of a task, or its error.
+
+        Raises:
+            ReplyError: the reply is not valid.
         """
         try:
-            return [
-                self._outcome(fn, reply) for (_, fn, _), reply in zip(tasks, replies, strict=True)
-            ]
-        except ReplyError as error:
-            slot.retire(kill=True)
-            raise codes.REPLY_INVALID.error(why=str(error)) from None
-
-    def _run(self, slot: WorkerSlot, tasks: Sequence[bytes]) -> Sequence[memoryview]:
-        """The replies of a worker to these pickled tasks, not checked yet."""
-        worker = self._running_worker(slot)
-        slot.begin(self._timeout_seconds)
-        self._busy.release()
-        try:
-            replies = worker.ask(tasks)
-        except ReplyTooLargeError:
-            slot.retire(kill=True)
-            raise self._error_of_death("memory", None) from None
-        except ReplyError as error:
-            slot.retire(kill=True)
-            raise codes.REPLY_INVALID.error(why=str(error)) from None
-        except (EOFError, OSError):
-            replies = None
-        finally:
-            reason = slot.end()
-        if replies is None or reason is not None:
-            slot.retire(kill=True)
-            raise self._error_of_death(reason, worker.process.returncode)
-        worker.tasks += len(tasks)
-        if worker.tasks >= self._tasks_per_worker:
-            slot.retire()
-        return replies
-
-    def _running_worker(self, slot: WorkerSlot) -> WorkerProcess:
-        """The slot's worker; a new one if there is none or it has died."""
-        if slot.worker is not None and slot.worker.process.poll() is not None:
-            slot.retire()
-        if slot.worker is None:
-            slot.worker = WorkerProcess.start(self._memory_mib, self._modules)
-            self.observed_confinement = slot.worker.confinement
-            if self._prepare is not None:
-                fn, argument = self._prepare
-                decode(fn, slot.worker.ask([_pickled_task(fn, (argument,))])[0])
-        return slot.worker
-
-    def _outcome(self, fn: Callable[..., Any], reply: memoryview) -> tuple[Any, TvdbError | None]:
-        """The result of a task, or its error."""
-        try:
-            return decode(fn, reply), None
-        except DocumentError as error:
-            return None, error
+            return decode(fn, reply)
+        except (DocumentError, OwnProcessRequestedError) as error:
+            return error
         except OutOfMemoryError:
-            return None, self._error_of_death("memory", None)
+            return self._error_of_death("memory", None)
         except TaskFailedError as error:
-            return None, codes.PARSER_STOPPED.error(kind=str(error))
+            return codes.PARSER_STOPPED.error(kind=str(error))
 
     def _error_of_death(self, reason: str | None, returncode: int | None) -> TvdbError:
         if reason == "timeout":
@@ -345,6 +400,13 @@ class WorkerPool:
                 pass
             if any(slot.is_busy for slot in self._slots):
                 self._busy.release()
+
+
+def _settle(future: Future[Any], outcome: Any) -> None:
+    if isinstance(outcome, BaseException):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 def _check_importable(fn: Callable[..., Any]) -> None:

@@ -55,6 +55,10 @@ class OutOfMemoryError(Exception):
     """The worker reports that its task needed more memory than the limit."""
 
 
+class OwnProcessRequestedError(Exception):
+    """The worker reports that its task may not share a process with others."""
+
+
 class TaskFailedError(Exception):
     """The worker reports that its task raised an exception, whose class name this carries."""
 
@@ -105,6 +109,11 @@ def encode_error(error: TvdbError) -> bytes:
     return pack([orjson.dumps(["error", [error.code, error.message, error.remedy]])])
 
 
+def encode_own_process_needed() -> bytes:
+    """The reply of a task that may not share a process with others."""
+    return pack([orjson.dumps(["own process", None])])
+
+
 def encode_exception(error: BaseException) -> bytes:
     """The reply of a task that raised another exception; only the name of its class."""
     if isinstance(error, MemoryError):
@@ -118,6 +127,7 @@ def decode(task: Callable[..., Any], reply: bytes | memoryview) -> Any:
     Raises:
         DocumentError: the task raised it.
         OutOfMemoryError: the task reached the memory limit.
+        OwnProcessRequestedError: the task may not share a process with others.
         TaskFailedError: the task raised another exception.
         ReplyError: the reply is not of the declared shape.
     """
@@ -128,6 +138,8 @@ def decode(task: Callable[..., Any], reply: bytes | memoryview) -> Any:
     kind, plain = message
     if kind == "memory":
         raise OutOfMemoryError
+    if kind == "own process":
+        raise OwnProcessRequestedError
     if kind == "exception" and isinstance(plain, str) and plain[:_MAX_NAME].isidentifier():
         raise TaskFailedError(plain[:_MAX_NAME])
     if kind == "error":

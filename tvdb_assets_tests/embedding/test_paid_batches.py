@@ -385,3 +385,15 @@ def test_a_request_uses_at_most_an_eighth_of_the_tokens_per_minute(
     check(paid, texts, done, {})
     # At least four requests are necessary for half of the tokens per minute.
     assert [request.status for request in paid.apis.requests[1:]] in ([200] * 4, [200] * 5)
+
+
+def test_a_token_count_that_is_stated_too_low_reserves_no_less(paid: PaidServicesFixture) -> None:
+    """The process that counted may have been taken over by the document."""
+    text = "The insured pays the premium in advance. " * 100
+    with pytest.raises(BudgetError):
+        paid.use(
+            lambda router: router.embed([TextToEmbed(text, 1)]),
+            daily_cost_limit=Decimal("0.02") * 100 / 1_000_000,
+        )
+    assert paid.apis.requests == []
+    assert paid.spent == 0

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import errno
 import os
+import signal
 import socket
 import struct
 import sys
+import threading
 
 
 def reply_with(message: bytes) -> int:
@@ -97,3 +100,138 @@ def call_system() -> dict[str, str]:
 def identity() -> tuple[int, int, list[int], dict[str, str]]:
     """User id, group id, groups and environment."""
     return os.getuid(), os.getgid(), os.getgroups(), dict(os.environ)
+
+
+def open_descriptors() -> list[int]:
+    """The descriptors that this process has."""
+    found = []
+    for number in range(4_096):
+        try:
+            os.fstat(number)
+        except OSError:
+            continue
+        found.append(number)
+    return found
+
+
+def poison(forged: str) -> int:
+    """Replace what parses the next document, leave a file for it, and stay alive."""
+    tasks = sys.modules["tvdb_assets.parsing.parse_tasks"]
+    honest = tasks.parse_document
+
+    def lie(*args: object) -> object:
+        return dataclasses.replace(honest(*args), text=forged)
+
+    tasks.parse_document = lie
+    with open("sitecustomize.py", "w") as file:
+        file.write("raise SystemExit")
+    threading.Thread(target=threading.Event().wait).start()
+    return os.getpid()
+
+
+def reply_twice() -> int:
+    """Write a reply that nobody has asked for yet, next to the true one."""
+    main = sys.modules["__main__"]
+    honest = main.pack
+
+    def pack(replies: list[bytes]) -> bytes:
+        message: bytes = honest(replies)
+        forged: bytes = honest([honest([b'["result",666]'])])
+        os.write(int(sys.argv[1]), struct.pack("!i", len(message)) + message)
+        return forged
+
+    main.pack = pack
+    return 1
+
+
+def reach_process(process: int, folder: str) -> dict[str, str]:
+    """How an attack on another process of this account ends."""
+    system = ctypes.CDLL(None, use_errno=True)
+    is_x86 = os.uname().machine == "x86_64"
+    room = ctypes.create_string_buffer(64)
+    calls = {
+        "kill": lambda: system.kill(process, 9),
+        "tgkill": lambda: system.syscall(234 if is_x86 else 131, process, process, 9),
+        "ptrace": lambda: system.ptrace(16, process, 0, 0),
+        "process_vm_readv": lambda: system.process_vm_readv(process, room, 1, room, 1, 0),
+        "process_vm_writev": lambda: system.process_vm_writev(process, room, 1, room, 1, 0),
+        "pidfd_open": lambda: system.syscall(434, process, 0),
+        "prlimit": lambda: system.prlimit(process, 7, None, room),
+        "setpriority": lambda: system.setpriority(0, process, 19),
+    }
+    results = {}
+    for name, call in calls.items():
+        ctypes.set_errno(0)
+        results[name] = "ok" if call() >= 0 else errno.errorcode.get(ctypes.get_errno(), "failed")
+    for name in ("mem", "environ", "maps", "fd/0", "root/etc/passwd", "cwd/x"):
+        results[name] = read_file(f"/proc/{process}/{name}")
+    results["list"] = list_folder(folder)
+    results["write"] = write_file(f"{folder}/x")
+    return results
+
+
+def call_new_system() -> dict[str, str]:
+    """How calls end by which other programs escaped from a sandbox."""
+    system = ctypes.CDLL(None, use_errno=True)
+    is_x86 = os.uname().machine == "x86_64"
+    room = ctypes.create_string_buffer(256)
+    pair = (ctypes.c_int * 2)()
+    calls = {
+        "io_uring_setup": lambda: system.syscall(425, 8, room),
+        "userfaultfd": lambda: system.syscall(323 if is_x86 else 282, 0),
+        "bpf": lambda: system.syscall(321 if is_x86 else 280, 0, room, 64),
+        "perf_event_open": lambda: system.syscall(298 if is_x86 else 241, room, 0, -1, -1, 0),
+        "keyctl": lambda: system.syscall(250 if is_x86 else 219, 0, -3, 0),
+        "memfd_create": lambda: system.memfd_create(b"x", 0),
+        "pidfd_getfd": lambda: system.syscall(438, 0, 0, 0),
+        "clone3": lambda: system.syscall(435, room, 88),
+        "seccomp": lambda: system.syscall(317 if is_x86 else 277, 1, 0, room),
+        "mknod": lambda: system.mknod(b"fifo", 0o10600, 0),
+        "sendmsg": lambda: system.sendmsg(int(sys.argv[1]), room, 0),
+        "recvmsg": lambda: system.recvmsg(int(sys.argv[1]), room, 0),
+        "abstract socket": lambda: system.socket(1, 2, 0),
+        "pair of datagram sockets": lambda: system.socketpair(1, 2, 0, pair),
+        "pair of another family": lambda: system.socketpair(30, 1, 0, pair),
+        "setns": lambda: system.setns(0, 0),
+        "chroot": lambda: system.chroot(b"."),
+        "terminal": lambda: system.ioctl(0, 0x5412, room),
+    }
+    if is_x86:
+        calls["fork of the 32-bit interface"] = lambda: system.syscall(0x40000000 + 57)
+    results = {}
+    for name, call in calls.items():
+        ctypes.set_errno(0)
+        results[name] = "ok" if call() >= 0 else errno.errorcode.get(ctypes.get_errno(), "failed")
+    return results
+
+
+def start_threads() -> int:
+    """Start threads for ever."""
+    while True:
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
+def open_pipes() -> int:
+    """The number of pipes that can be filled; their buffers are no memory of the process."""
+    count = 0
+    while True:
+        try:
+            _, write = os.pipe()
+        except OSError:
+            return count
+        count += 1
+        os.set_blocking(write, False)
+        os.write(write, bytes(1 << 16))
+
+
+def write_large_file() -> str:
+    """How writing a file of more than the limit ends."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with open("large", "wb") as file:
+        try:
+            for _ in range(128):
+                file.write(bytes(1 << 20))
+                file.flush()
+        except OSError as error:
+            return errno.errorcode[error.errno or 0]
+    return "written"

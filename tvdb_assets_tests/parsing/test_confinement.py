@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import pikepdf
 import pytest
 from PIL import Image, ImageDraw
 
 from tvdb_assets.document_limits import DocumentLimits
-from tvdb_assets.errors import ParseError
-from tvdb_assets.parsing.parse_tasks import prepare_document
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets_tests.fuzzing.samples import samples, zipped
 from tvdb_assets_tests.parsing import worker_pool_tasks as tasks
@@ -60,14 +57,6 @@ def _hostile() -> dict[str, bytes]:
     }
 
 
-def _peak_kib(process_id: int) -> int:
-    """The peak of resident memory of a process in KiB (Linux; else 0)."""
-    status = Path(f"/proc/{process_id}/status")
-    # `getrusage` would start with the peak of the parent.
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
-
-
 @pytest.mark.timeout(300)
 def test_no_document_makes_its_parser_write_connect_or_exceed_its_memory() -> None:
     good = {**samples(), "a.pdf": make_pdf(["A page", "with text"]), "a.png": _picture()}
@@ -78,21 +67,18 @@ def test_no_document_makes_its_parser_write_connect_or_exceed_its_memory() -> No
         timeout_seconds=_WAIT,
         memory_mib=_MEMORY_MIB,
         prepare=(tasks.record_events, limits),
-        modules=(prepare_document.__module__, tasks.__name__),
+        modules=(tasks.__name__,),
     ) as pool:
         for name, data in {**_hostile(), **good}.items():
-            try:
-                pool.submit(prepare_document, data, name, "local", None).result(_WAIT)
-            except ParseError as error:
-                codes[name] = error.code
-        events, folder = pool.submit(tasks.recorded_events).result(_WAIT)
-        # A single process did everything: it was never killed, so no event is missing.
-        (process_id,) = pool.process_ids()
-        peak_kib = _peak_kib(process_id)
+            code, events, folder, peak_kib = pool.submit(tasks.parse_recorded, data, name).result(
+                _WAIT
+            )
+            if code:
+                codes[name] = code
+            assert {event for event, _ in events} <= {"open"}, name
+            outside = {path for _, path in events if not path.startswith((folder, "/dev/null"))}
+            assert all("__pycache__" in path for path in outside), (name, outside)
+            assert peak_kib < _MEMORY_MIB * 1024, name
     assert not codes.keys() & good.keys()
     assert codes["bomb.docx"] == "expands_too_far"
     assert not codes.keys() & {"web.html", "include.rst", "include.tex", "include.adoc"}
-    assert {event for event, _ in events} <= {"open"}
-    outside = {path for _, path in events if not path.startswith((folder, "/dev/null"))}
-    assert all("__pycache__" in path for path in outside), outside
-    assert peak_kib < _MEMORY_MIB * 1024

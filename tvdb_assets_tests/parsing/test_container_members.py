@@ -6,15 +6,23 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
-from tvdb_assets.core.member_paths import MAX_BYTES, MemberNames
+from tvdb_assets.core.member_paths import MAX_BYTES, MemberNames, is_safe
 from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import Member
 from tvdb_assets.parsing.active_limits import limits_applied
-from tvdb_assets.parsing.container_members import ContainerBudget, extract_members, list_members
+from tvdb_assets.parsing.container_members import (
+    ContainerBudget,
+    check_extracted,
+    check_listing,
+    extract_members,
+    list_members,
+)
 from tvdb_assets.parsing.document_parser import identify_document, parse_document
 from tvdb_assets.parsing.formats.record_fields import MEDIA_TYPE
 from tvdb_assets_tests.parsing.sample_files import MAIL, make_docx, make_zip
@@ -227,3 +235,53 @@ def test_rows_of_parquet() -> None:
             lambda d=broken: list_members(d, "application/vnd.apache.parquet", BUDGET)
         ).code
         assert code == "corrupt"
+
+
+def test_a_forged_list_of_members_is_refused() -> None:
+    budget = ContainerBudget(1, 3, 100)
+    good = [Member(0, "a.txt", 40, bytes(32)), Member(1, "b/c.txt", 60, bytes(32))]
+    check_listing(good, budget)
+    first, second = good
+    forged = [
+        [first, replace(second, name="a.txt")],
+        [replace(first, position=1), second],
+        [replace(first, size=-1), second],
+        [replace(first, size=41), second],
+        [replace(first, sha256=b"")],
+        [replace(first, position=at, size=0, name=str(at)) for at in range(4)],
+        *(
+            [replace(first, name=name)]
+            for name in ("", "../b", "/a", "a//b", "b.zip!/a", "a\nb", "a\0", "x" * 900, "a/./b")
+        ),
+    ]
+    for listed in forged:
+        with pytest.raises(ParseError) as raised:
+            check_listing(listed, budget)
+        assert raised.value.code == "parser_crashed"
+
+
+def test_every_name_that_is_given_to_a_member_is_accepted() -> None:
+    names = MemberNames()
+    for raw in (
+        "../b",
+        "/a",
+        "a//b",
+        "b.zip!/a",
+        "a\nb",
+        "100%",
+        "ä" * 900,
+        "",
+        "a",
+        "a",
+        ".",
+        "%2",
+    ):
+        assert is_safe(names.take(raw)), raw
+
+
+def test_bytes_that_are_not_the_listed_ones_are_refused() -> None:
+    member = Member(0, "a.txt", 3, sha256(b"abc").digest())
+    check_extracted([b"abc"], [member])
+    for contents in ([b"abd"], [], [b"abc", b"abc"]):
+        with pytest.raises(ParseError):
+            check_extracted(contents, [member])

@@ -7,13 +7,22 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
+from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.errors import ParseError, TvdbError
 from tvdb_assets.parsing.confinement import Confinement
+from tvdb_assets.parsing.parse_isolation import OwnProcessNeededError, sharing_process
+from tvdb_assets.parsing.parse_tasks import PreparedDocument, prepare_document
 from tvdb_assets.parsing.worker_pool import WorkerPool
+from tvdb_assets_tests.fuzzing.samples import samples
 from tvdb_assets_tests.parsing import hostile_tasks as attack
+from tvdb_assets_tests.parsing import worker_pool_tasks as tasks
+from tvdb_assets_tests.parsing.sample_files import make_pdf
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="protections of Linux")
 _WAIT = 60.0
@@ -86,6 +95,81 @@ def test_a_worker_has_another_account_and_no_key(
     if held.account:
         assert user == group != 0
         assert not groups
+
+
+def test_a_worker_reaches_nothing_by_unusual_calls(pool: WorkerPool, held: Confinement) -> None:
+    results = pool.submit(attack.call_new_system).result(_WAIT)
+    assert {name: how for name, how in results.items() if how == "ok"} == {}
+
+
+def test_a_worker_inherits_nothing_but_its_channel(pool: WorkerPool) -> None:
+    assert len(pool.submit(attack.open_descriptors).result(_WAIT)) == 4
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.html", "a.pdf"])
+def test_a_parser_that_one_document_took_over_falsifies_no_other(name: str) -> None:
+    documents = {
+        "a.md": b"# A\n\nThe true text of the policy.",
+        "a.html": b"<html><body><p>The true text of the policy.</p></body></html>",
+        "a.pdf": make_pdf(["The true text of the policy."]),
+    }
+    with WorkerPool(workers=1, modules=(attack.__name__, prepare_document.__module__)) as pool:
+        for _ in range(2):
+            evil = pool.submit(attack.poison, "A forged text of another document.").result(_WAIT)
+            made = pool.submit(
+                prepare_document, documents[name], name, "local", Chunker(128, 16)
+            ).result(_WAIT)
+            assert isinstance(made, PreparedDocument)
+            assert "The true text" in made.parsed.text
+            assert not psutil.pid_exists(evil)
+
+
+def test_a_reply_that_nobody_asked_for_is_no_reply_to_the_next_document() -> None:
+    with WorkerPool(workers=1, modules=(attack.__name__, tasks.__name__)) as pool:
+        assert pool.submit(attack.reply_twice).result(_WAIT) == 1
+        assert pool.submit(tasks.add_line, "a").result(_WAIT) == 1
+        assert pool.submit(tasks.echo, 2).result(_WAIT) == 2
+
+
+def test_what_c_code_reads_shares_no_process() -> None:
+    others = {**samples(), "a.pdf": make_pdf(["A page"])}
+    alone = set()
+    for name, data in others.items():
+        # A name that hides the kind, and the true one.
+        for shown in (name, "x.md"):
+            with sharing_process(True), suppress(ParseError):
+                try:
+                    prepare_document(data, shown, "local", None)
+                except OwnProcessNeededError:
+                    alone.add(name.rpartition(".")[2])
+    assert alone >= {"pdf", "docx", "xlsx", "html", "rtf", "eml", "msg", "xls", "odt", "epub"}
+    assert not alone & {"txt", "md", "csv", "json", "srt"}
+
+
+def test_one_parser_reaches_no_other(held: Confinement) -> None:
+    with WorkerPool(workers=2, modules=(attack.__name__, tasks.__name__)) as pool:
+        spinning = pool.submit(tasks.spin)
+        while not pool.process_ids():
+            os.sched_yield()
+        (victim,) = pool.process_ids()
+        folder = psutil.Process(victim).cwd()
+        results = pool.submit(attack.reach_process, victim, folder).result(_WAIT)
+        assert psutil.Process(victim).is_running()
+        pool.close(cancel=True)
+        assert isinstance(spinning.exception(_WAIT), TvdbError)
+    assert results
+    assert {name: how for name, how in results.items() if how[:4] in ("ok", "read", "list")} == {}
+    assert not results["write"].startswith("wrote")
+
+
+def test_bombs_of_threads_files_and_buffers_end_within_their_parser() -> None:
+    with WorkerPool(workers=1, modules=(attack.__name__, tasks.__name__)) as pool:
+        error = pool.submit(attack.start_threads).exception(_WAIT)
+        assert isinstance(error, ParseError)
+        assert error.code in ("parse_memory", "corrupt")
+        assert pool.submit(attack.open_pipes).result(_WAIT) < 256
+        assert pool.submit(attack.write_large_file).result(_WAIT) == "EFBIG"
+        assert pool.submit(tasks.echo, 1).result(_WAIT) == 1
 
 
 def test_without_landlock_the_parent_of_an_ordinary_user_can_not_be_traced() -> None:

@@ -46,12 +46,21 @@ def _wait_for_worker(pool: WorkerPool) -> int:
     return pool.process_ids()[0]
 
 
-def test_results_come_back_in_one_reused_process(pool: WorkerPool) -> None:
+def test_each_task_has_its_own_process_that_ends_with_it(pool: WorkerPool) -> None:
     big = b"x" * 5_000_000
     assert pool.submit(tasks.echo_bytes, big).result(_WAIT) == big
-    ids = {pool.submit(tasks.process_id).result(_WAIT) for _ in range(20)}
-    assert len(ids) == 1
-    assert ids != {os.getpid()}
+    ids = [pool.submit(tasks.process_id).result(_WAIT) for _ in range(5)]
+    assert len({*ids, os.getpid()}) == 6
+    assert not any(map(psutil.pid_exists, ids))
+    assert pool.process_ids() == ()
+
+
+def test_tasks_that_may_share_a_process_do(pool: WorkerPool) -> None:
+    assert [pool.submit(tasks.add_line, "a").result(_WAIT) for _ in range(3)] == [1, 2, 3]
+    assert len(pool.process_ids()) == 1
+    # One that turns out to need its own is moved, and does not see what the others left.
+    assert pool.submit(tasks.add_line, "own").result(_WAIT) == 1
+    assert pool.submit(tasks.add_line, "a").result(_WAIT) == 4
 
 
 def test_an_early_task_runs_once_and_its_future_is_returned_once(pool: WorkerPool) -> None:
@@ -68,7 +77,7 @@ def test_each_task_of_a_batch_ends_as_it_would_alone(pool: WorkerPool) -> None:
     pool.submit_early([(tasks.add_line, ("a",)), (tasks.refuse, ()), (tasks.process_id, ())])
     assert pool.submit(tasks.add_line, "a").result(_WAIT) == 1
     assert _error(pool, tasks.refuse).code == "encrypted"
-    first = pool.submit(tasks.process_id).result(_WAIT)
+    assert pool.submit(tasks.process_id).result(_WAIT) not in pool.process_ids()
     # A task that kills the worker does not fail the others.
     pool.submit_early(
         [
@@ -78,9 +87,11 @@ def test_each_task_of_a_batch_ends_as_it_would_alone(pool: WorkerPool) -> None:
         ]
     )
     assert _error(pool, tasks.die_by_signal, signal.SIGKILL).code == "parser_crashed"
-    assert pool.submit(tasks.process_id).result(_WAIT) != first
-    assert pool.submit(tasks.add_line, "a").result(_WAIT) == 1
     assert pool.submit(tasks.add_line, "a").result(_WAIT) == 2
+    # Neither does one that kills a shared process, whose tasks are run again.
+    pool.submit_early([(tasks.add_line, ("a",)), (tasks.die_in_shared_process, ())])
+    assert _error(pool, tasks.die_in_shared_process).code == "parser_crashed"
+    assert pool.submit(tasks.add_line, "a").result(_WAIT) == 1
 
 
 def test_a_task_with_unhashable_arguments_runs_next_to_early_tasks(pool: WorkerPool) -> None:
@@ -88,11 +99,19 @@ def test_a_task_with_unhashable_arguments_runs_next_to_early_tasks(pool: WorkerP
     assert pool.submit(tasks.echo, ["a list"]).result(_WAIT) == ["a list"]
 
 
-def test_a_worker_is_replaced_after_its_number_of_tasks() -> None:
+def test_a_shared_process_is_replaced_after_its_number_of_tasks() -> None:
     with _pool(tasks_per_worker=2) as pool:
-        ids = [pool.submit(tasks.process_id).result(_WAIT) for _ in range(4)]
-    assert ids[0] == ids[1] != ids[2] == ids[3]
-    assert not any(map(psutil.pid_exists, ids))
+        counts = [pool.submit(tasks.add_line, "a").result(_WAIT) for _ in range(4)]
+    assert counts == [1, 2, 1, 2]
+
+
+def test_a_task_whose_fork_server_was_killed_is_run_again(pool: WorkerPool) -> None:
+    pool.submit(tasks.echo, 1).result(_WAIT)
+    (server,) = psutil.Process().children()
+    future = pool.submit(tasks.spin_unless_again, str(server.pid))
+    _wait_for_worker(pool)
+    server.kill()
+    assert future.result(_WAIT) == 1
 
 
 def test_a_slow_task_is_killed_and_the_next_one_runs() -> None:
@@ -140,12 +159,13 @@ def test_a_worker_killed_from_outside_fails_its_task(pool: WorkerPool) -> None:
     assert pool.submit(tasks.echo, 1).result(_WAIT) == 1
 
 
-def test_a_worker_that_died_while_idle_fails_no_task(pool: WorkerPool) -> None:
-    process = psutil.Process(pool.submit(tasks.process_id).result(_WAIT))
+def test_a_shared_process_that_died_while_idle_fails_no_task(pool: WorkerPool) -> None:
+    pool.submit(tasks.add_line, "a").result(_WAIT)
+    process = psutil.Process(*pool.process_ids())
     process.kill()
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         os.sched_yield()
-    assert pool.submit(tasks.echo, 1).result(_WAIT) == 1
+    assert pool.submit(tasks.add_line, "a").result(_WAIT) == 1
 
 
 def test_errors_contain_no_document_text(pool: WorkerPool) -> None:
@@ -202,8 +222,11 @@ def test_workers_die_with_a_killed_parent() -> None:
         from tvdb_assets.parsing.worker_pool import WorkerPool
         from tvdb_assets_tests.parsing import worker_pool_tasks as tasks
         pool = WorkerPool(workers=1, modules=(tasks.__name__,))
-        print(pool.submit(tasks.process_id).result(), flush=True)
-        pool.submit(tasks.spin).result()
+        future = pool.submit(tasks.spin)
+        while not pool.process_ids():
+            pass
+        print(*pool.process_ids(), flush=True)
+        future.result()
     """
     path = os.pathsep.join(filter(None, sys.path))
     environment = {**os.environ, "PYTHONPATH": path}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -11,7 +12,10 @@ from pathlib import Path
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.document_limits import DocumentLimits
+from tvdb_assets.errors import ParseError
 from tvdb_assets.parsing.active_limits import apply_limits
+from tvdb_assets.parsing.parse_isolation import TaskTraits, register_traits, require_own_process
+from tvdb_assets.parsing.parse_tasks import prepare_document
 
 _calls: dict[str, int] = {}
 
@@ -25,9 +29,26 @@ def echo_bytes(value: bytes) -> bytes:
 
 
 def add_line(name: str) -> int:
-    """Count the calls with this name in this process."""
+    """Count the calls with this name in this process; it may be shared, except for ``own``."""
+    if name == "own":
+        require_own_process()
     _calls[name] = _calls.get(name, 0) + 1
     return _calls[name]
+
+
+def die_in_shared_process() -> None:
+    os._exit(1)
+
+
+for _task in (add_line, die_in_shared_process):
+    register_traits(_task, lambda *_: TaskTraits(may_share=True))
+
+
+def spin_unless_again(server: str) -> int:
+    """Run until this process is killed, unless another server has forked it."""
+    while str(os.getppid()) == server:
+        time.monotonic()
+    return 1
 
 
 def process_id() -> int:
@@ -95,6 +116,13 @@ def record_events(limits: DocumentLimits) -> None:
     sys.addaudithook(record)
 
 
-def recorded_events() -> tuple[list[tuple[str, str]], str]:
-    """The events, and the working folder."""
-    return _events, os.path.realpath(Path.cwd())
+def parse_recorded(data: bytes, name: str) -> tuple[str, list[tuple[str, str]], str, int]:
+    """Parse a document: code of its error, events, folder, peak of memory in KiB."""
+    code = ""
+    _events.clear()
+    try:
+        prepare_document(data, name, "local", None)
+    except ParseError as error:
+        code = error.code
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return code, _events, os.path.realpath(Path.cwd()), peak

@@ -33,6 +33,7 @@ class DelimitedParser(BaseParser):
     service = "chardetng-py"
     preserved = "every cell, as one table with the first row as its header"
     not_preserved = "line breaks inside cells"
+    is_memory_safe = True
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a table."""

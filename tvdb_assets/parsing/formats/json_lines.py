@@ -26,6 +26,7 @@ class JsonLines(BaseParser):
     service = "orjson"
     preserved = "every record, as a separate document, named by its `id` or as `#000001` and so on"
     not_preserved = "blank lines"
+    is_memory_safe = True
 
     def entries(self, data: bytes) -> Iterator[ContainerEntry]:
         """The records; the number of the line is the fallback for a name."""

@@ -31,6 +31,7 @@ class StructuredParser(BaseParser):
     service = "chardetng-py"
     preserved = "names and values in their order, lists of records with equal fields as tables"
     not_preserved = "quotes, brackets, types"
+    is_memory_safe = True
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse data; invalid JSON is read as plain text, with a note."""

@@ -29,6 +29,7 @@ class SubtitleParser(BaseParser):
     service = "chardetng-py"
     preserved = "the text of each cue, its start time, its speaker"
     not_preserved = "end times, numbers, styles, positions, comments"
+    is_memory_safe = True
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse subtitles."""

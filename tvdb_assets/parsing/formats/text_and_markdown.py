@@ -29,6 +29,7 @@ class TextParser(BaseParser):
     name = "Markdown, plain text"
     preserved = "everything; front matter gives the title"
     not_preserved = "the front matter itself"
+    is_memory_safe = True
     service = "chardetng-py"
 
     @property
