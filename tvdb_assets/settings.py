@@ -101,7 +101,7 @@ class Settings(BaseSettings):
     parse_workers: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=1, le=64)
     """Parser processes that run in parallel."""
     parse_worker_documents: int = Field(500, ge=1)
-    """Documents after which a parser process is replaced, so that leaks stay bounded."""
+    """Documents after which a parser process that several may share is replaced."""
     # `DocumentLimits` has the defaults and explains each limit.
     max_document_mib: int = Field(_LIMITS.max_document_mib, ge=1)
     max_pages: int = Field(_LIMITS.max_pages, ge=1)

@@ -16,6 +16,19 @@ from typing import Any, TypeVar
 from tvdb_assets.parsing import formats as formats_package
 from tvdb_assets.parsing.format_protocol import Container, Format, Parser
 
+_IMPORTED_BY_ALL = (
+    "chardetng_py",
+    "email.parser",
+    "encodings.cp1252",
+    "encodings.cp437",
+    "encodings.utf_16_le",
+    "filetype",
+    "olefile",
+    "orjson",
+    "tvdb_assets.core.normalization",
+)
+"""What detecting a kind, decoding and building a document import when they are first called."""
+
 _F = TypeVar("_F", bound=Format)
 
 
@@ -56,10 +69,10 @@ def is_memory_safe(media_type: str) -> bool:
 
 def load_libraries(media_type: str) -> None:
     """Import what the formats of a media type import when they parse; skip what is missing."""
-    for each in (parser_for(media_type), container_for(media_type)):
-        for name in each.imports if each is not None else ():
-            with suppress(ImportError):
-                import_module(name)
+    formats = (parser_for(media_type), container_for(media_type))
+    for name in (*_IMPORTED_BY_ALL, *(name for each in formats if each for name in each.imports)):
+        with suppress(ImportError):
+            import_module(name)
 
 
 def supported_names() -> str:

@@ -218,8 +218,8 @@ def chunk_document(parsed: ParsedDocument, chunker: Chunker) -> PreparedDocument
 
 
 def _traits_by_name(path: str, media_type: str | None) -> TaskTraits:
-    kind = media_type or media_type_by_name(path)
-    return TaskTraits() if kind is None else TaskTraits(is_memory_safe(kind), (kind,))
+    kind = media_type or media_type_by_name(path) or "application/octet-stream"
+    return TaskTraits(is_memory_safe(kind), (kind,))
 
 
 def _traits_of_parse(data: bytes, path: str, *rest: Any) -> TaskTraits:

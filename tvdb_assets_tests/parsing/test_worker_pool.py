@@ -17,7 +17,9 @@ import pytest
 
 from tvdb_assets.errors import ParseError, ServiceError, TvdbError
 from tvdb_assets.parsing.worker_pool import WorkerPool
+from tvdb_assets_tests.fuzzing.samples import samples
 from tvdb_assets_tests.parsing import worker_pool_tasks as tasks
+from tvdb_assets_tests.parsing.sample_files import make_pdf
 
 _WAIT = 30.0
 
@@ -239,3 +241,15 @@ def test_workers_die_with_a_killed_parent() -> None:
         # The process that adopts the dead worker may reap it late.
         while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
             os.sched_yield()
+
+
+def test_a_process_for_a_document_has_its_libraries_already() -> None:
+    """A library that is imported after the fork would be imported for each document."""
+    documents = {**samples(), "a.pdf": make_pdf(["A page", "with text"])}
+    with _pool() as pool:
+        late = {
+            name: pool.submit(tasks.imports_while_parsing, data, name).result(_WAIT)
+            for name, data in documents.items()
+        }
+    python = sys.stdlib_module_names
+    assert {name: found for name, found in late.items() if not python.issuperset(found)} == {}

@@ -11,10 +11,16 @@ import time
 from pathlib import Path
 
 from tvdb_assets import error_codes as codes
+from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
 from tvdb_assets.parsing.active_limits import apply_limits
-from tvdb_assets.parsing.parse_isolation import TaskTraits, register_traits, require_own_process
+from tvdb_assets.parsing.parse_isolation import (
+    TaskTraits,
+    register_traits,
+    require_own_process,
+    traits_of,
+)
 from tvdb_assets.parsing.parse_tasks import prepare_document
 
 _calls: dict[str, int] = {}
@@ -126,3 +132,16 @@ def parse_recorded(data: bytes, name: str) -> tuple[str, list[tuple[str, str]], 
         code = error.code
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return code, _events, os.path.realpath(Path.cwd()), peak
+
+
+def imports_while_parsing(data: bytes, path: str) -> list[str]:
+    """The libraries that are imported for the first time while a document is parsed."""
+    before = set(sys.modules)
+    prepare_document(data, path, "local", Chunker(128, 16))
+    return sorted({name.partition(".")[0] for name in set(sys.modules) - before})
+
+
+register_traits(
+    imports_while_parsing,
+    lambda *args: TaskTraits(media_types=traits_of(prepare_document, args).media_types),
+)

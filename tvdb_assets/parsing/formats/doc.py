@@ -71,6 +71,7 @@ class DocParser(BaseParser):
     service = "olefile"
     preserved = "headings, lists, tables, notes, text boxes, headers and footers once"
     not_preserved = "pictures, comments, list numbers; in Word 6 and 95 also headings and lists"
+    imports = ("olefile",)
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a document of Word 6 to 2003."""

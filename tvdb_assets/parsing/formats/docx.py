@@ -40,6 +40,7 @@ class DocxParser(BaseParser):
     name = "Word (DOCX)"
     preserved = "headings, lists, tables, notes, text boxes, headers and footers once"
     not_preserved = "pictures, comments, deleted text, page numbers"
+    imports = ("mammoth",)
     service = "mammoth"
 
     @property

@@ -45,6 +45,13 @@ class ImageParser(BaseParser):
     not_preserved = (
         "the shape of tables, everything but text, frames after the first of GIF and WebP"
     )
+    imports = (
+        "PIL.Image",
+        "PIL.ImageOps",
+        "PIL.PngImagePlugin",
+        "PIL.JpegImagePlugin",
+        "tesserocr",
+    )
     service = "tesserocr"
     other_libraries = ("pillow",)
 

@@ -55,6 +55,11 @@ class LatexParser(MarkupParser):
         "included files, macros that the document defines, bibliographies from files, pictures, "
         "numbers of references"
     )
+    imports = (
+        "pylatexenc.latex2text._defaultspecs",
+        "pylatexenc.latexwalker._defaultspecs",
+        "pylatexenc.macrospec._argparsers",
+    )
 
     def convert(self, source: str) -> ConvertedMarkup:
         """Convert a source."""

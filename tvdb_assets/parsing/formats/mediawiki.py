@@ -38,6 +38,7 @@ class MediaWikiParser(MarkupParser):
     longest_line = LONGEST_LINE
     preserved = "headings, lists, tables, notes, arguments of templates"
     not_preserved = "the text of templates, pictures, categories, formulas"
+    imports = ("mwparserfromhell",)
 
     def convert(self, source: str) -> ConvertedMarkup:
         """Convert a page's source."""

@@ -44,6 +44,7 @@ class MsgParser(BaseParser):
     revision = 2
     preserved = "sender, recipients, subject, date, body; each attachment, as a separate document"
     not_preserved = "pictures within the text, attachments of attached messages, other properties"
+    imports = ("olefile", "compressed_rtf")
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a message or another Outlook item with text."""

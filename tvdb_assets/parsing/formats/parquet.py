@@ -28,6 +28,7 @@ class Parquet(BaseParser):
     other_libraries = ("arro3-core",)
     preserved = "every row, as a separate document, named by its `id` or as `#000001` and so on"
     not_preserved = "types; bytes that are not text"
+    imports = ("arro3.io",)
 
     def entries(self, data: bytes) -> Iterator[ContainerEntry]:
         """The rows of a file."""

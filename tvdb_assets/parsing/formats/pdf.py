@@ -55,6 +55,14 @@ class PdfParser(BaseParser):
         "names of attachments"
     )
     not_preserved = "pictures, comments, content of attachments, reading order of unusual layouts"
+    imports = (
+        "liteparse.parser",
+        "liteparse.types",
+        "pikepdf",
+        "tesserocr",
+        "PIL.Image",
+        "PIL.PngImagePlugin",
+    )
     service = "liteparse"
 
     @property

@@ -58,6 +58,7 @@ class PptParser(BaseParser):
     service = "olefile"
     preserved = "slides as pages, titles, texts, speaker notes"
     not_preserved = "list marks, the shape of tables, pictures, charts, embedded objects"
+    imports = ("olefile",)
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a presentation of PowerPoint 97 to 2003."""

@@ -43,6 +43,19 @@ class RstParser(MarkupParser):
     longest_line = LONGEST_LINE
     preserved = "headings, lists, tables, code, notes, the content of unknown directives"
     not_preserved = "included files, raw HTML and LaTeX, pictures, link targets"
+    imports = (
+        "docutils.core",
+        "docutils.languages.en",
+        "docutils.nodes",
+        "docutils.parsers.rst.directives.body",
+        "docutils.parsers.rst.directives.images",
+        "docutils.parsers.rst.directives.misc",
+        "docutils.parsers.rst.directives.tables",
+        "docutils.parsers.rst.languages.en",
+        "docutils.readers.standalone",
+        "docutils.transforms.references",
+        "docutils.writers.html5_polyglot",
+    )
 
     def convert(self, source: str) -> ConvertedMarkup:
         """Convert a source; included files are not read."""

@@ -20,6 +20,7 @@ class TextileParser(MarkupParser):
     longest_line = LONGEST_LINE
     preserved = "headings, lists, tables, code"
     not_preserved = "pictures, link targets, styles"
+    imports = ("textile",)
 
     def convert(self, source: str) -> ConvertedMarkup:
         """Convert a source; no picture is fetched to learn its size."""

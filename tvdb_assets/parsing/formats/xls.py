@@ -30,6 +30,7 @@ class XlsParser(BaseParser):
     service = "xlrd"
     preserved = "sheets as pages with their names, cells as tables, dates"
     not_preserved = "formulas, charts, pictures, comments, number formats other than dates"
+    imports = ("xlrd",)
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a workbook of Excel 2 to 2003."""
