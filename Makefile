@@ -94,4 +94,5 @@ lock:
 
 clean:
 	-$(BIN)/tvdb stop
-	rm -rf .venv .venv-docs .venv-release .dagster-versions .tvdb build dist
+	-DAGSTER_HOME=demo/.tvdb $(BIN)/tvdb stop
+	rm -rf .venv .venv-docs .venv-release .dagster-versions .tvdb demo/.tvdb build dist

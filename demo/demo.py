@@ -1,8 +1,9 @@
-"""The demo: documents are ingested and searched, in the project's own database.
+"""The demo: documents are ingested and searched, in a database of the demo's own.
 
-Run by ``make demo``. It prints the summary of the ingestion, four searches, and how to open the
-UI. It exits with 0 only if the results are correct: two known failures, and the right first hit
-of each search.
+Run by ``make demo``. The index and the settings of the project are not used, so that no document of
+the demo is ever found among a user's own, and no paid service is called. It prints the summary of
+the ingestion, four searches, and how to open the UI. It exits with 0 only if the results are
+correct: two known failures, and the right first hit of each search.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+FOLDER = Path(__file__).parent
+HOME = FOLDER / ".tvdb"
 TVDB = str(Path(sys.executable).with_name("tvdb"))
 REFUSED = {
     "broken/corrupt-policy.pdf": "corrupt",
@@ -29,9 +31,12 @@ SEARCHES = {
 
 def main() -> int:
     """Run the demo; returns the exit code."""
-    os.chdir(ROOT)
-    os.environ["TVDB_SOURCE"] = "demo/documents"
-    print("$ tvdb ingest demo/documents", flush=True)
+    # The working folder too: a `.env` at the top of the clone is the user's own.
+    os.chdir(FOLDER)
+    for name in [name for name in os.environ if name.upper().startswith("TVDB_")]:
+        del os.environ[name]
+    os.environ |= {"DAGSTER_HOME": str(HOME), "TVDB_SOURCE": str(FOLDER / "documents")}
+    print("$ tvdb ingest", flush=True)
     code = subprocess.run([TVDB, "ingest"], check=False).returncode
     failed = {f["document"]: f["code"] for f in _json("ingest")["failures"]}
     problems = []
@@ -49,10 +54,11 @@ def main() -> int:
     print(
         "Two documents fail on purpose: one is encrypted, and one is damaged.\n"
         "All others are in the index, including the scan, whose text was read by OCR.\n\n"
-        "Next:\n"
-        "  TVDB_SOURCE=demo/documents .venv/bin/tvdb dev     the Dagster UI, on 127.0.0.1:3000\n"
-        '  .venv/bin/tvdb search "your question"             search\n'
-        "  .venv/bin/tvdb stop                               stop the database server"
+        "The demo has an index of its own. To use it:\n"
+        "  export DAGSTER_HOME=demo/.tvdb TVDB_SOURCE=demo/documents\n"
+        "  .venv/bin/tvdb dev                       the Dagster UI, on 127.0.0.1:3000\n"
+        '  .venv/bin/tvdb search "your question"    search\n'
+        "  .venv/bin/tvdb stop                      stop the database server"
     )
     return 0
 

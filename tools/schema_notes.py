@@ -41,6 +41,8 @@ TABLES: Final = {
     "many documents are missing and wait for `tvdb ingest --delete`.",
     "unused_texts": "The hash of a text whose documents the source no longer has. Its vector is "
     "kept for `TVDB_CACHE_DAYS`.",
+    "unused_parses": "The text of a file that a paid service parsed and the source no longer has. "
+    "It is kept for `TVDB_CACHE_DAYS`, so that nothing is paid again if the file returns.",
     "removed_partitions": "A partition whose document is deleted, until Dagster no longer has it.",
     "limit_changes": "A change of a limit or a pause at run time: who, when, and the runs that "
     "were active.",

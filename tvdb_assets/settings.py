@@ -175,7 +175,8 @@ class Settings(BaseSettings):
     retention_days: int = Field(90, ge=1)
     """Days for which logs of runs and histories of documents are kept."""
     cache_days: int = Field(30, ge=0)
-    """Days for which a vector is kept that no document needs, in case its text returns."""
+    """Days for which vectors, and texts that a paid service parsed, are kept that no document
+    needs, in case its file returns."""
     run_partitions: int = Field(1_000, ge=1)
     """Maximum documents in one run."""
 

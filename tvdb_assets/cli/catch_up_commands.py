@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.cli.cost_commands import estimate_documents, show_estimate
 from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, plain, print_json, table_of
 from tvdb_assets.cli.run_summary import exit_code, progress, show_summary, summary_of
 from tvdb_assets.cli.status_command import find_documents
 from tvdb_assets.dagster.storage.home import dagster_instance
+from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.lifecycle import Reason
 from tvdb_assets.redaction import display_path, printable
 from tvdb_assets.repositories.due_documents import DueDocument
@@ -86,18 +88,28 @@ def retry(context: click.Context, documents: tuple[str, ...], as_json: bool) -> 
 def forget(document: str, as_json: bool) -> None:
     """Delete DOCUMENT of the current source with its text, chunks and vectors.
 
-    The sensor document_intake ignores the file until it changes. `tvdb ingest` adds it again.
+    The sensor document_intake ignores the file until it changes. `tvdb ingest` adds it again. Of a
+    document whose file is gone, the text is deleted that is kept for TVDB_CACHE_DAYS.
     """
     from tvdb_assets.dagster.reconciler import Reconciler
 
     settings = load_settings()
     with dagster_instance(settings) as instance, Reconciler.open(settings, instance) as reconciler:
-        documents = find_documents(reconciler.registry, document, source_root(settings.source))
+        root = source_root(settings.source)
+        kept = reconciler.deletion.forget_unused(root, document)
+        try:
+            documents = find_documents(reconciler.registry, document, root)
+        except ConfigurationError as error:
+            # Its text may be kept although the source no longer has the file.
+            if not kept or error.code != codes.DOCUMENT_UNKNOWN.code:
+                raise
+            documents = []
         reconciler.deletion.delete([known.document_id for known in documents], is_manual=True)
         with reconciler.due.planning():
             reconciler.partitions.drop_removed(reconciler.deletion)
     if as_json:
-        print_json({"forgotten": [display_path(known.path) for known in documents]})
+        paths = [known.path for known in documents] or [document]
+        print_json({"forgotten": [display_path(path) for path in paths]})
     else:
         console.print(f"Forgotten: {printable(document)}", markup=False)
 

@@ -62,7 +62,7 @@ def move(old: str, new: str, as_json: bool) -> None:
         with reconciler.due.planning():
             if new_root != old_root:
                 duplicates = sources.duplicates(old_root, new_root)
-                reconciler.deletion.delete(duplicates, keeps_vectors=True)
+                reconciler.deletion.delete(duplicates, keeps_results=True)
                 moved = sources.move(old_root, new_root)
                 reconciler.partitions.drop_removed(reconciler.deletion)
     if as_json:
@@ -79,7 +79,7 @@ def move(old: str, new: str, as_json: bool) -> None:
 def drop(old: str, as_json: bool) -> None:
     """Delete all documents of the source OLD from the index. Its files are not deleted.
 
-    Their vectors stay for TVDB_CACHE_DAYS, in case the texts return.
+    Their vectors and paid texts stay for TVDB_CACHE_DAYS, in case the files return.
     """
     from tvdb_assets.dagster.reconciler import Reconciler
 
@@ -87,7 +87,7 @@ def drop(old: str, as_json: bool) -> None:
     with dagster_instance(settings) as instance, Reconciler.open(settings, instance) as reconciler:
         sources = DocumentSources(reconciler.database)
         root = _registered(sources, old)
-        deleted = reconciler.deletion.delete(sources.document_ids(root), keeps_vectors=True)
+        deleted = reconciler.deletion.delete(sources.document_ids(root), keeps_results=True)
         with reconciler.due.planning():
             reconciler.partitions.drop_removed(reconciler.deletion)
     if as_json:

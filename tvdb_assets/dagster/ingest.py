@@ -155,7 +155,7 @@ def execute(
         DocumentSources(reconciler.database).record_scan(ingest_plan.source.root, unlisted, 0)
     # Last, so that the text and vectors of a moved file are found under its old name.
     gone = [document.document_id for document in ingest_plan.gone]
-    reconciler.deletion.delete(gone, keeps_vectors=True)
+    reconciler.deletion.delete(gone, keeps_results=True)
     with reconciler.due.planning():
         reconciler.partitions.drop_removed(reconciler.deletion)
     return run_ids

@@ -18,6 +18,7 @@ from tvdb_assets.lifecycle.states import DocumentStatus
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
+from tvdb_assets.repositories.unused_parses import forget_parses, keep_parses_sql
 
 MAX_DELETION_DELAY = timedelta(hours=1)
 """Longest time that rows of a removed file are kept, in case the file was moved."""
@@ -64,7 +65,7 @@ class DocumentDeletion:
                 "    AND (d.status = %s OR d.is_changed)))",
                 (MAX_DELETION_DELAY, DocumentStatus.REGISTERED.value),
             ).fetchall()
-        return self.delete([row[0] for row in rows], waits=False, keeps_vectors=True)
+        return self.delete([row[0] for row in rows], waits=False, keeps_results=True)
 
     def delete(
         self,
@@ -72,7 +73,7 @@ class DocumentDeletion:
         *,
         waits: bool = True,
         is_manual: bool = False,
-        keeps_vectors: bool = False,
+        keeps_results: bool = False,
     ) -> int:
         """Delete documents: their text, chunks and history, and vectors that no other text uses.
 
@@ -81,7 +82,8 @@ class DocumentDeletion:
             waits: wait for runs that are processing one; otherwise such a document is skipped.
             is_manual: a person deletes them. Their files may still exist, and scans ignore them
                 until they change or a person ingests them.
-            keeps_vectors: vectors stay for TVDB_CACHE_DAYS, in case the files return.
+            keeps_results: vectors and paid texts stay for TVDB_CACHE_DAYS, in case the files
+                return.
 
         Returns:
             The number of deleted documents.
@@ -94,8 +96,21 @@ class DocumentDeletion:
                 batch = ordered[start : start + _BATCH]
                 if is_manual:
                     _record_forgotten(tx, batch)
-                deleted += _delete_batch(tx, batch, waits=waits, keeps_vectors=keeps_vectors)
+                deleted += _delete_batch(tx, batch, waits=waits, keeps_results=keeps_results)
         return deleted
+
+    def forget_unused(self, source: str, path: str) -> int:
+        """Delete the parsed texts that are kept of a document which is deleted already.
+
+        Returns:
+            The number of texts, of the document and of what was in it.
+        """
+        with self._database.transaction() as tx:
+            return tx.execute(
+                "DELETE FROM tvdb.unused_parses WHERE source = %(source)s"
+                " AND (path = %(path)s OR starts_with(path, %(path)s || '!/'))",
+                {"source": source, "path": path},
+            ).rowcount
 
     def forgotten_etags(self, source: str) -> dict[str, str]:
         """The etags of files that a person deleted from the index, by path in the source."""
@@ -143,24 +158,25 @@ def lock_present(tx: Connection, document_ids: Sequence[int]) -> set[int]:
 
 
 def delete_documents(
-    tx: Connection, document_ids: Sequence[int], *, keeps_vectors: bool = False
+    tx: Connection, document_ids: Sequence[int], *, keeps_results: bool = False
 ) -> list[str]:
     """Delete documents, their members, and vectors that no other text uses.
 
     Args:
         tx: the transaction.
         document_ids: which.
-        keeps_vectors: record the texts instead, so that `Retention` deletes the vectors later.
+        keeps_results: keep paid texts and vectors instead, which `Retention` deletes later.
 
     Returns:
         The partition keys of those that were files.
     """
     ids = {"ids": list(document_ids)}
+    if keeps_results:
+        tx.execute(_KEEP_PARSES, ids)
+    else:
+        forget_parses(tx, document_ids)
     texts = tx.execute(
-        "WITH RECURSIVE gone AS (SELECT unnest(%(ids)s::bigint[]) AS document_id UNION"
-        " SELECT d.document_id FROM tvdb.documents d JOIN gone g"
-        "   ON d.container_id = g.document_id)"
-        " SELECT c.text_sha256 FROM gone JOIN tvdb.chunk_sets k USING (document_id)"
+        f"{_WITH_MEMBERS} SELECT c.text_sha256 FROM gone JOIN tvdb.chunk_sets k USING (document_id)"
         " JOIN tvdb.chunks c USING (chunk_set_id)"
         " UNION SELECT text_sha256 FROM gone JOIN tvdb.former_texts USING (document_id)",
         ids,
@@ -170,7 +186,7 @@ def delete_documents(
         " RETURNING partition_key, container_id IS NULL",
         ids,
     ).fetchall()
-    if keeps_vectors:
+    if keeps_results:
         tx.execute(
             "INSERT INTO tvdb.unused_texts (text_sha256) SELECT unnest(%s::bytea[])"
             " ON CONFLICT (text_sha256) DO UPDATE SET dropped_at = excluded.dropped_at",
@@ -187,6 +203,14 @@ def delete_documents(
     return [key for key, is_file in rows if is_file]
 
 
+_WITH_MEMBERS = """WITH RECURSIVE gone AS (SELECT unnest(%(ids)s::bigint[]) AS document_id UNION
+    SELECT d.document_id FROM tvdb.documents d JOIN gone g ON d.container_id = g.document_id)"""
+_KEEP_PARSES = (
+    f"{_WITH_MEMBERS}, dropped AS (SELECT * FROM tvdb.parsed_documents JOIN gone"
+    f" USING (document_id)) {keep_parses_sql('dropped')}"
+)
+
+
 def _record_forgotten(tx: Connection, document_ids: list[int]) -> None:
     tx.execute(
         "INSERT INTO tvdb.forgotten_files (source, path, etag)"
@@ -198,7 +222,7 @@ def _record_forgotten(tx: Connection, document_ids: list[int]) -> None:
 
 
 def _delete_batch(
-    tx: Connection, document_ids: list[int], *, waits: bool, keeps_vectors: bool
+    tx: Connection, document_ids: list[int], *, waits: bool, keeps_results: bool
 ) -> int:
     by_key = {locks.DOCUMENTS.key(document_id): document_id for document_id in document_ids}
     if waits:
@@ -217,6 +241,6 @@ def _delete_batch(
     tx.execute(
         "INSERT INTO tvdb.removed_partitions (partition_key) SELECT unnest(%s::text[])"
         " ON CONFLICT DO NOTHING",
-        (delete_documents(tx, locked, keeps_vectors=keeps_vectors),),
+        (delete_documents(tx, locked, keeps_results=keeps_results),),
     )
     return len(locked)

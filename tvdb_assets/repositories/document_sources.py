@@ -99,6 +99,9 @@ class DocumentSources:
             tx.execute(
                 "UPDATE tvdb.forgotten_files SET source = %(new)s WHERE source = %(old)s", values
             )
+            tx.execute(
+                "UPDATE tvdb.unused_parses SET source = %(new)s WHERE source = %(old)s", values
+            )
         return moved
 
     def record_scan(self, source: str, unlisted: Sequence[str], held: int) -> None:

@@ -102,7 +102,7 @@ class DocumentStore:
 
     def parses(
         self, lookups: Sequence[tuple[int, bytes, str, str]]
-    ) -> tuple[dict[int, StoredParse], dict[int, tuple[int, ParsedDocument]]]:
+    ) -> tuple[dict[int, StoredParse], dict[int, tuple[int | None, ParsedDocument]]]:
         """Find texts that need no parsing.
 
         Args:
@@ -110,7 +110,8 @@ class DocumentStore:
 
         Returns:
             Two mappings by document id. The first has each document's own stored text. The second
-            has, for documents without one, the text of another document with the same bytes.
+            has, for documents without one, the text of another document with the same bytes, with
+            its parsed id; None if that document was deleted.
         """
         if not lookups:
             return {}, {}
@@ -134,7 +135,15 @@ class DocumentStore:
                 " WHERE w.id <> ALL(%s) ORDER BY w.id, p.parsed_id",
                 (ids, hashes, prints, suffixes, list(own)),
             )
-            return own, {row["for_document"]: (row["parsed_id"], _parsed(row)) for row in c}
+            shared = {row["for_document"]: (row["parsed_id"], _parsed(row)) for row in c}
+            c.execute(
+                f"SELECT DISTINCT ON (w.id) w.id AS for_document, p.* FROM {lookup_rows}"
+                " JOIN tvdb.unused_parses p ON p.content_sha256 = w.content"
+                " AND p.fingerprint = w.print AND p.suffix = w.suffix"
+                " WHERE w.id <> ALL(%s) ORDER BY w.id",
+                (ids, hashes, prints, suffixes, [*own, *shared]),
+            )
+            return own, {row["for_document"]: (None, _parsed(row)) for row in c} | shared
 
     def latest_parses(self, document_ids: Sequence[int]) -> dict[int, StoredParse]:
         """Each document's newest stored text, by document id."""
@@ -148,7 +157,7 @@ class DocumentStore:
             return {row.document_id: row for row in c}
 
     def find_text(self, content: bytes, fingerprint: str, suffix: str) -> ParsedDocument | None:
-        """The stored text of any document with these bytes; None if there is none.
+        """The stored text of any document that has or had these bytes; None if there is none.
 
         Args:
             content: sha256 of the bytes.
@@ -156,12 +165,15 @@ class DocumentStore:
             suffix: suffix of the file name, or media type.
         """
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
-            row = c.execute(
-                "SELECT * FROM tvdb.parsed_documents WHERE content_sha256 = %s"
-                " AND fingerprint = %s AND suffix = %s LIMIT 1",
-                (content, fingerprint, suffix),
-            ).fetchone()
-        return _parsed(row) if row else None
+            for table in ("parsed_documents", "unused_parses"):
+                row = c.execute(
+                    f"SELECT * FROM tvdb.{table} WHERE content_sha256 = %s"
+                    " AND fingerprint = %s AND suffix = %s LIMIT 1",
+                    (content, fingerprint, suffix),
+                ).fetchone()
+                if row is not None:
+                    return _parsed(row)
+        return None
 
     def parsed(self, parsed_id: int) -> ParsedDocument:
         """One stored text with its structure."""

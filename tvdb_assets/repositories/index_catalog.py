@@ -19,6 +19,7 @@ from tvdb_assets.models import VectorSpace
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
+from tvdb_assets.repositories.unused_parses import keep_parses_sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,10 +263,11 @@ _DROP_STATEMENTS = (
          AND NOT EXISTS (SELECT FROM tvdb.publications u WHERE u.chunk_set_id = k.chunk_set_id)
     """,
     # The text of the current bytes stays: it may have been paid for, and the next index needs it.
-    """DELETE FROM tvdb.parsed_documents p USING dropped_sets x, tvdb.documents d
+    f"""WITH dropped AS (DELETE FROM tvdb.parsed_documents p USING dropped_sets x, tvdb.documents d
        WHERE p.parsed_id = x.parsed_id AND d.document_id = p.document_id
          AND d.sha256 <> p.content_sha256
          AND NOT EXISTS (SELECT FROM tvdb.chunk_sets k WHERE k.parsed_id = p.parsed_id)
+       RETURNING p.*) {keep_parses_sql("dropped")}
     """,
     """DELETE FROM tvdb.embeddings e USING (SELECT DISTINCT space_id FROM dropped_sets) x
        WHERE e.space_id = x.space_id

@@ -27,6 +27,7 @@ from tvdb_assets.repositories.document_store import provenance_row
 from tvdb_assets.repositories.full_text import index_full_text
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.repositories.rows import ReadSnapshot, StoredChunkSet
+from tvdb_assets.repositories.unused_parses import keep_parses_sql
 
 _TYPES = ("int2", "bytea", "vector", "int4", *("text",) * 4, "bool", "text")
 
@@ -379,9 +380,12 @@ class IndexStore:
             "   (SELECT FROM tvdb.publications u WHERE u.chunk_set_id = k.chunk_set_id)",
             asked,
         )
+        # The file may get its former bytes back. What was paid for is kept for that.
         tx.execute(
-            "DELETE FROM tvdb.parsed_documents p WHERE document_id = ANY(%(documents)s)"
-            " AND NOT EXISTS (SELECT FROM tvdb.chunk_sets k WHERE k.parsed_id = p.parsed_id)",
+            "WITH dropped AS (DELETE FROM tvdb.parsed_documents p"
+            "   WHERE document_id = ANY(%(documents)s)"
+            "   AND NOT EXISTS (SELECT FROM tvdb.chunk_sets k WHERE k.parsed_id = p.parsed_id)"
+            f"   RETURNING p.*) {keep_parses_sql('dropped')}",
             asked,
         )
 

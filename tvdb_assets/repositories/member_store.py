@@ -120,7 +120,7 @@ class MemberStore:
                 (list(container_ids), list(kept)),
             ).fetchall()
             if rows:
-                delete_documents(tx, [row[0] for row in rows])
+                delete_documents(tx, [row[0] for row in rows], keeps_results=True)
 
     def record_stopped_containers(
         self, failures: Sequence[DocumentFailure], snapshot: ReadSnapshot

@@ -32,7 +32,7 @@ class Retention:
 
         Args:
             keep: for logs and history.
-            cache: for vectors whose text is no longer in any document.
+            cache: for vectors and parsed texts that are no longer of any document.
         """
         with self._database.transaction() as tx:
             row = tx.execute("SELECT to_regclass('dagster.event_logs') IS NOT NULL").fetchone()
@@ -108,6 +108,10 @@ _OWN_TABLES = {
             SELECT u.text_sha256 FROM tvdb.unused_texts u
             WHERE NOT EXISTS (SELECT FROM tvdb.embeddings e WHERE e.text_sha256 = u.text_sha256)
             LIMIT %(limit)s)""",
+    "unused parses": """
+        DELETE FROM tvdb.unused_parses WHERE (content_sha256, fingerprint, suffix) IN (
+            SELECT content_sha256, fingerprint, suffix FROM tvdb.unused_parses
+            WHERE dropped_at < tvdb.clock() - %(cache)s::interval LIMIT %(limit)s)""",
     # The last event of each document is not deleted.
     "document events": """
         DELETE FROM tvdb.document_events WHERE event_id IN (
