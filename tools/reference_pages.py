@@ -44,7 +44,9 @@ _WIDTH: Final = 80
 """Columns of a command's help."""
 
 _GROUPS: Final = {
-    "Source and database": ("source", "database_url", "dagster_home", "private_paths"),
+    "Source and database": (
+        *("source", "source_timeout_seconds", "database_url", "dagster_home", "private_paths"),
+    ),
     "Modes": ("service_mode", "parser_mode", "embedder_mode", "embedder", "parser"),
     "Budgets and limits": (
         *("daily_cost_limit", "openai_daily_cost_limit", "llamaparse_daily_cost_limit"),

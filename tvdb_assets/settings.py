@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     started."""
     source: str = "./documents"
     """Folder that holds the documents, or an ``s3://``, ``gs://`` or ``az://`` URL."""
+    source_timeout_seconds: float = Field(60.0, gt=0)
+    """Seconds for which the source may give no answer while it is listed or read. A listing then
+    breaks off and deletes nothing; a document fails with the code ``read_stalled``."""
 
     service_mode: ServiceMode = ServiceMode.LOCAL
     """Mode of parsing and embedding."""

@@ -153,7 +153,8 @@ def _show_due(reconciler: Reconciler, *, as_json: bool) -> None:
     by_source: dict[str, list[str]] = {}
     for document in due:
         by_source.setdefault(document.source, []).append(document.path)
-    grouped = [(Source.open(root), paths) for root, paths in by_source.items()]
+    timeout = reconciler.settings.source_timeout_seconds
+    grouped = [(Source.open(root, timeout), paths) for root, paths in by_source.items()]
     costs, summary = estimate_documents(grouped, reconciler.settings, reconciler.database)
     costs_by_path = {row["document"]: row["cost_usd"] for row in summary.pop("by_document")}
     rows = [

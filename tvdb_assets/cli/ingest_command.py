@@ -108,7 +108,7 @@ def sources_of(
 ) -> Iterator[tuple[Source, list[str]]]:
     """Group paths by source: each source with its prefixes to scan; no prefix means all of it."""
     if not paths:
-        yield Source.open(settings.source), []
+        yield Source.open(settings.source, settings.source_timeout_seconds), []
         return
     roots = [settings.source, *registry.sources()]
     grouped: dict[str, list[str]] = {}
@@ -118,7 +118,7 @@ def sources_of(
         if prefix:
             prefixes.append(prefix)
     for root, prefixes in grouped.items():
-        yield Source.open(root), prefixes
+        yield Source.open(root, settings.source_timeout_seconds), prefixes
 
 
 def _root_of(path: str, roots: Sequence[str]) -> tuple[str, str]:

@@ -49,7 +49,8 @@ def make_document_intake(interval_seconds: int) -> dg.SensorDefinition:
             if not is_planning:
                 yield dg.SkipReason("Another process is planning runs right now.")
                 return
-            found = reconciler.scan_source(Source.open(settings.source), MAX_DOCUMENTS_PER_TICK)
+            source = Source.open(settings.source, settings.source_timeout_seconds)
+            found = reconciler.scan_source(source, MAX_DOCUMENTS_PER_TICK)
             requests = reconciler.run_requests(reconciler.plan(INTAKE_REASONS), "document_intake")
         for part in found.unlisted:
             where = display_path(part.document or settings.source)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Self
 
 import dagster as dg
@@ -93,7 +93,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         settings = self.settings()
         with Database.open(settings) as database:
-            source = Source.open(settings.source)
+            source = Source.open(settings.source, settings.source_timeout_seconds)
             paths = [path_from_key(key) or key for key in partition_keys]
             if any(is_private(path) for path in paths):
                 raise codes.PRIVATE_PARTITION.error()
@@ -135,7 +135,9 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 yield IngestionRun(
                     store=DocumentStore(database, run_id, pipeline_fingerprint),
                     index=IndexStore(database, run_id, pipeline_fingerprint),
-                    sources=lru_cache(Source.open),
+                    sources=lru_cache(
+                        partial(Source.open, timeout_seconds=settings.source_timeout_seconds)
+                    ),
                     router=router,
                     chunker=chunker,
                     max_document_bytes=settings.max_document_mib << 20,
@@ -167,7 +169,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
             fingerprint, sources = (
                 router.clients.pipeline_fingerprint(chunker),
-                lru_cache(Source.open),
+                lru_cache(partial(Source.open, timeout_seconds=settings.source_timeout_seconds)),
             )
             return forecast_cost(router, estimator, partition_keys, fingerprint, sources)
 

@@ -94,6 +94,14 @@ SOURCE_MISSING: Final = ErrorCode(
     "Create it and put documents there, or set TVDB_SOURCE to the folder of your documents.",
     "The source folder does not exist.",
 )
+SOURCE_STALLED: Final = ErrorCode(
+    ConfigurationError,
+    "source_stalled",
+    "The source folder {root} gave no answer for {seconds:g} seconds.",
+    "Check the mount that it is on; the server of a network file system may be gone. "
+    "TVDB_SOURCE_TIMEOUT_SECONDS sets how long an answer is awaited.",
+    "The source folder is on a mount that does not answer.",
+)
 SOURCE_UNKNOWN: Final = ErrorCode(
     ConfigurationError,
     "source_unknown",

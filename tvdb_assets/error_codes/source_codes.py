@@ -99,3 +99,12 @@ READ_FAILED: Final = ErrorCode(
     "The disk or the bucket failed.",
     Disposition.TRANSIENT,
 )
+READ_STALLED: Final = ErrorCode(
+    SourceError,
+    "read_stalled",
+    "The source gave no answer for {seconds:g} seconds.",
+    "Check the disk or the connection to the source, for example a mount whose server is gone; "
+    "then ingest again. TVDB_SOURCE_TIMEOUT_SECONDS sets how long an answer is awaited.",
+    "Reading a file did not come to an end. Nothing waits for it any more.",
+    Disposition.TRANSIENT,
+)

@@ -16,6 +16,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import SourceError
@@ -29,6 +30,9 @@ from tvdb_assets.sources.beneath import (
     parent_of,
 )
 from tvdb_assets.sources.source_store import is_ignored
+from tvdb_assets.sources.stalls import note_progress
+
+_PART_BYTES = 4 << 20
 
 
 class FolderStore:
@@ -66,7 +70,11 @@ class FolderStore:
         try:
             try:
                 with os.scandir(descriptor) as entries:
-                    listed = [entry for entry in entries if not is_ignored(entry.name)]
+                    listed = []
+                    for entry in entries:
+                        note_progress()
+                        if not is_ignored(entry.name):
+                            listed.append(entry)
                     # "/" after a folder's name sorts its files by their whole paths.
                     names = [e.name + "/" * e.is_dir(follow_symlinks=False) for e in listed]
             except OSError as error:
@@ -133,7 +141,7 @@ class FolderStore:
             if (size := before.st_size) > max_bytes:
                 raise codes.TOO_LARGE.error(size=size / 2**20, limit=max_bytes / 2**20).about(path)
             try:
-                data = file.read(max_bytes + 1)
+                data = b"".join(_parts(file, max_bytes + 1))
             except OSError as error:
                 raise _from_os_error(error, path) from None
             after = os.fstat(descriptor)
@@ -167,6 +175,14 @@ def _inspected(
     if not os.access(name, os.R_OK, dir_fd=parent, effective_ids=True):
         return codes.UNREADABLE.error().about(path)
     return _source_file(path, status)
+
+
+def _parts(file: BinaryIO, most: int) -> Iterator[bytes]:
+    """The bytes of a file in parts, so that each of them is progress."""
+    while most > 0 and (part := file.read(min(most, _PART_BYTES))):
+        note_progress()
+        most -= len(part)
+        yield part
 
 
 def _source_file(name: str, status: os.stat_result) -> SourceFile:

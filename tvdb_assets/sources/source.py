@@ -20,6 +20,10 @@ from tvdb_assets.models import SourceFile
 from tvdb_assets.sources.bucket import BucketStore
 from tvdb_assets.sources.folder import FolderStore
 from tvdb_assets.sources.source_store import SourceStore
+from tvdb_assets.sources.stalls import STALL_SECONDS, GuardedStore, StalledError, StallGuard
+
+ROOT_SECONDS = 10.0
+"""Longest time to look for links on the way to a folder."""
 
 
 class Source:
@@ -32,10 +36,15 @@ class Source:
         self._store = store
 
     @classmethod
-    def open(cls, url_or_path: str) -> Source:
+    def open(cls, url_or_path: str, timeout_seconds: float = STALL_SECONDS) -> Source:
         """A folder, or a bucket with an optional prefix: ``s3://bucket/prefix``.
 
         Buckets take credentials and endpoint from the variables of their provider (``AWS_…``).
+
+        Args:
+            url_or_path: the source.
+            timeout_seconds: how long a folder may give no answer; a mount whose server is gone
+                never gives one.
 
         Raises:
             ConfigurationError: there is no such folder, or the URL can't be used.
@@ -44,9 +53,13 @@ class Source:
         scheme, separator, _ = root.partition("://")
         if separator:
             return cls(root, BucketStore(root, scheme))
-        if not Path(root).is_dir():
-            raise codes.SOURCE_MISSING.error(root=root)
-        return cls(root, FolderStore(root))
+        guard = StallGuard(root, timeout_seconds)
+        try:
+            if not guard.run(lambda: Path(root).is_dir()):
+                raise codes.SOURCE_MISSING.error(root=root)
+        except StalledError:
+            raise codes.SOURCE_STALLED.error(root=root, seconds=timeout_seconds) from None
+        return cls(root, GuardedStore(FolderStore(root), guard))
 
     def list(self, prefixes: Sequence[str] = ()) -> Iterator[SourceFile | SourceError]:
         """All documents, or those at or under ``prefixes``, sorted by path, each once.
@@ -91,5 +104,9 @@ def source_root(url_or_path: str) -> str:
     scheme, separator, rest = url_or_path.partition("://")
     if separator and scheme != "file":
         return scheme + separator + rest.rstrip("/")
-    path = url_or_path.removeprefix("file://") if separator else url_or_path
-    return os.path.realpath(Path(path).expanduser())
+    path = Path(url_or_path.removeprefix("file://") if separator else url_or_path).expanduser()
+    try:
+        return StallGuard(str(path), ROOT_SECONDS).run(lambda: os.path.realpath(path))
+    except StalledError:
+        # Commands that only read the index must not fail with the source.
+        return os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps ".."
