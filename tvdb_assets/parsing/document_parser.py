@@ -8,6 +8,7 @@ checks of the text (`core.text_validation`).
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 
@@ -15,6 +16,7 @@ from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.active_limits import limits_applied
+from tvdb_assets.parsing.cpu_deadline import DeadlineExceeded, cpu_deadline
 from tvdb_assets.parsing.format_protocol import Parser, UnsupportedVariantError
 from tvdb_assets.parsing.format_registry import (
     all_containers,
@@ -46,8 +48,18 @@ from tvdb_assets.parsing.reading.content_sniffing import (
 _REVISION = 3
 _DEFAULTS = DocumentLimits()
 _READABLE_AS_SOURCE = frozenset(
-    {"text/x-rst", "text/x-textile", "text/x-mediawiki", "application/x-tex", "text/asciidoc"}
+    {
+        "text/x-rst",
+        "text/x-textile",
+        "text/x-mediawiki",
+        "text/x-org",
+        "application/x-tex",
+        "text/asciidoc",
+    }
 )
+_SECONDS, _SECONDS_PER_MB = 4.0, 20.0
+"""The limit of processor time for markup. Honest markup takes less than 10 s per MB; unclosed markup makes
+some libraries take quadratic time, and is then kept as it is written."""
 
 
 def parse_document(data: bytes, path: str, sniffed: SniffResult | None = None) -> ParsedDocument:
@@ -73,14 +85,19 @@ def parse_document(data: bytes, path: str, sniffed: SniffResult | None = None) -
         raise is_container(what)
     if parser is None:
         raise _refusal_of(sniffed, named)
+    has_source = sniffed.media_type in _READABLE_AS_SOURCE
+    seconds = _SECONDS + _SECONDS_PER_MB * len(data) / 1e6
     try:
-        parsed = parser.parse(data, sniffed.media_type, path)
+        with cpu_deadline(seconds) if has_source else nullcontext():
+            parsed = parser.parse(data, sniffed.media_type, path)
+    except DeadlineExceeded:
+        return _parse_as_source(data, path, parser)
     except (ParseError, MemoryError):
         raise
     except UnsupportedVariantError as variant:
         raise unsupported(str(variant), supported_names()) from None
     except Exception as error:
-        if sniffed.media_type in _READABLE_AS_SOURCE:
+        if has_source:
             return _parse_as_source(data, path, parser)
         if isinstance(error, RecursionError):
             raise corrupt(

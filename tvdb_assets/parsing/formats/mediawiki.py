@@ -25,7 +25,14 @@ _OMITTED_TAGS = frozenset({"gallery", "math", "timeline", "imagemap", "score", "
 _VERBATIM_TAGS = frozenset({"pre", "syntaxhighlight", "source"})
 _CITATIONS = re.compile(r"\s*(?:cite|citation|sfn|harv|webarchive|reflist|refn)\b", re.IGNORECASE)
 _WIDE_ITEM = re.compile(r"^( *(?:-|1\.)) {2,}", re.MULTILINE)
+_BRACKET = re.compile(r"\{\{|\}\}|\[\[|\]\]|^\{\||^\|\}|</?[a-z][^<>]{0,500}>?", re.M | re.I)
+_OPENERS = {"}}": "{{", "]]": "[[", "|}": "{|"}
+_MAX_UNCLOSED = 300
 _MIN_NAMED = 3  # named arguments that make a template an infobox
+
+
+class UnclosedMarkupError(ValueError):
+    """So much markup has no end that the library would take very long."""
 
 
 class MediaWikiParser(MarkupParser):
@@ -44,11 +51,28 @@ class MediaWikiParser(MarkupParser):
         """Convert a page's source."""
         import mwparserfromhell
 
+        if _unclosed(source) > _MAX_UNCLOSED:
+            raise UnclosedMarkupError
         writer = _Writer()
         writer.write(mwparserfromhell.parse(source))
         text = join_lines(line.rstrip() for line in "".join(writer.out).split("\n"))
         text = _WIDE_ITEM.sub(r"\1 ", text)
         return ConvertedMarkup(text, writer.tables)
+
+
+def _unclosed(source: str) -> int:
+    """Number of brackets and tags without an end; the library reads on to the end for each."""
+    depths = dict.fromkeys(("{{", "[[", "{|", "<"), 0)
+    for found in _BRACKET.finditer(source):
+        mark = found[0]
+        opener = _OPENERS.get(mark[:2], "<" if mark[0] == "<" else None)
+        if opener is None:
+            depths[mark] += 1
+        elif mark[0] == "<" and mark[1] != "/":
+            depths["<"] += not mark.endswith("/>")
+        else:
+            depths[opener] = max(0, depths[opener] - 1)
+    return sum(depths.values())
 
 
 class _Writer:
