@@ -58,8 +58,8 @@ _READABLE_AS_SOURCE = frozenset(
     }
 )
 _SECONDS, _SECONDS_PER_MB = 4.0, 20.0
-"""The limit of processor time for markup. Honest markup takes less than 10 s per MB; unclosed markup makes
-some libraries take quadratic time, and is then kept as it is written."""
+"""The limit of processor time for markup. Honest markup takes less than 10 s per MB; unclosed
+markup makes some libraries take quadratic time, and is then kept as it is written."""
 
 
 def parse_document(data: bytes, path: str, sniffed: SniffResult | None = None) -> ParsedDocument:
