@@ -28,7 +28,11 @@ TABLES: Final = {
     "service_states": "A paid service as all processes see it: circuit breaker, rate limits, "
     "refusal, and last error.",
     "text_claims": "A text that a process is embedding right now.",
+    "claim_leases": "A claim that is valid although its process may have lost its connection, "
+    "while the process renews it.",
     "parse_jobs": "A paid parse job that was submitted.",
+    "parse_submissions": "A document that was about to be submitted to a paid parser, whether "
+    "its answer arrived or not.",
     "runs": "A run that ingested documents, and the runs that it retries.",
     "service_events": "An event of a run's calls that is not in the ledger: a request without a "
     "price, a limit that stopped a call, a change of a circuit breaker.",

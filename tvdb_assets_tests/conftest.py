@@ -17,6 +17,7 @@ import pytest
 import stamina
 
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
+from tvdb_assets.parsing import paid_parsing
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.repositories.database import Database, prepare
 from tvdb_assets.settings import PREFIX
@@ -118,8 +119,11 @@ def paid_workers() -> Iterator[WorkerPool]:
 
 
 @pytest.fixture
-def paid(database: Database, paid_workers: WorkerPool) -> Iterator[PaidServicesFixture]:
+def paid(
+    database: Database, paid_workers: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PaidServicesFixture]:
     """Routers that call simulated paid APIs; retries don't wait."""
+    monkeypatch.setattr(paid_parsing, "_LIST_DELAY_SECONDS", 0.0)
     with stamina.set_testing(True, attempts=20, cap=True):
         yield PaidServicesFixture(database, paid_workers)
 
@@ -132,11 +136,14 @@ def _shared(server_url: str, _template: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def paid_in_shared(_shared: Database) -> Iterator[PaidServicesFixture]:
+def paid_in_shared(
+    _shared: Database, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PaidServicesFixture]:
     """As ``paid``, in a database that the tests of a module share, without worker processes.
 
     The guard's tables are emptied before each test. Tests must not store documents in it.
     """
+    monkeypatch.setattr(paid_parsing, "_LIST_DELAY_SECONDS", 0.0)
     with _shared.transaction() as tx:
         tx.execute(
             "TRUNCATE tvdb.cost_ledger, tvdb.budget_windows, tvdb.service_states, tvdb.parse_jobs"

@@ -32,6 +32,15 @@ BAD_ANSWER: Final = ErrorCode(
     "Run it again. If it happens again, check the base URL and the server at that address.",
     "The answer of a service does not have the expected form.",
 )
+JOB_LIST_UNUSABLE: Final = ErrorCode(
+    UnavailableError,
+    "job_list_unusable",
+    "The answer to an earlier submission of this document was lost, and the list of jobs of "
+    "{service}, which shows whether it arrived, can't be used: {why}.",
+    "Run it again later. The document is not submitted again before the list can be read, or 24 "
+    "hours have passed. The possible cost of the lost submission is in the ledger.",
+    "It is not known whether a document was submitted, and so paid for.",
+)
 BAD_VECTOR_SHAPE: Final = BAD_ANSWER.variant(
     ServiceError,
     "The embedder returned {shape} for {count} texts of {dimensions} dimensions.",

@@ -8,10 +8,12 @@ any service (`providers`), the choice of one (`registry`), or the parsers on thi
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, TypeAlias, final
+from uuid import UUID
 
 import httpx2
 
@@ -38,6 +40,16 @@ class FinishedJob:
     """The service does not know the job any more, or not with this key."""
 
 
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """A page of a service's list of jobs."""
+
+    jobs: Mapping[UUID, str]
+    """Job ids, by the ledger entry of their submission; without those of others."""
+    next_page: str | None = None
+    """To be passed on for the next page; None if this is the last one."""
+
+
 class PaidParser(PaidService):
     """Parses documents by jobs of a paid service: each is submitted once and then polled.
 
@@ -45,7 +57,7 @@ class PaidParser(PaidService):
     The price is that of a page.
     """
 
-    _needs_permit: ClassVar[frozenset[str]] = frozenset({"submit", "fetch"})
+    _needs_permit: ClassVar[frozenset[str]] = frozenset({"submit", "fetch", "list_jobs"})
 
     media_types: frozenset[str]
     """Which documents it is asked to parse; the others are parsed on this machine."""
@@ -86,6 +98,34 @@ class PaidParser(PaidService):
             ConfigurationError: the permit is not the guard's, or was used.
         """
         return await self._fetch(job_id, media_type, self._permitted(permit, is_paid=False))
+
+    @final
+    async def list_jobs(
+        self, sent_after: datetime, sent_before: datetime, page: str | None, permit: RequestPermit
+    ) -> ServiceResponse[JobPage]:
+        """A page of the jobs that were created in this time, which is free.
+
+        Args:
+            sent_after: by the clock of the ledger.
+            sent_before: by the clock of the ledger.
+            page: None for the first one.
+            permit: of the guard, for this one request.
+
+        Raises:
+            CallFailed: with its meaning; without a list, nobody knows what was submitted.
+            ConfigurationError: the permit is not the guard's, or was used.
+        """
+        name = self._permitted(permit, is_paid=False)
+        return await self._list_jobs(sent_after, sent_before, page, name)
+
+    async def _list_jobs(
+        self, sent_after: datetime, sent_before: datetime, page: str | None, request_id: str
+    ) -> ServiceResponse[JobPage]:
+        """Implement it if the service has a list that tells the entry of each submission.
+
+        Without it, a submission whose answer was lost is submitted again.
+        """
+        return ServiceResponse(JobPage({}))
 
     @abstractmethod
     async def _submit(

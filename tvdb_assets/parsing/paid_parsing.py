@@ -2,13 +2,18 @@
 
 What belongs here: a submitted job is polled again after a crash, and never submitted twice. What
 does not: a single request (`providers`), money and limits (`spend_guard`).
+
+A document whose submission got no answer may have a job all the same. Before it is submitted again,
+by this process or another one, the job is looked for in the service's list. If the list can't be
+read, the document waits, for `REUSE_JOBS_FOR` at most; its ledger entry counts as spent.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from mimetypes import guess_extension
 from typing import TypeAlias
@@ -18,7 +23,8 @@ from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument, Stage
 from tvdb_assets.parsing.paid_parser import FinishedJob, PaidParser
 from tvdb_assets.redaction import display_path, is_private
-from tvdb_assets.repositories.parse_jobs import ParseJobs
+from tvdb_assets.repositories import locks
+from tvdb_assets.repositories.parse_jobs import ParseJobs, UnansweredSubmission
 from tvdb_assets.spend_guard.call_log import ServiceEvent
 from tvdb_assets.spend_guard.guard import FreeRequest, Guard, PaidCall, ServiceResponse, Transaction
 from tvdb_assets.spend_guard.ledger import Reservation
@@ -29,6 +35,11 @@ PersistText: TypeAlias = Callable[[Transaction, ParsedDocument], None]
 _FIRST_POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0
 _LOCK_POLL_SECONDS = 0.25
+_LIST_DELAY_SECONDS = 3.0
+"""Until a job that is not in the list is looked for once more: the request may have arrived a
+moment before the connection broke, and a list may be read from a replica."""
+_MOST_LIST_PAGES = 1_000
+"""100,000 jobs in a few minutes; a list that is longer has no end."""
 _STAGE = Stage.PARSED_DOCUMENTS.value
 
 
@@ -133,11 +144,97 @@ class PaidParsing:
         try:
             while not await asyncio.to_thread(try_lock):
                 await asyncio.sleep(_LOCK_POLL_SECONDS)
-            return await self._find_submitted(digest, path) or await self._submit(
-                data, path, media_type, pages, digest, wait_if_open
+            # A process that lost its connection, and with it the lock, may still be submitting.
+            while any(sent.is_in_flight for sent in await self._unanswered(digest)):
+                await asyncio.sleep(_LOCK_POLL_SECONDS)
+            return (
+                await self._find_submitted(digest, path)
+                or await self._find_unanswered(digest, path, wait_if_open)
+                or await self._submit(data, path, media_type, pages, digest, wait_if_open)
             )
         finally:
             await asyncio.to_thread(lock.__exit__, None, None, None)
+
+    async def _unanswered(self, digest: bytes) -> list[UnansweredSubmission]:
+        parser = self._parser
+        return await asyncio.to_thread(
+            self._jobs.unanswered, parser.service, parser.account, digest, parser.fingerprint
+        )
+
+    async def _find_unanswered(
+        self, digest: bytes, path: str, wait_if_open: bool
+    ) -> SubmittedJob | None:
+        """Find the job of an earlier submission in the list of the service.
+
+        Returns:
+            None if there is no such submission, or none that became a job.
+
+        Raises:
+            ServiceError: the list can't be read, so it is not known.
+        """
+        sent = await self._unanswered(digest)
+        if not sent:
+            return None
+        job = await self._find_listed(sent, digest, path, wait_if_open)
+        if job is None:
+            await asyncio.sleep(_LIST_DELAY_SECONDS)
+            job = await self._find_listed(sent, digest, path, wait_if_open)
+        return job
+
+    async def _find_listed(
+        self, sent: Sequence[UnansweredSubmission], digest: bytes, path: str, wait_if_open: bool
+    ) -> SubmittedJob | None:
+        parser = self._parser
+        free_request = FreeRequest(
+            parser.service, "list", parser.account, display_path(path), _STAGE
+        )
+        sent_after = min(one.sent_after for one in sent)
+        sent_before = max(one.sent_before for one in sent)
+        by_entry = {one.entry_id: one for one in sent}
+        page: str | None = None
+        for _ in range(_MOST_LIST_PAGES):
+            listed = await self._guard.ask(
+                free_request,
+                partial(parser.list_jobs, sent_after, sent_before, page),
+                wait_if_open=wait_if_open,
+            )
+            for entry_id in by_entry.keys() & listed.jobs.keys():
+                job_id, one = listed.jobs[entry_id], by_entry[entry_id]
+                reservation = Reservation(entry_id, one.reserved_usd)
+                return await self._adopt(job_id, reservation, digest, path)
+            page = listed.next_page
+            if page is None:
+                return None
+        raise codes.JOB_LIST_UNUSABLE.error(
+            service=parser.service, why=f"it has more than {_MOST_LIST_PAGES} pages"
+        )
+
+    async def _adopt(
+        self, job_id: str, reservation: Reservation, digest: bytes, path: str
+    ) -> SubmittedJob:
+        """Record a job whose submission got no answer, as its answer would have been."""
+        parser, ledger = self._parser, self._guard.ledger
+
+        def write(tx: Transaction) -> None:
+            self._jobs.add(
+                tx, parser.service, job_id, reservation.entry_id, digest, parser.fingerprint
+            )
+            ledger.extend(tx, reservation, job_id, None)
+
+        def is_committed(tx: Transaction) -> bool:
+            entry = ledger.lock_entry(tx, reservation.entry_id)
+            return entry is not None and entry[2] == job_id
+
+        await self._guard.settlement.commit(parser.service, write, is_committed)
+        await self._guard.event_log.record(
+            ServiceEvent.JOB_RESUMED,
+            parser.service,
+            f"Polls the job {job_id}, which was found in the list of the service: the answer to "
+            "its submission was lost.",
+            document=display_path(path),
+            part=reservation.entry_id,
+        )
+        return SubmittedJob(job_id, reservation)
 
     async def _submit(
         self,
@@ -164,6 +261,26 @@ class PaidParsing:
             )
             submitted.append(job)
 
+        holder = locks.new_claim_key()
+
+        def write_intent(tx: Transaction, reservation: Reservation) -> None:
+            self._jobs.add_submission(
+                tx,
+                parser.service,
+                parser.account,
+                reservation.entry_id,
+                digest,
+                parser.fingerprint,
+                holder,
+            )
+
+        async def recover() -> str | None:
+            job = await self._find_unanswered(digest, path, wait_if_open)
+            if job is None:
+                return None
+            submitted.append(job)
+            return job.job_id
+
         call = PaidCall(
             service=parser.service,
             operation="parse",
@@ -176,7 +293,17 @@ class PaidParsing:
             quantities=[pages],
             stage=_STAGE,
         )
-        await self._guard.call(call, send, persist, wait_if_open=wait_if_open)
+        try:
+            await self._guard.call(
+                call,
+                send,
+                persist,
+                wait_if_open=wait_if_open,
+                write_intent=write_intent,
+                recover=recover,
+            )
+        finally:
+            await asyncio.to_thread(self._jobs.end_claim, holder)
         return submitted[-1]
 
     async def _poll_until_done(

@@ -21,6 +21,7 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets import working_folder
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.redaction import register_secret, set_path_salt
+from tvdb_assets.repositories.leases import Leases
 from tvdb_assets.repositories.migrations import HEAD, upgrade
 from tvdb_assets.settings import Settings
 
@@ -34,6 +35,27 @@ MIN_PGVECTOR = (0, 8, 0)
 _CONNECT_SECONDS = 10
 KEEPALIVE_SECONDS = 60
 """Firewalls between clouds drop an idle connection after 4 minutes or more."""
+_CLIENT_OPTIONS: dict[str, Any] = {
+    # A session that only holds a lock is idle for the whole run.
+    "keepalives_idle": KEEPALIVE_SECONDS,
+    # With these, a server that vanished is noticed within 90 s of silence ...
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    # ... and within 30 s if data is on the way to it, rather than after a quarter of an hour. A
+    # network that loses packets delivers within seconds.
+    "tcp_user_timeout": 30_000,
+}
+_SERVER_OPTIONS = (
+    # As above, for a client that vanished: otherwise its locks are held for two hours.
+    ("tcp_keepalives_idle", KEEPALIVE_SECONDS),
+    ("tcp_keepalives_interval", 10),
+    ("tcp_keepalives_count", 3),
+    ("tcp_user_timeout", 30_000),
+    # A process that was stopped in a transaction holds the day's budget, for which all others
+    # wait. A transaction computes for milliseconds between its statements. What is paid for is
+    # stored by another transaction, when the process continues.
+    ("idle_in_transaction_session_timeout", 30_000),
+)
 
 
 def project_home(settings: Settings) -> Path:
@@ -111,6 +133,8 @@ class Database:
     def __init__(self, url: str, *, max_connections: int = 16) -> None:
         """Nothing is opened yet."""
         self.url = url
+        self.leases = Leases(url)
+        """Of the claims that this process holds."""
         self._pool = ConnectionPool(
             url,
             min_size=0,
@@ -122,11 +146,10 @@ class Database:
             check=check_connection,
             kwargs={
                 "connect_timeout": _CONNECT_SECONDS,
-                # A session that only holds a lock is idle for the whole run.
-                "keepalives_idle": KEEPALIVE_SECONDS,
                 "application_name": "tvdb",
+                **_CLIENT_OPTIONS,
             },
-            configure=register_vector,
+            configure=configure_connection,
         )
         self._is_open = False
 
@@ -175,7 +198,8 @@ class Database:
             try:
                 yield connection
             finally:
-                connection.autocommit = False
+                if not connection.closed:
+                    connection.autocommit = False
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection]:
@@ -187,6 +211,7 @@ class Database:
 
     def close(self) -> None:
         """Close the connections; the server continues to run."""
+        self.leases.close()
         self._pool.close()
 
     def __enter__(self) -> Database:
@@ -194,6 +219,31 @@ class Database:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def configure_connection(connection: Connection) -> None:
+    """Prepare a new connection: time limits of the server, and the type ``vector``."""
+    _limit_waits(connection)
+    connection.commit()
+    register_vector(connection)
+
+
+def connect(url: str) -> Connection:
+    """A connection in autocommit mode outside of the pool, for a lock that is held for long."""
+    connection = psycopg.connect(
+        url, autocommit=True, connect_timeout=_CONNECT_SECONDS, **_CLIENT_OPTIONS
+    )
+    _limit_waits(connection)
+    return connection
+
+
+def _limit_waits(connection: Connection) -> None:
+    names, values = zip(*_SERVER_OPTIONS, strict=True)
+    connection.execute(
+        "SELECT set_config(name, value, false)"
+        " FROM unnest(%s::text[], %s::text[]) AS options(name, value)",
+        (list(names), list(map(str, values))),
+    )
 
 
 def check_connection(connection: Connection) -> None:

@@ -11,11 +11,12 @@ a round trip for each.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from psycopg.rows import class_row, dict_row, kwargs_row
 from psycopg.types.json import Jsonb
 
@@ -64,7 +65,9 @@ class DocumentStore:
     def claim(self, document_ids: Sequence[int]) -> Iterator[int]:
         """Lock these documents against all other processes; waits for a process that has one.
 
-        The claim ends with the block, or when the process ends for any reason.
+        The claim ends with the block, or when the process ends for any reason. A claim of texts
+        that are paid for (`IndexStore.claim_missing`) outlives a connection that breaks; the locks
+        of the documents end with it.
 
         Yields:
             The key of the claim: an advisory lock that no other claim has, even if a later claim
@@ -76,7 +79,12 @@ class DocumentStore:
             self._database.session() as session,
             locks.holding(session, [claim, *documents]),
         ):
-            yield claim
+            try:
+                yield claim
+            finally:
+                # If it can't be ended, it expires.
+                with suppress(psycopg.Error), self._database.transaction() as tx:
+                    self._database.leases.end(tx, claim)
 
     def rows(self, partition_keys: Sequence[str]) -> list[DocumentRow]:
         """The registered files among ``partition_keys``, without their members."""

@@ -26,6 +26,7 @@ from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 from tvdb_assets.repositories.document_store import provenance_row
 from tvdb_assets.repositories.full_text import index_full_text
 from tvdb_assets.repositories.index_catalog import IndexCatalog
+from tvdb_assets.repositories.leases import is_claimed
 from tvdb_assets.repositories.rows import ReadSnapshot, StoredChunkSet
 from tvdb_assets.repositories.unused_parses import keep_parses_sql
 
@@ -120,9 +121,8 @@ class IndexStore:
         Args:
             space_id: id of the vector space.
             chunk_set_ids: ids of the chunk sets.
-            holder: key of the advisory lock of the claim; the claim ends with the lock. Texts that
-                another holder has claimed are excluded. None claims nothing, for vectors that are
-                free.
+            holder: key of the claim, which has a lease from now on. Texts that another holder has
+                claimed are excluded. None claims nothing, for vectors that are free.
             refused: hashes of texts that could not be embedded.
             limit: maximum number of texts; call again for the rest.
         """
@@ -143,6 +143,7 @@ class IndexStore:
             if not texts:
                 return []
             hashes = [text.sha256 for text in texts]
+            self._database.leases.keep(tx, holder)
             claimed = tx.execute(_CLAIM, {**asked, "hashes": hashes}).fetchall()
             claimed_hashes = {row[0] for row in claimed}
             # Another process may have stored a vector since the first statement.
@@ -404,7 +405,7 @@ SELECT * FROM (
     ORDER BY c.text_sha256, c.chunk_id
 ) missing ORDER BY chunk_id LIMIT %(limit)s
 """
-_IS_ALIVE = locks.is_held("t.holder")
+_IS_ALIVE = is_claimed("t.holder")
 _UNCLAIMED = f"""
   AND NOT EXISTS (SELECT FROM tvdb.text_claims t
     WHERE t.space_id = %(space)s AND t.text_sha256 = c.text_sha256

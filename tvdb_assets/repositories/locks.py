@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, LiteralString, NewType, TypeAlias
@@ -148,7 +148,9 @@ def holding(
             taken.append(key)
         yield
     finally:
-        release(session, taken, is_shared=is_shared)
+        # A connection that was lost has released its locks.
+        with suppress(psycopg.OperationalError):
+            release(session, taken, is_shared=is_shared)
 
 
 # --- locks of a transaction: held until it ends

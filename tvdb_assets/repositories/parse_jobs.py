@@ -1,13 +1,17 @@
-"""Submitted jobs of paid parsers, so that no document is submitted twice.
+"""Submissions to paid parsers and their jobs, so that no document is submitted twice.
 
-What belongs here: statements on `tvdb.parse_jobs`. What does not: waiting for a job, or its cost
-(`parsing.paid_parsing`, `spend_guard`).
+What belongs here: statements on `tvdb.parse_jobs` and `tvdb.parse_submissions`. What does not:
+waiting for a job, or its cost (`parsing.paid_parsing`, `spend_guard`).
+
+A submission is written with its reservation, and its job when the answer arrives. A submission
+without a job is in flight while its claim is valid; afterwards its answer is lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,12 +19,29 @@ from uuid import UUID
 
 import psycopg
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.repositories import locks
-from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.database import Database, connect
+from tvdb_assets.repositories.leases import is_claimed
 
 REUSE_JOBS_FOR = timedelta(hours=24)
 """How long the result of a job is fetched instead of submitting its document again. The service
 stores results for 48 hours."""
+_UNSURE = [codes.LOST.code, codes.BAD_ANSWER.code, "assumed"]
+"""Outcomes of ledger entries whose request may have been billed."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnansweredSubmission:
+    """A submission that may have become a job whose id is not known."""
+
+    entry_id: UUID
+    reserved_usd: Decimal
+    sent_after: datetime
+    """By the clock of the ledger."""
+    sent_before: datetime
+    is_in_flight: bool
+    """Its process still waits for the answer."""
 
 
 class ParseJobs:
@@ -51,6 +72,61 @@ class ParseJobs:
 
         return self._database.run(read)
 
+    def unanswered(
+        self, service: str, account: str, content_sha256: bytes, fingerprint: str
+    ) -> list[UnansweredSubmission]:
+        """Submissions of these bytes, by this account, that may have a job; the newest first."""
+
+        def read(tx: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+            return tx.execute(
+                "SELECT s.entry_id, l.reserved_usd, l.reserved_at, l.lease_until,"
+                f" l.state = 'pending' AND {is_claimed('s.holder')}"
+                " FROM tvdb.parse_submissions s JOIN tvdb.cost_ledger l USING (entry_id)"
+                " WHERE (s.service, s.account, s.content_sha256, s.fingerprint) = (%s, %s, %s, %s)"
+                " AND l.job_id IS NULL AND (l.state = 'pending' OR l.outcome = ANY(%s))"
+                " AND s.submitted_at > coalesce(%s, now()) - %s::interval"
+                " ORDER BY s.submitted_at DESC, s.entry_id",
+                (service, account, content_sha256, fingerprint)
+                + (_UNSURE, self._now(), REUSE_JOBS_FOR),
+            ).fetchall()
+
+        return [UnansweredSubmission(*row) for row in self._database.run(read)]
+
+    def add_submission(
+        self,
+        tx: psycopg.Connection[Any],
+        service: str,
+        account: str,
+        entry_id: UUID,
+        content_sha256: bytes,
+        fingerprint: str,
+        holder: int,
+    ) -> None:
+        """Record that these bytes are about to be submitted, in the transaction that reserves.
+
+        Args:
+            tx: that transaction.
+            service: the paid parser.
+            account: fingerprint of its key and server.
+            entry_id: of the reservation.
+            content_sha256: of the bytes.
+            fingerprint: of the parser.
+            holder: key of the claim, which has a lease from now on.
+        """
+        self._database.leases.keep(tx, holder)
+        tx.execute(
+            "INSERT INTO tvdb.parse_submissions"
+            " (entry_id, service, account, content_sha256, fingerprint, holder, submitted_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, coalesce(%s, now()))",
+            (entry_id, service, account, content_sha256, fingerprint, holder, self._now()),
+        )
+
+    def end_claim(self, holder: int) -> None:
+        """End the claim of a process that no longer waits for an answer."""
+        # If it can't be ended, it expires.
+        with suppress(psycopg.Error), self._database.transaction() as tx:
+            self._database.leases.end(tx, holder)
+
     @contextmanager
     def submission_lock(
         self, content_sha256: bytes, fingerprint: str
@@ -80,7 +156,9 @@ class ParseJobs:
         tx.execute(
             "INSERT INTO tvdb.parse_jobs"
             " (service, job_id, entry_id, content_sha256, fingerprint, run_id, submitted_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, coalesce(%s, now()))",
+            " VALUES (%s, %s, %s, %s, %s, %s, coalesce(%s, now()))"
+            # Another process may have found the job in the list of the service.
+            " ON CONFLICT (service, job_id) DO NOTHING",
             (service, job_id, entry_id, content_sha256, fingerprint, self._run_id, self._now()),
         )
 
@@ -123,7 +201,7 @@ class _SessionLock:
 
     def _try(self) -> bool:
         if self._session is None:
-            self._session = psycopg.connect(self._url, autocommit=True)
+            self._session = connect(self._url)
         return locks.try_acquire(self._session, self._key)
 
     def close(self) -> None:

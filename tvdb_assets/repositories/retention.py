@@ -128,6 +128,10 @@ _OWN_TABLES = {
         DELETE FROM tvdb.parse_jobs WHERE (service, job_id) IN (
             SELECT service, job_id FROM tvdb.parse_jobs
             WHERE submitted_at < tvdb.clock() - %(keep)s::interval LIMIT %(limit)s)""",
+    "parse submissions": """
+        DELETE FROM tvdb.parse_submissions WHERE entry_id IN (
+            SELECT entry_id FROM tvdb.parse_submissions
+            WHERE submitted_at < tvdb.clock() - %(keep)s::interval LIMIT %(limit)s)""",
     "hourly budget windows": """
         DELETE FROM tvdb.budget_windows WHERE (scope, period, starts_at) IN (
             SELECT scope, period, starts_at FROM tvdb.budget_windows WHERE period = 'hour'

@@ -35,8 +35,11 @@ from tvdb_assets.spend_guard.paid_call import (
     CallObserver,
     FreeRequest,
     PaidCall,
+    Persist,
+    Recover,
     ServiceResponse,
     Transaction,
+    WriteIntent,
 )
 from tvdb_assets.spend_guard.paid_service import RequestPermit
 from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders
@@ -50,8 +53,6 @@ from tvdb_assets.tracing import Trace, trace_of
 T = TypeVar("T")
 Send: TypeAlias = Callable[[RequestPermit], Awaitable[ServiceResponse[T]]]
 """Makes one request with a permit, or raises `CallFailed`."""
-Persist: TypeAlias = Callable[[Transaction, Reservation, T], None]
-"""Stores a response, in the transaction that posts its cost."""
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 20.0
@@ -118,6 +119,8 @@ class Guard:
         persist: Persist[T],
         *,
         wait_if_open: bool = True,
+        write_intent: WriteIntent | None = None,
+        recover: Recover[T] | None = None,
     ) -> T:
         """Pay for one request, once.
 
@@ -126,6 +129,8 @@ class Guard:
             send: makes one request with the permit that it is given, and raises `CallFailed`.
             persist: stores the result; runs in a thread, in the transaction that posts the cost.
             wait_if_open: False halts at once where the breaker is open.
+            write_intent: records each attempt before it is sent; runs in a thread.
+            recover: asked before each attempt but the first. If it raises, nothing more is sent.
 
         Returns:
             The value of the response, once it is stored.
@@ -137,7 +142,13 @@ class Guard:
                 if attempt.num > 1:
                     self._reached("before_retry", call)
                 try:
-                    return await self._attempt(call, call_id, attempt.num, send, persist)
+                    if attempt.num > 1 and recover is not None:
+                        recovered = await recover()
+                        if recovered is not None:
+                            return recovered
+                    return await self._attempt(
+                        call, call_id, attempt.num, send, persist, write_intent
+                    )
                 except CallFailed as failure:
                     if retry_policy.wait_after(failure) is False or attempt.num == self._attempts:
                         await self._note_end(call.service, failure.error)
@@ -219,10 +230,11 @@ class Guard:
         number: int,
         send: Send[T],
         persist: Persist[T],
+        write_intent: WriteIntent | None,
     ) -> T:
         self._reached("before_reservation", call)
         reservation = await asyncio.to_thread(
-            self.ledger.reserve, self._reservation(call, call_id, number)
+            self.ledger.reserve, self._reservation(call, call_id, number), write_intent
         )
         self._reached("reserved", call, reservation)
         loop = asyncio.get_running_loop()
@@ -246,7 +258,7 @@ class Guard:
             if not is_current:
                 await self._void_unsent(reservation, None)
                 await self._admission.record(call.service, str(reservation.entry_id), release_probe)
-                return await self._attempt(call, call_id, number, send, persist)
+                return await self._attempt(call, call_id, number, send, persist, write_intent)
         self._reached("admitted", call, reservation)
         self._reached("before_send", call, reservation)
         sent = SentRequest(call, reservation, number, perf_counter())

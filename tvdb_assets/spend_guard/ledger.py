@@ -111,8 +111,16 @@ class Ledger:
         with self._database.transaction() as tx:
             return limits_now(tx, self.settings)
 
-    def reserve(self, attempt: ReservationRequest) -> Reservation:
+    def reserve(
+        self,
+        attempt: ReservationRequest,
+        write_with: Callable[[Connection, Reservation], None] | None = None,
+    ) -> Reservation:
         """Reserve an attempt's upper bound in the budget.
+
+        Args:
+            attempt: what is about to be sent.
+            write_with: called in the transaction of the reservation.
 
         Raises:
             BudgetError: it does not fit today's dollars.
@@ -131,12 +139,15 @@ class Ledger:
             is_repeated = True
             check_fits(attempt.service, amount, limits_now(tx, self.settings), committed)
             self._write_reservation(tx, attempt, amount, now, committed)
+            if write_with is not None:
+                write_with(tx, reservation)
 
+        reservation = Reservation(attempt.entry_id, amount)
         try:
             self._database.run(write)
         except psycopg.Error as error:
             raise _unreachable(error) from error
-        return Reservation(attempt.entry_id, amount)
+        return reservation
 
     def post(
         self,

@@ -6,7 +6,7 @@ call (`guard`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -19,6 +19,12 @@ from tvdb_assets.tracing import TracedOperation
 
 Transaction: TypeAlias = psycopg.Connection[Any]
 T = TypeVar("T")
+Persist: TypeAlias = Callable[[Transaction, Reservation, T], None]
+"""Stores a response, in the transaction that posts its cost."""
+WriteIntent: TypeAlias = Callable[[Transaction, Reservation], None]
+"""Records what is about to be sent, in the transaction that reserves its cost."""
+Recover: TypeAlias = Callable[[], Awaitable[T | None]]
+"""Finds the result of an attempt whose response was lost; None if there is none for certain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,10 @@ from tvdb_assets.ingestion import IngestionRun, runner
 from tvdb_assets.ingestion.embed_stage import EmbedStage
 from tvdb_assets.ingestion.paid_parse_stage import PaidParseStage
 from tvdb_assets.models import Stage
+from tvdb_assets.parsing import paid_parsing
 from tvdb_assets.parsing.paid_parsing import PaidParsing
 from tvdb_assets.parsing.providers.llamaparse import LlamaParse
+from tvdb_assets.repositories import leases
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
@@ -81,6 +84,10 @@ class ProcessSettings:
     """Maximum texts in a request; a small number gives many requests."""
     daily_usd: Decimal = Decimal("5.00")
     concurrency: int = 8
+    lease_seconds: float = 1.0
+    """How long its claims last when it was killed."""
+    reservation_seconds: float | None = None
+    """The lease of its reservations; None for that of the guard."""
     settings: dict[str, object] = field(default_factory=dict)
 
 
@@ -111,6 +118,9 @@ def run_process(process_settings: ProcessSettings) -> None:
     """Ingest in this process, which may kill itself."""
     runner.BATCH_DOCUMENTS = process_settings.batch_documents
     OpenAIEmbedder.max_inputs = process_settings.inputs
+    leases.LEASE_SECONDS = process_settings.lease_seconds
+    leases.RENEWAL_SECONDS = process_settings.lease_seconds / 8
+    paid_parsing._LIST_DELAY_SECONDS = 0.05
     killer = Killer(process_settings.point, process_settings.nth, process_settings.reported)
     settings = settings_of(process_settings)
     # Retries do not wait, in the test mode of the retry library.
@@ -118,10 +128,15 @@ def run_process(process_settings: ProcessSettings) -> None:
         stamina.set_testing(True, attempts=20, cap=True),
         Database(process_settings.url) as database,
         ServiceRouter(
-            settings, database=database, run_id=f"ingestion-{uuid4()}", observer=killer
+            settings,
+            database=database,
+            run_id=f"ingestion-{os.getpid()}-{uuid4()}",
+            observer=killer,
         ) as router,
     ):
         router.services.__dict__["workers"] = Inline()
+        if process_settings.reservation_seconds is not None:
+            router.services.guard._lease = timedelta(seconds=process_settings.reservation_seconds)
         chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
         pipeline_fingerprint = router.clients.pipeline_fingerprint(chunker)
         made = IngestionRun(

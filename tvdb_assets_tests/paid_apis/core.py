@@ -184,6 +184,8 @@ class PaidApis:
                 return self._upload(call)
             case ("POST", "/api/v2/parse/upload" | "/api/v2/parse"):
                 return self._submit(call, by_id=route == _JOBS)
+            case ("GET", "/api/v2/parse"):
+                return self._list_jobs(call, query)
             case ("GET", "/api/v2/parse/versions"):
                 return self._list_versions(call)
         job_id, _, action = route.removeprefix(_JOBS + "/").partition("/")
@@ -272,6 +274,14 @@ class PaidApis:
         expand = {name for given in parse_qs(query).get("expand", []) for name in given.split(",")}
         result = parsing.describe_result(self._job(job_id), call.now, expand)
         return self._finish(call, _json(result))
+
+    def _list_jobs(self, call: _Call, query: str) -> Reply:
+        call.operation = "list"
+        self._authorize(call)
+        if cut := self._meet_fault(call, []):
+            return cut
+        listed = parsing.list_jobs(self._jobs.values(), parse_qs(query), call.now)
+        return self._finish(call, _json(listed))
 
     def _cancel(self, call: _Call, job_id: str) -> Reply:
         call.operation = "cancel"

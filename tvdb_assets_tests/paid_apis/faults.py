@@ -83,7 +83,7 @@ OF_JOBS = frozenset(_KINDS[_KINDS.index(FaultKind.JOB_FAILED) :])
 _SECONDS = {FaultKind.SLOW: 60.0, FaultKind.DRIP: 60.0}
 """Longer than any client waits; everything else asks to come back in a second."""
 
-OPERATIONS = ("embeddings", "upload", "submit", "poll", "cancel", "probe")
+OPERATIONS = ("embeddings", "upload", "submit", "poll", "list", "cancel", "probe")
 
 
 @dataclass(frozen=True, slots=True)

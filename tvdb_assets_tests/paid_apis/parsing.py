@@ -9,6 +9,7 @@ The shapes are those of the official ``llama-cloud`` client, version 2.19.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +32,8 @@ PAGE_BYTES = 64 * 1024
 """More text of one page than this is dropped without a word."""
 
 PROJECT = "prj-0000-simulated"
+DEFAULT_PAGE_SIZE = 50
+LARGEST_PAGE_SIZE = 1_000
 FINAL = ("COMPLETED", "FAILED", "CANCELLED")
 
 
@@ -47,6 +50,7 @@ class Submission:
     content: bytes
     tier: str
     version: str
+    user_metadata: dict[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -109,19 +113,20 @@ def read_upload(content_type: str, body: bytes) -> Submission:
         if name not in parts:
             raise unprocessable(["body", name], "Field required")
     file = parts["file"]
-    tier, version = _configuration(parts["configuration"].content)
-    return Submission(file.filename or "file", file.content, tier, version)
+    return Submission(
+        file.filename or "file", file.content, *_configuration(parts["configuration"].content)
+    )
 
 
 def read_by_id(body: bytes, files: dict[str, File]) -> Submission:
     """``POST /api/v2/parse``: the file by its id."""
-    tier, version = _configuration(body)
+    configuration = _configuration(body)
     file_id = json.loads(body).get("file_id")
     if not isinstance(file_id, str):
         raise unprocessable(["body", "file_id"], "Field required")
     if file_id not in files:
         raise llamaparse_refusal(404, f"File with ID {file_id} not found")
-    return Submission(files[file_id].name, files[file_id].content, tier, version)
+    return Submission(files[file_id].name, files[file_id].content, *configuration)
 
 
 def read_file(content_type: str, body: bytes) -> tuple[str, bytes, str]:
@@ -137,7 +142,7 @@ def read_file(content_type: str, body: bytes) -> tuple[str, bytes, str]:
     return file.filename or "file", file.content, parts["purpose"].content.decode()
 
 
-def _configuration(content: bytes) -> tuple[str, str]:
+def _configuration(content: bytes) -> tuple[str, str, dict[str, str] | None]:
     try:
         given = json.loads(content)
     except ValueError:
@@ -149,7 +154,12 @@ def _configuration(content: bytes) -> tuple[str, str]:
         raise unprocessable(["body", "tier"], f"Input should be one of {sorted(VERSIONS)}")
     if version != "latest" and version not in VERSIONS[tier]:
         raise unprocessable(["body", "version"], f"Input should be a version of tier {tier}")
-    return tier, version
+    tags = given.get("user_metadata")
+    if tags is not None and not (
+        isinstance(tags, dict) and all(isinstance(value, str) for value in tags.values())
+    ):
+        raise unprocessable(["body", "user_metadata"], "Input should be a valid dictionary")
+    return tier, version, tags
 
 
 def describe_job(job: Job, now: float) -> dict[str, Any]:
@@ -163,10 +173,51 @@ def describe_job(job: Job, now: float) -> dict[str, Any]:
         "tier": job.submission.tier,
         "error_message": "The document could not be parsed" if status == "FAILED" else None,
         "usage": None,
-        "user_metadata": None,
+        "user_metadata": job.submission.user_metadata,
         "created_at": _instant(job.created),
         "updated_at": _instant(now),
     }
+
+
+def list_jobs(jobs: Iterable[Job], query: dict[str, list[str]], now: float) -> dict[str, Any]:
+    """``GET /api/v2/parse``: the newest first, filtered, in pages."""
+
+    def one(name: str) -> str | None:
+        return query.get(name, [None])[0]
+
+    after, before = (
+        _time_in(query, "created_at_on_or_after"),
+        _time_in(query, "created_at_on_or_before"),
+    )
+    size = int(one("page_size") or DEFAULT_PAGE_SIZE)
+    if not 1 <= size <= LARGEST_PAGE_SIZE:
+        raise unprocessable(["query", "page_size"], "Input should be between 1 and 1000")
+    token = one("page_token") or "0"
+    if not token.isdecimal():
+        raise llamaparse_refusal(400, "Invalid page token")
+    wanted = [
+        job
+        for job in sorted(jobs, key=lambda job: (-job.created, job.id))
+        if (after is None or job.created >= after)
+        and (before is None or job.created <= before)
+        and (one("status") is None or job.status(now) == one("status"))
+        and ("job_ids" not in query or job.id in query["job_ids"])
+    ]
+    start = int(token)
+    end = start + size
+    return {
+        "items": [describe_job(job, now) for job in wanted[start:end]],
+        "next_page_token": str(end) if end < len(wanted) else None,
+    }
+
+
+def _time_in(query: dict[str, list[str]], name: str) -> float | None:
+    if name not in query:
+        return None
+    try:
+        return datetime.fromisoformat(query[name][0]).timestamp()
+    except ValueError:
+        raise unprocessable(["query", name], "Input should be a valid datetime") from None
 
 
 def describe_result(job: Job, now: float, expand: set[str]) -> dict[str, Any]:

@@ -1,28 +1,31 @@
-"""LlamaParse v2: submit a document, poll its job, build a text from the response.
+"""LlamaParse v2: submit a document, poll or find its job, build a text from the response.
 
 What belongs here: one request, and the meaning of its response or failure. What does not:
 waiting (`parsing.paid_parsing`), money, limits and retries (`spend_guard`).
 
 Paths, fields and states are those of the official client ``llama-cloud`` 2.19. That client is not
-used: three endpoints need no client of 3 MB, and its own retries would pay twice.
+used: four endpoints need no client of 3 MB, and its own retries would pay twice.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, TypeGuard
+from uuid import UUID
 
 import httpx2
 
 from tvdb_assets import error_codes as codes
+from tvdb_assets.correlation import part_of
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import Provenance
 from tvdb_assets.parsing.markdown.document_builder import build_document
-from tvdb_assets.parsing.paid_parser import FinishedJob, PaidParser, ParsingProvider
+from tvdb_assets.parsing.paid_parser import FinishedJob, JobPage, PaidParser, ParsingProvider
 from tvdb_assets.redaction import RedactedCause
 from tvdb_assets.settings import Settings
 from tvdb_assets.spend_guard.call_failures import CallFailed, FailureKind
@@ -87,6 +90,15 @@ _QUOTA_MESSAGE = re.compile(
 )
 """The beginning of a sentence in the place of a code; the rest of it may quote a document."""
 _WAITING = frozenset({"PENDING", "RUNNING"})
+_ENTRY_TAG = "tvdb_entry"
+"""The key in a job's ``user_metadata``, which the list of jobs repeats. Its value is the id of the
+ledger entry. The list can't be searched by it, but by the time of creation."""
+_CLOCK_SKEW = timedelta(minutes=10)
+"""The most by which the service's clock may differ from that of the ledger."""
+_NO_LIST = frozenset({403, 404, 405, 501})
+"""Statuses of a list that this key or this server does not permit or does not have."""
+_LIST_PAGE = 100
+"""Jobs; a job in a list has less than 1 KB."""
 
 
 class LlamaParse(PaidParser):
@@ -153,13 +165,16 @@ class LlamaParse(PaidParser):
     async def _submit(
         self, data: bytes, path: str, pages: int, request_id: str
     ) -> ServiceResponse[str]:
-        configuration = {
+        configuration: dict[str, object] = {
             "tier": self.tier,
             "version": self.version,
             "page_ranges": {"max_pages": pages},
             # A result from the service's cache would belong to another submission.
             "disable_cache": False,
         }
+        entry_id = part_of(request_id)
+        if entry_id is not None:
+            configuration["user_metadata"] = {_ENTRY_TAG: str(entry_id)}
         # The service takes the format from the name; folders may be private.
         name = path.rpartition("/")[2]
         answer, headers = await self._send(
@@ -195,6 +210,37 @@ class LlamaParse(PaidParser):
             return ServiceResponse(gone, request_id=failure.request_id)
         name = headers.get("x-request-id")
         return ServiceResponse(self._read(answer, media_type, name), request_id=name)
+
+    async def _list_jobs(
+        self, sent_after: datetime, sent_before: datetime, page: str | None, request_id: str
+    ) -> ServiceResponse[JobPage]:
+        params = {
+            "created_at_on_or_after": (sent_after - _CLOCK_SKEW).isoformat(),
+            "created_at_on_or_before": (sent_before + _CLOCK_SKEW).isoformat(),
+            "page_size": str(_LIST_PAGE),
+        }
+        if page is not None:
+            params["page_token"] = page
+        try:
+            answer, headers = await self._send("GET", "/api/v2/parse", request_id, params=params)
+        except CallFailed as failure:
+            if failure.status not in _NO_LIST:
+                raise
+            # Only this operation is refused: documents can be submitted all the same.
+            raise CallFailed(
+                FailureKind.UNKNOWN,
+                codes.JOB_LIST_UNUSABLE.error(
+                    service=NAME, why=f"it answered with status {failure.status}"
+                ),
+                status=failure.status,
+                request_id=failure.request_id,
+            ) from failure
+        name = headers.get("x-request-id")
+        items, token = answer.get("items"), answer.get("next_page_token")
+        if not isinstance(items, list) or not (token is None or isinstance(token, str)):
+            raise bad_answer(NAME, "it is not a list of jobs", 200, name)
+        found = {entry: job for entry, job in map(_tagged, items) if entry is not None}
+        return ServiceResponse(JobPage(found, token or None), request_id=name)
 
     def _read(
         self, answer: dict[str, Any], media_type: str, request_id: str | None
@@ -269,6 +315,19 @@ class LlamaParse(PaidParser):
         """Close the connections, if any were opened."""
         if "_client" in self.__dict__:
             await self.__dict__.pop("_client").aclose()
+
+
+def _tagged(job: object) -> tuple[UUID | None, str]:
+    """The ledger entry and the id of a job in a list; None if another program submitted it."""
+    job_id = job.get("id") if isinstance(job, dict) else None
+    metadata = job.get("user_metadata") if isinstance(job, dict) else None
+    tag = metadata.get(_ENTRY_TAG) if isinstance(metadata, dict) else None
+    if not isinstance(job_id, str) or not job_id or not isinstance(tag, str):
+        return None, ""
+    try:
+        return UUID(tag), job_id
+    except ValueError:
+        return None, ""
 
 
 def _whole(text: str) -> str:
