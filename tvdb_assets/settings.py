@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     llamaparse_daily_cost_limit: Decimal | None = Field(None, ge=0)
     """US dollars per UTC day for paid parsing alone. If not set, only the common limit applies."""
     hourly_rate_limit: int = Field(100, ge=0)
-    """Paid requests per hour and service."""
+    """Paid requests in any 60 minutes, for each service."""
     embedding_model: str = "text-embedding-3-small"
     """OpenAI's embedding model."""
     embedding_dimensions: int | None = Field(None, ge=1)

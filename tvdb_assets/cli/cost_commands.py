@@ -248,7 +248,7 @@ def health(probe: bool, as_json: bool) -> None:
             continue
         facts = [
             f"${Decimal(service.remaining_usd):,.2f} of today's budget left",
-            f"{counted(service.requests_left, 'request')} left this hour",
+            f"{counted(service.requests_left, 'request')} left in these 60 minutes",
             f"breaker {service.breaker}",
         ]
         if service.answered_at:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC
 
 import dagster as dg
 
@@ -270,9 +269,10 @@ class Reconciler:
         ]
 
     def _windows(self) -> BudgetWindows:
-        now = budget_pace(self.database, Ledger(self.database, spend_limits_of(self.settings)))
+        ledger = Ledger(self.database, spend_limits_of(self.settings))
+        now = budget_pace(self.database, ledger)
         newest = changes(self.database, limit=1)
-        hour = now.now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        hour = ledger.requests_renewed_at(paid_services())
         return BudgetWindows(now.day, hour, newest[0].changed_at if newest else now.day)
 
 

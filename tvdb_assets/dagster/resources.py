@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import Self
 
@@ -245,8 +245,8 @@ class BudgetView:
 
     @property
     def hour(self) -> datetime:
-        """Start of the current request window."""
-        return self.pace.now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        """When the requests of the hour were renewed."""
+        return self._ledger.requests_renewed_at(paid_services())
 
     def report(self) -> CostReport:
         """The cost report."""

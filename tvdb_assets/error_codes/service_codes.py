@@ -132,10 +132,15 @@ BUDGET_WITHOUT_SETTING_EXHAUSTED: Final = BUDGET_EXHAUSTED.variant(
 HOURLY_REQUESTS_EXHAUSTED: Final = ErrorCode(
     RateError,
     "hourly_requests_exhausted",
-    "{service} has received its {limit} paid requests of this hour.",
+    "{service} has received its {limit} paid requests of the last 60 minutes.",
     "It resumes automatically after {resumes} UTC, or when the limit is raised by tvdb limits or "
     "TVDB_HOURLY_RATE_LIMIT.",
-    "The paid requests of this hour are used up.",
+    "The paid requests of the last 60 minutes are used up.",
+)
+HOURLY_REQUESTS_NONE: Final = HOURLY_REQUESTS_EXHAUSTED.variant(
+    RateError,
+    "{service} may receive no paid requests: its limit is 0 an hour.",
+    "Raise the limit by tvdb limits or TVDB_HOURLY_RATE_LIMIT.",
 )
 RATE_LIMITED: Final = ErrorCode(
     RateError,

@@ -56,7 +56,7 @@ class BudgetWindows:
     day: datetime
     """Start of the current budget window."""
     hour: datetime
-    """Start of the current request window."""
+    """When enough requests of the sliding hour were free again."""
     changed: datetime
     """Last change of limits or pauses."""
     now: datetime | None = None

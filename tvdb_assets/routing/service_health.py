@@ -28,7 +28,7 @@ class ServiceHealth:
     remaining_usd: str
     """US dollars left of today's tightest budget for it; empty for a free service."""
     requests_left: int | None
-    """Paid requests left in this hour; None for a free service."""
+    """Paid requests that fit now into the last 60 minutes; None for a free service."""
     requests_per_minute: float | None = None
     """The rate limit that the service reported; None if it reported none."""
     tokens_per_minute: float | None = None

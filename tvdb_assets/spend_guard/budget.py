@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from tvdb_assets import error_codes as codes
+
+_SHARE_TO_RESUME = 4
+"""One part in so many of an hour's requests has to be free before deferred work is resumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,15 @@ class CommittedSpend:
     day: datetime
     """When the day began, in UTC."""
     hour: datetime
-    """When the hour began, in UTC."""
+    """When the clock hour began, in UTC."""
     day_usd: Decimal = Decimal(0)
     service_day_usd: Decimal = Decimal(0)
     service_hour_requests: int = 0
+    """Of the last 60 minutes."""
+    next_request_at: datetime | None = None
+    """When the next request fits, if those of the hour are used up; None if that was not read."""
+    now: datetime | None = None
+    """When the amounts were read, by the clock of the ledger; None: when the hour began."""
 
 
 def check_fits(
@@ -57,7 +65,7 @@ def check_fits(
     Raises:
         BudgetError: paid calls are paused, or it would exceed the day's dollars, of all
             services or of this one.
-        RateError: this hour's requests of the service are used up.
+        RateError: the service has had all its requests of the last 60 minutes.
     """
     if limits.paused & {"", service}:
         raise codes.PAUSED.error(services="all services" if "" in limits.paused else service)
@@ -91,10 +99,29 @@ def check_fits(
             )
     most = limits.requests_an_hour(service)
     if committed.service_hour_requests + 1 > most:
-        following = committed.hour + timedelta(hours=1)
+        if not most:
+            raise codes.HOURLY_REQUESTS_NONE.error(service=service)
+        following = committed.next_request_at or committed.hour + timedelta(hours=1)
+        # The next whole minute: earlier, it would be refused again.
+        following = following.astimezone(UTC) + timedelta(minutes=1, microseconds=-1)
         raise codes.HOURLY_REQUESTS_EXHAUSTED.error(
             service=service, limit=most, resumes=f"{following:%H:%M}"
         )
+
+
+def requests_renewed_at(
+    committed: Mapping[str, CommittedSpend], limits: SpendLimits, now: datetime
+) -> datetime:
+    """Work that was deferred before this time, because an hour's requests were used up, may resume.
+
+    The hour slides, so that its requests become free one by one. Work resumes when a quarter of
+    them is free, or after an hour, so that it is not resumed for each single one.
+    """
+    for service, spent in committed.items():
+        most = limits.requests_an_hour(service)
+        if spent.service_hour_requests > most - max(1, most // _SHARE_TO_RESUME):
+            return now - timedelta(hours=1)
+    return now
 
 
 def usd(amount: Decimal) -> str:

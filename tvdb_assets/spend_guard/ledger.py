@@ -18,26 +18,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
 from uuid import UUID
 
 import psycopg
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import class_row
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import StorageError
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.spend_guard.budget import CommittedSpend, SpendLimits, check_fits
+from tvdb_assets.spend_guard.budget import (
+    CommittedSpend,
+    SpendLimits,
+    check_fits,
+    requests_renewed_at,
+)
+from tvdb_assets.spend_guard.budget_windows import count_requests, lock_windows, read_windows
 from tvdb_assets.spend_guard.ledger_statements import RESERVE, SETTLE
 from tvdb_assets.spend_guard.prices import Price
 from tvdb_assets.spend_guard.spend_limits import limits_now
 
 Connection: TypeAlias = psycopg.Connection[Any]
 Clock: TypeAlias = Callable[[], datetime]
-_EVERYTHING = ""
-"""The scope of the windows that all services share."""
 JOB_LEASE = timedelta(hours=48)
 """A service keeps the result of a job for so long."""
 _UNSURE = (codes.LOST.code, codes.BAD_ANSWER.code, "assumed")
@@ -124,7 +128,7 @@ class Ledger:
 
         Raises:
             BudgetError: it does not fit today's dollars.
-            RateError: it does not fit this hour's requests.
+            RateError: it does not fit the requests of the last 60 minutes.
             StorageError: the ledger can't be reached; then nothing may be paid.
         """
         amount = attempt.price.of(attempt.quantity)
@@ -133,11 +137,15 @@ class Ledger:
         def write(tx: Connection) -> None:
             nonlocal is_repeated
             now = self.now(tx)
-            committed = self._lock_windows(tx, attempt.service, now)
+            committed = lock_windows(tx, attempt.service, now, attempt.lease)
             if is_repeated and self.lock_entry(tx, attempt.entry_id) is not None:
                 return
             is_repeated = True
-            check_fits(attempt.service, amount, limits_now(tx, self.settings), committed)
+            limits = limits_now(tx, self.settings)
+            most = limits.requests_an_hour(attempt.service)
+            if committed.service_hour_requests >= most:
+                committed = count_requests(tx, committed, attempt.service, most, attempt.lease)
+            check_fits(attempt.service, amount, limits, committed)
             self._write_reservation(tx, attempt, amount, now, committed)
             if write_with is not None:
                 write_with(tx, reservation)
@@ -192,13 +200,14 @@ class Ledger:
             outcome: why, as the code of an error.
             status: of HTTP, if there was an answer.
             request_id: the service's own name for the request.
-            was_sent: whether it counts as a request of this hour.
+            was_sent: whether it counts as a request of the last hour.
         """
 
         def write(tx: Connection) -> None:
             if self.lock_entry(tx, reservation.entry_id) == ("voided", outcome, None):
                 return  # by an earlier attempt, whose connection broke while it committed
-            self._settle(tx, reservation.entry_id, "voided", 0, None, outcome, status, request_id)
+            settled = (reservation.entry_id, "voided", 0, None, outcome, status, request_id)
+            self._settle(tx, *settled, was_sent=was_sent)
             if not was_sent:
                 tx.execute(
                     "UPDATE tvdb.budget_windows w SET requests = requests - 1"
@@ -215,8 +224,8 @@ class Ledger:
         """Whether a request that waited may still be sent with its reservation.
 
         Returns:
-            False if it needs another reservation: another day or hour has begun, its lease is
-            over, or it was settled meanwhile.
+            False if it needs another reservation: another day has begun, its lease is over, or it
+            was settled meanwhile.
 
         Raises:
             BudgetError: paid calls are paused, or the day's limit is lower than what is reserved.
@@ -226,13 +235,16 @@ class Ledger:
 
         def read(tx: Connection) -> tuple[bool, SpendLimits, CommittedSpend]:
             now = self.now(tx)
-            committed, _ = self._read_windows(tx, service, now, lock=False)
+            limits, committed = limits_now(tx, self.settings), read_windows(tx, service, now)
             row = tx.execute(
-                "SELECT state = 'pending' AND lease_until > %s AND day = %s AND hour = %s"
+                "SELECT state = 'pending' AND lease_until > %s AND day = %s"
                 " FROM tvdb.cost_ledger WHERE entry_id = %s",
-                (now, committed.day, committed.hour, reservation.entry_id),
+                (now, committed.day, reservation.entry_id),
             ).fetchone()
-            return row is not None and row[0], limits_now(tx, self.settings), committed
+            most = limits.requests_an_hour(service)
+            if committed.service_hour_requests > most:
+                committed = count_requests(tx, committed, service, most)
+            return row is not None and row[0], limits, committed
 
         try:
             is_current, limits, committed = self._database.run(read)
@@ -262,10 +274,11 @@ class Ledger:
         self, tx: Connection, reservation: Reservation, job_id: str, request_id: str | None
     ) -> None:
         """Keep a reservation for a job that was submitted and is billed when it is done."""
+        now = self.now(tx)
         tx.execute(
             "UPDATE tvdb.cost_ledger SET job_id = %s, lease_until = %s, http_status = 200,"
-            " request_id = %s WHERE entry_id = %s",
-            (job_id, self.now(tx) + JOB_LEASE, request_id, reservation.entry_id),
+            " request_id = %s, sent_before = least(sent_before, %s) WHERE entry_id = %s",
+            (job_id, now + JOB_LEASE, request_id, now, reservation.entry_id),
         )
 
     def reconcile(self, billed: Callable[[LedgerEntry], Decimal | None] | None = None) -> int:
@@ -304,9 +317,16 @@ class Ledger:
         return len(entries)
 
     def committed(self, service: str) -> CommittedSpend:
-        """The amounts of today and this hour, without a lock: for reports, not decisions."""
+        """The amounts of today and of the last hour, without a lock: for reports, not decisions."""
         with self._database.transaction() as tx:
-            return self._read_windows(tx, service, self.now(tx), lock=False)[0]
+            most = limits_now(tx, self.settings).requests_an_hour(service)
+            return count_requests(tx, read_windows(tx, service, self.now(tx)), service, most)
+
+    def requests_renewed_at(self, services: Sequence[str]) -> datetime:
+        """See `budget.requests_renewed_at`, for these services."""
+        committed = {service: self.committed(service) for service in services}
+        with self._database.transaction() as tx:
+            return requests_renewed_at(committed, limits_now(tx, self.settings), self.now(tx))
 
     def now(self, tx: Connection) -> datetime:
         """The injected clock's time, or the database's."""
@@ -315,52 +335,6 @@ class Ledger:
         row = tx.execute("SELECT tvdb.clock()").fetchone()
         assert row is not None
         return row[0]  # type: ignore[no-any-return]
-
-    def _lock_windows(self, tx: Connection, service: str, now: datetime) -> CommittedSpend:
-        committed, is_whole = self._read_windows(tx, service, now, lock=True)
-        if is_whole:
-            return committed
-        # The first caller in a window adds its rows; the second one finds them, or waits for them.
-        # A row that was added meanwhile is locked too, which prevents deadlocks here as well.
-        tx.cursor().executemany(
-            "INSERT INTO tvdb.budget_windows AS w (scope, period, starts_at) VALUES (%s, %s, %s)"
-            " ON CONFLICT (scope, period, starts_at) DO UPDATE SET requests = w.requests",
-            [
-                (_EVERYTHING, "day", committed.day),
-                (service, "day", committed.day),
-                (service, "hour", committed.hour),
-            ],
-        )
-        return self._read_windows(tx, service, now, lock=True)[0]
-
-    def _read_windows(
-        self, tx: Connection, service: str, now: datetime, *, lock: bool
-    ) -> tuple[CommittedSpend, bool]:
-        utc = now.astimezone(UTC)
-        day = utc.replace(hour=0, minute=0, second=0, microsecond=0)
-        hour = utc.replace(minute=0, second=0, microsecond=0)
-        with tx.cursor(row_factory=dict_row) as cursor:
-            # All callers lock the same rows in the same order, which prevents deadlocks.
-            cursor.execute(
-                "SELECT scope, period, spent_usd, requests FROM tvdb.budget_windows"
-                " WHERE (scope, period, starts_at) IN"
-                "   (('', 'day', %(day)s), (%(service)s, 'day', %(day)s),"
-                "    (%(service)s, 'hour', %(hour)s))"
-                " ORDER BY scope, period" + (" FOR UPDATE" if lock else ""),
-                {"service": service, "day": day, "hour": hour},
-            )
-            rows = {(row["scope"], row["period"]): row for row in cursor}
-        zero = Decimal(0)
-        overall, daily = rows.get((_EVERYTHING, "day")), rows.get((service, "day"))
-        hourly = rows.get((service, "hour"))
-        committed = CommittedSpend(
-            day=day,
-            hour=hour,
-            day_usd=overall["spent_usd"] if overall else zero,
-            service_day_usd=daily["spent_usd"] if daily else zero,
-            service_hour_requests=hourly["requests"] if hourly else 0,
-        )
-        return committed, len(rows) == 3
 
     def _write_reservation(
         self,
@@ -406,6 +380,8 @@ class Ledger:
         outcome: str,
         status: int | None = None,
         request_id: str | None = None,
+        *,
+        was_sent: bool = True,
     ) -> None:
         tx.execute(
             SETTLE,
@@ -418,6 +394,7 @@ class Ledger:
                 "status": status,
                 "request_id": request_id,
                 "unsure": list(_UNSURE),
+                "was_sent": was_sent,
                 "now": self.now(tx),
             },
         )

@@ -16,11 +16,11 @@ WITH counted AS (
 )
 INSERT INTO tvdb.cost_ledger (entry_id, call_id, attempt, run_id, service, operation, model,
     purpose, documents, quantities, inputs, unit, quantity, unit_usd, price_version,
-    reserved_usd, day, hour, reserved_at, lease_until)
+    reserved_usd, day, hour, reserved_at, lease_until, sent_before)
 VALUES (%(entry)s, %(call)s, %(attempt)s, %(run)s, %(service)s, %(operation)s, %(model)s,
     %(purpose)s, %(documents)s::text[], %(quantities)s::bigint[], %(inputs)s, %(unit)s,
     %(quantity)s, %(unit_usd)s, %(price_version)s, %(amount)s, %(day)s, %(hour)s, %(now)s,
-    %(lease_until)s)
+    %(lease_until)s, %(lease_until)s)
 """
 """Write a reservation and its counters, under the locks of ``Ledger._lock_windows``."""
 
@@ -44,7 +44,10 @@ WITH before AS (
         outcome = %(outcome)s,
         http_status = coalesce(%(status)s, l.http_status),
         request_id = coalesce(%(request_id)s, l.request_id),
-        settled_at = %(now)s
+        settled_at = %(now)s,
+        -- An hour of requests slides by this time, so it is as early as is certain.
+        sent_before = CASE WHEN %(was_sent)s AND l.sent_before IS NOT NULL
+                           THEN least(l.sent_before, %(now)s) END
     FROM before b WHERE l.entry_id = b.entry_id
 ), windows AS (
     SELECT w.scope, w.period, w.starts_at, b.cost - b.counted AS change
