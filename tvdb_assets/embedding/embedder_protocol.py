@@ -76,7 +76,10 @@ class PaidEmbedder(PaidService):
     max_tokens: int | None
     """Most cl100k tokens that a text may have; None where nothing is ever cut off."""
     is_count_exact: bool = False
-    """Whether the service bills cl100k tokens, which are counted here."""
+    """Whether the model has cl100k tokens, which are counted here."""
+    is_bill_exact: bool = False
+    """Whether the service certainly bills that count. Of others, it is learned from the answers;
+    see `spend_guard.token_ratio`."""
 
     @property
     @abstractmethod

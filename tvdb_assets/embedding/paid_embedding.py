@@ -32,6 +32,7 @@ from tvdb_assets.spend_guard.call_log import ServiceEvent
 from tvdb_assets.spend_guard.guard import Guard, PaidCall, ServiceResponse, Transaction
 from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets.spend_guard.paid_service import RequestPermit, ensure_declared
+from tvdb_assets.spend_guard.token_ratio import TokenBound, TokenRatio
 from tvdb_assets.tracing import TracedOperation
 
 _SAME_REFUSAL = 4
@@ -74,7 +75,9 @@ class PaidEmbedding:
         self._persist = persist
         self._accepted = 0
         self._unknown = 0
-        self._ratio = 1.0
+        self._ratio = TokenRatio()
+        self._bounds: dict[int, TokenBound] = {}
+        """By position, where it has to be learned how the service counts."""
         self._halted: TvdbError | None = None
         self._queued = 0
         """Requests that wait for their turn or are in flight."""
@@ -102,16 +105,24 @@ class PaidEmbedding:
                 order.append(position)
         tokens = [texts[position].tokens for position in order]
         state, _ = await asyncio.to_thread(self._guard.states.read, self._embedder.service)
-        self._ratio = state.ratio(self._embedder.account)
-        requests = split_into_batches(
-            tokens,
-            max_inputs=self._embedder.max_inputs,
-            max_tokens=min(
-                self._embedder.max_request_tokens,
-                int(state.limiter.limits.tokens_per_minute / _REQUESTS_A_MINUTE)
-                or self._embedder.max_request_tokens,
-            ),
+        self._ratio = state.token_ratio(self._embedder.account)
+        if not self._embedder.is_bill_exact:
+            self._bounds = {i: TokenBound.of(texts[i].text, texts[i].tokens) for i in order}
+        requests = list(
+            split_into_batches(
+                tokens,
+                max_inputs=self._embedder.max_inputs,
+                max_tokens=min(
+                    self._embedder.max_request_tokens,
+                    int(state.limiter.limits.tokens_per_minute / _REQUESTS_A_MINUTE)
+                    or self._embedder.max_request_tokens,
+                ),
+            )
         )
+        if self._bounds and not self._ratio.is_known and len(requests) > 1:
+            # Its answer teaches how the service counts, so that the others reserve less.
+            start, end = requests.pop(0)
+            await self._batch(texts, order[start:end], result)
         # One that fails does not end the others, whose requests are out.
         for ended in await asyncio.gather(
             *(self._batch(texts, order[start:end], result) for start, end in requests),
@@ -188,16 +199,21 @@ class PaidEmbedding:
     async def _request_in_turn(
         self, texts: Sequence[TextToEmbed], part: _Part, result: ResultCollector
     ) -> None:
-        """As `_request`, but where the queue is too long it waits until another request left it."""
+        """As `_request`, but waits until another request has ended, where that may be enough."""
         while self._halted is None:
             self._queued += 1
             is_too_long = False
             try:
                 return await self._request(texts, part.order, result, part.is_split)
-            except RateError as error:
-                was_sent = error.__cause__ is not None
-                is_unsent = error.code == codes.RATE_LIMITED.code and not was_sent
-                is_too_long = is_unsent and self._queued > 1
+            except (RateError, BudgetError) as error:
+                if isinstance(error, BudgetError):
+                    # Those in flight have reserved more than they cost, if the count is no bound.
+                    is_late = error.code == codes.BUDGET_EXHAUSTED.code and len(part.order) == 1
+                    is_late = is_late and bool(self._bounds)
+                else:
+                    was_sent = error.__cause__ is not None
+                    is_late = error.code == codes.RATE_LIMITED.code and not was_sent
+                is_too_long = is_late and self._queued > 1
                 if not is_too_long:
                     raise
                 left_queue = self._left_queue
@@ -208,6 +224,14 @@ class PaidEmbedding:
                     self._left_queue = asyncio.Event()
             await left_queue.wait()
         raise self._halted
+
+    async def _bound(self, order: list[int], counted: int) -> int:
+        """Most tokens that are billed for these texts, by what is known of the service by now."""
+        if not self._bounds:
+            return ceil(counted * max(1.0, self._ratio.ratio))
+        state, _ = await asyncio.to_thread(self._guard.states.read, self._embedder.service)
+        self._ratio = state.token_ratio(self._embedder.account)
+        return self._ratio.bound(self._bounds[position] for position in order)
 
     def _halt(self, error: TvdbError) -> None:
         self._halted = self._halted or error
@@ -229,7 +253,8 @@ class PaidEmbedding:
             model=embedder.space.model,
             account=embedder.account,
             price=embedder.price,
-            quantity=ceil(units.total() * self._ratio),
+            quantity=await self._bound(order, units.total()),
+            likely_quantity=ceil(units.total() * max(1.0, self._ratio.ratio)),
             inputs=len(order),
             documents=list(units),
             quantities=list(units.values()),

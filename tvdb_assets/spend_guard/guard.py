@@ -240,7 +240,8 @@ class Guard:
         loop = asyncio.get_running_loop()
         reserved_at = loop.time()
         try:
-            tokens = call.quantity if call.price.unit == "token" else 0
+            tokens = call.likely_quantity or call.quantity
+            tokens = tokens if call.price.unit == "token" else 0
             await self._admission.admit(
                 call.service, call.account, tokens, str(reservation.entry_id)
             )
@@ -279,14 +280,13 @@ class Guard:
             await asyncio.to_thread(self._post_loss, reservation, codes.LOST.code, None, None)
             await self._admission.record(call.service, str(reservation.entry_id), release_probe)
             raise
+        usage = call.usage(answer.quantity)
         answer = replace(answer, quantity=call.billed(answer.quantity))
         self._reached("answered", call, reservation)
         self.event_log.attempt_answered(sent, answer)
         await self._store_and_post(call, reservation, answer, persist)
         self._reached("committed", call, reservation)
-        success = record_success(
-            answer.rate_limit_headers, call.account, (answer.quantity or 0) / call.counted
-        )
+        success = record_success(answer.rate_limit_headers, call.account, usage)
         # The result is stored. The next response says as well how the service is.
         with suppress(StorageError):
             await self._admission.record(call.service, str(reservation.entry_id), success)

@@ -15,8 +15,11 @@ import psycopg
 from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets.spend_guard.prices import Price
 from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders
+from tvdb_assets.spend_guard.service_state import TokenUsage
 from tvdb_assets.tracing import TracedOperation
 
+_MOST_COUNTED_FOR_ONE = 4
+"""No tokenizer makes one token of so many that are counted here."""
 Transaction: TypeAlias = psycopg.Connection[Any]
 T = TypeVar("T")
 Persist: TypeAlias = Callable[[Transaction, Reservation, T], None]
@@ -46,7 +49,9 @@ class PaidCall:
     is_split: bool = False
     """A part of a batch that was refused as a whole."""
     is_count_exact: bool = False
-    """The service counts as it is counted here, so that it never bills less."""
+    """The model's tokens are counted here, so that the service never bills less."""
+    likely_quantity: int | None = None
+    """Units that are likely, for the rate limit; None where ``quantity`` is."""
     stage: str = ""
     """Of the pipeline, for traces."""
     traced_as: TracedOperation | None = None
@@ -58,13 +63,22 @@ class PaidCall:
         return max(1, sum(self.quantities))
 
     def billed(self, reported: int | None) -> int | None:
-        """Units to post, where a service reports so many; None where it reports none.
+        """Units to post, where a service reports so many; None posts the bound.
 
-        A report of 0, or below an exact count, can't be what the service bills.
+        A report below an exact count can't be what the service bills. Neither can one of far fewer
+        units than are counted here, whatever the tokenizer.
         """
-        if reported is not None and (reported == 0 or self.is_count_exact):
+        if reported is None:
+            return None
+        if self.is_count_exact:
             return max(reported, self.counted)
-        return reported
+        return reported if reported * _MOST_COUNTED_FOR_ONE >= self.counted else None
+
+    def usage(self, reported: int | None) -> TokenUsage | None:
+        """What a response teaches about the tokenizer of its service, if anything."""
+        if self.price.unit != "token" or reported is None or self.billed(reported) is None:
+            return None
+        return TokenUsage(self.counted, reported, self.quantity)
 
 
 @dataclass(frozen=True, slots=True)

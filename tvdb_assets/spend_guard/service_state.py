@@ -16,14 +16,13 @@ from tvdb_assets.spend_guard import circuit_breaker, rate_limiter
 from tvdb_assets.spend_guard.call_failures import CallFailed, FailureKind
 from tvdb_assets.spend_guard.circuit_breaker import Breaker
 from tvdb_assets.spend_guard.rate_limiter import Limiter, RateLimitHeaders
+from tvdb_assets.spend_guard.token_ratio import TokenRatio
 
 REFUSED_SECONDS = 900.0
 """How long a service that refused key, quota or model is not called with the same account."""
 _REFUSAL_PROBE_SECONDS = 120.0
 _FARTHEST_SECONDS = 3_700.0
 """No Retry-After, opening or lease reaches farther ahead: an hour is the longest."""
-_HIGHEST_RATIO = 4.0
-"""No tokenizer differs more; a higher bill is an error of the service, not a rule."""
 _RESTED_SECONDS = 5.0
 """A success is recorded no more often than this, so that a healthy service costs no writes."""
 
@@ -54,12 +53,37 @@ class ServiceState:
     failed_at: float = 0.0
     failed_message: str = ""
     ratios: dict[str, float] = field(default_factory=dict)
-    """By account: the most units billed for one that was counted here. Above 1 for a server with
-    another tokenizer, whose bounds must be higher."""
+    """By account: the most tokens billed for one that was counted here; see `TokenRatio`."""
+    equal_tokens: dict[str, int] = field(default_factory=dict)
+    """By account: tokens of answers that billed exactly the count; see `TokenRatio`."""
 
-    def ratio(self, account: str) -> float:
-        """Factor from a count made here to an upper bound; at least 1."""
-        return max(1.0, self.ratios.get(account, 1.0))
+    def token_ratio(self, account: str) -> TokenRatio:
+        """What the answers to this account have taught about the service's tokenizer."""
+        return TokenRatio(self.ratios.get(account, 0.0), self.equal_tokens.get(account, 0))
+
+    def learn(self, account: str, usage: TokenUsage) -> ServiceState:
+        """The state after a request that was billed."""
+        known = self.token_ratio(account)
+        learned = known.learn(usage.counted, usage.billed, usage.bound)
+        if learned == known:
+            return self
+        return replace(
+            self,
+            ratios={**self.ratios, account: learned.ratio},
+            equal_tokens={**self.equal_tokens, account: learned.equal},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """The tokens of one request that was answered."""
+
+    counted: int
+    """As counted here."""
+    billed: int
+    """As the service reports."""
+    bound: int
+    """As reserved."""
 
 
 Change: TypeAlias = Callable[[ServiceState, float, str], ServiceState]
@@ -101,10 +125,12 @@ def pass_breaker(caller: str) -> Callable[[ServiceState, float], tuple[ServiceSt
     return transition
 
 
-def record_success(headers: RateLimitHeaders, account: str = "", ratio: float = 1.0) -> Change:
+def record_success(
+    headers: RateLimitHeaders, account: str = "", usage: TokenUsage | None = None
+) -> Change:
     def change(state: ServiceState, now: float, caller: str) -> ServiceState:
-        if ratio > state.ratio(account):
-            state = replace(state, ratios={**state.ratios, account: min(ratio, _HIGHEST_RATIO)})
+        if usage is not None:
+            state = state.learn(account, usage)
         is_news = now - state.answered_at > _RESTED_SECONDS or state.refusal is not None
         return replace(
             state,

@@ -12,10 +12,13 @@ import json
 import numpy as np
 import pytest
 
+from tvdb_assets.spend_guard.token_ratio import TokenBound
 from tvdb_assets_tests.paid_router import FixedResponse, FixedResponses, PaidServicesFixture
 
 TEXT = "Is flood damage covered?"
 COUNTED = 5
+MOST = TokenBound.of(TEXT, COUNTED).most
+NO_NUMBERS = (None, -1, -0.5, 10**15, 1e300, True, "many", "", [COUNTED], {})
 OTHER_MODEL = {"embedding_model": "a-model-of-another-server", "embedding_usd_per_million": "0.02"}
 
 
@@ -26,18 +29,24 @@ OTHER_MODEL = {"embedding_model": "a-model-of-another-server", "embedding_usd_pe
         ({}, COUNTED - 1, COUNTED),
         ({}, COUNTED, COUNTED),
         ({}, COUNTED + 1, COUNTED + 1),
-        (OTHER_MODEL, 0, COUNTED),
+        ({}, COUNTED + 0.5, COUNTED + 1),
+        ({}, str(COUNTED + 2), COUNTED + 2),
+        *(({}, report, COUNTED) for report in NO_NUMBERS),
         (OTHER_MODEL, COUNTED - 1, COUNTED - 1),
+        (OTHER_MODEL, 50 * COUNTED, 50 * COUNTED),
+        (OTHER_MODEL, 0, MOST),
+        (OTHER_MODEL, 1, MOST),
+        *((OTHER_MODEL, report, MOST) for report in NO_NUMBERS),
     ],
 )
 def test_spend_is_never_posted_below_what_can_be_true(
-    paid_in_shared: PaidServicesFixture, model: dict[str, object], reported: int, posted: int
+    paid_in_shared: PaidServicesFixture, model: dict[str, object], reported: object, posted: int
 ) -> None:
     paid = paid_in_shared
     vector = base64.b64encode(np.full(8, 0.5, "<f4").tobytes()).decode()
     body = {
         "data": [{"index": 0, "embedding": vector}],
-        "usage": {"total_tokens": reported},
+        "usage": {} if reported is None else {"total_tokens": reported},
     }
     headers = {"content-type": "application/json"}
     paid.transport = FixedResponses(FixedResponse(200, json.dumps(body).encode(), headers))

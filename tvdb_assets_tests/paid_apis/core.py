@@ -61,8 +61,9 @@ class Behaviour:
         billed_after_seconds: From the result until ``usage`` shows what it cost.
         requests_per_minute: Of embeddings, as ``tokens_per_minute``; 0 is no limit.
         parsing_requests_per_minute: Of submissions, polls and all else at LlamaParse together.
-        exact_tokens: False bills bytes / 4 instead, for a server that must not be what a
-            benchmark measures: counting costs three quarters of an answer.
+        exact_tokens: False bills by bytes instead: another tokenizer, and for a server that must
+            not be what a benchmark measures, as counting costs three quarters of an answer.
+        bytes_per_token: Of that other tokenizer.
         canary: Put into every error's message, to see where those end up.
     """
 
@@ -76,6 +77,7 @@ class Behaviour:
     tokens_per_minute: int = 0
     parsing_requests_per_minute: int = 0
     exact_tokens: bool = True
+    bytes_per_token: int = 4
     canary: str = ""
 
 
@@ -403,7 +405,9 @@ class PaidApis:
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
         digests = [sha256(content).digest() for content in encoded]
         if not self.behaviour.exact_tokens:
-            return digests, [len(content) // 4 + 1 for content in encoded]
+            return digests, [
+                len(content) // self.behaviour.bytes_per_token + 1 for content in encoded
+            ]
         if len(self._counts) > _REMEMBERED_COUNTS:
             self._counts.clear()
         for digest, text in zip(digests, texts, strict=True):

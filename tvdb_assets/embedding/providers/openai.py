@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
-from math import isfinite
+from math import ceil, isfinite
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import numpy as np
@@ -56,6 +57,7 @@ _MOST_TOKENS = 2_048 * 8_192
 _MOST_BYTES_A_NUMBER = 32
 """Of a response: 5.4 in base64, up to 26 as a decimal number with its comma."""
 _MOST_HEAD_BYTES = 1 << 20
+_OWN_HOSTS = (".openai.com", ".openai.azure.com")
 _TOO_LONG = frozenset(
     {"context_length_exceeded", "max_tokens_per_request", "array_above_max_length"}
 )
@@ -102,6 +104,8 @@ class OpenAIEmbedder(PaidEmbedder):
         self._model = settings.embedding_model
         self._dimensions = settings.embedding_dimensions or _DIMENSIONS.get(self._model)
         self.is_count_exact = self._model in _DIMENSIONS
+        # Another server may give one of these names to a model of its own.
+        self.is_bill_exact = self.is_count_exact and _is_own_server(self._address)
         if self._dimensions is None:
             raise codes.DIMENSIONS_UNKNOWN.error(model=self._model)
 
@@ -288,9 +292,24 @@ def decode(body: bytes, count: int, dimensions: int) -> tuple[NDArray[np.float32
             raise ValueError("its embeddings are not numbered like the texts")
         seen[index] = 1
         vectors[index] = _vector(item.get("embedding"), dimensions)
-    usage = answer.get("usage")
-    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return vectors, tokens if type(tokens) is int and 0 <= tokens <= _MOST_TOKENS else None
+    return vectors, _billed_tokens(answer.get("usage"))
+
+
+def _billed_tokens(usage: object) -> int | None:
+    """The tokens that a usage reports; None where it reports no possible number."""
+    if not isinstance(usage, dict):
+        return None
+    found = [_number(usage.get(name)) for name in ("total_tokens", "prompt_tokens")]
+    return max((tokens for tokens in found if tokens is not None), default=None)
+
+
+def _number(value: object) -> int | None:
+    """A number of tokens, rounded up; some servers write it as a float or as text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return ceil(value) if 0 <= value <= _MOST_TOKENS else None
 
 
 def _vector(value: object, dimensions: int) -> NDArray[np.float32]:
@@ -332,6 +351,12 @@ def _status_failure(name: str, error: Any) -> CallFailed:
         kind = FailureKind.UNKNOWN
         refusal = codes.REQUEST_REFUSED.error(service=name, status=status)
     return CallFailed(kind, refusal, status=status, request_id=headers.get("x-request-id"))
+
+
+def _is_own_server(address: str | None) -> bool:
+    """Whether OpenAI answers at this address; None is that of its SDK."""
+    host = urlsplit(address).hostname if address else None
+    return address is None or (host is not None and host.endswith(_OWN_HOSTS))
 
 
 def text_too_long() -> EmbeddingError:
