@@ -111,6 +111,10 @@ SETTLEMENT_REPEATED = LogEvent(
     "database can't be used. It is stored again until it holds, or the process ends.",
     ("service", "code", "attempt"),
 )  # fmt: skip
+BUDGET_WINDOW_REPAIRED = LogEvent(
+    "budget_window_repaired", logging.WARNING, "A budget window differed from the sum of its "
+    "entries in the ledger, and was corrected.", ("service", "code", "period", "starts_at"),
+)  # fmt: skip
 WORKERS_CONFINED = LogEvent(
     "workers_confined",
     logging.INFO,
@@ -153,6 +157,7 @@ EVENTS: Final = (
     *(DOCUMENTS_WAIT, CALL_ENDED, REQUEST_ENDED, *SERVICE_EVENTS.values()),
     *(SOURCE_SCANNED, SOURCE_UNLISTED, DELETION_HELD, DOCUMENTS_REQUESTED, MAINTENANCE_DONE),
     *(BUDGET_THRESHOLD, ALERT_UNDELIVERED, CALL_EVENT_LOST, SETTLEMENT_REPEATED),
+    BUDGET_WINDOW_REPAIRED,
     *(DAGSTER_FALLBACK, WORKERS_CONFINED),
 )
 _FORMER_NAMES = {rename.new: old for old, rename in deprecation.LOG_EVENTS.items()}

@@ -37,6 +37,7 @@ from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.sources.source import Source
 from tvdb_assets.spend_guard.budget import usd
 from tvdb_assets.spend_guard.ledger import Ledger
+from tvdb_assets.spend_guard.window_repair import WindowDifference, last_repair, repair_windows
 
 _LISTED = 10
 """Number of most expensive documents that an estimate lists."""
@@ -223,11 +224,13 @@ def _cell(value: object) -> str:
 def health(probe: bool, as_json: bool) -> None:
     """Show the state of each service, without paying, and of the parser workers.
 
-    That is a service's mode, circuit breaker, remaining budget and requests, and last error; and
-    which protections against hostile documents this machine enforces.
+    That is a service's mode, circuit breaker, remaining budget and requests, and last error;
+    whether the budget equals the ledger, to which it is corrected; and which protections against
+    hostile documents this machine enforces.
     """
     settings = load_settings()
     services = asyncio.run(_health(settings, probe))
+    repaired, last = _compared_budget(settings)
     with WorkerPool.of(settings) as workers:
         held = workers.confinement()
     if as_json:
@@ -235,6 +238,10 @@ def health(probe: bool, as_json: bool) -> None:
             {
                 "services": [asdict(service) for service in services],
                 "parser_workers": asdict(held),
+                "budget_windows": {
+                    "repaired": [each.message() for each in repaired],
+                    "last_repaired_at": last[0].isoformat(timespec="seconds") if last else None,
+                },
             }
         )
         return
@@ -256,6 +263,14 @@ def health(probe: bool, as_json: bool) -> None:
         console.print("  " + " · ".join(facts), style="dim")
         if service.last_error:
             console.print(f"  {service.last_error}", style="red", markup=False)
+    for difference in repaired:
+        console.print(difference.message(), style="red", markup=False)
+    if last and not repaired:
+        console.print(
+            f"budget    equal to the ledger; on {last[0]:%Y-%m-%d}: {last[1]}", markup=False
+        )
+    elif not repaired:
+        console.print("budget    equal to the ledger")
     missing = ", ".join(held.missing)
     console.print(
         "workers   parsing in processes that are confined by:",
@@ -263,6 +278,15 @@ def health(probe: bool, as_json: bool) -> None:
     )
     if missing:
         console.print(f"  not enforced on this machine: {missing}", style="yellow")
+
+
+def _compared_budget(
+    settings: Settings,
+) -> tuple[list[WindowDifference], tuple[datetime, str] | None]:
+    with Database.open(settings) as database:
+        ledger = Ledger(database, spend_limits_of(settings))
+        repaired = repair_windows(database, ledger.now, "", recent=None)
+        return repaired, last_repair(database)
 
 
 async def _health(settings: Settings, probe: bool) -> list[ServiceHealth]:

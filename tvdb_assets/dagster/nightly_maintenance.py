@@ -11,6 +11,9 @@ import dagster as dg
 from tvdb_assets.dagster.reconciler import Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.repositories.retention import Retention
+from tvdb_assets.routing.paid_services import spend_limits_of
+from tvdb_assets.spend_guard.ledger import Ledger
+from tvdb_assets.spend_guard.window_repair import repair_windows
 from tvdb_assets.telemetry import MAINTENANCE_DONE, log_event
 
 
@@ -35,11 +38,14 @@ def _maintain(context: dg.OpExecutionContext, service_router: ServiceRouterResou
             context.instance.compute_log_manager.delete_logs(prefix=[run_id])
             context.instance.delete_run(run_id)
         retention.refresh()
+        ledger = Ledger(reconciler.database, spend_limits_of(settings))
+        repaired = repair_windows(reconciler.database, ledger.now, context.run.run_id, recent=None)
     done = {
         "documents that were gone": deleted_documents,
         "runs whose process was gone": len(dead),
         **deleted,
         "runs": len(old_runs),
+        "budget windows that were corrected": len(repaired),
     }
     for kind, count in done.items():
         fields: dict[str, str | int] = {"kind": kind, "count": count}

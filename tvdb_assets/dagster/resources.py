@@ -52,6 +52,7 @@ from tvdb_assets.sources.source import Source, source_root
 from tvdb_assets.spend_guard.ledger import Ledger
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets.spend_guard.spend_limits import changes
+from tvdb_assets.spend_guard.window_repair import repair_windows
 from tvdb_assets.tracing import trace_of
 
 
@@ -128,7 +129,9 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         ):
             if router.clients.pays:
                 # Reservations of processes that died are settled at the most they can have cost.
-                router.services.ledger.reconcile()
+                ledger = router.services.ledger
+                ledger.reconcile()
+                repair_windows(database, ledger.now, run_id)
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
             pipeline_fingerprint = router.clients.pipeline_fingerprint(chunker)
             with DueDocuments(database).mark_run_alive(run_id):

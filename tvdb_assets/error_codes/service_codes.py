@@ -104,8 +104,17 @@ LOST: Final = ErrorCode(
     "Recorded in the ledger for a request that was sent and may have been billed, but whose "
     "answer never arrived.",
 )
-RECORDED_ONLY: Final = frozenset({CANCELLED.code, LOST.code})
-"""Codes that are only recorded in the ledger and in traces. No call raises them."""
+BUDGET_WINDOW_DIFFERS: Final = ErrorCode(
+    ServiceError,
+    "budget_window_differs",
+    "A budget window differed from the sum of its ledger entries, and was corrected.",
+    "Find out what wrote to the tables of the schema tvdb, for example a backup that was restored "
+    "in part.",
+    "Recorded in a log event and shown by `tvdb health`. The ledger is right, and no amount in it "
+    "was changed.",
+)
+RECORDED_ONLY: Final = frozenset({CANCELLED.code, LOST.code, BUDGET_WINDOW_DIFFERS.code})
+"""Codes that are only recorded in the ledger, in log events and in traces. No call raises them."""
 
 PAUSED: Final = ErrorCode(
     BudgetError,
