@@ -9,6 +9,8 @@ processes of the server (`server_process`), and when they start and stop (`serve
     ├── data/                   the files of Postgres
     ├── password                of the one database user, 0600
     ├── access.conf             the rules for connections (pg_hba.conf)
+    ├── server.conf             in place of postgresql.conf in data/
+    ├── users.conf              empty, in place of pg_ident.conf in data/
     ├── state.json              port and mark of the last start
     ├── starting.lock           held by the process that starts or stops the server
     ├── alive.lock              held by the server and each of its children
@@ -61,6 +63,8 @@ class DataFolder:
         self.path = home.expanduser().absolute() / "postgres"
         self.data = self.path / "data"
         self.access = self.path / "access.conf"
+        self.configuration = self.path / "server.conf"
+        self.no_users = self.path / "users.conf"
         self.starting_lock = self.path / "starting.lock"
         self.alive_lock = self.path / "alive.lock"
         self.log = self.path / "server.log"

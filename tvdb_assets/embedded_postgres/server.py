@@ -7,16 +7,18 @@ between this server and a remote one (`repositories.database`).
 **Connections.** The server listens on 127.0.0.1 only, with scram-sha-256 and a password of 32
 random bytes, and has no Unix socket. The path of a socket is limited to about 100 bytes, so it
 would have to be in the temporary folder, where cleanup programs delete it while the server runs,
-and where other users can create a file with its name first. Peer authentication is no alternative
-for root, whose server runs as ``nobody``: it would accept other programs of ``nobody``. A port has
-neither problem. It stays the same at each start as long as it is free. The URL requires SCRAM, in
-which the server also proves that it knows the password, so another program on that port learns
-nothing.
+and where other users can create a file with its name first. A port has neither problem. It stays
+the same at each start as long as it is free. The URL requires SCRAM, in which the server also
+proves that it knows the password, so another program on that port learns nothing.
 
 **Detection.** The server and each of its children inherit a locked descriptor of ``alive.lock``:
 the lock is free exactly when the last of them has ended, for any reason. A process id alone is
 never trusted. Every start has a new mark, its ``cluster_name``, which is in the command line of
 each Postgres process.
+
+**Configuration.** Every option that runs a program, loads code, lets somebody in or decides what is
+logged is set on the command line, and ``postgresql.conf`` and ``pg_hba.conf`` of the data folder
+are not read: a data folder may have been written by somebody else.
 
 **Log.** It contains no statements, parameters or details, which would contain document text.
 """
@@ -51,6 +53,12 @@ from tvdb_assets.embedded_postgres.server_process import (
     send_signal_to,
     try_lock,
 )
+from tvdb_assets.embedded_postgres.server_settings import (
+    ACCESS_RULES,
+    CONFIGURATION,
+    SAFE_SETTINGS,
+    SETTINGS,
+)
 
 _USER = _DATABASE = "tvdb"
 _START_SECONDS = 30.0
@@ -61,28 +69,6 @@ _POLL_SECONDS = 0.01
 _PORT_ATTEMPTS = 5
 _PORTS = range(20_000, 32_768)
 """Below the ports that systems use for outgoing connections."""
-
-_SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
-    "max_connections": "200",
-    "shared_buffers": "128MB",
-    "max_wal_size": "1GB",
-    "wal_compression": "on",
-    "jit": "off",
-    "fsync": "on",
-    "synchronous_commit": "on",
-    # Files in the data folder: /dev/shm is 64 MB in containers, too small to build an index,
-    # and systemd empties it of a user's segments at logout.
-    "dynamic_shared_memory_type": "mmap",
-    "logging_collector": "off",
-    "log_destination": "stderr",
-    "log_min_messages": "warning",
-    "log_min_error_statement": "panic",
-    "log_error_verbosity": "terse",
-    "log_line_prefix": "%m [%p] ",
-}
-_ACCESS_RULES = "# Rewritten at every start.\nhost all all 127.0.0.1/32 scram-sha-256\n"
 
 
 class EmbeddedPostgres:
@@ -167,10 +153,12 @@ class EmbeddedPostgres:
     def _start(self) -> StartState:
         if (state := self._wait_for_other_process()) is None:
             binaries = find_binaries()
-            account = Account.choose(self._folder.data).with_access_to(self._folder.path, binaries)
+            account = Account.choose(self._folder.path, self._folder.data)
+            account = account.with_access_to(self._folder.path, binaries)
             is_new = not self._folder.data.exists()
             if is_new:
                 self._create(account, binaries)
+            account.take(self._folder.data)
             state = self._launch_on_free_port(account, binaries)
             if is_new:
                 # initdb ran without fsync. This writes its files to the disk in the background, so
@@ -203,33 +191,40 @@ class EmbeddedPostgres:
         for abandoned in self._folder.path.glob("new-*"):
             shutil.rmtree(abandoned, ignore_errors=True)
         staging = Path(tempfile.mkdtemp(prefix="new-", dir=self._folder.path))
+        creator = account.creator()
         try:
-            password = staging / "password"
+            work = staging / "work"
+            work.mkdir(mode=0o700)
+            password = work / "password"
             self._folder.write(password, self._folder.password(create=True))
-            if account.uid is not None and account.gid is not None:
-                # The folder last: its new owner could replace the file with a link.
-                for path in (password, staging):
-                    os.chown(path, account.uid, account.gid)
+            creator.enter_alone(staging)
+            # The folder last: its new owner could replace the file with a link.
+            for path in (password, work):
+                creator.take(path)
             arguments = [
-                *(str(binaries / "initdb"), "-D", str(staging / "data"), "-U", _USER),
+                *(str(binaries / "initdb"), "-D", str(work / "data"), "-U", _USER),
                 *("--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C"),
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
                 *("--auth=scram-sha-256", f"--pwfile={password}"),
-                # Iterations make guessing of weak passwords slower. For 32 random bytes they only
-                # make each connection slower.
                 *("-c", "scram_iterations=1"),
             ]
-            result = account.run(arguments, timeout=_INITDB_SECONDS)
+            result = creator.run(arguments, timeout=_INITDB_SECONDS)
             if result.returncode != 0:
                 raise self._folder.failure(result.stdout.decode(errors="replace"))
-            (staging / "data").rename(self._folder.data)
+            account.take(work / "data")
+            (work / "data").rename(self._folder.data)
         except subprocess.TimeoutExpired:
             raise self._folder.failure(f"initdb took over {_INITDB_SECONDS:.0f} s.") from None
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
     def _launch_on_free_port(self, account: Account, binaries: Path) -> StartState:
-        self._folder.write(self._folder.access, _ACCESS_RULES, mode=0o644)
+        self._folder.write(self._folder.access, ACCESS_RULES, mode=0o644)
+        self._folder.write(self._folder.configuration, CONFIGURATION, mode=0o644)
+        self._folder.write(self._folder.no_users, "", mode=0o644)
+        # Always read, but not needed. The options on the command line would win, but a value that
+        # this build does not know would keep the server from starting.
+        (self._folder.data / "postgresql.auto.conf").unlink(missing_ok=True)
         pid = self._folder.server_pid()
         if pid is None or not is_serving(pid, self._folder.data):
             # Postgres would treat any process of its user as the server.
@@ -252,8 +247,12 @@ class EmbeddedPostgres:
 
     def _launch(self, account: Account, binaries: Path, state: StartState) -> None:
         settings = {
-            **_SETTINGS,
+            **SETTINGS,
+            **SAFE_SETTINGS,
+            "config_file": str(self._folder.configuration),
+            "data_directory": str(self._folder.data),
             "hba_file": str(self._folder.access),
+            "ident_file": str(self._folder.no_users),
             "port": str(state.port),
             "cluster_name": state.mark,
         }

