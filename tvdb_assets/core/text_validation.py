@@ -1,4 +1,4 @@
-"""Validates a parsed text: is it plausible as the text of its document?
+"""Validates a parsed text: is there a text, and is it plausible as that of its document?
 
 What belongs here: pure checks of a parsed document. What does not: parsing, cleaning
 (`core.normalization`), storage. Every parse, local or paid, ends with `validate`.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 from tvdb_assets import error_codes as codes
@@ -18,13 +19,11 @@ _MAX_REPLACED_SHARE = 0.1  # of the letters
 _MIN_REPLACED = 10  # characters; fewer are never refused
 _LONG_LINE = 40  # characters; shorter lines repeat in every table and log
 _MAX_REPEATED_SHARE = 0.5  # of the text, for the repetitions of one line
-_MIN_REPEATS = 10  # repetitions; fewer are never refused
-_MIN_REPEATED = 2_000  # repeated characters; fewer are never refused
+_MIN_REPEATS = 10  # repetitions; fewer are never noted
+_MIN_REPEATED = 2_000  # repeated characters; fewer are never noted
 _MAX_CHARACTERS_PER_BYTE = 400.0  # compressed formats expand, but not by more
-_MAX_CHARACTERS_PER_PAGE = 200_000  # on average over the pages
 _MAY_BE_EMPTY = frozenset({"sheets", "slides"})  # facts of formats whose pages may be empty
 _MIN_SHARE_WITH_TEXT = 0.5  # of the pages
-_MIN_PAGES_CHECKED = 2  # a shorter document needs text on any page
 _MAX_ERROR_LENGTH = 600  # characters; a longer text is more than an error message
 # A pattern must match the whole text, so that a document about errors is accepted.
 _SENTENCE_ENDS = re.compile(r"[.!?] ")
@@ -42,20 +41,28 @@ _ERRORS = re.compile(
 )
 
 
-def validate(parsed: ParsedDocument, size: int) -> None:
-    """Refuse a text that must not be published.
+def validate(parsed: ParsedDocument, size: int) -> ParsedDocument:
+    """Refuse what has no text; note what is unusual, and count it as the fact ``warnings``.
+
+    A check of plausibility refuses nothing that a person can read. Only an answer of a service is
+    refused where it is an error message as a whole, because then it is not the document's text.
 
     Args:
         parsed: The result of the parser.
         size: Size of the source file in bytes.
 
+    Returns:
+        The document, with a note for each suspicion.
+
     Raises:
-        ParseError: ``pages_without_text``, ``empty``, ``nul_in_text``, ``garbled``,
-            ``error_as_content``, ``repeated_text`` or ``implausible_length``.
+        ParseError: ``pages_without_text``, ``empty``, ``nul_in_text``, ``garbled`` or
+            ``error_as_content``.
     """
     found = measure_text(parsed, size)
-    if not _MAY_BE_EMPTY & parsed.facts.keys():
-        _check_pages(found)
+    pages, with_text = int(found["pages"]), int(found["pages_with_text"])
+    has_pages = bool(pages) and not _MAY_BE_EMPTY & parsed.facts.keys()
+    if has_pages and not with_text:
+        raise codes.PAGES_WITHOUT_TEXT.error(with_text=with_text, pages=pages)
     if not found["letters"]:
         raise codes.EMPTY.error(what="The document")
     if found["has_nul"]:
@@ -63,22 +70,33 @@ def validate(parsed: ParsedDocument, size: int) -> None:
     replaced = int(found["replacement_characters"])
     if replaced >= _MIN_REPLACED and found["replacement_share"] > _MAX_REPLACED_SHARE:
         raise codes.GARBLED.error(count=replaced)
-    if found["is_error_message"]:
+    if found["is_error_message"] and parsed.produced_by.mode != "local":
         raise codes.ERROR_AS_CONTENT.error()
+    doubts = _doubts(found)
+    notes = list(doubts)
+    if has_pages and with_text < pages:
+        notes.append(f"{pages - with_text} of {pages} pages have no text")
+        if found["pages_with_text_share"] < _MIN_SHARE_WITH_TEXT:
+            doubts.append(notes[-1])
+    if not notes:
+        return parsed
+    facts = {**parsed.facts, "warnings": len(doubts)} if doubts else parsed.facts
+    return replace(parsed, notes=(*parsed.notes, *notes), facts=facts)
+
+
+def _doubts(found: dict[str, float | int | bool]) -> list[str]:
+    doubts = []
+    if found["is_error_message"]:
+        doubts.append("the whole text reads like an error message; is it the right file?")
     if (
         found["most_repeats"] >= _MIN_REPEATS
         and found["repeated_characters"] >= _MIN_REPEATED
         and found["repeated_share"] > _MAX_REPEATED_SHARE
     ):
-        raise codes.REPEATED_TEXT.error(count=found["most_repeats"])
-    if found["characters_per_byte"] > _MAX_CHARACTERS_PER_BYTE or (
-        found["pages"] and found["characters"] / found["pages"] > _MAX_CHARACTERS_PER_PAGE
-    ):
-        raise codes.IMPLAUSIBLE_LENGTH.error(
-            characters=found["characters"],
-            what=f"a file of {size} bytes"
-            + (f" and {found['pages']} pages" if found["pages"] else ""),
-        )
+        doubts.append(f"one line stands {found['most_repeats']} times in the text")
+    if found["characters_per_byte"] > _MAX_CHARACTERS_PER_BYTE:
+        doubts.append("the text is much longer than the file; is it the whole and only text?")
+    return doubts
 
 
 def measure_text(parsed: ParsedDocument, size: int) -> dict[str, float | int | bool]:
@@ -108,14 +126,6 @@ def measure_text(parsed: ParsedDocument, size: int) -> dict[str, float | int | b
         "pages_with_text": with_text,
         "pages_with_text_share": with_text / pages if pages else 1.0,
     }
-
-
-def _check_pages(found: dict[str, float | int | bool]) -> None:
-    pages, with_text = int(found["pages"]), int(found["pages_with_text"])
-    if not pages or (pages < _MIN_PAGES_CHECKED and with_text):
-        return
-    if found["pages_with_text_share"] < _MIN_SHARE_WITH_TEXT:
-        raise codes.PAGES_WITHOUT_TEXT.error(with_text=with_text, pages=pages)
 
 
 def _pages_with_text(parsed: ParsedDocument) -> int:

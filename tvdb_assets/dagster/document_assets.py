@@ -116,8 +116,9 @@ def document_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(
                 PARSE_CHECK,
                 asset=Stage.PARSED_DOCUMENTS.value,
-                description="The text is not empty, belongs to the document and has a "
-                "plausible length; it is no error message, repetition or garbage.",
+                description="The text is not empty and no garbage. A warning: it "
+                "reads like an error message, repeats a line, lacks most pages, or is much longer "
+                "than its file; such a text is published, with a note.",
             ),
             dg.AssetCheckSpec(
                 FALLBACK_CHECK,

