@@ -363,3 +363,22 @@ def test_mail_with_html_only_and_broken_mail() -> None:
     assert parse_document(html, "a.eml").text.endswith("\n\nHello you")
     broken = b"From: a\nSubject: =?x?q?=\nContent-Type: multipart/mixed; boundary=\n\nstill read"
     assert "still read" in parse_document(broken, "a.eml").text
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        (
+            "Report: Open claims\nCreated: 2026-03-14\n\nClaim,Peril,Reserve\n1,Fire,2\n2,Hail,3\n",
+            "Report: Open claims\n\nCreated: 2026-03-14\n\n| Claim | Peril | Reserve |",
+        ),
+        ("sep=;\nClaim;Sum\n1;2,50\n", "| Claim | Sum |\n| --- | --- |\n| 1 | 2,50 |"),
+        ("sep=\t\r\nClaim\tSum\r\n1\t2;3\r\n", "| Claim | Sum |\n| --- | --- |\n| 1 | 2;3 |"),
+        ("Bordereau;;;\n;;;\nNo;Name;Sum;Tax\n1;a;2;3\n2;b;4;5\n", "Bordereau\n\n| No | Name |"),
+        # The header row may lack a name.
+        ("Claim,Peril,\n1,Fire,2\n2,Hail,3\n", "| Claim | Peril |  |\n| --- | --- | --- |"),
+        ("a,b\n1,\n2,\n", "| a | b |\n| --- | --- |"),
+    ],
+)
+def test_what_stands_above_the_header_of_a_csv_is_no_header(table: str, text: str) -> None:
+    assert parse_document(table.encode(), "a.csv").text.startswith(text)

@@ -12,7 +12,6 @@ from tvdb_assets.errors import ParseError
 from tvdb_assets.parsing.active_limits import limits_applied
 from tvdb_assets.parsing.container_members import ContainerBudget, list_members
 from tvdb_assets.parsing.document_parser import parse_document
-from tvdb_assets.parsing.formats.xlsx import format_number, number_format_kind
 from tvdb_assets.parsing.markdown.tables import sheet_to_markdown
 from tvdb_assets_tests.parsing.sample_files import make_zip, with_members_changed
 from tvdb_assets_tests.parsing.sample_office_files import (
@@ -55,7 +54,7 @@ def test_xlsx_sheets_tables_dates_and_texts() -> None:
     validate(parsed, len(data))
     assert parsed.text == (
         "## First\n\n| Item | Bound until |  |\n| --- | --- | --- |\n"
-        "| Roof \\| tiles | 2023-03-15 | 25% |\n\nTRUE\n\n## Second\n\nx"
+        "| Roof \\| tiles | 2023-03-15 | 25.00% |\n\nTRUE\n\n## Second\n\nx"
     )
     assert [heading.title for heading in parsed.headings] == ["First", "Second"]
     assert len(parsed.page_starts) == 2
@@ -87,22 +86,37 @@ def test_xlsx_limits_and_damage() -> None:
     assert _error(make_xlsx(""), "a.xlsx").code == "empty"
 
 
-@pytest.mark.parametrize(
-    ("number", "code", "value", "displayed"),
-    [
-        ("14", None, 36_526.0, "2000-01-01"),
-        ("22", None, 36_526.75, "2000-01-01 18:00"),
-        ("20", None, 0.5, "12:00"),
-        ("200", "[$-409]d mmm yy;@", 36_526.0, "2000-01-01"),
-        ("200", '0.00" days"', 1.5, "1.5"),
-        ("200", "[Red]#,##0", 1_234_567.0, "1234567"),
-        ("0", None, 0.1 + 0.2, "0.3"),
-    ],
-)
-def test_numbers_are_written_as_the_sheet_displays_them(
-    number: str, code: str | None, value: float, displayed: str
-) -> None:
-    assert format_number(value, number_format_kind(number, code)) == displayed
+def test_xlsx_cells_are_as_they_are_shown() -> None:
+    rows = (
+        '<row r="1"><c r="A1" t="inlineStr"><is><t>Open claims</t></is></c></row>'
+        '<row r="2"><c r="A2" t="inlineStr"><is><t>Claim</t></is></c>'
+        '<c r="B2" t="inlineStr"><is><t>Line_x000D_\nbreak</t></is></c>'
+        '<c r="C2" t="inlineStr"><is><t>Sum</t></is></c></row>'
+        '<row r="3"><c r="A3"><v>2026000000000417</v></c><c r="B3"><v>0.30000000000000004</v></c>'
+        '<c r="C3"><f>A3*2</f></c></row>'
+        '<row r="4"><c r="A4"><v>7</v></c><c r="B4" t="str"><f>T(A1)</f><v>a_x000D_b</v></c>'
+        '<c r="C4"><f t="shared" si="0"/><v></v></c></row>'
+    )
+    parsed = parse_document(make_xlsx(rows), "a.xlsx")
+    assert parsed.text.split("\n\n")[1:3] == [
+        "Open claims",
+        "| Claim | Line break | Sum |\n| --- | --- | --- |\n"
+        "| 2026000000000417 | 0.3 | =A3*2 |\n| 7 | a b |  |",
+    ]
+    assert parsed.notes == ("2 formulas have no stored result; the formulas are kept instead",)
+
+
+def test_a_sheet_of_many_rows_is_an_ordinary_workbook() -> None:
+    rows = "".join(
+        f'<row r="{n}">'
+        + "".join(_cell(f"{column}{n}", str(n * 7919)) for column in "ABCDEFGH")
+        + "</row>"
+        for n in range(1, 6_000)
+    )
+    data = make_xlsx(rows)
+    parsed = validate(parse_document(data, "a.xlsx"), len(data))
+    assert len(parsed.text) > 200_000
+    assert "warnings" not in parsed.facts
 
 
 def test_xls_with_a_far_cell() -> None:

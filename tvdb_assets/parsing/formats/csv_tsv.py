@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
@@ -14,12 +15,14 @@ from typing import Literal
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.base_parser import BaseParser
 from tvdb_assets.parsing.markdown.document_builder import build_document
-from tvdb_assets.parsing.markdown.tables import CellBudget, pipe_table
+from tvdb_assets.parsing.markdown.tables import CellBudget, clean_cell, pipe_table, preamble_length
 from tvdb_assets.parsing.parse_errors import corrupt, empty
 from tvdb_assets.parsing.reading.text_decoding import decode
 
 _DOCUMENT_KIND = "table"
 _DELIMITERS = ",;\t|"
+_STATED_DELIMITER = re.compile(r"\ufeff?sep=([,;\t|])\r?\n", re.IGNORECASE)
+"""The first line of a file that Excel is to open; it is no data."""
 _SAMPLE_LINES = 50
 _LONGEST_CELL = 10_000_000
 _MAX_COLUMNS = 16_384
@@ -31,7 +34,11 @@ class DelimitedParser(BaseParser):
     media_types = frozenset({"text/csv", "text/tab-separated-values"})
     name = "CSV, TSV"
     service = "chardetng-py"
-    preserved = "every cell, as one table with the first row as its header"
+    revision = 2
+    preserved = (
+        "every cell, as one table with its first full row as the header; titles and remarks above "
+        "the table as text"
+    )
     not_preserved = "line breaks inside cells"
     is_memory_safe = True
 
@@ -40,12 +47,23 @@ class DelimitedParser(BaseParser):
         decoded = decode(data)
         text = decoded.text.replace("\x00", "")
         preferred = "\t" if media_type.startswith("text/tab") else ","
-        delimiter = find_delimiter(text, preferred)
+        if (stated := _STATED_DELIMITER.match(text)) is not None:
+            delimiter, text = stated[1], text[stated.end() :]
+        else:
+            delimiter = find_delimiter(text, preferred)
         rows = list(_rows(text, delimiter))
         if not rows:
             raise empty("The table")
         is_table = max(map(len, rows)) > 1
-        body = pipe_table(rows) if is_table else "\n".join(cell for row in rows for cell in row)
+        above = preamble_length([sum(1 for cell in row if cell.strip()) for row in rows])
+        remarks = [
+            " \\| ".join(clean_cell(cell) for cell in row if cell.strip()) for row in rows[:above]
+        ]
+        body = (
+            "\n\n".join([*remarks, pipe_table(rows[above:])])
+            if is_table
+            else "\n".join(cell for row in rows for cell in row)
+        )
         return build_document(
             [body],
             media_type=media_type,

@@ -14,22 +14,24 @@ from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.active_limits import current_limits, over_limit
 from tvdb_assets.parsing.base_parser import BaseParser
-from tvdb_assets.parsing.formats.xlsx import format_number
 from tvdb_assets.parsing.markdown.document_builder import build_document
 from tvdb_assets.parsing.markdown.tables import CellBudget, sheet_to_markdown
 from tvdb_assets.parsing.parse_errors import corrupt, empty, encrypted
+from tvdb_assets.parsing.reading.number_formats import EPOCH, EPOCH_1904, show_number
 
 _DOCUMENT_KIND = "old Excel workbook"
 
 
 class XlsParser(BaseParser):
-    """Reads the last computed values, a page per sheet."""
+    """Reads the last computed values as the cells show them, a page per sheet."""
+
+    revision = 2
 
     media_types = frozenset({"application/vnd.ms-excel"})
     name = "old Excel (XLS)"
     service = "xlrd"
-    preserved = "sheets as pages with their names, cells as tables, dates"
-    not_preserved = "formulas, charts, pictures, comments, number formats other than dates"
+    preserved = "sheets as pages with their names, cells as tables in their number formats, dates"
+    not_preserved = "formulas, charts, pictures, comments, colors"
     imports = ("xlrd",)
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
@@ -37,9 +39,7 @@ class XlsParser(BaseParser):
         import xlrd  # it has no stubs
 
         try:
-            book = xlrd.open_workbook(
-                file_contents=data, ragged_rows=True, on_demand=True, logfile=io.StringIO()
-            )
+            book = _opened(data)
             names = book.sheet_names()
         except xlrd.biffh.XLRDError as error:
             if "encrypted" in str(error).lower():
@@ -81,6 +81,19 @@ class XlsParser(BaseParser):
         )
 
 
+def _opened(data: bytes) -> Any:
+    """The workbook with its number formats; without them where their records are damaged."""
+    import xlrd
+
+    options = {"ragged_rows": True, "on_demand": True, "logfile": io.StringIO()}
+    try:
+        return xlrd.open_workbook(file_contents=data, formatting_info=True, **options)
+    except (xlrd.biffh.XLRDError, MemoryError):
+        raise
+    except Exception:
+        return xlrd.open_workbook(file_contents=data, **options)
+
+
 def _rows(book: Any, sheet: Any, budget: CellBudget) -> Iterator[tuple[int, dict[int, str]]]:
     for number in range(sheet.nrows):
         row = {
@@ -95,22 +108,23 @@ def _rows(book: Any, sheet: Any, budget: CellBudget) -> Iterator[tuple[int, dict
 def _text(book: Any, cell: Any) -> str:
     import xlrd
 
-    if cell.ctype == xlrd.XL_CELL_NUMBER:
-        return format_number(cell.value, "")
-    if cell.ctype == xlrd.XL_CELL_DATE:
-        try:
-            moment = xlrd.xldate_as_datetime(cell.value, book.datemode)
-        except (ValueError, OverflowError):
-            return format_number(cell.value, "")
-        if cell.value < 1:
-            return str(moment.strftime("%H:%M"))
-        text = str(moment.isoformat(" ", "minutes"))
-        return text.removesuffix(" 00:00")
+    if cell.ctype in (xlrd.XL_CELL_NUMBER, xlrd.XL_CELL_DATE):
+        epoch = EPOCH_1904 if book.datemode else EPOCH
+        return show_number(repr(cell.value), _format_code(book, cell), epoch)
     if cell.ctype == xlrd.XL_CELL_BOOLEAN:
         return "TRUE" if cell.value else "FALSE"
     if cell.ctype == xlrd.XL_CELL_ERROR:
         return str(xlrd.error_text_from_code.get(cell.value, ""))
     return str(cell.value)
+
+
+def _format_code(book: Any, cell: Any) -> str:
+    """The code of a cell's number format."""
+    try:
+        found = book.format_map[book.xf_list[cell.xf_index].format_key].format_str
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return "yyyy-mm-dd h:mm" if cell.ctype == 3 else ""  # a date
+    return str(found or "")
 
 
 PARSER = XlsParser()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 
 from lxml import etree
 
@@ -21,26 +20,29 @@ from tvdb_assets.parsing.markdown.document_builder import build_document
 from tvdb_assets.parsing.markdown.tables import CellBudget, sheet_to_markdown
 from tvdb_assets.parsing.parse_errors import corrupt, empty
 from tvdb_assets.parsing.reading import safe_xml, zip_packages
+from tvdb_assets.parsing.reading.number_formats import EPOCH, EPOCH_1904, code_of, show_number
 from tvdb_assets.parsing.reading.ooxml import core_title, relations
 from tvdb_assets.parsing.reading.safe_xml import Element
 
 _DOCUMENT_KIND = "Excel workbook"
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})\Z")
-_DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
-_NOT_FORMAT_CODE = re.compile(r'"[^"]{0,500}"|\\.|\[[^\]]{0,100}\]|_.|\*.')
-_EPOCH = datetime(1899, 12, 30)
-_EPOCH_1904 = datetime(1904, 1, 1)
-_LAST_DAY = 2_958_466  # the day number of the end of the year 9999
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+"""A character that XML can't hold, such as a carriage return, as Excel writes it."""
 
 
 class XlsxParser(BaseParser):
-    """Reads the last computed values; formulas and most formats are omitted."""
+    """Reads the last computed values, as the cells show them."""
+
+    revision = 2
 
     media_types = frozenset({zip_packages.EXTENSIONS["xlsx"]})
     name = "Excel (XLSX)"
     service = "lxml"
-    preserved = "sheets as pages with their names, cells as tables, dates, comments"
-    not_preserved = "formulas, charts, pictures, number formats other than dates and percents"
+    preserved = (
+        "sheets as pages with their names, cells as tables in their number formats, dates by "
+        "ISO 8601, comments, formulas without a stored result"
+    )
+    not_preserved = "other formulas, charts, pictures, colors"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a workbook; hidden sheets are read too, with a note."""
@@ -48,7 +50,7 @@ class XlsxParser(BaseParser):
         book = _Workbook(members)
         pages: list[str] = []
         notes: list[str] = []
-        tables = hidden = broken = 0
+        tables = hidden = broken = formulas = 0
         budget = CellBudget(_DOCUMENT_KIND)
         for title, part, is_hidden in book.sheets():
             if len(pages) == current_limits().max_pages:
@@ -60,6 +62,7 @@ class XlsxParser(BaseParser):
             rows = _Rows(content, book, budget)
             text, count = sheet_to_markdown(rows)
             broken += rows.is_broken
+            formulas += rows.formulas
             remarks = _comments(members, part)
             body = "\n\n".join(piece for piece in (text, remarks) if piece)
             pages.append(f"## {title}\n\n{body}" if body else "")
@@ -73,6 +76,10 @@ class XlsxParser(BaseParser):
             notes.append(f"{broken} sheets are damaged; what comes before the damage is kept")
         if hidden:
             notes.append(f"{hidden} sheets are hidden; they are read too")
+        if formulas:
+            notes.append(
+                f"{formulas} formulas have no stored result; the formulas are kept instead"
+            )
         return build_document(
             pages,
             media_type=media_type,
@@ -101,9 +108,9 @@ class _Workbook:
         self._root = safe_xml.read(content, _DOCUMENT_KIND)
         self._relations = relations(members, self._part)
         settings = self._root.find("{*}workbookPr")
-        self.epoch = _EPOCH
+        self.epoch = EPOCH
         if settings is not None and settings.get("date1904") in {"1", "true"}:
-            self.epoch = _EPOCH_1904
+            self.epoch = EPOCH_1904
         self.texts = self._shared_texts()
         self.formats = self._formats()
 
@@ -128,7 +135,7 @@ class _Workbook:
         return [] if root is None else [_rich_text(item) for item in root.iterfind("{*}si")]
 
     def _formats(self) -> list[str]:
-        """For each cell style: ``date``, ``time``, ``both``, ``percent`` or empty."""
+        """The code of the number format of each cell style."""
         root = self._of_kind("styles")
         if root is None:
             return []
@@ -137,50 +144,26 @@ class _Workbook:
             for item in root.iterfind("{*}numFmts/{*}numFmt")
         }
         return [
-            number_format_kind(style.get("numFmtId") or "0", own.get(style.get("numFmtId")))
+            code_of(style.get("numFmtId") or "0", own.get(style.get("numFmtId")))
             for style in root.iterfind("{*}cellXfs/{*}xf")
         ]
 
 
-def number_format_kind(number: str, code: str | None) -> str:
-    """The kind of a number format: ``date``, ``time``, ``both``, ``percent`` or empty."""
-    if code is None:
-        if number in {"9", "10"}:
-            return "percent"
-        if not number.isdecimal() or int(number) not in _DATE_FORMATS:
-            return ""
-        return {"18": "time", "19": "time", "20": "time", "21": "time", "22": "both",
-                "45": "time", "46": "time", "47": "time"}.get(number, "date")  # fmt: skip
-    bare = _NOT_FORMAT_CODE.sub("", code.split(";")[0]).lower()
-    has_date = "y" in bare or "d" in bare or ("m" in bare and "h" not in bare and "s" not in bare)
-    has_time = "h" in bare or "s" in bare
-    if "general" in bare or (any(mark in bare for mark in "0#?") and not has_date):
-        has_date = has_time = False
-    if has_date:
-        return "both" if has_time else "date"
-    return "time" if has_time else "percent" if "%" in bare else ""
-
-
-def format_number(value: float, kind: str, epoch: datetime = _EPOCH) -> str:
-    """A number as the sheet displays it."""
-    if kind in {"date", "time", "both"} and 0 <= value < _LAST_DAY:
-        moment = epoch + timedelta(seconds=round(value * 86_400))
-        if kind == "time" and value < 1:
-            return moment.strftime("%H:%M:%S").removesuffix(":00")
-        has_time = kind != "date" and (moment.hour, moment.minute, moment.second) != (0, 0, 0)
-        return moment.isoformat(" ", "minutes")[: None if has_time else 10]
-    if kind == "percent":
-        return f"{value * 100:.10g}%"
-    return f"{value:.15g}"
-
-
 def _rich_text(item: Element) -> str:
     """The text of one or many runs, without phonetic hints."""
-    return "".join(
-        text.text or ""
-        for text in item.iter("{*}t")
-        if safe_xml.local_name(text.getparent()) != "rPh"
+    return _unescaped(
+        "".join(
+            text.text or ""
+            for text in item.iter("{*}t")
+            if safe_xml.local_name(text.getparent()) != "rPh"
+        )
     )
+
+
+def _unescaped(text: str) -> str:
+    if "_x" not in text:
+        return text
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 class _Rows:
@@ -191,6 +174,8 @@ class _Rows:
         self._book = book
         self._budget = budget
         self.is_broken = False
+        self.formulas = 0
+        """Formulas without a stored result."""
 
     def __iter__(self) -> Iterator[tuple[int, dict[int, str]]]:
         last = -1
@@ -227,6 +212,9 @@ class _Rows:
             inline = cell.find("{*}is")
             return "" if inline is None else _rich_text(inline)
         value = cell.findtext("{*}v") or ""
+        if not value and (formula := cell.find("{*}f")) is not None:
+            self.formulas += 1
+            return f"={formula.text}" if formula.text else ""
         if kind == "s":
             texts = self._book.texts
             return texts[int(value)] if value.isdecimal() and int(value) < len(texts) else ""
@@ -236,12 +224,8 @@ class _Rows:
             style = cell.get("s") or ""
             formats = self._book.formats
             known = style.isdecimal() and int(style) < len(formats)
-            try:
-                number = float(value)
-                return format_number(number, formats[int(style)] if known else "", self._book.epoch)
-            except (ValueError, OverflowError):
-                return value
-        return value
+            return show_number(value, formats[int(style)] if known else "", self._book.epoch)
+        return _unescaped(value)
 
 
 def _column(letters: str) -> int:

@@ -5,7 +5,8 @@ What belongs here: filled cells by position, to text. What does not: reading any
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from tvdb_assets.parsing.active_limits import current_limits, over_limit
 
@@ -13,6 +14,7 @@ Row = Mapping[int, str]
 """Filled cells of a row by their 0-based column."""
 
 _MIN_FILLED_SHARE = 0.05  # a table with a lower share of filled cells is written as a list
+_MAX_PREAMBLE = 30  # rows
 _SMALL = 2_000  # cells: a smaller table may be emptier than that
 
 
@@ -59,6 +61,21 @@ def sheet_to_markdown(rows: Iterable[tuple[int, Row]]) -> tuple[str, int]:
     return "\n\n".join(parts), tables
 
 
+def preamble_length(rows: Sequence[int]) -> int:
+    """Number of rows above the header row of a table: titles and remarks.
+
+    Args:
+        rows: the number of filled cells of each row.
+    """
+    if len(rows) < 3:
+        return 0
+    usual = Counter(rows).most_common(1)[0][0]
+    for at, filled in enumerate(rows[:_MAX_PREAMBLE]):
+        if filled > max(1, usual // 2):
+            return at
+    return 0
+
+
 def pipe_table(rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table; the first row is its header. Cells are cleaned and escaped here."""
     lines = [[clean_cell(cell) for cell in row] for row in rows]
@@ -102,4 +119,8 @@ def _block(block: list[tuple[int, Row]]) -> tuple[str, bool]:
             for column in sorted(row)
         )
         return "\n".join(lines), False
-    return pipe_table([[row.get(c, "") for c in columns] for _, row in block]), True
+    above = preamble_length([len(row) for _, row in block])
+    remarks = [" \\| ".join(clean_cell(row[c]) for c in sorted(row)) for _, row in block[:above]]
+    columns = sorted({column for _, row in block[above:] for column in row})
+    table = pipe_table([[row.get(c, "") for c in columns] for _, row in block[above:]])
+    return "\n\n".join([*remarks, table]), True
