@@ -43,6 +43,9 @@ TABLES: Final = {
     "ignores it until it changes.",
     "source_scans": "The result of the last scan of a source: what could not be listed, and how "
     "many documents are missing and wait for `tvdb ingest --delete`.",
+    "scan_progress": "A scan of a source that takes several ticks of a sensor, and is not complete "
+    "yet.",
+    "scan_pages": "The documents that an incomplete scan has listed, page by page.",
     "unused_texts": "The hash of a text whose documents the source no longer has. Its vector is "
     "kept for `TVDB_CACHE_DAYS`.",
     "unused_parses": "The text of a file that a paid service parsed and the source no longer has. "

@@ -6,7 +6,7 @@ runs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 
 def partition_ranges(
@@ -32,6 +32,23 @@ def partition_ranges(
                 ranges.append([])
             ranges[-1].append(key)
         starts_range = key not in wanted
+    return ranges
+
+
+def adjacent_ranges(places: Mapping[str, int], max_keys: int) -> list[list[str]]:
+    """The same as `partition_ranges`, from the places of the wanted keys alone.
+
+    Args:
+        places: The place of each wanted key among all partition keys, in Dagster's order.
+        max_keys: Maximum number of keys in a range.
+    """
+    ranges: list[list[str]] = []
+    previous: int | None = None
+    for place, key in sorted((place, key) for key, place in places.items()):
+        if previous is None or place != previous + 1 or len(ranges[-1]) == max_keys:
+            ranges.append([])
+        ranges[-1].append(key)
+        previous = place
     return ranges
 
 

@@ -126,8 +126,17 @@ def needs_confirmation(difference: SourceDifference[_K], share: float) -> bool:
         difference: of a source or a part of it.
         share: of the known documents, which may be gone without a confirmation.
     """
-    allowed = max(UNCONFIRMED_DELETIONS, share * difference.known_present)
-    return len(newly_gone(difference)) > allowed
+    return len(newly_gone(difference)) > allowed_deletions(difference.known_present, share)
+
+
+def allowed_deletions(known_present: int, share: float) -> float:
+    """How many documents may be gone without a confirmation.
+
+    Args:
+        known_present: the number of documents that no earlier scan found gone.
+        share: of them, which may be gone.
+    """
+    return max(UNCONFIRMED_DELETIONS, share * known_present)
 
 
 def _as_file(entry: SourceFile | SourceError) -> SourceFile:

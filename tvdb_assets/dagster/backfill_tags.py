@@ -13,6 +13,11 @@ import dagster as dg
 
 from tvdb_assets.dagster.compat import BACKFILL_ID_TAG, Backfill
 
+RESUMES_TAG = "tvdb/resumes"
+"""Tag of a run: the id of the run whose documents it processes."""
+RESUMED_TAG = "tvdb/resumed"
+"""Tag of a run that has no documents left, or too many attempts."""
+
 
 def group_by_backfill(
     instance: dg.DagsterInstance, waiting: Mapping[str, str]

@@ -67,6 +67,14 @@ except ImportError as error:
 
 BACKFILL_ID_TAG: Final = _tags.BACKFILL_ID_TAG
 """Tag of a run that belongs to a backfill."""
+WILL_RETRY_TAG: Final = "dagster/will_retry"
+"""Tag of a failed run: whether Dagster retries it."""
+AUTO_RETRY_RUN_ID_TAG: Final = "dagster/auto_retry_run_id"
+"""Tag of a failed run: the run that retries it."""
+RUN_FAILURE_REASON_TAG: Final = "dagster/failure_reason"
+"""Tag of a failed run: why it failed."""
+RETRY_ON_FAILURE_TAG: Final = "dagster/retry_on_asset_or_op_failure"
+"""Tag of a run: whether Dagster retries it although a step failed."""
 
 
 # --- The check ----------------------------------------------------------------------------
@@ -125,6 +133,7 @@ def problems() -> list[str]:
             AssetBackfillData,
             get_target_partitions_subset=("self", "asset_key"),
             get_targeted_partitions_without_materialization_status=("self",),
+            materialized_subset=None,
             target_subset=None,
         ),
         *missing(AssetGraphSubset, asset_keys=None, partitions_subsets_by_asset_key=None),
@@ -147,6 +156,10 @@ def problems() -> list[str]:
         "PARTITION_NAME_TAG": "dagster/partition",
         "ASSET_PARTITION_RANGE_START_TAG": "dagster/asset_partition_range_start",
         "ASSET_PARTITION_RANGE_END_TAG": "dagster/asset_partition_range_end",
+        "WILL_RETRY_TAG": WILL_RETRY_TAG,
+        "AUTO_RETRY_RUN_ID_TAG": AUTO_RETRY_RUN_ID_TAG,
+        "RUN_FAILURE_REASON_TAG": RUN_FAILURE_REASON_TAG,
+        "RETRY_ON_ASSET_OR_OP_FAILURE_TAG": RETRY_ON_FAILURE_TAG,
     }
     found += [name for name, tag in written.items() if getattr(_tags, name, None) != tag]
     return found
@@ -166,12 +179,12 @@ def slower() -> dict[str, list[str]]:
         *_columns(_event_schema.SqlEventLogStorageTable, "id"),
     ]
     partitions = [
-        *missing(PostgresEventLogStorage, index_transaction=("self",)),
+        *missing(PostgresEventLogStorage, index_connection=("self",), index_transaction=("self",)),
         *changed(
             PostgresEventLogStorage,
             add_dynamic_partitions=("partitions_def_name", "partition_keys"),
         ),
-        *_columns(_event_schema.DynamicPartitionsTable, "partitions_def_name", "partition"),
+        *_columns(_event_schema.DynamicPartitionsTable, "id", "partitions_def_name", "partition"),
     ]
     return {
         name: lacks
@@ -235,6 +248,19 @@ def partitions_left(backfill: Backfill, assets: Sequence[dg.AssetKey]) -> Iterat
         subset = left.partitions_subsets_by_asset_key.get(asset)
         if subset is not None:
             yield from subset.get_partition_keys()
+
+
+def partitions_not_materialized(backfill: Backfill, assets: Sequence[dg.AssetKey]) -> set[str]:
+    """Partitions of these assets that a backfill targets and has not materialized."""
+    data = backfill.asset_backfill_data
+    if data is None:
+        return set()
+    left = data.target_subset - data.materialized_subset
+    keys: set[str] = set()
+    for asset in assets:
+        if (subset := left.partitions_subsets_by_asset_key.get(asset)) is not None:
+            keys.update(subset.get_partition_keys())
+    return keys
 
 
 def target_partitions(

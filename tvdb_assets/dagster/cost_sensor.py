@@ -1,5 +1,7 @@
 """`cost_sensor`: warns before a budget is used up, and resumes documents that waited for it.
 
+It also continues backfills whose runs were killed, because this sensor is always on.
+
 What belongs here: alerts and resumption. What does not: halting, which needs no sensor. When the
 budget is exhausted, a step defers its paid work at the next reservation, does the free work and
 succeeds. So the budget is not exceeded between two ticks. At its next tick, the sensor requests
@@ -14,7 +16,7 @@ from functools import partial
 import dagster as dg
 
 from tvdb_assets.core.message_counts import counted
-from tvdb_assets.dagster.reconciler import Reconciler
+from tvdb_assets.dagster.reconciler import Reconciler, is_evaluated_by_daemon
 from tvdb_assets.dagster.resources import BudgetView, ServiceRouterResource
 from tvdb_assets.models import Stage
 from tvdb_assets.reporting.budget_alerts import Alert
@@ -34,38 +36,41 @@ def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
         minimum_interval_seconds=interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Warns at 50, 80 and 100 % of the day's budget for paid services, and resumes "
-        "the documents that waited for it: when the day turns, a limit is raised or a pause ends.",
+        "the documents that waited for it: when the day turns, a limit is raised or a pause ends. "
+        "Continues backfills whose runs were killed.",
     )
     def cost_sensor(
         context: dg.SensorEvaluationContext, service_router: ServiceRouterResource
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        with service_router.budget_view() as budget:
+        with (
+            service_router.budget_view() as budget,
+            Reconciler.open(service_router.settings(), context.instance) as reconciler,
+        ):
             budget.report_alerts(partial(_report_alert, context))
             for failure in budget.deliver_alerts():
                 log_event(ALERT_UNDELIVERED, failure, log=context.log)
-            due = budget.due(changed=_limits_changed(context, budget))
+            changed = _limits_changed(context, budget)
             waiting = budget.waiting()
-        if not due:
-            yield dg.SkipReason(
-                f"{budget.pace.message()} {counted(waiting, 'document waits', 'documents wait')}."
-            )
-            return
-        with (
-            Reconciler.open(service_router.settings(), context.instance) as reconciler,
-            reconciler.due.planning(waits=False) as is_planning,
-        ):
-            if not is_planning:
-                yield dg.SkipReason("Another process is planning runs right now.")
-                return
-            in_runs = reconciler.partitions.in_runs()
-            left = [document for document in due if document.partition_key not in in_runs]
-            requests = reconciler.run_requests(left, "cost_sensor", resumes=True)
+            with reconciler.due.planning(waits=False) as is_planning:
+                if not is_planning:
+                    yield dg.SkipReason("Another process is planning runs right now.")
+                    return
+                if is_evaluated_by_daemon(context):
+                    reconciler.release_requests("cost_sensor")
+                requests = reconciler.resume_interrupted("cost_sensor")
+                due = budget.due(changed, limit=1) if waiting else []
+                left = due and budget.due(
+                    changed,
+                    limit=reconciler.documents_per_tick,
+                    excluding=reconciler.partitions.in_runs(),
+                )
+                requests += reconciler.run_requests(left, "cost_sensor", resumes=True)
         yield from requests
         if not requests:
             # Documents that wait in a cancelled backfill are not resumed.
             state = (
                 f"{counted(waiting, 'document waits', 'documents wait')}."
-                if left
+                if left or not due
                 else "Documents are being resumed."
             )
             yield dg.SkipReason(f"{budget.pace.message()} {state}")

@@ -12,6 +12,7 @@ from tvdb_assets.dagster.compat import BACKFILL_ID_TAG
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.dagster.run_cost_warning import warn_of_cost
 from tvdb_assets.dagster.run_events import FALLBACK_CHECK, PARSE_CHECK, RunReport
+from tvdb_assets.dagster.run_retries import retried_if_database_is_lost
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.runs import Run
 
@@ -133,14 +134,18 @@ def document_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, service_router: ServiceRouterResource
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Process the documents of this run through the selected stages, and report each."""
-        _register_manual_partitions(context, service_router)
-        warn_of_cost(context, service_router)
-        stages = frozenset(Stage(key.to_user_string()) for key in context.selected_asset_keys)
-        report = RunReport(context)
-        with service_router.ingestion_run(_run_of(context)) as ingestion:
-            for results in ingestion.run(context.partition_keys, stages):
-                report.add(results)
-        yield from report.finish()
+        with (
+            retried_if_database_is_lost(context),
+            service_router.mark_run_alive(context.run.run_id),
+        ):
+            _register_manual_partitions(context, service_router)
+            warn_of_cost(context, service_router)
+            stages = frozenset(Stage(key.to_user_string()) for key in context.selected_asset_keys)
+            report = RunReport(context)
+            with service_router.ingestion_run(_run_of(context)) as ingestion:
+                for results in ingestion.run(context.partition_keys, stages):
+                    report.add(results)
+            yield from report.finish()
 
     return ingest_documents
 

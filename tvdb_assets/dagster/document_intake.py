@@ -1,14 +1,14 @@
 """`document_intake`: the sensor that finds new, changed and deleted files.
 
 What belongs here: when the source is scanned, and the limit of one tick. What does not: the
-comparison itself (`reconciler`).
+comparison itself (`source_scanner`), or which runs are requested (`reconciler`).
 """
 
 from collections.abc import Iterator
 
 import dagster as dg
 
-from tvdb_assets.dagster.reconciler import Reconciler
+from tvdb_assets.dagster.reconciler import SCAN_SECONDS, Reconciler, is_evaluated_by_daemon
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.lifecycle import INTAKE_REASONS
 from tvdb_assets.models import Stage
@@ -16,8 +16,8 @@ from tvdb_assets.redaction import display_path
 from tvdb_assets.sources.source import Source
 from tvdb_assets.telemetry import DELETION_HELD, SOURCE_SCANNED, SOURCE_UNLISTED, log_event
 
-MAX_DOCUMENTS_PER_TICK = 20_000
-"""Maximum number of new and changed documents in one tick, which takes a few seconds."""
+MAX_DOCUMENTS_PER_TICK = 100_000
+"""New and changed documents after which the next tick continues, if the time is not over before."""
 
 
 def make_document_intake(interval_seconds: int) -> dg.SensorDefinition:
@@ -49,9 +49,15 @@ def make_document_intake(interval_seconds: int) -> dg.SensorDefinition:
             if not is_planning:
                 yield dg.SkipReason("Another process is planning runs right now.")
                 return
-            source = Source.open(settings.source, settings.source_timeout_seconds)
+            if is_evaluated_by_daemon(context):
+                reconciler.release_requests("document_intake")
+            # A source that stalls must not take the time of the whole tick.
+            timeout = min(settings.source_timeout_seconds, SCAN_SECONDS)
+            source = Source.open(settings.source, timeout)
             found = reconciler.scan_source(source, MAX_DOCUMENTS_PER_TICK)
-            requests = reconciler.run_requests(reconciler.plan(INTAKE_REASONS), "document_intake")
+            context.update_cursor(found.cursor())
+            due = reconciler.plan(INTAKE_REASONS, reconciler.documents_per_tick)
+            requests = reconciler.run_requests(due, "document_intake")
         for part in found.unlisted:
             where = display_path(part.document or settings.source)
             log_event(

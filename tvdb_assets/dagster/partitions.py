@@ -7,12 +7,13 @@ schedules, `ingest`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from tvdb_assets.core.partition_ranges import partition_ranges
+from tvdb_assets.core.partition_ranges import adjacent_ranges, partition_ranges
 from tvdb_assets.dagster import compat
 from tvdb_assets.dagster.storage.instance_storage import BatchingEventLogStorage
 from tvdb_assets.models import Stage
@@ -65,16 +66,37 @@ class DocumentPartitions:
         A run whose process was killed may stay "starting" or "started" in Dagster forever. So a
         started run counts only while its process is alive.
         """
-        ordered = self._instance.get_dynamic_partitions(NAME)
-        place = {key: i for i, key in enumerate(ordered)}
-        keys: set[str] = set()
-        for tags in self._tags_of_runs():
+        return set(self._keys_of(list(self._tags_of_runs())))
+
+    def of_run(self, tags: Mapping[str, str]) -> list[str]:
+        """The partitions of a run with these tags that still exist, in Dagster's order."""
+        return list(self._keys_of([tags]))
+
+    def _keys_of(self, runs: Sequence[Mapping[str, str]]) -> Iterator[str]:
+        """The partitions of runs with these tags."""
+        ranges: list[tuple[str, str]] = []
+        for tags in runs:
             if (only := tags.get("dagster/partition")) is not None:
-                keys.add(only)
-            elif (first := place.get(tags.get(_START, ""))) is not None:
-                # If its last partition is gone too, all following ones may belong to the run.
-                keys.update(ordered[first : place.get(tags[_END], len(ordered)) + 1])
-        return keys
+                yield only
+            elif (first := tags.get(_START)) is not None:
+                ranges.append((first, tags[_END]))
+        yield from self._keys_of_ranges(ranges)
+
+    def _keys_of_ranges(self, ranges: Sequence[tuple[str, str]]) -> Iterator[str]:
+        """The keys of ranges, each from its first to its last key.
+
+        If the last partition of a range is gone, all that follow may belong to it.
+        """
+        storage = self._batching_storage()
+        if storage is not None:
+            for first, last in ranges:
+                yield from storage.partitions_between(NAME, first, last)
+            return
+        ordered = self._instance.get_dynamic_partitions(NAME) if ranges else ()
+        place = {key: i for i, key in enumerate(ordered)}
+        for first, last in ranges:
+            if first in place:
+                yield from ordered[place[first] : place.get(last, len(ordered)) + 1]
 
     def _tags_of_runs(self) -> Iterator[Mapping[str, str]]:
         waiting = self._instance.get_runs(dg.RunsFilter(statuses=_WAITING))
@@ -86,11 +108,29 @@ class DocumentPartitions:
         yield from (r.dagster_run.tags for r in records if r.dagster_run.run_id not in dead)
 
     def fail_dead_runs(self) -> list[str]:
-        """Mark as failed the active runs of killed commands; returns the run ids."""
-        dead = [record.dagster_run for record in self._dead(self._command_runs())]
+        """Mark as failed the active runs whose process is gone; returns the run ids.
+
+        Dagster notices this for itself only if the process that started the run is left.
+        """
+        started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+        ours = [r for r in self._instance.get_run_records(started) if self._has_only_documents(r)]
+        dead = [record.dagster_run for record in self._dead([*self._command_runs(), *ours])]
         for run in dead:
             self._instance.report_run_failed(run, "The process that executed it is gone.")
         return [run.run_id for run in dead]
+
+    def _has_only_documents(self, record: dg.RunRecord) -> bool:
+        """Whether a run has no step but the one that holds the lock of the run."""
+        selected = record.dagster_run.asset_selection or frozenset()
+        ours = {dg.AssetKey(stage.value) for stage in Stage}
+        newest = self._instance.get_records_for_run(
+            record.dagster_run.run_id, limit=1, ascending=False
+        ).records
+        is_silent = all(
+            time.time() - each.event_log_entry.timestamp > _STARTS_WITHIN.total_seconds()
+            for each in newest
+        )
+        return bool(selected) and selected <= ours and is_silent
 
     def _command_runs(self) -> Sequence[dg.RunRecord]:
         """Unfinished runs that commands execute, or were about to execute, in their own process."""
@@ -127,18 +167,17 @@ class DocumentPartitions:
             most: maximum number of keys in a range.
             under_way: the result of `under_way`.
         """
-        ordered = self._instance.get_dynamic_partitions(NAME)
-        present = set(ordered)
-        existing = [key for key in keys if key in present]
-        movable = [key for key in existing if key not in under_way]
-        found = partition_ranges(ordered, set(existing), most)
         storage = self._batching_storage()
-        are_many = len(found) > -(-len(existing) // most)
-        if are_many and storage is not None and not self._due.is_planned():
+        if storage is None:
+            ordered = self._instance.get_dynamic_partitions(NAME)
+            return partition_ranges(ordered, set(keys), most)
+        places = storage.partition_places(NAME, keys)
+        movable = [key for key in keys if key in places and key not in under_way]
+        found = adjacent_ranges(places, most)
+        are_many = len(found) > -(-len(places) // most)
+        if are_many and not self._due.is_planned():
             storage.move_partitions_to_end(NAME, movable)
-            found = partition_ranges(
-                self._instance.get_dynamic_partitions(NAME), set(existing), most
-            )
+            found = adjacent_ranges(storage.partition_places(NAME, keys), most)
         return found
 
     def drop_removed(self, deletion: DocumentDeletion) -> None:

@@ -7,7 +7,6 @@ runs, or the statements (`repositories.due_documents`, `repositories.deletion`).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,20 +15,19 @@ import dagster as dg
 
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.partition_ranges import range_tags
-from tvdb_assets.core.source_comparison import compare, needs_confirmation, newly_gone
 from tvdb_assets.correlation import new_run_id
 from tvdb_assets.dagster import compat
 from tvdb_assets.dagster.backfill_tags import backfill_tags, group_by_backfill
+from tvdb_assets.dagster.interrupted_runs import interrupted_runs
 from tvdb_assets.dagster.partitions import DocumentPartitions
+from tvdb_assets.dagster.source_scanner import IntakeSummary, SourceScanner, TimeLimit
 from tvdb_assets.error_boundaries import redacting_errors
-from tvdb_assets.errors import SourceError
 from tvdb_assets.lifecycle import BudgetWindows, Reason
 from tvdb_assets.models import SourceFile
 from tvdb_assets.reporting.budget_alerts import budget_pace
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.document_registry import DocumentRegistry
-from tvdb_assets.repositories.document_sources import DocumentSources
 from tvdb_assets.repositories.due_documents import DueDocument, DueDocuments
 from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
 from tvdb_assets.routing.service_clients import ServiceClients
@@ -42,39 +40,9 @@ from tvdb_assets.spend_guard.spend_limits import changes
 TAG = "tvdb/requested_by"
 MAX_RUNS_PER_TICK = 25
 """Maximum number of runs that one tick requests; the next ticks request the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class IntakeSummary:
-    """The result of a scan of the source."""
-
-    new: int
-    changed: int
-    gone: int
-    unsettled: int
-    """Left for the next scan, because something may still be writing to them."""
-    left: int
-    """New or changed, and left for the next scan because each scan is limited."""
-    deleted: int
-    held: int = 0
-    """Gone, and not deleted until a person confirms it, because they are so many."""
-    unlisted: Sequence[SourceError] = ()
-    """Parts of the source that can't be listed, so that nothing below them was deleted."""
-
-    def message(self) -> str:
-        """The summary as a message on the page of a tick."""
-        counts = {
-            "new": self.new,
-            "changed": self.changed,
-            "gone": self.gone,
-            "still being written": self.unsettled,
-            "left for the next scan": self.left,
-            "deleted": self.deleted,
-            "missing and not deleted until tvdb ingest --delete confirms it": self.held,
-            "parts that can't be listed": len(self.unlisted),
-        }
-        found = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-        return f"In the source: {found}." if found else "Nothing changed in the source."
+SCAN_SECONDS = 15.0
+"""Time of one tick for the scan of the source. Dagster ends a tick after 60 seconds; the rest is
+for planning, and for the end of the page that is processed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,49 +81,25 @@ class Reconciler:
         with redacting_errors(), Database.open(settings) as database:
             yield cls(settings, database, instance)
 
-    def scan_source(self, source: Source, most: int) -> IntakeSummary:
-        """Compare the source with the registered documents, and register the differences.
+    def scan_source(
+        self, source: Source, most: int, limit: TimeLimit | None = None
+    ) -> IntakeSummary:
+        """Continue the scan of a source, or start one; see `SourceScanner.scan`.
 
         Args:
-            source: all of it is listed, none of it is read.
-            most: new and changed documents that are registered; the next scan finds the rest.
+            source: it is listed, none of it is read.
+            most: new and changed documents after which the next scan continues.
+            limit: the time after which the next scan continues; None means `SCAN_SECONDS`.
 
         Raises:
             ConfigurationError: the source can't be listed, or all known files are gone.
         """
         self.update_partition_keys(source)
-        found = compare(
-            source.list(),
-            self.registry.listed(source.root),
-            root=source.root,
-            is_whole=True,
-            written_before=time.time() - self.settings.intake_settle_seconds,
-        )
-        changed = [(known.document_id, file) for known, file in found.changed[:most]]
-        forgotten = self.deletion.forgotten_etags(source.root)
-        eligible = [file for file in found.new if forgotten.get(file.path) != file.etag]
-        new = eligible[: max(0, most - len(changed))]
-        self.registry.change(changed)
-        self.add(source, new)
-        gone = [known.document_id for known in newly_gone(found)]
-        held = len(gone) if needs_confirmation(found, self.settings.deletion_share) else 0
-        if held:
-            gone = []
-        unlisted = [part.document or "" for part in found.unlisted]
-        DocumentSources(self.database).record_scan(source.root, unlisted, held)
-        self.deletion.unpublish(gone)
-        deleted = self.deletion.delete_unpublished()
-        self.partitions.drop_removed(self.deletion)
-        return IntakeSummary(
-            new=len(new),
-            changed=len(changed),
-            gone=len(gone),
-            unsettled=found.unsettled,
-            left=len(eligible) + len(found.changed) - len(new) - len(changed),
-            deleted=deleted,
-            held=held,
-            unlisted=found.unlisted,
-        )
+        scanner = SourceScanner(self.database, self.settings, self.add)
+        summary = scanner.scan(source, most, limit or TimeLimit(SCAN_SECONDS))
+        if summary.is_complete:
+            self.partitions.drop_removed(self.deletion)
+        return summary
 
     def update_partition_keys(self, source: Source) -> None:
         """Change the partition keys of paths that are now private, or no longer private."""
@@ -184,7 +128,7 @@ class Reconciler:
         can_retry_degraded = not clients.pays or paid_services_are_available(
             ServiceStates(self.database)
         )
-        found = self.due.find(
+        return self.due.find(
             pipeline_fingerprint,
             self._windows(),
             limits_fingerprint=self.settings.limits_fingerprint,
@@ -194,12 +138,26 @@ class Reconciler:
             if Reason.NOT_IN_DAGSTER in reasons
             else (),
             source=source_root(self.settings.source),
+            excluding=self.partitions.under_way(),
             limit=limit,
         )
-        if not found:
-            return []
-        under_way = self.partitions.under_way()
-        return [due for due in found if due.partition_key not in under_way]
+
+    @property
+    def documents_per_tick(self) -> int:
+        """Maximum number of documents for which one tick requests runs."""
+        return self.settings.run_partitions * MAX_RUNS_PER_TICK
+
+    def release_requests(self, requested_by: str) -> None:
+        """Make documents due again whose run was requested, and does not exist.
+
+        Call it at the start of a tick that Dagster's daemon evaluates. The daemon creates the runs
+        of a tick before it evaluates the same sensor again. So whatever this sensor requested is
+        now a run, which `plan` leaves alone, or was lost with its tick.
+
+        Args:
+            requested_by: the name of the sensor.
+        """
+        self.due.release_run_requests(requested_by)
 
     def run_requests(
         self,
@@ -220,15 +178,38 @@ class Reconciler:
         keys = [document.partition_key for document in due]
         if most_runs is not None:
             keys = keys[: self.settings.run_partitions * most_runs]
-        runs = self.runs(keys, resumes=resumes)
-        requested = runs[:most_runs]
-        later = {key for run in runs[len(requested) :] for key in run.keys}
-        self.due.note_run_requests([key for key in keys if key not in later])
+        requested = self.runs(keys, resumes=resumes)[:most_runs]
+        self.due.note_run_requests(
+            [key for run in requested for key in run.keys], requested_by=requested_by
+        )
         return [
             # A schedule identifies its runs by this key; no two requests are the same.
             dg.RunRequest(run_key=new_run_id(), tags={**run.tags, TAG: requested_by})
             for run in requested
         ]
+
+    def resume_interrupted(self, requested_by: str) -> list[dg.RunRequest]:
+        """Requests runs for what active backfills lost; see `interrupted_runs`.
+
+        Args:
+            requested_by: the value of the runs' `TAG`.
+        """
+        self.partitions.fail_dead_runs()
+        in_runs: set[str] | None = None
+        requests: list[dg.RunRequest] = []
+        for backfill in compat.requested_backfills(self.instance):
+            in_runs = self.partitions.in_runs() if in_runs is None else in_runs
+            for found in interrupted_runs(
+                self.instance, backfill, self.partitions, self.due, in_runs
+            ):
+                keys = found.keys[: self.documents_per_tick]
+                in_runs.update(keys)
+                for neighbours in self.partitions.ranges(
+                    keys, self.settings.run_partitions, under_way=self.partitions.under_way()
+                )[:MAX_RUNS_PER_TICK]:
+                    tags = {**range_tags(neighbours), **found.tags, TAG: requested_by}
+                    requests.append(dg.RunRequest(run_key=new_run_id(), tags=tags))
+        return requests
 
     def runs(self, keys: Sequence[str], *, resumes: bool = False) -> list[PlannedRun]:
         """Plan the fewest runs for exactly these partitions, within the limits of the settings.
@@ -274,6 +255,14 @@ class Reconciler:
         newest = changes(self.database, limit=1)
         hour = ledger.requests_renewed_at(paid_services())
         return BudgetWindows(now.day, hour, newest[0].changed_at if newest else now.day)
+
+
+def is_evaluated_by_daemon(context: dg.SensorEvaluationContext) -> bool:
+    """Whether Dagster evaluates a tick of a sensor that is turned on, and not a test or a person.
+
+    Dagster evaluates one tick of a sensor at a time, and creates its runs before the next one.
+    """
+    return context.last_sensor_start_time is not None
 
 
 def paid_services_are_available(states: ServiceStates) -> bool:

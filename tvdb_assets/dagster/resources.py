@@ -6,8 +6,8 @@ What belongs here: opening what one run needs, and closing it. What does not: ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Self
@@ -107,6 +107,21 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             return DocumentRegistry(database).unregistered(partition_keys)
 
     @contextmanager
+    def mark_run_alive(self, run_id: str) -> Iterator[None]:
+        """Signal to other processes that this run is active; see `DueDocuments.mark_run_alive`.
+
+        Raises:
+            ConfigurationError: a setting is bad.
+            StorageError: the database can't be used.
+        """
+        with ExitStack() as stack:
+            # The errors of the block are not of this method.
+            with redacting_errors(run_id):
+                database = stack.enter_context(Database.open(self.settings()))
+                stack.enter_context(DueDocuments(database).mark_run_alive(run_id))
+            yield
+
+    @contextmanager
     def ingestion_run(self, run: Run) -> Iterator[IngestionRun]:
         """Open everything that a run needs to process documents; closes it at the end of the block.
 
@@ -134,18 +149,17 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 repair_windows(database, ledger.now, run_id)
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
             pipeline_fingerprint = router.clients.pipeline_fingerprint(chunker)
-            with DueDocuments(database).mark_run_alive(run_id):
-                yield IngestionRun(
-                    store=DocumentStore(database, run_id, pipeline_fingerprint),
-                    index=IndexStore(database, run_id, pipeline_fingerprint),
-                    sources=lru_cache(
-                        partial(Source.open, timeout_seconds=settings.source_timeout_seconds)
-                    ),
-                    router=router,
-                    chunker=chunker,
-                    max_document_bytes=settings.max_document_mib << 20,
-                    switches=settings.switch is SwitchMode.AUTO,
-                )
+            yield IngestionRun(
+                store=DocumentStore(database, run_id, pipeline_fingerprint),
+                index=IndexStore(database, run_id, pipeline_fingerprint),
+                sources=lru_cache(
+                    partial(Source.open, timeout_seconds=settings.source_timeout_seconds)
+                ),
+                router=router,
+                chunker=chunker,
+                max_document_bytes=settings.max_document_mib << 20,
+                switches=settings.switch is SwitchMode.AUTO,
+            )
 
     def forecast_cost(self, partition_keys: Sequence[str]) -> CostForecast | None:
         """The cost of documents if it exceeds the remaining budget, or None.
@@ -231,11 +245,15 @@ class BudgetView:
         key = secret.get_secret_value() if secret is not None else None
         return deliver_alerts(self._database, self._ledger, url.get_secret_value(), key)
 
-    def due(self, changed: datetime) -> list[DueDocument]:
+    def due(
+        self, changed: datetime, *, limit: int, excluding: Collection[str] = ()
+    ) -> list[DueDocument]:
         """Deferred documents of the current source that can resume and have no requested run.
 
         Args:
             changed: when the current limits took effect.
+            limit: maximum number of documents.
+            excluding: partition keys of documents that are left out.
         """
         windows = BudgetWindows(self.pace.day, self.hour, changed, self.pace.now)
         # The current pipeline matters for other reasons only.
@@ -244,6 +262,8 @@ class BudgetView:
             windows,
             reasons=frozenset({Reason.DEFERRED}),
             source=source_root(self._settings.source),
+            excluding=excluding,
+            limit=limit,
         )
 
     @property

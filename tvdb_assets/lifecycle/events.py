@@ -330,6 +330,14 @@ class RunRequested(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestReleased(Event):
+    """The run that a planner requested exists now, or was lost before it was created."""
+
+    def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
+        return replace(life, run_requested_at=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requested(Event):
     """A person requested the document; has no effect on a file that is gone."""
 

@@ -10,8 +10,8 @@ again. `cost_ledger` keeps the cost of a deleted document; it contains none of i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 from tvdb_assets.lifecycle.events import MemberForgotten, SourceGone
 from tvdb_assets.lifecycle.states import DocumentStatus
@@ -52,20 +52,36 @@ class DocumentDeletion:
             lifecycle.apply_to(gone[len(document_ids) :], SourceGone())
             tx.execute("DELETE FROM tvdb.publications WHERE document_id = ANY(%s)", (gone,))
 
-    def delete_unpublished(self) -> int:
+    def delete_unpublished(
+        self,
+        *,
+        gone_before: datetime | None = None,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> int:
         """Delete unpublished documents whose delay is over; returns how many.
 
         A document that a run is processing is left for the next call.
+
+        Args:
+            gone_before: the documents that were unpublished before this time; None means all.
+            is_over: whether the rest is left for the next call; called between batches.
         """
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT document_id FROM tvdb.documents g WHERE gone_at IS NOT NULL"
-                " AND container_id IS NULL AND (gone_at < tvdb.clock() - %s::interval OR NOT EXISTS"
+                " AND container_id IS NULL AND gone_at < coalesce(%s::timestamptz, 'infinity')"
+                " AND (gone_at < tvdb.clock() - %s::interval OR NOT EXISTS"
                 "   (SELECT FROM tvdb.documents d WHERE d.source = g.source AND d.gone_at IS NULL"
-                "    AND (d.status = %s OR d.is_changed)))",
-                (MAX_DELETION_DELAY, DocumentStatus.REGISTERED.value),
+                "    AND (d.status = %s OR d.is_changed))) ORDER BY document_id",
+                (gone_before, MAX_DELETION_DELAY, DocumentStatus.REGISTERED.value),
             ).fetchall()
-        return self.delete([row[0] for row in rows], waits=False, keeps_results=True)
+        deleted = 0
+        for start in range(0, len(rows), _BATCH):
+            if start and is_over():
+                break
+            batch = [row[0] for row in rows[start : start + _BATCH]]
+            deleted += self.delete(batch, waits=False, keeps_results=True)
+        return deleted
 
     def delete(
         self,
@@ -112,11 +128,12 @@ class DocumentDeletion:
                 {"source": source, "path": path},
             ).rowcount
 
-    def forgotten_etags(self, source: str) -> dict[str, str]:
-        """The etags of files that a person deleted from the index, by path in the source."""
+    def forgotten_etags(self, source: str, paths: Sequence[str]) -> dict[str, str]:
+        """The etags of those files that a person deleted from the index, by path in the source."""
         with self._database.transaction() as tx:
             rows = tx.execute(
-                "SELECT path, etag FROM tvdb.forgotten_files WHERE source = %s", (source,)
+                "SELECT path, etag FROM tvdb.forgotten_files WHERE source = %s AND path = ANY(%s)",
+                (source, list(paths)),
             ).fetchall()
         return dict(rows)
 

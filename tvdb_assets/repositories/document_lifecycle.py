@@ -71,13 +71,21 @@ class DocumentLifecycle:
         """Apply the same event to several documents; returns their new states, by id."""
         return self.apply(dict.fromkeys(document_ids, event))
 
-    def request_runs(self, partition_keys: Sequence[str]) -> None:
+    def request_runs(self, partition_keys: Sequence[str], requested_by: str) -> None:
         """Apply the event `RunRequested` to files by one statement; there may be a million."""
         self._tx.execute(
-            "UPDATE tvdb.documents SET run_requested_at = tvdb.clock()"
+            "UPDATE tvdb.documents SET run_requested_at = tvdb.clock(), run_requested_by = %s"
             " WHERE partition_key = ANY(%s) AND container_id IS NULL",
-            (list(partition_keys),),
+            (requested_by, list(partition_keys)),
         )
+
+    def release_run_requests(self, requested_by: str) -> int:
+        """Apply the event `RequestReleased` to files by one statement; returns how many."""
+        return self._tx.execute(
+            "UPDATE tvdb.documents SET run_requested_at = NULL"
+            " WHERE run_requested_by = %s AND run_requested_at IS NOT NULL",
+            (requested_by,),
+        ).rowcount
 
     def drop_fingerprints_of(self, index_id: int) -> None:
         """Apply the event `FingerprintDropped` to all documents of an index."""

@@ -106,15 +106,21 @@ class DocumentRegistry:
             )
             return {row.path: row for row in c}
 
-    def listed(self, source: str) -> dict[str, ListedDocument]:
-        """The files of a source, by path, without their members; uses less memory than `known`."""
+    def listed(self, source: str, paths: Sequence[str] | None = None) -> dict[str, ListedDocument]:
+        """The files of a source, by path, without their members; uses less memory than `known`.
+
+        Args:
+            source: the root of the source.
+            paths: the files to find; None means all.
+        """
         found: dict[str, ListedDocument] = {}
         with self._database.transaction() as tx, tx.cursor(name="listed") as cursor:
             cursor.itersize = 10_000
             cursor.execute(
                 "SELECT path, document_id, etag, gone_at IS NOT NULL FROM tvdb.documents"
-                " WHERE source = %s AND container_id IS NULL",
-                (source,),
+                " WHERE source = %(source)s AND container_id IS NULL"
+                + ("" if paths is None else " AND path = ANY(%(paths)s)"),
+                {"source": source, "paths": None if paths is None else list(paths)},
             )
             for path, *rest in cursor:
                 found[path] = ListedDocument(*rest)

@@ -96,6 +96,8 @@ class DocumentSources:
                 values,
             )
             tx.execute("DELETE FROM tvdb.source_scans WHERE source = %(old)s", values)
+            # An incomplete scan of the new source has not looked for these documents.
+            tx.execute("DELETE FROM tvdb.scan_progress WHERE source IN (%(old)s, %(new)s)", values)
             tx.execute(
                 "UPDATE tvdb.forgotten_files SET source = %(new)s WHERE source = %(old)s", values
             )

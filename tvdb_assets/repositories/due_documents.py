@@ -6,15 +6,17 @@ generated (`lifecycle.due`), requesting runs (`dagster`), or processing document
 
 A planner holds the lock of `planning`, so that two planners never request the same document. After
 a run was requested for a document, the document is not due for `lifecycle.due.RUN_REQUEST_TIMEOUT`,
-until the run appears in Dagster.
+until the run appears in Dagster. The next tick of the sensor that requested it ends this wait,
+because the run then exists or was lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psycopg
 from psycopg.rows import class_row
 
 from tvdb_assets.lifecycle.due import (
@@ -101,6 +103,7 @@ class DueDocuments:
         can_retry_degraded: bool = True,
         not_in_dagster: Sequence[str] = (),
         source: str | None = None,
+        excluding: Collection[str] = (),
         limit: int | None = None,
     ) -> list[DueDocument]:
         """Due documents without a requested run: nearly finished ones first, then the oldest.
@@ -115,6 +118,7 @@ class DueDocuments:
             can_retry_degraded: whether the paid services are available again.
             not_in_dagster: partition keys that Dagster shows as missing.
             source: the root of the source of the documents; None means all sources.
+            excluding: partition keys of documents that are left out.
             limit: maximum number of documents; None means all.
         """
         with (
@@ -140,15 +144,30 @@ class DueDocuments:
                     "can_retry_degraded": can_retry_degraded,
                     "not_in_dagster": list(not_in_dagster),
                     "source": source,
+                    "excluding": list(excluding),
                     "limit": limit,
                 },
             )
             return cursor.fetchall()
 
-    def note_run_requests(self, partition_keys: Sequence[str]) -> None:
-        """Record that runs are requested for these files; the end of a run clears the record."""
+    def note_run_requests(self, partition_keys: Sequence[str], *, requested_by: str = "") -> None:
+        """Record that runs are requested for these files; the end of a run clears the record.
+
+        Args:
+            partition_keys: their partitions.
+            requested_by: the name of the sensor or schedule, see `release_run_requests`.
+        """
         with self._database.transaction() as tx:
-            DocumentLifecycle(tx).request_runs(partition_keys)
+            DocumentLifecycle(tx).request_runs(partition_keys, requested_by)
+
+    def release_run_requests(self, requested_by: str) -> int:
+        """Delete the records of requests of a sensor, whose runs exist or never will.
+
+        Returns:
+            The number of records.
+        """
+        with self._database.transaction() as tx:
+            return DocumentLifecycle(tx).release_run_requests(requested_by)
 
     def request_documents(
         self,
@@ -176,14 +195,34 @@ class DueDocuments:
             lives = DocumentLifecycle(tx).apply_to(document_ids, requested)
         return sum(not life.is_gone for life in lives.values())
 
+    def processed_in_backfill(self, partition_keys: Sequence[str], backfill_id: str) -> set[str]:
+        """Those partitions whose file a run of a backfill processed last, with any result."""
+        with self._database.transaction() as tx:
+            rows = tx.execute(
+                "SELECT d.partition_key FROM tvdb.documents d JOIN tvdb.runs r USING (run_id)"
+                " WHERE d.partition_key = ANY(%s) AND d.container_id IS NULL"
+                " AND r.backfill_id = %s",
+                (list(partition_keys), backfill_id),
+            ).fetchall()
+        return {row[0] for row in rows}
+
     @contextmanager
     def mark_run_alive(self, run_id: str) -> Iterator[None]:
-        """Signal to other processes that this run is active, until the block or process ends."""
-        with (
-            self._database.session() as session,
-            locks.holding(session, [locks.run_key(run_id)], is_shared=True),
-        ):
-            yield
+        """Signal to other processes that this run is active, until the block or process ends.
+
+        A server that restarts in the block forgets the signal, which fails no block that succeeds.
+        """
+        has_ended = False
+        try:
+            with (
+                self._database.session() as session,
+                locks.holding(session, [locks.run_key(run_id)], is_shared=True),
+            ):
+                yield
+                has_ended = True
+        except psycopg.OperationalError:
+            if not has_ended:
+                raise
 
     def live_runs(self, run_ids: Sequence[str]) -> set[str]:
         """The ids of those runs that a process is executing."""
@@ -238,6 +277,7 @@ SELECT f.document_id, f.partition_key, f.source, f.path, n.reason, f.run_id FROM
 JOIN tvdb.documents f ON f.partition_key = n.partition_key AND f.container_id IS NULL
 WHERE f.gone_at IS NULL
   AND (%(source)s::text IS NULL OR f.source = %(source)s)
+  AND NOT EXISTS (SELECT FROM unnest(%(excluding)s::text[]) AS u(key) WHERE key = f.partition_key)
   AND (f.run_requested_at IS NULL
     OR f.run_requested_at < tvdb.clock() - %(lasts)s::interval AND NOT %(is_planned)s)
 ORDER BY CASE

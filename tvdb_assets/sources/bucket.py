@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import SourceError
 from tvdb_assets.models import SourceFile
-from tvdb_assets.sources.source_store import is_ignored
+from tvdb_assets.sources.source_store import ListedPage, is_ignored
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 _SCHEMES = frozenset({"s3", "gs", "az"})
+_PAGE_OBJECTS = 1_000
+"""Objects that are listed at once, as many as a page of S3 has."""
 
 
 class BucketStore:
@@ -41,6 +43,7 @@ class BucketStore:
             raise codes.SOURCE_UNUSABLE.error(url=url, why=type(error).__name__) from None
         self._url = url
         # Azure has no listing from a name on, and directory buckets are not sorted.
+        self._is_sorted = not is_directory_bucket(url)
         self._continues_after_a_name = scheme in ("s3", "gs") and not is_directory_bucket(url)
 
     def list(self, prefix: str) -> Iterator[SourceFile | SourceError]:
@@ -71,6 +74,34 @@ class BucketStore:
             if is_begun:
                 # What was listed so far is there; nothing is known about the rest.
                 yield codes.UNLISTED.error(kind=type(error).__name__).about(prefix)
+                return
+            raise codes.SOURCE_UNUSABLE.error(
+                url=self._url, why=f"it can't be listed ({type(error).__name__})"
+            ) from None
+
+    def pages(self, after: str) -> Iterator[ListedPage]:
+        """See `SourceStore.pages`; the position is the last key of a page, ignored or not."""
+        import obstore
+        from obstore.exceptions import BaseError
+
+        last, is_begun = after, False
+        offset = after if self._is_sorted else ""
+        try:
+            listing = obstore.list(self._objects, offset=offset or None, chunk_size=_PAGE_OBJECTS)
+            for page in listing:
+                is_begun = True
+                # A server may ignore where to begin, and list all again.
+                keys = [o for o in page if not offset or o["path"] > offset]
+                last = max([last, *(o["path"] for o in keys)])
+                files = [o for o in keys if not any(map(is_ignored, o["path"].split("/")))]
+                yield ListedPage([_source_file(o) for o in files], last)
+            if last and self._continues_after_a_name and not self._is_last("", last):
+                broke_off = codes.UNLISTED.error(kind="the listing broke off").about("")
+                yield ListedPage([broke_off], last)
+        except (BaseError, OSError, ValueError) as error:
+            if is_begun:
+                broke_off = codes.UNLISTED.error(kind=type(error).__name__).about("")
+                yield ListedPage([broke_off], last)
                 return
             raise codes.SOURCE_UNUSABLE.error(
                 url=self._url, why=f"it can't be listed ({type(error).__name__})"

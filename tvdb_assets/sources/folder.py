@@ -15,6 +15,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,9 +30,10 @@ from tvdb_assets.sources.beneath import (
     open_root,
     parent_of,
 )
-from tvdb_assets.sources.source_store import is_ignored
+from tvdb_assets.sources.source_store import ListedPage, is_ignored
 from tvdb_assets.sources.stalls import note_progress
 
+_PAGE_FILES = 2_000
 _PART_BYTES = 4 << 20
 
 
@@ -65,8 +67,23 @@ class FolderStore:
             if not self._is_certainly_missing(prefix):
                 yield _unlisted(error, _escaped(prefix))
 
-    def _list_folder(self, descriptor: int, prefix: str) -> Iterator[SourceFile | SourceError]:
-        """The documents of an open folder, which is closed at the end."""
+    def pages(self, after: str) -> Iterator[ListedPage]:
+        """See `SourceStore.pages`; the position is the last path of a page."""
+        try:
+            root = open_root(self._root)
+        except OSError as error:
+            yield ListedPage([_unlisted(error, "")], after)
+            return
+        entries = self._list_folder(root, "", after)
+        while page := list(_noting(islice(entries, _PAGE_FILES))):
+            last = page[-1]
+            path = last.path if isinstance(last, SourceFile) else last.document
+            yield ListedPage(page, path or after)
+
+    def _list_folder(
+        self, descriptor: int, prefix: str, after: str = ""
+    ) -> Iterator[SourceFile | SourceError]:
+        """The documents of an open folder, after a path; the folder is closed at the end."""
         try:
             try:
                 with os.scandir(descriptor) as entries:
@@ -77,11 +94,14 @@ class FolderStore:
                             listed.append(entry)
                     # "/" after a folder's name sorts its files by their whole paths.
                     names = [e.name + "/" * e.is_dir(follow_symlinks=False) for e in listed]
+                    if after:
+                        names = [name for name in names if _is_after(prefix + name, after)]
             except OSError as error:
                 if not self._is_certainly_missing(prefix.rstrip("/")):
                     yield _unlisted(error, _escaped(prefix.rstrip("/")))
                 return
-            for name in sorted(names):
+            # As text, so that the order is that of the paths which are listed.
+            for name in sorted(names, key=_escaped):
                 if not name.endswith("/"):
                     yield self._inspect(descriptor, name, prefix + name)
                     continue
@@ -93,7 +113,7 @@ class FolderStore:
                     if not self._is_certainly_missing(prefix + name.rstrip("/")):
                         yield _unlisted(error, _escaped(prefix + name.rstrip("/")))
                 else:
-                    yield from self._list_folder(folder, prefix + name)
+                    yield from self._list_folder(folder, prefix + name, after)
         finally:
             os.close(descriptor)
 
@@ -194,6 +214,20 @@ def _source_file(name: str, status: os.stat_result) -> SourceFile:
 def _etag(status: os.stat_result) -> str:
     # The change time too: a program may restore the modification time after writing.
     return f"{status.st_mtime_ns:x}-{status.st_ctime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
+
+
+def _noting(
+    entries: Iterator[SourceFile | SourceError],
+) -> Iterator[SourceFile | SourceError]:
+    for entry in entries:
+        note_progress()
+        yield entry
+
+
+def _is_after(path: str, after: str) -> bool:
+    """Whether a file, or a part of a folder, whose path ends with "/", follows a path."""
+    path = _escaped(path)
+    return path > after or (path.endswith("/") and after.startswith(path))
 
 
 def _escaped(name: str) -> str:

@@ -19,7 +19,7 @@ from tvdb_assets.errors import SourceError
 from tvdb_assets.models import SourceFile
 from tvdb_assets.sources.bucket import BucketStore
 from tvdb_assets.sources.folder import FolderStore
-from tvdb_assets.sources.source_store import SourceStore
+from tvdb_assets.sources.source_store import ListedPage, SourceStore
 from tvdb_assets.sources.stalls import STALL_SECONDS, GuardedStore, StalledError, StallGuard
 
 ROOT_SECONDS = 10.0
@@ -80,6 +80,14 @@ class Source:
             yield from self._store.list(prefix)
             if not prefix:
                 return
+
+    def pages(self, after: str = "") -> Iterator[ListedPage]:
+        """All documents page by page, from a position on; see `SourceStore.pages`.
+
+        Raises:
+            ConfigurationError: the source as a whole can't be listed.
+        """
+        return self._store.pages(after)
 
     def stat(self, path: str) -> SourceFile:
         """One document as `list` would return it.

@@ -6,13 +6,21 @@ listed and read (`folder`, `bucket`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 from tvdb_assets.errors import SourceError
 from tvdb_assets.models import SourceFile
 
 _IGNORED = frozenset({"thumbs.db", "desktop.ini"})
+
+
+class ListedPage(NamedTuple):
+    """A part of a listing, which may be empty."""
+
+    entries: Sequence[SourceFile | SourceError]
+    position: str
+    """Where a later listing continues after this page, see `SourceStore.pages`."""
 
 
 class SourceStore(Protocol):
@@ -23,6 +31,19 @@ class SourceStore(Protocol):
 
         A part that can't be listed is listed as the error `error_codes.UNLISTED`. Its
         ``document`` is the path of that part, empty for the whole source.
+
+        Raises:
+            ConfigurationError: the source as a whole can't be listed.
+        """
+
+    def pages(self, after: str) -> Iterator[ListedPage]:
+        """All documents page by page, in the order of the store.
+
+        A scan that takes longer than one process stores the position of its last page, and
+        continues there. A store that lists in no order begins again, which lists more than once.
+
+        Args:
+            after: the position of an earlier page; empty for the beginning.
 
         Raises:
             ConfigurationError: the source as a whole can't be listed.

@@ -19,7 +19,7 @@ from typing import TypeVar
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import SourceError
 from tvdb_assets.models import SourceFile
-from tvdb_assets.sources.source_store import SourceStore
+from tvdb_assets.sources.source_store import ListedPage, SourceStore
 
 STALL_SECONDS = 60.0
 """Default of TVDB_SOURCE_TIMEOUT_SECONDS."""
@@ -214,6 +214,18 @@ class GuardedStore:
         except StalledError:
             kind = f"no answer for {self._guard.seconds:g} seconds"
             yield codes.UNLISTED.error(kind=kind).about(prefix)
+
+    def pages(self, after: str) -> Iterator[ListedPage]:
+        """See `SourceStore.pages`; each page is read when it is wanted, so that few are held."""
+        pages = self._store.pages(after)
+        position = after
+        try:
+            while (page := self._guard.run(lambda: next(pages, None))) is not None:
+                position = page.position
+                yield page
+        except StalledError:
+            kind = f"no answer for {self._guard.seconds:g} seconds"
+            yield ListedPage([codes.UNLISTED.error(kind=kind).about("")], position)
 
     def stat(self, path: str) -> SourceFile:
         """See `SourceStore.stat`."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.definitions.run_request import RunRequest
+from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from tvdb_assets.dagster import ingest
 from tvdb_assets.definitions import defs
@@ -47,6 +48,16 @@ class Project:
             instance=self.instance, repository_def=self._repository(), resources=_resources()
         ) as context:
             return list(sensor.evaluate_tick(context).run_requests or [])
+
+    def daemon_tick(self, name: str) -> SensorExecutionData:
+        """One tick of a sensor, as Dagster's daemon evaluates it."""
+        with dg.build_sensor_context(
+            instance=self.instance,
+            repository_def=self._repository(),
+            resources=_resources(),
+            last_sensor_start_time=1.0,
+        ) as context:
+            return self._repository().get_sensor_def(name).evaluate_tick(context)
 
     def catch_up_tick(self) -> list[RunRequest]:
         """One tick of `nightly_catch_up`."""

@@ -43,7 +43,7 @@ from tvdb_assets_tests.paid_apis import RunningServer
 PRICE = Decimal("0.02") / 1_000_000
 """US dollars per token of text-embedding-3-small, written out independently of the package."""
 _REPOSITORY = Path(__file__).parents[2]
-_DAEMON = (
+DAEMON = (
     # Dagster checks backfills every 30 seconds and sensors every 5; only this is changed.
     "import dagster._daemon.controller as c, dagster._daemon.sensor as s;"
     "c.DEFAULT_DAEMON_INTERVAL_SECONDS = 3; s.MIN_INTERVAL_LOOP_TIME = 3;"
@@ -185,7 +185,7 @@ class BudgetHaltProject:
         """Start the daemon and its code server in a separate process group."""
         with self._log.open("ab") as log:
             self._daemon = subprocess.Popen(
-                [sys.executable, "-c", _DAEMON, "run", *more],
+                [sys.executable, "-c", DAEMON, "run", *more],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=log,
@@ -364,6 +364,7 @@ def _text(number: int) -> str:
 
 
 __all__ = [
+    "DAEMON",
     "PRICE",
     "BudgetHaltProject",
     "CommandResult",

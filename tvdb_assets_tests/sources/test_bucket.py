@@ -12,6 +12,7 @@ from tvdb_assets.errors import ConfigurationError, SourceError
 from tvdb_assets.models import SourceFile
 from tvdb_assets.sources.bucket import BucketStore
 from tvdb_assets.sources.source import Source
+from tvdb_assets.sources.source_store import ListedPage
 
 _URL = "s3://bucket/prefix"
 
@@ -93,3 +94,22 @@ def test_a_url_without_a_bucket_is_refused() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Source.open("s3://")
     assert caught.value.code == "source_unusable"
+
+
+def test_pages_continue_after_any_of_their_positions(
+    objects: MemoryStore, bucket: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tvdb_assets.sources.bucket._PAGE_OBJECTS", 2)
+    names = sorted(["a-b/c", "a.md", "a/b.md", "a/c/d", ".git/x", "ab", "z/.y", "ä"])
+    for name in names:
+        obstore.put(objects, name, b"text")
+    whole = list(bucket.pages())
+    listed = _paths_of(whole)
+    assert listed == [name for name in names if name not in (".git/x", "z/.y")]
+    for page in whole:
+        rest = _paths_of(list(bucket.pages(page.position)))
+        assert rest == [path for path in listed if path > page.position]
+
+
+def _paths_of(pages: list[ListedPage]) -> list[str]:
+    return [e.path for page in pages for e in page.entries if isinstance(e, SourceFile)]

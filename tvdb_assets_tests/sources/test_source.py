@@ -7,6 +7,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -237,3 +238,26 @@ def test_an_unknown_scheme_is_refused() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Source.open("ftp://host/folder")
     assert caught.value.code == "source_unusable"
+
+
+def test_pages_of_a_folder_continue_after_any_path(tmp_path: Path) -> None:
+    names = ["a", "a-b/c", "a.md", "b/a", "b/c/d", "b.md", "b0", ".x/y", "c/.z", "ä/ö"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    with suppress(OSError):
+        # Not every system takes a name that is not UTF-8.
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff.md")).write_text("x")
+    (tmp_path / "empty").mkdir()
+    source = Source.open(str(tmp_path))
+
+    def listed(after: str = "") -> list[str]:
+        entries = [entry for page in source.pages(after) for entry in page.entries]
+        return [e.path if isinstance(e, SourceFile) else e.document or "" for e in entries]
+
+    everything = listed()
+    assert everything == sorted(everything)
+    assert {n for n in names if not n.startswith(".") and "/." not in n} <= set(everything)
+    for number, path in enumerate(everything):
+        assert listed(path) == everything[number + 1 :]
+    assert [page.position for page in source.pages()] == [everything[-1]]

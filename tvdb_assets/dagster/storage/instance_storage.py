@@ -21,6 +21,7 @@ from dagster_postgres import (
 from sqlalchemy import Engine, create_engine, text
 
 from tvdb_assets.dagster import compat
+from tvdb_assets.dagster.backfill_tags import RESUMED_TAG, RESUMES_TAG
 from tvdb_assets.dagster.storage.command_exit import note_waiting_documents
 from tvdb_assets.lifecycle import DocumentStatus
 from tvdb_assets.repositories.database import (
@@ -33,6 +34,14 @@ from tvdb_assets.settings import load_settings
 
 EVENT_BATCH = "1000"
 """Maximum number of events in a batch of Dagster; a batch is stored by one statement."""
+_DAGSTER_VARIABLES = {
+    "DAGSTER_EVENT_BATCH_SIZE": EVENT_BATCH,
+    # A backfill waits for a code server that is restarted, and does not fail because the server's
+    # assets can't be seen.
+    "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1",
+    # A backfill is evaluated again after an error of the database, every 30 seconds: for an hour.
+    "DAGSTER_MAX_ASSET_BACKFILL_RETRIES": "120",
+}
 
 
 class ProjectPostgresStorage(DagsterPostgresStorage):
@@ -83,8 +92,9 @@ class ProjectPostgresStorage(DagsterPostgresStorage):
         url = config_value.get("url")
         settings = load_settings(**({"database_url": url} if url else {}))
         prepare(database_url(settings))
-        # Dagster has no other option for this, and reads the variable at each event.
-        os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENT_BATCH)
+        # Dagster has no other options for these, and reads the variables at each use.
+        for name, value in _DAGSTER_VARIABLES.items():
+            os.environ.setdefault(name, value)
         return cls(instance_url(settings), inst_data)
 
 
@@ -161,6 +171,21 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
         """Delete dynamic partitions in one statement; Dagster uses one for each partition."""
         self._change_partitions([_DELETE_PARTITIONS], partitions_def_name, keys)
 
+    def partitions_between(self, partitions_def_name: str, first: str, last: str) -> list[str]:
+        """The keys from ``first`` to ``last`` in Dagster's order; to the end if ``last`` is gone.
+
+        Nothing if ``first`` is gone.
+        """
+        values = {"name": partitions_def_name, "first": first, "last": last}
+        with self.index_connection() as connection:
+            return [row[0] for row in connection.execute(text(_BETWEEN), values)]
+
+    def partition_places(self, partitions_def_name: str, keys: Sequence[str]) -> dict[str, int]:
+        """The places of those keys that exist among all partitions, in Dagster's order."""
+        values = {"name": partitions_def_name, "keys": list(keys)}
+        with self.index_connection() as connection:
+            return {row[0]: row[1] for row in connection.execute(text(_PLACES), values)}
+
     def _change_partitions(
         self, statements: Sequence[str], partitions_def_name: str, keys: Sequence[str]
     ) -> None:
@@ -188,14 +213,30 @@ _DELETE_PARTITIONS = """
 DELETE FROM dynamic_partitions
 WHERE partitions_def_name = :name AND partition = ANY(CAST(:keys AS text[]))
 """
+_BETWEEN = """
+SELECT partition FROM dynamic_partitions
+WHERE partitions_def_name = :name
+  AND id >= (SELECT id FROM dynamic_partitions
+    WHERE partitions_def_name = :name AND partition = :first)
+  AND id <= coalesce((SELECT id FROM dynamic_partitions
+    WHERE partitions_def_name = :name AND partition = :last), 9223372036854775807)
+ORDER BY id
+"""
+_PLACES = """
+SELECT partition, place FROM (
+    SELECT partition, row_number() OVER (ORDER BY id) AS place FROM dynamic_partitions
+    WHERE partitions_def_name = :name
+) ordered WHERE partition = ANY(CAST(:keys AS text[]))
+"""
 
 
 class HaltAwareRunStorage(PostgresRunStorage):
-    """Keeps a backfill unfinished while its documents wait for a budget.
+    """Keeps a backfill unfinished while its documents wait for a budget, or for another run.
 
     Dagster queries the unfinished runs of a backfill. If there is none and a partition is not
     materialized, Dagster marks the backfill as failed. A budget halt is not a failure, so a run
-    that deferred documents is returned as an unfinished run.
+    that deferred documents is returned as an unfinished run. Nor is it a failure of the documents
+    that a run was killed; see `interrupted_runs`.
     """
 
     def get_run_ids(
@@ -226,8 +267,38 @@ class HaltAwareRunStorage(PostgresRunStorage):
                     "deferred": DocumentStatus.DEFERRED.value,
                 },
             )
+            if waiting := [row[0] for row in rows]:
+                return waiting
+            rows = connection.execute(
+                text(_INTERRUPTED),
+                {
+                    "key": compat.BACKFILL_ID_TAG,
+                    "id": backfill_id,
+                    "reason": compat.RUN_FAILURE_REASON_TAG,
+                    "retries": compat.RETRY_ON_FAILURE_TAG,
+                    "continued": [compat.AUTO_RETRY_RUN_ID_TAG, RESUMED_TAG, RESUMES_TAG],
+                },
+            )
             return [row[0] for row in rows]
 
+
+# The same rule as `interrupted_runs.is_given_up`. If no sensor continues the runs within an hour,
+# the backfill ends.
+_INTERRUPTED = """
+WITH mine AS (
+    SELECT r.run_id, r.status, r.update_timestamp FROM runs r
+    JOIN run_tags t ON t.run_id = r.run_id AND t.key = :key AND t.value = :id
+)
+SELECT run_id FROM mine WHERE status = 'FAILURE'
+  AND NOT EXISTS (SELECT FROM run_tags t
+    WHERE t.run_id = mine.run_id AND t.key = ANY(CAST(:continued AS text[])))
+  AND (NOT EXISTS (SELECT FROM run_tags t
+      WHERE t.run_id = mine.run_id AND t.key = :reason AND t.value = 'STEP_FAILURE')
+    OR EXISTS (SELECT FROM run_tags t
+      WHERE t.run_id = mine.run_id AND t.key = :retries AND t.value = 'true'))
+  AND (SELECT max(update_timestamp) FROM mine) > now() AT TIME ZONE 'utc' - interval '1 hour'
+LIMIT 1
+"""
 
 _IN_BATCHES = (
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED,

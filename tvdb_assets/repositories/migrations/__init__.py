@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tvdb_assets import error_codes as codes
 
-HEAD = "0017"
+HEAD = "0018"
 
 
 def upgrade(url: str, revision: str = "head") -> None:
