@@ -42,7 +42,6 @@ from tvdb_assets.core.batching import split_into_batches
 from tvdb_assets.core.token_counting import tokenizer
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.full_text import index_full_text
 from tvdb_assets.spend_guard.budget import SpendLimits
 from tvdb_assets.spend_guard.guard import Guard
 from tvdb_assets.spend_guard.ledger import Ledger, Reservation
@@ -110,11 +109,6 @@ def measure(home: Path, source: Path, database: str, api: str, documents: int) -
     ingestion, peak, output = run(tvdb, environment)
     summary = json.loads(output)
     after = counters(api)
-    # The ingestion leaves this to the first search.
-    started = time.perf_counter()
-    with Database(database) as opened:
-        index_full_text(opened)
-    full_text = time.perf_counter() - started
     again, _, repeated = run(tvdb, environment)
     table = Table(title=f"{documents:,} Markdown documents of 20 kB, over a paid API")
     for column in ("", "seconds", "over Dagster's start, in bare loops", "requests", ""):
@@ -130,7 +124,6 @@ def measure(home: Path, source: Path, database: str, api: str, documents: int) -
         f"{after['requests'] - calls['requests']:,}",
         f"{summary['embedded_texts']:,} texts, {peak:,.0f} MiB, ${summary['cost_usd']}",
     )
-    table.add_row("full-text index", f"{full_text:.2f}", "", "", "once, at the first search")
     table.add_row(
         "again",
         f"{again:.2f}",

@@ -15,8 +15,14 @@ TABLES: Final = {
     "its pages and headings.",
     "chunk_sets": "All chunks that one chunker made from one parsed text.",
     "chunks": "A chunk: offsets, pages, heading path, number of tokens, and text.",
-    "chunk_terms": "The full-text terms of a chunk.",
+    "word_segments": "A part of the word index: the postings of some thousands of chunks. It is "
+    "never changed, but merged with others into a larger one.",
+    "word_postings": "The chunks of a segment that have the terms of one bucket, and how often.",
+    "word_sets": "Which positions of a segment the chunks of a set have.",
+    "word_live": "Which positions of a segment an index shows.",
+    "word_changes": "A publication or deletion that `word_live` does not contain yet.",
     "embeddings": "A vector. There is one for each distinct text and vector space.",
+    "vector_indexes": "The HNSW index over the vectors of a space.",
     "vector_spaces": "A vector space: provider, model, dimensions and version.",
     "indexes": "An index that search can read: a vector space and a chunker. At most one is "
     "current, and search reads the current one.",

@@ -51,6 +51,9 @@ class SourceFile:
     written_at: float | None = None
     """Time of the last write or rename in seconds since 1970. None in a bucket, where an object
     appears only when it is complete."""
+    modified_at: float | None = None
+    """Time of the last change of the content in seconds since 1970, as the source states it; None
+    if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from tvdb_assets.parsing.parse_tasks import chunk_document, prepare_document
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
-from tvdb_assets.repositories.full_text import index_full_text
 from tvdb_assets.repositories.index_store import IndexStore
+from tvdb_assets.repositories.word_store import fill_words
 from tvdb_assets.retrieval.hybrid_search import search, unsearchable
 from tvdb_assets.retrieval.results import Hit
 from tvdb_assets.routing.service_router import ServiceRouter
@@ -113,7 +113,7 @@ class Index:
 
     def search(self, query: str, k: int = 5) -> list[Hit]:
         embedded = asyncio.run(self.routers(ServiceMode.LOCAL).embed([query]))
-        return search(self.database, query, embedded[0], embedded.space.label, k)
+        return list(search(self.database, query, embedded[0], embedded.space.label, k))
 
 
 @pytest.fixture(scope="module")
@@ -192,31 +192,36 @@ def test_a_second_ingestion_stores_nothing(index: Index) -> None:
     assert (index.embedded_texts, index.cached_texts) == (0, len(before["chunks"]))
 
 
-def test_the_full_text_index_does_not_change_search_results(index: Index) -> None:
+def test_words_are_found_as_soon_as_their_document_is_published(index: Index) -> None:
     index.write("handbook.md", HANDBOOK)
     index.write("other.md", "# Garden\n\nThe hedges are trimmed before the birds nest.\n")
     index.ingest()
-    indexed = "SELECT chunk_id FROM tvdb.chunk_terms ORDER BY 1"
-    queries = ("hedge", "How many days of leave?")
-    before = [index.search(query) for query in queries]
-    assert all(before)
-    assert index.rows(indexed) == []
-    with Database(index.database.url + "&options=-cdefault_transaction_read_only%3Don") as reader:
-        index_full_text(reader)
-    assert index.rows(indexed) == []
-
-    index_full_text(index.database, at_least=3)
-    assert index.rows(indexed) == []
-    index_full_text(index.database, at_least=2)
-
-    assert index.rows(indexed) == index.rows("SELECT chunk_id FROM tvdb.chunks ORDER BY 1")
-    assert [index.search(query) for query in queries] == before
+    without_words = "SELECT count(*) FROM tvdb.chunk_sets WHERE NOT has_words"
+    assert index.rows(without_words) == [(0,)]
+    assert index.search("hedge")[0].document == "other.md"
     # A changed document is found by its new text at once.
     index.write("other.md", "# Garden\n\nThe lawn is mown before the guests come.\n")
     index.ingest()
     assert index.search("lawn")[0].document == "other.md"
     assert not any("hedge" in hit.text for hit in index.search("hedge"))
-    assert len(index.rows(indexed)) == len(index.rows("SELECT FROM tvdb.chunks")) - 1
+
+
+def test_words_that_are_missing_are_stored_later(index: Index) -> None:
+    index.write("handbook.md", HANDBOOK)
+    index.write("other.md", "# Garden\n\nThe hedges are trimmed before the birds nest.\n")
+    index.ingest()
+    found = [index.search(question) for question in ("hedge", "How many days of leave?")]
+    with index.database.transaction() as tx:
+        tx.execute("DELETE FROM tvdb.word_sets")
+        tx.execute("DELETE FROM tvdb.word_segments")
+        tx.execute("UPDATE tvdb.chunk_sets SET has_words = false")
+    with Database(index.database.url + "&options=-cdefault_transaction_read_only%3Don") as reader:
+        assert fill_words(reader) == 0
+
+    assert fill_words(index.database, at_least=3) == 0
+    assert fill_words(index.database, at_least=2) == 2
+
+    assert [index.search(q) for q in ("hedge", "How many days of leave?")] == found
 
 
 def test_search_shows_the_old_chunks_of_a_document_until_the_new_ones_are_complete(

@@ -27,8 +27,6 @@ FREE_TEXTS = 1_024
 """Texts that are embedded and stored together: 6 MB of vectors of 1,536 dimensions."""
 PAID_TEXTS = 8_192
 """Texts that are claimed together: enough to keep many requests in flight."""
-_MOST_WITHOUT_FULL_TEXT = 1_500
-"""Documents; more than a run has by default."""
 _CLAIMED_ELSEWHERE_SECONDS = 0.25
 
 
@@ -212,16 +210,14 @@ class EmbedStage:
             document.note(Stage.EMBEDDINGS, unchanged=document.row.document_id not in changed)
 
     def finish(self, *, switches: bool) -> None:
-        """Switch search to the run's index if it is complete, and index full text.
+        """Switch search to the run's index if it is complete, and complete the word index.
 
         Args:
             switches: whether to switch.
         """
         if switches:
             self._index.indexes.switch_if_complete(self.index_id)
-        # The first search after a run indexes the full text of its chunks, in a second or two.
-        # The texts of several runs would take too long there.
-        self._index.index_full_text(at_least=_MOST_WITHOUT_FULL_TEXT)
+        self._index.complete_words()
 
 
 class _VectorWriter:

@@ -268,6 +268,7 @@ class ParseStage:
                         document.row.document_id,
                         self._chunker.fingerprint,
                         result.chunks,
+                        result.parsed.title,
                     )
                 )
                 document.note(Stage.CHUNKS, seconds=round(result.chunk_seconds, 4))

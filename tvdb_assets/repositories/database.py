@@ -306,6 +306,7 @@ def prepare(url: str) -> None:
         if _schema_version(connection) != HEAD:
             _check_pgvector(connection, url)
             _migrate(url)
+            _fill_words(connection)
         row = connection.execute("SELECT salt FROM tvdb.installation").fetchone()
     register_secret(unquote(urlsplit(url).password or ""))
     set_path_salt(row[0] if row else b"")
@@ -318,6 +319,21 @@ def _migrate(url: str) -> None:
         raise codes.DATABASE_PRIVILEGES.error(
             where=_location(url), why=_first_line(error)
         ) from error
+
+
+def _fill_words(connection: psycopg.Connection) -> None:
+    """Store the words of chunks of a release that did not store them with the chunks.
+
+    This takes a minute for 100,000 chunks. If it is interrupted, the next ingestion or maintenance
+    completes it; until then, those chunks are found by their vectors only.
+    """
+    # Imported here, because it imports this module, and few processes migrate.
+    from tvdb_assets.repositories.word_store import fill_in
+
+    is_filled = False
+    while not is_filled:
+        with connection.transaction():
+            is_filled = fill_in(connection) == 0
 
 
 def _schema_version(connection: psycopg.Connection) -> str | None:

@@ -140,11 +140,12 @@ class DocumentRegistry:
             keys = [keys_by_path[path] for path in paths]
             with tx.cursor() as cursor:
                 cursor.executemany(
-                    "INSERT INTO tvdb.documents (partition_key, source, path, size, etag, run_id)"
-                    " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (source, path)"
+                    "INSERT INTO tvdb.documents"
+                    " (partition_key, source, path, size, etag, modified_at, run_id)"
+                    " VALUES (%s, %s, %s, %s, %s, to_timestamp(%s), %s) ON CONFLICT (source, path)"
                     " WHERE container_id IS NULL DO NOTHING",
                     [
-                        (key, source, f.path, f.size, f.etag, run_id)
+                        (key, source, f.path, f.size, f.etag, f.modified_at, run_id)
                         for key, f in zip(keys, files, strict=True)
                     ],
                 )
@@ -210,6 +211,7 @@ class DocumentRegistry:
             DocumentLifecycle(tx).apply(
                 {key: FileTouched(version=_file_version(file)) for key, file in files}
             )
+            _store_modification_times(tx, files)
 
     def change(self, files: Sequence[tuple[int, SourceFile]]) -> None:
         """Record new etags of documents whose bytes may have changed, so that they are due.
@@ -222,6 +224,7 @@ class DocumentRegistry:
         with self._database.transaction() as tx:
             lifecycle = DocumentLifecycle(tx)
             lifecycle.apply({key: FileChanged(version=_file_version(file)) for key, file in files})
+            _store_modification_times(tx, files)
             members = tx.execute(
                 "SELECT document_id FROM tvdb.documents WHERE gone_at IS NOT NULL"
                 " AND partition_key IN (SELECT partition_key FROM tvdb.documents"
@@ -471,6 +474,15 @@ def _known_document(status: str, quarantine: str | None, **columns: Any) -> Know
         status=DocumentStatus(status),
         quarantine=Quarantine(quarantine) if quarantine is not None else None,
         **columns,
+    )
+
+
+def _store_modification_times(tx: Connection, files: Sequence[tuple[int, SourceFile]]) -> None:
+    tx.execute(
+        "UPDATE tvdb.documents d SET modified_at = to_timestamp(n.modified)"
+        " FROM unnest(%s::bigint[], %s::float8[]) AS n(id, modified)"
+        " WHERE d.document_id = n.id AND n.modified IS NOT NULL",
+        ([document_id for document_id, _ in files], [file.modified_at for _, file in files]),
     )
 
 

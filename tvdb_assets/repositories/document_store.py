@@ -37,6 +37,8 @@ from tvdb_assets.repositories.rows import (
     StoredParse,
     document_row,
 )
+from tvdb_assets.repositories.word_segments import compact
+from tvdb_assets.repositories.word_store import SetText, context_of, language_of, store_words
 
 _STORED_PARSE = (
     "p.parsed_id, p.document_id, p.content_sha256, p.fingerprint, p.is_degraded, p.media_type,"
@@ -255,16 +257,18 @@ class DocumentStore:
         provenance = (*provenance_row(produced_by), self.run_id)
         with self._database.transaction() as tx:
             ids = _reserve_ids(tx, "tvdb.chunk_sets", "chunk_set_id", len(sets))
+            words = {set_id: _set_text(set_id, new) for set_id, new in zip(ids, sets, strict=True)}
             with tx.cursor().copy(
                 "COPY tvdb.chunk_sets (chunk_set_id, parsed_id, document_id, fingerprint,"
-                " chunk_count, token_count, run_id) FROM STDIN (FORMAT BINARY)"
+                " chunk_count, token_count, run_id, has_words, language)"
+                " FROM STDIN (FORMAT BINARY)"
             ) as copy:
-                copy.set_types(_types("int8 int8 int8 text int4 int4 text"))
+                copy.set_types(_types("int8 int8 int8 text int4 int4 text bool text"))
                 for set_id, new in zip(ids, sets, strict=True):
                     tokens = sum(chunk.token_count for chunk in new.chunks)
                     copy.write_row(
                         (set_id, new.parsed_id, new.document_id, new.fingerprint)
-                        + (len(new.chunks), tokens, self.run_id)
+                        + (len(new.chunks), tokens, self.run_id, True, words[set_id].language)
                     )
                     stored[new.document_id] = StoredChunkSet(
                         set_id, new.parsed_id, new.document_id, len(new.chunks), tokens
@@ -289,6 +293,8 @@ class DocumentStore:
                             + (c.repeated_header,)
                             + provenance
                         )
+            store_words(tx, list(words.values()))
+        compact(self._database)
         return stored
 
     def mark_advanced(
@@ -345,6 +351,19 @@ class DocumentStore:
                     for f in failures
                 }
             )
+
+
+def _set_text(chunk_set_id: int, new: NewChunkSet) -> SetText:
+    texts = [chunk.repeated_header + chunk.text for chunk in new.chunks]
+    return SetText(
+        chunk_set_id,
+        texts,
+        [
+            context_of(new.title, chunk.heading_path, text)
+            for chunk, text in zip(new.chunks, texts, strict=True)
+        ],
+        language_of(texts),
+    )
 
 
 _PUBLISHED_AS_STORED = """

@@ -24,11 +24,12 @@ from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.repositories.deletion import lock_present
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 from tvdb_assets.repositories.document_store import provenance_row
-from tvdb_assets.repositories.full_text import index_full_text
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.repositories.leases import is_claimed
 from tvdb_assets.repositories.rows import ReadSnapshot, StoredChunkSet
 from tvdb_assets.repositories.unused_parses import keep_parses_sql
+from tvdb_assets.repositories.word_segments import compact
+from tvdb_assets.repositories.word_store import fill_words
 
 _TYPES = ("int2", "bytea", "vector", "int4", *("text",) * 4, "bool", "text")
 
@@ -104,9 +105,11 @@ class IndexStore:
         assert row is not None
         return int(row[0])
 
-    def index_full_text(self, at_least: int) -> None:
-        """See `full_text.index_full_text`."""
-        index_full_text(self._database, at_least)
+    def complete_words(self) -> None:
+        """Store the words of chunks that have none yet, and fold the changes of the word index."""
+        while fill_words(self._database):
+            pass
+        compact(self._database, is_forced=True)
 
     def claim_missing(
         self,
@@ -242,7 +245,8 @@ class IndexStore:
         table = "pg_temp.new_embeddings" if is_staged else "tvdb.embeddings"
         if is_staged:
             tx.execute(
-                "CREATE TEMP TABLE new_embeddings (LIKE tvdb.embeddings INCLUDING DEFAULTS)"
+                "CREATE TEMP TABLE new_embeddings"
+                " (LIKE tvdb.embeddings INCLUDING DEFAULTS INCLUDING IDENTITY)"
                 " ON COMMIT DROP"
             )
         with tx.cursor().copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy:

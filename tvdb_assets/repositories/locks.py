@@ -73,6 +73,10 @@ FIRST_INDEX = KeySpace(int.from_bytes(b"ti", "big") << 48)
 """Held by a transaction that makes the first index current."""
 SUBMISSIONS = _prefixed(b"ts")
 """Held by the process that submits the bytes with this hash to a paid parser."""
+WORD_INDEX = KeySpace(int.from_bytes(b"tw", "big") << 48)
+"""Held by a transaction that merges segments of the word index, or folds its changes."""
+VECTOR_INDEX = KeySpace(int.from_bytes(b"tv", "big") << 48)
+"""Held by the process that builds an index over vectors."""
 
 KEY_SPACES = {
     "migration": MIGRATION,
@@ -84,6 +88,8 @@ KEY_SPACES = {
     "fallback cleanup": FALLBACK_CLEANUP,
     "first index": FIRST_INDEX,
     "submissions": SUBMISSIONS,
+    "word index": WORD_INDEX,
+    "vector index": VECTOR_INDEX,
 }
 
 

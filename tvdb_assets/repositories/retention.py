@@ -14,10 +14,22 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.full_text import index_full_text
+from tvdb_assets.repositories.word_segments import compact
+from tvdb_assets.repositories.word_store import fill_words
 
 _BATCH_ROWS = 20_000
-_ANALYZED = ("documents", "chunks", "chunk_terms", "embeddings", "publications")
+_ANALYZED = (
+    "documents",
+    "chunk_sets",
+    "chunks",
+    "embeddings",
+    "publications",
+    "word_segments",
+    "word_postings",
+    "word_sets",
+    "word_live",
+    "word_changes",
+)
 
 
 class Retention:
@@ -56,11 +68,11 @@ class Retention:
         return [row[0] for row in rows]
 
     def refresh(self) -> None:
-        """Store the full-text terms of new chunks, and update the planner's statistics."""
-        while index_full_text(self._database):
+        """Store words that are missing, and update the planner's statistics."""
+        while fill_words(self._database):
             pass
+        compact(self._database)
         with self._database.session() as session:
-            session.execute("SELECT gin_clean_pending_list('tvdb.chunk_terms_terms'::regclass)")
             for table in _ANALYZED:
                 session.execute(f"VACUUM (ANALYZE) tvdb.{table}")
 

@@ -103,6 +103,8 @@ class NewChunkSet:
     document_id: int
     fingerprint: str
     chunks: Sequence[Chunk]
+    title: str | None = None
+    """Title of the document, which is searched with each chunk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""Hybrid search: one ranking by vectors and one by full text, fused by rank.
+"""Hybrid search: candidates by words and by vectors, and their fusion.
 
-What belongs here: the query over `tvdb.search_index`. What does not: the vector of the question
-(`retrieval.index`), or how results are displayed (`cli`).
+What belongs here: the order of the steps of one search, in one transaction. What does not: the
+vector of the question (`retrieval.index`), the statements (`retrieval.candidates`), the scores
+(`retrieval.word_ranking`, `retrieval.fusion`), or how results are displayed (`cli`).
 """
 
 from __future__ import annotations
@@ -10,59 +11,123 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg.rows import class_row
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ConfigurationError
-from tvdb_assets.repositories.database import Database
-from tvdb_assets.retrieval.results import Hit
+from tvdb_assets.repositories.database import Connection, Database
+from tvdb_assets.retrieval import candidates as sql
+from tvdb_assets.retrieval.candidates import Candidate, CurrentIndex
+from tvdb_assets.retrieval.filters import Filters
+from tvdb_assets.retrieval.fusion import Features, fuse
+from tvdb_assets.retrieval.results import SearchResult
+from tvdb_assets.retrieval.word_index import WordIndexReader
+from tvdb_assets.retrieval.word_ranking import WordRanking, WordScore
 
-FUSION_K = 60
-"""The constant of reciprocal rank fusion, as in Cormack, Clarke and Büttcher, SIGIR 2009."""
 CANDIDATES = 100
 """Number of chunks that each ranking contributes to the fusion."""
 
+_FILTERED = 4
+"""How many times as many chunks are ranked before the filters are looked up for all documents."""
+
 
 def search(
-    database: Database, question: str, vector: NDArray[np.float32], space: str, k: int
-) -> list[Hit]:
+    database: Database,
+    question: str,
+    vector: NDArray[np.float32],
+    space: str,
+    k: int,
+    filters: Filters | None = None,
+    *,
+    min_score: float | None = None,
+    reader: WordIndexReader | None = None,
+) -> SearchResult:
     """Find the ``k`` chunks that match the question best, the best one first.
 
     Args:
         database: contains the index.
         question: a question in plain language.
         vector: the vector of the question in ``space``, with shape (dimensions,). If it contains
-            NaN or only zeros, as for a text without a known token, only full text is ranked.
+            NaN or only zeros, as for a text without a known token, only words are ranked.
         space: label of the vector's space; must be the space of the current index.
         k: maximum number of results.
+        filters: the documents to search; None searches all.
+        min_score: omit results with a lower score; None omits none.
+        reader: keeps parts of the word index for later searches; None reads all that is needed.
 
     Raises:
         ConfigurationError: the current index has another vector space than the vector.
     """
     has_direction = bool(np.isfinite(vector).all() and vector.any())
-    with database.transaction() as tx, tx.cursor(row_factory=class_row(Hit)) as cursor:
-        # Both statements must see the same index, also when a switch happens between them.
+    with database.transaction() as tx:
+        # All statements must see the same index, also when a switch happens between them.
         tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        current = tx.execute(
-            "SELECT label FROM tvdb.indexes JOIN tvdb.vector_spaces USING (space_id)"
-            " WHERE is_current"
-        ).fetchone()
+        current = sql.current_index(tx)
         if current is None:
-            return []
-        if current[0] != space:
-            raise other_space(current[0], space)
-        cursor.execute(
-            _SEARCH,
-            {
-                "query": question,
-                "vector": np.nan_to_num(vector),
-                "k": k,
-                "fusion": FUSION_K,
-                "candidates": CANDIDATES,
-                "vector_candidates": CANDIDATES if has_direction else 0,
-            },
+            return SearchResult()
+        if current.space != space:
+            raise other_space(current.space, space)
+        asked = vector if has_direction else None
+        reader = reader or WordIndexReader()
+        features = rank(tx, current, question, asked, filters or Filters(), reader)
+        ranked = fuse(features, current.provider)[:k]
+        if min_score is not None:
+            ranked = [each for each in ranked if each.score >= min_score]
+        hits = sql.read_hits(tx, current, question, ranked)
+    is_confident = bool(ranked) and ranked[0].is_confident
+    return SearchResult(tuple(hits), is_confident)
+
+
+def rank(
+    tx: Connection,
+    current: CurrentIndex,
+    question: str,
+    vector: NDArray[np.float32] | None,
+    filters: Filters,
+    reader: WordIndexReader,
+) -> list[Features]:
+    """The candidates of both rankings with their scores, in no order."""
+    snapshot = reader.snapshot(tx, current.index_id)
+    words = WordRanking(tx, reader, snapshot, question)
+    found: dict[int, Candidate] = {}
+    if vector is not None:
+        for candidate in sql.nearest(tx, current, vector, CANDIDATES, filters):
+            found[candidate.chunk_id] = candidate
+    for candidate in _best_by_words(tx, current, words, vector, filters):
+        found[candidate.chunk_id] = candidate
+    candidates = list(found.values())
+    scores = words.scores([c.place for c in candidates if c.place is not None])
+    by_place = iter(scores)
+    none = WordScore(0.0, 0.0)
+    return [
+        Features(
+            chunk_id=c.chunk_id,
+            bm25=(score := next(by_place) if c.place is not None else none).bm25,
+            most_bm25=words.most_bm25,
+            coverage=score.coverage,
+            similarity=c.similarity,
+            language=c.language,
         )
-        return cursor.fetchall()
+        for c in candidates
+    ]
+
+
+def _best_by_words(
+    tx: Connection,
+    current: CurrentIndex,
+    words: WordRanking,
+    vector: NDArray[np.float32] | None,
+    filters: Filters,
+) -> list[Candidate]:
+    """The chunks with the best words that pass the filters; at least 100 if there are so many."""
+    if not filters:
+        return sql.at_places(tx, current, words.best(CANDIDATES), vector, filters)
+    places = words.best(_FILTERED * CANDIDATES)
+    found = sql.at_places(tx, current, places, vector, filters)
+    if len(found) < CANDIDATES and len(places) == _FILTERED * CANDIDATES:
+        ranges = sql.allowed_positions(tx, current, filters)
+        places = words.best(CANDIDATES, words.masks(ranges))
+        found = sql.at_places(tx, current, places, vector, filters)
+    return found
 
 
 def other_space(current: str, space: str) -> ConfigurationError:
@@ -79,44 +144,3 @@ def unsearchable(database: Database) -> int:
             " WHERE s.is_mock"
         ).fetchone()
     return int(row[0]) if row else 0
-
-
-# A chunk matches if it has any term of the question, and more terms give a higher rank: a question
-# in plain language contains words that no document has. Terms are compared by their stems. Matches
-# are materialized first and joined with the view afterwards, because a planner that expects few
-# rows would repeat the full-text search for each row of the view.
-_SEARCH = """
-WITH query AS (
-    SELECT replace(plainto_tsquery('english', %(query)s)::text, '&', '|')::tsquery AS q
-), matches AS MATERIALIZED (
-    SELECT chunk_id, t.terms FROM tvdb.chunk_terms t WHERE t.terms @@ (SELECT q FROM query)
-    UNION ALL
-    SELECT chunk_id, computed.terms FROM (
-        SELECT chunk_id, to_tsvector('english', c.repeated_header || c.text) AS terms
-        FROM tvdb.chunk_sets k JOIN tvdb.chunks c USING (chunk_set_id)
-        WHERE NOT k.has_terms OFFSET 0
-    ) computed WHERE computed.terms @@ (SELECT q FROM query)
-), by_full_text AS (
-    SELECT chunk_id, row_number() OVER (ORDER BY rank DESC, chunk_id) AS position FROM (
-        SELECT chunk_id, ts_rank_cd(matches.terms, (SELECT q FROM query), 1) AS rank
-        FROM matches JOIN tvdb.search_index USING (chunk_id)
-        ORDER BY rank DESC, chunk_id LIMIT %(candidates)s
-    ) ranked
-), by_vector AS (
-    SELECT chunk_id, row_number() OVER (ORDER BY distance, chunk_id) AS position FROM (
-        SELECT chunk_id, embedding <=> %(vector)s AS distance
-        FROM tvdb.search_index
-        ORDER BY distance, chunk_id LIMIT %(vector_candidates)s
-    ) ranked
-), fused AS (
-    SELECT chunk_id, sum(1.0 / (%(fusion)s + position)) AS score
-    FROM (SELECT * FROM by_full_text UNION ALL SELECT * FROM by_vector) rankings
-    GROUP BY chunk_id
-    ORDER BY score DESC, chunk_id LIMIT %(k)s
-)
-SELECT f.score::float8 AS score, s.document, d.source, s.title, s.page_first AS page,
-       array_to_string(s.heading_path, ' > ') AS heading, s.start_offset AS start,
-       s.end_offset AS "end", s.repeated_header, s.text, s.chunk_id, s.vector_space
-FROM fused f JOIN tvdb.search_index s USING (chunk_id) JOIN tvdb.documents d USING (document_id)
-ORDER BY f.score DESC, f.chunk_id
-"""

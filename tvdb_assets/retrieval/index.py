@@ -19,18 +19,18 @@ from tvdb_assets.correlation import current_run_id, new_run_id, run_scope
 from tvdb_assets.error_boundaries import redacting_errors
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.full_text import index_full_text
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.retrieval.filters import Filters
 from tvdb_assets.retrieval.hybrid_search import CANDIDATES, other_space
 from tvdb_assets.retrieval.hybrid_search import search as hybrid_search
-from tvdb_assets.retrieval.results import Hit, SearchResult
+from tvdb_assets.retrieval.results import SearchResult
 from tvdb_assets.retrieval.stored_document import (
     SourceSummary,
     StoredDocument,
     list_sources,
     read_document,
 )
+from tvdb_assets.retrieval.word_index import WordIndexReader
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings, load_settings
 
@@ -110,6 +110,7 @@ class Index:
         self._owns_database = database is None
         self._owns_router = router is None
         self._run_id = router.run_id if router is not None else current_run_id() or new_run_id()
+        self._reader = WordIndexReader()
         self._opening = asyncio.Lock()
         self._starting = threading.Lock()
         self._thread: _EventLoopThread | None = None
@@ -197,9 +198,7 @@ class Index:
             raise ValueError(f"k must be between 1 and {MAX_RESULTS}, not {k}")
         if min_score is not None and not 0 <= min_score <= 1:
             raise ValueError(f"min_score must be between 0 and 1, not {min_score}")
-        if filters or min_score is not None:
-            raise ValueError("filters and min_score are not supported by this version yet")
-        return self._start(self._search(question, k))
+        return self._start(self._search(question, k, filters or Filters(), min_score))
 
     def _run(self, work: Callable[[Database], T]) -> Future[T]:
         """Run a statement in a thread, with the database of this index."""
@@ -226,12 +225,13 @@ class Index:
             self._thread = self._thread or _EventLoopThread()
             return self._thread.submit(work)
 
-    async def _search(self, question: str, k: int) -> SearchResult:
+    async def _search(
+        self, question: str, k: int, filters: Filters, min_score: float | None
+    ) -> SearchResult:
         with self._scope() as run_id:
             database, router = await self._open()
-            return SearchResult(
-                tuple(await _search(question, k, database, router.for_run(run_id))), True
-            )
+            router = router.for_run(run_id)
+            return await _search(question, k, filters, min_score, database, router, self._reader)
 
     async def _open(self) -> tuple[Database, ServiceRouter]:
         database = await self._open_database()
@@ -256,7 +256,15 @@ class Index:
             await (self._router.aclose() if self._owns_router else self._router.disconnect())
 
 
-async def _search(question: str, k: int, database: Database, router: ServiceRouter) -> list[Hit]:
+async def _search(
+    question: str,
+    k: int,
+    filters: Filters,
+    min_score: float | None,
+    database: Database,
+    router: ServiceRouter,
+    reader: WordIndexReader,
+) -> SearchResult:
     catalog = IndexCatalog(database)
     index = await asyncio.to_thread(catalog.current)
     while True:
@@ -270,10 +278,13 @@ async def _search(question: str, k: int, database: Database, router: ServiceRout
         if error is not None and error.code not in _WITHOUT_VECTOR:
             raise error
         vector, space = embedded[0], embedded.space.label
-        # After a large ingestion this takes seconds, once.
-        await asyncio.to_thread(index_full_text, database)
         try:
-            return await asyncio.to_thread(hybrid_search, database, question, vector, space, k)
+            return await asyncio.to_thread(
+                hybrid_search,
+                *(database, question, vector, space, k, filters),
+                min_score=min_score,
+                reader=reader,
+            )
         except ConfigurationError:
             before, index = index, await asyncio.to_thread(catalog.current)
             # The question is embedded again only if another index became current in between.

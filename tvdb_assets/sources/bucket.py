@@ -162,4 +162,9 @@ def _source_file(metadata: object) -> SourceFile:
     modified = values["last_modified"]
     assert isinstance(modified, datetime)
     etag = values.get("e_tag") or f"{modified.isoformat()}-{values['size']}"
-    return SourceFile(str(values["path"]), int(str(values["size"])), str(etag).strip('"'))
+    return SourceFile(
+        str(values["path"]),
+        int(str(values["size"])),
+        str(etag).strip('"'),
+        modified_at=modified.timestamp(),
+    )

@@ -208,7 +208,7 @@ def _parts(file: BinaryIO, most: int) -> Iterator[bytes]:
 def _source_file(name: str, status: os.stat_result) -> SourceFile:
     # The change time too: a copy may have the modification time of its original.
     written_at = max(status.st_mtime, status.st_ctime)
-    return SourceFile(name, status.st_size, _etag(status), written_at)
+    return SourceFile(name, status.st_size, _etag(status), written_at, status.st_mtime)
 
 
 def _etag(status: os.stat_result) -> str:
