@@ -111,6 +111,19 @@ class DocumentLifecycle:
             [(new, old) for old, new in new_keys.items()],
         )
 
+    def store_modification_times(self, times: Mapping[int, float | None]) -> None:
+        """Record when files were modified.
+
+        Args:
+            times: seconds since 1970 by document id; None leaves what is stored.
+        """
+        self._tx.execute(
+            "UPDATE tvdb.documents d SET modified_at = to_timestamp(n.modified)"
+            " FROM unnest(%s::bigint[], %s::float8[]) AS n(id, modified)"
+            " WHERE d.document_id = n.id AND n.modified IS NOT NULL",
+            (list(times), list(times.values())),
+        )
+
     def move_source(self, old: str, new: str) -> int:
         """Give all documents of a source to another one; returns the number of files.
 

@@ -208,10 +208,11 @@ class DocumentRegistry:
             files: pairs of document id and file.
         """
         with self._database.transaction() as tx:
-            DocumentLifecycle(tx).apply(
-                {key: FileTouched(version=_file_version(file)) for key, file in files}
+            lifecycle = DocumentLifecycle(tx)
+            lifecycle.apply({key: FileTouched(version=_file_version(file)) for key, file in files})
+            lifecycle.store_modification_times(
+                {document_id: file.modified_at for document_id, file in files}
             )
-            _store_modification_times(tx, files)
 
     def change(self, files: Sequence[tuple[int, SourceFile]]) -> None:
         """Record new etags of documents whose bytes may have changed, so that they are due.
@@ -224,7 +225,9 @@ class DocumentRegistry:
         with self._database.transaction() as tx:
             lifecycle = DocumentLifecycle(tx)
             lifecycle.apply({key: FileChanged(version=_file_version(file)) for key, file in files})
-            _store_modification_times(tx, files)
+            lifecycle.store_modification_times(
+                {document_id: file.modified_at for document_id, file in files}
+            )
             members = tx.execute(
                 "SELECT document_id FROM tvdb.documents WHERE gone_at IS NOT NULL"
                 " AND partition_key IN (SELECT partition_key FROM tvdb.documents"
@@ -474,15 +477,6 @@ def _known_document(status: str, quarantine: str | None, **columns: Any) -> Know
         status=DocumentStatus(status),
         quarantine=Quarantine(quarantine) if quarantine is not None else None,
         **columns,
-    )
-
-
-def _store_modification_times(tx: Connection, files: Sequence[tuple[int, SourceFile]]) -> None:
-    tx.execute(
-        "UPDATE tvdb.documents d SET modified_at = to_timestamp(n.modified)"
-        " FROM unnest(%s::bigint[], %s::float8[]) AS n(id, modified)"
-        " WHERE d.document_id = n.id AND n.modified IS NOT NULL",
-        ([document_id for document_id, _ in files], [file.modified_at for _, file in files]),
     )
 
 

@@ -10,14 +10,16 @@ statistics.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg.rows import dict_row
 
 from tvdb_assets.repositories.database import Connection
+from tvdb_assets.retrieval.citations import best_passage, heading_at, page_at, stable_id
 from tvdb_assets.retrieval.filters import Filters
 from tvdb_assets.retrieval.fusion import Ranked
 from tvdb_assets.retrieval.results import Hit
@@ -221,33 +223,50 @@ def allowed_positions(
 
 
 def read_hits(
-    tx: Connection, current: CurrentIndex, question: str, ranked: Sequence[Ranked]
+    tx: Connection,
+    current: CurrentIndex,
+    ranked: Sequence[Ranked],
+    weights: Mapping[int, float],
 ) -> list[Hit]:
-    """The results with what is shown of them, in the given order."""
+    """The results with what is shown of them, in the given order.
+
+    Args:
+        tx: the transaction of the search.
+        current: the index that is searched.
+        ranked: the results.
+        weights: the weight of each term of the question, by its hash.
+    """
     if not ranked:
         return []
     _read_few_rows(tx)
-    rows = {
-        row[0]: row[1:]
-        for row in tx.execute(_HITS, {"ids": [each.chunk_id for each in ranked]}).fetchall()
-    }
+    with tx.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(_HITS, {"ids": [each.chunk_id for each in ranked]})
+        rows = {row["chunk_id"]: row for row in cursor}
     return [
         Hit(
             score=each.score,
             vector_space=current.space,
-            chunk_id=each.chunk_id,
             words_score=each.words_score,
             vector_score=each.vector_score,
-            **_shown(rows[each.chunk_id]),
+            **_shown(rows[each.chunk_id], weights),
         )
         for each in ranked
         if each.chunk_id in rows
     ]
 
 
-def _shown(row: tuple[Any, ...]) -> dict[str, Any]:
-    names = ("document", "source", "title", "page", "heading", "start", "end")
-    return dict(zip((*names, "repeated_header", "text", "language"), row, strict=True))
+def _shown(row: dict[str, Any], weights: Mapping[int, float]) -> dict[str, Any]:
+    """The fields of a `Hit` that a row gives: page and heading are those of the passage."""
+    digest, headings = row.pop("text_sha256"), row.pop("headings")
+    first, last = best_passage(row["text"], weights, row["language"])
+    offset = row["start"] + first
+    return row | {
+        "page": page_at(row.pop("page_starts"), offset),
+        "heading": heading_at(headings, offset),
+        "passage_start": first,
+        "passage_end": last,
+        "stable_id": stable_id(row["source"], row["document"], row["start"], digest),
+    }
 
 
 def _read_few_rows(tx: Connection) -> None:
@@ -314,9 +333,9 @@ JOIN tvdb.word_sets w ON w.chunk_set_id = u.chunk_set_id
 WHERE u.index_id = %(index)s AND {condition}
 """
 _HITS = """
-SELECT c.chunk_id, d.path, d.source, p.title, c.page_first,
-       array_to_string(c.heading_path, ' > '), c.start_offset, c.end_offset, c.repeated_header,
-       c.text, k.language
+SELECT c.chunk_id, d.path AS document, d.source, p.title, c.start_offset AS start,
+       c.end_offset AS "end", c.repeated_header, c.text, c.text_sha256, k.language,
+       p.page_starts, p.headings
 FROM unnest(%(ids)s::bigint[]) AS n(chunk_id)
 JOIN tvdb.chunks c ON c.chunk_id = n.chunk_id
 JOIN tvdb.chunk_sets k ON k.chunk_set_id = c.chunk_set_id

@@ -68,11 +68,11 @@ def search(
             raise other_space(current.space, space)
         asked = vector if has_direction else None
         reader = reader or WordIndexReader()
-        features = rank(tx, current, question, asked, filters or Filters(), reader)
+        features, words = rank(tx, current, question, asked, filters or Filters(), reader)
         ranked = fuse(features, current.provider)[:k]
         if min_score is not None:
             ranked = [each for each in ranked if each.score >= min_score]
-        hits = sql.read_hits(tx, current, question, ranked)
+        hits = sql.read_hits(tx, current, ranked, words.weights)
     is_confident = bool(ranked) and ranked[0].is_confident
     return SearchResult(tuple(hits), is_confident)
 
@@ -84,8 +84,8 @@ def rank(
     vector: NDArray[np.float32] | None,
     filters: Filters,
     reader: WordIndexReader,
-) -> list[Features]:
-    """The candidates of both rankings with their scores, in no order."""
+) -> tuple[list[Features], WordRanking]:
+    """The candidates of both rankings with their scores, in no order; and the ranking by words."""
     snapshot = reader.snapshot(tx, current.index_id)
     words = WordRanking(tx, reader, snapshot, question)
     found: dict[int, Candidate] = {}
@@ -98,7 +98,7 @@ def rank(
     scores = words.scores([c.place for c in candidates if c.place is not None])
     by_place = iter(scores)
     none = WordScore(0.0, 0.0)
-    return [
+    features = [
         Features(
             chunk_id=c.chunk_id,
             bm25=(score := next(by_place) if c.place is not None else none).bm25,
@@ -109,6 +109,7 @@ def rank(
         )
         for c in candidates
     ]
+    return features, words
 
 
 def _best_by_words(

@@ -103,6 +103,8 @@ class WordRanking:
         self.known_terms = sum(group.chunk_count > 0 for group in groups)
         self.most_bm25 = self.idf_sum * (K1 + 1)
         """Upper bound of the score of a chunk."""
+        self.weights = {form: group.idf for group in groups for form in group.terms}
+        """The idf of each term of the question, by its hash."""
         known = [group for group in groups if group.chunk_count]
         self._groups = sorted(known, key=lambda g: -g.idf)[:_MOST_TERMS]
         self._segments = {segment.segment_id: segment for segment in snapshot.segments}
