@@ -210,14 +210,14 @@ class EmbedStage:
             document.note(Stage.EMBEDDINGS, unchanged=document.row.document_id not in changed)
 
     def finish(self, *, switches: bool) -> None:
-        """Switch search to the run's index if it is complete, and complete the word index.
+        """Switch search to the run's index if it is complete, and complete the index that it reads.
 
         Args:
             switches: whether to switch.
         """
         if switches:
             self._index.indexes.switch_if_complete(self.index_id)
-        self._index.complete_words()
+        self._index.complete_search_index()
 
 
 class _VectorWriter:

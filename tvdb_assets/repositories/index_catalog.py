@@ -20,6 +20,7 @@ from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 from tvdb_assets.repositories.unused_parses import keep_parses_sql
+from tvdb_assets.repositories.vector_index import build_vector_indexes
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,8 @@ class IndexCatalog:
             ConfigurationError: there is no such index, or it may not be searched, or it is
                 not complete.
         """
+        # Beside its documents' other index, so that no search waits for it after the switch.
+        build_vector_indexes(self._database)
         with self._database.transaction() as tx:
             # A publication locks its index too, so that a complete index stays complete.
             tx.execute("SELECT FROM tvdb.indexes ORDER BY index_id FOR UPDATE")

@@ -20,7 +20,7 @@ from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.lifecycle.events import Published, SourceGone
 from tvdb_assets.models import Provenance, Stage, VectorSpace
 from tvdb_assets.repositories import locks
-from tvdb_assets.repositories.database import Connection, Database
+from tvdb_assets.repositories.database import Connection, Database, analyze_changed_tables
 from tvdb_assets.repositories.deletion import lock_present
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 from tvdb_assets.repositories.document_store import provenance_row
@@ -28,6 +28,7 @@ from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.repositories.leases import is_claimed
 from tvdb_assets.repositories.rows import ReadSnapshot, StoredChunkSet
 from tvdb_assets.repositories.unused_parses import keep_parses_sql
+from tvdb_assets.repositories.vector_index import build_vector_indexes
 from tvdb_assets.repositories.word_segments import compact
 from tvdb_assets.repositories.word_store import fill_words
 
@@ -105,11 +106,16 @@ class IndexStore:
         assert row is not None
         return int(row[0])
 
-    def complete_words(self) -> None:
-        """Store the words of chunks that have none yet, and fold the changes of the word index."""
+    def complete_search_index(self) -> None:
+        """Store missing words, merge what was stored piece by piece, and index new vectors.
+
+        Each part is done only where there is enough to do.
+        """
         while fill_words(self._database):
             pass
         compact(self._database, is_forced=True)
+        build_vector_indexes(self._database)
+        analyze_changed_tables(self._database)
 
     def claim_missing(
         self,

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.vector_index import build_vector_indexes
 from tvdb_assets.repositories.word_segments import compact
 from tvdb_assets.repositories.word_store import fill_words
 
@@ -68,10 +69,11 @@ class Retention:
         return [row[0] for row in rows]
 
     def refresh(self) -> None:
-        """Store words that are missing, and update the planner's statistics."""
+        """Complete the index that search reads, and update the planner's statistics."""
         while fill_words(self._database):
             pass
         compact(self._database)
+        build_vector_indexes(self._database)
         with self._database.session() as session:
             for table in _ANALYZED:
                 session.execute(f"VACUUM (ANALYZE) tvdb.{table}")
