@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tvdb_assets import error_codes as codes
 
-HEAD = "0018"
+HEAD = "0019"
 
 
 def upgrade(url: str, revision: str = "head") -> None:
