@@ -75,7 +75,7 @@ def test_the_number_of_terms_of_a_word_does_not_depend_on_the_language() -> None
         ("Der Versicherungsnehmer muss den Schaden innerhalb von zehn Tagen melden.", "de"),
         ("El tomador del seguro debe comunicar el siniestro en un plazo de diez d\u00edas.", "es"),
         ("L\u2019assureur couvre les d\u00e9g\u00e2ts des eaux de l\u2019habitation.", "fr"),
-        ("\u640d\u5bb3\u3092\u5831\u544a\u3057\u306a\u3051\u308c\u3070\u306a\u3089\u306a\u3044", "ja"),
+        ("\u640d\u5bb3\u3092\u5831\u544a\u3057\u306a\u3051\u308c\u3070\u306a\u3089", "ja"),
         ("FT-TR-91-44820 412.00", None),
         ("", None),
     ],
