@@ -27,6 +27,9 @@ from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.redaction import configure
 
 PREFIX = "TVDB_"
+_SERVICE_LINK = re.compile(
+    r"TVDB_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|NAME|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
 _LIMITS = DocumentLimits()
 _SECRET_NAMES = re.compile(
     r"SECRET|TOKEN|PASSWORD|API_?KEY|ACCOUNT_?KEY|ACCESS_?KEY|OTEL_.*HEADERS"
@@ -298,6 +301,16 @@ def load_settings(**overrides: object) -> Settings:
     return _load(overrides, is_allowed=False)
 
 
+def is_service_link(name: str) -> bool:
+    """Whether a variable is one that Kubernetes or Docker sets for a service whose name is tvdb.
+
+    A service ``tvdb`` or ``tvdb-web`` gives every pod of its namespace ``TVDB_SERVICE_HOST``,
+    ``TVDB_PORT``, ``TVDB_WEB_PORT_80_TCP_ADDR`` and others, which no one can prevent who does not
+    own the pod. None of them is a setting.
+    """
+    return _SERVICE_LINK.fullmatch(name.upper()) is not None
+
+
 def load_before_allowing() -> Settings:
     """Read the same as `load_settings`, for the command that allows the ``.env``."""
     return _load({}, is_allowed=True)
@@ -314,7 +327,7 @@ def _load(overrides: Mapping[str, object], *, is_allowed: bool) -> Settings:
     environment = named_by_file | _with_new_names(os.environ)
     known = {_environment_name(name) for name in Settings.model_fields}
     for name in sorted(environment):
-        if name.startswith(PREFIX) and name.upper() not in known:
+        if name.startswith(PREFIX) and name.upper() not in known and not is_service_link(name):
             close = difflib.get_close_matches(name, known, n=1)
             if close:
                 raise codes.MISSPELT_SETTING.error(name=name, similar=close[0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dagster as dg
 
 from tvdb_assets.dagster.cost_sensor import make_cost_sensor
-from tvdb_assets.dagster.document_assets import document_assets
+from tvdb_assets.dagster.document_assets import IO_MANAGER_KEY, document_assets
 from tvdb_assets.dagster.document_intake import make_document_intake
 from tvdb_assets.dagster.io_manager import PostgresIOManager
 from tvdb_assets.dagster.manual_jobs import catch_up, retry_documents
@@ -52,6 +52,6 @@ def definitions_with(
         loggers=console_loggers(settings.log_format) or None,
         resources={
             "service_router": service_router,
-            "io_manager": PostgresIOManager(),
+            IO_MANAGER_KEY: PostgresIOManager(),
         },
     )

@@ -13,6 +13,7 @@ from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.dagster.run_cost_warning import warn_of_cost
 from tvdb_assets.dagster.run_events import FALLBACK_CHECK, PARSE_CHECK, RunReport
 from tvdb_assets.dagster.run_retries import retried_if_database_is_lost
+from tvdb_assets.dagster.storage.command_exit import is_materialize_command
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.runs import Run
 
@@ -100,6 +101,11 @@ SPECS = [
 ]
 
 
+IO_MANAGER_KEY = "tvdb_io_manager"
+"""Key of the resource that loads the assets as DataFrames. A project's own ``io_manager`` stays its
+own."""
+
+
 def document_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
     """Create the three assets as one step, which processes documents in batches.
 
@@ -110,9 +116,9 @@ def document_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
     @dg.multi_asset(
         # Queued runs refer to the step by this name, so it must not change.
         name="document_walk",
-        specs=SPECS,
+        specs=[spec.with_io_manager_key(IO_MANAGER_KEY) for spec in SPECS],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run),
+        backfill_policy=_backfill_policy(max_partitions_per_run),
         check_specs=[
             dg.AssetCheckSpec(
                 PARSE_CHECK,
@@ -148,6 +154,16 @@ def document_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
             yield from report.finish()
 
     return ingest_documents
+
+
+def _backfill_policy(max_partitions_per_run: int) -> dg.BackfillPolicy:
+    """Several runs for a backfill; one for ``dagster asset materialize --partition-range``.
+
+    That command needs no daemon, and refuses assets whose backfills may take several runs.
+    """
+    if is_materialize_command():
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(max_partitions_per_run)
 
 
 def _register_manual_partitions(

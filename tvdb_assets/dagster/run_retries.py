@@ -30,6 +30,9 @@ _LOST = frozenset({codes.DATABASE_LOST.code, codes.DATABASE_UNREACHABLE.code})
 @contextmanager
 def retried_if_database_is_lost(context: dg.AssetExecutionContext) -> Iterator[None]:
     """Run the block; if it lost its database, Dagster retries the run."""
+    if context.run.tags.get(compat.RETRY_ON_FAILURE_TAG) == "true":
+        # Dagster copies the tag to a retry, which may fail for another reason.
+        context.instance.add_run_tags(context.run.run_id, {compat.RETRY_ON_FAILURE_TAG: "false"})
     try:
         yield
     except Exception as error:

@@ -57,6 +57,11 @@ def note_waiting_documents(url: str, run_id: str) -> None:
         command.with_resource(_WaitingDocuments(f"{waiting}. {row[1]} {row[2]}"))
 
 
+def is_materialize_command() -> bool:
+    """Whether this thread executes ``dagster asset materialize``."""
+    return _materialize_command() is not None
+
+
 def _materialize_command() -> click.Context | None:
     """The context of ``dagster asset materialize``, if this thread executes it."""
     command = click.get_current_context(silent=True)
