@@ -165,6 +165,13 @@ class Settings(BaseSettings):
     ui_hosts: str = ""
     """Names, separated by commas, under which a proxy offers the UI of ``tvdb dev``. Under any
     other name than these and ``localhost``, the UI answers nothing."""
+    serve_token: SecretStr | None = None
+    """Secret of at least 16 characters that requests to ``tvdb serve`` and ``tvdb mcp --http``
+    contain. Required on an address that other machines reach."""
+    serve_hosts: str = ""
+    """Names, separated by commas, under which a proxy offers ``tvdb serve`` or ``tvdb mcp --http``
+    on this machine. Under any other name than these and ``localhost``, a service on a loopback
+    address answers nothing."""
     sensor_seconds: int = Field(30, ge=1)
     """Minimum seconds between two evaluations of ``cost_sensor``."""
     intake_seconds: int = Field(60, ge=0)
@@ -228,6 +235,16 @@ class Settings(BaseSettings):
         if not all("!" <= character <= "~" for character in key):
             raise ValueError("contains a character that no key has")
         return SecretStr(key)
+
+    @field_validator("serve_token")
+    @classmethod
+    def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        token = value.get_secret_value().strip()
+        if len(token) < 16 or not all("!" <= character <= "~" for character in token):
+            raise ValueError("must have at least 16 characters, all of ASCII and without spaces")
+        return SecretStr(token)
 
     @field_validator("openai_base_url", "llama_cloud_base_url")
     @classmethod

@@ -130,6 +130,13 @@ ALERT_UNDELIVERED = LogEvent(
     logging.ERROR,
     "The webhook did not accept an alert. Delivery will be retried.",
 )
+HTTP_REQUEST = LogEvent(
+    "http_request",
+    logging.INFO,
+    "The search service answered a request. `run_id` is the id of the request. The question and "
+    "the names of documents are not logged.",
+    ("method", "route", "status", "seconds", "code"),
+)
 _SERVICE_FIELDS = ("service", "document", "code", "seconds")
 SERVICE_EVENTS: Final = {
     event.name: event
@@ -158,7 +165,7 @@ EVENTS: Final = (
     *(SOURCE_SCANNED, SOURCE_UNLISTED, DELETION_HELD, DOCUMENTS_REQUESTED, MAINTENANCE_DONE),
     *(BUDGET_THRESHOLD, ALERT_UNDELIVERED, CALL_EVENT_LOST, SETTLEMENT_REPEATED),
     BUDGET_WINDOW_REPAIRED,
-    *(DAGSTER_FALLBACK, WORKERS_CONFINED),
+    *(DAGSTER_FALLBACK, WORKERS_CONFINED, HTTP_REQUEST),
 )
 _FORMER_NAMES = {rename.new: old for old, rename in deprecation.LOG_EVENTS.items()}
 

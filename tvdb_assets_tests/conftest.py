@@ -88,6 +88,14 @@ def shared_database(server_url: str, _template: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
+def session_database(server_url: str, _template: str) -> Iterator[Database]:
+    """As `database`, but one for all tests of this process; its tests only read it."""
+    for url in _new_database(server_url, _template):
+        with Database(url) as database:
+            yield database
+
+
+@pytest.fixture(scope="session")
 def _template(server_url: str) -> str:
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {_TEMPLATE}")

@@ -26,6 +26,7 @@ from tvdb_assets.cli.ingest_command import ingest
 from tvdb_assets.cli.limit_commands import limits, pause, resume
 from tvdb_assets.cli.output import print_error, show_warnings_as_notices
 from tvdb_assets.cli.search_command import search
+from tvdb_assets.cli.serve_commands import mcp, serve
 from tvdb_assets.cli.server_commands import dev, stop, url
 from tvdb_assets.cli.show_command import show
 from tvdb_assets.cli.source_commands import source
@@ -45,7 +46,7 @@ def tvdb() -> None:
 
 
 for command in (
-    *(ingest, status, search, show, switch, trace),
+    *(ingest, status, search, show, serve, mcp, switch, trace),
     *(estimate, show_costs, limits, pause, resume, health),
     *(catch_up, retry, forget, source, allow, dev, stop, url),
 ):

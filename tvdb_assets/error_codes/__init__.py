@@ -23,6 +23,7 @@ from typing import Any
 
 from tvdb_assets.error_codes.configuration_codes import *
 from tvdb_assets.error_codes.embedding_codes import *
+from tvdb_assets.error_codes.interface_codes import *
 from tvdb_assets.error_codes.parsing_codes import *
 from tvdb_assets.error_codes.run_codes import *
 from tvdb_assets.error_codes.service_codes import *

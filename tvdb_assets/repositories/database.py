@@ -130,8 +130,14 @@ class Database:
     read as `pgvector.Vector`.
     """
 
-    def __init__(self, url: str, *, max_connections: int = 16) -> None:
-        """Nothing is opened yet."""
+    def __init__(self, url: str, *, max_connections: int = 16, is_read_only: bool = False) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            url: of the database.
+            max_connections: size of the pool.
+            is_read_only: begin each transaction as read only, so that no statement can write.
+        """
         self.url = url
         self.leases = Leases(url)
         """Of the claims that this process holds."""
@@ -149,7 +155,7 @@ class Database:
                 "application_name": "tvdb",
                 **_CLIENT_OPTIONS,
             },
-            configure=configure_connection,
+            configure=_configure_reading if is_read_only else configure_connection,
         )
         self._is_open = False
 
@@ -258,6 +264,11 @@ def analyze_changed_tables(database: Database) -> None:
         ).fetchall()
         for (table,) in tables:
             session.execute(f"ANALYZE tvdb.{table}")
+
+
+def _configure_reading(connection: Connection) -> None:
+    configure_connection(connection)
+    connection.read_only = True
 
 
 def check_connection(connection: Connection) -> None:
