@@ -96,7 +96,10 @@ def parse_document(data: bytes, path: str, sniffed: SniffResult | None = None) -
         raise
     except UnsupportedVariantError as variant:
         raise unsupported(str(variant), supported_names()) from None
-    except Exception as error:
+    except BaseException as error:
+        # A panic of a Rust library is no `Exception`, and an error like any other.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         if has_source:
             return _parse_as_source(data, path, parser)
         if isinstance(error, RecursionError):

@@ -14,7 +14,13 @@ _SMALL = 4_096  # bytes; a smaller stream would be stored elsewhere, so it is pa
 def make_ole(streams: dict[str, bytes]) -> bytes:
     """An OLE2 compound file; ``folder/name`` puts a stream into a folder."""
     entries: list[tuple[str, int, int, list[int], int, int]] = []  # name, type, parent, …
-    folders = sorted({path.split("/")[0] for path in streams if "/" in path})
+    folders = sorted(
+        {
+            "/".join(path.split("/")[:depth])
+            for path in streams
+            for depth in range(1, path.count("/") + 1)
+        }
+    )
     body = bytearray()
     table: list[int] = []
 
@@ -25,10 +31,10 @@ def make_ole(streams: dict[str, bytes]) -> bytes:
         body.extend(data.ljust(count * _SECTOR, b"\0"))
         return first, len(data)
 
-    top = [path for path in streams if "/" not in path] + folders
-    order = [(name, 0) for name in top]
-    order += [(path, 1 + top.index(path.split("/")[0])) for path in streams if "/" in path]
-    for path, parent in order:
+    order = sorted([*streams, *folders], key=lambda path: path.count("/"))
+    numbers_of = {path: number for number, path in enumerate(order, 1)}
+    for path in order:
+        parent = numbers_of.get(path.rpartition("/")[0], 0)
         kind = 1 if path in folders else 2
         start, size = (0, 0) if kind == 1 else add_stream(streams[path])
         entries.append((path.split("/")[-1], kind, parent, [], start, size))

@@ -81,16 +81,6 @@ def test_rotated_pdf_pages_are_read_upright(degrees: int) -> None:
     assert second.replace("Turned", "Upright").split() == first.split()
 
 
-def test_pdf_names_its_attachments() -> None:
-    with pikepdf.open(io.BytesIO(make_pdf(["A page"]))) as document:
-        document.attachments["bill.xml"] = b"<a/>"
-        buffer = io.BytesIO()
-        document.save(buffer, object_stream_mode=pikepdf.ObjectStreamMode.generate)
-    parsed = parse_document(buffer.getvalue(), "a.pdf")
-    assert parsed.notes == ("attachments, not parsed: bill.xml",)
-    assert parsed.facts["attachments"] == 1
-
-
 def test_pdf_refusals() -> None:
     good = make_pdf(["Secret"])
     assert _error(make_pdf(["Secret"], password="p"), "a.pdf").code == "encrypted"

@@ -23,7 +23,16 @@ from tvdb_assets.parsing.format_registry import all_containers, all_parsers
 
 _LIBRARIES = (
     *("arro3-core", "arro3-io", "chardetng-py", "compressed-rtf", "docutils", "liteparse", "lxml"),
-    *("mammoth", "mwparserfromhell", "olefile", "orjson", "pikepdf", "pillow", "pylatexenc"),
+    *(
+        "mammoth",
+        "mwparserfromhell",
+        "olefile",
+        "orjson",
+        "pi-heif",
+        "pikepdf",
+        "pillow",
+        "pylatexenc",
+    ),
     *("tesserocr", "textile", "tvdb-assets", "xlrd"),
 )
 _OCR = "ocr<tesserocr>:eng:300:200"
@@ -35,31 +44,31 @@ _PDF_OPTIONS = (
 # The order is pinned too: the fingerprint over all formats is a digest of these lines.
 _PARSERS = [
     "AsciiDocParser1:tvdb-assets<tvdb-assets>",
-    "DelimitedParser1:chardetng-py<chardetng-py>",
+    "DelimitedParser2:chardetng-py<chardetng-py>",
     "DocParser1:olefile<olefile>",
     "docx1:mammoth<mammoth>:lxml<lxml>",
     "EpubParser1:lxml<lxml>",
     "html1:lxml<lxml>:<libxml>",
-    f"ImageParser1:tesserocr<tesserocr>:pillow<pillow>:{_OCR}",
+    f"ImageParser1:tesserocr<tesserocr>:pillow<pillow>:pi-heif<pi-heif>:{_OCR}",
     "LatexParser1:pylatexenc<pylatexenc>",
     "mail2:<python>:<chardetng-py>:lxml<lxml>",
     "MediaWikiParser1:mwparserfromhell<mwparserfromhell>",
-    "MsgParser2:olefile<olefile>:compressed-rtf<compressed-rtf>:lxml<lxml>",
+    "MsgParser3:olefile<olefile>:compressed-rtf<compressed-rtf>:lxml<lxml>",
     "NotebookParser1:tvdb-assets<tvdb-assets>:lxml<lxml>",
     "OdfParser1:lxml<lxml>",
     "OrgParser1:tvdb-assets<tvdb-assets>",
-    f"pdf2:liteparse<liteparse>:{_PDF_OPTIONS}:{_OCR}:pikepdf<pikepdf>",
+    f"pdf3:liteparse<liteparse>:{_PDF_OPTIONS}:{_OCR}:pikepdf<pikepdf>",
     "PptParser1:olefile<olefile>",
     "PptxParser1:lxml<lxml>",
     "RecordParser1:chardetng-py<chardetng-py>:lxml<lxml>",
     "RstParser1:docutils<docutils>:lxml<lxml>",
-    "RtfParser1:tvdb-assets<tvdb-assets>",
+    "RtfParser2:tvdb-assets<tvdb-assets>",
     "StructuredParser1:chardetng-py<chardetng-py>",
     "SubtitleParser1:chardetng-py<chardetng-py>",
-    "text1:chardetng-py<chardetng-py>",
+    "text2:chardetng-py<chardetng-py>",
     "TextileParser1:textile<textile>:lxml<lxml>",
-    "XlsParser1:xlrd<xlrd>",
-    "XlsxParser1:lxml<lxml>",
+    "XlsParser2:xlrd<xlrd>",
+    "XlsxParser2:lxml<lxml>",
     "XmlParser1:lxml<lxml>",
 ]
 _CONTAINERS = [
@@ -67,8 +76,9 @@ _CONTAINERS = [
     "JsonLines1:orjson<orjson>",
     "mail2:<python>:<chardetng-py>:lxml<lxml>",
     "Mailbox1:tvdb-assets<tvdb-assets>",
-    "MsgParser2:olefile<olefile>:compressed-rtf<compressed-rtf>:lxml<lxml>",
+    "MsgParser3:olefile<olefile>:compressed-rtf<compressed-rtf>:lxml<lxml>",
     "Parquet1:arro3-io<arro3-io>:arro3-core<arro3-core>",
+    "PdfAttachments1:pikepdf<pikepdf>",
 ]
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _DOCUMENT_KIND = "picture"
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "HEIF", "AVIF")
 _RAW_PHOTOGRAPH = 50_706  # the tag that states DNG's version
 _WIDTH_INCHES = 8.5  # assumed paper width of a picture without a resolution
 _MIN_DPI, _MAX_DPI = 70.0, 600.0
@@ -38,9 +38,10 @@ class ImageParser(BaseParser):
         {
             *("image/png", "image/apng", "image/jpeg", "image/tiff"),
             *("image/bmp", "image/gif", "image/webp"),
+            *("image/heic", "image/heif", "image/heic-sequence", "image/avif"),
         }
     )
-    name = "pictures (PNG, JPEG, TIFF, BMP, GIF, WebP)"
+    name = "pictures (PNG, JPEG, TIFF, BMP, GIF, WebP, HEIC, AVIF)"
     preserved = "their text, by OCR in the installed languages, with its confidence"
     not_preserved = (
         "the shape of tables, everything but text, frames after the first of GIF and WebP"
@@ -50,10 +51,11 @@ class ImageParser(BaseParser):
         "PIL.ImageOps",
         "PIL.PngImagePlugin",
         "PIL.JpegImagePlugin",
+        "pi_heif",
         "tesserocr",
     )
     service = "tesserocr"
-    other_libraries = ("pillow",)
+    other_libraries = ("pillow", "pi-heif")
 
     @property
     def fingerprint(self) -> str:
@@ -87,8 +89,11 @@ def _unavailable() -> ParseError:
 
 def _pictures(data: bytes) -> Iterator[tuple[Image, float]]:
     """Each frame and its dots per inch."""
+    from pi_heif import register_heif_opener
     from PIL import Image, UnidentifiedImageError
 
+    # Photos of phones; Pillow itself has no decoder for them.
+    register_heif_opener()
     # The size is checked below, before anything is unpacked.
     Image.MAX_IMAGE_PIXELS = None
     try:

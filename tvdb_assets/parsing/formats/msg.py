@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from tvdb_assets.models import ParsedDocument
+from tvdb_assets.parsing.active_limits import current_limits
 from tvdb_assets.parsing.base_parser import BaseParser
 from tvdb_assets.parsing.format_protocol import ContainerEntry
 from tvdb_assets.parsing.formats.html import extract_main_text
@@ -41,9 +42,9 @@ class MsgParser(BaseParser):
     name = "Outlook message (MSG)"
     service = "olefile"
     other_libraries = ("compressed-rtf", "lxml")
-    revision = 2
+    revision = 3
     preserved = "sender, recipients, subject, date, body; each attachment, as a separate document"
-    not_preserved = "pictures within the text, attachments of attached messages, other properties"
+    not_preserved = "pictures within the text, other properties"
     imports = ("olefile", "compressed_rtf")
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
@@ -67,22 +68,10 @@ class MsgParser(BaseParser):
         )
 
     def entries(self, data: bytes) -> Iterator[ContainerEntry]:
-        """The attachments of a message; an attached message gives its text."""
+        """The attachments of a message; an attached message gives its text and attachments."""
         ole_file = OleFile(data, _DOCUMENT_KIND)
         encoding = _encoding(_numbers(ole_file.read(_PROPERTIES) or b""))
-        for folder in dict.fromkeys(
-            path[0] for path in ole_file.names() if path[0].startswith(_ATTACHMENT)
-        ):
-            attachment = _Properties(ole_file, (folder,), encoding)
-            names = map(attachment.text, (_LONG_NAME, _SHORT_NAME, _DISPLAY_NAME))
-            name = next(filter(None, names), "attached")[:120]
-            inner = (folder, f"__substg1.0_{_DATA}000D")
-            if ole_file.read(*inner, _PROPERTIES) is not None:
-                yield ContainerEntry(
-                    f"{name}.txt", partial(_attached_text, ole_file, inner), "text/plain"
-                )
-            elif not (attachment.text(_CONTENT_ID) and _is_picture(attachment, name)):
-                yield ContainerEntry(name, partial(_attached, attachment))
+        yield from _attachments(ole_file, (), encoding, "", current_limits().max_depth)
 
 
 class _Properties:
@@ -171,6 +160,39 @@ def _header(message: _Properties, numbers: dict[int, int]) -> str:
         ("Date", _date(moment) if moment else ""),
     )
     return "\n".join(f"{name}: {value}" for name, value in fields if value)
+
+
+def _attachments(
+    ole_file: OleFile, inside: tuple[str, ...], encoding: str, prefix: str, levels: int
+) -> Iterator[ContainerEntry]:
+    """The attachments of a message, then those of each message that is attached to it.
+
+    Args:
+        ole_file: the file.
+        inside: the folder of the message.
+        encoding: of its narrow texts.
+        prefix: of the names.
+        levels: how many levels of attached messages to open.
+    """
+    depth = len(inside)
+    for folder in dict.fromkeys(
+        path[: depth + 1]
+        for path in ole_file.names()
+        if path[:depth] == inside and path[depth].startswith(_ATTACHMENT)
+    ):
+        attachment = _Properties(ole_file, folder, encoding)
+        names = map(attachment.text, (_LONG_NAME, _SHORT_NAME, _DISPLAY_NAME))
+        name = prefix + next(filter(None, names), "attached")[:120]
+        inner = (*folder, f"__substg1.0_{_DATA}000D")
+        if (properties := ole_file.read(*inner, _PROPERTIES)) is not None:
+            yield ContainerEntry(
+                f"{name}.txt", partial(_attached_text, ole_file, inner), "text/plain"
+            )
+            if levels > 1:
+                own = _encoding(_numbers(properties, _INNER_HEAD))
+                yield from _attachments(ole_file, inner, own, f"{name}/", levels - 1)
+        elif not (attachment.text(_CONTENT_ID) and _is_picture(attachment, name)):
+            yield ContainerEntry(name, partial(_attached, attachment))
 
 
 def _attached(attachment: _Properties, max_bytes: int) -> bytes:

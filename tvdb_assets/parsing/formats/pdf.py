@@ -5,7 +5,6 @@ What belongs here: PDF, and the choice of pages for OCR. What does not: OCR (`re
 
 from __future__ import annotations
 
-import io
 import re
 from importlib.metadata import version
 from itertools import islice
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.active_limits import current_limits, over_limit
 from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.formats.pdf_attachments import CONTAINER as ATTACHMENTS
 from tvdb_assets.parsing.markdown.document_builder import build_document
 from tvdb_assets.parsing.parse_errors import corrupt, encrypted
 from tvdb_assets.parsing.reading import ocr
@@ -21,13 +21,12 @@ from tvdb_assets.parsing.reading import ocr
 if TYPE_CHECKING:
     from liteparse import PageComplexityStats, ParsedPage
 
-_REVISION = 2
+_REVISION = 3
 _BATCH_PAGES = 200  # bounds memory; layout is compared within a batch
 _MIN_SHARE_IN_MARKDOWN = 0.5  # share of a page's letters below which its plain lines are used
 _SPARSE_LETTERS = 50  # a scan may carry a stamp or a page number as text
 _PICTURE_SHARE = 0.4  # share of a page that pictures cover
 _TURNED_SHARE = 0.8  # share of a page's letters that lie at the same angle
-_MAX_NAMES = 20
 _STRUCTURE = re.compile(r"^(?=[#>|])", re.MULTILINE)
 _TABLE_RULE = re.compile(r"^\|(?: ?:?-+:? ?\|)+[ \t]*$", re.MULTILINE)
 # Headings at the top of a page vanish without `keep_headers_footers`; pictures and links are noise.
@@ -52,9 +51,9 @@ class PdfParser(BaseParser):
     name = "PDF"
     preserved = (
         "pages, headings, lists, tables, form values, turned pages, the text of scanned pages, "
-        "names of attachments"
+        "attached files, as separate documents"
     )
-    not_preserved = "pictures, comments, content of attachments, reading order of unusual layouts"
+    not_preserved = "pictures, comments, reading order of unusual layouts"
     imports = (
         "liteparse.parser",
         "liteparse.types",
@@ -139,10 +138,7 @@ class PdfParser(BaseParser):
             notes.append(f"{scanned} of {len(pages)} pages are pictures without legible text")
         if as_lines:
             notes.append(f"{as_lines} pages are mostly figures; their text is kept as lines")
-        names = _attachments(source)
-        if names:
-            more = " and more" if len(names) > _MAX_NAMES else ""
-            notes.append(f"attachments, not parsed: {', '.join(names[:_MAX_NAMES])}{more}")
+        attached = _attached_files(source)
         return build_document(
             pages,
             media_type=media_type,
@@ -156,7 +152,7 @@ class PdfParser(BaseParser):
                 "pages_with_text": sum(1 for page in pages if page.strip()),
                 "pages_scanned": scanned,
                 "tables": sum(len(_TABLE_RULE.findall(page)) for page in pages),
-                **({"attachments": len(names)} if names else {}),
+                **({"attachments": attached} if attached else {}),
                 **({"pages_failed": failed} if failed else {}),
                 **({"pages_ocr": len(by_ocr), "ocr_confidence": sure} if by_ocr else {}),
             },
@@ -191,19 +187,14 @@ def _angle(page: ParsedPage) -> int:
     return angle if letters and letters[angle] >= _TURNED_SHARE * sum(letters.values()) else 0
 
 
-def _attachments(source: bytes) -> list[str]:
-    """Names of the files inside of the PDF, without their content."""
+def _attached_files(source: bytes) -> int:
+    """Number of files inside of the PDF; each is a document of its own."""
     if not any(mark in source for mark in (b"/EmbeddedFile", b"/Filespec", b"/ObjStm")):
-        return []
-    import pikepdf
-
+        return 0
     try:
-        with pikepdf.open(io.BytesIO(source)) as document:
-            found = document.attachments
-            names = [found[key].filename or key for key in islice(found, _MAX_NAMES + 1)]
+        return sum(1 for _ in ATTACHMENTS.entries(source))
     except Exception:
-        return []  # liteparse could read the file, and the names are only an extra
-    return [" ".join(str(name).split())[:120] for name in names]
+        return 0  # liteparse could read the file, so they alone are lost
 
 
 def _needs_ocr(stats: PageComplexityStats, text: str) -> bool:

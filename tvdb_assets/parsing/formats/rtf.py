@@ -26,10 +26,12 @@ _TOKEN = re.compile(
 _OMITTED_GROUPS = frozenset(
     b"fonttbl colortbl stylesheet info pict object themedata datastore generator listtable "
     b"listoverridetable revtbl rsidtbl xmlnstbl latentstyles fldinst private nonesttables "
-    b"filetbl bkmkstart bkmkend pgptbl mmathPr background shpinst ftnsep ftnsepc aftnsep "
+    b"filetbl bkmkstart bkmkend pgptbl mmathPr background shprslt ftnsep ftnsepc aftnsep "
     b"aftnsepc colorschememapping userprops docvar wgrffmtfilter atnid atnauthor annotation "
     b"headerl headerr headerf footerl footerr footerf header footer pntxta pntxtb".split()
 )
+_SHAPES = frozenset({b"shpinst", b"do"})
+_BOXES = frozenset({b"shptxt", b"dptxbxtext"})
 _TEXT_DESPITE_STAR = frozenset({b"shptxt", b"nesttableprops", b"cs", b"shppict"})
 """Groups that are text although ``\\*`` marks them as skippable."""
 _CHARSETS = {
@@ -59,6 +61,9 @@ class _Group:
     in_fonts: bool = False
     in_list_mark: bool = False
     in_html: bool = False
+    holds_box: bool = False
+    """It is a shape, which is silent except for a text box inside of it."""
+    in_box: bool = False
 
 
 @dataclass(slots=True)
@@ -80,6 +85,8 @@ class _State:
     tables: int = 0
     was_item: bool = False
     html: list[str] = field(default_factory=list)
+    around_box: list[tuple[list[str], int, bool]] = field(default_factory=list)
+    """Text, level and table of the paragraph that each open text box is anchored in."""
 
 
 class RtfParser(BaseParser):
@@ -88,7 +95,10 @@ class RtfParser(BaseParser):
     media_types = frozenset({"application/rtf"})
     name = "rich text (RTF)"
     service = THIS_PACKAGE
-    preserved = "paragraphs, headings by style, list marks, tables, the encoding of each font"
+    revision = 2
+    preserved = (
+        "paragraphs, headings by style, list marks, tables, text boxes, the encoding of each font"
+    )
     not_preserved = "pictures, embedded objects, comments, headers and footers"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
@@ -138,6 +148,8 @@ def rtf_to_markdown(data: bytes) -> tuple[str, int]:
                 state.mark.clear()
             if not stack:
                 break
+            if group.in_box and not stack[-1].in_box:
+                _end_box(state)
             group = stack.pop()
             starts, skip = False, 0
             continue
@@ -233,8 +245,15 @@ def _handle_control_word(
         group.silent = group.in_styles = True
     elif word in {b"listtext", b"pntext"}:
         group.in_list_mark = True
+    elif word in _SHAPES:
+        group.holds_box, group.silent = not group.silent, True
+    elif word in _BOXES and group.holds_box:
+        group.silent = group.holds_box = False
+        group.in_box = True
+        state.around_box.append((state.text, state.level, state.in_table))
+        state.text, state.level, state.in_table = [], 0, False
     elif (starred and word not in _TEXT_DESPITE_STAR) or word in _OMITTED_GROUPS:
-        group.silent = True
+        group.silent, group.holds_box = True, False
     elif word == b"ansicpg" and value is not None:
         state.default = group.encoding = _codepage(value)
     elif word == b"mac":
@@ -313,6 +332,13 @@ def _end_paragraph(state: _State) -> None:
     else:
         state.blocks.append(text)
     state.was_item = is_item
+
+
+def _end_box(state: _State) -> None:
+    """A text box is a paragraph of its own, before the one that it is anchored in."""
+    _end_paragraph(state)
+    if state.around_box:
+        state.text, state.level, state.in_table = state.around_box.pop()
 
 
 def _end_table(state: _State) -> None:

@@ -14,11 +14,17 @@ from tvdb_assets.parsing.markdown.document_builder import build_document
 from tvdb_assets.parsing.parse_errors import empty
 from tvdb_assets.parsing.reading.text_decoding import decode
 
-_REVISION = 1
+_REVISION = 2
 _FRONT_MATTER = re.compile(
     r"\A---[ \t]*\r?\n(.{0,100000}?)^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.M | re.S
 )
 _TITLE = re.compile(r"^title:[ \t]*(.{1,500}?)[ \t]*\r?$", re.MULTILINE | re.IGNORECASE)
+_FENCED = re.compile(r"(^```.*?^```|^~~~.*?^~~~)", re.MULTILINE | re.DOTALL)
+_MDX = re.compile(
+    r"^(?:import\b[^\n]*?\bfrom\b|import\b[ \t]*[\"']|export\b)[^\n]*\n?"
+    r"|\{/\*[^{}]{0,5000}\*/\}|</?(?:[A-Z][\w.]{0,80}\b[^<>]{0,2000})?>",
+    re.MULTILINE,
+)
 _KEY = re.compile(r"^[A-Za-z_][\w -]{0,60}:", re.MULTILINE)
 
 
@@ -27,8 +33,8 @@ class TextParser(BaseParser):
 
     media_types = frozenset({"text/plain", "text/markdown"})
     name = "Markdown, plain text"
-    preserved = "everything; front matter gives the title"
-    not_preserved = "the front matter itself"
+    preserved = "everything; front matter gives the title; in MDX the text inside of components"
+    not_preserved = "the front matter itself; imports, exports and tags of MDX"
     is_memory_safe = True
     service = "chardetng-py"
 
@@ -44,6 +50,8 @@ class TextParser(BaseParser):
         title = None
         if is_markdown:
             text, title = _without_front_matter(text)
+            if path.lower().endswith(".mdx"):
+                text = _without_components(text)
         document = build_document(
             [text],
             media_type=media_type,
@@ -66,6 +74,14 @@ def _without_front_matter(text: str) -> tuple[str, str | None]:
         return text, None
     title = _TITLE.search(match[1])
     return text[match.end() :].lstrip("\r\n"), title[1].strip("\"'") if title else None
+
+
+def _without_components(text: str) -> str:
+    """MDX as Markdown: no imports, exports, comments and tags of components; their text stays."""
+    parts = _FENCED.split(text)
+    # Every second part is a block of code.
+    parts[::2] = [_MDX.sub("", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 PARSER = TextParser()

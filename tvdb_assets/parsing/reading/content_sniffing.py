@@ -24,6 +24,10 @@ TEXT_KINDS = {
     "log": "text/plain",
     "md": "text/markdown",
     "markdown": "text/markdown",
+    "mdx": "text/markdown",
+    "mkd": "text/markdown",
+    "qmd": "text/markdown",
+    "rmd": "text/markdown",
     "csv": "text/csv",
     "tsv": "text/tab-separated-values",
     "json": "application/json",
@@ -51,6 +55,7 @@ TEXT_KINDS = {
     "vtt": "text/vtt",
     "srt": "application/x-subrip",
 }
+_PGP = "application/pgp-encrypted"
 _OTHER_KINDS = {
     "pdf": "application/pdf",
     "html": "text/html",
@@ -67,6 +72,13 @@ _OTHER_KINDS = {
     "bmp": "image/bmp",
     "gif": "image/gif",
     "webp": "image/webp",
+    "heic": "image/heic",
+    "heif": "image/heif",
+    "avif": "image/avif",
+    "one": "application/onenote",
+    "chm": "application/vnd.ms-htmlhelp",
+    "pgp": _PGP,
+    "gpg": _PGP,
     "parquet": PARQUET,
     **zip_packages.EXTENSIONS,
     **ole_files.EXTENSIONS,
@@ -83,6 +95,9 @@ _NAMES = {
     "application/x-msdownload": "a Windows program (EXE)",
     "application/x-executable": "a program",
     "application/x-shockwave-flash": "a Flash movie (SWF)",
+    "application/onenote": "a OneNote section",
+    "application/vnd.ms-htmlhelp": "a compiled HTML help file (CHM)",
+    _PGP: "a message encrypted by PGP",
     "application/gzip": "a compressed file (GZIP)",
     "application/x-tar": "an archive (TAR)",
     "application/x-7z-compressed": "an archive (7Z)",
@@ -132,6 +147,11 @@ _MARKDOWN = re.compile(
     r"^(?:#{1,6} \S|```|[-*] \S|\d+\. \S|> \S|\|[ :|-]+\|$)|\[[^\]\n]{1,200}\]\([^)\n]{1,500}\)",
     re.MULTILINE,
 )
+_STARTS = (
+    (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3"), "application/onenote"),
+    (b"ITSF\x03\x00\x00\x00", "application/vnd.ms-htmlhelp"),
+    (b"-----BEGIN PGP MESSAGE-----", _PGP),
+)
 _PDF_OBJECT = re.compile(rb"\d+ \d+ obj\b")
 _CONTROL = bytes(set(range(32)) - {0, 9, 10, 12, 13, 27})
 
@@ -176,12 +196,17 @@ def sniff(data: bytes, path: str) -> SniffResult:
         return SniffResult("application/pdf")
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         kind, is_encrypted, damage = zip_packages.identify_zip(data)
+        if kind == zip_packages.IWORK and named in zip_packages.IWORK_KINDS:
+            kind = named
         return SniffResult(kind or "application/zip", is_encrypted=is_encrypted, damage=damage)
     if head.startswith(b"PAR1"):
         return SniffResult(PARQUET)
     if head.startswith(ole_files.MAGIC):
         kind, is_encrypted = ole_files.identify_ole(data)
         return SniffResult(kind, is_encrypted=is_encrypted)
+    for start, kind in _STARTS:
+        if head.startswith(start):
+            return SniffResult(kind)
     if head.lstrip()[:5] == b"{\\rtf":
         return SniffResult("application/rtf")
     if head.startswith(b"%!PS"):

@@ -7,8 +7,10 @@ does not: the text in the streams (`formats.doc`, `formats.ppt`, `formats.xls`, 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
+from tvdb_assets.errors import ParseError
 from tvdb_assets.parsing.parse_errors import corrupt
 
 MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -22,64 +24,77 @@ EXTENSIONS = {
     "pps": "application/vnd.ms-powerpoint",
     "pot": "application/vnd.ms-powerpoint",
     "msg": "application/vnd.ms-outlook",
+    "hwp": "application/x-hwp",
+    "vsd": "application/vnd.visio",
+    "pub": "application/x-mspublisher",
 }
 NAMES = {
     "application/msword": "an old Word document (DOC)",
     "application/vnd.ms-excel": "an old Excel workbook (XLS)",
     "application/vnd.ms-powerpoint": "an old PowerPoint presentation (PPT)",
     "application/vnd.ms-outlook": "an Outlook message (MSG)",
+    "application/x-hwp": "a Hangul document (HWP)",
+    "application/vnd.visio": "an old Visio drawing (VSD)",
+    "application/x-mspublisher": "a Publisher document (PUB)",
     UNKNOWN: "an OLE2 file of another program",
 }
-# Directory entries store stream names as UTF-16.
 _STREAMS = (
     ("__substg1.0_", "application/vnd.ms-outlook"),
     ("WordDocument", "application/msword"),
     ("PowerPoint Document", "application/vnd.ms-powerpoint"),
     ("Workbook", "application/vnd.ms-excel"),
     ("Book", "application/vnd.ms-excel"),
+    ("HwpSummaryInformation", "application/x-hwp"),
+    ("BodyText", "application/x-hwp"),
+    ("VisioDocument", "application/vnd.visio"),
+    ("Quill", "application/x-mspublisher"),
 )
-_SECTOR = 512
-_WORD_START = b"\xec\xa5"
-_EXCEL_START = b"\x09\x08"
+"""Names in the root directory; one that ends in ``_`` is the start of a name."""
 _EXCEL_LOCK = 0x2F  # the record FILEPASS
 _RECORDS = 20
 _LONGEST_STREAM = 256 * 1024 * 1024
 
 
 def identify_ole(data: bytes) -> tuple[str, bool]:
-    """The media type, and whether a password is needed."""
+    """The media type, and whether a password is needed; told by the root directory alone.
+
+    A document may name streams in its text, or hold other documents with such streams. Where the
+    directory can't be read, the kind is guessed by the bytes, so that the error names it.
+    """
+    try:
+        file = OleFile(data, "OLE2 file")
+        root = {path[0] for path in file.names()}
+    except ParseError:
+        found = [kind for name, kind in _STREAMS if _mentions(data, name)]
+        return next(iter(found), UNKNOWN), not found and _mentions(data, "EncryptedPackage")
     # OOXML with a password is OLE2 around an encrypted package.
-    if _has_stream(data, "EncryptedPackage") or _has_stream(data, "EncryptionInfo"):
+    if root & {"EncryptedPackage", "EncryptionInfo"} and "WordDocument" not in root:
         return UNKNOWN, True
-    kind = next((kind for name, kind in _STREAMS if _has_stream(data, name)), UNKNOWN)
+    kind = next((kind for start, kind in _STREAMS if any(map(_starts_with(start), root))), UNKNOWN)
     if kind == "application/msword":
-        return kind, _is_word_locked(data)
+        head = file.read("WordDocument") or b""
+        return kind, bool(int.from_bytes(head[10:12], "little") & 0x0100)
     if kind == "application/vnd.ms-excel":
-        return kind, _is_excel_locked(data)
-    return kind, _has_stream(data, "EncryptedSummary")
+        return kind, _is_excel_locked(file.read("Workbook") or file.read("Book") or b"")
+    return kind, "EncryptedSummary" in root
 
 
-def _has_stream(data: bytes, name: str) -> bool:
+def _mentions(data: bytes, name: str) -> bool:
     return name.encode("utf-16-le") in data
 
 
-def _is_word_locked(data: bytes) -> bool:
-    for start in range(_SECTOR, len(data), _SECTOR):
-        if data[start : start + 2] == _WORD_START:
-            return bool(int.from_bytes(data[start + 10 : start + 12], "little") & 0x0100)
-    return False
+def _starts_with(start: str) -> Callable[[str], bool]:
+    if start.endswith("_"):
+        return lambda name: name.startswith(start)
+    return lambda name: name == start
 
 
-def _is_excel_locked(data: bytes) -> bool:
-    for start in range(_SECTOR, len(data), 64):
-        if data[start : start + 2] != _EXCEL_START:
-            continue
-        offset = start
-        for _ in range(_RECORDS):
-            record = int.from_bytes(data[offset : offset + 2], "little")
-            if record == _EXCEL_LOCK:
-                return True
-            offset += 4 + int.from_bytes(data[offset + 2 : offset + 4], "little")
+def _is_excel_locked(stream: bytes) -> bool:
+    offset = 0
+    for _ in range(_RECORDS):
+        if int.from_bytes(stream[offset : offset + 2], "little") == _EXCEL_LOCK:
+            return True
+        offset += 4 + int.from_bytes(stream[offset + 2 : offset + 4], "little")
     return False
 
 

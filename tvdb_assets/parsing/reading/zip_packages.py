@@ -38,7 +38,15 @@ EXTENSIONS = {
     "epub": "application/epub+zip",
     "zip": "application/zip",
     "vsdx": "application/vnd.ms-visio.drawing",
+    "xlsb": "application/vnd.ms-excel.sheet.binary.macroenabled.12",
+    "hwpx": "application/hwp+zip",
+    "pages": "application/vnd.apple.pages",
+    "numbers": "application/vnd.apple.numbers",
+    "key": "application/vnd.apple.keynote",
 }
+IWORK = "application/vnd.apple.iwork"
+"""A document of Pages, Numbers or Keynote; only its name says which."""
+IWORK_KINDS = tuple(EXTENSIONS[name] for name in ("pages", "numbers", "key"))
 NAMES = {
     EXTENSIONS["docx"]: "a Word document (DOCX)",
     EXTENSIONS["xlsx"]: "an Excel workbook (XLSX)",
@@ -49,6 +57,12 @@ NAMES = {
     EXTENSIONS["epub"]: "an e-book (EPUB)",
     EXTENSIONS["zip"]: "a ZIP archive",
     EXTENSIONS["vsdx"]: "a Visio drawing (VSDX)",
+    EXTENSIONS["xlsb"]: "a binary Excel workbook (XLSB)",
+    EXTENSIONS["hwpx"]: "a Hangul document (HWPX)",
+    EXTENSIONS["pages"]: "an Apple Pages document",
+    EXTENSIONS["numbers"]: "an Apple Numbers spreadsheet",
+    EXTENSIONS["key"]: "an Apple Keynote presentation",
+    IWORK: "a document of Apple Pages, Numbers or Keynote",
 }
 _FOLDERS = {"word/": "docx", "xl/": "xlsx", "ppt/": "pptx", "visio/": "vsdx"}
 
@@ -80,6 +94,10 @@ def _kind(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> str | Non
         declared = declared.removesuffix("-template")
         if declared in NAMES:
             return declared
+    if any(name.endswith(".iwa") for name in names) or "index.apxl" in names:
+        return IWORK
+    if "xl/workbook.bin" in names:
+        return EXTENSIONS["xlsb"]
     if "[Content_Types].xml" in names or "_rels/.rels" in names:
         for folder, extension in _FOLDERS.items():
             if any(name.startswith(folder) for name in names):
