@@ -14,6 +14,7 @@ from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, notices, print_json
 from tvdb_assets.core.message_counts import counted
 from tvdb_assets.dagster.storage.home import dagster_instance
+from tvdb_assets.redaction import printable
 from tvdb_assets.reporting.run_history import (
     HistoryEvent,
     HistoryLookup,
@@ -105,6 +106,7 @@ def _show_run(run: dict[str, Any]) -> None:
 
 
 def _show(events: list[HistoryEvent], with_run: bool) -> None:
+    has_one_source = len({event.source for event in events if event.source}) < 2
     day = ""
     for event in events:
         if (now := f"{event.time:%Y-%m-%d}") != day:
@@ -118,6 +120,8 @@ def _show(events: list[HistoryEvent], with_run: bool) -> None:
         line.append(event.message)
         if event.document:
             line.append(f"  {event.document}", style="cyan")
+            if event.source and not has_one_source:
+                line.append(f" of {printable(event.source)}", style="dim")
         named = event.request_id or event.client_request_id
         if named:
             line.append(f"  [{named}]", style="dim")

@@ -276,8 +276,8 @@ class BudgetView:
         return cost_report(self._database, self.pace.day)
 
     def waiting(self) -> int:
-        """The number of deferred documents."""
-        return self._registry.count_deferred()
+        """The number of deferred documents of the current source."""
+        return self._registry.count_deferred(source=source_root(self._settings.source))
 
 
 def _file(source: Source, path: str) -> SourceFile:

@@ -34,6 +34,8 @@ class HistoryEvent:
     run_id: str
     document: str | None = None
     """The path of the document; None if the event concerns no document or several."""
+    source: str | None = None
+    """The root of the document's source, where it is recorded."""
     service: str | None = None
     request_id: str | None = None
     """The id that the service assigned to the request."""
@@ -57,6 +59,8 @@ class HistorySubject:
     """The ids of its runs, the oldest first."""
     names: tuple[str, ...] = ()
     """The names of a document in the tables: path, partition key, display path."""
+    document_ids: tuple[int, ...] = ()
+    """The ids of a document; another document of the same name may be in another source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,11 @@ class RunHistory:
 
     def events(self, subject: HistorySubject) -> list[HistoryEvent]:
         """Read all events of a subject in the tables of this package, unsorted."""
-        values = {"runs": list(subject.run_ids), "names": list(subject.names) or None}
+        values = {
+            "runs": list(subject.run_ids),
+            "names": list(subject.names) or None,
+            "ids": list(subject.document_ids) or None,
+        }
         found: list[HistoryEvent] = []
         for query in _EVENT_QUERIES:
             with (
@@ -135,10 +143,9 @@ class RunHistory:
                 )
             # Other tables contain the substitute for a private path instead of the path.
             names = sorted({text for row in rows for text in (*row[1:3], display_path(row[1]))})
-            runs = tx.execute(
-                _RUNS_OF_DOCUMENT, {"ids": [row[0] for row in rows], "names": names}
-            ).fetchall()
-        return HistorySubject("document", tuple(row[0] for row in runs), tuple(names))
+            ids = tuple(row[0] for row in rows)
+            runs = tx.execute(_RUNS_OF_DOCUMENT, {"ids": list(ids), "names": names}).fetchall()
+        return HistorySubject("document", tuple(row[0] for row in runs), tuple(names), ids)
 
     def _request(self, name: str) -> HistorySubject | None:
         try:
@@ -186,6 +193,8 @@ SELECT run_id FROM tvdb.service_events
 WHERE kind = 'request' AND (request_id = %(name)s OR client_request_uuid = %(part)s)
 LIMIT 1
 """
+# The ledger has names only. A run that processed another document of the same name, and not this
+# one, is none of its runs.
 _RUNS_OF_DOCUMENT = """
 SELECT run_id FROM (
     SELECT run_id, happened_at FROM tvdb.document_events WHERE document_id = ANY(%(ids)s)
@@ -193,7 +202,11 @@ SELECT run_id FROM (
     SELECT run_id, reserved_at FROM tvdb.cost_ledger WHERE documents && %(names)s::text[]
     UNION ALL
     SELECT run_id, happened_at FROM tvdb.service_events WHERE document = ANY(%(names)s)
-) seen GROUP BY run_id ORDER BY min(happened_at)
+) seen
+WHERE run_id IN (SELECT run_id FROM tvdb.document_events WHERE document_id = ANY(%(ids)s))
+   OR run_id NOT IN (SELECT e.run_id FROM tvdb.document_events e
+                     JOIN tvdb.documents d USING (document_id) WHERE d.path = ANY(%(names)s))
+GROUP BY run_id ORDER BY min(happened_at)
 """
 _PAID_CALLS = """
 SELECT reserved_at AS time, 'paid_call' AS kind, run_id,
@@ -235,11 +248,11 @@ WHERE run_id = ANY(%(runs)s)
   AND (%(names)s::text[] IS NULL OR document IS NULL OR document = ANY(%(names)s))
 """
 _DOCUMENT_EVENTS = """
-SELECT e.happened_at AS time, 'document' AS kind, e.run_id, d.path AS document, e.code,
+SELECT e.happened_at AS time, 'document' AS kind, e.run_id, d.path AS document, d.source, e.code,
        e.outcome || coalesce(' at ' || e.stage, '') || coalesce(': ' || e.message, '') AS message
 FROM tvdb.document_events e JOIN tvdb.documents d USING (document_id)
 WHERE e.run_id = ANY(%(runs)s)
-  AND (%(names)s::text[] IS NULL OR d.path = ANY(%(names)s))
+  AND (%(ids)s::bigint[] IS NULL OR d.document_id = ANY(%(ids)s))
 """
 _LIMIT_CHANGES = """
 SELECT changed_at AS time, 'limit_changed' AS kind, r.run_id, nullif(scope, '') AS service,

@@ -344,13 +344,14 @@ class DocumentRegistry:
             ).fetchall()
         return dict(rows)
 
-    def count_deferred(self, run_id: str | None = None) -> int:
-        """The number of deferred documents, in total or by one run."""
+    def count_deferred(self, run_id: str | None = None, *, source: str | None = None) -> int:
+        """The number of deferred documents, in total, by one run or of one source."""
         with self._database.transaction() as tx:
             row = tx.execute(
                 "SELECT count(*) FROM tvdb.documents WHERE status = %(status)s"
-                " AND (%(run)s::text IS NULL OR run_id = %(run)s)",
-                {"run": run_id, "status": DocumentStatus.DEFERRED.value},
+                " AND (%(run)s::text IS NULL OR run_id = %(run)s)"
+                " AND (%(source)s::text IS NULL OR source = %(source)s)",
+                {"run": run_id, "source": source, "status": DocumentStatus.DEFERRED.value},
             ).fetchone()
         return int(row[0]) if row else 0
 

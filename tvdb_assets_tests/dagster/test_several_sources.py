@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from tvdb_assets.cli import tvdb
 from tvdb_assets.dagster import ingest
 from tvdb_assets.dagster.reconciler import Reconciler
+from tvdb_assets.dagster.resources import BudgetView
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.lifecycle import DocumentStatus
 from tvdb_assets.settings import load_settings
@@ -79,6 +80,54 @@ def test_status_and_trace_show_the_document_of_the_current_source(
         with pytest.raises(ConfigurationError) as caught:
             command(verb, "0.md")
         assert caught.value.code == "document_elsewhere"
+
+
+def test_a_trace_has_the_runs_of_the_document_of_one_source(
+    project: Project, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with project.database.transaction() as tx:
+        runs = dict(tx.execute("SELECT source, run_id FROM tvdb.documents WHERE path = '0.md'"))
+        # The rows of paid calls have the path alone.
+        for run_id in runs.values():
+            tx.execute(
+                "INSERT INTO tvdb.service_events (happened_at, run_id, service, kind, document,"
+                " message) VALUES (tvdb.clock(), %s, 'llamaparse', 'job_resumed', '0.md', '')",
+                (run_id,),
+            )
+    for folder in (project.documents, other):
+        monkeypatch.setenv("TVDB_SOURCE", str(folder))
+        traced = command("trace", "0.md")
+        assert [run["run_id"] for run in traced["runs"]] == [runs[str(folder)]]
+        assert {event["source"] for event in traced["events"]} == {None, str(folder)}
+
+
+def test_documents_that_wait_are_counted_for_the_current_source(
+    project: Project, other: Path
+) -> None:
+    with project.database.transaction() as tx:
+        tx.execute(
+            "UPDATE tvdb.documents SET status = 'deferred', deferred_at = tvdb.clock(),"
+            " disposition = 'deferred', error_code = 'budget_exhausted',"
+            " failed_stage = 'embeddings'"
+        )
+    assert project.registry.count_deferred(source=str(other)) == 2
+    assert BudgetView(load_settings(), project.database).waiting() == len(TEXTS)
+
+
+def test_names_that_differ_in_case_or_in_the_form_of_an_accent_are_different_documents(
+    project: Project,
+) -> None:
+    names = ("Note.md", "note.md", "caf\u00e9.md", "cafe\u0301.md")
+    for name in names:
+        project.write(name, f"# Note\n\nThe note {name.encode('unicode-escape').decode()} says so.")
+    if len(list(project.documents.glob("[Nnc]*.md"))) < len(names):
+        pytest.skip("the file system has one file for both names")
+    assert command("ingest")["documents"]["published"] == len(TEXTS) + len(names)
+    assert command("forget", names[2]) == {"forgotten": [names[2]]}
+    assert project.searchable() == {*TEXTS, *names} - {names[2]}
+    assert {command("status", name)["document"] for name in names if name != names[2]} == {
+        *names
+    } - {names[2]}
 
 
 def test_search_names_the_source_and_marks_another_one(project: Project, other: Path) -> None:
