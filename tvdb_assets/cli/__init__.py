@@ -24,6 +24,7 @@ from tvdb_assets.cli.cost_commands import estimate, health, show_costs
 from tvdb_assets.cli.index_commands import switch
 from tvdb_assets.cli.ingest_command import ingest
 from tvdb_assets.cli.limit_commands import limits, pause, resume
+from tvdb_assets.cli.migrate_command import migrate
 from tvdb_assets.cli.output import print_error, show_warnings_as_notices
 from tvdb_assets.cli.search_command import search
 from tvdb_assets.cli.serve_commands import mcp, serve
@@ -48,7 +49,7 @@ def tvdb() -> None:
 for command in (
     *(ingest, status, search, show, serve, mcp, switch, trace),
     *(estimate, show_costs, limits, pause, resume, health),
-    *(catch_up, retry, forget, source, allow, dev, stop, url),
+    *(catch_up, retry, forget, source, allow, migrate, dev, stop, url),
 ):
     tvdb.add_command(command)
 

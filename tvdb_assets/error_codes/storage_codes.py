@@ -23,6 +23,33 @@ DATABASE_LOST: Final = DATABASE_UNREACHABLE.variant(
     "Check that the server runs and has free disk space and free connections. Then run it again; "
     "finished work is kept.",
 )
+DATABASE_FULL: Final = ErrorCode(
+    StorageError,
+    "database_full",
+    "The database at {where} has no connection left: {why}.",
+    "Close connections of other programs, or allow more of them (max_connections of the server, "
+    "CONNECTION LIMIT of the role or the database, or the size of the pool). Each process of "
+    "tvdb_assets needs up to 20.",
+    "The server, the role or a pooler has reached its limit of connections.",
+)
+DATABASE_POOLED: Final = ErrorCode(
+    StorageError,
+    "database_pooled",
+    "The pooler at {where} gives each transaction a session that others use, too (transaction "
+    "pooling). Locks, which keep two processes from paying for the same text, can't be held so.",
+    "Set TVDB_DATABASE_URL to the direct address of the server, or to a pool of sessions "
+    "(pool_mode = session in PgBouncer, port 5432 in place of 6543 at Supabase, the host without "
+    "-pooler at Neon).",
+    "A connection pooler shares sessions between transactions.",
+)
+DATABASE_ENCODING: Final = ErrorCode(
+    StorageError,
+    "database_encoding",
+    "The database at {where} has the encoding {encoding}.",
+    "Create one with CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0, and name it in "
+    "TVDB_DATABASE_URL.",
+    "The database can't store all characters.",
+)
 DATABASE_URL_INVALID: Final = ErrorCode(
     ConfigurationError,
     "database_url_invalid",
@@ -35,8 +62,8 @@ DATABASE_PRIVILEGES: Final = ErrorCode(
     StorageError,
     "database_privileges",
     "The user of {where} may not create the schemas: {why}.",
-    "Grant CREATE on the database, or ask an administrator to run CREATE SCHEMA tvdb and CREATE "
-    "SCHEMA dagster for this user.",
+    "Grant CREATE on the database, or ask an administrator to run tvdb migrate --owner USER with a "
+    "URL of their own. CREATE SCHEMA tvdb and CREATE SCHEMA dagster for this user do, too.",
     "The database user has too few rights.",
 )
 DATABASE_RIGHTS: Final = DATABASE_PRIVILEGES.variant(

@@ -6,12 +6,14 @@ statements on tables (the other modules of this package, `retrieval`, `spend_gua
 
 from __future__ import annotations
 
+import re
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg
 from pgvector.psycopg import register_vector
@@ -21,6 +23,9 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets import working_folder
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.redaction import register_secret, set_path_salt
+from tvdb_assets.repositories.connection_settings import session_sql, shares_sessions
+from tvdb_assets.repositories.connection_url import libpq_url, password_of, sqlalchemy_url
+from tvdb_assets.repositories.engine_plugin import register_plugin
 from tvdb_assets.repositories.leases import Leases
 from tvdb_assets.repositories.migrations import HEAD, upgrade
 from tvdb_assets.settings import Settings
@@ -33,6 +38,8 @@ MIN_SERVER = 140_000
 MIN_PGVECTOR = (0, 8, 0)
 """halfvec came with 0.7, iterative index scans (filtered search that fills its k) with 0.8."""
 _CONNECT_SECONDS = 10
+_NO_SLOT = re.compile(r"too many (clients|connections)|connection (slots|limit)|max_client")
+"""In messages of servers and poolers that have no connection left; they come without a code."""
 KEEPALIVE_SECONDS = 60
 """Firewalls between clouds drop an idle connection after 4 minutes or more."""
 _CLIENT_OPTIONS: dict[str, Any] = {
@@ -105,7 +112,7 @@ def database_url(settings: Settings) -> str:
         StorageError: the embedded server can't be started.
     """
     if settings.database_url is not None:
-        return _without_driver(settings.database_url.get_secret_value())
+        return libpq_url(settings.database_url.get_secret_value())
     return EmbeddedPostgres(claim_home(settings)).ensure_running()
 
 
@@ -113,14 +120,10 @@ def instance_url(settings: Settings) -> str:
     """The URL for Dagster's own storage: the same database, in the schema ``dagster``.
 
     The URL names the driver: SQLAlchemy uses psycopg 3 for a plain ``postgresql://``, which
-    dagster-postgres does not support.
+    dagster-postgres does not support. It names a plugin, too, which sets the schema: an option at
+    the start of a connection is refused or ignored by poolers.
     """
-    parts = urlsplit(database_url(settings))
-    query = [(k, v) for k, v in parse_qsl(parts.query) if k != "options"]
-    query.append(("options", "-csearch_path=dagster"))
-    return urlunsplit(
-        ("postgresql+psycopg2", parts.netloc, parts.path, urlencode(query, quote_via=quote), "")
-    )
+    return sqlalchemy_url(database_url(settings), "psycopg2", plugin=register_plugin())
 
 
 class Database:
@@ -244,6 +247,7 @@ def connect(url: str) -> Connection:
 
 
 def _limit_waits(connection: Connection) -> None:
+    connection.execute(session_sql(connection.info.server_version))
     names, values = zip(*_SERVER_OPTIONS, strict=True)
     connection.execute(
         "SELECT set_config(name, value, false)"
@@ -313,28 +317,42 @@ def prepare(url: str) -> None:
     Raises:
         StorageError: see `Database.open`.
     """
-    try:
-        connection = psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
-    except psycopg.ProgrammingError:
-        # The cause would repeat a part of the URL, which may be the password.
-        raise codes.DATABASE_URL_INVALID.error() from None
-    except psycopg.OperationalError as error:
-        raise codes.DATABASE_UNREACHABLE.error(
-            where=_location(url), why=_first_line(error)
-        ) from error
+    connection = _connect(url)
     with connection:
+        connection.execute(session_sql(connection.info.server_version))
         version = connection.info.server_version
         if version < MIN_SERVER:
             raise codes.POSTGRES_TOO_OLD.error(
                 where=_location(url), version=version // 10_000, needed=MIN_SERVER // 10_000
             )
+        _check_encoding(connection, url)
+        if shares_sessions(connection, partial(_connect, url)):
+            raise codes.DATABASE_POOLED.error(where=_location(url))
         if _schema_version(connection) != HEAD:
             _check_pgvector(connection, url)
             _migrate(url)
             _fill_words(connection)
         row = connection.execute("SELECT salt FROM tvdb.installation").fetchone()
-    register_secret(unquote(urlsplit(url).password or ""))
+    register_secret(password_of(url))
     set_path_salt(row[0] if row else b"")
+
+
+def _connect(url: str) -> Connection:
+    try:
+        return psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
+    except psycopg.ProgrammingError:
+        # The cause would repeat a part of the URL, which may be the password.
+        raise codes.DATABASE_URL_INVALID.error() from None
+    except psycopg.OperationalError as error:
+        why = _first_line(error)
+        code = codes.DATABASE_FULL if _NO_SLOT.search(why) else codes.DATABASE_UNREACHABLE
+        raise code.error(where=_location(url), why=why) from error
+
+
+def _check_encoding(connection: Connection, url: str) -> None:
+    row = connection.execute("SELECT pg_catalog.current_setting('server_encoding')").fetchone()
+    if row is not None and row[0] != "UTF8":
+        raise codes.DATABASE_ENCODING.error(where=_location(url), encoding=row[0])
 
 
 def _migrate(url: str) -> None:
@@ -389,12 +407,6 @@ def _check_pgvector(connection: psycopg.Connection, url: str) -> None:
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdigit())
-
-
-def _without_driver(url: str) -> str:
-    """The URL without the driver name of SQLAlchemy, which libpq refuses."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme.partition('+')[0]}://{rest}"
 
 
 def _location(url: str) -> str:

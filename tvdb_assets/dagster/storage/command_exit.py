@@ -19,6 +19,7 @@ import psycopg
 
 from tvdb_assets.core.message_counts import counted
 from tvdb_assets.lifecycle import DocumentStatus
+from tvdb_assets.repositories.connection_url import libpq_url
 
 DOCUMENTS_WAIT = 3
 """Exit code of a command whose documents wait for a budget, the same as in `tvdb ingest`."""
@@ -46,7 +47,7 @@ def note_waiting_documents(url: str, run_id: str) -> None:
     command = _materialize_command()
     if command is None:
         return
-    with psycopg.connect("postgresql://" + url.partition("://")[2]) as connection:
+    with psycopg.connect(libpq_url(url)) as connection:
         row = connection.execute(
             "SELECT count(*), min(error_message), min(error_remedy) FROM tvdb.documents"
             " WHERE status = %s AND run_id = %s",

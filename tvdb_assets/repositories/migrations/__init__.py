@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tvdb_assets import error_codes as codes
+from tvdb_assets.repositories.connection_url import sqlalchemy_url
 
 HEAD = "0019"
 
@@ -32,9 +33,7 @@ def upgrade(url: str, revision: str = "head") -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    engine = create_engine(
-        "postgresql+psycopg://" + url.partition("://")[2], poolclass=pool.NullPool
-    )
+    engine = create_engine(sqlalchemy_url(url, "psycopg"), poolclass=pool.NullPool)
     config.attributes["engine"] = engine
     try:
         run(config, revision)
