@@ -19,6 +19,7 @@ from tvdb_assets.core.message_counts import counted
 from tvdb_assets.redaction import printable
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_sources import DocumentSources
+from tvdb_assets.retrieval.filters import Filters
 from tvdb_assets.retrieval.hybrid_search import unsearchable
 from tvdb_assets.retrieval.index import MAX_RESULTS, Index
 from tvdb_assets.retrieval.results import Hit
@@ -38,20 +39,58 @@ _EXCERPT = 420
     type=click.IntRange(1, MAX_RESULTS),
     help="Maximum number of results.",
 )
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    help="Omit results with a lower score, from 0 to 1.",
+)
+@click.option("--source", help="Search only documents of this source: a folder, or a URL.")
+@click.option("--path", help="Search only paths that begin with this, or match it as a glob.")
+@click.option("--media-type", help="Search only this media type: application/pdf, text/*.")
+@click.option("--language", help="Search only documents in this language: en, de.")
+@click.option(
+    "--modified-from",
+    type=click.DateTime(),
+    help="Search only files modified at this time or later, in UTC.",
+)
+@click.option(
+    "--modified-to", type=click.DateTime(), help="Search only files modified before this time."
+)
+@click.option(
+    "--metadata",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Search only documents with this value in their metadata: title=Handbook. Repeatable.",
+)
 @json_option
-def search(query: str, k: int, as_json: bool) -> None:
-    """Show the passages that match QUERY best, by meaning and text."""
+def search(
+    query: str,
+    k: int,
+    min_score: float | None,
+    metadata: tuple[str, ...],
+    as_json: bool,
+    **conditions: Any,
+) -> None:
+    """Show the passages that match QUERY best, by words and by meaning."""
+    filters = Filters(metadata=_pairs(metadata), **conditions)
     settings = load_settings()
     with Database.open(settings) as database:
         with Index(settings, database=database) as index:
-            hits = index.search(query, k)
+            hits = index.search(query, k, filters, min_score=min_score)
         excluded = 0 if hits else unsearchable(database)
         current = source_root(settings.source)
         has_one_source = all(each.root == current for each in DocumentSources(database).all())
     if as_json:
         others = sorted({hit.source for hit in hits} - {current})
         print_json(
-            {"query": query, "results": [_as_json(hit) for hit in hits], "other_sources": others}
+            {
+                "query": query,
+                "results": [_as_json(hit) for hit in hits],
+                "is_confident": hits.is_confident,
+                "notes": list(hits.notes),
+                "cost_usd": str(hits.cost_usd),
+                "other_sources": others,
+            }
         )
         return
     if not hits:
@@ -62,11 +101,22 @@ def search(query: str, k: int, as_json: bool) -> None:
                 f"{chunks} excluded from search, because the mock embedder computed the vectors. "
                 "Set TVDB_SERVICE_MODE=local and run tvdb ingest."
             )
+    elif not hits.is_confident:
+        notices.print("Nothing fits well. These results are the nearest ones.")
+    for note in hits.notes:
+        notices.print(note)
     for number, hit in enumerate(hits, 1):
         _print_hit(number, hit, query)
         if not has_one_source:
             _print_source(hit, current)
         console.print()
+
+
+def _pairs(metadata: tuple[str, ...]) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in metadata]
+    if any(not mark for _, mark, _ in pairs) or len(pairs) > 10:
+        raise click.BadParameter("give at most 10, each as NAME=VALUE", param_hint="--metadata")
+    return {name: value for name, _, value in pairs}
 
 
 def _as_json(hit: Hit) -> dict[str, Any]:
@@ -103,21 +153,13 @@ def _print_hit(number: int, hit: Hit, query: str) -> None:
 
 
 def _excerpt(hit: Hit, pattern: str) -> tuple[str, str]:
-    """Choose the section with most terms of the query; return its headings and an excerpt."""
-    # The passage is split into its sections, so that heading and text belong together.
-    parts = _HEADING.split(hit.repeated_header + hit.text)
-    sections = [(hit.heading, parts[0])]
-    # The heading path of the passage has no levels. Only the document's title is above all others.
-    path = [(0, hit.title)] if hit.title and hit.heading.startswith(hit.title) else []
-    for marks, title, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-        name = title.strip().strip("#").strip()
-        path = [above for above in path if above[0] < len(marks) and above[1] != name]
-        path.append((len(marks), name))
-        inner = " > ".join(above for _, above in path)
-        sections.append((hit.heading if hit.heading.endswith(name) else inner, text))
-    plain = [(heading, _plain(text)) for heading, text in sections]
-    plain = [(heading, text) for heading, text in plain if text] or [(hit.heading, "")]
-    heading, text = max(plain, key=lambda section: _count_terms(section[1], pattern))
+    """The headings above the passage, and an excerpt of its section."""
+    marks = list(_HEADING.finditer(hit.text))
+    above = [mark.end() for mark in marks if mark.start() <= hit.passage_start]
+    start = max(above, default=0)
+    end = min((mark.start() for mark in marks if mark.start() >= start), default=len(hit.text))
+    text = _plain(("" if start else hit.repeated_header) + hit.text[start:end])
+    heading, text = hit.heading, text or _plain(hit.text)
     if len(text) <= _EXCERPT:
         return heading, text
     starts = [match.start() for match in re.finditer(pattern, text, re.IGNORECASE)] or [0]
@@ -138,8 +180,3 @@ def _plain(text: str) -> str:
     rows = _RULE.sub("", text).replace("**", "").splitlines()
     cells = [" · ".join(c.strip() for c in row.strip().strip("|").split("|")) for row in rows]
     return " ".join(" ".join(cells).split())
-
-
-def _count_terms(text: str, pattern: str) -> int:
-    """Count the different terms of the query in a text."""
-    return len({m.casefold() for m in re.findall(pattern, text, re.IGNORECASE)}) if pattern else 0
