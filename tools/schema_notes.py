@@ -47,6 +47,10 @@ TABLES: Final = {
     "with the document.",
     "forgotten_files": "A file that `tvdb forget` removed while it was in the source. The sensor "
     "ignores it until it changes.",
+    "question_vectors": "The vector of a question to search that was paid for, so that it is not "
+    "paid for again. It is kept for `TVDB_CACHE_DAYS`.",
+    "retrieval_evaluations": "A measure of a ranking of an index over a file of questions, with "
+    "its 95 % interval.",
     "source_scans": "The result of the last scan of a source: what could not be listed, and how "
     "many documents are missing and wait for `tvdb ingest --delete`.",
     "scan_progress": "A scan of a source that takes several ticks of a sensor, and is not complete "

@@ -56,6 +56,13 @@ class SwitchMode(StrEnum):
     AUTO = "auto"
 
 
+class OverBudget(StrEnum):
+    """What a search does when the budget has no room for the vector of a question."""
+
+    REFUSE = "refuse"
+    WORDS = "words"
+
+
 class LogFormat(StrEnum):
     """Format of log events."""
 
@@ -165,6 +172,16 @@ class Settings(BaseSettings):
     ui_hosts: str = ""
     """Names, separated by commas, under which a proxy offers the UI of ``tvdb dev``. Under any
     other name than these and ``localhost``, the UI answers nothing."""
+    search_over_budget: OverBudget = OverBudget.REFUSE
+    """What a search of a paid index does when the budget is used up: end with an error
+    (``refuse``), or compare words alone and say so (``words``)."""
+    evaluation_queries: Path | None = None
+    """File of questions with their answers. If set, ``retrieval_evaluation`` runs each night, and
+    ``tvdb switch`` compares both indexes on it."""
+    evaluation_floor: float = Field(0.0, ge=0, le=1)
+    """nDCG@10 below which the asset check of ``retrieval_evaluation`` fails."""
+    evaluation_cron: str = "30 5 * * *"
+    """When ``retrieval_evaluation`` runs, in UTC."""
     serve_token: SecretStr | None = None
     """Secret of at least 16 characters that requests to ``tvdb serve`` and ``tvdb mcp --http``
     contain. Required on an address that other machines reach."""
@@ -216,7 +233,7 @@ class Settings(BaseSettings):
             raise ValueError(f"must be at most half of TVDB_CHUNK_TOKENS ({tokens})")
         return value
 
-    @field_validator("catch_up_cron", "maintenance_cron")
+    @field_validator("catch_up_cron", "maintenance_cron", "evaluation_cron")
     @classmethod
     def _check_cron_line(cls, value: str) -> str:
         # Only the form is checked; Dagster interprets the fields.

@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from tvdb_assets.cli.options import CommandWithRenamedOptions, json_option
-from tvdb_assets.cli.output import console, print_json, table_of
+from tvdb_assets.cli.output import console, notices, print_json, table_of
 from tvdb_assets.core.message_counts import counted
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.index_catalog import IndexCatalog, IndexState
-from tvdb_assets.settings import load_settings
+from tvdb_assets.retrieval.index_evaluation import DECIDING, refuse_worse
+from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.spend_guard.budget import usd
 
 
@@ -20,7 +21,7 @@ from tvdb_assets.spend_guard.budget import usd
 @click.argument("index", required=False, type=click.IntRange(min=1))
 @click.option("--list", "is_listing", is_flag=True, help="List all indexes and change nothing.")
 @click.option("--drop", "is_dropping", is_flag=True, help="Delete INDEX. Search must not read it.")
-@click.option("--force", is_flag=True, help="Switch even if documents are missing in INDEX.")
+@click.option("--force", is_flag=True, help="Switch even if INDEX lacks documents or is worse.")
 @json_option
 def switch(
     index: int | None, is_listing: bool, is_dropping: bool, force: bool, as_json: bool
@@ -30,13 +31,15 @@ def switch(
     Without INDEX, that is the newest complete index that search has not read yet. Another
     embedding model or chunk size creates another index next to the one that search reads. A
     search reads exactly one index. The old index stays until it is dropped, so you can switch
-    back.
+    back. If TVDB_EVALUATION_QUERIES is set, both indexes answer its questions first, and a worse
+    index is refused.
     """
     if is_listing + is_dropping + force > 1:
         raise click.UsageError("--list, --drop and --force exclude each other.")
     if is_dropping and index is None:
         raise click.UsageError("--drop needs the number of an index.")
-    with Database.open(load_settings()) as database:
+    settings = load_settings()
+    with Database.open(settings) as database:
         catalog = IndexCatalog(database)
         if is_listing:
             states = catalog.states()
@@ -52,6 +55,8 @@ def switch(
                 console.print(f"Dropped index {dropped.name}.", markup=False)
         else:
             before = catalog.current()
+            if settings.evaluation_queries is not None and not force:
+                _compare(catalog, index, settings, database)
             current = catalog.switch(index, force=force)
             is_switched = before is None or before.index_id != current.index_id
             if as_json:
@@ -62,6 +67,22 @@ def switch(
                     f"{current.name}.",
                     markup=False,
                 )
+
+
+def _compare(
+    catalog: IndexCatalog, number: int | None, settings: Settings, database: Database
+) -> None:
+    """Refuse an index that answers known questions worse than the one that search reads."""
+    target, current = catalog.target(number), catalog.current()
+    if current is None or target.is_current or settings.evaluation_queries is None:
+        return
+    if not target.is_complete:
+        return  # the switch says what is missing
+    before = next(state for state in catalog.states() if state.is_current)
+    change = refuse_worse(settings.evaluation_queries, before, target, settings, database)
+    notices.print(
+        f"{DECIDING} changes by {change.mean:+.3f} ({change.low:+.3f} to {change.high:+.3f})."
+    )
 
 
 def index_row(state: IndexState) -> dict[str, Any]:

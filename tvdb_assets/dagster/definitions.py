@@ -17,6 +17,10 @@ from tvdb_assets.dagster.nightly_catch_up import make_nightly_catch_up
 from tvdb_assets.dagster.nightly_maintenance import maintenance, make_nightly_maintenance
 from tvdb_assets.dagster.operations_assets import cost_report, service_health
 from tvdb_assets.dagster.resources import ServiceRouterResource
+from tvdb_assets.dagster.retrieval_evaluation import (
+    make_nightly_evaluation,
+    retrieval_evaluation,
+)
 from tvdb_assets.dagster.run_telemetry import console_loggers
 from tvdb_assets.dagster.schedules import cost_report_hourly
 from tvdb_assets.settings import load_settings
@@ -42,11 +46,21 @@ def definitions_with(
             make_cost_sensor(settings.sensor_seconds),
             make_document_intake(settings.intake_seconds),
         ],
-        assets=[document_assets(settings.run_partitions), service_health, cost_report],
+        assets=[
+            document_assets(settings.run_partitions),
+            service_health,
+            cost_report,
+            retrieval_evaluation,
+        ],
         schedules=[
             make_nightly_catch_up(settings.catch_up_cron),
             make_nightly_maintenance(settings.maintenance_cron),
             cost_report_hourly,
+            *(
+                [make_nightly_evaluation(settings.evaluation_cron)]
+                if settings.evaluation_queries is not None
+                else []
+            ),
         ],
         jobs=[retry_documents, catch_up, maintenance],
         loggers=console_loggers(settings.log_format) or None,

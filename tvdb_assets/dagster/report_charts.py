@@ -81,6 +81,32 @@ def spend_by(title: str, amounts: Mapping[str, float]) -> str:
     return _markdown(figure, title)
 
 
+def quality_over_time(
+    title: str, labels: Sequence[str], lines: Mapping[str, Sequence[float | None]]
+) -> str:
+    """A line for each ranking, from 0 to 1.
+
+    Args:
+        title: of the chart.
+        labels: of the points in time, oldest first.
+        lines: by ranking, a value for each point; None leaves a gap.
+
+    Returns:
+        Markdown that contains the image.
+    """
+    figure, axes = _figure()
+    for colour, (name, values) in zip(_COLOURS, lines.items(), strict=False):
+        known = [float("nan") if value is None else value for value in values]
+        axes.plot(range(len(known)), known, label=_label(name), color=colour, marker="o", ms=3)
+    step = max(1, len(labels) // 10)
+    axes.set_xticks(range(0, len(labels), step), list(labels[::step]))
+    axes.set_ylim(0, 1)
+    axes.grid(axis="y", color=_LINES, linewidth=0.6)
+    axes.set_title(title, **_TITLE)
+    axes.legend(frameon=False, fontsize=8, ncols=4, loc="lower right", bbox_to_anchor=(1.01, 0.98))
+    return _markdown(figure, title)
+
+
 def _label(name: str) -> str:
     """A name as it is written: a dollar sign does not begin a formula."""
     return printable(name).replace("$", r"\$")

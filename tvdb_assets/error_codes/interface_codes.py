@@ -61,3 +61,26 @@ EXTRA_MISSING: Final = ErrorCode(
     "Install it with: pip install 'tvdb-assets[{extra}]'",
     "An optional part of this package is not installed.",
 )
+QUERIES_UNREADABLE: Final = ErrorCode(
+    ConfigurationError,
+    "queries_unreadable",
+    "The file of questions {file} can't be read ({why}).",
+    "Check its path and that it is text in UTF-8.",
+    "A file of questions for an evaluation can't be read.",
+)
+QUERIES_INVALID: Final = ErrorCode(
+    ConfigurationError,
+    "queries_invalid",
+    "Line {line:,} of {file} is not a question: {why}.",
+    'Each line is an object such as {{"question": "…", "documents": ["path"]}}. The guide to '
+    "evaluation describes the fields.",
+    "A file of questions for an evaluation has a wrong line.",
+)
+INDEX_WORSE: Final = ErrorCode(
+    ConfigurationError,
+    "index_worse",
+    "Index {index} finds less than the one that search reads: {measure} is {after:.3f} instead of "
+    "{before:.3f} for {queries:,} questions.",
+    "Keep the index, or add --force to switch all the same. tvdb evaluate shows all measures.",
+    "A switch to this index would make the answers of known questions worse.",
+)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import LiteralString
 
 from psycopg.rows import class_row, dict_row
 
@@ -85,11 +86,37 @@ class IndexCatalog:
 
     def current(self) -> CurrentIndex | None:
         """The index that search reads; None before the first document is published."""
+        return self._find("is_current", None)
+
+    def required(self) -> CurrentIndex:
+        """The index that search reads.
+
+        Raises:
+            ConfigurationError: nothing is indexed yet.
+        """
+        index = self.current()
+        if index is None:
+            raise codes.NO_INDEX.error()
+        return index
+
+    def get(self, index_id: int) -> CurrentIndex:
+        """The index with a number, whether search reads it or not.
+
+        Raises:
+            ConfigurationError: there is no such index.
+        """
+        index = self._find("index_id = %s", index_id)
+        if index is None:
+            raise codes.INDEX_UNKNOWN.error(index=index_id)
+        return index
+
+    def _find(self, condition: LiteralString, index_id: int | None) -> CurrentIndex | None:
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as cursor:
             row = cursor.execute(
                 "SELECT index_id, space_id, provider, model, dimensions, version, chunker,"
                 " chunk_tokens, chunk_overlap_tokens"
-                " FROM tvdb.indexes JOIN tvdb.vector_spaces USING (space_id) WHERE is_current"
+                " FROM tvdb.indexes JOIN tvdb.vector_spaces USING (space_id) WHERE " + condition,
+                None if index_id is None else (index_id,),
             ).fetchone()
         if row is None:
             return None
@@ -111,6 +138,15 @@ class IndexCatalog:
         with self._database.transaction() as tx:
             row = tx.execute(_COUNT_STALE).fetchone()
         return int(row[0]) if row else 0
+
+    def target(self, index_id: int | None = None) -> IndexState:
+        """The index that `switch` with this argument would choose.
+
+        Raises:
+            ConfigurationError: there is no such index.
+        """
+        states = self.states()
+        return _default_target(states) if index_id is None else _state_of(states, index_id)
 
     def switch(self, index_id: int | None = None, *, force: bool = False) -> IndexState:
         """Switch search to another index, in one transaction; returns it.

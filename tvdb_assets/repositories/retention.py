@@ -112,6 +112,10 @@ _OWN_TABLES = {
                 WHERE c.text_sha256 = e.text_sha256
                   AND (u.chunk_set_id IS NULL OR i.space_id = e.space_id))
             LIMIT %(limit)s)""",
+    "vectors of questions": """
+        DELETE FROM tvdb.question_vectors WHERE (space_id, question_sha256) IN (
+            SELECT space_id, question_sha256 FROM tvdb.question_vectors
+            WHERE created_at < tvdb.clock() - %(cache)s::interval LIMIT %(limit)s)""",
     "former texts": """
         DELETE FROM tvdb.former_texts WHERE (document_id, text_sha256) IN (
             SELECT f.document_id, f.text_sha256 FROM tvdb.former_texts f

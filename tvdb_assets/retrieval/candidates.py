@@ -71,12 +71,14 @@ class Candidate:
     """Cosine similarity with the question; None without a vector of the question."""
 
 
-def current_index(tx: Connection) -> CurrentIndex | None:
-    """The index that search reads; None before the first document is published."""
+def current_index(tx: Connection, index_id: int | None = None) -> CurrentIndex | None:
+    """The index that search reads, or another one; None before the first document is published."""
     row = tx.execute(
         "SELECT index_id, space_id, label, provider, last_vector"
         " FROM tvdb.indexes JOIN tvdb.vector_spaces USING (space_id)"
-        " LEFT JOIN tvdb.vector_indexes USING (space_id) WHERE is_current"
+        " LEFT JOIN tvdb.vector_indexes USING (space_id)"
+        " WHERE CASE WHEN %(index)s::int IS NULL THEN is_current ELSE index_id = %(index)s END",
+        {"index": index_id},
     ).fetchone()
     return CurrentIndex(*row) if row is not None else None
 

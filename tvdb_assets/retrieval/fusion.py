@@ -83,3 +83,13 @@ def fused_score(each: Features, provider: str) -> float:
     if not each.most_bm25:
         return similarity
     return (1 - weight) * words + weight * similarity
+
+
+def by_vector(features: Sequence[Features]) -> list[Ranked]:
+    """Candidates by their similarity alone, the best one first."""
+    ranked = [
+        Ranked(f.chunk_id, min(1.0, max(0.0, f.similarity)), f.coverage, f.similarity, True)
+        for f in features
+        if f.similarity is not None
+    ]
+    return sorted(ranked, key=lambda r: (-r.score, r.chunk_id))

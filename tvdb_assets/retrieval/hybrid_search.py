@@ -7,6 +7,7 @@ vector of the question (`retrieval.index`), the statements (`retrieval.candidate
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,22 @@ from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.retrieval import candidates as sql
 from tvdb_assets.retrieval.candidates import Candidate, CurrentIndex
 from tvdb_assets.retrieval.filters import Filters
-from tvdb_assets.retrieval.fusion import Features, fuse
+from tvdb_assets.retrieval.fusion import Features, by_vector, fuse
 from tvdb_assets.retrieval.results import SearchResult
 from tvdb_assets.retrieval.word_index import WordIndexReader
 from tvdb_assets.retrieval.word_ranking import WordRanking, WordScore
 
 CANDIDATES = 100
 """Number of chunks that each ranking contributes to the fusion."""
+
+
+class Ranking(StrEnum):
+    """What results are ranked by."""
+
+    WORDS = "words"
+    VECTORS = "vectors"
+    BOTH = "both"
+
 
 _FILTERED = 4
 """How many times as many chunks are ranked before the filters are looked up for all documents."""
@@ -40,6 +50,8 @@ def search(
     *,
     min_score: float | None = None,
     reader: WordIndexReader | None = None,
+    ranking: Ranking = Ranking.BOTH,
+    index_id: int | None = None,
 ) -> SearchResult:
     """Find the ``k`` chunks that match the question best, the best one first.
 
@@ -53,15 +65,18 @@ def search(
         filters: the documents to search; None searches all.
         min_score: omit results with a lower score; None omits none.
         reader: keeps parts of the word index for later searches; None reads all that is needed.
+        ranking: what the results are ranked by.
+        index_id: another index than the one that search reads.
 
     Raises:
         ConfigurationError: the current index has another vector space than the vector.
     """
     has_direction = bool(np.isfinite(vector).all() and vector.any())
+    has_direction = has_direction and ranking is not Ranking.WORDS
     with database.transaction() as tx:
         # All statements must see the same index, also when a switch happens between them.
         tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        current = sql.current_index(tx)
+        current = sql.current_index(tx, index_id)
         if current is None:
             return SearchResult()
         if current.space != space:
@@ -69,7 +84,8 @@ def search(
         asked = vector if has_direction else None
         reader = reader or WordIndexReader()
         features, words = rank(tx, current, question, asked, filters or Filters(), reader)
-        ranked = fuse(features, current.provider)[:k]
+        is_fused = ranking is not Ranking.VECTORS
+        ranked = (fuse(features, current.provider) if is_fused else by_vector(features))[:k]
         if min_score is not None:
             ranked = [each for each in ranked if each.score >= min_score]
         hits = sql.read_hits(tx, current, ranked, words.weights)

@@ -12,17 +12,21 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
-from tvdb_assets import error_codes as codes
+import numpy as np
+
 from tvdb_assets.correlation import current_run_id, new_run_id, run_scope
 from tvdb_assets.error_boundaries import redacting_errors
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.index_catalog import IndexCatalog
+from tvdb_assets.repositories.index_catalog import CurrentIndex, IndexCatalog
 from tvdb_assets.retrieval.filters import Filters
-from tvdb_assets.retrieval.hybrid_search import CANDIDATES, other_space
+from tvdb_assets.retrieval.hybrid_search import CANDIDATES, Ranking, other_space
 from tvdb_assets.retrieval.hybrid_search import search as hybrid_search
+from tvdb_assets.retrieval.question_vectors import QuestionVector, QuestionVectors
 from tvdb_assets.retrieval.results import SearchResult
 from tvdb_assets.retrieval.stored_document import (
     SourceSummary,
@@ -32,11 +36,9 @@ from tvdb_assets.retrieval.stored_document import (
 )
 from tvdb_assets.retrieval.word_index import WordIndexReader
 from tvdb_assets.routing.service_router import ServiceRouter
-from tvdb_assets.settings import Settings, load_settings
+from tvdb_assets.settings import OverBudget, Settings, load_settings
 
 T = TypeVar("T")
-_WITHOUT_VECTOR = frozenset({codes.VECTOR_ZERO.code, codes.VECTOR_NOT_FINITE.code})
-"""Error codes of a question without a known token; full text may still find something."""
 MAX_RESULTS = CANDIDATES
 """The largest ``k``: results beyond the candidates of a ranking would have no defined order."""
 
@@ -72,6 +74,28 @@ def search(
         return index.search(question, k, filters, min_score=min_score)
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked."""
+
+    text: str
+    k: int
+    filters: Filters
+    min_score: float | None
+    ranking: Ranking
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What a search uses."""
+
+    database: Database
+    router: ServiceRouter
+    reader: WordIndexReader
+    vectors: QuestionVectors
+    index_id: int | None
+
+
 class Index:
     """The current index, for any number of questions, from any thread or event loop.
 
@@ -95,6 +119,7 @@ class Index:
         *,
         database: Database | None = None,
         router: ServiceRouter | None = None,
+        index_id: int | None = None,
     ) -> None:
         """Nothing is opened until the first search.
 
@@ -103,7 +128,11 @@ class Index:
             database: None opens the one of the settings. The caller closes a given one.
             router: None creates one from the settings. The caller closes a given one, and must
                 not use it in another event loop at the same time.
+            index_id: the number of another index than the current one, as ``tvdb switch --list``
+                shows it.
         """
+        self._index_id = index_id
+        self._vectors = QuestionVectors()
         self._settings = settings
         self._database = database
         self._router = router
@@ -123,9 +152,13 @@ class Index:
         filters: Filters | None = None,
         *,
         min_score: float | None = None,
+        ranking: Ranking = Ranking.BOTH,
     ) -> SearchResult:
-        """Find the ``k`` passages that match a question best; see the function `search`."""
-        return self._submit(question, k, filters, min_score).result()
+        """Find the ``k`` passages that match a question best; see the function `search`.
+
+        ``ranking`` ranks by words or vectors alone, for an evaluation.
+        """
+        return self._submit(question, k, filters, min_score, ranking).result()
 
     async def asearch(
         self,
@@ -134,9 +167,10 @@ class Index:
         filters: Filters | None = None,
         *,
         min_score: float | None = None,
+        ranking: Ranking = Ranking.BOTH,
     ) -> SearchResult:
-        """Search without blocking the event loop of the caller; see the function `search`."""
-        return await asyncio.wrap_future(self._submit(question, k, filters, min_score))
+        """Search without blocking the event loop of the caller; see `search`."""
+        return await asyncio.wrap_future(self._submit(question, k, filters, min_score, ranking))
 
     def document(
         self, name: str, *, source: str | None = None, preferred: str | None = None
@@ -192,13 +226,19 @@ class Index:
         await self.aclose()
 
     def _submit(
-        self, question: str, k: int, filters: Filters | None, min_score: float | None
+        self,
+        question: str,
+        k: int,
+        filters: Filters | None,
+        min_score: float | None,
+        ranking: Ranking,
     ) -> Future[SearchResult]:
         if not 1 <= k <= MAX_RESULTS:
             raise ValueError(f"k must be between 1 and {MAX_RESULTS}, not {k}")
         if min_score is not None and not 0 <= min_score <= 1:
             raise ValueError(f"min_score must be between 0 and 1, not {min_score}")
-        return self._start(self._search(question, k, filters or Filters(), min_score))
+        asked = _Question(question, k, filters or Filters(), min_score, ranking)
+        return self._start(self._search(asked))
 
     def _run(self, work: Callable[[Database], T]) -> Future[T]:
         """Run a statement in a thread, with the database of this index."""
@@ -225,13 +265,13 @@ class Index:
             self._thread = self._thread or _EventLoopThread()
             return self._thread.submit(work)
 
-    async def _search(
-        self, question: str, k: int, filters: Filters, min_score: float | None
-    ) -> SearchResult:
+    async def _search(self, question: _Question) -> SearchResult:
         with self._scope() as run_id:
             database, router = await self._open()
-            router = router.for_run(run_id)
-            return await _search(question, k, filters, min_score, database, router, self._reader)
+            opened = _Opened(
+                database, router.for_run(run_id), self._reader, self._vectors, self._index_id
+            )
+            return await _search(question, opened)
 
     async def _open(self) -> tuple[Database, ServiceRouter]:
         database = await self._open_database()
@@ -256,40 +296,54 @@ class Index:
             await (self._router.aclose() if self._owns_router else self._router.disconnect())
 
 
-async def _search(
-    question: str,
-    k: int,
-    filters: Filters,
-    min_score: float | None,
-    database: Database,
-    router: ServiceRouter,
-    reader: WordIndexReader,
-) -> SearchResult:
-    catalog = IndexCatalog(database)
-    index = await asyncio.to_thread(catalog.current)
+async def _search(question: _Question, opened: _Opened) -> SearchResult:
+    catalog = IndexCatalog(opened.database)
+    find = catalog.current if opened.index_id is None else partial(catalog.get, opened.index_id)
+    index = await asyncio.to_thread(find)
     while True:
-        # Never the fallback embedder: its vectors can't be compared with those of the index.
-        embedder = router.clients.embedder_in(index.space) if index else router.clients.embedder
-        if embedder is None:
-            assert index is not None
-            raise other_space(index.space.label, router.clients.embedder.space.label)
-        embedded = await router.embed_by(embedder, [question])
-        error = embedded.errors.get(0)
-        if error is not None and error.code not in _WITHOUT_VECTOR:
-            raise error
-        vector, space = embedded[0], embedded.space.label
+        asked, space = await _vector(question, index, opened)
         try:
-            return await asyncio.to_thread(
+            found = await asyncio.to_thread(
                 hybrid_search,
-                *(database, question, vector, space, k, filters),
-                min_score=min_score,
-                reader=reader,
+                *(opened.database, question.text, asked.vector, space, question.k),
+                question.filters,
+                min_score=question.min_score,
+                reader=opened.reader,
+                ranking=question.ranking,
+                index_id=opened.index_id,
             )
         except ConfigurationError:
-            before, index = index, await asyncio.to_thread(catalog.current)
+            before, index = index, await asyncio.to_thread(find)
             # The question is embedded again only if another index became current in between.
             if index == before:
                 raise
+        else:
+            notes = (asked.note, *found.notes) if asked.note else found.notes
+            return replace(found, notes=notes, cost_usd=asked.cost_usd)
+
+
+async def _vector(
+    question: _Question, index: CurrentIndex | None, opened: _Opened
+) -> tuple[QuestionVector, str]:
+    """The vector of a question in the space of an index, and the label of the space."""
+    clients = opened.router.clients
+    if index is not None and question.ranking is Ranking.WORDS:
+        nothing = np.zeros(index.space.dimensions, np.float32)
+        return QuestionVector(nothing), index.space.label
+    # Never the fallback embedder: its vectors can't be compared with those of the index.
+    embedder = clients.embedder_in(index.space) if index else clients.embedder
+    if embedder is None:
+        assert index is not None
+        raise other_space(index.space.label, clients.embedder.space.label)
+    asked = await opened.vectors.embed(
+        question.text,
+        embedder=embedder,
+        router=opened.router,
+        database=opened.database,
+        words_over_budget=opened.router.settings.search_over_budget is OverBudget.WORDS
+        and question.ranking is Ranking.BOTH,
+    )
+    return asked, embedder.space.label
 
 
 class _EventLoopThread:

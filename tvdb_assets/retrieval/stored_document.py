@@ -253,7 +253,7 @@ def _why_not_searched(row: Mapping[str, Any]) -> str:
 # A text that the current index shows comes first, then the newest one.
 _DOCUMENT = """
 SELECT d.document_id, d.source, d.path, d.status, d.error_code, p.title, p.media_type,
-       p.is_markdown, p.facts ->> 'language' AS language, p.text, p.page_starts, p.headings,
+       p.is_markdown, u.language, p.text, p.page_starts, p.headings,
        p.notes, p.facts, p.service, p.mode, p.model, p.version, p.is_degraded, p.run_id,
        p.created_at, p.content_sha256, coalesce(p.content_sha256 <> d.sha256, false) OR d.is_changed
          AS is_outdated,
@@ -261,7 +261,8 @@ SELECT d.document_id, d.source, d.path, d.status, d.error_code, p.title, p.media
        CASE WHEN u.is_real AND NOT p.is_degraded AND p.mode <> 'mock' THEN u.chunk_count ELSE 0 END
          AS chunks
 FROM tvdb.documents d JOIN tvdb.parsed_documents p USING (document_id)
-LEFT JOIN (SELECT k.parsed_id, u.document_id, u.chunk_set_id, k.chunk_count, s.label,
+LEFT JOIN (SELECT k.parsed_id, u.document_id, u.chunk_set_id, k.chunk_count, k.language,
+                  s.label,
                   NOT (s.is_mock OR s.is_fallback) AS is_real
            FROM tvdb.publications u JOIN tvdb.chunk_sets k USING (chunk_set_id)
            JOIN tvdb.indexes i USING (index_id) JOIN tvdb.vector_spaces s USING (space_id)
@@ -273,8 +274,8 @@ ORDER BY u.chunk_set_id IS NULL, p.created_at DESC, p.parsed_id DESC LIMIT 1
 _SOURCES = """
 SELECT d.source, count(*), count(p.parsed_id),
        coalesce(array_agg(DISTINCT p.media_type) FILTER (WHERE p.parsed_id IS NOT NULL), '{}'),
-       coalesce(array_agg(DISTINCT p.facts ->> 'language')
-                FILTER (WHERE p.facts ? 'language'), '{}')
+       coalesce(array_agg(DISTINCT k.language)
+                FILTER (WHERE p.parsed_id IS NOT NULL AND k.language IS NOT NULL), '{}')
 FROM tvdb.documents d
 LEFT JOIN (tvdb.publications u
            JOIN tvdb.indexes i ON i.index_id = u.index_id AND i.is_current

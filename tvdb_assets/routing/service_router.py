@@ -92,6 +92,11 @@ class ServiceRouter:
         )
 
     @property
+    def settings(self) -> Settings:
+        """The modes, keys and limits."""
+        return self._settings
+
+    @property
     def run_id(self) -> str:
         """The id of the run, which every row and request has."""
         return self.services.run_id

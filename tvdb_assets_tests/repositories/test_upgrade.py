@@ -255,6 +255,8 @@ def test_every_row_is_there_under_the_new_names(old: OldDatabase) -> None:
         "word_live",
         "word_changes",
         "vector_indexes",
+        "question_vectors",
+        "retrieval_evaluations",
         "claim_leases",
         "parse_submissions",
         "source_scans",

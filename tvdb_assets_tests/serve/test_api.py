@@ -73,6 +73,14 @@ def test_a_document_and_its_pages_are_shown(serve: Serve, demo: Demo) -> None:
     assert (missing.status_code, missing.json()["code"]) == (404, "document_unknown")
 
 
+def test_filters_restrict_a_search(serve: Serve, demo: Demo) -> None:
+    with httpx2.Client(timeout=60, base_url=serve()) as client:
+        found = client.get(
+            "/v1/search", params={"q": "damage", "path": "scans/", "source": demo.source}
+        ).json()
+    assert {hit["document"] for hit in found["hits"]} == {"scans/scanned-endorsement.pdf"}
+
+
 @pytest.mark.parametrize(
     "body",
     [

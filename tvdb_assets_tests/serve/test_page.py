@@ -67,6 +67,17 @@ def test_a_person_asks_the_questions_of_the_demo_and_opens_a_document(
 
 
 @needs_chromium
+def test_filters_are_kept_and_restrict_the_results(serve: Serve, page: Page) -> None:
+    page.goto(serve())
+    page.get_by_text("Filters").click()
+    page.get_by_label("Path").fill("scans/")
+    page.get_by_label("Question").fill("damage")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator(".hit .path")).to_have_text(["scans/scanned-endorsement.pdf"])
+    expect(page.get_by_label("Path")).to_have_value("scans/")
+
+
+@needs_chromium
 def test_a_person_enters_the_token_once(serve: Serve, page: Page) -> None:
     page.goto(serve(token=TOKEN))
     page.get_by_label("Token").fill("wrong")

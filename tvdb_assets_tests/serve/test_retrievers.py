@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tvdb_assets.integrations import langchain, llama_index
+from tvdb_assets.retrieval.filters import Filters
 from tvdb_assets.retrieval.index import Index
 from tvdb_assets.serve.backend import SearchBackend
 from tvdb_assets_tests.serve.conftest import QUESTIONS, Demo
@@ -80,3 +81,12 @@ def test_without_the_framework_the_import_names_the_line_to_install_it(
     )
     assert result.returncode == 1
     assert f"pip install 'tvdb-assets[{extra}]'" in result.stderr
+
+
+def test_filters_reach_the_search(index: Index) -> None:
+    only_scans = Filters(path="scans/")
+    chain = langchain.TvdbRetriever(index=index, filters=only_scans)
+    llama = llama_index.TvdbRetriever(index, filters=only_scans)
+    scan = "scans/scanned-endorsement.pdf"
+    assert {found.metadata["document"] for found in chain.invoke("damage")} == {scan}
+    assert {found.metadata["document"] for found in llama.retrieve("damage")} == {scan}

@@ -1,0 +1,162 @@
+"""The vector of a question: from the embedder of the index, or stored since it was paid for.
+
+What belongs here: what a question's vector costs, and when it is not needed. What does not: the
+choice of the embedder (`retrieval.index`), or the rules of paying (`spend_guard`).
+
+A vector that was paid for is stored in the transaction that posts its cost, by the hash of the
+question, so that no process pays for the same question again. Maintenance deletes it after
+``TVDB_CACHE_DAYS``. The text of a question is not stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+from typing import Final
+from weakref import WeakValueDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tvdb_assets import error_codes as codes
+from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, PaidEmbedder, Vectors
+from tvdb_assets.embedding.embedding_result import PersistVectors
+from tvdb_assets.errors import BudgetError
+from tvdb_assets.models import Provenance
+from tvdb_assets.repositories.database import Connection, Database
+from tvdb_assets.routing.service_router import ServiceRouter
+
+WITHOUT_VECTOR: Final = frozenset({codes.VECTOR_ZERO.code, codes.VECTOR_NOT_FINITE.code})
+"""Error codes of a question without a known token; words may still find something."""
+OVER_BUDGET: Final = (
+    "The budget is used up, so the vector of the question was not paid for, and only words were "
+    "compared."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionVector:
+    """The vector of a question, and what it cost."""
+
+    vector: NDArray[np.float32]
+    """With shape (dimensions,); NaN or zero if only words can be compared."""
+    cost_usd: Decimal = Decimal(0)
+    note: str | None = None
+    """Why only words are compared, if that was decided here."""
+
+
+class QuestionVectors:
+    """Embeds questions; equal ones are paid for once."""
+
+    def __init__(self) -> None:
+        """Nothing is embedded yet."""
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def embed(
+        self,
+        question: str,
+        *,
+        embedder: AnyEmbedder,
+        router: ServiceRouter,
+        database: Database,
+        words_over_budget: bool,
+    ) -> QuestionVector:
+        """Embed a question with the embedder of an index.
+
+        Args:
+            question: the text.
+            embedder: of the vector space of the index.
+            router: calls it; its run id is on the entry in the ledger.
+            database: contains the stored vectors; is only read.
+            words_over_budget: return no vector instead of the error if the budget is used up.
+
+        Raises:
+            EmbeddingError: the question can't be embedded.
+            ServiceError: the vector costs money, and a limit, an outage or a refused key prevents
+                the call.
+        """
+        if not isinstance(embedder, PaidEmbedder):
+            return QuestionVector(await _embed(router, embedder, question))
+        label, digest = embedder.space.label, _digest(question)
+        async with AsyncExitStack() as stack:
+            # The second of two equal questions waits, and finds the vector of the first. Questions
+            # with one run id take turns, so that each one's cost is the difference it makes.
+            for name in sorted({f"{label} {digest.hex()}", f"run {router.run_id}"}):
+                await stack.enter_async_context(self._lock(name))
+            stored = await asyncio.to_thread(_stored, database, label, digest)
+            if stored is not None:
+                return QuestionVector(stored)
+            before = await asyncio.to_thread(_cost, database, router.run_id)
+
+            def persist(
+                tx: Connection | None, positions: Sequence[int], vectors: Vectors, by: Provenance
+            ) -> None:
+                if tx is not None:
+                    row = (router.run_id, digest, vectors[0], label)
+                    tx.execute(_STORE, row)
+
+            try:
+                vector = await _embed(router, embedder, question, persist)
+            except BudgetError:
+                if not words_over_budget:
+                    raise
+                nothing = np.zeros(embedder.space.dimensions, np.float32)
+                cost = await asyncio.to_thread(_cost, database, router.run_id) - before
+                return QuestionVector(nothing, cost, OVER_BUDGET)
+            cost = await asyncio.to_thread(_cost, database, router.run_id) - before
+            return QuestionVector(vector, cost)
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        lock = self._locks.get(name)
+        if lock is None:
+            lock = self._locks[name] = asyncio.Lock()
+        return lock
+
+
+async def _embed(
+    router: ServiceRouter,
+    embedder: AnyEmbedder,
+    question: str,
+    persist: PersistVectors | None = None,
+) -> NDArray[np.float32]:
+    embedded = await router.embed_by(embedder, [question], persist)
+    error = embedded.errors.get(0)
+    if error is not None and error.code not in WITHOUT_VECTOR:
+        raise error
+    return embedded[0]
+
+
+def _digest(question: str) -> bytes:
+    return sha256(question.encode("utf-8", "surrogatepass")).digest()
+
+
+def _stored(database: Database, label: str, digest: bytes) -> NDArray[np.float32] | None:
+    with database.transaction() as tx:
+        row = tx.execute(_FIND, (label, digest)).fetchone()
+    return None if row is None else np.asarray(row[0].to_numpy(), np.float32)
+
+
+def _cost(database: Database, run_id: str) -> Decimal:
+    """What a run has cost so far; an attempt with an unknown outcome counts as reserved."""
+    with database.transaction() as tx:
+        row = tx.execute(_COST, (run_id,)).fetchone()
+    return Decimal(row[0]) if row else Decimal(0)
+
+
+_FIND = (
+    "SELECT q.embedding FROM tvdb.question_vectors q JOIN tvdb.vector_spaces s USING (space_id)"
+    " WHERE s.label = %s AND q.question_sha256 = %s"
+)
+_STORE = (
+    "INSERT INTO tvdb.question_vectors (run_id, question_sha256, embedding, space_id)"
+    " SELECT %s, %s, %s, space_id FROM tvdb.vector_spaces WHERE label = %s"
+    " ON CONFLICT DO NOTHING"
+)
+_COST = (
+    "SELECT coalesce(sum(coalesce(posted_usd, reserved_usd)), 0) FROM tvdb.cost_ledger"
+    " WHERE run_id = %s AND operation = 'embed' AND state <> 'voided'"
+)

@@ -1,0 +1,101 @@
+"""What the vector of a question costs: it is shown, paid once, and can be left out."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from tvdb_assets.correlation import new_run_id, run_scope
+from tvdb_assets.errors import BudgetError
+from tvdb_assets.repositories.index_catalog import IndexCatalog
+from tvdb_assets.retrieval.index import Index
+from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
+
+QUESTION = "Is damage by water covered?"
+
+
+@pytest.fixture
+def paid_index(folder: DocumentFolder) -> PaidServicesFixture:
+    """Two documents in an index of a paid embedder, which search reads."""
+    folder.write("a.md", "# Rule 1\n\nDamage by water up to floor 1 is covered.\n")
+    folder.write("b.md", "# Rule 2\n\nDamage by water up to floor 2 is covered.\n")
+    assert folder.codes(folder.ingest()) == {}
+    assert IndexCatalog(folder.paid.database).required().space.provider == "openai"
+    return folder.paid
+
+
+def test_an_equal_question_is_paid_for_once_by_all_processes(
+    paid_index: PaidServicesFixture,
+) -> None:
+    paid, spent = paid_index, paid_index.spent
+    requests = paid.request_count("embeddings")
+
+    with Index(database=paid.database, router=paid.router()) as index:
+        first = index.search(QUESTION)
+    # Another process has another router and another index.
+    with Index(database=paid.database, router=paid.router()) as index:
+        again = index.search(QUESTION)
+
+    assert first.cost_usd == paid.spent - spent > 0
+    assert again.cost_usd == 0
+    assert again.hits == first.hits
+    assert paid.request_count("embeddings") == requests + 1
+
+
+def test_equal_questions_at_the_same_time_are_paid_for_once(
+    paid_index: PaidServicesFixture,
+) -> None:
+    paid, spent = paid_index, paid_index.spent
+    requests = paid.request_count("embeddings")
+
+    async def ask(index: Index) -> list[Decimal]:
+        found = await asyncio.gather(*(index.asearch(QUESTION) for _ in range(5)))
+        return [result.cost_usd for result in found]
+
+    with Index(database=paid.database, router=paid.router()) as index:
+        costs = asyncio.run(ask(index))
+
+    assert sum(costs) == paid.spent - spent
+    assert sum(cost > 0 for cost in costs) == 1
+    assert paid.request_count("embeddings") == requests + 1
+
+
+def test_the_cost_of_a_question_has_the_id_of_its_own_search(
+    paid_index: PaidServicesFixture,
+) -> None:
+    paid = paid_index
+    with (
+        Index(database=paid.database, router=paid.router()) as index,
+        run_scope(new_run_id()) as run_id,
+    ):
+        index.search(QUESTION)
+    rows = paid.rows("SELECT count(*) FROM tvdb.cost_ledger WHERE run_id = %s", run_id)
+    assert rows == [(1,)]
+
+
+def test_without_a_budget_a_search_is_refused_or_compares_words_and_says_so(
+    paid_index: PaidServicesFixture,
+) -> None:
+    paid, spent = paid_index, paid_index.spent
+    refusing = paid.router(daily_cost_limit=spent)
+    with Index(database=paid.database, router=refusing) as index, pytest.raises(BudgetError):
+        index.search(QUESTION)
+
+    by_words = paid.router(daily_cost_limit=spent, search_over_budget="words")
+    with Index(database=paid.database, router=by_words) as index:
+        result = index.search("floor 2")
+
+    assert result[0].document == "b.md"
+    assert any("budget is used up" in note for note in result.notes)
+    assert result.cost_usd == 0
+    assert paid.spent == spent
+
+
+def test_the_text_of_a_question_is_not_stored(paid_index: PaidServicesFixture) -> None:
+    paid = paid_index
+    with Index(database=paid.database, router=paid.router()) as index:
+        index.search(QUESTION)
+    [(row,)] = paid.rows("SELECT q::text FROM tvdb.question_vectors q")
+    assert "water" not in row
