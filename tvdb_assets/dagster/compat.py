@@ -14,6 +14,7 @@ newest version.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
@@ -49,7 +50,10 @@ def unusable(problems: Sequence[str]) -> TvdbError:
 
 try:
     from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
+    from dagster._core.definitions.job_base import InMemoryJob
+    from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
     from dagster._core.events import AssetObservationData, StepMaterializationData
+    from dagster._core.execution.api import execute_run
     from dagster._core.execution.asset_backfill import AssetBackfillData
     from dagster._core.execution.backfill import (
         BulkActionsFilter,
@@ -58,10 +62,17 @@ try:
     )
     from dagster._core.execution.context.system import StepExecutionContext
     from dagster._core.execution.plan.step import ExecutionStep
+    from dagster._core.launcher import DefaultRunLauncher
+    from dagster._core.remote_origin import (
+        ManagedGrpcPythonEnvCodeLocationOrigin,
+        RemoteJobOrigin,
+        RemoteRepositoryOrigin,
+    )
     from dagster._core.storage import tags as _tags
     from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
     from dagster._core.storage.event_log import schema as _event_schema
     from dagster._core.storage.runs import schema as _run_schema
+    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 except ImportError as error:
     raise unusable([str(error)]) from error
 
@@ -138,6 +149,7 @@ def problems() -> list[str]:
         ),
         *missing(AssetGraphSubset, asset_keys=None, partitions_subsets_by_asset_key=None),
         *missing(dg.DagsterInstance, event_log_storage=None, get_backfill=("self", "id")),
+        *missing(DefaultRunLauncher, _instance=None, terminate=("self", "run_id")),
         *missing(ExecutionStep, handle=None, key=None, kind=None, node_handle=None),
         *missing(ExecutionStep, get_execution_dependency_keys=("self",)),
         *missing(StepExecutionContext, event_tags=None, execution_plan=None, job_name=None),
@@ -219,6 +231,7 @@ def _log_fallback(left: Mapping[str, Sequence[str]]) -> None:
 # --- Backfills ----------------------------------------------------------------------------
 
 Backfill = PartitionBackfill
+RunLauncher = DefaultRunLauncher
 
 
 def requested_backfills(instance: dg.DagsterInstance) -> Sequence[Backfill]:
@@ -281,6 +294,58 @@ def asks_for_unfinished_runs(filters: dg.RunsFilter | None) -> bool:
 
 
 _UNFINISHED: Final = frozenset(NOT_FINISHED_STATUSES)
+
+
+# --- Runs of commands ---------------------------------------------------------------------
+
+
+def repository_origin(
+    instance: dg.DagsterInstance, sensor: str, module: str
+) -> RemoteRepositoryOrigin:
+    """The repository of the code location that evaluated a sensor last.
+
+    Args:
+        instance: the Dagster instance.
+        sensor: the name of the sensor.
+        module: the code location's module and name if no sensor of this name is known.
+    """
+    states = [s for s in instance.all_instigator_state() if s.instigator_name == sensor]
+    if states:
+        newest = max(
+            states, key=lambda s: getattr(s.instigator_data, "last_tick_timestamp", None) or 0.0
+        )
+        found: RemoteRepositoryOrigin = newest.origin.repository_origin
+        return found
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(
+        LoadableTargetOrigin(executable_path=sys.executable, module_name=module), module
+    )
+    return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
+
+
+def execute_job(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    *,
+    run_id: str,
+    tags: Mapping[str, str],
+    run_config: Mapping[str, Any],
+    assets: Sequence[dg.AssetKey],
+    origin: RemoteRepositoryOrigin,
+) -> Any:
+    """Execute a job in this process, as a run of a repository.
+
+    `JobDefinition.execute_in_process` does the same without a repository, so that the UI can't
+    show the run on its timeline, or execute it again.
+    """
+    run = instance.create_run_for_job(
+        job.get_subset(asset_selection=frozenset(assets)),
+        run_id=run_id,
+        run_config=run_config,
+        tags={**job.run_tags, **tags},
+        asset_selection=frozenset(assets),
+        remote_job_origin=RemoteJobOrigin(origin, job.name),
+    )
+    return execute_run(InMemoryJob(job), run, instance, raise_on_error=False)
 
 
 # --- Events -------------------------------------------------------------------------------

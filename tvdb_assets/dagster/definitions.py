@@ -47,7 +47,7 @@ def definitions_with(
             make_document_intake(settings.intake_seconds),
         ],
         assets=[
-            document_assets(settings.run_partitions),
+            document_assets(settings.run_partitions, IO_MANAGER_KEY),
             service_health,
             cost_report,
             retrieval_evaluation,

@@ -106,17 +106,20 @@ IO_MANAGER_KEY = "tvdb_io_manager"
 own."""
 
 
-def document_assets(max_partitions_per_run: int) -> dg.AssetsDefinition:
+def document_assets(
+    max_partitions_per_run: int, io_manager_key: str = "io_manager"
+) -> dg.AssetsDefinition:
     """Create the three assets as one step, which processes documents in batches.
 
     Args:
         max_partitions_per_run: maximum number of documents in one run of a backfill.
+        io_manager_key: key of the resource that loads the assets for other assets.
     """
 
     @dg.multi_asset(
         # Queued runs refer to the step by this name, so it must not change.
         name="document_walk",
-        specs=[spec.with_io_manager_key(IO_MANAGER_KEY) for spec in SPECS],
+        specs=[spec.with_io_manager_key(io_manager_key) for spec in SPECS],
         can_subset=True,
         backfill_policy=_backfill_policy(max_partitions_per_run),
         check_specs=[

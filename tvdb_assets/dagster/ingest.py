@@ -20,8 +20,8 @@ from tvdb_assets import errors
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.source_comparison import compare, needs_confirmation, newly_gone
 from tvdb_assets.correlation import new_run_id
+from tvdb_assets.dagster import command_runs
 from tvdb_assets.dagster.definitions import definitions_with
-from tvdb_assets.dagster.partitions import IN_PROCESS_TAG
 from tvdb_assets.dagster.reconciler import PlannedRun, Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.dagster.run_cost_warning import FORECAST_TAG, report_forecast
@@ -235,14 +235,16 @@ def run(
     # Hard-coded, because Dagster would otherwise create a copy without the workers.
     router_definition = dg.ResourceDefinition.hardcoded_resource(router.with_workers(workers))
     job = definitions_with(router_definition).resolve_implicit_global_asset_job_def()
-    result = job.execute_in_process(
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        instance=instance,
-        tags={**tags, IN_PROCESS_TAG: "true"},
+    result = command_runs.execute(
+        job,
+        instance,
         run_id=run_id,
-        raise_on_error=False,
-        asset_selection=[dg.AssetKey(stage.value) for stage in Stage],
+        tags=tags,
+        assets=[dg.AssetKey(stage.value) for stage in Stage],
     )
+    ended = instance.get_run_by_id(run_id)
+    if ended is not None and ended.status is dg.DagsterRunStatus.CANCELED:
+        raise codes.RUN_FAILED.error(run=run_id, why="It was cancelled.")
     for event in result.filter_events(lambda event: event.is_step_failure):
         # Failures of documents are recorded. Any other failure must not look like success.
         if event.step_failure_data.user_failure_data is None:

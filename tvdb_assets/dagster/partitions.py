@@ -35,6 +35,11 @@ _ADDED_AT_ONCE = 10_000
 _START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
+def is_command_run(run: dg.DagsterRun) -> bool:
+    """Whether a command executes a run; Dagster copies its tags to the runs that retry it."""
+    return IN_PROCESS_TAG in run.tags and run.parent_run_id is None
+
+
 class DocumentPartitions:
     """Reads and changes the partitions ``documents``; change them in `DueDocuments.planning`."""
 
@@ -101,7 +106,7 @@ class DocumentPartitions:
     def _tags_of_runs(self) -> Iterator[Mapping[str, str]]:
         waiting = self._instance.get_runs(dg.RunsFilter(statuses=_WAITING))
         # A run that a command executes is never queued: it starts at once, or was killed before.
-        yield from (run.tags for run in waiting if IN_PROCESS_TAG not in run.tags)
+        yield from (run.tags for run in waiting if not is_command_run(run))
         started = self._instance.get_run_records(dg.RunsFilter(statuses=_RUNNING))
         records = [*started, *self._command_runs()]
         dead = {record.dagster_run.run_id for record in self._dead(records)}
@@ -135,7 +140,8 @@ class DocumentPartitions:
     def _command_runs(self) -> Sequence[dg.RunRecord]:
         """Unfinished runs that commands execute, or were about to execute, in their own process."""
         tagged = dg.RunsFilter(statuses=[*_WAITING, *_RUNNING], tags={IN_PROCESS_TAG: "true"})
-        return self._instance.get_run_records(tagged)
+        records = self._instance.get_run_records(tagged)
+        return [record for record in records if is_command_run(record.dagster_run)]
 
     def _dead(self, records: Sequence[dg.RunRecord]) -> list[dg.RunRecord]:
         """The runs that no process is executing or may still start."""
