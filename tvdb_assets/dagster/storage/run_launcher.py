@@ -23,7 +23,7 @@ class CommandAwareRunLauncher(RunLauncher):
         """Cancel a run; returns whether it was possible."""
         run = self._instance.get_run_by_id(run_id)
         if run is None or not is_command_run(run):
-            return bool(super().terminate(run_id))
+            return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
         if run.is_finished:
             return False
         self._instance.report_run_canceling(run)
