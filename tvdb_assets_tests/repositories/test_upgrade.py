@@ -247,6 +247,9 @@ def test_every_row_is_there_under_the_new_names(old: OldDatabase) -> None:
     prepare(old.url)
 
     after = _snapshot(old.url)
+    for entry in after["cost_ledger"]:
+        sent_before = entry.pop("sent_before")
+        assert sent_before == entry["settled_at"] or entry["state"] == "voided"
     expected = _renamed(before)
     new_tables = {
         "word_segments",
