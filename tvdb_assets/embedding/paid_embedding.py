@@ -254,6 +254,7 @@ class PaidEmbedding:
             account=embedder.account,
             price=embedder.price,
             quantity=await self._bound(order, units.total()),
+            most=sum(self._bounds[i].most for i in order) if self._bounds else None,
             likely_quantity=ceil(units.total() * max(1.0, self._ratio.ratio)),
             inputs=len(order),
             documents=list(units),

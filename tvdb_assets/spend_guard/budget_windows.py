@@ -17,7 +17,6 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 import psycopg
-from psycopg.rows import dict_row
 
 from tvdb_assets.spend_guard.budget import CommittedSpend
 
@@ -27,7 +26,9 @@ ALL_SERVICES = ""
 HOUR = timedelta(hours=1)
 
 
-def lock_windows(tx: Connection, service: str, now: datetime, lease: timedelta) -> CommittedSpend:
+def lock_windows(
+    tx: Connection, service: str, lease: timedelta, now: datetime | None = None
+) -> CommittedSpend:
     """As `read_windows`, with the counters locked until the transaction ends."""
     committed, is_whole = _read(tx, service, now, lease, lock=True)
     if is_whole:
@@ -43,19 +44,19 @@ def lock_windows(tx: Connection, service: str, now: datetime, lease: timedelta) 
             (service, "hour", committed.hour),
         ],
     )
-    return _read(tx, service, now, lease, lock=True)[0]
+    return _read(tx, service, committed.now, lease, lock=True)[0]
 
 
 def read_windows(
-    tx: Connection, service: str, now: datetime, lease: timedelta = HOUR
+    tx: Connection, service: str, lease: timedelta = HOUR, now: datetime | None = None
 ) -> CommittedSpend:
     """The amounts of today, and at least the requests of the last hour.
 
     Args:
         tx: reads the counters.
         service: whose requests are counted.
-        now: by the clock of the ledger.
         lease: the longest time between a reservation and its request.
+        now: by the clock of the ledger; None for the database's.
     """
     return _read(tx, service, now, lease, lock=False)[0]
 
@@ -94,38 +95,48 @@ def count_requests(
 
 
 def _read(
-    tx: Connection, service: str, now: datetime, lease: timedelta, *, lock: bool
+    tx: Connection, service: str, now: datetime | None, lease: timedelta, *, lock: bool
 ) -> tuple[CommittedSpend, bool]:
     """The amounts, and whether all rows exist that a reservation changes."""
+    # A request that was reserved so long before this hour may have been sent in the last one.
+    span = HOUR + max(HOUR, lease)
+    rows = tx.execute(
+        _READ_LOCKED if lock else _READ, {"service": service, "now": now, "span": span}
+    ).fetchall()
+    if rows:
+        now = rows[0][0]
+    elif now is None:
+        ((now,),) = tx.execute("SELECT tvdb.clock()")
+    assert now is not None
     utc = now.astimezone(UTC)
-    day = utc.replace(hour=0, minute=0, second=0, microsecond=0)
     hour = utc.replace(minute=0, second=0, microsecond=0)
-    with tx.cursor(row_factory=dict_row) as cursor:
-        # All callers lock the same rows in the same order, which prevents deadlocks.
-        cursor.execute(
-            "SELECT scope, period, starts_at, spent_usd, requests FROM tvdb.budget_windows"
-            " WHERE (scope, period, starts_at) IN"
-            "   (('', 'day', %(day)s), (%(service)s, 'day', %(day)s))"
-            "  OR (scope = %(service)s AND period = 'hour'"
-            "      AND starts_at BETWEEN %(first_hour)s AND %(hour)s)"
-            " ORDER BY scope, period, starts_at" + (" FOR UPDATE" if lock else ""),
-            {
-                "service": service,
-                "day": day,
-                "hour": hour,
-                # A request that was reserved in this hour may have been sent in the last one.
-                "first_hour": hour - HOUR - max(HOUR, lease),
-            },
-        )
-        rows = cursor.fetchall()
-    days = {row["scope"]: row["spent_usd"] for row in rows if row["period"] == "day"}
-    hours = [row for row in rows if row["period"] == "hour"]
+    days = {scope: usd for _, scope, period, _, usd, _ in rows if period == "day"}
+    hours = {starts_at: requests for *_, period, starts_at, _, requests in rows if period == "hour"}
     committed = CommittedSpend(
-        day=day,
+        day=hour.replace(hour=0),
         hour=hour,
         now=now,
         day_usd=days.get(ALL_SERVICES, Decimal(0)),
         service_day_usd=days.get(service, Decimal(0)),
-        service_hour_requests=sum(row["requests"] for row in hours),
+        service_hour_requests=sum(hours.values()),
     )
-    return committed, len(days) == 2 and any(row["starts_at"] == hour for row in hours)
+    return committed, len(days) == 2 and hour in hours
+
+
+# The clock is read by the same statement, which spares every reservation a round trip. All callers
+# lock the same rows in the same order, which prevents deadlocks.
+_READ = """
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(%(now)s::timestamptz, tvdb.clock()) AS now
+), given AS MATERIALIZED (
+    SELECT now, date_trunc('day', now, 'UTC') AS day, date_trunc('hour', now, 'UTC') AS hour
+    FROM clock
+)
+SELECT given.now, w.scope, w.period, w.starts_at, w.spent_usd, w.requests
+FROM given JOIN tvdb.budget_windows w
+  ON w.scope IN ('', %(service)s) AND (
+       w.period = 'day' AND w.starts_at = given.day
+    OR w.period = 'hour' AND w.starts_at BETWEEN given.hour - %(span)s AND given.hour)
+ORDER BY w.scope, w.period, w.starts_at
+"""
+_READ_LOCKED = _READ + "FOR UPDATE OF w"

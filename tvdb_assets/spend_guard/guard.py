@@ -158,7 +158,7 @@ class Guard:
                     await self._note_end(call.service, error)
                     raise
                 except psycopg.Error as error:
-                    raise _ledger_lost() from error
+                    raise codes.LEDGER_LOST.error() from error
         raise AssertionError("unreachable")
 
     async def ask(
@@ -277,7 +277,7 @@ class Guard:
         except BaseException:
             # Cancelled, or a bug, while the request was out: it may have been billed.
             self.event_log.attempt_lost(sent)
-            await asyncio.to_thread(self._post_loss, reservation, codes.LOST.code, None, None)
+            await asyncio.to_thread(self._post_loss, call, reservation, codes.LOST.code, None, None)
             await self._admission.record(call.service, str(reservation.entry_id), release_probe)
             raise
         usage = call.usage(answer.quantity)
@@ -317,6 +317,7 @@ class Guard:
             quantity=call.quantity,
             price=call.price,
             lease=self._lease,
+            most=call.most,
         )
 
     async def _store_and_post(
@@ -356,7 +357,7 @@ class Guard:
         if failure.charge is Charge.BOUND:
             self._reached("before_loss", call, reservation)
             outcome = code if status == 200 else codes.LOST.code
-            await asyncio.to_thread(self._post_loss, reservation, outcome, status, name)
+            await asyncio.to_thread(self._post_loss, call, reservation, outcome, status, name)
             self._reached("loss_posted", call, reservation)
         else:
             self._reached("before_void", call, reservation)
@@ -374,10 +375,12 @@ class Guard:
         )
 
     def _post_loss(
-        self, reservation: Reservation, outcome: str, status: int | None, name: str | None
+        self, call: PaidCall, held: Reservation, outcome: str, status: int | None, name: str | None
     ) -> None:
         def write(tx: Transaction) -> None:
-            self.ledger.post(tx, reservation, outcome=outcome, status=status, request_id=name)
+            self.ledger.post(
+                tx, held, quantity=call.most, outcome=outcome, status=status, request_id=name
+            )
 
         self._database.run(write)
 
@@ -390,10 +393,6 @@ class Guard:
     def _reached(self, point: str, call: PaidCall, reservation: Reservation | None = None) -> None:
         if self._observer is not None:
             self._observer.reached(point, call, reservation)
-
-
-def _ledger_lost() -> StorageError:
-    return codes.LEDGER_LOST.error()
 
 
 __all__: Sequence[str] = [

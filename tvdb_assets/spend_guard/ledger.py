@@ -6,8 +6,8 @@ when to call (`guard`), whether an amount fits (`budget`), the two long statemen
 
 An upper bound is reserved before anything is sent. The reservation counts as spent until the
 outcome is known: it is posted at the actual cost, or voided where the service certainly billed
-nothing. An attempt whose response was lost is posted at its bound. So the recorded cost is never
-lower than the real one.
+nothing. An attempt whose response was lost is posted at the most that it can have cost. So the
+recorded cost is never lower than the real one.
 
 All times come from the database's clock, which all processes share. A window is found by
 the time of the reservation: a call that ends after midnight counts for the day on which it
@@ -77,10 +77,12 @@ class ReservationRequest:
     """Units of each document, in the order of ``documents``."""
     inputs: int
     quantity: int
-    """Units at most."""
+    """Units that are reserved."""
     price: Price
     lease: timedelta
     """After this time an attempt without an outcome belongs to a process that died."""
+    most: int | None = None
+    """Units that may be billed at most; None where no more than ``quantity`` can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,7 @@ class Ledger:
 
         def write(tx: Connection) -> None:
             nonlocal is_repeated
-            now = self.now(tx)
-            committed = lock_windows(tx, attempt.service, now, attempt.lease)
+            committed = lock_windows(tx, attempt.service, attempt.lease, self._injected_now())
             if is_repeated and self.lock_entry(tx, attempt.entry_id) is not None:
                 return
             is_repeated = True
@@ -146,7 +147,7 @@ class Ledger:
             if committed.service_hour_requests >= most:
                 committed = count_requests(tx, committed, attempt.service, most, attempt.lease)
             check_fits(attempt.service, amount, limits, committed)
-            self._write_reservation(tx, attempt, amount, now, committed)
+            self._write_reservation(tx, attempt, amount, committed)
             if write_with is not None:
                 write_with(tx, reservation)
 
@@ -173,8 +174,8 @@ class Ledger:
         Args:
             tx: the transaction that stores the result.
             reservation: of the attempt.
-            quantity: units that were billed; None where only the bound is known.
-            cost: US dollars; None takes the entry's price of ``quantity``, or the bound. More
+            quantity: units that were billed; None where only the most that can be is known.
+            cost: US dollars; None takes the entry's price of ``quantity``, or of the most. More
                 than was reserved is posted in full, and may exceed the limit.
             outcome: one word: ``answered``, ``lost``, ``bad_answer`` …
             status: of HTTP, if there was an answer.
@@ -234,12 +235,12 @@ class Ledger:
         """
 
         def read(tx: Connection) -> tuple[bool, SpendLimits, CommittedSpend]:
-            now = self.now(tx)
-            limits, committed = limits_now(tx, self.settings), read_windows(tx, service, now)
+            limits = limits_now(tx, self.settings)
+            committed = read_windows(tx, service, now=self._injected_now())
             row = tx.execute(
                 "SELECT state = 'pending' AND lease_until > %s AND day = %s"
                 " FROM tvdb.cost_ledger WHERE entry_id = %s",
-                (now, committed.day, reservation.entry_id),
+                (committed.now, committed.day, reservation.entry_id),
             ).fetchone()
             most = limits.requests_an_hour(service)
             if committed.service_hour_requests > most:
@@ -320,7 +321,8 @@ class Ledger:
         """The amounts of today and of the last hour, without a lock: for reports, not decisions."""
         with self._database.transaction() as tx:
             most = limits_now(tx, self.settings).requests_an_hour(service)
-            return count_requests(tx, read_windows(tx, service, self.now(tx)), service, most)
+            committed = read_windows(tx, service, now=self._injected_now())
+            return count_requests(tx, committed, service, most)
 
     def requests_renewed_at(self, services: Sequence[str]) -> datetime:
         """See `budget.requests_renewed_at`, for these services."""
@@ -336,14 +338,18 @@ class Ledger:
         assert row is not None
         return row[0]  # type: ignore[no-any-return]
 
+    def _injected_now(self) -> datetime | None:
+        """None lets a statement read the database's clock itself, without a round trip."""
+        return None if self._clock is None else self._clock()
+
     def _write_reservation(
         self,
         tx: Connection,
         attempt: ReservationRequest,
         amount: Decimal,
-        now: datetime,
         at: CommittedSpend,
     ) -> None:
+        now = at.now or at.hour
         tx.execute(
             RESERVE,
             {
@@ -359,7 +365,7 @@ class Ledger:
                 "quantities": list(attempt.quantities),
                 "inputs": attempt.inputs,
                 "unit": attempt.price.unit,
-                "quantity": attempt.quantity,
+                "quantity": max(attempt.quantity, attempt.most or 0),
                 "unit_usd": attempt.price.unit_usd,
                 "price_version": attempt.price.version,
                 "amount": amount,
@@ -395,7 +401,7 @@ class Ledger:
                 "request_id": request_id,
                 "unsure": list(_UNSURE),
                 "was_sent": was_sent,
-                "now": self.now(tx),
+                "now": self._injected_now(),
             },
         )
 

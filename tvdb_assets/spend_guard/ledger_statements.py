@@ -22,14 +22,16 @@ VALUES (%(entry)s, %(call)s, %(attempt)s, %(run)s, %(service)s, %(operation)s, %
     %(quantity)s, %(unit_usd)s, %(price_version)s, %(amount)s, %(day)s, %(hour)s, %(now)s,
     %(lease_until)s, %(lease_until)s)
 """
-"""Write a reservation and its counters, under the locks of ``Ledger._lock_windows``."""
+"""Write a reservation and its counters, under the locks of `budget_windows.lock_windows`."""
 
 SETTLE = """
 WITH before AS (
-    SELECT entry_id, service, day,
+    SELECT entry_id, service, day, coalesce(%(now)s::timestamptz, tvdb.clock()) AS now,
            CASE WHEN state = 'voided' THEN 0 ELSE coalesce(posted_usd, reserved_usd) END AS counted,
            CASE WHEN %(state)s = 'voided' THEN 0
-                ELSE coalesce(%(cost)s, ceil(%(quantity)s * unit_usd * 1e10) / 1e10, reserved_usd)
+                ELSE coalesce(%(cost)s, ceil(%(quantity)s * unit_usd * 1e10) / 1e10,
+                              -- An entry that is not settled has the most units that can be.
+                              greatest(reserved_usd, ceil(quantity * unit_usd * 1e10) / 1e10))
            END AS cost
     FROM tvdb.cost_ledger
     WHERE entry_id = %(entry)s
@@ -44,10 +46,10 @@ WITH before AS (
         outcome = %(outcome)s,
         http_status = coalesce(%(status)s, l.http_status),
         request_id = coalesce(%(request_id)s, l.request_id),
-        settled_at = %(now)s,
+        settled_at = b.now,
         -- An hour of requests slides by this time, so it is as early as is certain.
         sent_before = CASE WHEN %(was_sent)s AND l.sent_before IS NOT NULL
-                           THEN least(l.sent_before, %(now)s) END
+                           THEN least(l.sent_before, b.now) END
     FROM before b WHERE l.entry_id = b.entry_id
 ), windows AS (
     SELECT w.scope, w.period, w.starts_at, b.cost - b.counted AS change
@@ -66,5 +68,5 @@ WHERE (w.scope, w.period, w.starts_at) = (c.scope, c.period, c.starts_at)
 An entry that is settled already stays as it is: settling twice counts once. Two kinds of settled
 entries are corrected: one whose cost was only assumed, and one that reconciliation released while
 its process was still waiting for the response. The counters are locked in the order of
-``Ledger._lock_windows``.
+`budget_windows.lock_windows`.
 """

@@ -41,7 +41,7 @@ class PaidCall:
     """Fingerprint of key, server and model: a refusal of the account is remembered by it."""
     price: Price
     quantity: int
-    """Units at most: the upper bound that is reserved."""
+    """Units that are reserved: the most that are billed, by what is known of the service."""
     inputs: int
     documents: Sequence[str]
     quantities: Sequence[int]
@@ -50,6 +50,9 @@ class PaidCall:
     """A part of a batch that was refused as a whole."""
     is_count_exact: bool = False
     """The model's tokens are counted here, so that the service never bills less."""
+    most: int | None = None
+    """Units that may be billed, whatever was learned of the service: posted if the outcome is not
+    known; None where ``quantity`` is certain."""
     likely_quantity: int | None = None
     """Units that are likely, for the rate limit; None where ``quantity`` is."""
     stage: str = ""
@@ -63,7 +66,12 @@ class PaidCall:
         return max(1, sum(self.quantities))
 
     def billed(self, reported: int | None) -> int | None:
-        """Units to post, where a service reports so many; None posts the bound.
+        """Units to post, where a service reports so many; None posts what is reserved."""
+        known = self._possible(reported)
+        return self.most if known is None else known
+
+    def _possible(self, reported: int | None) -> int | None:
+        """Units that a service can have billed, by its report; None where that says nothing.
 
         A report below an exact count can't be what the service bills. Neither can one of far fewer
         units than are counted here, whatever the tokenizer.
@@ -76,7 +84,7 @@ class PaidCall:
 
     def usage(self, reported: int | None) -> TokenUsage | None:
         """What a response teaches about the tokenizer of its service, if anything."""
-        if self.price.unit != "token" or reported is None or self.billed(reported) is None:
+        if self.price.unit != "token" or reported is None or self._possible(reported) is None:
             return None
         return TokenUsage(self.counted, reported, self.quantity)
 
@@ -100,7 +108,7 @@ class ServiceResponse(Generic[T]):
 
     value: T
     quantity: int | None = None
-    """Units that the service billed; None posts the bound."""
+    """Units that the service billed; None posts the most that it can have billed."""
     request_id: str | None = None
     rate_limit_headers: RateLimitHeaders = field(default_factory=RateLimitHeaders)
     """The limits that the headers report."""

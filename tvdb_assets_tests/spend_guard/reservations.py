@@ -38,6 +38,7 @@ def attempt(
     price: Price = TEN_CENTS,
     service: str = "openai",
     lease: timedelta = timedelta(minutes=5),
+    most: int | None = None,
 ) -> ReservationRequest:
     return ReservationRequest(
         entry_id=uuid4(),
@@ -54,6 +55,7 @@ def attempt(
         quantity=quantity,
         price=price,
         lease=lease,
+        most=most,
     )
 
 

@@ -159,6 +159,22 @@ def test_more_than_was_held_is_posted_in_full_and_admits_nothing_more(database: 
     check_counters(database)
 
 
+def test_a_process_that_died_is_posted_at_the_most_that_it_can_have_cost(
+    database: Database,
+) -> None:
+    now = [NOON]
+    ledger = Ledger(database, LIMITS, lambda: now[0])
+    ledger.reserve(attempt(quantity=10, most=40))
+    assert ledger_usd(database) == Decimal("1.00")
+    now[0] += timedelta(hours=1)
+
+    assert ledger.reconcile() == 1
+
+    assert ledger_usd(database) == Decimal("4.00")
+    assert reserve(ledger, attempt(quantity=11)) is None
+    check_counters(database)
+
+
 def test_a_call_over_midnight_counts_for_the_day_of_its_reservation(database: Database) -> None:
     now = [NOON.replace(hour=23, minute=59)]
     ledger = Ledger(database, LIMITS, lambda: now[0])
