@@ -134,14 +134,15 @@ class Settings(BaseSettings):
     llamaparse_daily_cost_limit: Decimal | None = Field(None, ge=0)
     """US dollars per UTC day for paid parsing alone. If not set, only the common limit applies."""
     hourly_rate_limit: int = Field(100, ge=0)
-    """Paid requests in any 60 minutes, for each service."""
+    """Paid requests in any 60 minutes, for each service. If not set, a service whose price is set
+    to 0 has no such limit."""
     embedding_model: str = "text-embedding-3-small"
     """OpenAI's embedding model."""
     embedding_dimensions: int | None = Field(None, ge=1)
     """Dimensions of shortened vectors, if the model supports them. If not set, the model's own
     number."""
     embedding_usd_per_million: Decimal | None = Field(None, ge=0)
-    """US dollars per million tokens, for a model without a known price."""
+    """US dollars per million tokens, for a model without a known price; 0 for your own server."""
     llamaparse_tier: str = "cost_effective"
     """``cost_effective``, ``agentic`` or ``agentic_plus``."""
     llamaparse_version: str | None = None

@@ -251,11 +251,13 @@ def health(probe: bool, as_json: bool) -> None:
             f"{service.role:<9} {service.mode:<7} {service.service:<14}",
             f"[{colours.get(service.status, 'red')}]{service.status}[/]",
         )
-        if service.requests_left is None:
+        if not service.breaker:
             continue
         facts = [
             f"${Decimal(service.remaining_usd):,.2f} of today's budget left",
-            f"{counted(service.requests_left, 'request')} left in these 60 minutes",
+            "no limit of requests"
+            if service.requests_left is None
+            else f"{counted(service.requests_left, 'request')} left in these 60 minutes",
             f"breaker {service.breaker}",
         ]
         if service.answered_at:

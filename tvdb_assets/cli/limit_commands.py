@@ -18,7 +18,7 @@ from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
 from tvdb_assets.settings import Settings, load_settings
-from tvdb_assets.spend_guard.budget import SpendLimits, usd
+from tvdb_assets.spend_guard.budget import NO_HOURLY_LIMIT, SpendLimits, usd
 from tvdb_assets.spend_guard.ledger import Ledger
 from tvdb_assets.spend_guard.service_state import reset_refusal
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
@@ -152,7 +152,11 @@ def _show(database: Database, settings: Settings, as_json: bool) -> None:
                 "services": {
                     service: {
                         "daily_usd": usd(own) if own is not None else None,
-                        "hourly_requests": now.requests_an_hour(service),
+                        "hourly_requests": (
+                            most
+                            if (most := now.requests_an_hour(service)) != NO_HOURLY_LIMIT
+                            else None
+                        ),
                         "paused": bool(now.paused & {ALL, service}),
                     }
                     for service in paid_services()
@@ -187,7 +191,7 @@ def _show_limits(now: SpendLimits) -> None:
         own = now.service_daily_usd.get(service)
         daily = f"${usd(own)} per day, " if own is not None else ""
         paused = " (paused)" if service in now.paused else ""
-        table.add_row(
-            service, f"{daily}{counted(now.requests_an_hour(service), 'request')} per hour{paused}"
-        )
+        most = now.requests_an_hour(service)
+        hourly = f"{counted(most, 'request')} per hour" if most != NO_HOURLY_LIMIT else "free"
+        table.add_row(service, f"{daily}{hourly}{paused}")
     console.print(table)

@@ -49,8 +49,8 @@ PRICE_UNKNOWN: Final = ErrorCode(
     ConfigurationError,
     "price_unknown",
     "The price of the embedding model {model} is not known, so no budget can limit it.",
-    "Set TVDB_EMBEDDING_USD_PER_MILLION to the US dollars for a million tokens (0 for your own "
-    "server), or correct TVDB_EMBEDDING_MODEL.",
+    "Add the line TVDB_EMBEDDING_USD_PER_MILLION=N to .env, where N is the US dollars for a "
+    "million tokens, and 0 for your own server. Or correct TVDB_EMBEDDING_MODEL.",
     "A paid service has no known price, so nothing is sent to it.",
 )
 TIER_PRICE_UNKNOWN: Final = PRICE_UNKNOWN.variant(

@@ -36,12 +36,20 @@ def spend_limits_of(settings: Settings) -> SpendLimits:
         daily_usd=settings.daily_cost_limit,
         hourly_requests=settings.hourly_rate_limit,
         service_daily_usd=services,
+        free_services=_free_services(settings),
         service_settings={
             name: f"{PREFIX}{field.upper()}"
             for name in paid_services()
             if (field := f"{name}_daily_cost_limit") in Settings.model_fields
         },
     )
+
+
+def _free_services(settings: Settings) -> frozenset[str]:
+    """The embedder whose price is set to 0, unless the requests of an hour are set too."""
+    is_limited = "hourly_rate_limit" in settings.model_fields_set
+    is_free = settings.embedding_usd_per_million == 0 and not is_limited
+    return frozenset({settings.embedder}) if is_free else frozenset()
 
 
 def _providers() -> tuple[Provider, ...]:

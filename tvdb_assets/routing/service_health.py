@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tvdb_assets.spend_guard.budget import usd
+from tvdb_assets.spend_guard.budget import NO_HOURLY_LIMIT, usd
 from tvdb_assets.spend_guard.guard import Guard
 
 
@@ -28,7 +28,7 @@ class ServiceHealth:
     remaining_usd: str
     """US dollars left of today's tightest budget for it; empty for a free service."""
     requests_left: int | None
-    """Paid requests that fit now into the last 60 minutes; None for a free service."""
+    """Paid requests that fit now into the last 60 minutes; None where no limit applies."""
     requests_per_minute: float | None = None
     """The rate limit that the service reported; None if it reported none."""
     tokens_per_minute: float | None = None
@@ -51,13 +51,15 @@ def paid_health(guard: Guard, role: str, mode: str, service: str) -> ServiceHeal
     own = limits.service_daily_usd.get(service)
     if own is not None:
         left = min(left, own - committed.service_day_usd)
-    requests_left = max(0, limits.requests_an_hour(service) - committed.service_hour_requests)
+    most = limits.requests_an_hour(service)
+    used = committed.service_hour_requests
+    requests_left = max(0, most - used) if most != NO_HOURLY_LIMIT else None
     breaker = state.breaker.name(now)
     if state.refusal is not None:
         status = "refused"
     elif breaker != "closed" or state.failed_at > state.answered_at:
         status = "failing"
-    elif left <= 0 or not requests_left or limits.paused & {"", service}:
+    elif left <= 0 or requests_left == 0 or limits.paused & {"", service}:
         status = "halted"
     else:
         status = "ready" if state.answered_at else "unproven"

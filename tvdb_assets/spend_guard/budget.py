@@ -15,6 +15,8 @@ from tvdb_assets import error_codes as codes
 
 _SHARE_TO_RESUME = 4
 """One part in so many of an hour's requests has to be free before deferred work is resumed."""
+NO_HOURLY_LIMIT = 2**31 - 1
+"""More requests than any hour contains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,15 @@ class SpendLimits:
     """Instead of ``hourly_requests``, for single services."""
     service_settings: Mapping[str, str] = field(default_factory=dict)
     """The setting of a service's own limit, for messages; others are set by ``tvdb limits``."""
+    free_services: frozenset[str] = frozenset()
+    """Services that cost nothing: only their own limit of requests an hour applies, if any."""
     paused: frozenset[str] = frozenset()
     """Services that are paused; the empty string stands for all."""
 
     def requests_an_hour(self, service: str) -> int:
-        """Of one service."""
-        return self.service_hourly_requests.get(service, self.hourly_requests)
+        """Of one service; `NO_HOURLY_LIMIT` if there is no limit."""
+        common = NO_HOURLY_LIMIT if service in self.free_services else self.hourly_requests
+        return self.service_hourly_requests.get(service, common)
 
 
 @dataclass(frozen=True, slots=True)

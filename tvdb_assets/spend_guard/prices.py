@@ -7,8 +7,9 @@ does not: how many units a call needs, or whether they fit the budget.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
-from functools import cache
+from functools import lru_cache
 
 from tvdb_assets import error_codes as codes
 
@@ -32,9 +33,12 @@ class Price:
         return (self.unit_usd * quantity).quantize(_SMALLEST, ROUND_CEILING)
 
 
-@cache
 def embedding_price(
-    model: str, usd_per_million: Decimal | None = None, *, provider: str = "openai"
+    model: str,
+    usd_per_million: Decimal | None = None,
+    *,
+    provider: str = "openai",
+    at: datetime | None = None,
 ) -> Price:
     """The price of an input token of an embedding model.
 
@@ -42,6 +46,7 @@ def embedding_price(
         model: as its provider names it.
         usd_per_million: US dollars for a million tokens; None looks the model up.
         provider: as genai-prices names it.
+        at: when the price applies; None is now.
 
     Raises:
         ConfigurationError: the model's price is not known, so that no budget could limit it.
@@ -49,15 +54,22 @@ def embedding_price(
     if usd_per_million is not None:
         version = f"setting {usd_per_million.normalize():f}"
         return Price("token", usd_per_million / _MILLION, version)
+    at = (at or datetime.now(UTC)).astimezone(UTC)
+    # A price changes on the hour at the earliest; a process may live longer than its prices.
+    return _listed_price(model, provider, at.replace(minute=0, second=0, microsecond=0))
+
+
+@lru_cache(maxsize=64)
+def _listed_price(model: str, provider: str, at: datetime) -> Price:
     # Loaded here, because it costs 0.1 s and only paid modes ask.
-    from importlib.metadata import version as version_of
+    from importlib.metadata import version
 
     from genai_prices import Usage, calc_price
 
     try:
-        found = calc_price(Usage(input_tokens=_MILLION), model, provider_id=provider)
+        found = calc_price(
+            Usage(input_tokens=_MILLION), model, provider_id=provider, genai_request_timestamp=at
+        )
     except LookupError:
         raise codes.PRICE_UNKNOWN.error(model=model) from None
-    return Price(
-        "token", found.total_price / _MILLION, f"genai-prices {version_of('genai-prices')}"
-    )
+    return Price("token", found.total_price / _MILLION, f"genai-prices {version('genai-prices')}")

@@ -64,7 +64,7 @@ def limits_now(
         elif kind == "daily_usd":
             now = replace(now, service_daily_usd={**now.service_daily_usd, scope: value})
         elif scope == ALL:
-            now = replace(now, hourly_requests=int(value))
+            now = replace(now, hourly_requests=int(value), free_services=frozenset())
         else:
             hourly = {**now.service_hourly_requests, scope: int(value)}
             now = replace(now, service_hourly_requests=hourly)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -49,6 +50,14 @@ def test_the_price_of_pages(tier: str, pages: int, dollars: str) -> None:
     assert price.unit == "page"
 
 
+def test_a_price_changes_at_its_date() -> None:
+    """A language model's, since no price of an embedding model has changed yet."""
+    change = datetime(2025, 6, 10, tzinfo=UTC)
+    before = embedding_price("o3", at=change - timedelta(seconds=1))
+    after = embedding_price("o3", at=change)
+    assert (before.of(1_000_000), after.of(1_000_000)) == (10, 2)
+
+
 def test_what_is_rounded_is_rounded_up_to_the_ledgers_last_decimal() -> None:
     # $0.0001 a million: a token costs 0.0000000001, and a third of that is still one unit.
     price = embedding_price("own", Decimal("0.0001") / 3)
@@ -66,6 +75,9 @@ def test_parts_never_cost_less_than_the_whole(one: int, other: int, per_million:
 def test_a_price_that_is_not_known_is_an_error_with_a_way_out() -> None:
     with pytest.raises(ConfigurationError, match="TVDB_EMBEDDING_USD_PER_MILLION"):
         embedding_price("no-such-model")
+    with pytest.raises(ConfigurationError) as unknown:
+        embedding_price("no-such-model")
+    assert "line TVDB_EMBEDDING_USD_PER_MILLION=N " in unknown.value.remedy
     with pytest.raises(ConfigurationError, match="TVDB_LLAMAPARSE_TIER"):
         parsing_price("no-such-tier")
     assert embedding_price("no-such-model", Decimal(0)).of(10**9) == 0

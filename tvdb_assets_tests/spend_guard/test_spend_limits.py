@@ -8,7 +8,10 @@ import pytest
 
 from tvdb_assets.errors import BudgetError, RateError
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.spend_guard.spend_limits import change, changes
+from tvdb_assets.routing.paid_services import spend_limits_of
+from tvdb_assets.settings import load_settings
+from tvdb_assets.spend_guard.budget import NO_HOURLY_LIMIT
+from tvdb_assets.spend_guard.spend_limits import change, changes, limits_now
 from tvdb_assets_tests.spend_guard.ledger_rows import Paying
 
 
@@ -72,3 +75,25 @@ def test_changes_tell_who_when_and_which_runs(paying: Paying) -> None:
     assert newest.run_ids == []
     assert before[0] < first.changed_at < newest.changed_at < after[0]
     assert len(changes(paying.database, limit=1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "of_openai"),
+    [
+        ({"embedding_usd_per_million": "0"}, NO_HOURLY_LIMIT),
+        ({"embedding_usd_per_million": "0.0"}, NO_HOURLY_LIMIT),
+        ({"embedding_usd_per_million": "0", "hourly_rate_limit": 100}, 100),
+        ({"embedding_usd_per_million": "0.02"}, 100),
+        ({}, 100),
+    ],
+)
+def test_an_embedder_that_costs_nothing_has_only_a_limit_that_was_set(
+    database: Database, given: dict[str, object], of_openai: int
+) -> None:
+    limits = spend_limits_of(load_settings(**given))
+    assert limits.requests_an_hour("openai") == of_openai
+    assert limits.requests_an_hour("llamaparse") == 100
+
+    change(database, "hourly_requests", Decimal(7), changed_by="of the test")
+    with database.transaction() as tx:
+        assert limits_now(tx, limits).requests_an_hour("openai") == 7

@@ -155,9 +155,9 @@ class OpenAIEmbedder(PaidEmbedder):
         """OpenAI, in the mode real, by this version of its SDK."""
         return Provenance(self.service, "real", self._model, f"v1 sdk {version('openai')}")
 
-    @cached_property
+    @property
     def price(self) -> Price:
-        """Of an input token; see `Embedder.price`."""
+        """Of an input token now; see `Embedder.price`."""
         return embedding_price(
             self._model, self._settings.embedding_usd_per_million, provider=self.service
         )
