@@ -139,8 +139,8 @@ class Settings(BaseSettings):
     embedding_model: str = "text-embedding-3-small"
     """OpenAI's embedding model."""
     embedding_dimensions: int | None = Field(None, ge=1)
-    """Dimensions of shortened vectors, if the model supports them. If not set, the model's own
-    number."""
+    """Dimensions of shortened vectors, if the model supports them, or of a model that is not known
+    here. If not set, the model's own number."""
     embedding_usd_per_million: Decimal | None = Field(None, ge=0)
     """US dollars per million tokens, for a model without a known price; 0 for your own server."""
     llamaparse_tier: str = "cost_effective"

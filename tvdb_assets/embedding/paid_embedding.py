@@ -162,20 +162,30 @@ class PaidEmbedding:
             elif len(part.order) == 1:
                 self._halt(stopped)
             if len(part.order) > 1:
-                (start, middle), (_, end) = split_in_half(0, len(part.order))
-                first = _Part(part.order[start:middle], part.is_split or is_refused, is_unknown)
-                second = _Part(part.order[middle:end], part.is_split or is_refused)
+                smaller = [
+                    _Part(order, part.is_split or is_refused, is_unknown and not number)
+                    for number, order in enumerate(self._divided(part.order))
+                ]
+                sizes = " and ".join(str(len(one.order)) for one in smaller[:2])
                 await self._guard.event_log.record(
                     ServiceEvent.BATCH_HALVED,
                     self._embedder.service,
-                    f"{len(part.order)} texts are sent as {len(first.order)} and "
-                    f"{len(second.order)}.",
+                    f"{len(part.order)} texts are sent as {sizes}"
+                    f"{' and so on' * (len(smaller) > 2)}.",
                     code=stopped.code,
                 )
                 if is_refused:
-                    parts.extend((first, second))
+                    parts.extend(smaller)
                 else:
-                    parts.extendleft((second, first))
+                    parts.extendleft(reversed(smaller))
+
+    def _divided(self, order: list[int]) -> list[list[int]]:
+        """Two halves; more parts if the service takes fewer texts, as its refusal may have said."""
+        (_, middle), _ = split_in_half(0, len(order))
+        most = self._embedder.max_inputs
+        if most >= len(order) - middle:
+            return [order[:middle], order[middle:]]
+        return [order[start : start + most] for start in range(0, len(order), most)]
 
     async def _attempt(
         self, texts: Sequence[TextToEmbed], part: _Part, result: ResultCollector

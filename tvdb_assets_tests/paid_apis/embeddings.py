@@ -156,6 +156,8 @@ def _one_too_many(rows: _Rows, request: EmbeddingRequest, _: random.Random) -> _
 
 def _duplicated_index(rows: _Rows, _: EmbeddingRequest, __: random.Random) -> _Rows:
     """The right count, but the last index is given again; a lone row gets an index past it."""
+    if len(rows) == 2:
+        return [(1, rows[0][1]), rows[1]]  # Twice 0 is what servers send that number nothing.
     return [*rows[:-1], (max(0, len(rows) - 2) if len(rows) > 1 else 1, rows[-1][1])]
 
 

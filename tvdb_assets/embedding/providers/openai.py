@@ -10,24 +10,24 @@ decoded here, from base64: the SDK's way through lists of floats costs 6 to 80 t
 from __future__ import annotations
 
 import asyncio
-import binascii
 import re
 from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
-from math import ceil, isfinite
+from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 from pydantic import SecretStr
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.embedding.embedder_protocol import EmbeddingProvider, PaidEmbedder
+from tvdb_assets.embedding.response_decoding import decode
+from tvdb_assets.embedding.server_traits import ServerTraits, is_about_inputs
 from tvdb_assets.errors import EmbeddingError
 from tvdb_assets.models import Provenance, VectorSpace
 from tvdb_assets.redaction import RedactedCause
@@ -52,8 +52,6 @@ _DIMENSIONS = {
     "text-embedding-ada-002": 1_536,
 }
 """https://platform.openai.com/docs/guides/embeddings"""
-_MOST_TOKENS = 2_048 * 8_192
-"""More than any request can contain: a larger number is no usage."""
 _MOST_BYTES_A_NUMBER = 32
 """Of a response: 5.4 in base64, up to 26 as a decimal number with its comma."""
 _MOST_HEAD_BYTES = 1 << 20
@@ -106,6 +104,7 @@ class OpenAIEmbedder(PaidEmbedder):
         self.is_count_exact = self._model in _DIMENSIONS
         # Another server may give one of these names to a model of its own.
         self.is_bill_exact = self.is_count_exact and _is_own_server(self._address)
+        self._traits = ServerTraits()
         if self._dimensions is None:
             raise codes.DIMENSIONS_UNKNOWN.error(model=self._model)
 
@@ -203,19 +202,20 @@ class OpenAIEmbedder(PaidEmbedder):
         """See `PaidEmbedder.request`."""
         import openai
 
-        shortened: dict[str, Any] = (
-            {"dimensions": self._dimensions} if self._settings.embedding_dimensions else {}
-        )
+        asks_dimensions = bool(self._settings.embedding_dimensions)
+        asks_dimensions = asks_dimensions and self._traits.takes_dimensions
+        shortened: dict[str, Any] = {"dimensions": self._dimensions} if asks_dimensions else {}
         try:
             raw = await self._client.embeddings.with_raw_response.create(
                 input=list(texts),
                 model=self._model,
-                encoding_format="base64",
+                encoding_format="base64" if self._traits.takes_base64 else "float",
                 extra_headers={"X-Client-Request-Id": request_id},
                 **shortened,
             )
         except openai.APIStatusError as error:
-            raise _status_failure(self.display_name, error) from RedactedCause.of(error)
+            self._learn(error, len(texts), asks_dimensions)
+            raise _status_failure(self.display_name, error, len(texts)) from RedactedCause.of(error)
         except openai.APIConnectionError as error:
             raise connection_failure(self.display_name, error.__cause__) from RedactedCause.of(
                 error
@@ -226,7 +226,11 @@ class OpenAIEmbedder(PaidEmbedder):
         headers = raw.headers
         try:
             vectors, tokens = await asyncio.to_thread(
-                decode, raw.content, len(texts), self.space.dimensions
+                decode,
+                raw.content,
+                len(texts),
+                self.space.dimensions,
+                is_numbered=self.is_bill_exact,
             )
         except ValueError as error:
             raise bad_answer(
@@ -238,6 +242,15 @@ class OpenAIEmbedder(PaidEmbedder):
             request_id=headers.get("x-request-id"),
             rate_limit_headers=_rate_limit_headers(headers),
         )
+
+    def _learn(self, error: Any, inputs: int, sent_dimensions: bool) -> None:
+        """Remember what the server can't do; the next request does without it."""
+        if self.is_bill_exact:
+            return
+        self._traits = self._traits.after_refusal(
+            error.status_code, _message(error), inputs=inputs, sent_dimensions=sent_dimensions
+        )
+        self.max_inputs = min(self.max_inputs, self._traits.max_inputs or self.max_inputs)
 
     async def _probe(self, request_id: str) -> ServiceResponse[None]:
         """Ask for the model by name, which is free."""
@@ -261,89 +274,30 @@ class OpenAIEmbedder(PaidEmbedder):
             await self.__dict__.pop("_client").close()
 
 
-def decode(body: bytes, count: int, dimensions: int) -> tuple[NDArray[np.float32], int | None]:
-    """The vectors of a response, in the order of the texts, and the tokens that were billed.
-
-    Args:
-        body: JSON, with the vectors in base64.
-        count: of texts.
-        dimensions: of the vector space.
-
-    Returns:
-        Shape (count, dimensions), and the tokens; None where the response does not report them.
-
-    Raises:
-        ValueError: the response has another form; the message says which, and quotes nothing.
-    """
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise ValueError("it is not JSON") from None
-    data = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(data, list):
-        raise ValueError("it contains no embeddings")
-    if len(data) != count:
-        raise ValueError(f"it contains {len(data)} embeddings for {count} texts")
-    vectors = np.empty((count, dimensions), np.float32)
-    seen = bytearray(count)
-    for item in data:
-        index = item.get("index") if isinstance(item, dict) else None
-        if type(index) is not int or not 0 <= index < count or seen[index]:
-            raise ValueError("its embeddings are not numbered like the texts")
-        seen[index] = 1
-        vectors[index] = _vector(item.get("embedding"), dimensions)
-    return vectors, _billed_tokens(answer.get("usage"))
+def _message(error: Any) -> str:
+    """The message of a service, to be compared only: it may quote a text."""
+    body = error.body
+    if isinstance(body, list) and body:
+        body = body[0]
+    if isinstance(body, dict):
+        body = body.get("message") or body.get("error") or body.get("detail") or ""
+    return str(body or "").lower()
 
 
-def _billed_tokens(usage: object) -> int | None:
-    """The tokens that a usage reports; None where it reports no possible number."""
-    if not isinstance(usage, dict):
-        return None
-    found = [_number(usage.get(name)) for name in ("total_tokens", "prompt_tokens")]
-    return max((tokens for tokens in found if tokens is not None), default=None)
-
-
-def _number(value: object) -> int | None:
-    """A number of tokens, rounded up; some servers write it as a float or as text."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return ceil(value) if 0 <= value <= _MOST_TOKENS else None
-
-
-def _vector(value: object, dimensions: int) -> NDArray[np.float32]:
-    if isinstance(value, str):
-        try:
-            vector = np.frombuffer(binascii.a2b_base64(value), "<f4")
-        except ValueError:
-            raise ValueError("an embedding is not base64 of floats") from None
-    elif isinstance(value, list):
-        # A compatible server may not support base64.
-        try:
-            vector = np.asarray(value, np.float32)
-        except (TypeError, ValueError):
-            raise ValueError("an embedding is not a list of numbers") from None
-    else:
-        raise ValueError("an embedding is missing")
-    if vector.shape != (dimensions,):
-        raise ValueError(f"an embedding has {vector.size} dimensions, not {dimensions}")
-    return vector
-
-
-def _status_failure(name: str, error: Any) -> CallFailed:
+def _status_failure(name: str, error: Any, inputs: int = 1) -> CallFailed:
     """The meaning of a response with an error status, by status and code."""
     headers, status = error.response.headers, error.status_code
     body = error.body if isinstance(error.body, dict) else {}
     code, kind_of_error = str(body.get("code") or ""), str(body.get("type") or "")
     if not code or kind_of_error in QUOTA_CODES:
         code = kind_of_error
-    message = str(body.get("message") or "").lower()
+    message = _message(error)
     failure = service_failure(name, status, code, headers)
     if failure is not None:
         failure.rate_limit_headers = _rate_limit_headers(headers)
         return failure
-    if status == 413 or code in _TOO_LONG or _TOO_LONG_MESSAGE.search(message):
+    is_large = status == 413 or (inputs > 1 and is_about_inputs(message))
+    if is_large or code in _TOO_LONG or _TOO_LONG_MESSAGE.search(message):
         kind, refusal = FailureKind.CONTENT, text_too_long()
     elif code in _REFUSED or _REFUSED_MESSAGE.search(message):
         kind, refusal = FailureKind.CONTENT, codes.TEXT_REFUSED.error(service=name)

@@ -1,0 +1,102 @@
+"""A response of OpenAI's embeddings API to vectors and billed tokens. Pure.
+
+What belongs here: the form of a response, and what of it can't be right. What does not: the request
+(`providers.openai`), or what is billed where a response does not say it (`spend_guard.paid_call`).
+"""
+
+from __future__ import annotations
+
+import binascii
+from math import ceil
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+_MOST_TOKENS = 2_048 * 8_192
+"""More than any request can contain: a larger number is no usage."""
+
+
+def decode(
+    body: bytes, count: int, dimensions: int, *, is_numbered: bool = True
+) -> tuple[NDArray[np.float32], int | None]:
+    """The vectors of a response, in the order of the texts, and the tokens that were billed.
+
+    Args:
+        body: JSON, with the vectors in base64 or as lists of numbers.
+        count: of texts.
+        dimensions: of the vector space.
+        is_numbered: whether each vector has to have the number of its text. Some servers number
+            none of them, or all with 0; then their places count.
+
+    Returns:
+        Shape (count, dimensions), and the tokens; None where the response does not report them.
+
+    Raises:
+        ValueError: the response has another form; the message says which, and quotes nothing.
+    """
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise ValueError("it is not JSON") from None
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, list):
+        raise ValueError("it contains no embeddings")
+    if len(data) != count:
+        raise ValueError(f"it contains {len(data)} embeddings for {count} texts")
+    vectors = np.empty((count, dimensions), np.float32)
+    seen = bytearray(count)
+    for item, index in zip(data, _indexes(data, is_numbered), strict=True):
+        if type(index) is not int or not 0 <= index < count or seen[index]:
+            raise ValueError("its embeddings are not numbered like the texts")
+        seen[index] = 1
+        vectors[index] = _vector(item.get("embedding"), dimensions)
+    return vectors, _billed_tokens(answer.get("usage"))
+
+
+def _indexes(data: list[Any], is_numbered: bool) -> list[Any]:
+    """The number that each vector carries; its place where a server numbers none of them."""
+    if not all(isinstance(item, dict) for item in data):
+        raise ValueError("its embeddings are not objects")
+    given = [item.get("index") for item in data]
+    given = [int(i) if isinstance(i, str) and i.isdecimal() and len(i) < 6 else i for i in given]
+    if is_numbered or any(index not in (None, 0) for index in given):
+        return given
+    return list(range(len(given)))
+
+
+def _billed_tokens(usage: object) -> int | None:
+    """The tokens that a usage reports; None where it reports no possible number."""
+    if not isinstance(usage, dict):
+        return None
+    found = [_number(usage.get(name)) for name in ("total_tokens", "prompt_tokens")]
+    return max((tokens for tokens in found if tokens is not None), default=None)
+
+
+def _number(value: object) -> int | None:
+    """A number of tokens, rounded up; some servers write it as a float or as text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return ceil(value) if 0 <= value <= _MOST_TOKENS else None
+
+
+def _vector(value: object, dimensions: int) -> NDArray[np.float32]:
+    if isinstance(value, str):
+        try:
+            vector = np.frombuffer(binascii.a2b_base64(value), "<f4")
+        except ValueError:
+            raise ValueError("an embedding is not base64 of floats") from None
+    elif isinstance(value, list):
+        # A compatible server may not support base64.
+        try:
+            vector = np.asarray(value, np.float32)
+        except (TypeError, ValueError):
+            raise ValueError("an embedding is not a list of numbers") from None
+    else:
+        raise ValueError("an embedding is missing")
+    if vector.shape != (dimensions,):
+        raise ValueError(f"an embedding has {vector.size} dimensions, not {dimensions}")
+    return vector
