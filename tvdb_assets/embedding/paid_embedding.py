@@ -31,6 +31,7 @@ from tvdb_assets.models import Stage
 from tvdb_assets.spend_guard.call_log import ServiceEvent
 from tvdb_assets.spend_guard.guard import Guard, PaidCall, ServiceResponse, Transaction
 from tvdb_assets.spend_guard.ledger import Reservation
+from tvdb_assets.spend_guard.paid_call import CheckClaim
 from tvdb_assets.spend_guard.paid_service import RequestPermit, ensure_declared
 from tvdb_assets.spend_guard.token_ratio import TokenBound, TokenRatio
 from tvdb_assets.tracing import TracedOperation
@@ -54,6 +55,7 @@ class PaidEmbedding:
         *,
         wait_if_open: bool,
         persist: PersistVectors | None,
+        check_claim: CheckClaim | None = None,
     ) -> None:
         """Nothing is sent yet.
 
@@ -63,6 +65,7 @@ class PaidEmbedding:
             concurrency: bounds the requests in flight.
             wait_if_open: False halts at once where the breaker is open.
             persist: stores each response's good vectors in the transaction that posts its cost.
+            check_claim: see `Guard.call`.
 
         Raises:
             ConfigurationError: the embedder is no `PaidEmbedder`, so that it would pass no guard.
@@ -73,6 +76,7 @@ class PaidEmbedding:
         self._concurrency = concurrency
         self._wait_if_open = wait_if_open
         self._persist = persist
+        self._check_claim = check_claim
         self._accepted = 0
         self._unknown = 0
         self._ratio = TokenRatio()
@@ -291,7 +295,13 @@ class PaidEmbedding:
             if persist is not None and good:
                 persist(tx, good, result.vectors[good], embedder.produced_by)
 
-        await self._guard.call(call, send, store, wait_if_open=self._wait_if_open)
+        await self._guard.call(
+            call,
+            send,
+            store,
+            wait_if_open=self._wait_if_open,
+            check_claim=self._check_claim,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,14 @@ DATABASE_ENCODING: Final = ErrorCode(
     "TVDB_DATABASE_URL.",
     "The database can't store all characters.",
 )
+CLAIM_LOST: Final = ErrorCode(
+    StorageError,
+    "claim_lost",
+    "This process was stopped, or had no connection to the database, for so long that another "
+    "process may pay for the same texts. It sent nothing more.",
+    "Run it again. Finished work is kept.",
+    "A process was stopped or without a connection for longer than its claims last.",
+)
 DATABASE_URL_INVALID: Final = ErrorCode(
     ConfigurationError,
     "database_url_invalid",

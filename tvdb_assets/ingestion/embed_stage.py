@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 
 from tvdb_assets.core.chunking import Chunker
@@ -19,6 +20,7 @@ from tvdb_assets.ingestion.document_state import DocumentState
 from tvdb_assets.models import Provenance, Stage
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories.index_store import IndexStore, MissingText
+from tvdb_assets.repositories.leases import ensure_claimed
 from tvdb_assets.repositories.rows import ReadSnapshot, StoredChunkSet
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.spend_guard.guard import Transaction
@@ -130,6 +132,7 @@ class EmbedStage:
         if not sets:
             return None
         claimant = claim if paid_embedder(embedder) is not None else None
+        check_claim = None if claimant is None else partial(ensure_claimed, holder=claimant)
         refused: dict[bytes, EmbeddingError] = {}
         embedded = 0
         halted: ServiceError | None = None
@@ -156,6 +159,7 @@ class EmbedStage:
                         for text in texts
                     ],
                     writer.persist,
+                    check_claim,
                 )
                 refused.update({texts[i].sha256: error for i, error in result.errors.items()})
             except ServiceError as error:

@@ -53,11 +53,17 @@ class JobPage:
 class PaidParser(PaidService):
     """Parses documents by jobs of a paid service: each is submitted once and then polled.
 
-    Derive from it, implement `_submit`, `_fetch` and `_probe`, and declare a `ParsingProvider`.
-    The price is that of a page.
+    Derive from it, implement `_submit`, `_fetch` and `_probe`, and declare a `ParsingProvider`. A
+    service that uploads documents first has other methods, see `uploads_first`. The price is that
+    of a page.
     """
 
-    _needs_permit: ClassVar[frozenset[str]] = frozenset({"submit", "fetch", "list_jobs"})
+    _needs_permit: ClassVar[frozenset[str]] = frozenset(
+        {"upload", "submit", "submit_uploaded", "fetch", "list_jobs"}
+    )
+    uploads_first: ClassVar[bool] = False
+    """Whether a document is uploaded by a free request, and then submitted by the id of its file.
+    Then `_upload` and `_submit_uploaded` are implemented instead of `_submit`."""
 
     media_types: frozenset[str]
     """Which documents it is asked to parse; the others are parsed on this machine."""
@@ -86,6 +92,29 @@ class PaidParser(PaidService):
             ConfigurationError: the permit is not the guard's, or was used.
         """
         return await self._submit(data, path, pages, self._permitted(permit, is_paid=True))
+
+    @final
+    async def upload(self, data: bytes, path: str, permit: RequestPermit) -> ServiceResponse[str]:
+        """Upload a document, which is free; the response is the id of its file.
+
+        Args:
+            data: the file.
+            path: its name.
+            permit: of the guard, for this one request.
+
+        Raises:
+            CallFailed: with its meaning.
+            ConfigurationError: the permit is not the guard's, or was used.
+        """
+        return await self._upload(data, path, self._permitted(permit, is_paid=False))
+
+    @final
+    async def submit_uploaded(
+        self, file_id: str, pages: int, permit: RequestPermit
+    ) -> ServiceResponse[str]:
+        """Submit a document that was uploaded; otherwise as `submit`."""
+        name = self._permitted(permit, is_paid=True)
+        return await self._submit_uploaded(file_id, pages, name)
 
     @final
     async def fetch(
@@ -127,10 +156,18 @@ class PaidParser(PaidService):
         """
         return ServiceResponse(JobPage({}))
 
-    @abstractmethod
     async def _submit(
         self, data: bytes, path: str, pages: int, request_id: str
-    ) -> ServiceResponse[str]: ...
+    ) -> ServiceResponse[str]:
+        raise NotImplementedError
+
+    async def _upload(self, data: bytes, path: str, request_id: str) -> ServiceResponse[str]:
+        raise NotImplementedError
+
+    async def _submit_uploaded(
+        self, file_id: str, pages: int, request_id: str
+    ) -> ServiceResponse[str]:
+        raise NotImplementedError
 
     @abstractmethod
     async def _fetch(

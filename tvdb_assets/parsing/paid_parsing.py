@@ -24,6 +24,7 @@ from tvdb_assets.models import ParsedDocument, Stage
 from tvdb_assets.parsing.paid_parser import FinishedJob, PaidParser
 from tvdb_assets.redaction import display_path, is_private
 from tvdb_assets.repositories import locks
+from tvdb_assets.repositories.leases import ensure_claimed
 from tvdb_assets.repositories.parse_jobs import ParseJobs, UnansweredSubmission
 from tvdb_assets.spend_guard.call_log import ServiceEvent
 from tvdb_assets.spend_guard.guard import FreeRequest, Guard, PaidCall, ServiceResponse, Transaction
@@ -249,8 +250,24 @@ class PaidParsing:
         # The service takes the format from the name. A private name is replaced.
         name = f"document{guess_extension(media_type) or ''}" if is_private(path) else path
         submitted: list[SubmittedJob] = []
+        file_id: str | None = None
+        if parser.uploads_first:
+            file_id = await self._guard.ask(
+                FreeRequest(
+                    parser.service,
+                    "upload",
+                    parser.account,
+                    display_path(path),
+                    _STAGE,
+                    leads_to_usd=parser.price.of(pages),
+                ),
+                partial(parser.upload, data, name),
+                wait_if_open=wait_if_open,
+            )
 
         async def send(permit: RequestPermit) -> ServiceResponse[str]:
+            if file_id is not None:
+                return await parser.submit_uploaded(file_id, pages, permit)
             return await parser.submit(data, name, pages, permit)
 
         def persist(tx: Transaction, reservation: Reservation, job_id: str) -> None:
@@ -299,6 +316,8 @@ class PaidParsing:
                 send,
                 persist,
                 wait_if_open=wait_if_open,
+                # The first reservation begins the claim.
+                check_claim=partial(ensure_claimed, holder=holder),
                 write_intent=write_intent,
                 recover=recover,
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import select
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -26,7 +26,7 @@ from tvdb_assets.redaction import register_secret, set_path_salt
 from tvdb_assets.repositories.connection_settings import session_sql, shares_sessions
 from tvdb_assets.repositories.connection_url import libpq_url, password_of, sqlalchemy_url
 from tvdb_assets.repositories.engine_plugin import register_plugin
-from tvdb_assets.repositories.leases import Leases
+from tvdb_assets.repositories.leases import Leases, delete_lease
 from tvdb_assets.repositories.migrations import HEAD, upgrade
 from tvdb_assets.settings import Settings
 
@@ -217,6 +217,12 @@ class Database:
             self._is_open = True
         with self._pool.connection() as connection:
             yield connection
+
+    def end_claim(self, holder: int) -> None:
+        """End the lease of a claim, if it has one. A lease that can't be ended expires."""
+        if self.leases.stop_renewing(holder):
+            with suppress(psycopg.Error):
+                self.run(lambda tx: delete_lease(tx, holder))
 
     def close(self) -> None:
         """Close the connections; the server continues to run."""

@@ -11,12 +11,11 @@ a round trip for each.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-import psycopg
 from psycopg.rows import class_row, dict_row, kwargs_row
 from psycopg.types.json import Jsonb
 
@@ -84,9 +83,7 @@ class DocumentStore:
             try:
                 yield claim
             finally:
-                # If it can't be ended, it expires.
-                with suppress(psycopg.Error), self._database.transaction() as tx:
-                    self._database.leases.end(tx, claim)
+                self._database.end_claim(claim)
 
     def rows(self, partition_keys: Sequence[str]) -> list[DocumentRow]:
         """The registered files among ``partition_keys``, without their members."""

@@ -7,7 +7,9 @@ An advisory lock ends with its connection. A process that lost a connection stil
 answers that it pays for, so no other process may pay for them. A claim of something that is paid
 for has a lease as well: it is valid while its lock is held, or while its lease is renewed. One
 thread of each process renews its leases on a connection of its own. The lease of a process that
-was killed ends after `LEASE_SECONDS`.
+was killed ends after `LEASE_SECONDS`. A lease that has ended is never renewed: a process that was
+stopped for longer asks `ensure_claimed` before it sends anything, and finds that another process
+may have taken over.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any, LiteralString, TypeAlias
 
 import psycopg
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.repositories import locks
 
 Connection: TypeAlias = psycopg.Connection[Any]
@@ -50,20 +53,21 @@ class Leases:
         self._thread: threading.Thread | None = None
 
     def keep(self, tx: Connection, holder: int) -> None:
-        """Begin a lease with this transaction, unless it has begun, and renew it from now on.
+        """Begin a lease with this transaction, or renew it, and renew it from now on.
 
         Args:
             tx: the transaction that writes the claim.
             holder: the key of the claim.
         """
         with self._lock:
-            if holder in self._holders:
-                return
-        tx.execute(
-            "DELETE FROM tvdb.claim_leases WHERE renewed_at < clock_timestamp() - %s::interval",
-            (_OBSOLETE,),
-        )
-        tx.execute(_RENEW, (LEASE_SECONDS, [holder]))
+            is_first = holder not in self._holders
+        if is_first:
+            tx.execute(
+                "DELETE FROM tvdb.claim_leases WHERE renewed_at < clock_timestamp() - %s::interval",
+                (_OBSOLETE,),
+            )
+        # Also if it has begun: that transaction may have been rolled back.
+        tx.execute(_BEGIN, (holder, LEASE_SECONDS))
         with self._lock:
             self._holders.add(holder)
             self._wake.clear()
@@ -71,13 +75,12 @@ class Leases:
                 self._thread = threading.Thread(target=self._renew, name="tvdb-leases", daemon=True)
                 self._thread.start()
 
-    def end(self, tx: Connection, holder: int) -> None:
-        """End a lease; nothing happens if it has not begun."""
+    def stop_renewing(self, holder: int) -> bool:
+        """Renew a lease no more; False if it has not begun."""
         with self._lock:
-            if holder not in self._holders:
-                return
+            is_renewed = holder in self._holders
             self._holders.discard(holder)
-        tx.execute("DELETE FROM tvdb.claim_leases WHERE holder = %s", (holder,))
+        return is_renewed
 
     def close(self) -> None:
         """End the thread; the leases that have not ended expire."""
@@ -99,7 +102,7 @@ class Leases:
                 try:
                     if connection is None:
                         connection = self._connect()
-                    connection.execute(_RENEW, (LEASE_SECONDS, holders))
+                    connection.execute(_RENEW, (holders,))
                 except psycopg.Error:
                     # The next attempt has a new connection.
                     if connection is not None:
@@ -135,8 +138,31 @@ def is_claimed(holder: LiteralString) -> LiteralString:
     )
 
 
+def ensure_claimed(tx: Connection, holder: int) -> None:
+    """Check that nobody can have taken over a claim, before something is paid for.
+
+    Raises:
+        StorageError: the claim has ended, as its process was stopped or without a connection.
+    """
+    row = tx.execute(
+        f"SELECT {is_claimed('h')} FROM (VALUES (%s::bigint)) AS v(h)", (holder,)
+    ).fetchone()
+    if row is None or not row[0]:
+        raise codes.CLAIM_LOST.error()
+
+
+def delete_lease(tx: Connection, holder: int) -> None:
+    """End a lease that is renewed no more."""
+    tx.execute("DELETE FROM tvdb.claim_leases WHERE holder = %s", (holder,))
+
+
+_IS_CURRENT = "clock_timestamp() < greatest(r.renewed_at, pg_postmaster_start_time()) + r.lasts"
+_BEGIN = (
+    "INSERT INTO tvdb.claim_leases AS r (holder, renewed_at, lasts)"
+    " VALUES (%s, clock_timestamp(), make_interval(secs => %s))"
+    f" ON CONFLICT (holder) DO UPDATE SET renewed_at = excluded.renewed_at WHERE {_IS_CURRENT}"
+)
 _RENEW = (
-    "INSERT INTO tvdb.claim_leases (holder, renewed_at, lasts)"
-    " SELECT h, clock_timestamp(), make_interval(secs => %s) FROM unnest(%s::bigint[]) h"
-    " ORDER BY h ON CONFLICT (holder) DO UPDATE SET renewed_at = excluded.renewed_at"
+    "UPDATE tvdb.claim_leases r SET renewed_at = clock_timestamp()"
+    f" WHERE r.holder = ANY(%s) AND {_IS_CURRENT}"
 )

@@ -123,9 +123,7 @@ class ParseJobs:
 
     def end_claim(self, holder: int) -> None:
         """End the claim of a process that no longer waits for an answer."""
-        # If it can't be ended, it expires.
-        with suppress(psycopg.Error), self._database.transaction() as tx:
-            self._database.leases.end(tx, holder)
+        self._database.end_claim(holder)
 
     @contextmanager
     def submission_lock(

@@ -44,6 +44,7 @@ from tvdb_assets.routing.service_health import ServiceHealth, paid_health
 from tvdb_assets.settings import ServiceMode, Settings
 from tvdb_assets.spend_guard.guard import CallObserver, FreeRequest
 from tvdb_assets.spend_guard.ledger import Clock
+from tvdb_assets.spend_guard.paid_call import CheckClaim
 from tvdb_assets.spend_guard.paid_service import PaidService
 
 
@@ -149,10 +150,11 @@ class ServiceRouter:
         embedder: AnyEmbedder,
         texts: Sequence[str] | Sequence[TextToEmbed],
         persist: PersistVectors | None = None,
+        check_claim: CheckClaim | None = None,
     ) -> EmbeddingResult:
         """Embed texts with the given embedder only, through the guard if it costs money.
 
-        Arguments and errors are those of `embed`.
+        Arguments and errors are those of `embed`; for ``check_claim``, see `Guard.call`.
 
         Raises:
             ConfigurationError: the embedder has a price but is not a `PaidEmbedder`, so the guard
@@ -167,6 +169,7 @@ class ServiceRouter:
                     self.services.concurrency,
                     wait_if_open=self.clients.embedder_mode is not ServiceMode.HYBRID,
                     persist=persist,
+                    check_claim=check_claim,
                 )
                 return await embedding.embed(requested)
             return await embed_free(embedder, requested, persist)

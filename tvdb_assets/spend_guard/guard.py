@@ -33,6 +33,7 @@ from tvdb_assets.spend_guard.ledger import Ledger, Reservation, ReservationReque
 from tvdb_assets.spend_guard.paid_call import (
     POINTS,
     CallObserver,
+    CheckClaim,
     FreeRequest,
     PaidCall,
     Persist,
@@ -61,6 +62,9 @@ _EXPIRED = "expired"
 _CONFIRMED_SECONDS = 0.05
 """A request that waited for longer is confirmed before it is sent. Its limits were checked when it
 was reserved, and may have changed since."""
+_STOPPED_SECONDS = 2.0
+"""A reservation that took longer is confirmed as well: its process may have been stopped after the
+commit. A claim lasts for longer than this."""
 
 
 class Guard:
@@ -119,6 +123,7 @@ class Guard:
         persist: Persist[T],
         *,
         wait_if_open: bool = True,
+        check_claim: CheckClaim | None = None,
         write_intent: WriteIntent | None = None,
         recover: Recover[T] | None = None,
     ) -> T:
@@ -129,6 +134,8 @@ class Guard:
             send: makes one request with the permit that it is given, and raises `CallFailed`.
             persist: stores the result; runs in a thread, in the transaction that posts the cost.
             wait_if_open: False halts at once where the breaker is open.
+            check_claim: asked with each reservation, and once more just before a request that
+                waited, or whose process was stopped, is sent.
             write_intent: records each attempt before it is sent; runs in a thread.
             recover: asked before each attempt but the first. If it raises, nothing more is sent.
 
@@ -147,7 +154,7 @@ class Guard:
                         if recovered is not None:
                             return recovered
                     return await self._attempt(
-                        call, call_id, attempt.num, send, persist, write_intent
+                        call, call_id, attempt.num, send, persist, check_claim, write_intent
                     )
                 except CallFailed as failure:
                     if retry_policy.wait_after(failure) is False or attempt.num == self._attempts:
@@ -171,7 +178,7 @@ class Guard:
         """Make a request that costs nothing, within the same limits: a poll, a probe.
 
         Raises:
-            As of `call`, except for the budget.
+            As of `call`; of the budget only where a paid request is to follow.
         """
         retry_policy = RetryPolicy(self._max_wait, wait_if_open)
         async for attempt in self._retrying(retry_policy):
@@ -191,6 +198,9 @@ class Guard:
     async def _ask(self, free_request: FreeRequest, send: Send[T]) -> T:
         part = new_part()
         caller = str(part)
+        usd = free_request.leads_to_usd
+        if usd is not None:
+            await asyncio.to_thread(self.ledger.ensure_fits, free_request.service, usd)
         await self._admission.admit(free_request.service, free_request.account, 0, caller)
         began = perf_counter()
 
@@ -209,9 +219,8 @@ class Guard:
             await self._admission.record(free_request.service, caller, release_probe)
             raise
         await self.event_log.free_request_ended(free_request, part, began, answer)
-        await self._admission.record(
-            free_request.service, caller, record_success(RateLimitHeaders())
-        )
+        success = record_success(RateLimitHeaders()) if usd is None else release_probe
+        await self._admission.record(free_request.service, caller, success)
         return answer.value
 
     def _retrying(self, retry_policy: RetryPolicy) -> AsyncIterable[stamina.Attempt]:
@@ -230,14 +239,22 @@ class Guard:
         number: int,
         send: Send[T],
         persist: Persist[T],
+        check_claim: CheckClaim | None,
         write_intent: WriteIntent | None,
     ) -> T:
+        def write_with(tx: Transaction, reservation: Reservation) -> None:
+            if write_intent is not None:
+                write_intent(tx, reservation)
+            if check_claim is not None:
+                check_claim(tx)
+
         self._reached("before_reservation", call)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         reservation = await asyncio.to_thread(
-            self.ledger.reserve, self._reservation(call, call_id, number), write_intent
+            self.ledger.reserve, self._reservation(call, call_id, number), write_with
         )
         self._reached("reserved", call, reservation)
-        loop = asyncio.get_running_loop()
         reserved_at = loop.time()
         try:
             tokens = call.likely_quantity or call.quantity
@@ -248,9 +265,13 @@ class Guard:
         except BaseException as error:
             await self._void_unsent(reservation, error)
             raise
-        if loop.time() - reserved_at > _CONFIRMED_SECONDS:
+        # The clock of the loop runs on while the process is stopped.
+        was_stopped = loop.time() - began > _STOPPED_SECONDS
+        if was_stopped or loop.time() - reserved_at > _CONFIRMED_SECONDS:
             try:
-                is_current = await asyncio.to_thread(self.ledger.confirm, reservation, call.service)
+                is_current = await asyncio.to_thread(
+                    self.ledger.confirm, reservation, call.service, check_claim
+                )
             except BaseException as error:
                 await self._void_unsent(reservation, error)
                 # It may have passed the breaker as a probe.
@@ -259,7 +280,9 @@ class Guard:
             if not is_current:
                 await self._void_unsent(reservation, None)
                 await self._admission.record(call.service, str(reservation.entry_id), release_probe)
-                return await self._attempt(call, call_id, number, send, persist, write_intent)
+                return await self._attempt(
+                    call, call_id, number, send, persist, check_claim, write_intent
+                )
         self._reached("admitted", call, reservation)
         self._reached("before_send", call, reservation)
         sent = SentRequest(call, reservation, number, perf_counter())

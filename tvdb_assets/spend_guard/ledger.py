@@ -221,8 +221,21 @@ class Ledger:
 
         self._database.run(write)
 
-    def confirm(self, reservation: Reservation, service: str) -> bool:
+    def confirm(
+        self,
+        reservation: Reservation,
+        service: str,
+        check_claim: Callable[[Connection], None] | None = None,
+    ) -> bool:
         """Whether a request that waited may still be sent with its reservation.
+
+        What changes between this answer and the request itself, in about a millisecond, is not
+        noticed; nor is a process that is stopped at exactly that point.
+
+        Args:
+            reservation: of the request.
+            service: that it goes to.
+            check_claim: raises if another process may pay for the same.
 
         Returns:
             False if it needs another reservation: another day has begun, its lease is over, or it
@@ -231,10 +244,13 @@ class Ledger:
         Raises:
             BudgetError: paid calls are paused, or the day's limit is lower than what is reserved.
             RateError: the hour's limit is lower than what is reserved.
-            StorageError: the ledger can't be reached; then nothing may be paid.
+            StorageError: the ledger can't be reached, or `check_claim` raised it; then nothing may
+                be paid.
         """
 
         def read(tx: Connection) -> tuple[bool, SpendLimits, CommittedSpend]:
+            if check_claim is not None:
+                check_claim(tx)
             limits = limits_now(tx, self.settings)
             committed = read_windows(tx, service, now=self._injected_now())
             row = tx.execute(
@@ -257,6 +273,27 @@ class Ledger:
             service, Decimal(0), limits, replace(committed, service_hour_requests=max(0, others))
         )
         return is_current
+
+    def ensure_fits(self, service: str, amount: Decimal) -> None:
+        """Check that this amount could be reserved now, before a free request that leads to it.
+
+        Raises:
+            As of `reserve`.
+        """
+
+        def read(tx: Connection) -> tuple[SpendLimits, CommittedSpend]:
+            limits = limits_now(tx, self.settings)
+            committed = read_windows(tx, service, now=self._injected_now())
+            most = limits.requests_an_hour(service)
+            if committed.service_hour_requests >= most:
+                committed = count_requests(tx, committed, service, most)
+            return limits, committed
+
+        try:
+            limits, committed = self._database.run(read)
+        except psycopg.Error as error:
+            raise _unreachable(error) from error
+        check_fits(service, amount, limits, committed)
 
     def lock_entry(
         self, tx: Connection, entry_id: UUID

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import psycopg
@@ -26,6 +27,8 @@ Persist: TypeAlias = Callable[[Transaction, Reservation, T], None]
 """Stores a response, in the transaction that posts its cost."""
 WriteIntent: TypeAlias = Callable[[Transaction, Reservation], None]
 """Records what is about to be sent, in the transaction that reserves its cost."""
+CheckClaim: TypeAlias = Callable[[Transaction], None]
+"""Raises `StorageError` if another process may pay for the same."""
 Recover: TypeAlias = Callable[[], Awaitable[T | None]]
 """Finds the result of an attempt whose response was lost; None if there is none for certain."""
 
@@ -100,6 +103,10 @@ class FreeRequest:
     document: str | None = None
     stage: str = ""
     """Of the pipeline, for traces."""
+    leads_to_usd: Decimal | None = None
+    """What the paid request reserves that is to follow, as after an upload. If that does not fit
+    the budget, this one is not sent either. Its success does not close the breaker, as it leaves
+    open whether the service does what is paid for."""
 
 
 @dataclass(frozen=True, slots=True)

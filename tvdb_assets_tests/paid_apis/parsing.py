@@ -104,7 +104,10 @@ def billed_credits(job: Job) -> int:
 
 
 def read_upload(content_type: str, body: bytes) -> Submission:
-    """``POST /api/v2/parse/upload``: the file, and ``configuration`` as a JSON string."""
+    """``POST /api/v2/parse/upload``: the file, and ``configuration`` as a JSON string.
+
+    The official client does not send ``user_metadata`` in this form, so it is refused here.
+    """
     try:
         parts = read_parts(content_type, body)
     except ValueError as error:
@@ -113,9 +116,10 @@ def read_upload(content_type: str, body: bytes) -> Submission:
         if name not in parts:
             raise unprocessable(["body", name], "Field required")
     file = parts["file"]
-    return Submission(
-        file.filename or "file", file.content, *_configuration(parts["configuration"].content)
-    )
+    tier, version, tags = _configuration(parts["configuration"].content)
+    if tags is not None:
+        raise unprocessable(["body", "user_metadata"], "Extra inputs are not permitted")
+    return Submission(file.filename or "file", file.content, tier, version)
 
 
 def read_by_id(body: bytes, files: dict[str, File]) -> Submission:

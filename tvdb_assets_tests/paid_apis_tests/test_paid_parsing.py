@@ -114,8 +114,14 @@ def test_the_same_document_twice_is_billed_twice(parser: Parser) -> None:
 def test_a_file_can_be_uploaded_first(parser: Parser) -> None:
     form = {"data": {"purpose": "parse"}, "files": {"file": ("b.txt", b"x\fy")}}
     file = parser.call("POST", "/api/v1/beta/files", **form).json()
-    body = {"tier": "cost_effective", "version": "2026-09-28", "file_id": file["id"]}
+    body = {
+        "tier": "cost_effective",
+        "version": "2026-09-28",
+        "file_id": file["id"],
+        "user_metadata": {"entry": "1"},
+    }
     job = parser.call("POST", "/api/v2/parse", json=body).json()
+    assert job["user_metadata"] == {"entry": "1"}
     parser.time[0] += 8
     result = parser.poll(job["id"], "markdown,metadata", "text", "job_metadata")
     assert [page["markdown"] for page in result["markdown"]["pages"]] == ["x", "y"]
@@ -123,6 +129,17 @@ def test_a_file_can_be_uploaded_first(parser: Parser) -> None:
     assert result["text"]["pages"][1] == {"page_number": 2, "text": "y"}
     missing = parser.call("POST", "/api/v2/parse", json={**body, "file_id": "dfl-none"})
     assert missing.status_code == 404
+
+
+def test_only_a_file_that_was_uploaded_first_has_metadata(parser: Parser) -> None:
+    """Another form might refuse it, and the official client never sends it there."""
+    configuration = {"tier": "agentic", "version": "latest", "user_metadata": {"entry": "1"}}
+    form = {
+        "data": {"configuration": json.dumps(configuration)},
+        "files": {"file": ("a.md", DOCUMENT)},
+    }
+    assert parser.call("POST", "/api/v2/parse/upload", **form).status_code == 422
+    assert parser.simulated_server.apis.charges == []
 
 
 def test_nothing_is_shown_that_was_not_asked_for(parser: Parser) -> None:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tvdb_assets.errors import StorageError
 from tvdb_assets.repositories import leases, locks
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.leases import Leases
@@ -31,8 +32,7 @@ def test_a_claim_without_its_lock_is_valid_until_its_lease_ends(database: Databa
     with database.transaction() as tx:
         database.leases.keep(tx, holder)
     assert is_claimed(database, holder)
-    with database.transaction() as tx:
-        database.leases.end(tx, holder)
+    database.end_claim(holder)
     assert not is_claimed(database, holder)
 
 
@@ -43,10 +43,9 @@ def test_a_lease_that_nobody_renews_expires(
     monkeypatch.setattr(leases, "LEASE_SECONDS", 0.2)
     monkeypatch.setattr(leases, "RENEWAL_SECONDS", 3_600.0)
     holder = locks.new_claim_key()
+    began = time.monotonic()
     with database.transaction() as tx:
         database.leases.keep(tx, holder)
-    assert is_claimed(database, holder)
-    began = time.monotonic()
     while is_claimed(database, holder):
         assert time.monotonic() - began < 30
     assert time.monotonic() - began > 0.1
@@ -99,3 +98,38 @@ def test_a_lease_counts_from_the_start_of_the_server(database: Database) -> None
             " (clock_timestamp() - pg_postmaster_start_time()) / 2"
         )
     assert not is_claimed(database, holder)
+
+
+def test_a_lease_that_has_ended_is_not_renewed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of a process that was stopped, and that another one has taken over from."""
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 0.0)
+    monkeypatch.setattr(leases, "RENEWAL_SECONDS", 0.01)
+    holder = locks.new_claim_key()
+    with database.transaction() as tx:
+        database.leases.keep(tx, holder)
+    ended = _renewed_at(database)
+    while not _is_renewing(database):
+        pass  # the thread has begun
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 30.0)
+    with database.transaction() as tx:
+        database.leases.keep(tx, holder)
+    assert _renewed_at(database) == ended
+    with pytest.raises(StorageError, match="claim_lost"), database.transaction() as tx:
+        leases.ensure_claimed(tx, holder)
+
+
+def _renewed_at(database: Database) -> object:
+    with database.transaction() as tx:
+        return tx.execute("SELECT renewed_at FROM tvdb.claim_leases").fetchall()
+
+
+def _is_renewing(database: Database) -> bool:
+    with database.transaction() as tx:
+        return bool(
+            tx.execute(
+                "SELECT FROM pg_stat_activity WHERE application_name = 'tvdb leases'"
+                " AND datname = current_database() AND query LIKE 'UPDATE%' AND state = 'idle'"
+            ).fetchall()
+        )

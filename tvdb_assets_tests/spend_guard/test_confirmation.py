@@ -13,7 +13,8 @@ from decimal import Decimal
 
 import pytest
 
-from tvdb_assets.errors import TvdbError
+from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import StorageError, TvdbError
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.spend_guard import rate_limiter, spend_limits
 from tvdb_assets.spend_guard.guard import PaidCall
@@ -81,6 +82,29 @@ def test_a_change_of_limits_stops_what_stands_in_line(
     assert paid.spent == paid.hourly("openai") == 0
 
 
+def test_a_request_whose_claim_was_lost_in_line_is_not_sent(paid: PaidServicesFixture) -> None:
+    """As in a process that was stopped: another one pays for the same texts."""
+    asked = 0
+
+    def check_claim(_: object) -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:  # It was valid with the reservation.
+            raise codes.CLAIM_LOST.error()
+
+    async def embed_claimed(router: ServiceRouter) -> None:
+        embedder = router.clients.paid_embedder
+        assert embedder is not None
+        await router.embed_by(embedder, ["Is flood damage covered?"], check_claim=check_claim)
+
+    with pytest.raises(StorageError, match="claim_lost"):
+        paid.use(embed_claimed)
+
+    assert asked == 2
+    assert paid.apis.requests == []
+    assert paid.ledger() == [("voided", "claim_lost")]
+
+
 @pytest.mark.parametrize("seconds", [900, 3_600, 86_400], ids=["lease", "hour", "day"])
 def test_a_reservation_that_is_over_is_made_again(paid: PaidServicesFixture, seconds: int) -> None:
     states = ServiceStates(paid.database, paid.clock)
@@ -99,3 +123,24 @@ def test_a_reservation_that_is_over_is_made_again(paid: PaidServicesFixture, sec
     [(reserved_at,)] = paid.rows("SELECT reserved_at FROM tvdb.cost_ledger WHERE state = 'posted'")
     assert reserved_at == paid.clock.now
     assert paid.spent == paid.apis.dollars > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "code"),
+    [
+        ("is_paused", 1, "paused"),
+        ("daily_usd", 0, "budget_exhausted"),
+        ("hourly_requests", 0, "hourly_requests_exhausted"),
+    ],
+)
+def test_nothing_is_uploaded_that_may_not_be_submitted(
+    paid: PaidServicesFixture, kind: spend_limits.LimitKind, value: int, code: str
+) -> None:
+    spend_limits.change(paid.database, kind, Decimal(value), changed_by="of the test")
+
+    with pytest.raises(TvdbError) as caught:
+        paid.use(lambda router: router.parse_paid(b"<p>Terms</p>", "a.html", "text/html", 1))
+
+    assert caught.value.code == code
+    assert paid.apis.requests == []
+    assert paid.ledger() == []

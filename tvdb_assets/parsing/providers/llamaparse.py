@@ -4,12 +4,11 @@ What belongs here: one request, and the meaning of its response or failure. What
 waiting (`parsing.paid_parsing`), money, limits and retries (`spend_guard`).
 
 Paths, fields and states are those of the official client ``llama-cloud`` 2.19. That client is not
-used: four endpoints need no client of 3 MB, and its own retries would pay twice.
+used: five endpoints need no client of 3 MB, and its own retries would pay twice.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -102,10 +101,16 @@ _LIST_PAGE = 100
 
 
 class LlamaParse(PaidParser):
-    """Parses with the key, tier and version of the settings."""
+    """Parses with the key, tier and version of the settings.
+
+    A document is uploaded and then submitted by the id of its file. In the official client, only
+    this form has ``user_metadata``; the form that uploads and submits in one request does not, and
+    the service might refuse a field that it does not know.
+    """
 
     service = SERVICE
     media_types = MEDIA_TYPES
+    uploads_first = True
 
     def __init__(
         self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None
@@ -162,10 +167,28 @@ class LlamaParse(PaidParser):
             transport=self._transport,
         )
 
-    async def _submit(
-        self, data: bytes, path: str, pages: int, request_id: str
+    async def _upload(self, data: bytes, path: str, request_id: str) -> ServiceResponse[str]:
+        # The service takes the format from the name; folders may be private.
+        name = path.rpartition("/")[2]
+        answer, headers = await self._send(
+            "POST",
+            "/api/v1/beta/files",
+            request_id,
+            files={"file": (name, data)},
+            data={"purpose": "parse"},
+        )
+        file_id = answer.get("id")
+        if not isinstance(file_id, str) or not file_id:
+            raise bad_answer(
+                NAME, "it names no file", 200, headers.get("x-request-id")
+            ) from RedactedCause("no file id")
+        return ServiceResponse(file_id, request_id=headers.get("x-request-id"))
+
+    async def _submit_uploaded(
+        self, file_id: str, pages: int, request_id: str
     ) -> ServiceResponse[str]:
-        configuration: dict[str, object] = {
+        body: dict[str, object] = {
+            "file_id": file_id,
             "tier": self.tier,
             "version": self.version,
             "page_ranges": {"max_pages": pages},
@@ -174,16 +197,8 @@ class LlamaParse(PaidParser):
         }
         entry_id = part_of(request_id)
         if entry_id is not None:
-            configuration["user_metadata"] = {_ENTRY_TAG: str(entry_id)}
-        # The service takes the format from the name; folders may be private.
-        name = path.rpartition("/")[2]
-        answer, headers = await self._send(
-            "POST",
-            "/api/v2/parse/upload",
-            request_id,
-            files={"file": (name, data)},
-            data={"configuration": json.dumps(configuration)},
-        )
+            body["user_metadata"] = {_ENTRY_TAG: str(entry_id)}
+        answer, headers = await self._send("POST", "/api/v2/parse", request_id, json=body)
         job_id = answer.get("id")
         if not isinstance(job_id, str) or not job_id:
             raise bad_answer(
