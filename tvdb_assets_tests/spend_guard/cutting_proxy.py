@@ -72,7 +72,11 @@ class CuttingProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(self._server)
+            try:
+                server = socket.create_connection(self._server)
+            except OSError:  # the server is down
+                client.close()
+                continue
             with self._lock:
                 self._pairs.append((client, server))
             cut_next = threading.Event()
