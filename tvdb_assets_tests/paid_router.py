@@ -66,7 +66,7 @@ class FixedResponse:
 class FixedResponses(httpx2.AsyncBaseTransport):
     """Returns or raises the given responses in order, and repeats the last one.
 
-    An upload before a submission is answered, and not counted.
+    An upload before a submission, and the list of jobs after it, are answered and not counted.
     """
 
     def __init__(self, *responses: FixedResponse | Exception) -> None:
@@ -77,6 +77,8 @@ class FixedResponses(httpx2.AsyncBaseTransport):
         await request.aread()
         if request.url.path == "/api/v1/beta/files":
             return httpx2.Response(200, content=b'{"id": "dfl-1"}', request=request)
+        if (request.method, request.url.path) == ("GET", "/api/v2/parse"):
+            return httpx2.Response(200, content=b'{"items": []}', request=request)
         self.requests.append(request)
         now = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
         if isinstance(now, Exception):

@@ -24,7 +24,6 @@ from tvdb_assets.models import ParsedDocument, Stage
 from tvdb_assets.parsing.paid_parser import FinishedJob, PaidParser
 from tvdb_assets.redaction import display_path, is_private
 from tvdb_assets.repositories import locks
-from tvdb_assets.repositories.leases import ensure_claimed
 from tvdb_assets.repositories.parse_jobs import ParseJobs, UnansweredSubmission
 from tvdb_assets.spend_guard.call_log import ServiceEvent
 from tvdb_assets.spend_guard.guard import FreeRequest, Guard, PaidCall, ServiceResponse, Transaction
@@ -187,7 +186,12 @@ class PaidParsing:
     ) -> SubmittedJob | None:
         parser = self._parser
         free_request = FreeRequest(
-            parser.service, "list", parser.account, display_path(path), _STAGE
+            parser.service,
+            "list",
+            parser.account,
+            display_path(path),
+            _STAGE,
+            shows_health=False,
         )
         sent_after = min(one.sent_after for one in sent)
         sent_before = max(one.sent_before for one in sent)
@@ -260,6 +264,7 @@ class PaidParsing:
                     display_path(path),
                     _STAGE,
                     leads_to_usd=parser.price.of(pages),
+                    shows_health=False,
                 ),
                 partial(parser.upload, data, name),
                 wait_if_open=wait_if_open,
@@ -316,8 +321,6 @@ class PaidParsing:
                 send,
                 persist,
                 wait_if_open=wait_if_open,
-                # The first reservation begins the claim.
-                check_claim=partial(ensure_claimed, holder=holder),
                 write_intent=write_intent,
                 recover=recover,
             )

@@ -219,7 +219,7 @@ class Guard:
             await self._admission.record(free_request.service, caller, release_probe)
             raise
         await self.event_log.free_request_ended(free_request, part, began, answer)
-        success = record_success(RateLimitHeaders()) if usd is None else release_probe
+        success = record_success(RateLimitHeaders()) if free_request.shows_health else release_probe
         await self._admission.record(free_request.service, caller, success)
         return answer.value
 

@@ -105,8 +105,10 @@ class FreeRequest:
     """Of the pipeline, for traces."""
     leads_to_usd: Decimal | None = None
     """What the paid request reserves that is to follow, as after an upload. If that does not fit
-    the budget, this one is not sent either. Its success does not close the breaker, as it leaves
-    open whether the service does what is paid for."""
+    the budget, this one is not sent either."""
+    shows_health: bool = True
+    """False if its success leaves open whether the service does what is paid for, so that it does
+    not close the breaker."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,7 +237,9 @@ def test_a_closed_port_costs_nothing_and_is_no_request(
     )
 
     assert error.code == "service_unavailable"
-    assert paid.ledger() == [("voided", "service_unavailable")] * ATTEMPTS
+    # A document is uploaded before anything is reserved.
+    attempts = ATTEMPTS if service == "openai" else 0
+    assert paid.ledger() == [("voided", "service_unavailable")] * attempts
     assert (paid.spent, paid.hourly(service)) == (0, 0)
 
 
@@ -291,7 +293,7 @@ def test_a_lost_answer_counts_as_spent_over_a_real_connection(
             paid_timeout_seconds=1.0 if fault == "slow" else 60.0,
         )
         assert len(server.apis.charges) == billed
-        assert len(server.apis.requests) == ATTEMPTS
+        assert sum(r.operation == operation for r in server.apis.requests) == ATTEMPTS
         real = server.apis.dollars
 
     assert error.code == code

@@ -253,7 +253,9 @@ class LlamaParse(PaidParser):
         name = headers.get("x-request-id")
         items, token = answer.get("items"), answer.get("next_page_token")
         if not isinstance(items, list) or not (token is None or isinstance(token, str)):
-            raise bad_answer(NAME, "it is not a list of jobs", 200, name)
+            raise bad_answer(NAME, "it is not a list of jobs", 200, name) from RedactedCause(
+                "no list of jobs"
+            )
         found = {entry: job for entry, job in map(_tagged, items) if entry is not None}
         return ServiceResponse(JobPage(found, token or None), request_id=name)
 
