@@ -12,6 +12,7 @@ anything: an invalid value, a provider's response, the parameters of a statement
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -32,9 +33,12 @@ _MAX_FRAMES = 12
 _PACKAGE = __name__.partition(".")[0]
 _CODE = str(Path(__file__).parent) + os.sep
 
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+ACTING = (
+    "\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
 )
+"""Characters that act on a terminal or on a reader, as ranges of a regular expression."""
+_UNPRINTABLE = re.compile(f"[{ACTING}]")
 _PATTERNS = (
     # A user's password in a URL. The scheme is not matched: a search for its start from each
     # letter would take quadratic time.
@@ -146,9 +150,22 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(_escaped, text)
 
 
+def printable_lines(text: str) -> str:
+    """As `printable`, but line ends and tabs stay."""
+    return re.sub(r"[^\n\t]+", lambda line: printable(line[0]), text)
+
+
+def printable_json(value: object) -> str:
+    """JSON on one line. Characters that act on a terminal are escaped, and read back the same."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return _UNPRINTABLE.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 class RedactedCause(Exception):  # noqa: N818 - replaces another error, whose message may quote anything

@@ -9,7 +9,6 @@ An event accepts only the fields that are listed with it, and none of them has d
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tvdb_assets import deprecation
-from tvdb_assets.redaction import printable, redact
+from tvdb_assets.redaction import printable, printable_json, redact
 
 LOGGER: Final = logging.getLogger("tvdb")
 LOGGER.setLevel(logging.INFO)
@@ -244,7 +243,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = record.exc_text or self.formatException(record.exc_info)
         present = {name: value for name, value in line.items() if value is not None}
-        return json.dumps(present, ensure_ascii=False, default=str)
+        return printable_json(present)
 
 
 def page() -> Iterator[str]:

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from tvdb_assets.cli.options import CommandWithRenamedOptions, json_option
-from tvdb_assets.cli.output import console, notices, print_json, table_of
+from tvdb_assets.cli.output import console, notices, plain, print_json, table_of
 from tvdb_assets.core.message_counts import counted
+from tvdb_assets.redaction import printable
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.index_catalog import IndexCatalog, IndexState
 from tvdb_assets.retrieval.index_evaluation import DECIDING, refuse_worse
@@ -52,7 +53,7 @@ def switch(
             if as_json:
                 print_json({"dropped": index_row(dropped)})
             else:
-                console.print(f"Dropped index {dropped.name}.", markup=False)
+                console.print(f"Dropped index {printable(dropped.name)}.", markup=False)
         else:
             before = catalog.current()
             if settings.evaluation_queries is not None and not force:
@@ -64,7 +65,7 @@ def switch(
             else:
                 console.print(
                     f"Search {'now reads' if is_switched else 'already reads'} index "
-                    f"{current.name}.",
+                    f"{printable(current.name)}.",
                     markup=False,
                 )
 
@@ -115,7 +116,7 @@ def _show(states: Sequence[IndexState]) -> None:
             documents = f"{current - state.missing:,} of {current:,}"
         table.add_row(
             str(state.index_id),
-            state.vector_space,
+            plain(state.vector_space),
             f"{state.chunk_tokens}/{state.chunk_overlap_tokens}" if state.chunk_tokens else "?",
             documents,
             f"{state.chunks:,}",
@@ -155,7 +156,9 @@ def show_waiting_indexes(states: Sequence[IndexState], stale: int) -> None:
     """
     for state in states:
         if state.is_waiting and state.documents:
-            console.print(f"\nIndex {state.name} is not searched yet.", style="bold", markup=False)
+            console.print(
+                f"\nIndex {printable(state.name)} is not searched yet.", style="bold", markup=False
+            )
             missing = counted(state.missing, "document is", "documents are")
             console.print(
                 "  It is complete. Run tvdb switch to let search read it."

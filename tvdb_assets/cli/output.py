@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.deprecation import TvdbDeprecationWarning
 from tvdb_assets.errors import TvdbError
-from tvdb_assets.redaction import RedactedCause, display_path, printable
+from tvdb_assets.redaction import (
+    RedactedCause,
+    display_path,
+    printable,
+    printable_json,
+    printable_lines,
+)
 from tvdb_assets.working_folder import WorkingFolderWarning
 
-console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+class PrintingConsole(Console):
+    """A console that prints the characters of names and texts, and never obeys them.
+
+    It escapes what acts on a terminal in all output, so that no command can forget it. A line end
+    is kept: a name is made `printable` where it is put into a sentence.
+    """
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """Render; Rich's own control codes, such as those of colours, are no text."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else printable_lines(text), style, control)
+
+
+console = PrintingConsole(highlight=False, soft_wrap=not sys.stdout.isatty())
 """The console for results, on stdout."""
-notices = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+notices = PrintingConsole(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 """The console for progress and warnings, on stderr, so that results can be piped."""
 
 
@@ -42,7 +64,7 @@ def plain(text: str) -> Text:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Write one JSON document to stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(printable_json(value) + "\n")
 
 
 def print_error(error: TvdbError, *, as_json: bool) -> None:

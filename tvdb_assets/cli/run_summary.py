@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tvdb_assets.cli.output import console, notices, pairs
 from tvdb_assets.core.message_counts import counted
 from tvdb_assets.lifecycle import DocumentStatus, Outcome
-from tvdb_assets.redaction import display_path
+from tvdb_assets.redaction import display_path, printable
 from tvdb_assets.reporting.costs import cost_of_runs
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry, FailedDocument
@@ -149,9 +149,9 @@ def show_summary(summary: dict[str, Any]) -> None:
 def show_failures(failures: Sequence[FailedDocument], *, shows_source: bool) -> None:
     """Print each failed document with its cause and remedy, and with its source if asked for."""
     for failure in failures:
-        console.print(f"\n{failure.document}", style="bold red", markup=False)
+        console.print(f"\n{printable(failure.document)}", style="bold red", markup=False)
         if shows_source and failure.source:
-            console.print(f"  source {failure.source}", style="dim", markup=False)
+            console.print(f"  source {printable(failure.source)}", style="dim", markup=False)
         _show_reason(failure)
 
 
@@ -165,7 +165,7 @@ def show_deferred(documents: Sequence[FailedDocument]) -> None:
 
 
 def _show_reason(document: FailedDocument) -> None:
-    console.print(f"  {document.message} [{document.code}]", markup=False)
-    console.print(f"  {document.remedy}", style="dim", markup=False)
+    console.print(f"  {printable(document.message)} [{document.code}]", markup=False)
+    console.print(f"  {printable(document.remedy)}", style="dim", markup=False)
     if document.run_id:
         console.print(f"  id {document.run_id}", style="dim", markup=False)

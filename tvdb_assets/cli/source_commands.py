@@ -11,6 +11,7 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, plain, print_json, table_of
 from tvdb_assets.dagster.storage.home import dagster_instance
+from tvdb_assets.redaction import printable
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_sources import DocumentSources, RegisteredSource
 from tvdb_assets.settings import load_settings
@@ -68,7 +69,7 @@ def move(old: str, new: str, as_json: bool) -> None:
     if as_json:
         print_json({"moved": moved, "duplicates": len(duplicates), "source": new_root})
         return
-    console.print(f"{moved:,} documents belong to {new_root} now.", markup=False)
+    console.print(f"{moved:,} documents belong to {printable(new_root)} now.", markup=False)
     if duplicates:
         console.print(f"{len(duplicates):,} documents were in both sources, and are there once.")
 

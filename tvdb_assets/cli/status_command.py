@@ -10,12 +10,12 @@ import click
 from tvdb_assets import error_codes as codes
 from tvdb_assets.cli.index_commands import add_stale, index_row, show_waiting_indexes
 from tvdb_assets.cli.options import json_option
-from tvdb_assets.cli.output import console, pairs, print_json
+from tvdb_assets.cli.output import console, pairs, plain, print_json
 from tvdb_assets.cli.run_summary import show_deferred, show_failures
 from tvdb_assets.cli.source_commands import source_row
 from tvdb_assets.core.message_counts import counted
 from tvdb_assets.lifecycle import DocumentStatus, Quarantine
-from tvdb_assets.redaction import display_path
+from tvdb_assets.redaction import display_path, printable
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import (
     DocumentRegistry,
@@ -111,9 +111,10 @@ def _show_all(database: Database, registry: DocumentRegistry, root: str, as_json
     for each in sources:
         if each.root != root:
             console.print(
-                f"\n{each.documents:,} documents are of {each.root}, which is not the current "
-                f"source {root}. Search shows them. If the source has moved, run tvdb source move "
-                "OLD NEW; if they are not needed any more, run tvdb source drop OLD.",
+                f"\n{each.documents:,} documents are of {printable(each.root)}, which is not the "
+                f"current source {printable(root)}. Search shows them. If the source has moved, run "
+                "tvdb source move OLD NEW; if they are not needed any more, run tvdb source drop "
+                "OLD.",
                 style="yellow",
                 markup=False,
             )
@@ -128,14 +129,14 @@ def _show_counts(counts: dict[str, Any]) -> None:
     table.add_row("embeddings", f"{counts['embeddings']:,}")
     for space in counts["vector_spaces"]:
         note = "searched" if space["is_current"] else "not searched"
-        table.add_row("vector space", f"{space['label']} ({note})")
+        table.add_row("vector space", plain(f"{space['label']} ({note})"))
     console.print(table)
 
 
 def _show_scan(scan: SourceScan) -> None:
     """Print what the last scan of a source left for a person."""
     for part in scan.unlisted:
-        where = display_path(part) if part else scan.source
+        where = display_path(part) if part else printable(scan.source)
         console.print(
             f"\n{where} could not be listed. The documents below it stay as they are.",
             style="yellow",
@@ -143,8 +144,8 @@ def _show_scan(scan: SourceScan) -> None:
         )
     if scan.held:
         console.print(
-            f"\n{scan.held:,} documents are missing from {scan.source} and are not deleted. Check "
-            "that all of it is mounted. To delete them, run tvdb ingest --delete.",
+            f"\n{scan.held:,} documents are missing from {printable(scan.source)} and are not "
+            "deleted. Check that all of it is mounted. To delete them, run tvdb ingest --delete.",
             style="yellow",
             markup=False,
         )
@@ -152,9 +153,9 @@ def _show_scan(scan: SourceScan) -> None:
 
 def _show_history(history: dict[str, Any]) -> None:
     row, parsed = history["row"], history["made"] or {}
-    console.print(f"{row['path']}", style="bold", markup=False)
+    console.print(printable(row["path"]), style="bold", markup=False)
     table = pairs()
-    table.add_row("source", row["source"])
+    table.add_row("source", plain(row["source"]))
     table.add_row("status", row["status"])
     if row["quarantine"]:
         attempts = counted(row["attempts"], "attempt")
@@ -163,10 +164,10 @@ def _show_history(history: dict[str, Any]) -> None:
         table.add_row("next attempt", row["next_attempt_at"][:19])
     for name in ("error_code", "error_message", "error_remedy"):
         if row[name]:
-            table.add_row(name.removeprefix("error_"), row[name])
+            table.add_row(name.removeprefix("error_"), plain(row[name]))
     for name in ("title", "media_type", "pages", "chunk_count", "token_count"):
         if parsed.get(name) is not None:
-            table.add_row(name.replace("_", " "), str(parsed[name]))
+            table.add_row(name.replace("_", " "), plain(str(parsed[name])))
     if history["members"]:
         counts = ", ".join(f"{count:,} {status}" for status, count in history["members"].items())
         table.add_row("documents inside", counts)

@@ -13,6 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from tvdb_assets.redaction import printable
 from tvdb_assets.reporting.costs import CostReport
 from tvdb_assets.spend_guard.budget import usd
 
@@ -92,7 +93,7 @@ def charts(costs: CostReport, limit: Decimal) -> Iterator[Table | Text]:
         by_day.add_row(day, bar, _dollars(sum(amounts, Decimal(0)), top))
     legend = Text()
     for service, (fill, colour) in zip(services, _FILLS * 9, strict=False):
-        legend.append(f"{fill} ", colour).append(f"{service}   ")
+        legend.append(f"{fill} ", colour).append(f"{printable(service)}   ")
     if is_near:
         legend.append(f"{_LIMIT[0]} ", _LIMIT[1]).append("limit")
     by_day.add_row("", legend, "")
@@ -140,4 +141,5 @@ def _dollars(amount: Decimal, top: Decimal) -> str:
 
 def _label(name: str) -> Text:
     """Shorten a long name to its end, because names of files in one folder differ there."""
+    name = printable(name)
     return Text(name if len(name) <= _LABEL_WIDTH else f"…{name[1 - _LABEL_WIDTH :]}")

@@ -117,14 +117,14 @@ def _show(events: list[HistoryEvent], with_run: bool) -> None:
         line.append(f"{'' if event.seconds is None else f'{event.seconds:.3f} s':>11}")
         line.append(f"{'' if event.cost_usd is None else f'${usd(event.cost_usd)}':>14}  ")
         line.append(f"{event.service}: " if event.service else "")
-        line.append(event.message)
+        line.append(printable(event.message))
         if event.document:
-            line.append(f"  {event.document}", style="cyan")
+            line.append(f"  {printable(event.document)}", style="cyan")
             if event.source and not has_one_source:
                 line.append(f" of {printable(event.source)}", style="dim")
         named = event.request_id or event.client_request_id
         if named:
-            line.append(f"  [{named}]", style="dim")
+            line.append(f"  [{printable(named)}]", style="dim")
         if with_run:
             line.append(f"  in {event.run_id[:8]}", style="dim")
         console.print(line)

@@ -1,10 +1,11 @@
 """Converts a document's path to a Dagster partition key and back.
 
 Letters of any script, inner spaces, slashes and most punctuation stay unchanged, so that a key
-reads like the path. Percent-encoded as UTF-8 are ``%``, control characters, ``...``, which Dagster
-refuses in a key, the characters of Dagster's own syntax (``,`` ``[`` ``]`` ``"`` ``*``), and a
-space at either end. A key longer than 400 bytes is truncated and ends in ``~`` and 16 hex digits of
-the path's sha256; the documents table has its path.
+reads like the path. Percent-encoded as UTF-8 are ``%``, characters that act on a terminal or a
+reader (controls, line ends, marks of direction), ``...``, which Dagster refuses in a key, the
+characters of Dagster's own syntax (``,`` ``[`` ``]`` ``"`` ``*``), and a space at either end. A key
+longer than 400 bytes is truncated and ends in ``~`` and 16 hex digits of the path's sha256; the
+documents table has its path.
 
 What belongs here: the conversion. What does not: ranges of keys (`core.partition_ranges`).
 """
@@ -15,12 +16,11 @@ import re
 from hashlib import sha256
 from urllib.parse import unquote
 
+from tvdb_assets.redaction import ACTING
+
 MAX_BYTES = 400
 """Well below the 2,704 bytes of an index entry in Postgres."""
-_ENCODED = re.compile(
-    '[%,\\[\\]"*\x00-\x1f\x7f-\x9f\u2028\u2029]|\\.(?=\\.\\.)|(?<=\\.)\\.(?=\\.)'
-    "|(?<=\\.\\.)\\.|^ | $"
-)
+_ENCODED = re.compile(f'[%,\\[\\]"*{ACTING}]|\\.(?=\\.\\.)|(?<=\\.)\\.(?=\\.)|(?<=\\.\\.)\\.|^ | $')
 
 
 def partition_key(path: str) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = ("#4f43dd", "#0f9d8a", "#f2a93b", "#d1495b", "#7a7a8c")
+_LABEL_LENGTH = 40
+"""Maximum characters of a name: a longer one leaves no space for its bar."""
 _INK = "#2b2b3b"
 _LINES = "#e6e6ee"
 _TITLE: dict[str, Any] = {"loc": "left", "fontsize": 10, "color": _INK}
@@ -109,7 +111,10 @@ def quality_over_time(
 
 def _label(name: str) -> str:
     """A name as it is written: a dollar sign does not begin a formula."""
-    return printable(name).replace("$", r"\$")
+    name = printable(name)
+    if len(name) > _LABEL_LENGTH:
+        name = f"…{name[1 - _LABEL_LENGTH :]}"
+    return name.replace("$", r"\$")
 
 
 def _note_no_costs(axes: Axes) -> None:
