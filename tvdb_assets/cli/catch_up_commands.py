@@ -13,12 +13,14 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.cli.cost_commands import estimate_documents, show_estimate
 from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, plain, print_json, table_of
-from tvdb_assets.cli.run_summary import exit_code, progress, show_summary, summary_of
+from tvdb_assets.cli.progress import progress
+from tvdb_assets.cli.run_summary import exit_code, show_summary, summary_of
 from tvdb_assets.cli.status_command import find_documents
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.lifecycle import Reason
 from tvdb_assets.redaction import display_path, printable
+from tvdb_assets.reporting.run_progress import run_progress
 from tvdb_assets.repositories.due_documents import DueDocument
 from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import Source, source_root
@@ -126,7 +128,8 @@ def _run(
 
     started = time.perf_counter()
     run_ids: list[str] = []
-    with progress(reconciler.registry, run_ids, is_quiet=as_json) as set_total:
+    database = reconciler.database
+    with progress(lambda: run_progress(database, run_ids), is_quiet=as_json) as set_total:
         due = ingest.catch_up(
             reconciler,
             instance,

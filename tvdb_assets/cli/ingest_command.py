@@ -14,12 +14,14 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.cli.index_commands import add_stale, index_row, show_waiting_indexes
 from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import notices, print_json
-from tvdb_assets.cli.run_summary import exit_code, progress, show_summary, summary_of
+from tvdb_assets.cli.progress import progress
+from tvdb_assets.cli.run_summary import add_others, exit_code, show_summary, summary_of
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.errors import SourceError
 from tvdb_assets.ingestion.early_parsing import parsing_while_loading
 from tvdb_assets.lifecycle import DocumentStatus
-from tvdb_assets.redaction import display_path
+from tvdb_assets.redaction import display_path, printable
+from tvdb_assets.reporting.run_progress import run_progress
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.index_catalog import IndexCatalog
@@ -83,7 +85,7 @@ def ingest(context: click.Context, paths: tuple[str, ...], deletes: bool, as_jso
                 deletes=deletes,
             )
             plans.append(ingest_plan)
-            with progress(registry, run_ids, is_quiet=as_json) as start:
+            with progress(lambda: run_progress(database, run_ids), is_quiet=as_json) as start:
                 start(len(ingest_plan.new) + len(ingest_plan.stale))
                 execute(ingest_plan, reconciler, instance, run_ids.append, announce, workers)
         summary = _summary(plans, run_ids, registry, database)
@@ -99,6 +101,15 @@ def ingest(context: click.Context, paths: tuple[str, ...], deletes: bool, as_jso
             print_json(summary)
         else:
             show_summary(summary)
+            for each in plans:
+                if each.is_whole and not each.has_documents:
+                    root = printable(each.source.root)
+                    notices.print(
+                        f"\nThere are no documents in {root}. Put files there, or set TVDB_SOURCE "
+                        "to the folder or bucket that has them.",
+                        style="yellow",
+                        markup=False,
+                    )
             show_waiting_indexes(states, stale)
     context.exit(exit_code(summary))
 
@@ -149,6 +160,7 @@ def _summary(
     summary = summary_of(scanned, run_ids, registry, database)
     unchanged = [d.partition_key for p in plans for d in p.unchanged]
     summary["documents"]["unchanged"] = registry.count(unchanged, status=DocumentStatus.PUBLISHED)
+    add_others(summary, registry.count(scanned, status=DocumentStatus.PUBLISHED))
     summary["failures"] += [_unlisted_row(p.source, part) for p in plans for part in p.unlisted]
     summary["documents"]["deleted"] = sum(len(p.gone) for p in plans)
     return summary

@@ -1,21 +1,17 @@
-"""Progress and outcome of the commands that process documents: ``ingest``, ``catch-up``, ``retry``.
+"""Outcome of the commands that process documents: ``ingest``, ``catch-up``, ``retry``.
 
-What belongs here: the progress bar, the summary as JSON and as a table, and the exit code. What
-does not: the choice and the processing of documents.
+What belongs here: the summary as JSON and as a table, and the exit code. What does not: the
+progress (`progress`), or the choice and the processing of documents.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-from tvdb_assets.cli.output import console, notices, pairs
+from tvdb_assets.cli.output import console, pairs
 from tvdb_assets.core.message_counts import counted
 from tvdb_assets.lifecycle import DocumentStatus, Outcome
 from tvdb_assets.redaction import display_path, printable
@@ -25,63 +21,6 @@ from tvdb_assets.repositories.document_registry import DocumentRegistry, FailedD
 from tvdb_assets.spend_guard.budget import usd
 
 _STYLES = {"published": "green", "failed": "red", "deferred": "yellow"}
-
-
-@contextmanager
-def progress(
-    registry: DocumentRegistry, run_ids: list[str], *, is_quiet: bool
-) -> Iterator[Callable[[int], None]]:
-    """Display the progress: a bar on a terminal, else a line every ten seconds.
-
-    Args:
-        registry: counts the documents that are done.
-        run_ids: runs of this command; the caller appends to it.
-        is_quiet: display nothing.
-
-    Yields:
-        A function that takes the number of documents to process, and starts the display.
-    """
-    done_before = registry.count_finished(run_ids) if run_ids else 0
-    is_over = threading.Event()
-    # Read once: while Dagster captures the output of a step, stderr is not a terminal.
-    is_terminal = notices.is_terminal
-    bar = Progress(
-        TextColumn("[bold]Documents"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=notices,
-        transient=True,
-        disable=not is_terminal,
-    )
-    task = bar.add_task("", total=None)
-    total = 0
-
-    def watch() -> None:
-        interval = 0.3 if is_terminal else 10.0
-        while not is_over.wait(interval):
-            count = registry.count_finished(list(run_ids)) - done_before if run_ids else 0
-            bar.update(task, completed=count)
-            if not is_terminal:
-                notices.print(f"{count:,} of {counted(total, 'document')} done.")
-
-    watcher = threading.Thread(target=watch, daemon=True)
-
-    def start(documents: int) -> None:
-        nonlocal total
-        total = documents
-        bar.update(task, total=documents)
-        if documents and not is_quiet:
-            bar.start()
-            watcher.start()
-
-    try:
-        yield start
-    finally:
-        is_over.set()
-        if watcher.is_alive():
-            watcher.join()
-        bar.stop()
 
 
 def summary_of(
@@ -122,6 +61,17 @@ def _as_json(document: FailedDocument) -> dict[str, Any]:
     return asdict(document) | {"document": display_path(document.document)}
 
 
+def add_others(summary: dict[str, Any], published: int) -> None:
+    """Add the documents that other commands published meanwhile, so that the counts add up.
+
+    Args:
+        summary: the summary, with the counts of this command's own runs.
+        published: documents of the summary that are published now.
+    """
+    counts = summary["documents"]
+    counts["published_by_others"] = max(0, published - counts["published"] - counts["unchanged"])
+
+
 def exit_code(summary: dict[str, Any]) -> int:
     """The exit code: 1 if any document failed, 3 if any waits, else 0."""
     return 1 if summary["failures"] else 3 if summary["documents"]["deferred"] else 0
@@ -131,7 +81,7 @@ def show_summary(summary: dict[str, Any]) -> None:
     """Print a summary as a table, and then the failed and the waiting documents."""
     table = pairs()
     for name, count in summary["documents"].items():
-        if name != "behind":
+        if name != "behind" and (count or name != "published_by_others"):
             style = _STYLES.get(name, "") if count else "dim"
             table.add_row(name.replace("_", " "), f"{count:,}", style=style)
     table.add_row("texts embedded", f"{summary['embedded_texts']:,}")

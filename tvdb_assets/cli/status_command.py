@@ -112,9 +112,9 @@ def _show_all(database: Database, registry: DocumentRegistry, root: str, as_json
         if each.root != root:
             console.print(
                 f"\n{each.documents:,} documents are of {printable(each.root)}, which is not the "
-                f"current source {printable(root)}. Search shows them. If the source has moved, run "
-                "tvdb source move OLD NEW; if they are not needed any more, run tvdb source drop "
-                "OLD.",
+                f"current source {printable(root)}. Search shows them. If the source has moved, "
+                "run tvdb source move OLD NEW; if they are not needed any more, run tvdb source "
+                "drop OLD.",
                 style="yellow",
                 markup=False,
             )

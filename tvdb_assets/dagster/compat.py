@@ -14,9 +14,12 @@ newest version.
 from __future__ import annotations
 
 import inspect
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from types import SimpleNamespace
 from typing import Any, Final
 
 import dagster as dg
@@ -449,16 +452,20 @@ def close_engine(storage: Any) -> None:
 # --- The development server ---------------------------------------------------------------
 
 
+def keep_interrupts_from_log_tails() -> None:
+    """Keep Ctrl-C from the processes that copy a step's output; they would print stack traces."""
+    from dagster._core.execution import compute_logs
+
+    if not missing(compute_logs, subprocess=None):
+        start = partial(subprocess.Popen, start_new_session=True)
+        setattr(compute_logs, "subprocess", SimpleNamespace(Popen=start))  # noqa: B010
+
+
 _START: Final = "open_ipc_subprocess"
 
 
 def run_dev(webserver: str, arguments: Sequence[str]) -> None:
-    """Run ``dagster dev``.
-
-    Args:
-        webserver: the module that is run in place of ``dagster_webserver``.
-        arguments: of the command.
-    """
+    """Run ``dagster dev`` with another module in place of ``dagster_webserver``."""
     from dagster._cli import dev
 
     if found := missing(dev, dev_command=None, **{_START: ("parts",)}):

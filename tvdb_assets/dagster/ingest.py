@@ -20,7 +20,7 @@ from tvdb_assets import errors
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.source_comparison import compare, needs_confirmation, newly_gone
 from tvdb_assets.correlation import new_run_id
-from tvdb_assets.dagster import command_runs
+from tvdb_assets.dagster import command_runs, compat
 from tvdb_assets.dagster.definitions import definitions_with
 from tvdb_assets.dagster.reconciler import PlannedRun, Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
@@ -58,6 +58,11 @@ class IngestPlan:
     """Parts of the source that can't be listed."""
     unconfirmed: TvdbError | None = None
     """The error if a person must confirm first that this many documents are gone; else None."""
+
+    @property
+    def has_documents(self) -> bool:
+        """Whether the scan found or knows any document, or could not see all of the source."""
+        return bool(self.new or self.stale or self.unchanged or self.gone or self.unlisted)
 
 
 def plan(
@@ -228,6 +233,7 @@ def run(
 
     Raises:
         TvdbError: an error that no document caused ended the run.
+        KeyboardInterrupt: a person interrupted the run.
     """
     run_id = new_run_id()
     on_run(run_id)
@@ -235,6 +241,7 @@ def run(
     # Hard-coded, because Dagster would otherwise create a copy without the workers.
     router_definition = dg.ResourceDefinition.hardcoded_resource(router.with_workers(workers))
     job = definitions_with(router_definition).resolve_implicit_global_asset_job_def()
+    compat.keep_interrupts_from_log_tails()
     result = command_runs.execute(
         job,
         instance,
@@ -244,12 +251,25 @@ def run(
     )
     ended = instance.get_run_by_id(run_id)
     if ended is not None and ended.status is dg.DagsterRunStatus.CANCELED:
+        if not instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_CANCELING):
+            raise KeyboardInterrupt
         raise codes.RUN_FAILED.error(run=run_id, why="It was cancelled.")
     for event in result.filter_events(lambda event: event.is_step_failure):
+        if _is_interrupt(event.step_failure_data.error):
+            raise KeyboardInterrupt
         # Failures of documents are recorded. Any other failure must not look like success.
         if event.step_failure_data.user_failure_data is None:
             raise _run_failed(run_id, event.step_failure_data.error)
     return run_id
+
+
+def _is_interrupt(error: Any) -> bool:
+    """Whether a person or a signal ended the step."""
+    while error is not None:
+        if error.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt"):
+            return True
+        error = error.cause
+    return False
 
 
 def _run_failed(run_id: str, error: Any) -> TvdbError:

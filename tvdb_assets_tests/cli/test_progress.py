@@ -12,24 +12,27 @@ PROGRAM = """\
 import os
 import sys
 import threading
-from tvdb_assets.cli.run_summary import progress
+from decimal import Decimal
+from tvdb_assets.cli.progress import progress
+from tvdb_assets.reporting.run_progress import RunProgress
 
-class Registry:
-    calls = 0
-    was_read_often = threading.Event()
+calls = 0
+was_read_often = threading.Event()
 
-    def count_finished(self, run_ids):
-        self.calls += 1
-        if self.calls == 5:
-            self.was_read_often.set()
-        return min(self.calls, 3)
+def read():
+    global calls
+    calls += 1
+    if calls == 5:
+        was_read_often.set()
+    return RunProgress(min(calls - 1, 2), 7, Decimal("0.25"))
 
-registry = Registry()
-with progress(registry, ["run"], is_quiet=False) as start:
+with progress(read, is_quiet=False) as start:
     start(3)
     # As Dagster does while a step runs, whose output it captures.
     os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT), 2)
-    assert registry.was_read_often.wait(60)
+    assert was_read_often.wait(60)
+    if sys.argv[2:]:
+        raise KeyboardInterrupt
 """
 
 
@@ -52,4 +55,17 @@ def test_a_terminal_has_a_bar_and_no_lines_also_while_dagster_captures_output(
             os.close(main)
     assert process.returncode == 0, output
     assert b"Documents" in output
-    assert b"documents done" not in output + captured.read_bytes()
+    assert b"2/3" in output and b"7 pages $0.2500" in output
+    assert captured.read_bytes() == b""
+
+
+def test_an_interrupted_command_says_how_far_it_came(tmp_path: Path) -> None:
+    program = PROGRAM.replace("os.dup2", "0 and os.dup2")
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "captured"), "interrupted"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    assert "Interrupted: 2 of 3 documents are done and stored." in done.stderr
