@@ -24,6 +24,7 @@ from tvdb_assets.cli.cost_commands import estimate, health, show_costs
 from tvdb_assets.cli.evaluate_command import evaluate
 from tvdb_assets.cli.index_commands import switch
 from tvdb_assets.cli.ingest_command import ingest
+from tvdb_assets.cli.init_command import completion, init
 from tvdb_assets.cli.limit_commands import limits, pause, resume
 from tvdb_assets.cli.migrate_command import migrate
 from tvdb_assets.cli.output import print_error, show_warnings_as_notices
@@ -50,7 +51,8 @@ def tvdb() -> None:
 for command in (
     *(ingest, status, search, show, serve, mcp, evaluate, switch, trace),
     *(estimate, show_costs, limits, pause, resume, health),
-    *(catch_up, retry, forget, source, allow, migrate, dev, stop, url),
+    *(catch_up, retry, forget, source, allow, migrate, init, completion),
+    *(dev, stop, url),
 ):
     tvdb.add_command(command)
 

@@ -287,6 +287,13 @@ INSTANCE_FILE_NOT_ALLOWED: Final = ENV_FILE_NOT_ALLOWED.variant(
     "Read the file. If it is yours or you trust it, run tvdb allow in its folder; a changed file "
     "must be allowed again.",
 )
+ENV_FILE_EXISTS: Final = ErrorCode(
+    ConfigurationError,
+    "env_file_exists",
+    "The file {file} exists already. It was not changed.",
+    "Edit it, or rename it and repeat the command.",
+    "A new configuration would replace one that is there.",
+)
 ALLOWANCE_UNWRITABLE: Final = ErrorCode(
     ConfigurationError,
     "allowance_unwritable",

