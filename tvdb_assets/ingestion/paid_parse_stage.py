@@ -81,6 +81,7 @@ class PaidParseStage:
         size = len(document.data)
         started = perf_counter()
         unusable: list[ParseError] = []
+        stored: list[ParsedDocument] = []
 
         def persist(tx: Transaction, parsed: ParsedDocument) -> None:
             try:
@@ -88,16 +89,18 @@ class PaidParseStage:
             except ParseError as error:
                 unusable.append(error)
             else:
-                document.parsed_id = self._store_parse(document, checked, tx)
+                stored[:] = [self._store_parse(document, checked, tx)]
 
         try:
-            document.shared_text = await self._router.parse_paid(
+            received = await self._router.parse_paid(
                 document.data,
                 document.row.path,
                 candidate.media_type,
                 candidate.most_pages,
                 persist=persist,
             )
+            # Another process may have stored a text of these bytes first.
+            document.shared_text = stored[0] if stored else received
         except DocumentError as error:
             document.fail(Stage.PARSED_DOCUMENTS, error)
             return
@@ -134,8 +137,7 @@ class PaidParseStage:
         )
         result = await result_of(document, future)
         if isinstance(result, PreparedDocument):
-            document.shared_text = result.parsed
-            document.parsed_id = await asyncio.to_thread(
+            document.shared_text = await asyncio.to_thread(
                 self._store_parse, document, result.parsed, None
             )
 
@@ -160,7 +162,8 @@ class PaidParseStage:
 
     def _store_parse(
         self, document: DocumentState, parsed: ParsedDocument, tx: Transaction | None
-    ) -> int:
+    ) -> ParsedDocument:
+        """Store a text; returns the one that is stored."""
         assert document.content_sha256 is not None
         new = NewParse(
             document.row.document_id,
@@ -169,7 +172,8 @@ class PaidParseStage:
             document.suffix,
             parsed,
         )
-        return self._store.store_parses([new], tx)[document.row.document_id]
+        document.parsed_id, text = self._store.store_parses([new], tx)[document.row.document_id]
+        return text
 
 
 async def result_of(document: DocumentState, future: Future[_T]) -> _T | None:

@@ -16,7 +16,7 @@ from tvdb_assets.errors import ConfigurationError, DocumentError, SourceError
 from tvdb_assets.ingestion.document_state import DocumentState
 from tvdb_assets.ingestion.embed_stage import for_one
 from tvdb_assets.ingestion.paid_parse_stage import PaidParseStage, result_of, text_metadata
-from tvdb_assets.models import SourceFile, Stage
+from tvdb_assets.models import ParsedDocument, SourceFile, Stage
 from tvdb_assets.parsing.container_members import check_extracted, extract_members
 from tvdb_assets.parsing.parse_tasks import (
     ContainerFile,
@@ -254,27 +254,50 @@ class ParseStage:
                     )
                 )
                 document.note(Stage.PARSED_DOCUMENTS, **text_metadata(result))
-        parsed_ids = self._store.store_parses(parses)
+        stored_texts = self._store.store_parses(parses)
         sets = []
-        for document, result in prepared:
-            document.parsed_id = document.parsed_id or parsed_ids[document.row.document_id]
-            if result.error is not None:
-                document.fail(Stage.CHUNKS, result.error)
-            elif result.chunks is not None:
+        for document, made in prepared:
+            chunked: PreparedDocument | None = made
+            if document.parsed_id is None:
+                document.parsed_id, text = stored_texts[document.row.document_id]
+                chunked = self._chunks_of(document, text, made)
+            if chunked is None:
+                continue
+            if chunked.error is not None:
+                document.fail(Stage.CHUNKS, chunked.error)
+            elif chunked.chunks is not None:
                 document.is_chunk_set_new = True
                 sets.append(
                     NewChunkSet(
                         document.parsed_id,
                         document.row.document_id,
                         self._chunker.fingerprint,
-                        result.chunks,
-                        result.parsed.title,
+                        chunked.chunks,
+                        chunked.parsed.title,
                     )
                 )
-                document.note(Stage.CHUNKS, seconds=round(result.chunk_seconds, 4))
+                document.note(Stage.CHUNKS, seconds=round(chunked.chunk_seconds, 4))
         stored = self._store.store_chunk_sets(sets, self._chunker.produced_by)
         for document, _ in prepared:
             document.chunk_set = stored.get(document.row.document_id, document.chunk_set)
+
+    def _chunks_of(
+        self, document: DocumentState, text: ParsedDocument, made: PreparedDocument
+    ) -> PreparedDocument | None:
+        """The chunks of the text that is stored, which another process may have stored first.
+
+        Returns:
+            None if the stored text is not the one that was chunked, and can't be chunked.
+        """
+        if made.chunks is None or text.text == made.parsed.text:
+            return made
+        try:
+            return self._router.services.workers.submit(
+                chunk_document, text, self._chunker
+            ).result()
+        except DocumentError as error:
+            document.fail(Stage.CHUNKS, for_one(error))
+            return None
 
 
 def parse_task(

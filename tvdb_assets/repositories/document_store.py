@@ -23,6 +23,7 @@ from tvdb_assets.lifecycle.events import StageAdvanced, failed_or_deferred
 from tvdb_assets.models import Heading, ParsedDocument, Provenance, Stage
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
+from tvdb_assets.repositories.deletion import lock_present
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 from tvdb_assets.repositories.member_store import MemberStore
 from tvdb_assets.repositories.rows import (
@@ -206,16 +207,27 @@ class DocumentStore:
 
     def store_parses(
         self, parses: Sequence[NewParse], tx: Connection | None = None
-    ) -> dict[int, int]:
-        """Store parsed texts; returns the parsed id by document id.
+    ) -> dict[int, tuple[int, ParsedDocument]]:
+        """Store parsed texts, unless a text of the same bytes and parser is stored already.
+
+        A process that lost its connection, and with it the locks of its documents, still stores
+        what it was waiting for. Another process may have stored the same meanwhile.
 
         Args:
-            parses: the texts.
+            parses: the texts, one for each document.
             tx: the transaction to store them in; None begins a new one.
+
+        Returns:
+            The parsed id and the text that is stored, by document id.
         """
         if not parses:
             return {}
         with self._database.transaction() if tx is None else nullcontext(tx) as tx:
+            lock_present(tx, [new.document_id for new in parses])
+            stored = _kept_parses(tx, parses)
+            parses = [new for new in parses if new.document_id not in stored]
+            if not parses:
+                return stored
             ids = _reserve_ids(tx, "tvdb.parsed_documents", "parsed_id", len(parses))
             with tx.cursor().copy(
                 "COPY tvdb.parsed_documents (parsed_id, document_id, content_sha256, fingerprint,"
@@ -242,17 +254,28 @@ class DocumentStore:
                             self.run_id,
                         )
                     )
-        return {new.document_id: i for i, new in zip(ids, parses, strict=True)}
+        return stored | {
+            new.document_id: (parsed_id, new.parsed)
+            for parsed_id, new in zip(ids, parses, strict=True)
+        }
 
     def store_chunk_sets(
         self, sets: Sequence[NewChunkSet], produced_by: Provenance
     ) -> dict[int, StoredChunkSet]:
-        """Store chunk sets with their chunks; returns them by document id."""
+        """Store chunk sets with their chunks, unless the same chunker's set is stored already.
+
+        Returns:
+            The stored chunk sets by document id.
+        """
         if not sets:
             return {}
-        stored: dict[int, StoredChunkSet] = {}
         provenance = (*provenance_row(produced_by), self.run_id)
         with self._database.transaction() as tx:
+            lock_present(tx, [new.document_id for new in sets])
+            stored = _kept_chunk_sets(tx, sets)
+            sets = [new for new in sets if new.document_id not in stored]
+            if not sets:
+                return stored
             ids = _reserve_ids(tx, "tvdb.chunk_sets", "chunk_set_id", len(sets))
             words = {set_id: _set_text(set_id, new) for set_id, new in zip(ids, sets, strict=True)}
             with tx.cursor().copy(
@@ -348,6 +371,36 @@ class DocumentStore:
                     for f in failures
                 }
             )
+
+
+def _kept_parses(
+    tx: Connection, parses: Sequence[NewParse]
+) -> dict[int, tuple[int, ParsedDocument]]:
+    """The stored texts of the same bytes and parsers, by document id."""
+    with tx.cursor(row_factory=dict_row) as c:
+        c.execute(
+            "SELECT p.* FROM unnest(%s::bigint[], %s::bytea[], %s::text[]) AS n(id, content, print)"
+            " JOIN tvdb.parsed_documents p ON p.document_id = n.id"
+            " AND p.content_sha256 = n.content AND p.fingerprint = n.print",
+            (
+                [new.document_id for new in parses],
+                [new.content_sha256 for new in parses],
+                [new.fingerprint for new in parses],
+            ),
+        )
+        return {row["document_id"]: (row["parsed_id"], _parsed(row)) for row in c}
+
+
+def _kept_chunk_sets(tx: Connection, sets: Sequence[NewChunkSet]) -> dict[int, StoredChunkSet]:
+    """The stored chunk sets of the same texts and chunkers, by document id."""
+    with tx.cursor(row_factory=class_row(StoredChunkSet)) as c:
+        c.execute(
+            "SELECT k.chunk_set_id, k.parsed_id, k.document_id, k.chunk_count, k.token_count"
+            " FROM unnest(%s::bigint[], %s::text[]) AS n(id, print)"
+            " JOIN tvdb.chunk_sets k ON k.parsed_id = n.id AND k.fingerprint = n.print",
+            ([new.parsed_id for new in sets], [new.fingerprint for new in sets]),
+        )
+        return {row.document_id: row for row in c}
 
 
 def _set_text(chunk_set_id: int, new: NewChunkSet) -> SetText:
