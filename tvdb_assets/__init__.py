@@ -4,7 +4,8 @@ The names below are the public interface; all other modules may change without n
 loaded when it is first used: importing this package reads no setting, opens nothing, and loads
 neither Dagster nor a client of a service.
 
-- `search`, `Index`, `Filters`, `SearchResult`, `Hit`, `Box`: search the index.
+- `search`, `Index`, `Hit`: search the index.
+- `StoredDocument`, `SourceSummary`: what `Index.document` and `Index.sources` return.
 - `defs`, `documents_partitions`: the assets, for use in another Dagster project.
 - `ServiceRouter`: parses and embeds by mode; paid calls pass the spend guard.
 - `Database`: connections to the checked and migrated database.
@@ -26,22 +27,21 @@ if TYPE_CHECKING:
     from tvdb_assets.dagster.document_assets import documents as documents_partitions
     from tvdb_assets.errors import TvdbError
     from tvdb_assets.repositories.database import Database
-    from tvdb_assets.retrieval.filters import Filters
+    from tvdb_assets.retrieval.hybrid_search import Hit
     from tvdb_assets.retrieval.index import Index, search
-    from tvdb_assets.retrieval.results import Box, Hit, SearchResult
+    from tvdb_assets.retrieval.stored_document import SourceSummary, StoredDocument
     from tvdb_assets.routing.service_router import ServiceRouter
     from tvdb_assets.settings import ServiceMode, Settings, load_settings
 
 __all__ = [
-    "Box",
     "Database",
-    "Filters",
     "Hit",
     "Index",
-    "SearchResult",
     "ServiceMode",
     "ServiceRouter",
     "Settings",
+    "SourceSummary",
+    "StoredDocument",
     "TvdbDeprecationWarning",
     "TvdbError",
     "defs",
@@ -51,15 +51,14 @@ __all__ = [
 ]
 
 _WHERE = {
-    "Box": ("tvdb_assets.retrieval.results", "Box"),
     "Database": ("tvdb_assets.repositories.database", "Database"),
-    "Filters": ("tvdb_assets.retrieval.filters", "Filters"),
-    "Hit": ("tvdb_assets.retrieval.results", "Hit"),
+    "Hit": ("tvdb_assets.retrieval.hybrid_search", "Hit"),
     "Index": ("tvdb_assets.retrieval.index", "Index"),
-    "SearchResult": ("tvdb_assets.retrieval.results", "SearchResult"),
     "ServiceMode": ("tvdb_assets.settings", "ServiceMode"),
     "ServiceRouter": ("tvdb_assets.routing.service_router", "ServiceRouter"),
     "Settings": ("tvdb_assets.settings", "Settings"),
+    "SourceSummary": ("tvdb_assets.retrieval.stored_document", "SourceSummary"),
+    "StoredDocument": ("tvdb_assets.retrieval.stored_document", "StoredDocument"),
     "TvdbError": ("tvdb_assets.errors", "TvdbError"),
     "defs": ("tvdb_assets.dagster.definitions", "defs"),
     "documents_partitions": ("tvdb_assets.dagster.document_assets", "documents"),

@@ -27,8 +27,7 @@ from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.full_text import index_full_text
 from tvdb_assets.repositories.index_store import IndexStore
-from tvdb_assets.retrieval.hybrid_search import search, unsearchable
-from tvdb_assets.retrieval.results import Hit
+from tvdb_assets.retrieval.hybrid_search import Hit, search, unsearchable
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, load_settings
 from tvdb_assets.sources.source import Source

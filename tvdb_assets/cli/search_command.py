@@ -19,9 +19,8 @@ from tvdb_assets.core.message_counts import counted
 from tvdb_assets.redaction import printable
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_sources import DocumentSources
-from tvdb_assets.retrieval.hybrid_search import unsearchable
+from tvdb_assets.retrieval.hybrid_search import Hit, unsearchable
 from tvdb_assets.retrieval.index import MAX_RESULTS, Index
-from tvdb_assets.retrieval.results import Hit
 from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import source_root
 

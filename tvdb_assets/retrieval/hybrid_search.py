@@ -6,6 +6,7 @@ What belongs here: the query over `tvdb.search_index`. What does not: the vector
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,38 @@ from psycopg.rows import class_row
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.retrieval.results import Hit
 
 FUSION_K = 60
 """The constant of reciprocal rank fusion, as in Cormack, Clarke and Büttcher, SIGIR 2009."""
 CANDIDATES = 100
 """Number of chunks that each ranking contributes to the fusion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One result of a search: a chunk of a document."""
+
+    score: float
+    """Sum of reciprocal ranks; comparable within one result list only."""
+    document: str
+    """Path of the document within its source."""
+    source: str
+    """Root of its source: the absolute path of a folder, or a URL."""
+    title: str | None
+    page: int | None
+    """Page on which the chunk begins, from 1; None where the format has no pages."""
+    heading: str
+    """Headings above the chunk, joined by " > "."""
+    start: int
+    """Offset of the first character of ``text`` in the stored text of the document."""
+    end: int
+    """Offset after the last character."""
+    repeated_header: str
+    """Header row of the table that ``text`` continues; not part of the offsets."""
+    text: str
+    chunk_id: int
+    vector_space: str
+    """Label of the space of the vectors that were compared."""
 
 
 def search(

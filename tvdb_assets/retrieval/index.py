@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from tvdb_assets import error_codes as codes
@@ -21,10 +21,8 @@ from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.full_text import index_full_text
 from tvdb_assets.repositories.index_catalog import IndexCatalog
-from tvdb_assets.retrieval.filters import Filters
-from tvdb_assets.retrieval.hybrid_search import CANDIDATES, other_space
+from tvdb_assets.retrieval.hybrid_search import CANDIDATES, Hit, other_space
 from tvdb_assets.retrieval.hybrid_search import search as hybrid_search
-from tvdb_assets.retrieval.results import Hit, SearchResult
 from tvdb_assets.retrieval.stored_document import (
     SourceSummary,
     StoredDocument,
@@ -41,14 +39,7 @@ MAX_RESULTS = CANDIDATES
 """The largest ``k``: results beyond the candidates of a ranking would have no defined order."""
 
 
-def search(
-    question: str,
-    k: int = 10,
-    filters: Filters | None = None,
-    *,
-    min_score: float | None = None,
-    settings: Settings | None = None,
-) -> SearchResult:
+def search(question: str, k: int = 10, *, settings: Settings | None = None) -> list[Hit]:
     """Find the ``k`` passages that match a question best, the best one first.
 
     Each call connects to the database and loads the embedding model. For more than one question,
@@ -57,19 +48,17 @@ def search(
     Args:
         question: a question in plain language.
         k: maximum number of results, 1 to 100.
-        filters: the documents to search; None searches all.
-        min_score: omit results with a lower `Hit.score`, 0 to 1; None omits none.
         settings: None reads them from the environment.
 
     Raises:
-        ValueError: ``k`` or ``min_score`` is out of range.
+        ValueError: ``k`` is out of range.
         ConfigurationError: the embedder of the current index can't be used with these settings.
         StorageError: the database can't be used.
         ServiceError: the current index needs a paid service, and a limit, an outage or a refused
             key prevents the call.
     """
     with Index(settings) as index:
-        return index.search(question, k, filters, min_score=min_score)
+        return index.search(question, k)
 
 
 class Index:
@@ -115,45 +104,25 @@ class Index:
         self._thread: _EventLoopThread | None = None
         self._is_closed = False
 
-    def search(
-        self,
-        question: str,
-        k: int = 10,
-        filters: Filters | None = None,
-        *,
-        min_score: float | None = None,
-    ) -> SearchResult:
+    def search(self, question: str, k: int = 10) -> list[Hit]:
         """Find the ``k`` passages that match a question best; see the function `search`."""
-        return self._submit(question, k, filters, min_score).result()
+        return self._submit(question, k).result()
 
-    async def asearch(
-        self,
-        question: str,
-        k: int = 10,
-        filters: Filters | None = None,
-        *,
-        min_score: float | None = None,
-    ) -> SearchResult:
+    async def asearch(self, question: str, k: int = 10) -> list[Hit]:
         """Search without blocking the event loop of the caller; see the function `search`."""
-        return await asyncio.wrap_future(self._submit(question, k, filters, min_score))
+        return await asyncio.wrap_future(self._submit(question, k))
 
     def document(
         self, name: str, *, source: str | None = None, preferred: str | None = None
     ) -> StoredDocument:
         """Read the stored text of a document, as search sees it; see `read_document`."""
-        return self._run(
-            lambda database: read_document(database, name, source=source, preferred=preferred)
-        ).result()
+        return self._document(name, source, preferred).result()
 
     async def adocument(
         self, name: str, *, source: str | None = None, preferred: str | None = None
     ) -> StoredDocument:
         """Read a document without blocking the event loop of the caller; see `document`."""
-        return await asyncio.wrap_future(
-            self._run(
-                lambda database: read_document(database, name, source=source, preferred=preferred)
-            )
-        )
+        return await asyncio.wrap_future(self._document(name, source, preferred))
 
     def sources(self) -> list[SourceSummary]:
         """List the sources of all documents, with what search finds of each."""
@@ -190,32 +159,24 @@ class Index:
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
-    def _submit(
-        self, question: str, k: int, filters: Filters | None, min_score: float | None
-    ) -> Future[SearchResult]:
+    def _submit(self, question: str, k: int) -> Future[list[Hit]]:
         if not 1 <= k <= MAX_RESULTS:
             raise ValueError(f"k must be between 1 and {MAX_RESULTS}, not {k}")
-        if min_score is not None and not 0 <= min_score <= 1:
-            raise ValueError(f"min_score must be between 0 and 1, not {min_score}")
-        if filters or min_score is not None:
-            raise ValueError("filters and min_score are not supported by this version yet")
         return self._start(self._search(question, k))
+
+    def _document(
+        self, name: str, source: str | None, preferred: str | None
+    ) -> Future[StoredDocument]:
+        return self._run(partial(read_document, name=name, source=source, preferred=preferred))
 
     def _run(self, work: Callable[[Database], T]) -> Future[T]:
         """Run a statement in a thread, with the database of this index."""
 
         async def running() -> T:
-            with self._scope():
+            with run_scope(self._run_id), redacting_errors(self._run_id):
                 return await asyncio.to_thread(work, await self._open_database())
 
         return self._start(running())
-
-    @contextmanager
-    def _scope(self) -> Iterator[str]:
-        """Give the work the id of the caller's run or request, or else the one of this index."""
-        run_id = current_run_id() or self._run_id
-        with run_scope(run_id), redacting_errors(run_id):
-            yield run_id
 
     def _start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         with self._starting:
@@ -226,12 +187,10 @@ class Index:
             self._thread = self._thread or _EventLoopThread()
             return self._thread.submit(work)
 
-    async def _search(self, question: str, k: int) -> SearchResult:
-        with self._scope() as run_id:
+    async def _search(self, question: str, k: int) -> list[Hit]:
+        with run_scope(self._run_id), redacting_errors(self._run_id):
             database, router = await self._open()
-            return SearchResult(
-                tuple(await _search(question, k, database, router.for_run(run_id))), True
-            )
+            return await _search(question, k, database, router)
 
     async def _open(self) -> tuple[Database, ServiceRouter]:
         database = await self._open_database()

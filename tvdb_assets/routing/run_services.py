@@ -57,19 +57,6 @@ class RunServices:
         self._observer = observer
         self.run_id = run_id or current_run_id() or new_run_id()
 
-    def for_run(self, run_id: str) -> RunServices:
-        """The parts for another run: the same database, workers, clock and concurrency."""
-        services = RunServices(
-            self._settings,
-            database=self.database,
-            workers=self._given_workers,
-            run_id=run_id,
-            clock=self._clock,
-            observer=self._observer,
-        )
-        services.__dict__["concurrency"] = self.concurrency
-        return services
-
     @cached_property
     def database(self) -> Database:
         """The database of the ledger and the limits.

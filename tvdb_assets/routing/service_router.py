@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from copy import copy
 
 import httpx2
 
@@ -95,17 +94,6 @@ class ServiceRouter:
     def run_id(self) -> str:
         """The id of the run, which every row and request has."""
         return self.services.run_id
-
-    def for_run(self, run_id: str) -> ServiceRouter:
-        """A router with the same clients and limits, whose rows and requests have another id.
-
-        Its parts belong to this router, which closes them.
-        """
-        if run_id == self.run_id:
-            return self
-        router = copy(self)
-        router.services = self.services.for_run(run_id)
-        return router
 
     # --- embedding
 

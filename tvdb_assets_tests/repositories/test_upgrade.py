@@ -29,8 +29,7 @@ from tvdb_assets.repositories.database import Database, prepare
 from tvdb_assets.repositories.full_text import index_full_text
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.repositories.migrations import upgrade
-from tvdb_assets.retrieval.hybrid_search import search
-from tvdb_assets.retrieval.results import Hit
+from tvdb_assets.retrieval.hybrid_search import Hit, search
 from tvdb_assets_tests.paid_apis import Behaviour
 from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 

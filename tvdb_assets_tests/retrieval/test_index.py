@@ -102,13 +102,13 @@ def test_a_number_of_results_out_of_range_is_an_error_before_anything_is_opened(
 
 
 def test_an_unknown_parameter_is_an_error() -> None:
-    with pytest.raises(TypeError, match="document"):
-        tvdb_assets.search("x", document="a.md")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="filters"):
+        tvdb_assets.search("x", filters={"document": "a.md"})  # type: ignore[call-arg]
 
 
 def test_a_question_without_text_finds_nothing(filled: DocumentFolder) -> None:
     with Index(load_settings(**LOCAL), database=filled.paid.database) as index:
-        assert not index.search("")
+        assert index.search("") == []
 
 
 @pytest.mark.parametrize("value", [0.0, float("nan")])
@@ -123,7 +123,7 @@ def test_a_question_whose_vector_has_no_direction_is_ranked_by_full_text(
 
 def test_an_empty_index_has_no_hits(paid: PaidServicesFixture) -> None:
     with Index(load_settings(**LOCAL), database=paid.database) as index:
-        assert not index.search(QUESTION)
+        assert index.search(QUESTION) == []
 
 
 def test_a_question_to_a_paid_index_passes_the_guard(filled: DocumentFolder) -> None:
