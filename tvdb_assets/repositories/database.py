@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 import psycopg
 from pgvector.psycopg import register_vector
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from tvdb_assets import error_codes as codes
@@ -31,6 +32,8 @@ MIN_SERVER = 140_000
 MIN_PGVECTOR = (0, 8, 0)
 """halfvec came with 0.7, iterative index scans (filtered search that fills its k) with 0.8."""
 _CONNECT_SECONDS = 10
+_PASSWORDS = frozenset({"password", "sslpassword", "scram_client_key", "oauth_client_secret"})
+"""Options of libpq whose values are secrets."""
 KEEPALIVE_SECONDS = 60
 """Firewalls between clouds drop an idle connection after 4 minutes or more."""
 
@@ -60,6 +63,29 @@ def database_url(settings: Settings) -> str:
     if settings.database_url is not None:
         return _without_driver(settings.database_url.get_secret_value())
     return EmbeddedPostgres(project_home(settings)).ensure_running()
+
+
+def without_password(url: str) -> str:
+    """The URL of a database without its passwords, for people and programs that have their own.
+
+    Raises:
+        ConfigurationError: this is no URL of a Postgres database.
+    """
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # The cause would repeat a part of the URL, which may be the password.
+        raise codes.DATABASE_URL_INVALID.error() from None
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise codes.DATABASE_URL_INVALID.error()
+    login, at, host = parts.netloc.rpartition("@")
+    query = "&".join(
+        option
+        for option in parts.query.split("&")
+        if unquote(option.partition("=")[0]) not in _PASSWORDS
+    )
+    return urlunsplit(parts._replace(netloc=login.partition(":")[0] + at + host, query=query))
 
 
 def instance_url(settings: Settings) -> str:
