@@ -6,8 +6,6 @@ What belongs here: the form on a terminal and as JSON. What does not: reading th
 
 from __future__ import annotations
 
-import re
-
 import click
 from rich.rule import Rule
 from rich.text import Text
@@ -62,8 +60,7 @@ def _show_facts(stored: StoredDocument) -> None:
     table.add_row("source", plain(stored.source))
     if stored.title:
         table.add_row("title", plain(stored.title))
-    kind = stored.media_type + (f", language {stored.language}" if stored.language else "")
-    table.add_row("type", plain(kind))
+    table.add_row("type", plain(stored.media_type))
     size = counted(len(stored.text), "character")
     if stored.page_count:
         size += f", {counted(stored.page_count, 'page')}"
@@ -96,5 +93,5 @@ def _show_headings(stored: StoredDocument) -> None:
 
 def _show_text(text: str) -> None:
     # Tabs are harmless on a terminal; all other control characters are shown as escapes.
-    lines = (printable(line.expandtabs(4)) for line in re.split("\n", text.rstrip()))
+    lines = (printable(line.expandtabs(4)) for line in text.rstrip().split("\n"))
     console.print(Text("\n".join(lines)))

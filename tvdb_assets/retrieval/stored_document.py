@@ -1,7 +1,7 @@
 """The stored text of a document: what search sees of it, with pages, headings and provenance.
 
 What belongs here: reading one document, and the list of sources. What does not: ranking
-(`hybrid_search`), or how a document is displayed (`cli`, `serve`).
+(`hybrid_search`), or how a document is displayed (`cli`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.models import Heading, Provenance
-from tvdb_assets.redaction import display_path
+from tvdb_assets.redaction import display_path, printable
 from tvdb_assets.repositories.database import Connection, Database
 
 _MAX_NAMED = 3
@@ -35,8 +35,6 @@ class StoredDocument:
     media_type: str
     is_markdown: bool
     """Whether ``text`` is Markdown; otherwise it is plain text."""
-    language: str | None
-    """Language of the text as a code of ISO 639-1; None if it was not determined."""
     text: str
     page_starts: tuple[int, ...]
     """Start of each page in ``text``; empty for a format without pages."""
@@ -142,8 +140,6 @@ class SourceSummary:
     """Documents that search finds."""
     media_types: tuple[str, ...]
     """Media types of the documents that search finds."""
-    languages: tuple[str, ...] = ()
-    """Languages of the documents that search finds, as codes of ISO 639-1."""
 
 
 def read_document(
@@ -176,8 +172,8 @@ def list_sources(database: Database) -> list[SourceSummary]:
     with database.transaction() as tx:
         rows = tx.execute(_SOURCES).fetchall()
     return [
-        SourceSummary(source, documents, searched, tuple(media_types), tuple(languages))
-        for source, documents, searched, media_types, languages in rows
+        SourceSummary(source, documents, searched, tuple(media_types))
+        for source, documents, searched, media_types in rows
     ]
 
 
@@ -202,7 +198,7 @@ def _identify(tx: Connection, name: str, source: str | None, preferred: str | No
     if len(rows) > 1:
         rows = [row for row in rows if row[1] == preferred] or rows
     if len(rows) > 1:
-        sources = ", ".join(row[1] for row in rows[:_MAX_NAMED])
+        sources = ", ".join(printable(row[1]) for row in rows[:_MAX_NAMED])
         raise codes.DOCUMENT_AMBIGUOUS.error(
             name=display_path(name),
             sources=sources + (", …" if len(rows) > _MAX_NAMED else ""),
@@ -218,7 +214,6 @@ def _document(row: Mapping[str, Any]) -> StoredDocument:
         title=row["title"],
         media_type=row["media_type"],
         is_markdown=row["is_markdown"],
-        language=row["language"],
         text=row["text"],
         page_starts=tuple(row["page_starts"]),
         headings=tuple(Heading(**heading) for heading in row["headings"]),
@@ -253,7 +248,7 @@ def _why_not_searched(row: Mapping[str, Any]) -> str:
 # A text that the current index shows comes first, then the newest one.
 _DOCUMENT = """
 SELECT d.document_id, d.source, d.path, d.status, d.error_code, p.title, p.media_type,
-       p.is_markdown, p.facts ->> 'language' AS language, p.text, p.page_starts, p.headings,
+       p.is_markdown, p.text, p.page_starts, p.headings,
        p.notes, p.facts, p.service, p.mode, p.model, p.version, p.is_degraded, p.run_id,
        p.created_at, p.content_sha256, coalesce(p.content_sha256 <> d.sha256, false) OR d.is_changed
          AS is_outdated,
@@ -272,12 +267,11 @@ ORDER BY u.chunk_set_id IS NULL, p.created_at DESC, p.parsed_id DESC LIMIT 1
 """
 _SOURCES = """
 SELECT d.source, count(*), count(p.parsed_id),
-       coalesce(array_agg(DISTINCT p.media_type) FILTER (WHERE p.parsed_id IS NOT NULL), '{}'),
-       coalesce(array_agg(DISTINCT p.facts ->> 'language')
-                FILTER (WHERE p.facts ? 'language'), '{}')
+       coalesce(array_agg(DISTINCT p.media_type) FILTER (WHERE p.parsed_id IS NOT NULL), '{}')
 FROM tvdb.documents d
 LEFT JOIN (tvdb.publications u
            JOIN tvdb.indexes i ON i.index_id = u.index_id AND i.is_current
+           JOIN tvdb.vector_spaces s ON s.space_id = i.space_id AND NOT (s.is_mock OR s.is_fallback)
            JOIN tvdb.chunk_sets k ON k.chunk_set_id = u.chunk_set_id
            JOIN tvdb.parsed_documents p ON p.parsed_id = k.parsed_id AND p.mode <> 'mock'
              AND NOT p.is_degraded)
