@@ -5,6 +5,7 @@ loaded when it is first used: importing this package reads no setting, opens not
 neither Dagster nor a client of a service.
 
 - `search`, `Index`, `Filters`, `SearchResult`, `Hit`, `Box`: search the index.
+- `StoredDocument`, `SourceSummary`: what `Index.document` and `Index.sources` return.
 - `defs`, `documents_partitions`: the assets, for use in another Dagster project.
 - `ServiceRouter`: parses and embeds by mode; paid calls pass the spend guard.
 - `Database`: connections to the checked and migrated database.
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tvdb_assets.retrieval.filters import Filters
     from tvdb_assets.retrieval.index import Index, search
     from tvdb_assets.retrieval.results import Box, Hit, SearchResult
+    from tvdb_assets.retrieval.stored_document import SourceSummary, StoredDocument
     from tvdb_assets.routing.service_router import ServiceRouter
     from tvdb_assets.settings import ServiceMode, Settings, load_settings
 
@@ -42,6 +44,8 @@ __all__ = [
     "ServiceMode",
     "ServiceRouter",
     "Settings",
+    "SourceSummary",
+    "StoredDocument",
     "TvdbDeprecationWarning",
     "TvdbError",
     "defs",
@@ -60,6 +64,8 @@ _WHERE = {
     "ServiceMode": ("tvdb_assets.settings", "ServiceMode"),
     "ServiceRouter": ("tvdb_assets.routing.service_router", "ServiceRouter"),
     "Settings": ("tvdb_assets.settings", "Settings"),
+    "SourceSummary": ("tvdb_assets.retrieval.stored_document", "SourceSummary"),
+    "StoredDocument": ("tvdb_assets.retrieval.stored_document", "StoredDocument"),
     "TvdbError": ("tvdb_assets.errors", "TvdbError"),
     "defs": ("tvdb_assets.dagster.definitions", "defs"),
     "documents_partitions": ("tvdb_assets.dagster.document_assets", "documents"),

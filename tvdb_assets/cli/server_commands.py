@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from urllib.parse import urlsplit, urlunsplit
 
 import click
 
@@ -13,6 +12,7 @@ from tvdb_assets.cli.output import console, notices, print_json
 from tvdb_assets.dagster import dev_server
 from tvdb_assets.dagster.storage.home import prepare_home
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
+from tvdb_assets.repositories.connection_url import without_password
 from tvdb_assets.repositories.database import Database, database_url, project_home
 from tvdb_assets.settings import load_settings
 
@@ -61,13 +61,12 @@ def url(with_password: bool, as_json: bool) -> None:
     a terminal.
     """
     settings = load_settings()
-    parts = urlsplit(database_url(settings))
-    user = f"{parts.username}@" if parts.username else ""
-    host = parts.netloc.rpartition("@")[2]
-    shown = urlunsplit(parts if with_password else parts._replace(netloc=f"{user}{host}"))
+    whole = database_url(settings)
+    public = without_password(whole)
+    shown = whole if with_password else public
     if as_json:
         print_json({"url": shown, "is_embedded": settings.database_url is None})
         return
     click.echo(shown)
-    if not with_password and parts.password:
+    if shown != whole:
         notices.print("The password is left out. To include it, add --password.", style="dim")

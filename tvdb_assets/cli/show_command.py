@@ -6,8 +6,6 @@ What belongs here: the form on a terminal and as JSON. What does not: reading th
 
 from __future__ import annotations
 
-import re
-
 import click
 from rich.rule import Rule
 from rich.text import Text
@@ -96,5 +94,5 @@ def _show_headings(stored: StoredDocument) -> None:
 
 def _show_text(text: str) -> None:
     # Tabs are harmless on a terminal; all other control characters are shown as escapes.
-    lines = (printable(line.expandtabs(4)) for line in re.split("\n", text.rstrip()))
+    lines = (printable(line.expandtabs(4)) for line in text.rstrip().split("\n"))
     console.print(Text("\n".join(lines)))

@@ -7,7 +7,7 @@ What does not: connecting (`database`).
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -27,6 +27,8 @@ _OF_OTHER_CLIENTS = frozenset(
     }
 )
 """Parameters that mean nothing to libpq, in URLs that hosting providers show for other clients."""
+_SECRETS = frozenset({"password", "sslpassword", "scram_client_key", "oauth_client_secret"})
+"""Options of libpq whose values are secrets."""
 _ENCODED = re.compile(r"(?:[\w.~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 
 
@@ -114,4 +116,18 @@ def _encoded(part: str) -> str:
 
 def password_of(url: str) -> str:
     """The password of a URL of `libpq_url`; empty if it has none."""
-    return unquote(urlsplit(url).password or "")
+    parts = urlsplit(url)
+    return unquote(parts.password or "") or dict(parse_qsl(parts.query)).get("password", "")
+
+
+def without_password(url: str) -> str:
+    """A URL of `libpq_url` without its passwords, for people and programs that have their own."""
+    parts = urlsplit(url)
+    user_info, at, hosts = parts.netloc.rpartition("@")
+    user = user_info.partition(":")[0]
+    public = [(name, value) for name, value in parse_qsl(parts.query) if name not in _SECRETS]
+    return urlunsplit(
+        parts._replace(
+            netloc=user + (at if user else "") + hosts, query=urlencode(public, quote_via=quote)
+        )
+    )

@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.models import Heading, Provenance
-from tvdb_assets.redaction import display_path
+from tvdb_assets.redaction import display_path, printable
 from tvdb_assets.repositories.database import Connection, Database
 
 _MAX_NAMED = 3
@@ -142,7 +142,7 @@ class SourceSummary:
     """Documents that search finds."""
     media_types: tuple[str, ...]
     """Media types of the documents that search finds."""
-    languages: tuple[str, ...] = ()
+    languages: tuple[str, ...]
     """Languages of the documents that search finds, as codes of ISO 639-1."""
 
 
@@ -202,7 +202,7 @@ def _identify(tx: Connection, name: str, source: str | None, preferred: str | No
     if len(rows) > 1:
         rows = [row for row in rows if row[1] == preferred] or rows
     if len(rows) > 1:
-        sources = ", ".join(row[1] for row in rows[:_MAX_NAMED])
+        sources = ", ".join(printable(row[1]) for row in rows[:_MAX_NAMED])
         raise codes.DOCUMENT_AMBIGUOUS.error(
             name=display_path(name),
             sources=sources + (", …" if len(rows) > _MAX_NAMED else ""),
@@ -279,6 +279,7 @@ SELECT d.source, count(*), count(p.parsed_id),
 FROM tvdb.documents d
 LEFT JOIN (tvdb.publications u
            JOIN tvdb.indexes i ON i.index_id = u.index_id AND i.is_current
+           JOIN tvdb.vector_spaces s ON s.space_id = i.space_id AND NOT (s.is_mock OR s.is_fallback)
            JOIN tvdb.chunk_sets k ON k.chunk_set_id = u.chunk_set_id
            JOIN tvdb.parsed_documents p ON p.parsed_id = k.parsed_id AND p.mode <> 'mock'
              AND NOT p.is_degraded)

@@ -181,10 +181,10 @@ def dev(
         try:
             deadline = time.monotonic() + 120
             while not _answers(port):
-                text = (folder / "output").read_text()
-                assert process.poll() is None, text
-                assert time.monotonic() < deadline, text
-                time.sleep(0.2)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=0.2)
+                    pytest.fail((folder / "output").read_text())
+                assert time.monotonic() < deadline, (folder / "output").read_text()
             yield process
         finally:
             with contextlib.suppress(ProcessLookupError):

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from reportlab.pdfgen import canvas
 
 from tvdb_assets.cli import main
 from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.repositories.connection_url import libpq_url
 from tvdb_assets.retrieval.index import Index
 from tvdb_assets.retrieval.stored_document import read_document
 from tvdb_assets.settings import load_settings
@@ -19,6 +21,17 @@ from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 LOCAL = {"service_mode": "local"}
 PAGES = ("Storm damage is insured up to the agreed sum.", "Frost damage is not insured at all.")
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str]:
+    """Run the command; returns its exit code and what it prints on stdout."""
+    monkeypatch.setattr(sys, "argv", ["tvdb", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code, capsys.readouterr().out
 
 
 def two_pages(path: Path) -> bytes:
@@ -119,6 +132,9 @@ def test_a_text_that_search_does_not_find_gives_the_reason(
 
     assert not new.is_searched
     assert new.not_searched == "A mock parsed it."
+    with Index(load_settings(**LOCAL), database=filled.paid.database) as index:
+        [source] = index.sources()
+    assert (source.documents, source.searched_documents) == (3, 2)
     # A mock does not replace what search finds of the others.
     assert read_document(filled.paid.database, "rules.md").is_searched
 
@@ -133,33 +149,50 @@ def test_the_command_prints_a_page_and_escapes_what_acts_on_a_terminal(
     filled.ingest(**LOCAL)
     monkeypatch.setenv("TVDB_DATABASE_URL", paid.database.url)
 
-    def run(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["tvdb", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        assert isinstance(caught.value.code, int)
-        return caught.value.code, capsys.readouterr().out
-
-    code, shown = run("show", "pages.pdf", "--page", "2")
+    code, shown = run(monkeypatch, capsys, "show", "pages.pdf", "--page", "2")
     assert (code, PAGES[1] in shown, PAGES[0] in shown) == (0, True, False)
-    assert "\x1b]" not in run("show", "escape.md")[1]
-    code, text = run("show", "pages.pdf", "--page", "2", "--json")
+    assert "\x1b]" not in run(monkeypatch, capsys, "show", "escape.md")[1]
+    code, text = run(monkeypatch, capsys, "show", "pages.pdf", "--page", "2", "--json")
     document = json.loads(text)
     assert (document["page"], document["page_count"]) == (2, 2)
     assert PAGES[1] in document["text"]
-    assert run("show", "pages.pdf", "--page", "3")[0] == 2
+    assert run(monkeypatch, capsys, "show", "pages.pdf", "--page", "3")[0] == 2
 
 
-def test_the_address_of_the_database_is_printed_without_its_password(
-    paid: PaidServicesFixture, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:pass%40word@localhost:5432/documents?sslmode=require",
+         "postgresql://me@localhost:5432/documents?sslmode=require"),
+        ("postgresql://me:pass@word@localhost/documents", "postgresql://me@localhost/documents"),
+        ("postgresql://localhost/documents?password=secret&sslmode=require&sslpassword=secret2",
+         "postgresql://localhost/documents?sslmode=require"),
+        ("postgresql://localhost/documents?pass%77ord=secret", "postgresql://localhost/documents"),
+        ("postgresql+psycopg2://me:secret@one:1,two:2/documents",
+         "postgresql://me@one:1,two:2/documents?target_session_attrs=read-write"),
+        ("host=localhost user=me password=secret dbname=documents",
+         "postgresql://me@localhost/documents"),
+        ("postgresql://me@localhost/documents", "postgresql://me@localhost/documents"),
+    ],
+)  # fmt: skip
+def test_the_url_of_the_database_is_printed_without_its_passwords(
+    url: str, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = "postgresql://me:pass%40word@localhost:5432/documents?sslmode=require"
     monkeypatch.setenv("TVDB_DATABASE_URL", url)
-    for arguments, expected in (
-        ([], "postgresql://me@localhost:5432/documents?sslmode=require"),
-        (["--password"], url),
-    ):
-        monkeypatch.setattr(sys, "argv", ["tvdb", "url", *arguments])
-        with pytest.raises(SystemExit):
-            main()
-        assert capsys.readouterr().out.strip() == expected
+    assert run(monkeypatch, capsys, "url") == (0, f"{shown}\n")
+    code, whole = run(monkeypatch, capsys, "url", "--password")
+    assert (code, conninfo_to_dict(whole.strip())) == (0, conninfo_to_dict(libpq_url(url)))
+
+
+@pytest.mark.parametrize("url", ["me secret", "mysql://me:secret@localhost/d"])
+def test_what_is_no_url_of_postgres_is_refused_and_not_printed(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TVDB_DATABASE_URL", url)
+    monkeypatch.setattr(sys, "argv", ["tvdb", "url"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    output = capsys.readouterr()
+    assert caught.value.code == 2
+    assert "database_url_invalid" in output.err
+    assert "secret" not in output.out + output.err
