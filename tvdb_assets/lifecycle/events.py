@@ -22,6 +22,7 @@ event                  status afterwards
 `SourceGone`           REGISTERED if it was PUBLISHED, else unchanged
 `SourceReturned`       unchanged
 `RunRequested`         unchanged
+`RequestReleased`      unchanged
 `Requested`            unchanged
 `MemberForgotten`      REGISTERED (the event of a container)
 `FingerprintDropped`   unchanged
