@@ -218,9 +218,9 @@ class _Campaign:
     def _change_limits(self) -> None:
         with Database(self.url, max_connections=2) as database:
             if self.draw.random() < 0.4:
-                for value in (Decimal(1), Decimal(0)):
-                    spend_limits.change(database, "is_paused", value, changed_by="adversary")
-                    time.sleep(value and 1)
+                spend_limits.change(database, "is_paused", Decimal(1), changed_by="adversary")
+                time.sleep(1)
+                spend_limits.change(database, "is_paused", Decimal(0), changed_by="adversary")
             else:
                 [(spent,)] = rows(
                     database,
