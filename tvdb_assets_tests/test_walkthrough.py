@@ -26,7 +26,7 @@ from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_store import IndexStore
-from tvdb_assets.repositories.word_store import fill_words
+from tvdb_assets.repositories.word_segments import fill_words
 from tvdb_assets.retrieval.hybrid_search import search, unsearchable
 from tvdb_assets.retrieval.results import Hit
 from tvdb_assets.routing.service_router import ServiceRouter

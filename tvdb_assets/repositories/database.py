@@ -376,7 +376,7 @@ def _fill_words(connection: psycopg.Connection) -> None:
     This takes a minute for 100,000 chunks. If it is interrupted, the next ingestion or maintenance
     completes it; until then, those chunks are found by their vectors only.
     """
-    # Imported here, because it imports this module, and few processes migrate.
+    # Imported here, because few processes migrate, and the import takes a while.
     from tvdb_assets.repositories.word_store import fill_in
 
     is_filled = False

@@ -29,8 +29,7 @@ from tvdb_assets.repositories.leases import is_claimed
 from tvdb_assets.repositories.rows import ReadSnapshot, StoredChunkSet
 from tvdb_assets.repositories.unused_parses import keep_parses_sql
 from tvdb_assets.repositories.vector_index import build_vector_indexes
-from tvdb_assets.repositories.word_segments import compact
-from tvdb_assets.repositories.word_store import fill_words
+from tvdb_assets.repositories.word_segments import compact, fill_words
 
 _TYPES = ("int2", "bytea", "vector", "int4", *("text",) * 4, "bool", "text")
 

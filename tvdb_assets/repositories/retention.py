@@ -15,8 +15,7 @@ from datetime import timedelta
 
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.vector_index import build_vector_indexes
-from tvdb_assets.repositories.word_segments import compact
-from tvdb_assets.repositories.word_store import fill_words
+from tvdb_assets.repositories.word_segments import compact, fill_words
 
 _BATCH_ROWS = 20_000
 _ANALYZED = (

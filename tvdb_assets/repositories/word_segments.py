@@ -1,4 +1,4 @@
-"""Merging of segments of the word index.
+"""Maintenance of the word index: the words of chunks that have none yet, and merging of segments.
 
 What belongs here: which segments are merged, and how. What does not: storing the words of new
 chunks (`word_store`).
@@ -22,10 +22,10 @@ from tvdb_assets.core.word_postings import (
     Postings,
     bits_of,
     bucket_bits_for,
-    encode_buckets,
 )
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
+from tvdb_assets.repositories.word_store import fill_in, write_buckets
 
 _TIERS = (1_024, 8_192, MOST_CHUNKS)
 """Upper bounds of the sizes of segments that are merged with each other, in chunks."""
@@ -51,6 +51,15 @@ class _Segment:
     @property
     def is_wide(self) -> bool:
         return self.chunk_count > MOST_CHUNKS
+
+
+def fill_words(database: Database, at_least: int = 1) -> int:
+    """`word_store.fill_in` in a transaction of its own; 0 for a user with read-only access."""
+    try:
+        with database.transaction() as tx:
+            return fill_in(tx, at_least)
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
+        return 0
 
 
 def compact(database: Database, *, is_forced: bool = False) -> None:
@@ -257,23 +266,3 @@ def _read_part(
     if part_bits:
         keep &= (found.hashes >> np.uint64(64 - part_bits)) == part
     return Postings(found.hashes[keep], positions[keep].astype(np.uint32), found.counts[keep])
-
-
-def write_buckets(
-    tx: Connection, segment_id: int, postings: Postings, bits: int, *, is_wide: bool
-) -> None:
-    """Write buckets of a segment.
-
-    Args:
-        tx: the transaction.
-        segment_id: id of the segment.
-        postings: whole buckets.
-        bits: number of bits of a hash that select its bucket.
-        is_wide: whether positions take 4 bytes.
-    """
-    with tx.cursor().copy(
-        "COPY tvdb.word_postings (segment_id, bucket, postings) FROM STDIN (FORMAT BINARY)"
-    ) as copy:
-        copy.set_types(("int8", "int4", "bytea"))
-        for bucket, data in encode_buckets(postings, bits, is_wide=is_wide):
-            copy.write_row((segment_id, bucket, data))

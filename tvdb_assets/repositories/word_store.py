@@ -1,6 +1,6 @@
-"""The word index: storing the words of chunks, and merging segments.
+"""The word index: storing the words of chunks in the transaction of the caller.
 
-What belongs here: writes of the tables ``word_*``. What does not: the words of a text
+What belongs here: new segments. What does not: merging them (`word_segments`), the words of a text
 (`core.words`), the form of a segment (`core.word_postings`), or ranking (`retrieval`).
 
 The words of new chunks are stored as one segment in the transaction that stores the chunks.
@@ -12,17 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
 from tvdb_assets.core.languages import detect_language
-from tvdb_assets.core.word_postings import MOST_CHUNKS, Postings, bucket_bits
+from tvdb_assets.core.word_postings import MOST_CHUNKS, Postings, bucket_bits, encode_buckets
 from tvdb_assets.core.words import normalize, split_words, term_cache
-from tvdb_assets.repositories.database import Connection, Database
-from tvdb_assets.repositories.word_segments import write_buckets
 
+Connection: TypeAlias = psycopg.Connection[Any]
+"""As in `database`, which imports this module."""
 _FILL_SETS = 200
 """Chunk sets whose words are stored in one transaction when they have none yet."""
 
@@ -100,6 +101,26 @@ def _write_segment(
             copy.write_row((set_id, segment_id, first, count))
 
 
+def write_buckets(
+    tx: Connection, segment_id: int, postings: Postings, bits: int, *, is_wide: bool
+) -> None:
+    """Write buckets of a segment.
+
+    Args:
+        tx: the transaction.
+        segment_id: id of the segment.
+        postings: whole buckets.
+        bits: number of bits of a hash that select its bucket.
+        is_wide: whether positions take 4 bytes.
+    """
+    with tx.cursor().copy(
+        "COPY tvdb.word_postings (segment_id, bucket, postings) FROM STDIN (FORMAT BINARY)"
+    ) as copy:
+        copy.set_types(("int8", "int4", "bytea"))
+        for bucket, data in encode_buckets(postings, bits, is_wide=is_wide):
+            copy.write_row((segment_id, bucket, data))
+
+
 def _new_segment(
     tx: Connection,
     chunk_count: int,
@@ -116,25 +137,16 @@ def _new_segment(
     return int(row[0])
 
 
-def fill_words(database: Database, at_least: int = 1) -> int:
+def fill_in(tx: Connection, at_least: int = 1) -> int:
     """Store the words of chunk sets that have none, as after an upgrade; returns how many.
 
     Args:
-        database: contains the chunks.
+        tx: the transaction.
         at_least: do nothing if fewer chunk sets have no words.
 
     Returns:
         The number of chunk sets whose words were stored, at most 200; call again for the rest.
     """
-    try:
-        with database.transaction() as tx:
-            return fill_in(tx, at_least)
-    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
-        return 0  # a user with read-only access
-
-
-def fill_in(tx: Connection, at_least: int = 1) -> int:
-    """See `fill_words`; in the transaction of the caller."""
     # Sets that another process has locked are skipped. The lock excludes a publication, which
     # would not find the position of its set.
     ids = tx.execute(
