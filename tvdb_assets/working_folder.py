@@ -55,6 +55,10 @@ _STORAGES: list[dict[str, Any]] = [
         "tvdb_assets.storage.instance",  # the former name, see `deprecation`
     )
 ]
+_LAUNCHER = {
+    "module": "tvdb_assets.dagster.storage.run_launcher",
+    "class": "CommandAwareRunLauncher",
+}
 
 
 class WorkingFolderWarning(UserWarning):
@@ -234,8 +238,12 @@ def _is_harmless(content: bytes) -> bool:
         return True
     if not isinstance(values, dict):
         return False
-    rest = set(values) - _HARMLESS_KEYS - {"storage"}
-    return not rest and values.get("storage", _STORAGES[0]) in _STORAGES
+    rest = set(values) - _HARMLESS_KEYS - {"storage", "run_launcher"}
+    return (
+        not rest
+        and values.get("storage", _STORAGES[0]) in _STORAGES
+        and values.get("run_launcher", _LAUNCHER) == _LAUNCHER
+    )
 
 
 # --- Allow --------------------------------------------------------------------------------

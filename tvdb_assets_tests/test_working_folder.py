@@ -168,7 +168,12 @@ def test_where_nothing_can_be_recorded_the_user_is_told(
     [
         ("run_queue: {max_concurrent_runs: 2}\nretention: {}\n", True),
         ("", True),
+        ("run_launcher: {module: tvdb_assets.dagster.storage.run_launcher,"
+         " class: CommandAwareRunLauncher}", True),
         ("run_launcher: {module: evil, class: Launcher}", False),
+        ("run_launcher: {module: evil, class: CommandAwareRunLauncher}", False),
+        ("run_launcher: {module: tvdb_assets.dagster.storage.run_launcher,"
+         " class: CommandAwareRunLauncher, config: {env: [A=b]}}", False),
         ("storage: {custom: {module: evil, class: Storage}}", False),
         ("storage: {custom: {module: tvdb_assets.dagster.storage.instance_storage,"
          " class: ProjectPostgresStorage, config: {url: 'postgresql://evil.example/db'}}}", False),

@@ -57,10 +57,12 @@ def test_the_instance_file_of_a_clone_is_the_one_of_the_package() -> None:
     assert of_clone.read_text("utf-8") == instance_settings()
 
 
-def test_only_the_storages_module_has_another_name_than_in_commit_bfd0fa2() -> None:
+def test_of_the_settings_of_commit_bfd0fa2_only_the_storages_module_has_another_name() -> None:
     before, now = yaml.safe_load(OF_COMMIT_BFD0FA2), yaml.safe_load(instance_settings())
     before["storage"]["custom"]["module"] = now["storage"]["custom"]["module"]
+    new = {name: now.pop(name) for name in now.keys() - before.keys()}
     assert before == now
+    assert new.keys() == {"run_launcher", "run_queue"}
 
 
 def test_a_home_of_commit_bfd0fa2_opens_and_says_what_is_renamed(
