@@ -58,7 +58,7 @@ EXTRA_MISSING: Final = ErrorCode(
     ConfigurationError,
     "extra_missing",
     "{feature} needs the package {package}, which is not installed.",
-    "Install it with: pip install 'tvdb-assets[{extra}]'",
+    "Install it with `pip install 'tvdb-assets[{extra}]'`.",
     "An optional part of this package is not installed.",
 )
 QUERIES_UNREADABLE: Final = ErrorCode(
@@ -72,8 +72,8 @@ QUERIES_INVALID: Final = ErrorCode(
     ConfigurationError,
     "queries_invalid",
     "Line {line:,} of {file} is not a question: {why}.",
-    'Each line is an object such as {{"question": "…", "documents": ["path"]}}. The guide to '
-    "evaluation describes the fields.",
+    "Each line is a JSON object with a question and the paths of its documents. The guide to "
+    "evaluation describes the fields and shows examples.",
     "A file of questions for an evaluation has a wrong line.",
 )
 INDEX_WORSE: Final = ErrorCode(
