@@ -76,7 +76,10 @@ _GROUPS: Final = {
         ),
         *("maintenance_cron", "run_partitions", "retention_days", "cache_days"),
     ),
-    "Logs and UI": ("log_format", "ui_hosts"),
+    "Search and its evaluation": (
+        *("search_over_budget", "evaluation_queries", "evaluation_floor", "evaluation_cron"),
+    ),
+    "Logs, UI and services": ("log_format", "ui_hosts", "serve_token", "serve_hosts"),
 }
 _COMPUTED: Final = {"parse_workers": "number of CPUs, at most 4"}
 """Defaults that differ from machine to machine."""
@@ -150,7 +153,7 @@ def _value(field: FieldInfo) -> str:
         text = "integer" if kind is int else "number"
         text += _bounds(field.metadata)
     elif kind is Path:
-        text = "folder"
+        text = "path"
     else:
         text = "text"
     return text + (", optional" if optional else "")
