@@ -249,7 +249,7 @@ print(len(defs().resolve_asset_graph().get_all_asset_keys()))
     [
         (_EMBED, "(1, 256) wordllama/l2_supercat_256@256", ["services.router", "made_by"]),
         (_READ, "[]", ["storage.database"]),
-        (_ASSET, "6", ["assets.documents"]),
+        (_ASSET, "7", ["assets.documents"]),
     ],
     ids=["embed", "read", "asset"],
 )

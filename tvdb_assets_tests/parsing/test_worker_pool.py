@@ -108,8 +108,7 @@ def test_a_shared_process_is_replaced_after_its_number_of_tasks() -> None:
 
 
 def test_a_task_whose_fork_server_was_killed_is_run_again(pool: WorkerPool) -> None:
-    pool.submit(tasks.echo, 1).result(_WAIT)
-    (server,) = psutil.Process().children()
+    server = psutil.Process(pool.submit(tasks.parent_process_id).result(_WAIT))
     future = pool.submit(tasks.spin_unless_again, str(server.pid))
     _wait_for_worker(pool)
     server.kill()

@@ -61,6 +61,10 @@ def process_id() -> int:
     return os.getpid()
 
 
+def parent_process_id() -> int:
+    return os.getppid()
+
+
 def spin() -> None:
     while True:
         time.monotonic()
