@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,11 +62,11 @@ def test_no_foreign_file_is_read_or_listed_while_a_folder_is_swapped(
 ) -> None:
     (root / "x").symlink_to(root.parent / "out" if target == "/absolute" else target)
     source = Source.open(str(root))
-    seconds = 300.0 if is_full else 2.0
+    times = 50_000 if is_full else 200
     outcomes: Counter[str] = Counter()
     with _swapped(root / "d", root / "x"):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        # Until the folder and the link were each found often, however slow the machine is.
+        while min(outcomes[_INSIDE.decode()], outcomes["link_outside"]) < times:
             for path in ("d/f.txt", "d/deep/f.txt"):
                 try:
                     outcomes[source.read(path, max_bytes=100).decode()] += 1
@@ -78,8 +77,6 @@ def test_no_foreign_file_is_read_or_listed_while_a_folder_is_swapped(
                 if isinstance(found, SourceFile):
                     outcomes[f"listed {found.path}"] += 1
                     assert found.size == len(_INSIDE)
-    assert outcomes[_INSIDE.decode()] > 100, outcomes
-    assert outcomes["link_outside"] > 100, outcomes
     listed = {name.removeprefix("listed ") for name in outcomes if name.startswith("listed ")}
     assert listed <= {"d/f.txt", "d/deep/f.txt", "x/f.txt", "x/deep/f.txt"}
     assert outcomes.keys() <= {_INSIDE.decode(), *_REFUSED, *(f"listed {name}" for name in listed)}
