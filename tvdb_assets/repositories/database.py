@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from time import sleep
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
@@ -40,6 +41,8 @@ MIN_PGVECTOR = (0, 8, 0)
 _CONNECT_SECONDS = 10
 _NO_SLOT = re.compile(r"too many (clients|connections)|connection (slots|limit)|max_client")
 """In messages of servers and poolers that have no connection left; they come without a code."""
+_REPEAT_AFTER_SECONDS = (0.0, 0.05, 0.2, 0.5)
+"""Until a transaction whose connection was lost is repeated."""
 KEEPALIVE_SECONDS = 60
 """Firewalls between clouds drop an idle connection after 4 minutes or more."""
 _CLIENT_OPTIONS: dict[str, Any] = {
@@ -181,21 +184,26 @@ class Database:
             yield connection
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """Run work in a transaction, and retry it once on a new connection if the first is lost.
+        """Run work in a transaction, and repeat it on a new connection if its own is lost.
+
+        What breaks one connection breaks many, one after the other: the next one may break too.
 
         Args:
             work: must have the same effect if it is repeated after a commit whose outcome is
                 unknown.
 
         Raises:
-            psycopg.Error: `work` raised it, or the second connection was lost too.
+            psycopg.Error: `work` raised it, the server can't be reached, or every connection was
+                lost.
         """
-        try:
-            with self.transaction() as tx:
-                return work(tx)
-        except psycopg.Error as error:
-            if not is_connection_lost(error) or isinstance(error, PoolTimeout):
-                raise
+        for wait in _REPEAT_AFTER_SECONDS:
+            try:
+                with self.transaction() as tx:
+                    return work(tx)
+            except psycopg.Error as error:
+                if not is_connection_lost(error) or isinstance(error, PoolTimeout):
+                    raise
+            sleep(wait)
         with self.transaction() as tx:
             return work(tx)
 

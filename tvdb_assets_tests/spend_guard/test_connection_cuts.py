@@ -186,6 +186,23 @@ def test_an_ingestion_pays_nothing_twice_after_a_cut_at_any_point(
     check_counters(paid.database)
 
 
+def test_a_transaction_survives_connections_that_are_cut_one_after_the_other(
+    proxy: CuttingProxy,
+) -> None:
+    tries = 0
+
+    def work(tx: Transaction) -> int:
+        nonlocal tries
+        tries += 1
+        if tries < 4:
+            proxy.cut()
+        tx.execute("SELECT 1")
+        return tries
+
+    with Database(proxy.url) as database:
+        assert database.run(work) == 4
+
+
 def test_the_pool_lends_no_connection_that_the_server_has_ended(database: Database) -> None:
     def use() -> int:
         with database.transaction() as tx:
