@@ -17,13 +17,15 @@ from functools import partial
 from hashlib import sha256
 from mimetypes import guess_extension
 from typing import TypeAlias
+from uuid import UUID
 
 from tvdb_assets import error_codes as codes
-from tvdb_assets.errors import ParseError
+from tvdb_assets.errors import ParseError, StorageError
 from tvdb_assets.models import ParsedDocument, Stage
 from tvdb_assets.parsing.paid_parser import FinishedJob, PaidParser
 from tvdb_assets.redaction import display_path, is_private
 from tvdb_assets.repositories import locks
+from tvdb_assets.repositories.leases import ensure_claimed
 from tvdb_assets.repositories.parse_jobs import ParseJobs, UnansweredSubmission
 from tvdb_assets.spend_guard.call_log import ServiceEvent
 from tvdb_assets.spend_guard.guard import FreeRequest, Guard, PaidCall, ServiceResponse, Transaction
@@ -142,16 +144,26 @@ class PaidParsing:
         lock = self._jobs.submission_lock(digest, self._parser.fingerprint)
         try_lock = await asyncio.to_thread(lock.__enter__)
         try:
-            while not await asyncio.to_thread(try_lock):
-                await asyncio.sleep(_LOCK_POLL_SECONDS)
-            # A process that lost its connection, and with it the lock, may still be submitting.
-            while any(sent.is_in_flight for sent in await self._unanswered(digest)):
-                await asyncio.sleep(_LOCK_POLL_SECONDS)
-            return (
-                await self._find_submitted(digest, path)
-                or await self._find_unanswered(digest, path, wait_if_open)
-                or await self._submit(data, path, media_type, pages, digest, wait_if_open)
-            )
+            while True:
+                while not await asyncio.to_thread(try_lock):
+                    await asyncio.sleep(_LOCK_POLL_SECONDS)
+                # A process that lost its connection, and with it the lock, may be submitting.
+                while any(sent.is_in_flight for sent in await self._unanswered(digest)):
+                    await asyncio.sleep(_LOCK_POLL_SECONDS)
+                looked_for: set[UUID] = set()
+                job = await self._find_submitted(digest, path) or await self._find_unanswered(
+                    digest, path, wait_if_open, looked_for
+                )
+                if job is not None:
+                    return job
+                try:
+                    return await self._submit(
+                        data, path, media_type, pages, digest, wait_if_open, looked_for
+                    )
+                except StorageError as error:
+                    # This process lost the lock, or was stopped: another one may have submitted.
+                    if error.code != codes.CLAIM_LOST.code:
+                        raise
         finally:
             await asyncio.to_thread(lock.__exit__, None, None, None)
 
@@ -162,12 +174,13 @@ class PaidParsing:
         )
 
     async def _find_unanswered(
-        self, digest: bytes, path: str, wait_if_open: bool
+        self, digest: bytes, path: str, wait_if_open: bool, looked_for: set[UUID]
     ) -> SubmittedJob | None:
         """Find the job of an earlier submission in the list of the service.
 
         Returns:
-            None if there is no such submission, or none that became a job.
+            None if there is no such submission, or none that became a job; then the entries of
+            all of them are in ``looked_for``.
 
         Raises:
             ServiceError: the list can't be read, so it is not known.
@@ -179,6 +192,7 @@ class PaidParsing:
         if job is None:
             await asyncio.sleep(_LIST_DELAY_SECONDS)
             job = await self._find_listed(sent, digest, path, wait_if_open)
+        looked_for.update(one.entry_id for one in sent)
         return job
 
     async def _find_listed(
@@ -249,6 +263,7 @@ class PaidParsing:
         pages: int,
         digest: bytes,
         wait_if_open: bool,
+        looked_for: set[UUID],
     ) -> SubmittedJob:
         parser = self._parser
         # The service takes the format from the name. A private name is replaced.
@@ -294,10 +309,11 @@ class PaidParsing:
                 digest,
                 parser.fingerprint,
                 holder,
+                looked_for,
             )
 
         async def recover() -> str | None:
-            job = await self._find_unanswered(digest, path, wait_if_open)
+            job = await self._find_unanswered(digest, path, wait_if_open, looked_for)
             if job is None:
                 return None
             submitted.append(job)
@@ -321,6 +337,7 @@ class PaidParsing:
                 send,
                 persist,
                 wait_if_open=wait_if_open,
+                check_claim=partial(ensure_claimed, holder=holder),
                 write_intent=write_intent,
                 recover=recover,
             )

@@ -19,13 +19,12 @@ from psycopg.rows import class_row
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.lifecycle.events import Published, SourceGone
 from tvdb_assets.models import Provenance, Stage, VectorSpace
-from tvdb_assets.repositories import locks
+from tvdb_assets.repositories import locks, text_claims
 from tvdb_assets.repositories.database import Connection, Database, analyze_changed_tables
 from tvdb_assets.repositories.deletion import lock_present
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 from tvdb_assets.repositories.document_store import provenance_row
 from tvdb_assets.repositories.index_catalog import IndexCatalog
-from tvdb_assets.repositories.leases import is_claimed
 from tvdb_assets.repositories.rows import ReadSnapshot, StoredChunkSet
 from tvdb_assets.repositories.unused_parses import keep_parses_sql
 from tvdb_assets.repositories.vector_index import build_vector_indexes
@@ -147,13 +146,14 @@ class IndexStore:
         ):
             if holder is None:
                 return cursor.execute(_MISSING.format(unclaimed=""), asked).fetchall()
-            texts = cursor.execute(_MISSING.format(unclaimed=_UNCLAIMED), asked).fetchall()
+            texts = cursor.execute(
+                _MISSING.format(unclaimed=text_claims.UNCLAIMED), asked
+            ).fetchall()
             if not texts:
                 return []
             hashes = [text.sha256 for text in texts]
             self._database.leases.keep(tx, holder)
-            claimed = tx.execute(_CLAIM, {**asked, "hashes": hashes}).fetchall()
-            claimed_hashes = {row[0] for row in claimed}
+            claimed_hashes = text_claims.claim(tx, space_id, hashes, holder)
             # Another process may have stored a vector since the first statement.
             known = tx.execute(
                 "SELECT text_sha256 FROM tvdb.embeddings"
@@ -166,7 +166,7 @@ class IndexStore:
     def release(self, holder: int) -> None:
         """Release all claims of this holder on texts that got no vector."""
         with self._database.transaction() as tx:
-            tx.execute("DELETE FROM tvdb.text_claims WHERE holder = %s", (holder,))
+            text_claims.release(tx, holder)
 
     def known_texts(self, space: VectorSpace, hashes: Sequence[bytes]) -> set[bytes]:
         """The hashes of the texts that have a vector in the space; empty if the space is new."""
@@ -227,10 +227,7 @@ class IndexStore:
                 # Another run has stored a vector for one of these texts; it is kept.
                 self._copy_vectors(outer, space_id, texts, vectors, produced_by, is_staged=True)
             if tx is not None:
-                tx.execute(
-                    "DELETE FROM tvdb.text_claims WHERE space_id = %s AND text_sha256 = ANY(%s)",
-                    (space_id, [sha256 for sha256, _ in texts]),
-                )
+                text_claims.remove(tx, space_id, [sha256 for sha256, _ in texts])
 
     def _copy_vectors(
         self,
@@ -413,16 +410,4 @@ SELECT * FROM (
         WHERE e.space_id = %(space)s AND e.text_sha256 = c.text_sha256){unclaimed}
     ORDER BY c.text_sha256, c.chunk_id
 ) missing ORDER BY chunk_id LIMIT %(limit)s
-"""
-_IS_ALIVE = is_claimed("t.holder")
-_UNCLAIMED = f"""
-  AND NOT EXISTS (SELECT FROM tvdb.text_claims t
-    WHERE t.space_id = %(space)s AND t.text_sha256 = c.text_sha256
-      AND t.holder <> %(holder)s AND {_IS_ALIVE})"""
-_CLAIM = f"""
-INSERT INTO tvdb.text_claims AS t (space_id, text_sha256, holder)
-SELECT %(space)s, h, %(holder)s FROM unnest(%(hashes)s::bytea[]) AS n(h) ORDER BY h
-ON CONFLICT (space_id, text_sha256) DO UPDATE SET holder = excluded.holder
-    WHERE t.holder = excluded.holder OR NOT {_IS_ALIVE}
-RETURNING text_sha256
 """

@@ -9,7 +9,7 @@ without a job is in flight while its claim is valid; afterwards its answer is lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -59,38 +59,15 @@ class ParseJobs:
         self, service: str, content_sha256: bytes, fingerprint: str
     ) -> tuple[str, UUID, Decimal, str] | None:
         """A job for the same bytes that has not failed: id, ledger entry, reserved USD, run id."""
-
-        def read(tx: psycopg.Connection[Any]) -> tuple[str, UUID, Decimal, str] | None:
-            return tx.execute(
-                "SELECT j.job_id, j.entry_id, l.reserved_usd, l.run_id FROM tvdb.parse_jobs j"
-                " JOIN tvdb.cost_ledger l USING (entry_id)"
-                " WHERE j.service = %s AND j.content_sha256 = %s AND j.fingerprint = %s"
-                " AND j.state <> 'failed' AND j.submitted_at > coalesce(%s, now()) - %s::interval"
-                " ORDER BY j.submitted_at DESC LIMIT 1",
-                (service, content_sha256, fingerprint, self._now(), REUSE_JOBS_FOR),
-            ).fetchone()
-
-        return self._database.run(read)
+        return self._database.run(lambda tx: self._find(tx, service, content_sha256, fingerprint))
 
     def unanswered(
         self, service: str, account: str, content_sha256: bytes, fingerprint: str
     ) -> list[UnansweredSubmission]:
         """Submissions of these bytes, by this account, that may have a job; the newest first."""
-
-        def read(tx: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
-            return tx.execute(
-                "SELECT s.entry_id, l.reserved_usd, l.reserved_at, l.lease_until,"
-                f" l.state = 'pending' AND {is_claimed('s.holder')}"
-                " FROM tvdb.parse_submissions s JOIN tvdb.cost_ledger l USING (entry_id)"
-                " WHERE (s.service, s.account, s.content_sha256, s.fingerprint) = (%s, %s, %s, %s)"
-                " AND l.job_id IS NULL AND (l.state = 'pending' OR l.outcome = ANY(%s))"
-                " AND s.submitted_at > coalesce(%s, now()) - %s::interval"
-                " ORDER BY s.submitted_at DESC, s.entry_id",
-                (service, account, content_sha256, fingerprint)
-                + (_UNSURE, self._now(), REUSE_JOBS_FOR),
-            ).fetchall()
-
-        return [UnansweredSubmission(*row) for row in self._database.run(read)]
+        return self._database.run(
+            lambda tx: self._unanswered(tx, service, account, content_sha256, fingerprint)
+        )
 
     def add_submission(
         self,
@@ -101,18 +78,30 @@ class ParseJobs:
         content_sha256: bytes,
         fingerprint: str,
         holder: int,
+        looked_for: Collection[UUID],
     ) -> None:
         """Record that these bytes are about to be submitted, in the transaction that reserves.
 
         Args:
-            tx: that transaction.
+            tx: that transaction. It has locked the budget windows of the service, so no other
+                process reserves a submission until it ends.
             service: the paid parser.
             account: fingerprint of its key and server.
             entry_id: of the reservation.
             content_sha256: of the bytes.
             fingerprint: of the parser.
             holder: key of the claim, which has a lease from now on.
+            looked_for: entries of unanswered submissions that are not in the service's list.
+
+        Raises:
+            StorageError: ``claim_lost``. Another process has submitted these bytes, after this one
+                lost its connection and with it the lock of `submission_lock`.
         """
+        unanswered = self._unanswered(tx, service, account, content_sha256, fingerprint)
+        if any(sent.is_in_flight or sent.entry_id not in looked_for for sent in unanswered) or (
+            self._find(tx, service, content_sha256, fingerprint) is not None
+        ):
+            raise codes.CLAIM_LOST.error()
         self._database.leases.keep(tx, holder)
         tx.execute(
             "INSERT INTO tvdb.parse_submissions"
@@ -174,6 +163,38 @@ class ParseJobs:
             (service, job_id),
         ).fetchone()
         return row is not None and bool(row[0])
+
+    def _find(
+        self, tx: psycopg.Connection[Any], service: str, content_sha256: bytes, fingerprint: str
+    ) -> tuple[str, UUID, Decimal, str] | None:
+        return tx.execute(
+            "SELECT j.job_id, j.entry_id, l.reserved_usd, l.run_id FROM tvdb.parse_jobs j"
+            " JOIN tvdb.cost_ledger l USING (entry_id)"
+            " WHERE j.service = %s AND j.content_sha256 = %s AND j.fingerprint = %s"
+            " AND j.state <> 'failed' AND j.submitted_at > coalesce(%s, now()) - %s::interval"
+            " ORDER BY j.submitted_at DESC LIMIT 1",
+            (service, content_sha256, fingerprint, self._now(), REUSE_JOBS_FOR),
+        ).fetchone()
+
+    def _unanswered(
+        self,
+        tx: psycopg.Connection[Any],
+        service: str,
+        account: str,
+        content_sha256: bytes,
+        fingerprint: str,
+    ) -> list[UnansweredSubmission]:
+        found = tx.execute(
+            "SELECT s.entry_id, l.reserved_usd, l.reserved_at, l.lease_until,"
+            f" l.state = 'pending' AND {is_claimed('s.holder')}"
+            " FROM tvdb.parse_submissions s JOIN tvdb.cost_ledger l USING (entry_id)"
+            " WHERE (s.service, s.account, s.content_sha256, s.fingerprint) = (%s, %s, %s, %s)"
+            " AND l.job_id IS NULL AND (l.state = 'pending' OR l.outcome = ANY(%s))"
+            " AND s.submitted_at > coalesce(%s, now()) - %s::interval"
+            " ORDER BY s.submitted_at DESC, s.entry_id",
+            (service, account, content_sha256, fingerprint, _UNSURE, self._now(), REUSE_JOBS_FOR),
+        )
+        return [UnansweredSubmission(*row) for row in found]
 
     def _now(self) -> datetime | None:
         return self._clock() if self._clock is not None else None

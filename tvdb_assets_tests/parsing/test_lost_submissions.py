@@ -6,6 +6,7 @@ What belongs here: one process. What does not: processes that are killed or lose
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 
@@ -16,6 +17,8 @@ from tvdb_assets.models import ParsedDocument
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.parse_jobs import REUSE_JOBS_FOR, ParseJobs
 from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.spend_guard.guard import PaidCall
+from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets_tests.paid_apis import FaultKind, PaidApisTransport
 from tvdb_assets_tests.paid_router import PaidServicesFixture
 from tvdb_assets_tests.spend_guard.ledger_invariants import check_counters
@@ -63,6 +66,37 @@ def test_a_lost_answer_is_found_in_the_list(paid: PaidServicesFixture, kind: Fau
     assert paid.ledger() == [("posted", "answered")]
     assert paid.spent == paid.apis.dollars == PAGE_USD
     check_counters(paid.database)
+
+
+def test_a_process_that_lost_its_lock_finds_the_job_of_another_one(
+    paid: PaidServicesFixture,
+) -> None:
+    class Loses:
+        """Loses its connections before it reserves, and another process submits the same bytes."""
+
+        def __init__(self) -> None:
+            self.other: Future[ParsedDocument] | None = None
+
+        def reached(self, point: str, call: PaidCall, _: Reservation | None) -> None:
+            if point == "before_reservation" and self.other is None:
+                with paid.database.transaction() as tx:
+                    tx.execute(
+                        "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks"
+                        " WHERE locktype = 'advisory' AND granted AND database ="
+                        " (SELECT oid FROM pg_database WHERE datname = current_database())"
+                    )
+                self.other = Future()
+                with ThreadPoolExecutor(1) as threads:
+                    self.other = threads.submit(parse, paid)
+
+    paid.observer = loses = Loses()
+
+    text = parse(paid).text
+
+    assert loses.other is not None
+    assert text == loses.other.result().text
+    assert paid.request_count("submit") == len(paid.apis.charges) == 1
+    assert paid.spent == paid.apis.dollars == PAGE_USD
 
 
 def test_a_submission_that_never_arrived_is_sent_again(paid: PaidServicesFixture) -> None:

@@ -44,14 +44,18 @@ def paid(paid_in_shared: PaidServicesFixture) -> PaidServicesFixture:
     """The service asked to wait, so that the next request stands in line."""
     with paid_in_shared.database.transaction() as tx:
         tx.execute("DELETE FROM tvdb.limit_changes")
+    block(paid_in_shared, "openai")
+    return paid_in_shared
 
-    def block(state: ServiceState, now: float) -> tuple[ServiceState, None]:
+
+def block(paid: PaidServicesFixture, service: str) -> None:
+    """Let the next request to the service stand in line."""
+
+    def transition(state: ServiceState, now: float) -> tuple[ServiceState, None]:
         blocked = rate_limiter.block(state.limiter, now, WAIT_SECONDS)
         return replace(state, limiter=blocked), None
 
-    states = ServiceStates(paid_in_shared.database, paid_in_shared.clock)
-    states.change("openai", block)
-    return paid_in_shared
+    ServiceStates(paid.database, paid.clock).change(service, transition)
 
 
 async def embed(router: ServiceRouter) -> None:
@@ -103,6 +107,24 @@ def test_a_request_whose_claim_was_lost_in_line_is_not_sent(paid: PaidServicesFi
     assert asked == 2
     assert paid.apis.requests == []
     assert paid.ledger() == [("voided", "claim_lost")]
+
+
+def test_a_submission_whose_claim_was_lost_in_line_is_claimed_again(
+    paid: PaidServicesFixture,
+) -> None:
+    """The other process may have died before it submitted the document."""
+
+    def lose_claim() -> None:
+        block(paid, "llamaparse")
+        with paid.database.transaction() as tx:
+            tx.execute("DELETE FROM tvdb.claim_leases")
+
+    paid.observer = OnceReserved(lose_claim)
+
+    paid.use(lambda router: router.parse_paid(b"<p>Terms</p>", "a.html", "text/html", 1))
+
+    assert paid.request_count("submit") == 1
+    assert sorted(paid.ledger()) == [("posted", "answered"), ("voided", "claim_lost")]
 
 
 @pytest.mark.parametrize("seconds", [900, 3_600, 86_400], ids=["lease", "hour", "day"])
