@@ -53,8 +53,8 @@ _FOLDER_SECONDS = 8.0
 """Until there is another folder."""
 _RESERVATION_SECONDS = 4.0
 _CLAIM_SECONDS = 12.0
-_STOPS = (0.3, 2.0, 6.0)
-"""Seconds; the last is longer than the lease of a reservation, and shorter than that of a claim."""
+_STOPS = (0.3, 2.0, 6.0, 14.0)
+"""Seconds; some are longer than the lease of a reservation, the last is longer than a claim's."""
 _LAST_ROUNDS = 5
 _LAST_SECONDS = 300.0
 """The longest that the ingestion of a folder may take in the end, on a busy machine."""
@@ -77,6 +77,8 @@ class Counts:
 
     charges: int = 0
     entries: int = 0
+    runs: int = 0
+    """Ingestions with an entry in the ledger."""
     documents: int = 0
     published: int = 0
     delivered_to_the_killed: int = 0
@@ -324,6 +326,7 @@ class _Campaign:
             check_counters(database)
         counts.deleted += DOCUMENTS * len(self.roots) - counts.documents
         counts.entries = len(entries)
+        counts.runs = len({run_id for *_, run_id in entries.values()})
         stored: Counter[tuple[str, str]] = Counter()
         delivered: Counter[tuple[str, str]] = Counter()
         for charge in self.apis.apis.charges:
