@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx2
 
 from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.embedding.providers.openai import OpenAIEmbedder
 from tvdb_assets.ingestion import IngestionRun, StageResult
 from tvdb_assets.ingestion.cost_estimator import CostEstimator, DocumentCost
 from tvdb_assets.models import SourceFile, Stage
@@ -30,8 +31,9 @@ from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings, SwitchMode, load_settings
 from tvdb_assets.sources.source import Source
 from tvdb_assets.spend_guard.guard import CallObserver
-from tvdb_assets.spend_guard.service_state import ServiceState
+from tvdb_assets.spend_guard.service_state import ServiceState, TokenUsage
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
+from tvdb_assets.spend_guard.token_ratio import EQUAL_TOKENS
 from tvdb_assets_tests.paid_apis import Behaviour, PaidApis, PaidApisTransport
 
 if TYPE_CHECKING:
@@ -52,6 +54,18 @@ class Clock:
 
     def forward(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
+
+
+def learn_token_counts(database: Database, settings: Settings) -> None:
+    """Let the answers of earlier days have taught that OpenAI's server bills what is counted.
+
+    Reservations are then exact. Those of an unknown server are bounds of what it may bill.
+    """
+    embedder = OpenAIEmbedder(settings)
+    usage = TokenUsage(EQUAL_TOKENS, EQUAL_TOKENS, EQUAL_TOKENS)
+    ServiceStates(database).change(
+        embedder.service, lambda state, _: (state.learn(embedder.account, usage), None)
+    )
 
 
 @dataclass(frozen=True)

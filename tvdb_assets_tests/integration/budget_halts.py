@@ -34,11 +34,12 @@ from tvdb_assets.core.token_counting import count_tokens
 from tvdb_assets.dagster.storage.home import dagster_instance, instance_settings
 from tvdb_assets.definitions import defs
 from tvdb_assets.models import Stage
-from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.database import Database, prepare
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import Source
 from tvdb_assets_tests.paid_apis import RunningServer
+from tvdb_assets_tests.paid_router import learn_token_counts
 
 PRICE = Decimal("0.02") / 1_000_000
 """US dollars per token of text-embedding-3-small, written out independently of the package."""
@@ -109,6 +110,16 @@ class BudgetHaltProject:
             "LLAMA_CLOUD_BASE_URL": server.url,
             "PYTHONPATH": str(_REPOSITORY),
         }
+
+        prepare(database_url)
+        with Database(database_url) as database:
+            learn_token_counts(
+                database,
+                load_settings(
+                    OPENAI_API_KEY=self.environment["OPENAI_API_KEY"],
+                    OPENAI_BASE_URL=self.environment["OPENAI_BASE_URL"],
+                ),
+            )
 
     @property
     def limit(self) -> Decimal:
