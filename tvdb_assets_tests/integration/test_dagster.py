@@ -161,6 +161,7 @@ def test_an_ingest_with_a_failure_exits_with_1_and_reports_json(first: CommandRe
         "deferred": 0,
         "stale_in_current_index": 0,
         "behind": 0,
+        "published_by_others": 0,
         "deleted": 0,
     }
     [failure] = said["failures"]
@@ -227,6 +228,7 @@ def test_a_second_ingest_starts_no_run_and_embeds_nothing(
         "deferred": 0,
         "stale_in_current_index": 0,
         "behind": 0,
+        "published_by_others": 0,
         "deleted": 0,
     }
     assert [failure["document"] for failure in said["failures"]] == [CORRUPT]
@@ -254,6 +256,7 @@ def test_only_edited_and_deleted_documents_change(
         "deferred": 0,
         "stale_in_current_index": 0,
         "behind": 0,
+        "published_by_others": 0,
         "deleted": 1,
     }
     assert said["embedded_texts"] == 1
