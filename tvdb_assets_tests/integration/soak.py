@@ -216,7 +216,8 @@ def built(project: Project) -> None:
         crew.run([project.errand(MAINTENANCE)])
 
 
-_NUMBERS = {f"{of}_id" for of in ("document", "container", "parsed", "chunk_set", "chunk")}
+_NUMBERED = ("document", "container", "parsed", "chunk_set", "chunk", "vector")
+_NUMBERS = {f"{of}_id" for of in _NUMBERED}
 _ASIDE = {*_NUMBERS, "space_id", "index_id", "run_id", "attempts", "next_attempt_at"} | {
     f"{done}_at" for done in ("created", "updated", "registered", "published")
 }
