@@ -15,6 +15,7 @@ from typing import Any
 from tvdb_assets_tests.paid_apis import Behaviour, FaultKind
 from tvdb_assets_tests.paid_apis.faults import FaultPlan
 from tvdb_assets_tests.simulation.corpus import POISON, Corpus
+from tvdb_assets_tests.simulation.cut_database import Cut
 from tvdb_assets_tests.simulation.virtual_time import parse_start
 
 F = FaultKind
@@ -41,7 +42,15 @@ OF_SUBMISSION = (*_ANY, F.JOB_FAILED, F.JOB_CANCELLED, F.JOB_UNKNOWN_STATUS, F.J
     F.JOB_NEVER_BILLED,
 )
 OF_POLL = (*_ANY, F.NOT_FOUND)
-_FAULTS = (("embeddings", OF_EMBEDDING), ("submit", OF_SUBMISSION), ("poll", OF_POLL))
+_FAULTS = (
+    ("embeddings", OF_EMBEDDING),
+    ("submit", OF_SUBMISSION),
+    ("poll", OF_POLL),
+    ("list", OF_POLL),
+    ("upload", _ANY),
+)
+_STATEMENTS = 500
+"""About as many as an ingestion of a scenario has."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,10 @@ class FaultScenario:
     scripts: list[dict[str, Any]] = field(default_factory=list)
     wait_seconds: float = 1.0
     """What a rate limit asks for."""
+    cuts: dict[int, Cut] = field(default_factory=dict)
+    """Of the connection to the database, by the number of the statement."""
+    listed_before_break: int | None = None
+    """Files that a scan of the source lists before the listing breaks off; None for no break."""
 
     @property
     def is_tight(self) -> bool:
@@ -120,7 +133,20 @@ def scenario(seed: int, corpus: Corpus) -> FaultScenario:
         rates=rates,
         scripts=_scripts(draw),
         wait_seconds=draw.choice((0.2, 1.0, 20.0, 600.0)),
+        cuts=_cuts(draw),
+        listed_before_break=draw.randint(0, 20) if draw.random() < 0.25 else None,
     )
+
+
+def _cuts(draw: random.Random) -> dict[int, Cut]:
+    """Mostly none, then one statement, a few, or one of thirty; never two in a row."""
+    kinds = list(Cut)
+    chance = draw.choice((0.0, 0.0, 0.0, 1 / _STATEMENTS, 0.005, 0.03))
+    cuts: dict[int, Cut] = {}
+    for number in range(1, _STATEMENTS):
+        if draw.random() < chance and number - 1 not in cuts:
+            cuts[number] = draw.choice(kinds)
+    return cuts
 
 
 def _rates(

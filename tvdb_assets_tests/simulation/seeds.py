@@ -21,6 +21,7 @@ from tvdb_assets_tests.simulation.invariants import (
     NeverBelow,
     check_healed,
     check_ingestion,
+    check_money,
     check_nothing_paid_twice,
     check_reconciled,
     searchable,
@@ -45,7 +46,9 @@ def run(shared: Shared, seeds: range, monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in seeds:
         drawn = scenario(seed, shared.corpus)
         with seeded(monkeypatch, drawn), named(seed):
-            run_scenario(SimulatedServices(shared, drawn))
+            simulation = SimulatedServices(shared, drawn)
+            with simulation.database:
+                run_scenario(simulation)
 
 
 def run_scenario(simulation: SimulatedServices) -> None:
@@ -55,7 +58,12 @@ def run_scenario(simulation: SimulatedServices) -> None:
         simulation.observer = NeverBelow(simulation)
     for _ in range(simulation.scenario.faulty_ingestions):
         before = searchable(simulation)
-        check_ingestion(simulation, simulation.ingest())
+        simulation.scan()
+        results = simulation.ingest_or_break()
+        if results is None:
+            check_money(simulation)
+        else:
+            check_ingestion(simulation, results)
         assert searchable(simulation) >= before, "what search showed is gone"
         simulation.clock.advance(600)
     simulation.apis.faults.clear()
@@ -63,6 +71,7 @@ def run_scenario(simulation: SimulatedServices) -> None:
     simulation.clock.advance(86_400)
     simulation.relax()
     check_ingestion(simulation, simulation.ingest())
+    simulation.scan()
     check_healed(simulation)
     check_nothing_paid_twice(simulation)
     if simulation.scenario.seed % 4 == 0:

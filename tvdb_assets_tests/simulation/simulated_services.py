@@ -22,9 +22,10 @@ import pytest
 
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.correlation import part_of
+from tvdb_assets.dagster.source_scanner import SourceScanner, TimeLimit
 from tvdb_assets.embedding.fallback import FallbackEmbedder
 from tvdb_assets.embedding.providers.local import LocalEmbedder
-from tvdb_assets.errors import DocumentError
+from tvdb_assets.errors import DocumentError, StorageError
 from tvdb_assets.ingestion import IngestionRun, StageResult
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.database import Database
@@ -37,8 +38,10 @@ from tvdb_assets.sources.source import Source
 from tvdb_assets.spend_guard.guard import CallObserver
 from tvdb_assets_tests.paid_apis import PaidApis, PaidApisTransport
 from tvdb_assets_tests.simulation.corpus import Corpus
+from tvdb_assets_tests.simulation.cut_database import CutDatabase
 from tvdb_assets_tests.simulation.fault_scenario import FaultScenario
 from tvdb_assets_tests.simulation.virtual_time import Clock, loops
+from tvdb_assets_tests.sources.broken_listing import listing_that_breaks_off
 
 DIMENSIONS = 64
 _CHUNKER = Chunker(96, 0)
@@ -79,7 +82,8 @@ class SimulatedServices:
 
     def __init__(self, shared: Shared, scenario: FaultScenario) -> None:
         self.shared = shared
-        self.database = shared.database
+        self.database = CutDatabase(shared.database.url, scenario.cuts)
+        """Its connections break as the scenario says, until `relax`."""
         self.scenario = scenario
         self.clock = Clock(scenario.start)
         self.apis = shared.apis
@@ -91,10 +95,12 @@ class SimulatedServices:
         """The tight budget limits are lifted."""
         self.embedded_texts = 0
         self._loops = loops(self.clock, scenario.seed)
-        with self.database.transaction() as tx:
+        self.is_interrupted = False
+        """A broken connection has ended an ingestion before its time."""
+        with shared.database.transaction() as tx:
             tx.execute(_EMPTY)
         files = [shared.files[path] for path in scenario.documents]
-        self.keys = DocumentRegistry(self.database).register(shared.source.root, files, "by hand")
+        self.keys = DocumentRegistry(shared.database).register(shared.source.root, files, "by hand")
 
     @cached_property
     def settings(self) -> Settings:
@@ -111,6 +117,7 @@ class SimulatedServices:
     def relax(self) -> None:
         """Lift the tight budget limits of the scenario."""
         self.is_generous = True
+        self.database.is_cutting = False
         del self.settings
 
     def router(self) -> ServiceRouter:
@@ -126,6 +133,33 @@ class SimulatedServices:
         router.clients.__dict__["fallback_embedder"] = self.shared.fallback_embedder
         router.clients.paid_embedder.max_inputs = self.scenario.max_inputs
         return router
+
+    def scan(self) -> None:
+        """Look for what is gone, as the sensor does; the listing breaks off."""
+        after = self.scenario.listed_before_break
+        if after is None:
+            return
+        scanner = SourceScanner(self.database, self.settings, lambda *_: None)
+        try:
+            with listing_that_breaks_off(self.shared.corpus.folder, after):
+                found = scanner.scan(self.shared.source, 1_000, TimeLimit(60))
+        except psycopg.Error:
+            assert self.scenario.cuts, "nothing was cut"
+            return
+        assert [part.code for part in found.unlisted] == ["unlisted"]
+        assert (found.gone, found.deleted) == (0, 0)
+
+    def ingest_or_break(self) -> list[StageResult] | None:
+        """Ingest all documents once; None if a broken connection has ended it."""
+        try:
+            return self.ingest()
+        except (psycopg.Error, StorageError):
+            assert self.scenario.cuts, "nothing was cut"
+            self.is_interrupted = True
+            # Leases last for real time, which does not pass here.
+            with self.shared.database.transaction() as tx:
+                tx.execute("DELETE FROM tvdb.claim_leases")
+            return None
 
     def ingest(self) -> list[StageResult]:
         """Ingest all documents once, in virtual time."""
@@ -157,7 +191,7 @@ class SimulatedServices:
         ledger.reconcile(lambda entry: billed.get(str(entry.entry_id), Decimal(0)))
 
     def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
-        with self.database.transaction() as tx:
+        with self.shared.database.transaction() as tx:
             return tx.execute(query, arguments or None).fetchall()
 
 

@@ -30,6 +30,8 @@ def fine(shared: Shared, documents: Sequence[str], **changes: Any) -> SimulatedS
         hourly_requests=1_000,
         rates={},
         scripts=[],
+        cuts={},
+        listed_before_break=None,
     )
     return SimulatedServices(shared, replace(calm, **changes))
 

@@ -10,6 +10,7 @@ from collections import Counter
 import pytest
 
 from tvdb_assets_tests.paid_apis import FaultKind
+from tvdb_assets_tests.simulation.cut_database import Cut
 from tvdb_assets_tests.simulation.fault_scenario import scenario
 from tvdb_assets_tests.simulation.seeds import SEEDS, blocks, named, run, run_scenario
 from tvdb_assets_tests.simulation.simulated_services import Shared, SimulatedServices, seeded
@@ -30,7 +31,8 @@ def test_the_same_seed_gives_the_same_outcome(
     for _ in range(2):
         with seeded(monkeypatch, drawn), named(seed):
             simulation = SimulatedServices(shared, drawn)
-            run_scenario(simulation)
+            with simulation.database:
+                run_scenario(simulation)
             outcomes.append(_outcome(simulation))
     assert outcomes[0] == outcomes[1]
     assert len(outcomes[0][0]) > 1
@@ -48,6 +50,9 @@ def test_the_seeds_cover_every_fault(shared: Shared) -> None:
     assert sum(one.is_hybrid for one in drawn) > SEEDS / 4
     assert sum(one.is_tight for one in drawn) > SEEDS / 4
     assert sum(bool(one.behaviour.tokens_per_minute) for one in drawn) > SEEDS / 10
+    assert sum(bool(one.cuts) for one in drawn) > SEEDS / 5
+    assert {cut for one in drawn for cut in one.cuts.values()} == set(Cut)
+    assert sum(one.listed_before_break is not None for one in drawn) > SEEDS / 5
 
 
 def _outcome(simulation: SimulatedServices) -> tuple[list[object], list[object]]:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from tvdb_assets.models import SourceFile
 from tvdb_assets.repositories.document_registry import ListedDocument
 from tvdb_assets.sources.bucket import BucketStore
 from tvdb_assets.sources.source import Source
+from tvdb_assets_tests.sources.broken_listing import is_open, listing_that_breaks_off
 from tvdb_assets_tests.sources.listing_server import BREAKS, ListingServer
 
 NAMES = ["a.md", "archive.md", "archive/1.md", "archive/old/2.md", "archived/3.md", "z.md"]
@@ -48,11 +48,6 @@ def delete_archive(root: Path) -> None:
 def root(tmp_path: Path) -> Path:
     create(tmp_path)
     return tmp_path
-
-
-def is_open(opened: int | str, folder: Path) -> bool:
-    """Whether a descriptor, or a path, is that of a folder."""
-    return os.path.samestat(os.stat(opened), folder.stat())  # noqa: PTH116 - a descriptor
 
 
 def known(names: list[str]) -> dict[str, ListedDocument]:
@@ -90,25 +85,9 @@ def test_a_folder_that_can_not_be_listed_hides_its_documents(
 
 
 @pytest.mark.parametrize("name", _ERRORS)
-def test_an_error_in_the_middle_of_a_folder_hides_its_documents(
-    root: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    real = os.scandir
-
-    @contextmanager
-    def breaks_off(path: int | str) -> Iterator[Iterator[Any]]:
-        def entries() -> Iterator[Any]:
-            yield next(opened)
-            raise OSError(getattr(errno, name), name)
-
-        with closing(real(path)) as opened:
-            yield entries()
-
-    def scandir(opened: int | str) -> Any:
-        return breaks_off(opened) if is_open(opened, root / "archive") else real(opened)
-
-    monkeypatch.setattr(os, "scandir", scandir)
-    found = difference(Source.open(str(root)), NAMES)
+def test_an_error_in_the_middle_of_a_folder_hides_its_documents(root: Path, name: str) -> None:
+    with listing_that_breaks_off(root / "archive", after=1, name=name):
+        found = difference(Source.open(str(root)), NAMES)
     assert found.gone == []
     assert unlisted(found) == [("archive", "unlisted")]
 
