@@ -237,7 +237,7 @@ class DocumentFolder:
         ingestion = IngestionRun(
             store=DocumentStore(self.paid.database, run_id, pipeline_fingerprint),
             index=IndexStore(self.paid.database, run_id, pipeline_fingerprint),
-            sources=Source.open,
+            sources=Source.reopen,
             router=router,
             chunker=chunker,
             max_document_bytes=1 << 20,

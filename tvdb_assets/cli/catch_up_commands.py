@@ -158,7 +158,7 @@ def _show_due(reconciler: Reconciler, *, as_json: bool) -> None:
     for document in due:
         by_source.setdefault(document.source, []).append(document.path)
     timeout = reconciler.settings.source_timeout_seconds
-    grouped = [(Source.open(root, timeout), paths) for root, paths in by_source.items()]
+    grouped = [(Source.reopen(root, timeout), paths) for root, paths in by_source.items()]
     costs, summary = estimate_documents(grouped, reconciler.settings, reconciler.database)
     costs_by_path = {row["document"]: row["cost_usd"] for row in summary.pop("by_document")}
     rows = [

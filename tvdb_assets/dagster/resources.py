@@ -153,7 +153,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 store=DocumentStore(database, run_id, pipeline_fingerprint),
                 index=IndexStore(database, run_id, pipeline_fingerprint),
                 sources=lru_cache(
-                    partial(Source.open, timeout_seconds=settings.source_timeout_seconds)
+                    partial(Source.reopen, timeout_seconds=settings.source_timeout_seconds)
                 ),
                 router=router,
                 chunker=chunker,
@@ -186,7 +186,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
             fingerprint, sources = (
                 router.clients.pipeline_fingerprint(chunker),
-                lru_cache(partial(Source.open, timeout_seconds=settings.source_timeout_seconds)),
+                lru_cache(partial(Source.reopen, timeout_seconds=settings.source_timeout_seconds)),
             )
             return forecast_cost(router, estimator, partition_keys, fingerprint, sources)
 

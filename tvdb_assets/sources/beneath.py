@@ -7,8 +7,9 @@ A path that is checked and then opened by its name can be another one by then: w
 source may exchange a folder for a link between the two. So each name is looked up in the open
 descriptor of the folder before it, never following a link, and links are resolved here, name by
 name from the same descriptors. What was opened is therefore beneath the root, whatever happens to
-the names. (``openat2`` with RESOLVE_BENEATH does this in the kernel, but refuses absolute links and
-is not in Python's library.)
+the names. The root is a real path, so no link is followed on the way to it either. (``openat2``
+with RESOLVE_BENEATH does this in the kernel, but refuses absolute links and is not in Python's
+library.)
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def parent_of(
         SwappedError: a folder on the way changed meanwhile.
         OSError: a name is missing or can't be reached, or there are too many links.
     """
-    folders = [os.open(root, _FOLDER)]
+    folders = [_open_root(root, _FOLDER)]
     todo = deque(parts)
     links = 0
     try:
@@ -106,8 +107,27 @@ def open_folder(folder: int, name: str) -> int:
 
 
 def open_root(root: str) -> int:
-    """Open the root to list it."""
-    return os.open(root, _LISTED)
+    """Open the root to list it; no folder on the way to it may be a link.
+
+    Raises:
+        OSError: it can't be opened, or a folder on the way was exchanged for a link.
+    """
+    return _open_root(root, _LISTED)
+
+
+def _open_root(root: str, flags: int) -> int:
+    if not hasattr(os, "O_PATH"):
+        # Each folder above the source would have to be one that this user may list.
+        return os.open(root, flags)
+    names = [name for name in root.split("/") if name]
+    folder = os.open("/", _FOLDER if names else flags)
+    for position, name in enumerate(names, start=1):
+        above = folder
+        try:
+            folder = os.open(name, flags if position == len(names) else _FOLDER, dir_fd=above)
+        finally:
+            os.close(above)
+    return folder
 
 
 def _next_name(todo: deque[str]) -> str:

@@ -61,6 +61,19 @@ class Source:
             raise codes.SOURCE_STALLED.error(root=root, seconds=timeout_seconds) from None
         return cls(root, GuardedStore(FolderStore(root), guard))
 
+    @classmethod
+    def reopen(cls, root: str, timeout_seconds: float = STALL_SECONDS) -> Source:
+        """The source with this identity, as it was stored with a document.
+
+        Raises:
+            ConfigurationError: as of `open`, or its path leads to another folder now: a folder was
+                exchanged for a link.
+        """
+        source = cls.open(root, timeout_seconds)
+        if source.root != root:
+            raise codes.SOURCE_MISSING.error(root=root)
+        return source
+
     def list(self, prefixes: Sequence[str] = ()) -> Iterator[SourceFile | SourceError]:
         """All documents, or those at or under ``prefixes``, sorted by path, each once.
 

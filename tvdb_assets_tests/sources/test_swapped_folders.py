@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tvdb_assets.errors import SourceError
+from tvdb_assets.errors import ConfigurationError, SourceError
 from tvdb_assets.models import SourceFile
 from tvdb_assets.sources.beneath import OutsideError, parent_of
 from tvdb_assets.sources.source import Source
@@ -80,6 +80,44 @@ def test_no_foreign_file_is_read_or_listed_while_a_folder_is_swapped(
     listed = {name.removeprefix("listed ") for name in outcomes if name.startswith("listed ")}
     assert listed <= {"d/f.txt", "d/deep/f.txt", "x/f.txt", "x/deep/f.txt"}
     assert outcomes.keys() <= {_INSIDE.decode(), *_REFUSED, *(f"listed {name}" for name in listed)}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="renameat2 is of Linux")
+@pytest.mark.parametrize("swapped", ["source", "above"])
+def test_no_foreign_file_is_read_while_a_folder_above_the_source_is_swapped(
+    tmp_path: Path, swapped: str, is_full: bool
+) -> None:
+    for place, content in (("above", _INSIDE), ("out", _OUTSIDE)):
+        folder = tmp_path / place / "source" / "d"
+        folder.mkdir(parents=True)
+        (folder / "f.txt").write_bytes(content)
+        (folder / f"{place}.txt").write_bytes(content)
+    root = tmp_path / "above" / "source"
+    folder = root if swapped == "source" else root.parent
+    link = folder.parent / "link"
+    link.symlink_to(tmp_path / "out" / ("source" if swapped == "source" else ""))
+    source = Source.open(str(root))
+    times = 50_000 if is_full else 200
+    outcomes: Counter[str] = Counter()
+    with _swapped(folder, link):
+        while outcomes[_INSIDE.decode()] < times or outcomes["refused"] < times:
+            try:
+                outcomes[source.read("d/f.txt", max_bytes=100).decode()] += 1
+                assert source.stat("d/f.txt").size == len(_INSIDE)
+            except SourceError as error:
+                outcomes["refused"] += error.code in _REFUSED
+            outcomes.update(f.path for f in source.list() if isinstance(f, SourceFile))
+    assert outcomes.keys() <= {_INSIDE.decode(), "refused", "d/f.txt", "d/above.txt"}
+
+
+def test_a_stored_source_is_not_read_through_a_link(root: Path) -> None:
+    stored = Source.open(str(root)).root
+    assert Source.reopen(stored).read("d/f.txt", max_bytes=100) == _INSIDE
+    root.rename(root.parent / "old")
+    root.symlink_to(root.parent / "out")
+    with pytest.raises(ConfigurationError) as caught:
+        Source.reopen(stored)
+    assert caught.value.code == "source_missing"
 
 
 @pytest.mark.parametrize(
