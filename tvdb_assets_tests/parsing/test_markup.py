@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -312,6 +313,33 @@ def test_if_its_library_fails_the_source_is_the_text() -> None:
 
 
 @pytest.mark.timeout(20)
+def test_rst_reads_no_file_of_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    namespace = 'xmlns="http://www.w3.org/2000/svg"'
+    svg = f"<svg {namespace}><title>do-not-leak</title><text>do-not-leak</text></svg>"
+    for name in ("a.svg", "a.png"):
+        (tmp_path / name).write_text(svg)
+    read: list[str] = []
+    for reader in ("read_text", "read_bytes"):
+        real = getattr(Path, reader)
+
+        def noting(path: Path, *args: object, real: Any = real, **options: object) -> object:
+            read.append(path.name)
+            return real(path, *args, **options)
+
+        monkeypatch.setattr(Path, reader, noting)
+    options = "   :loading: embed\n   :scale: 50\n\n"
+    source = "T\n=\n\nText with |inline|.\n\n"
+    for place in (f"{tmp_path}/", f"file://{tmp_path}/"):
+        for name in ("a.svg", "a.png"):
+            source += f".. image:: {place}{name}\n{options}"
+            source += f".. figure:: {place}{name}\n   :figwidth: image\n{options}   Caption\n\n"
+    source += f".. |inline| image:: {tmp_path}/a.svg\n{options}"
+    text = _text(source, "a.rst")
+    assert "Caption" in text
+    assert "do-not-leak" not in text
+    assert not {"a.svg", "a.png"} & set(read)
+
+
 @pytest.mark.parametrize("suffix", ["adoc", "org", "tex", "mediawiki", "csv", "vtt", "rst", "json"])
 @pytest.mark.parametrize("piece", ["[", "*a", "{", "|", "\\begin{tabular}", "[[", "`", '"', "=="])
 def test_repeated_marks_take_little_time(suffix: str, piece: str) -> None:

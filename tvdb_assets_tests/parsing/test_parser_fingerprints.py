@@ -61,7 +61,7 @@ _PARSERS = [
     "PptParser1:olefile<olefile>",
     "PptxParser1:lxml<lxml>",
     "RecordParser1:chardetng-py<chardetng-py>:lxml<lxml>",
-    "RstParser1:docutils<docutils>:lxml<lxml>",
+    "RstParser2:docutils<docutils>:lxml<lxml>",
     "RtfParser2:tvdb-assets<tvdb-assets>",
     "StructuredParser1:chardetng-py<chardetng-py>",
     "SubtitleParser1:chardetng-py<chardetng-py>",

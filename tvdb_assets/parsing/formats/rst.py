@@ -37,6 +37,7 @@ class RstParser(MarkupParser):
 
     media_types = frozenset({"text/x-rst"})
     name = "reStructuredText"
+    revision = 2
     service = "docutils"
     model = "html"
     other_libraries = ("lxml",)
@@ -121,7 +122,16 @@ def _parser() -> Any:
     # The class reads its patterns from its own attributes and ignores inherited ones.
     own = {name: value for name, value in vars(states.Inliner).items() if name[:2] != "__"}
     inliner = type("Inliner", (states.Inliner,), {**own, "interpreted": interpreted})
-    parser = Parser(inliner=inliner())
+
+    class ParserWithoutFiles(Parser):
+        def parse(self, inputstring: str, document: Any) -> None:
+            super().parse(inputstring, document)
+            for image in document.findall(nodes.image):
+                # The writer would read the file of the picture, and insert the text of an SVG. No
+                # setting prevents that.
+                image.attributes.pop("loading", None)
+
+    parser = ParserWithoutFiles(inliner=inliner())
     parser.state_classes = classes
     return parser
 
