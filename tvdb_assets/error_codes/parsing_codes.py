@@ -98,6 +98,12 @@ REPLY_INVALID: Final = PARSER_CRASHED.variant(
     "Treat the document as hostile: it may have taken over its parser. If you trust it, try again "
     "and report this.",
 )
+PARSER_FILLS_DISK: Final = PARSER_CRASHED.variant(
+    ParseError,
+    "The process of the parser was ended, because it wrote too many or too large files.",
+    "Treat the document as hostile: it may have taken over its parser. If you trust it, try again "
+    "and report this.",
+)
 OCR_UNAVAILABLE: Final = ErrorCode(
     ParseError,
     "ocr_unavailable",

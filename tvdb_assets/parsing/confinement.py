@@ -8,8 +8,10 @@ The fork server is started by exec with a small environment, so no key is ever i
 that of its parsers. On Linux a parser is confined by:
 
 - Landlock: it reads the interpreter and the installed libraries, nothing else, and writes only
-  into its own temporary folder. It executes no file, opens no TCP connection, and reads no memory
-  and no environment of a process outside of its Landlock domain, such as its parent.
+  files of its own temporary folder. It removes none and creates no folder in there, so the parent
+  sees all that they occupy, and kills it if that is too much. It executes no file, opens no TCP
+  connection, and reads no memory and no environment of a process outside of its Landlock domain,
+  such as its parent.
 - seccomp: it starts no program and no process, opens no socket, signals no other process.
 - Another account: where the parent is root, the worker gets a user id that no account has.
 - The parent can't be traced where neither of the others protects its memory.
@@ -22,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import stat
 import struct
 import sys
@@ -34,7 +37,8 @@ from typing import Any
 from tvdb_assets.parsing.system_calls import restrict_system_calls
 
 _MIB = 1024 * 1024
-_FILE_MIB = 64
+_FILE_MIB = 128
+"""A PDF that is read by OCR is written to a file, and may have 100 MiB by default."""
 _MAX_FILES = 256
 _MAX_THREADS = 4_096
 _SIGKILL = 9
@@ -46,10 +50,8 @@ _PATH_BENEATH = 1
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REMOVE_DIR, _REMOVE_FILE, _MAKE_DIR, _MAKE_REG = 1 << 4, 1 << 5, 1 << 7, 1 << 8
 _TRUNCATE = 1 << 14
-_OWN_FOLDER = (
-    *(_WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_DIR, _REMOVE_FILE),
-    *(_MAKE_DIR, _MAKE_REG, _TRUNCATE),
-)
+_FOLDER_OF_PARSER = _WRITE_FILE | _READ_FILE | _READ_DIR | _MAKE_REG | _TRUNCATE
+_FOLDER_OF_SERVER = _FOLDER_OF_PARSER | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR
 _TCP = 0b11
 _SCOPED = 0b11  # abstract Unix sockets and signals
 _RIGHTS_BY_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
@@ -129,7 +131,7 @@ class ServerConfinement:
         system.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         if self._abi:
             self._readable = _opened(readable)
-            if not self._restrict_files(folder):
+            if not self._restrict_files(folder, _FOLDER_OF_SERVER):
                 self._abi = 0
 
     def confine_parser(self, server: int, folder: str) -> Confinement:
@@ -146,7 +148,7 @@ class ServerConfinement:
             return Confinement(False, False, False, False, False)
         self._system.prctl(_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
         _end_if_orphan(server)
-        files = bool(self._abi) and self._restrict_files(folder)
+        files = bool(self._abi) and self._restrict_files(folder, _FOLDER_OF_PARSER)
         programs = restrict_system_calls()
         return Confinement(
             files=files,
@@ -156,7 +158,7 @@ class ServerConfinement:
             account=self._has_account,
         )
 
-    def _restrict_files(self, folder: str) -> bool:
+    def _restrict_files(self, folder: str, rights_in_folder: int) -> bool:
         """Landlock: the libraries can be read, the folder can be written to, and nothing else."""
         system, abi = self._system, self._abi
         handled = (1 << _RIGHTS_BY_ABI.get(abi, 16)) - 1
@@ -172,7 +174,7 @@ class ServerConfinement:
             for descriptor, rights in self._readable:
                 _add_rule(system, ruleset, descriptor, rights)
             for descriptor, _ in own:
-                _add_rule(system, ruleset, descriptor, sum(_OWN_FOLDER) & handled)
+                _add_rule(system, ruleset, descriptor, rights_in_folder & handled)
             return bool(system.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
         finally:
             for descriptor in (ruleset, *(descriptor for descriptor, _ in own)):
@@ -187,6 +189,38 @@ def forbid_tracing() -> bool:
     if sys.platform != "linux" or os.geteuid() == 0:
         return False
     return bool(ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0) == 0)
+
+
+def remove_tree(folder: str) -> None:
+    """Remove a folder that a parser wrote to; what can't be removed stays."""
+    # Without Landlock, a parser can nest folders more deeply than Python can descend.
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def occupies_more(folder: str, files: int, size: int) -> bool:
+    """Whether a folder has more files, with those in its folders, or more bytes on the disk.
+
+    Args:
+        folder: the folder of a parser.
+        files: the most files and folders; no more than one above it are looked at.
+        size: the most bytes.
+    """
+    todo = [folder]
+    while todo:
+        try:
+            with os.scandir(todo.pop()) as entries:
+                for entry in entries:
+                    files -= 1
+                    if entry.is_dir(follow_symlinks=False):
+                        todo.append(entry.path)
+                    else:
+                        size -= entry.stat(follow_symlinks=False).st_blocks * 512
+                    if files < 0 or size < 0:
+                        return True
+        except OSError:
+            continue  # the parser may change it, or the server may have removed it
+    return False
 
 
 def _end_if_orphan(parent: int) -> None:

@@ -7,7 +7,8 @@ A call that is not listed fails with EPERM, as programs expect of a call that is
 program can be started, no process forked, no socket opened or connected, no other process read or
 traced, no attribute of a file changed. A call that is newer than this list fails with ENOSYS, as on
 an older kernel, and so does ``clone3``, whose arguments a filter can't see: the C library then uses
-``clone``. Calls that are harmless only with some arguments are in `_BY_ARGUMENT`.
+``clone``. ``fallocate`` is not permitted, because it takes a disk faster than the parent can
+notice; programs then write. Calls that are harmless only with some arguments are in `_BY_ARGUMENT`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ close 3 57, close_range 436 436, stat 4 -, fstat 5 80, lstat 6 -, newfstatat 262
 statx 332 291, access 21 -, faccessat 269 48, faccessat2 439 439, readlink 89 -,
 readlinkat 267 78, getdents 78 -, getdents64 217 61, getcwd 79 17, chdir 80 49, fchdir 81 50,
 lseek 8 62, mkdir 83 -, mkdirat 258 34, rmdir 84 -, unlink 87 -, unlinkat 263 35, rename 82 -,
-renameat 264 38, renameat2 316 276, ftruncate 77 46, fallocate 285 47, fsync 74 82,
+renameat 264 38, renameat2 316 276, ftruncate 77 46, fsync 74 82,
 fdatasync 75 83, fadvise64 221 223, statfs 137 43, fstatfs 138 44, dup 32 23, dup2 33 -,
 dup3 292 24, flock 73 32, umask 95 166, sendto 44 206, recvfrom 45 207, poll 7 -,
 ppoll 271 73, select 23 -, pselect6 270 72,

@@ -13,7 +13,6 @@ import contextlib
 import gc
 import os
 import pickle
-import shutil
 import signal
 import sys
 import tempfile
@@ -26,7 +25,7 @@ import orjson
 
 from tvdb_assets.core.token_counting import tokenizer
 from tvdb_assets.errors import DocumentError
-from tvdb_assets.parsing.confinement import ServerConfinement
+from tvdb_assets.parsing.confinement import ServerConfinement, remove_tree
 from tvdb_assets.parsing.format_registry import load_libraries
 from tvdb_assets.parsing.parse_isolation import OwnProcessNeededError, sharing_process
 from tvdb_assets.parsing.worker_replies import (
@@ -86,7 +85,7 @@ class _ForkServer:
             self._serve(channel, server, folder, is_shared)
         os.close(channel)
         self._folders[process] = folder
-        return {"process": process}
+        return {"process": process, "folder": self._started}
 
     def _end(self, process: int) -> dict[str, int]:
         """Kill a parser and remove its files; until then its process id is taken."""
@@ -97,7 +96,7 @@ class _ForkServer:
             os.rmdir(folder)  # noqa: PTH106
         except OSError:
             # The parent removes what is left with the server's folder.
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
         return {"returncode": os.waitstatus_to_exitcode(status)}
 
     def _serve(self, channel: int, server: int, folder: str, is_shared: bool) -> NoReturn:

@@ -384,6 +384,8 @@ class WorkerPool:
             return codes.PARSE_TIMEOUT.error(seconds=self._timeout_seconds)
         if reason == "memory":
             return codes.PARSE_MEMORY.error(limit=self._memory_mib)
+        if reason == "files":
+            return codes.PARSER_FILLS_DISK.error()
         if reason == "closed":
             return codes.PARSING_STOPPED.error()
         return codes.PARSER_CRASHED.error(exit=_describe_exit(returncode))

@@ -29,12 +29,19 @@ import psutil
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ServiceError
-from tvdb_assets.parsing.confinement import Confinement, forbid_tracing
+from tvdb_assets.parsing.confinement import (
+    Confinement,
+    forbid_tracing,
+    occupies_more,
+    remove_tree,
+)
 from tvdb_assets.parsing.worker_replies import ReplyError, unpack
 
 _START_SECONDS = 60.0
 _MAX_THREADS = 512
 """More than a library starts on any machine, and too few to harm one."""
+_MAX_FILES, _MAX_FILES_MIB = 64, 256
+"""A parser writes one file at a time, of a document that is read by OCR."""
 _MIB = 1024 * 1024
 # The variables that an interpreter and a loader need; no keys, no proxies, no settings.
 _INHERITED_ENVIRONMENT = (
@@ -155,7 +162,8 @@ class ForkServer:
                 parent_end.close()
                 raise
         connection: Connection[Any, Any] = Connection(parent_end.detach())
-        parser = ParserProcess(self, found["process"], connection, memory_mib)
+        folder = f"{self._folder}/{found['folder']}"
+        parser = ParserProcess(self, found["process"], connection, memory_mib, folder)
         try:
             if connection.poll(_START_SECONDS):
                 # No document has reached the parser yet, so this message is its own.
@@ -182,7 +190,7 @@ class ForkServer:
         self.process.kill()
         self._control.close()
         self.process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove_tree(self._folder)
 
     def _ask(self, *request: object, channel: int | None = None) -> dict[str, int]:
         try:
@@ -200,9 +208,15 @@ class ParserProcess:
     """One parser with its channel: for one document, or for several that may share it."""
 
     def __init__(
-        self, server: ForkServer, process: int, connection: Connection[Any, Any], memory_mib: int
+        self,
+        server: ForkServer,
+        process: int,
+        connection: Connection[Any, Any],
+        memory_mib: int,
+        folder: str,
     ) -> None:
         self.process_id = process
+        self._folder = folder
         self.confinement = Confinement(False, False, False, False, False)
         """What the kernel enforces for this process."""
         self.tasks = 0
@@ -253,6 +267,10 @@ class ParserProcess:
             )
         except psutil.Error:
             return False
+
+    def fills_disk(self) -> bool:
+        """Whether it wrote more than any document needs."""
+        return occupies_more(self._folder, _MAX_FILES, _MAX_FILES_MIB * _MIB)
 
     def kill(self) -> None:
         """Kill it; the server keeps its process id taken until `end`."""
@@ -309,6 +327,8 @@ class WorkerSlot:
                 return True
             if self.worker.exceeds(memory_bytes):
                 self._kill("memory")
+            elif self.worker.fills_disk():
+                self._kill("files")
             return True
 
     def kill_if_busy(self, reason: str) -> None:

@@ -11,6 +11,10 @@ import socket
 import struct
 import sys
 import threading
+from hashlib import sha256
+
+from tvdb_assets.models import Heading
+from tvdb_assets.parsing.parse_tasks import PreparedDocument
 
 
 def reply_with(message: bytes) -> int:
@@ -205,6 +209,114 @@ def call_new_system() -> dict[str, str]:
     return results
 
 
+def fill_disk(count: int, mebibytes: int, is_hidden: bool) -> str:
+    """Write files, hidden ones without a name; how it ends."""
+    block = bytes(1 << 20)
+    held = []
+    for number in range(count):
+        try:
+            descriptor = os.open(f"part-{number}", os.O_WRONLY | os.O_CREAT)
+            if is_hidden:
+                held.append(descriptor)
+                os.unlink(f"part-{number}")  # noqa: PTH108
+            for _ in range(mebibytes):
+                os.write(descriptor, block)
+            if not is_hidden:
+                os.close(descriptor)
+        except OSError as error:
+            return errno.errorcode[error.errno or 0]
+    return "written"
+
+
+def allocate_disk() -> str:
+    """How reserving blocks of a disk without writing them ends."""
+    descriptor = os.open("reserved", os.O_WRONLY | os.O_CREAT)
+    system = ctypes.CDLL(None, use_errno=True)
+    if system.fallocate(descriptor, 0, ctypes.c_long(0), ctypes.c_long(1 << 20)) == 0:
+        return "ok"
+    return errno.errorcode[ctypes.get_errno()]
+
+
+def nest_folders(depth: int) -> int:
+    """Create folders inside of each other, more deeply than a path can name; how many."""
+    for number in range(depth):
+        try:
+            os.mkdir("d", 0o700)  # noqa: PTH102
+            os.chdir("d")
+        except OSError:
+            return number
+    return depth
+
+
+def forge_results(kind: str) -> None:
+    """Falsify, in all parsers, each result for a text that has the word FORGED.
+
+    It stands for a parser that such a document has taken over.
+    """
+    main = sys.modules["__main__"]
+    honest = main.encode_result
+
+    def encode_result(task: object, value: object) -> bytes:
+        if isinstance(value, PreparedDocument) and "FORGED" in value.parsed.text:
+            value = forged(value, kind)
+        reply: bytes = honest(task, value)
+        return reply
+
+    main.encode_result = encode_result  # type: ignore[attr-defined]
+
+
+def forged(made: PreparedDocument, kind: str) -> PreparedDocument:
+    """A false result of the declared type."""
+    parsed, chunks = made.parsed, made.chunks or ()
+    by = parsed.produced_by
+    wide, nul = 1 << 40, "a\0b"
+    texts: dict[str, dict[str, object]] = {
+        "no text": {"text": " \n"},
+        "title": {"title": nul},
+        "encoding": {"encoding": nul},
+        "long media type": {"media_type": "text/" + "x" * 1_000},
+        "control character": {"media_type": "text/plain\x1b[2J"},
+        "note": {"notes": (nul,)},
+        "heading": {"headings": (Heading(0, 1, nul),)},
+        "level": {"headings": (Heading(0, -1, "A"),)},
+        "order of headings": {"headings": (Heading(9, 1, "A"), Heading(0, 1, "B"))},
+        "order of pages": {"page_starts": (9, 0)},
+        "name of a fact": {"facts": {nul: 1}},
+        "large fact": {"facts": {"attachments": wide}},
+        "negative fact": {"facts": {"pages": -1}},
+        "service": {"produced_by": dataclasses.replace(by, service="llamaparse")},
+        "mode": {"produced_by": dataclasses.replace(by, mode="real")},
+        "version": {"produced_by": dataclasses.replace(by, version="99")},
+        "model": {"produced_by": dataclasses.replace(by, model=nul)},
+        "degraded": {"produced_by": dataclasses.replace(by, is_degraded=not by.is_degraded)},
+    }
+    parts: dict[str, dict[str, object]] = {
+        "tokens": {"token_count": wide},
+        "few tokens": {"token_count": 0},
+        "page": {"page_first": wide, "page_last": wide},
+        "heading path": {"heading_path": (nul,)},
+        "header": {"repeated_header": nul, "sha256": sha256((nul + parsed.text).encode()).digest()},
+    }
+    if kind in texts:
+        return dataclasses.replace(
+            made,
+            parsed=dataclasses.replace(parsed, **texts[kind]),  # type: ignore[arg-type]
+            chunks=() if kind == "no text" and made.chunks is not None else made.chunks,
+        )
+    if kind in parts:
+        changed = [dataclasses.replace(each, **parts[kind]) for each in chunks]  # type: ignore[arg-type]
+        return dataclasses.replace(made, chunks=changed)
+    return dataclasses.replace(made, parse_seconds=-1.0 if kind == "seconds" else 1e300)
+
+
+FORGED_KINDS = (
+    *("no text", "title", "encoding", "long media type", "control character", "note", "heading"),
+    *("level", "order of headings", "order of pages", "name of a fact", "large fact"),
+    *("negative fact", "service", "mode", "version", "model", "degraded", "tokens", "few tokens"),
+    *("page", "heading path", "header", "seconds", "long"),
+)
+
+
 def start_threads() -> int:
     """Start threads for ever."""
     while True:
@@ -229,7 +341,7 @@ def write_large_file() -> str:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     with open("large", "wb") as file:
         try:
-            for _ in range(128):
+            for _ in range(192):
                 file.write(bytes(1 << 20))
                 file.flush()
         except OSError as error:

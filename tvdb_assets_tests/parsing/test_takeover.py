@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.document_limits import DocumentLimits
 from tvdb_assets.errors import ParseError, TvdbError
 from tvdb_assets.parsing.confinement import Confinement
 from tvdb_assets.parsing.parse_isolation import OwnProcessNeededError, sharing_process
@@ -170,6 +171,52 @@ def test_bombs_of_threads_files_and_buffers_end_within_their_parser() -> None:
         assert pool.submit(attack.open_pipes).result(_WAIT) < 256
         assert pool.submit(attack.write_large_file).result(_WAIT) == "EFBIG"
         assert pool.submit(tasks.echo, 1).result(_WAIT) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "mebibytes", "is_hidden"), [(16, 60, False), (16, 60, True), (20_000, 0, False)]
+)
+def test_a_parser_fills_no_disk(
+    pool: WorkerPool, held: Confinement, count: int, mebibytes: int, is_hidden: bool
+) -> None:
+    future = pool.submit(attack.fill_disk, count, mebibytes, is_hidden)
+    if is_hidden:
+        assert future.result(_WAIT) in ("EACCES", "EPERM")
+    else:
+        error = future.exception(_WAIT)
+        assert isinstance(error, ParseError)
+        assert (error.code, "too large files" in error.message) == ("parser_crashed", True)
+    assert pool.submit(attack.allocate_disk).result(_WAIT) == "EPERM"
+
+
+def test_the_largest_document_can_be_read_by_ocr() -> None:
+    most = DocumentLimits().max_document_mib
+    with WorkerPool(workers=1, modules=(tasks.__name__,)) as pool:
+        for _ in range(2):
+            assert pool.submit(tasks.write_for_ocr, most).result(_WAIT) == most << 20
+
+
+def test_folders_inside_of_each_other_end_no_pool(pool: WorkerPool, held: Confinement) -> None:
+    assert pool.submit(attack.nest_folders, 5_000).result(_WAIT) == 0
+
+
+def test_a_tree_that_is_too_deep_for_python_stops_nobody(tmp_path: Path) -> None:
+    code = """
+        import os, resource, sys
+        from tvdb_assets.parsing.confinement import occupies_more, remove_tree
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        os.chdir(sys.argv[1])
+        for _ in range(3_000):
+            os.mkdir("d")
+            os.chdir("d")
+        assert occupies_more(sys.argv[1], 64, 1 << 20)
+        remove_tree(sys.argv[1])
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)]
+    subprocess.run(command, env=environment, check=True)
+    subprocess.run(["rm", "-rf", str(tmp_path)], check=True)
 
 
 def test_without_landlock_the_parent_of_an_ordinary_user_can_not_be_traced() -> None:

@@ -22,6 +22,7 @@ from tvdb_assets.parsing.parse_isolation import (
     traits_of,
 )
 from tvdb_assets.parsing.parse_tasks import prepare_document
+from tvdb_assets.parsing.reading import ocr
 
 _calls: dict[str, int] = {}
 
@@ -55,6 +56,11 @@ def spin_unless_again(server: str) -> int:
     while str(os.getppid()) == server:
         time.monotonic()
     return 1
+
+
+def write_for_ocr(mebibytes: int) -> int:
+    with ocr.file_of(bytes(mebibytes << 20)) as file:
+        return file.stat().st_size
 
 
 def process_id() -> int:

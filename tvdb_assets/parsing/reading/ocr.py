@@ -15,7 +15,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -164,10 +164,7 @@ def read_pages(source: bytes, pages: dict[int, float]) -> dict[int, OcrResult]:
     found: dict[int, OcrResult] = {}
     if not pages or not is_available():
         return found
-    with tempfile.TemporaryDirectory() as folder, tesseract() as api:
-        # The library can only render pages of a file.
-        file = Path(folder) / "source.pdf"
-        file.write_bytes(source)
+    with file_of(source) as file, tesseract() as api:
         for number, area in pages.items():
             highest_dpi = _POINTS * math.sqrt(_MAX_PIXELS / max(area, 1.0))
             dpi = max(_MIN_DPI, min(current_limits().ocr_dpi, highest_dpi))
@@ -176,6 +173,21 @@ def read_pages(source: bytes, pages: dict[int, float]) -> dict[int, OcrResult]:
                 with Image.open(io.BytesIO(shot.image_bytes), formats=("PNG",)) as picture:
                     found[number] = read_picture(api, to_grayscale(picture), dpi)
     return found
+
+
+@contextmanager
+def file_of(source: bytes) -> Iterator[Path]:
+    """A PDF as a file, because the library can only render pages of a file."""
+    with tempfile.NamedTemporaryFile(suffix=".pdf", delete=False) as file:
+        try:
+            file.write(source)
+            file.flush()
+            yield Path(file.name)
+        finally:
+            file.truncate(0)
+            # A parser may remove no file; its folder is removed after it.
+            with suppress(PermissionError):
+                Path(file.name).unlink()
 
 
 def to_grayscale(picture: Image) -> Image:
