@@ -105,7 +105,7 @@ class DocumentState:
         """End its processing with an error, which names this document."""
         self.error, self.failed_at = error.about(self.row.path), stage
 
-    def note(self, stage: Stage, **values: Value) -> None:
+    def note(self, stage: Stage, /, **values: Value) -> None:
         """Add to the metadata of a stage."""
         self.metadata.setdefault(stage, {}).update(values)
 

@@ -191,12 +191,13 @@ def text_metadata(result: PreparedDocument) -> dict[str, Value]:
     """Counts and names of a text, for the metadata of its stage."""
     parsed = result.parsed
     return {
-        "characters": len(parsed.text),
         "pages": len(parsed.page_starts),
+        # Before the others, so that no fact replaces what is known without the parser.
+        **parsed.facts,
+        "characters": len(parsed.text),
         "headings": len(parsed.headings),
         "media_type": parsed.media_type,
         "service": parsed.produced_by.service,
         "is_degraded": parsed.produced_by.is_degraded,
         "seconds": round(result.parse_seconds, 4),
-        **parsed.facts,
     }

@@ -20,6 +20,7 @@ from tvdb_assets.parsing.format_registry import container_for, is_memory_safe, p
 from tvdb_assets.parsing.parse_errors import corrupt, empty, expands_too_far, too_large
 from tvdb_assets.parsing.parse_isolation import TaskTraits, register_traits
 from tvdb_assets.parsing.reading.content_sniffing import name_without_article
+from tvdb_assets.parsing.reply_checks import is_label
 
 _MIB = 1 << 20
 
@@ -103,6 +104,7 @@ def check_listing(listed: Sequence[Member], budget: ContainerBudget) -> None:
         and sum(member.size for member in listed) <= budget.bytes
         and len({member.name for member in listed}) == len(listed)
         and all(is_safe(member.name) for member in listed)
+        and all(member.media_type is None or is_label(member.media_type) for member in listed)
     )
     if not is_valid:
         raise codes.REPLY_INVALID.error(why="documents inside of it")

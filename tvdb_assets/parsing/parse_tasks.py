@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from time import perf_counter
 from typing import Any
 
@@ -23,6 +22,13 @@ from tvdb_assets.parsing.parse_errors import is_container
 from tvdb_assets.parsing.parse_isolation import TaskTraits, register_traits
 from tvdb_assets.parsing.reading import ocr
 from tvdb_assets.parsing.reading.content_sniffing import describe_media_type, media_type_by_name
+from tvdb_assets.parsing.reply_checks import (
+    check_chunks,
+    check_provenance,
+    check_seconds,
+    check_text,
+    register_check,
+)
 
 _SPARE_PAGES = 2
 _CHARACTERS_OF_A_PAGE = 1_000
@@ -46,28 +52,14 @@ class PreparedDocument:
     chunk_seconds: float = 0.0
 
     def check_reply(self) -> None:
-        """Check what a worker replied, before anything is stored.
-
-        A vector is found by the digest of its text, so a wrong digest would store the vector of
-        one text for another one, of another document.
+        """Check what a worker replied, before anything is stored; see `parsing.reply_checks`.
 
         Raises:
-            ValueError: the text has a NUL, an offset is outside of the text, or a chunk is not the
-                part of the text that it names, or has another digest.
+            ValueError: no honest worker replies this.
         """
-        text, length = self.parsed.text, len(self.parsed.text)
-        offsets = (*self.parsed.page_starts, *(heading.offset for heading in self.parsed.headings))
-        if "\0" in text or not all(0 <= offset <= length for offset in offsets):
-            raise ValueError("text or offsets")
-        for ordinal, chunk in enumerate(self.chunks or ()):
-            if (
-                chunk.ordinal != ordinal
-                or not 0 <= chunk.start < chunk.end <= length
-                or chunk.text != text[chunk.start : chunk.end]
-                or chunk.token_count < 1
-                or sha256((chunk.repeated_header + chunk.text).encode()).digest() != chunk.sha256
-            ):
-                raise ValueError("a chunk")
+        check_text(self.parsed)
+        check_chunks(self.chunks or (), self.parsed)
+        check_seconds(self.parse_seconds, self.chunk_seconds)
 
     @property
     def has_members(self) -> bool:
@@ -80,6 +72,15 @@ class ContainerFile:
     """A document without text that contains other documents, which are to be listed."""
 
     media_type: str
+
+    def check_reply(self) -> None:
+        """Check what a worker replied.
+
+        Raises:
+            ValueError: no such container is known.
+        """
+        if container_for(self.media_type) is None:
+            raise ValueError("media type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,62 @@ def _traits_of_chunking(*_: object) -> TaskTraits:
     return TaskTraits(may_share=True)
 
 
+def _check_prepared(
+    made: PreparedDocument | ContainerFile,
+    data: bytes,
+    path: str,
+    mode: str,
+    chunker: Chunker | None,
+    is_degraded: bool = False,
+    media_type: str | None = None,
+) -> None:
+    if isinstance(made, ContainerFile):
+        return
+    check_provenance(made.parsed.produced_by, mode, is_degraded=is_degraded)
+    _check_size_of_chunks(made, chunker)
+
+
+def _check_prepared_or_inspected(
+    made: PreparedDocument | ContainerFile | PaidParseCandidate,
+    data: bytes,
+    path: str,
+    mode: str,
+    chunker: Chunker | None,
+    paid_types: frozenset[str],
+    media_type: str | None = None,
+) -> None:
+    if not isinstance(made, PaidParseCandidate):
+        _check_prepared(made, data, path, mode, chunker, False, media_type)
+    elif made.media_type not in paid_types or made.most_pages < 1:
+        # What is reserved, and the most that the service may bill, must not be nothing.
+        raise ValueError("kind or number of pages")
+    else:
+        _check_pages(made.most_pages, data)
+
+
+def _check_pages(pages: int, data: bytes, *_: object) -> None:
+    # A byte unpacks to less than the text of two pages.
+    if not 0 <= pages <= 2 * len(data) + _SPARE_PAGES:
+        raise ValueError("number of pages")
+
+
+def _check_chunked(made: PreparedDocument, parsed: ParsedDocument, chunker: Chunker) -> None:
+    if made.parsed != parsed:
+        raise ValueError("another text")
+    _check_size_of_chunks(made, chunker)
+
+
+def _check_size_of_chunks(made: PreparedDocument, chunker: Chunker | None) -> None:
+    most = chunker.max_tokens if chunker is not None else 0
+    if any(chunk.token_count > most for chunk in made.chunks or ()):
+        raise ValueError("size of a chunk")
+
+
 register_traits(prepare_document, _traits_of_parse)
 register_traits(prepare_or_inspect, _traits_of_parse)
 register_traits(most_pages, _traits_of_most_pages)
 register_traits(chunk_document, _traits_of_chunking)
+register_check(prepare_document, _check_prepared)
+register_check(prepare_or_inspect, _check_prepared_or_inspected)
+register_check(most_pages, _check_pages)
+register_check(chunk_document, _check_chunked)

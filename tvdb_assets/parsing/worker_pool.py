@@ -28,6 +28,7 @@ from tvdb_assets.errors import DocumentError, ParseError, TvdbError
 from tvdb_assets.parsing.active_limits import apply_limits
 from tvdb_assets.parsing.confinement import Confinement
 from tvdb_assets.parsing.parse_isolation import TaskTraits, traits_of
+from tvdb_assets.parsing.reply_checks import check_result
 from tvdb_assets.parsing.worker_process import (
     ForkServer,
     ParserProcess,
@@ -306,8 +307,8 @@ class WorkerPool:
             try:
                 replies = worker.ask(messages)
                 outcomes = [
-                    self._outcome(fn, reply)
-                    for (_, fn, _), reply in zip(tasks, replies, strict=True)
+                    self._outcome(fn, args, reply)
+                    for (_, fn, args), reply in zip(tasks, replies, strict=True)
                 ]
                 is_valid = True
             except ReplyTooLargeError:
@@ -364,14 +365,18 @@ class WorkerPool:
         if server is not None:
             server.end()
 
-    def _outcome(self, fn: Callable[..., Any], reply: memoryview) -> Any:
+    def _outcome(self, fn: Callable[..., Any], args: tuple[Any, ...], reply: memoryview) -> Any:
         """The result of a task, or its error.
 
         Raises:
             ReplyError: the reply is not valid.
         """
         try:
-            return decode(fn, reply)
+            result = decode(fn, reply)
+            check_result(fn, args, result)
+            return result
+        except ValueError as error:
+            raise ReplyError(str(error)) from None
         except (DocumentError, OwnProcessRequestedError) as error:
             return error
         except OutOfMemoryError:

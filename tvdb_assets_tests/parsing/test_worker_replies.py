@@ -23,9 +23,11 @@ from tvdb_assets.parsing.parse_tasks import (
     ContainerFile,
     PaidParseCandidate,
     PreparedDocument,
+    chunk_document,
     prepare_document,
     prepare_or_inspect,
 )
+from tvdb_assets.parsing.reply_checks import check_result
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets_tests.parsing import hostile_tasks, worker_pool_tasks
 
@@ -157,6 +159,44 @@ def test_a_chunk_must_be_the_part_of_the_text_that_it_names() -> None:
     for document in documents:
         with pytest.raises(replies.ReplyError):
             replies.decode(prepare_document, replies.encode_result(prepare_document, document))
+
+
+@pytest.mark.parametrize("kind", hostile_tasks.FORGED_KINDS)
+def test_a_forged_result_is_refused(kind: str) -> None:
+    args = (_TEXT, "a.md", "local", Chunker(128, 16))
+    made = _prepared()
+    check_result(
+        prepare_document,
+        args,
+        replies.decode(prepare_document, replies.encode_result(prepare_document, made)),
+    )
+    reply = replies.encode_result(prepare_document, hostile_tasks.forged(made, kind))
+    with pytest.raises((replies.ReplyError, ValueError)):
+        check_result(prepare_document, args, replies.decode(prepare_document, reply))
+
+
+@pytest.mark.parametrize(
+    ("media_type", "pages"),
+    [
+        ("application/pdf", 0),
+        ("application/pdf", -3),
+        ("application/pdf", 1 << 40),
+        ("text/html", 1),
+    ],
+)
+def test_a_forged_number_of_pages_reserves_nothing(media_type: str, pages: int) -> None:
+    args = (b"%PDF-1.7 " + b"x" * 500, "a.pdf", "local", None, frozenset({"application/pdf"}))
+    check_result(prepare_or_inspect, args, PaidParseCandidate("application/pdf", 7))
+    with pytest.raises(ValueError, match="pages"):
+        check_result(prepare_or_inspect, args, PaidParseCandidate(media_type, pages))
+
+
+def test_chunks_of_another_text_are_refused() -> None:
+    made, chunker = _prepared(), Chunker(128, 16)
+    check_result(chunk_document, (made.parsed, chunker), made)
+    other = replace(made.parsed, text=made.parsed.text + "more")
+    with pytest.raises(ValueError, match="another text"):
+        check_result(chunk_document, (other, chunker), made)
 
 
 def test_a_pickle_bomb_explodes_nowhere(pool: WorkerPool, tmp_path: Path) -> None:
