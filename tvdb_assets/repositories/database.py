@@ -27,7 +27,7 @@ from tvdb_assets.redaction import register_secret, set_path_salt
 from tvdb_assets.repositories.connection_settings import session_sql, shares_sessions
 from tvdb_assets.repositories.connection_url import libpq_url, password_of, sqlalchemy_url
 from tvdb_assets.repositories.engine_plugin import register_plugin
-from tvdb_assets.repositories.leases import Leases, delete_lease
+from tvdb_assets.repositories.leases import Leases, delete_leases
 from tvdb_assets.repositories.migrations import HEAD, upgrade
 from tvdb_assets.settings import Settings
 
@@ -230,7 +230,7 @@ class Database:
         """End the lease of a claim, if it has one. A lease that can't be ended expires."""
         if self.leases.stop_renewing(holder):
             with suppress(psycopg.Error):
-                self.run(lambda tx: delete_lease(tx, holder))
+                self.run(lambda tx: delete_leases(tx, [holder]))
 
     def close(self) -> None:
         """Close the connections; the server continues to run."""

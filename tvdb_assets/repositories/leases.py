@@ -15,6 +15,7 @@ may have taken over.
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, LiteralString, TypeAlias
 
@@ -151,9 +152,14 @@ def ensure_claimed(tx: Connection, holder: int) -> None:
         raise codes.CLAIM_LOST.error()
 
 
-def delete_lease(tx: Connection, holder: int) -> None:
-    """End a lease that is renewed no more."""
-    tx.execute("DELETE FROM tvdb.claim_leases WHERE holder = %s", (holder,))
+def delete_leases(tx: Connection, holders: Collection[int]) -> None:
+    """End leases that are renewed no more, or whose claims are taken over.
+
+    Otherwise a lease that had ended would be valid once more after a restart of the server, as the
+    time in which the server was down does not count.
+    """
+    if holders:
+        tx.execute("DELETE FROM tvdb.claim_leases WHERE holder = ANY(%s)", (list(holders),))
 
 
 _IS_CURRENT = "clock_timestamp() < greatest(r.renewed_at, pg_postmaster_start_time()) + r.lasts"

@@ -22,7 +22,7 @@ import psycopg
 from tvdb_assets import error_codes as codes
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Database, connect
-from tvdb_assets.repositories.leases import is_claimed
+from tvdb_assets.repositories.leases import delete_leases, is_claimed
 
 REUSE_JOBS_FOR = timedelta(hours=24)
 """How long the result of a job is fetched instead of submitting its document again. The service
@@ -102,6 +102,11 @@ class ParseJobs:
             self._find(tx, service, content_sha256, fingerprint) is not None
         ):
             raise codes.CLAIM_LOST.error()
+        taken_over = tx.execute(
+            "SELECT holder FROM tvdb.parse_submissions WHERE entry_id = ANY(%s) AND holder <> %s",
+            ([sent.entry_id for sent in unanswered], holder),
+        ).fetchall()
+        delete_leases(tx, [row[0] for row in taken_over])
         self._database.leases.keep(tx, holder)
         tx.execute(
             "INSERT INTO tvdb.parse_submissions"

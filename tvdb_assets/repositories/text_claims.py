@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tvdb_assets.repositories.database import Connection
-from tvdb_assets.repositories.leases import is_claimed
+from tvdb_assets.repositories.leases import delete_leases, is_claimed
 
 _IS_ALIVE = is_claimed("t.holder")
 UNCLAIMED = f"""
@@ -30,7 +30,7 @@ ON CONFLICT (space_id, text_sha256) DO NOTHING
 RETURNING text_sha256
 """
 _LOCK = """
-SELECT text_sha256 FROM tvdb.text_claims
+SELECT text_sha256, holder FROM tvdb.text_claims
 WHERE space_id = %(space)s AND text_sha256 = ANY(%(hashes)s)
 ORDER BY text_sha256 FOR UPDATE
 """
@@ -39,6 +39,10 @@ UPDATE tvdb.text_claims t SET holder = %(holder)s
 WHERE t.space_id = %(space)s AND t.text_sha256 = ANY(%(hashes)s)
   AND (t.holder = %(holder)s OR NOT {_IS_ALIVE})
 RETURNING t.text_sha256
+"""
+_ANY_VALID = f"""
+SELECT FROM tvdb.text_claims t JOIN tvdb.indexes i USING (space_id)
+WHERE i.index_id = %s AND {_IS_ALIVE} LIMIT 1
 """
 
 
@@ -55,9 +59,17 @@ def claim(tx: Connection, space_id: int, hashes: Sequence[bytes], holder: int) -
     claimed = {row[0] for row in tx.execute(_INSERT, asked)}
     asked["hashes"] = [sha256 for sha256 in hashes if sha256 not in claimed]
     if asked["hashes"]:
-        asked["hashes"] = [row[0] for row in tx.execute(_LOCK, asked)]
-        claimed |= {row[0] for row in tx.execute(_TAKE_OVER, asked)}
+        former = dict(tx.execute(_LOCK, asked).fetchall())
+        asked["hashes"] = list(former)
+        taken = {row[0] for row in tx.execute(_TAKE_OVER, asked)}
+        delete_leases(tx, {former[sha256] for sha256 in taken} - {holder})
+        claimed |= taken
     return claimed
+
+
+def is_any_valid(tx: Connection, index_id: int) -> bool:
+    """Whether texts are claimed in the vector space of an index right now."""
+    return bool(tx.execute(_ANY_VALID, (index_id,)).fetchall())
 
 
 def release(tx: Connection, holder: int) -> None:

@@ -12,9 +12,10 @@ from decimal import Decimal
 
 import pytest
 
-from tvdb_assets.errors import ServiceError, TvdbError
+from tvdb_assets.errors import ServiceError, StorageError, TvdbError
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.repositories import locks
+from tvdb_assets.repositories.leases import ensure_claimed
 from tvdb_assets.repositories.parse_jobs import REUSE_JOBS_FOR, ParseJobs
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.spend_guard.guard import PaidCall
@@ -241,3 +242,27 @@ def test_a_submission_is_in_flight_while_its_lease_is_renewed(paid: PaidServices
 
     [sent] = jobs.unanswered(service, account, digest, fingerprint)
     assert not sent.is_in_flight
+
+
+def test_a_submission_that_another_process_made_is_not_sent_after_a_restart(
+    paid: PaidServicesFixture,
+) -> None:
+    """Its process was stopped before it was sent, and continues when the server has restarted."""
+    lose_an_answer(paid)
+    stopped = locks.new_claim_key()
+    with paid.database.transaction() as tx:
+        tx.execute("UPDATE tvdb.parse_submissions SET holder = %s", (stopped,))
+        tx.execute("INSERT INTO tvdb.claim_leases VALUES (%s, now(), '0')", (stopped,))
+    paid.apis._jobs.clear()  # It was not sent yet.
+
+    parse(paid)
+    with paid.database.transaction() as tx:
+        # As if the server had been started a moment ago.
+        tx.execute(
+            "UPDATE tvdb.claim_leases SET lasts ="
+            " clock_timestamp() - pg_postmaster_start_time() + '1 minute' WHERE holder = %s",
+            (stopped,),
+        )
+
+    with pytest.raises(StorageError, match="claim_lost"), paid.database.transaction() as tx:
+        ensure_claimed(tx, stopped)

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from tvdb_assets.errors import StorageError
 from tvdb_assets.models import VectorSpace
-from tvdb_assets.repositories import locks, text_claims
+from tvdb_assets.repositories import leases, locks, text_claims
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets_tests.spend_guard.ledger_invariants import rows
@@ -61,3 +62,24 @@ def test_the_claims_of_a_process_that_has_ended_are_taken_over(
     database.end_claim(first)
 
     assert claim(database, space_id, second) == set(HASHES)
+
+
+def test_a_claim_that_was_taken_over_is_not_valid_again_after_a_restart(
+    database: Database, space_id: int
+) -> None:
+    """Its process was stopped, and continues when the server has been restarted."""
+    first, second = locks.new_claim_key(), locks.new_claim_key()
+    assert claim(database, space_id, first) == set(HASHES)
+    with database.transaction() as tx:
+        tx.execute("UPDATE tvdb.claim_leases SET lasts = '0' WHERE holder = %s", (first,))
+    assert claim(database, space_id, second) == set(HASHES)
+    with database.transaction() as tx:
+        # As if the server had been started a moment ago.
+        tx.execute(
+            "UPDATE tvdb.claim_leases SET lasts ="
+            " clock_timestamp() - pg_postmaster_start_time() + '1 minute' WHERE holder = %s",
+            (first,),
+        )
+
+    with pytest.raises(StorageError, match="claim_lost"), database.transaction() as tx:
+        leases.ensure_claimed(tx, first)
