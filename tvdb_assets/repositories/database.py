@@ -41,6 +41,10 @@ MIN_PGVECTOR = (0, 8, 0)
 _CONNECT_SECONDS = 10
 _NO_SLOT = re.compile(r"too many (clients|connections)|connection (slots|limit)|max_client")
 """In messages of servers and poolers that have no connection left; they come without a code."""
+_ENDS_CONNECTION = frozenset({"FATAL", "PANIC"})
+"""Severities of an error after which the server closes the connection."""
+_PROGRAM_LIMIT = "54"
+"""Class of the SQLSTATE of what a server can't do at all; psycopg counts it as operational."""
 _REPEAT_AFTER_SECONDS = (0.0, 0.05, 0.2, 0.5)
 """Until a transaction whose connection was lost is repeated."""
 KEEPALIVE_SECONDS = 60
@@ -310,10 +314,18 @@ def check_connection(connection: Connection) -> None:
 def is_connection_lost(error: BaseException) -> bool:
     """Whether the same work may succeed on a new connection, now or after the server restarts.
 
-    Also true for a transaction that the server ended: a deadlock, a time limit, a full disk.
+    Also true for a transaction that the server ended: a deadlock, a time limit, a full disk. A
+    row that is too large for an index is too large on each connection.
     """
-    if isinstance(error, PoolClosed):
+    if isinstance(error, PoolClosed) or not isinstance(error, psycopg.Error):
         return False
+    if (error.sqlstate or "").startswith(_PROGRAM_LIMIT):
+        return False
+    if error.diag.severity_nonlocalized in _ENDS_CONNECTION:
+        # Poolers, and servers in the cloud, have codes of their own for this.
+        return True
+    if type(error) is psycopg.DatabaseError and error.sqlstate is None:
+        return True  # The client library noticed it first, and has no code.
     return isinstance(
         error,
         (

@@ -42,6 +42,8 @@ class CuttingProxy:
         self._is_answered = False
         self.pieces = 0
         """From clients, since `arm`."""
+        self.last_words = b""
+        """Sent to each client before its connection is cut, as a pooler does."""
 
     def arm(self, piece: int, *, is_answered: bool) -> None:
         """Cut all connections at this piece from now on; 0 never cuts.
@@ -58,6 +60,8 @@ class CuttingProxy:
         with self._lock:
             pairs, self._pairs = self._pairs, []
         for pair in pairs:
+            if self.last_words:
+                _end_politely(pair[0], self.last_words)
             for end in pair:
                 with suppress(OSError):
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -123,6 +127,27 @@ def _received(end: socket.socket) -> bytes:
         return end.recv(1 << 16)
     except OSError:
         return b""
+
+
+def _end_politely(client: socket.socket, last_words: bytes) -> None:
+    with suppress(OSError):
+        client.sendall(last_words)
+        client.shutdown(socket.SHUT_WR)
+        # What the client has sent is read: closing would throw the last words away otherwise.
+        client.settimeout(0.05)
+        while client.recv(1 << 16):
+            pass
+
+
+def fatal_error(code: str) -> bytes:
+    """What a server or a pooler sends to a client whose connection it ends.
+
+    Args:
+        code: SQLSTATE.
+    """
+    fields = {"S": "FATAL", "V": "FATAL", "C": code, "M": "the connection is ended"}
+    body = b"".join(f"{kind}{value}\0".encode() for kind, value in fields.items()) + b"\0"
+    return b"E" + struct.pack("!i", 4 + len(body)) + body
 
 
 def _end(end: socket.socket) -> None:

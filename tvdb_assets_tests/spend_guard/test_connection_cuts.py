@@ -22,7 +22,7 @@ from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.spend_guard.guard import PaidCall, Transaction
 from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
-from tvdb_assets_tests.spend_guard.cutting_proxy import CuttingProxy, cutting_proxy
+from tvdb_assets_tests.spend_guard.cutting_proxy import CuttingProxy, cutting_proxy, fatal_error
 from tvdb_assets_tests.spend_guard.ledger_invariants import check_counters
 
 TEXTS = ["Is flood damage covered?", "Is fire damage covered?"]
@@ -90,10 +90,21 @@ def embed(paid: PaidServicesFixture, space_id: int) -> None:
     paid.use(use, run_id="run-1")
 
 
+@pytest.mark.parametrize(
+    "last_words",
+    [b"", fatal_error("57P01"), fatal_error("XX000"), fatal_error("25P04")],
+    ids=["reset", "shutdown", "pooler", "too_slow"],
+)
 @IS_ANSWERED
 def test_an_embedding_call_survives_a_cut_at_every_statement(
-    paid: PaidServicesFixture, proxy: CuttingProxy, is_answered: bool, is_full: bool
+    paid: PaidServicesFixture,
+    proxy: CuttingProxy,
+    is_answered: bool,
+    last_words: bytes,
+    is_full: bool,
 ) -> None:
+    """However the connection ends: poolers have codes of their own for that."""
+    proxy.last_words = last_words
     direct = paid.database
     router = paid.router()
     space_id = IndexStore(direct, "run-1").space_id(router.clients.embedder.space)
