@@ -71,7 +71,7 @@ class QuestionVectors:
             question: the text.
             embedder: of the vector space of the index.
             router: calls it; its run id is on the entry in the ledger.
-            database: contains the stored vectors; is only read.
+            database: contains the stored vectors.
             words_over_budget: return no vector instead of the error if the budget is used up.
 
         Raises:
@@ -107,6 +107,10 @@ class QuestionVectors:
                 nothing = np.zeros(embedder.space.dimensions, np.float32)
                 cost = await asyncio.to_thread(_cost, database, router.run_id) - before
                 return QuestionVector(nothing, cost, OVER_BUDGET)
+            if not vector.any():
+                # It is no error of the question, and the answer would be the same again.
+                row = (router.run_id, digest, vector, label)
+                await asyncio.to_thread(database.run, lambda tx: tx.execute(_STORE, row))
             cost = await asyncio.to_thread(_cost, database, router.run_id) - before
             return QuestionVector(vector, cost)
 
@@ -127,6 +131,8 @@ async def _embed(
     error = embedded.errors.get(0)
     if error is not None and error.code not in WITHOUT_VECTOR:
         raise error
+    if error is not None and error.code == codes.VECTOR_ZERO.code:
+        return np.zeros(embedder.space.dimensions, np.float32)
     return embedded[0]
 
 

@@ -11,6 +11,7 @@ from tvdb_assets.correlation import new_run_id, run_scope
 from tvdb_assets.errors import BudgetError
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.retrieval.index import Index
+from tvdb_assets_tests.paid_apis import FaultKind
 from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 QUESTION = "Is damage by water covered?"
@@ -99,3 +100,16 @@ def test_the_text_of_a_question_is_not_stored(paid_index: PaidServicesFixture) -
         index.search(QUESTION)
     [(row,)] = paid.rows("SELECT q::text FROM tvdb.question_vectors q")
     assert "water" not in row
+
+
+def test_a_question_whose_vector_is_zero_is_paid_for_once(paid_index: PaidServicesFixture) -> None:
+    """As of a model that knows no token of it."""
+    paid = paid_index
+    paid.apis.faults.script(FaultKind.ZERO_VECTOR, times=None)
+    requests = paid.request_count("embeddings")
+
+    for _ in range(2):
+        with Index(database=paid.database, router=paid.router()) as index:
+            assert index.search("floor 2")[0].document == "b.md"
+
+    assert paid.request_count("embeddings") == requests + 1
