@@ -60,6 +60,11 @@ def part_of(client_request_id: str) -> UUID | None:
     return UUID(found["part"]) if found else None
 
 
+def service_request_id(name: str | None) -> str | None:
+    """A service's own name for a request, as far as it is stored: an index takes no long text."""
+    return name and name.replace("\0", "")[:_HEADER_BYTES]
+
+
 def trace_id(run_id: str) -> int:
     """The 128-bit trace id of a run: its own id if that is a UUID, else a hash."""
     try:

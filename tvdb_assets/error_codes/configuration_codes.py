@@ -248,6 +248,11 @@ INDEX_IN_USE: Final = ErrorCode(
     "Switch to another index first: tvdb switch --list.",
     "The index that search reads can't be deleted.",
 )
+INDEX_IS_BUILT: Final = INDEX_IN_USE.variant(
+    ConfigurationError,
+    "A run is embedding texts for index {index}.",
+    "Wait until the run has ended, or cancel it, and drop the index then.",
+)
 OTHER_VECTOR_SPACE: Final = ErrorCode(
     ConfigurationError,
     "other_vector_space",

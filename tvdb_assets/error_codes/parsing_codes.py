@@ -16,6 +16,13 @@ EMPTY: Final = ErrorCode(
     "If it should contain text, save or export it again. Otherwise remove it from the source.",
     "There is no text to index.",
 )
+DOCUMENT_DELETED: Final = ErrorCode(
+    ParseError,
+    "document_deleted",
+    "The document was deleted from the index while it was parsed.",
+    "If its file is still in the source, ingest it again. Its text is kept and costs nothing.",
+    "A document was deleted while a run was processing it.",
+)
 ENCRYPTED: Final = ErrorCode(
     ParseError,
     "encrypted",

@@ -58,6 +58,13 @@ CLAIM_LOST: Final = ErrorCode(
     "Run it again. Finished work is kept.",
     "A process was stopped or without a connection for longer than its claims last.",
 )
+INDEX_DROPPED: Final = ErrorCode(
+    StorageError,
+    "index_dropped",
+    "The index that this run builds was dropped meanwhile. It sent nothing more.",
+    "Run it again: it begins a new index.",
+    "An index was dropped while a run was building it.",
+)
 DATABASE_URL_INVALID: Final = ErrorCode(
     ConfigurationError,
     "database_url_invalid",

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from time import perf_counter
 from typing import TypeVar
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.text_validation import validate
 from tvdb_assets.errors import ChunkError, DocumentError, ParseError, ServiceError
@@ -86,10 +87,9 @@ class PaidParseStage:
         def persist(tx: Transaction, parsed: ParsedDocument) -> None:
             try:
                 checked = validate(parsed, size)
+                stored[:] = [self._store_parse(document, checked, tx)]
             except ParseError as error:
                 unusable.append(error)
-            else:
-                stored[:] = [self._store_parse(document, checked, tx)]
 
         try:
             received = await self._router.parse_paid(
@@ -172,7 +172,14 @@ class PaidParseStage:
             document.suffix,
             parsed,
         )
-        document.parsed_id, text = self._store.store_parses([new], tx)[document.row.document_id]
+        if tx is None:
+            stored = self._store.store_parses([new])[document.row.document_id]
+        else:
+            found = self._store.store_paid_parse(new, document.row, tx)
+            if found is None:
+                raise codes.DOCUMENT_DELETED.error()
+            stored = found
+        document.parsed_id, text = stored
         return text
 
 

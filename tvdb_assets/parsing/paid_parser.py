@@ -7,6 +7,7 @@ any service (`providers`), the choice of one (`registry`), or the parsers on thi
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,9 +22,13 @@ from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.settings import Settings
 from tvdb_assets.spend_guard.guard import ServiceResponse
+from tvdb_assets.spend_guard.http_failures import bad_answer
 from tvdb_assets.spend_guard.paid_service import PaidService, RequestPermit
 from tvdb_assets.spend_guard.provider_registry import no_daily_limit
 
+_JOB_ID = re.compile(r"[!-~]{1,200}")
+"""Ids that can be stored in an index and be a part of an address."""
+_UNUSABLE_ID = "the id of its job is too long, or contains other characters than those of ids"
 Transport: TypeAlias = httpx2.AsyncBaseTransport | None
 """Under an HTTP client, for tests; None is the network."""
 
@@ -91,7 +96,8 @@ class PaidParser(PaidService):
             CallFailed: with its meaning for money, retry and the service's health.
             ConfigurationError: the permit is not the guard's, or was used.
         """
-        return await self._submit(data, path, pages, self._permitted(permit, is_paid=True))
+        name = self._permitted(permit, is_paid=True)
+        return self._named(await self._submit(data, path, pages, name))
 
     @final
     async def upload(self, data: bytes, path: str, permit: RequestPermit) -> ServiceResponse[str]:
@@ -114,7 +120,7 @@ class PaidParser(PaidService):
     ) -> ServiceResponse[str]:
         """Submit a document that was uploaded; otherwise as `submit`."""
         name = self._permitted(permit, is_paid=True)
-        return await self._submit_uploaded(file_id, pages, name)
+        return self._named(await self._submit_uploaded(file_id, pages, name))
 
     @final
     async def fetch(
@@ -145,7 +151,15 @@ class PaidParser(PaidService):
             ConfigurationError: the permit is not the guard's, or was used.
         """
         name = self._permitted(permit, is_paid=False)
-        return await self._list_jobs(sent_after, sent_before, page, name)
+        listed = await self._list_jobs(sent_after, sent_before, page, name)
+        if not all(map(_JOB_ID.fullmatch, listed.value.jobs.values())):
+            raise bad_answer(self.service, _UNUSABLE_ID, 200, listed.request_id)
+        return listed
+
+    def _named(self, submitted: ServiceResponse[str]) -> ServiceResponse[str]:
+        if not _JOB_ID.fullmatch(submitted.value):
+            raise bad_answer(self.service, _UNUSABLE_ID, 200, submitted.request_id)
+        return submitted
 
     async def _list_jobs(
         self, sent_after: datetime, sent_before: datetime, page: str | None, request_id: str

@@ -343,6 +343,13 @@ class PaidParsing:
             )
         finally:
             await asyncio.to_thread(self._jobs.end_claim, holder)
+        if not submitted:
+            # Another process found the job in the list of the service, and recorded it, before this
+            # one could.
+            found = await self._find_submitted(digest, path)
+            if found is None:
+                raise codes.CLAIM_LOST.error()
+            return found
         return submitted[-1]
 
     async def _poll_until_done(

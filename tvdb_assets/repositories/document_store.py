@@ -37,6 +37,7 @@ from tvdb_assets.repositories.rows import (
     StoredParse,
     document_row,
 )
+from tvdb_assets.repositories.unused_parses import keep_parse
 from tvdb_assets.repositories.word_segments import compact
 from tvdb_assets.repositories.word_store import SetText, context_of, language_of, store_words
 
@@ -258,6 +259,21 @@ class DocumentStore:
             new.document_id: (parsed_id, new.parsed)
             for parsed_id, new in zip(ids, parses, strict=True)
         }
+
+    def store_paid_parse(
+        self, new: NewParse, row: DocumentRow, tx: Connection
+    ) -> tuple[int, ParsedDocument] | None:
+        """Store a text that was paid for, in the transaction that posts its cost.
+
+        Returns:
+            As of `store_parses`, of this document. None if the document was deleted by a process
+            that found it without its lock; then the text is kept for its bytes.
+        """
+        is_there = "SELECT FROM tvdb.documents WHERE document_id = %s FOR KEY SHARE"
+        if not tx.execute(is_there, (new.document_id,)).fetchall():
+            keep_parse(tx, new, row.source, row.path, self.run_id)
+            return None
+        return self.store_parses([new], tx)[new.document_id]
 
     def store_chunk_sets(
         self, sets: Sequence[NewChunkSet], produced_by: Provenance

@@ -18,6 +18,7 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.models import VectorSpace
 from tvdb_assets.redaction import display_path
+from tvdb_assets.repositories import text_claims
 from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 from tvdb_assets.repositories.unused_parses import keep_parses_sql
@@ -195,13 +196,22 @@ class IndexCatalog:
         """Delete an index, with the chunks and vectors that no other index needs; returns it.
 
         Raises:
-            ConfigurationError: there is no such index, or search reads it.
+            ConfigurationError: there is no such index, search reads it, or a run is paying for its
+                vectors.
         """
         with self._database.transaction() as tx:
             tx.execute("SELECT FROM tvdb.indexes ORDER BY index_id FOR UPDATE")
             index = _state_of(_states(tx), index_id)
             if index.is_current:
                 raise codes.INDEX_IN_USE.error(index=index.name)
+            # Waits for claims that are being written; those after it wait for this transaction.
+            tx.execute(
+                "SELECT FROM tvdb.vector_spaces JOIN tvdb.indexes USING (space_id)"
+                " WHERE index_id = %s FOR UPDATE OF vector_spaces",
+                (index_id,),
+            )
+            if text_claims.is_any_valid(tx, index_id):
+                raise codes.INDEX_IS_BUILT.error(index=index.name)
             # Otherwise the next ingest would treat its documents as unchanged.
             DocumentLifecycle(tx).drop_fingerprints_of(index.index_id)
             for statement in _DROP_STATEMENTS:

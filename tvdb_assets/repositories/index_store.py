@@ -16,6 +16,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import class_row
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.lifecycle.events import Published, SourceGone
 from tvdb_assets.models import Provenance, Stage, VectorSpace
@@ -132,6 +133,9 @@ class IndexStore:
                 claimed are excluded. None claims nothing, for vectors that are free.
             refused: hashes of texts that could not be embedded.
             limit: maximum number of texts; call again for the rest.
+
+        Raises:
+            StorageError: ``index_dropped``; nothing is claimed.
         """
         asked = {
             "space": space_id,
@@ -151,6 +155,10 @@ class IndexStore:
             ).fetchall()
             if not texts:
                 return []
+            # The space can't be deleted before the claims are written, nor afterwards.
+            space = "SELECT FROM tvdb.vector_spaces WHERE space_id = %s FOR KEY SHARE"
+            if not tx.execute(space, (space_id,)).fetchall():
+                raise codes.INDEX_DROPPED.error()
             hashes = [text.sha256 for text in texts]
             self._database.leases.keep(tx, holder)
             claimed_hashes = text_claims.claim(tx, space_id, hashes, holder)

@@ -11,8 +11,12 @@ this machine parsed is deleted with its document, and parsed again if the file r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+
+from psycopg.types.json import Jsonb
 
 from tvdb_assets.repositories.database import Connection
+from tvdb_assets.repositories.rows import NewParse
 
 _COLUMNS = (
     "content_sha256, fingerprint, suffix, text, title, media_type, is_markdown, encoding,"
@@ -36,6 +40,30 @@ def keep_parses_sql(dropped: str) -> str:
         " WHERE p.mode = 'real' AND NOT p.is_degraded"
         " ON CONFLICT (content_sha256, fingerprint, suffix) DO UPDATE"
         " SET dropped_at = excluded.dropped_at, source = excluded.source, path = excluded.path"
+    )
+
+
+def keep_parse(tx: Connection, new: NewParse, source: str, path: str, run_id: str) -> None:
+    """Keep a text that a paid service made of a document which was deleted meanwhile.
+
+    Args:
+        tx: the transaction that posts its cost.
+        new: the text.
+        source: of the document.
+        path: of the document.
+        run_id: of the run that paid for it.
+    """
+    p, by = new.parsed, new.parsed.produced_by
+    values = (
+        *(source, path, new.content_sha256, new.fingerprint, new.suffix, p.text, p.title),
+        *(p.media_type, p.is_markdown, p.encoding, list(p.page_starts)),
+        *(Jsonb([asdict(heading) for heading in p.headings]), list(p.notes), Jsonb(p.facts)),
+        *(by.service, by.mode, by.model, by.version, by.is_degraded, run_id),
+    )
+    tx.execute(
+        f"INSERT INTO tvdb.unused_parses (source, path, {_COLUMNS})"
+        f" VALUES ({', '.join(['%s'] * len(values))}) ON CONFLICT DO NOTHING",
+        values,
     )
 
 

@@ -21,6 +21,7 @@ import psycopg
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.correlation import request_id as whole_id
+from tvdb_assets.correlation import service_request_id
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.call_failures import CallFailed, Charge
 from tvdb_assets.spend_guard.ledger import Reservation
@@ -112,8 +113,9 @@ class CallEventLog:
         if kind is not ServiceEvent.REQUEST:
             facts = {"service": service, "document": document, "code": code, "seconds": seconds}
             log_event(SERVICE_EVENTS[kind.value], message, facts, run_id=self.run_id)
-        row: tuple[object, ...] = (self.run_id, service, kind.value, document, part, request_id)
-        await asyncio.to_thread(self._add, (*row, code, status, seconds, message))
+        row: tuple[object, ...] = (self.run_id, service, kind.value, document, part)
+        named = service_request_id(request_id)
+        await asyncio.to_thread(self._add, (*row, named, code, status, seconds, message))
 
     def _add(self, row: tuple[object, ...]) -> None:
         try:

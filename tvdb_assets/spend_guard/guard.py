@@ -62,6 +62,9 @@ _EXPIRED = "expired"
 _CONFIRMED_SECONDS = 0.05
 """A request that waited for longer is confirmed before it is sent. Its limits were checked when it
 was reserved, and may have changed since."""
+_LONGEST_LEASE = timedelta(hours=1)
+"""All processes look for reservations as far ahead when they count the requests of the last hour,
+whatever their settings. A request that waits for longer is reserved again."""
 _STOPPED_SECONDS = 2.0
 """A reservation that took longer is confirmed as well: its process may have been stopped after the
 commit. A claim lasts for longer than this."""
@@ -110,7 +113,9 @@ class Guard:
         self._database = database
         self._attempts = attempts
         self._max_wait = max_wait_seconds
-        self._lease = timedelta(seconds=2 * request_seconds + max_wait_seconds + 60)
+        self._lease = min(
+            _LONGEST_LEASE, timedelta(seconds=2 * request_seconds + max_wait_seconds + 60)
+        )
         self._observer = observer
         self.event_log = CallEventLog(database, run_id, ledger.now, trace or trace_of(run_id))
         self._admission = AdmissionControl(states, self.event_log, max_wait_seconds)

@@ -27,6 +27,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from tvdb_assets import error_codes as codes
+from tvdb_assets.correlation import service_request_id
 from tvdb_assets.errors import StorageError
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.budget import (
@@ -316,7 +317,10 @@ class Ledger:
         tx.execute(
             "UPDATE tvdb.cost_ledger SET job_id = %s, lease_until = %s, http_status = 200,"
             " request_id = %s, sent_before = least(sent_before, %s) WHERE entry_id = %s",
-            (job_id, now + JOB_LEASE, request_id, now, reservation.entry_id),
+            (
+                *(job_id, now + JOB_LEASE, service_request_id(request_id)),
+                *(now, reservation.entry_id),
+            ),
         )
 
     def reconcile(self, billed: Callable[[LedgerEntry], Decimal | None] | None = None) -> int:
@@ -435,7 +439,7 @@ class Ledger:
                 "cost": cost,
                 "outcome": outcome,
                 "status": status,
-                "request_id": request_id,
+                "request_id": service_request_id(request_id),
                 "unsure": list(_UNSURE),
                 "was_sent": was_sent,
                 "now": self._injected_now(),

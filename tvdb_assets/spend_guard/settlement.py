@@ -43,7 +43,8 @@ class Settlement:
     ) -> None:
         """Run a transaction until it holds.
 
-        A caller that is cancelled waits for the attempt that is under way, and for no other.
+        A caller that is cancelled, however often, waits for the attempt that is under way, and for
+        no other.
 
         Args:
             service: that was paid.
@@ -78,12 +79,21 @@ class Settlement:
         # No task: all tasks are cancelled when a program is interrupted, and an attempt that
         # waits for a free thread would never run.
         running = asyncio.get_running_loop().run_in_executor(None, copy_context().run, work)
-        try:
-            await asyncio.shield(running)
-        except asyncio.CancelledError:
-            with suppress(psycopg.Error):
-                await running
-            raise
+        is_cancelled = False
+        while not running.done():
+            try:
+                # Without the shield, a second cancellation would end an attempt that waits for a
+                # thread.
+                await asyncio.shield(running)
+            except asyncio.CancelledError:
+                is_cancelled = True
+            except psycopg.Error:
+                break
+        if not is_cancelled:
+            return running.result()
+        with suppress(psycopg.Error):
+            running.result()
+        raise asyncio.CancelledError
 
     def _attempt(
         self,
