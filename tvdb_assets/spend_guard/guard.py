@@ -299,20 +299,29 @@ class Guard:
             )
         except CallFailed as failure:
             self._reached("failed", call, reservation)
-            self.event_log.attempt_failed(sent, failure)
-            await self._settle_failure(call, reservation, failure)
+            try:
+                self.event_log.attempt_failed(sent, failure)
+            finally:
+                await self._settle_failure(call, reservation, failure)
             raise
         except BaseException:
             # Cancelled, or a bug, while the request was out: it may have been billed.
-            self.event_log.attempt_lost(sent)
-            await asyncio.to_thread(self._post_loss, call, reservation, codes.LOST.code, None, None)
+            try:
+                self.event_log.attempt_lost(sent)
+            finally:
+                await asyncio.to_thread(
+                    self._post_loss, call, reservation, codes.LOST.code, None, None
+                )
             await self._admission.record(call.service, str(reservation.entry_id), release_probe)
             raise
         usage = call.usage(answer.quantity)
         answer = replace(answer, quantity=call.billed(answer.quantity))
         self._reached("answered", call, reservation)
-        self.event_log.attempt_answered(sent, answer)
-        await self._store_and_post(call, reservation, answer, persist)
+        try:
+            # A handler of logs or of traces is not always ours, and may raise.
+            self.event_log.attempt_answered(sent, answer)
+        finally:
+            await self._store_and_post(call, reservation, answer, persist)
         self._reached("committed", call, reservation)
         success = record_success(answer.rate_limit_headers, call.account, usage)
         # The result is stored. The next response says as well how the service is.

@@ -7,7 +7,9 @@ does not: cuts (`test_connection_cuts`), a server that stays away (`test_ledger_
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import logging
 import random
 import threading
 from collections.abc import Callable
@@ -25,6 +27,7 @@ from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.spend_guard.guard import PaidCall
 from tvdb_assets.spend_guard.ledger import Reservation
+from tvdb_assets.telemetry import LOGGER
 from tvdb_assets_tests.paid_router import (
     DocumentFolder,
     FixedResponse,
@@ -254,3 +257,23 @@ def test_a_process_that_waits_for_long_keeps_its_request_of_the_hour(
 
     assert refused == ["hourly_requests_exhausted"]
     assert paid.request_count("embeddings") == 1
+
+
+def test_an_answer_is_stored_although_a_handler_of_logs_raises(paid: PaidServicesFixture) -> None:
+    space_id = new_space(paid)
+
+    class Full(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().startswith("call_ended"):
+                raise OSError(errno.ENOSPC, "no space left for logs")
+
+    handler = Full()
+    LOGGER.addHandler(handler)
+    try:
+        with pytest.raises(OSError, match="no space left"):
+            paid.use(lambda router: embed(router, space_id))
+    finally:
+        LOGGER.removeHandler(handler)
+
+    assert paid.ledger() == [("posted", "answered")]
+    assert paid.rows("SELECT count(*) FROM tvdb.embeddings") == [(1,)]
