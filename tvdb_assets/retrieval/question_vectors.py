@@ -71,7 +71,7 @@ class QuestionVectors:
             question: the text.
             embedder: of the vector space of the index.
             router: calls it; its run id is on the entry in the ledger.
-            database: contains the stored vectors.
+            database: contains the stored vectors; is only read.
             words_over_budget: return no vector instead of the error if the budget is used up.
 
         Raises:
@@ -110,7 +110,8 @@ class QuestionVectors:
             if not vector.any():
                 # It is no error of the question, and the answer would be the same again.
                 row = (router.run_id, digest, vector, label)
-                await asyncio.to_thread(database.run, lambda tx: tx.execute(_STORE, row))
+                ledger = router.services.database
+                await asyncio.to_thread(ledger.run, lambda tx: tx.execute(_STORE, row))
             cost = await asyncio.to_thread(_cost, database, router.run_id) - before
             return QuestionVector(vector, cost)
 

@@ -9,6 +9,7 @@ import pytest
 
 from tvdb_assets.correlation import new_run_id, run_scope
 from tvdb_assets.errors import BudgetError
+from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.retrieval.index import Index
 from tvdb_assets_tests.paid_apis import FaultKind
@@ -109,7 +110,10 @@ def test_a_question_whose_vector_is_zero_is_paid_for_once(paid_index: PaidServic
     requests = paid.request_count("embeddings")
 
     for _ in range(2):
-        with Index(database=paid.database, router=paid.router()) as index:
+        with (
+            Database(paid.database.url, is_read_only=True) as reader,
+            Index(database=reader, router=paid.router()) as index,
+        ):
             assert index.search("floor 2")[0].document == "b.md"
 
     assert paid.request_count("embeddings") == requests + 1
