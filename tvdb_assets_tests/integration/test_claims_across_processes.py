@@ -175,3 +175,30 @@ def test_nothing_is_submitted_by_another_process_before_the_list_can_be_read(
             tx.execute("DELETE FROM tvdb.service_states")  # the breaker
         assert ended(start(run_process, settings)) == 0
         check_paid_once(database, server)
+
+
+@pytest.mark.xfail(
+    reason="the lease of a claim ends before a process without a database gives up", strict=True
+)
+def test_what_a_process_received_is_not_paid_for_by_another_before_it_can_store_it(
+    database: Database, proxy: CuttingProxy, tmp_path: Path
+) -> None:
+    """It has no way to the database for longer than its lease lasts; the other process has."""
+    folder = tmp_path / "documents"
+    write_documents(folder, ".md")
+    register(database, folder)
+    with running_server(Behaviour(latency_seconds=0.5)) as server:
+        settings = {"lease_seconds": 1.0, "batch_documents": 3}
+        cut_off = start(
+            run_process, ProcessSettings(proxy.url, str(folder), server.url, **settings)
+        )
+        wait_for(lambda: has_request(server, "embeddings"))
+        proxy.is_open = False
+        proxy.cut()
+        other = start(
+            run_process, ProcessSettings(database.url, str(folder), server.url, **settings)
+        )
+        assert ended(other) == 0
+        proxy.is_open = True
+        ended(cut_off)
+        check_paid_once(database, server)

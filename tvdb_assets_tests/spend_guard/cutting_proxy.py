@@ -44,6 +44,8 @@ class CuttingProxy:
         """From clients, since `arm`."""
         self.last_words = b""
         """Sent to each client before its connection is cut, as a pooler does."""
+        self.is_open = True
+        """False refuses new connections: the process has no way to the server."""
 
     def arm(self, piece: int, *, is_answered: bool) -> None:
         """Cut all connections at this piece from now on; 0 never cuts.
@@ -77,6 +79,8 @@ class CuttingProxy:
             except OSError:
                 return
             try:
+                if not self.is_open:
+                    raise ConnectionRefusedError
                 server = socket.create_connection(self._server)
             except OSError:  # the server is down
                 client.close()
