@@ -46,6 +46,12 @@ _STORED_PARSE = (
     " coalesce((p.facts->>'attachments')::int, 0) AS attachments"
 )
 
+# By name: a plan of all columns fails once a newer release has added one.
+_TEXT = (
+    "p.text, p.title, p.media_type, p.is_markdown, p.encoding, p.page_starts, p.headings, p.notes,"
+    " p.facts, p.service, p.mode, p.model, p.version, p.is_degraded"
+)
+
 
 class DocumentStore:
     """Reads and writes the documents of one ingestion run."""
@@ -138,15 +144,15 @@ class DocumentStore:
             )
             own = {row["document_id"]: StoredParse(**row) for row in c}
             c.execute(
-                f"SELECT DISTINCT ON (w.id) w.id AS for_document, p.* FROM {lookup_rows}"
-                " JOIN tvdb.parsed_documents p ON p.content_sha256 = w.content"
+                f"SELECT DISTINCT ON (w.id) w.id AS for_document, p.parsed_id, {_TEXT}"
+                f" FROM {lookup_rows} JOIN tvdb.parsed_documents p ON p.content_sha256 = w.content"
                 " AND p.fingerprint = w.print AND p.suffix = w.suffix"
                 " WHERE w.id <> ALL(%s) ORDER BY w.id, p.parsed_id",
                 (ids, hashes, prints, suffixes, list(own)),
             )
             shared = {row["for_document"]: (row["parsed_id"], _parsed(row)) for row in c}
             c.execute(
-                f"SELECT DISTINCT ON (w.id) w.id AS for_document, p.* FROM {lookup_rows}"
+                f"SELECT DISTINCT ON (w.id) w.id AS for_document, {_TEXT} FROM {lookup_rows}"
                 " JOIN tvdb.unused_parses p ON p.content_sha256 = w.content"
                 " AND p.fingerprint = w.print AND p.suffix = w.suffix"
                 " WHERE w.id <> ALL(%s) ORDER BY w.id",
@@ -176,7 +182,7 @@ class DocumentStore:
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
             for table in ("parsed_documents", "unused_parses"):
                 row = c.execute(
-                    f"SELECT * FROM tvdb.{table} WHERE content_sha256 = %s"
+                    f"SELECT {_TEXT} FROM tvdb.{table} p WHERE content_sha256 = %s"
                     " AND fingerprint = %s AND suffix = %s LIMIT 1",
                     (content, fingerprint, suffix),
                 ).fetchone()
@@ -187,7 +193,9 @@ class DocumentStore:
     def parsed(self, parsed_id: int) -> ParsedDocument:
         """One stored text with its structure."""
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
-            c.execute("SELECT * FROM tvdb.parsed_documents WHERE parsed_id = %s", (parsed_id,))
+            c.execute(
+                f"SELECT {_TEXT} FROM tvdb.parsed_documents p WHERE parsed_id = %s", (parsed_id,)
+            )
             row = c.fetchone()
         if row is None:
             raise LookupError(f"no parsed document {parsed_id}")
@@ -395,7 +403,8 @@ def _kept_parses(
     """The stored texts of the same bytes and parsers, by document id."""
     with tx.cursor(row_factory=dict_row) as c:
         c.execute(
-            "SELECT p.* FROM unnest(%s::bigint[], %s::bytea[], %s::text[]) AS n(id, content, print)"
+            f"SELECT p.parsed_id, p.document_id, {_TEXT}"
+            " FROM unnest(%s::bigint[], %s::bytea[], %s::text[]) AS n(id, content, print)"
             " JOIN tvdb.parsed_documents p ON p.document_id = n.id"
             " AND p.content_sha256 = n.content AND p.fingerprint = n.print",
             (

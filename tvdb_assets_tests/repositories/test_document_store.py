@@ -119,3 +119,25 @@ def test_a_chunk_set_that_is_stored_already_is_kept_and_returned(
         ("run 1", 1),
         ("run 2", 1),
     ]
+
+
+def test_texts_are_stored_and_found_after_a_newer_release_has_added_a_column(
+    database: Database, parses: list[NewParse]
+) -> None:
+    """The server keeps the plans of a connection, and refuses one whose columns have changed."""
+    [one, _] = parses
+    with Database(database.url, max_connections=1) as connected:
+        store = DocumentStore(connected, "run-1")
+
+        def use() -> None:
+            [(parsed_id, _)] = store.store_parses([one]).values()
+            store.parsed(parsed_id)
+            store.find_text(one.content_sha256, one.fingerprint, one.suffix)
+            store.parses([(one.document_id + 1, one.content_sha256, one.fingerprint, one.suffix)])
+
+        for _ in range(8):
+            use()
+        with database.transaction() as tx:
+            for table in ("parsed_documents", "unused_parses"):
+                tx.execute(f"ALTER TABLE tvdb.{table} ADD COLUMN newer integer")
+        use()
