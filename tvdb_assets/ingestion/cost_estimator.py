@@ -111,7 +111,10 @@ class CostEstimator:
     ) -> _Finish:
         router, workers = self._router, self._router.services.workers
         stored = self._store.find_text(
-            sha256(data).digest(), router.clients.parser_fingerprint, media_type or suffix_of(path)
+            sha256(data).digest(),
+            router.clients.parser_fingerprint,
+            media_type or suffix_of(path),
+            router.clients.paid_prefix,
         )
         prepared: Future[PreparedDocument] | Future[PreparedDocument | ContainerFile]
         if stored is not None:

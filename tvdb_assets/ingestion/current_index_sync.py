@@ -100,7 +100,7 @@ class CurrentIndexSync:
             for document in batch
             # Texts of a fallback or of another mode's parser are excluded.
             if document.parsed_id is not None
-            and document.fingerprint == self._router.clients.parser_fingerprint
+            and self._router.clients.is_text_of_run(document.fingerprint)
         ]
         if not documents:
             return {}

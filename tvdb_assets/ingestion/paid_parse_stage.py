@@ -27,6 +27,7 @@ from tvdb_assets.parsing.parse_tasks import (
 )
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.rows import NewParse
+from tvdb_assets.routing.service_clients import FALLBACK_SUFFIX
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.spend_guard.guard import Transaction
 
@@ -122,7 +123,7 @@ class PaidParseStage:
     async def _parse_with_fallback(self, document: DocumentState) -> None:
         """Parse on this machine, marked degraded, while the service is unavailable."""
         assert document.data is not None
-        document.fingerprint += "+fallback"
+        document.fingerprint += FALLBACK_SUFFIX
         document.is_parse_degraded = True
         if await asyncio.to_thread(self._find_fallback, document):
             return

@@ -110,7 +110,7 @@ class ParseStage:
                 for document in batch
                 if document.content_sha256 is not None
             ]
-            own, shared_text = self._store.parses(wanted)
+            own, shared_text = self._store.parses(wanted, self._router.clients.paid_prefix)
             for document in batch:
                 if (own_parse := own.get(document.row.document_id)) is not None:
                     document.parsed_id = own_parse.parsed_id

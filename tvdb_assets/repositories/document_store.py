@@ -52,6 +52,13 @@ _TEXT = (
     " p.facts, p.service, p.mode, p.model, p.version, p.is_degraded"
 )
 
+# A text of a paid service depends on no parser of this machine, whose versions are in the rest of
+# its fingerprint.
+_HAS_PRINT = (
+    "(p.fingerprint = {} OR (p.mode = 'real' AND NOT p.is_degraded"
+    " AND starts_with(p.fingerprint, %s::text)))"
+)
+
 
 class DocumentStore:
     """Reads and writes the documents of one ingestion run."""
@@ -116,12 +123,14 @@ class DocumentStore:
         return {row[0] for row in rows}
 
     def parses(
-        self, lookups: Sequence[tuple[int, bytes, str, str]]
+        self, lookups: Sequence[tuple[int, bytes, str, str]], paid_prefix: str | None = None
     ) -> tuple[dict[int, StoredParse], dict[int, tuple[int | None, ParsedDocument]]]:
         """Find texts that need no parsing.
 
         Args:
             lookups: (document id, sha256 of the bytes, parser fingerprint, name suffix).
+            paid_prefix: how the fingerprint of a text of the paid service begins, see
+                `ServiceClients.paid_prefix`; None finds no others than those of ``lookups``.
 
         Returns:
             Two mappings by document id. The first has each document's own stored text. The second
@@ -137,26 +146,27 @@ class DocumentStore:
         )
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
             c.execute(
-                f"SELECT {_STORED_PARSE} FROM {lookup_rows}"
+                f"SELECT DISTINCT ON (w.id) {_STORED_PARSE} FROM {lookup_rows}"
                 " JOIN tvdb.parsed_documents p ON p.document_id = w.id"
-                " AND p.content_sha256 = w.content AND p.fingerprint = w.print",
-                (ids, hashes, prints, suffixes),
+                f" AND p.content_sha256 = w.content AND {_HAS_PRINT.format('w.print')}"
+                " ORDER BY w.id, p.parsed_id DESC",
+                (ids, hashes, prints, suffixes, paid_prefix),
             )
             own = {row["document_id"]: StoredParse(**row) for row in c}
             c.execute(
                 f"SELECT DISTINCT ON (w.id) w.id AS for_document, p.parsed_id, {_TEXT}"
                 f" FROM {lookup_rows} JOIN tvdb.parsed_documents p ON p.content_sha256 = w.content"
-                " AND p.fingerprint = w.print AND p.suffix = w.suffix"
+                f" AND {_HAS_PRINT.format('w.print')} AND p.suffix = w.suffix"
                 " WHERE w.id <> ALL(%s) ORDER BY w.id, p.parsed_id",
-                (ids, hashes, prints, suffixes, list(own)),
+                (ids, hashes, prints, suffixes, paid_prefix, list(own)),
             )
             shared = {row["for_document"]: (row["parsed_id"], _parsed(row)) for row in c}
             c.execute(
                 f"SELECT DISTINCT ON (w.id) w.id AS for_document, {_TEXT} FROM {lookup_rows}"
                 " JOIN tvdb.unused_parses p ON p.content_sha256 = w.content"
-                " AND p.fingerprint = w.print AND p.suffix = w.suffix"
-                " WHERE w.id <> ALL(%s) ORDER BY w.id",
-                (ids, hashes, prints, suffixes, [*own, *shared]),
+                f" AND {_HAS_PRINT.format('w.print')} AND p.suffix = w.suffix"
+                " WHERE w.id <> ALL(%s) ORDER BY w.id, p.dropped_at DESC",
+                (ids, hashes, prints, suffixes, paid_prefix, [*own, *shared]),
             )
             return own, {row["for_document"]: (None, _parsed(row)) for row in c} | shared
 
@@ -171,20 +181,23 @@ class DocumentStore:
             )
             return {row.document_id: row for row in c}
 
-    def find_text(self, content: bytes, fingerprint: str, suffix: str) -> ParsedDocument | None:
+    def find_text(
+        self, content: bytes, fingerprint: str, suffix: str, paid_prefix: str | None = None
+    ) -> ParsedDocument | None:
         """The stored text of any document that has or had these bytes; None if there is none.
 
         Args:
             content: sha256 of the bytes.
             fingerprint: fingerprint of the parser.
             suffix: suffix of the file name, or media type.
+            paid_prefix: as of `parses`.
         """
         with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as c:
             for table in ("parsed_documents", "unused_parses"):
                 row = c.execute(
                     f"SELECT {_TEXT} FROM tvdb.{table} p WHERE content_sha256 = %s"
-                    " AND fingerprint = %s AND suffix = %s LIMIT 1",
-                    (content, fingerprint, suffix),
+                    f" AND {_HAS_PRINT.format('%s')} AND suffix = %s LIMIT 1",
+                    (content, fingerprint, paid_prefix, suffix),
                 ).fetchone()
                 if row is not None:
                     return _parsed(row)

@@ -27,6 +27,9 @@ from tvdb_assets.routing.paid_services import is_paid
 from tvdb_assets.settings import ServiceMode, Settings
 from tvdb_assets.spend_guard.paid_service import PaidService, ensure_free
 
+FALLBACK_SUFFIX = "+fallback"
+"""Ends the fingerprint of a text that a fallback made."""
+
 
 class ServiceClients:
     """The parser and the embedders of the modes in the settings."""
@@ -99,8 +102,23 @@ class ServiceClients:
     @cached_property
     def parser_fingerprint(self) -> str:
         """The fingerprint of parsing. A stored text with it is reused for the same bytes."""
-        paid = f"{self.paid_parser.fingerprint} " if self.paid_parser is not None else ""
-        return f"{paid}{self.free_parser_mode}/{parser_fingerprint(limits=self.document_limits)}"
+        free = f"{self.free_parser_mode}/{parser_fingerprint(limits=self.document_limits)}"
+        return (self.paid_prefix or "") + free
+
+    @property
+    def paid_prefix(self) -> str | None:
+        """How each fingerprint begins of a text that the paid service of this run made.
+
+        Such a text is reused whatever parsers this machine has, because it was paid for. None
+        without a paid service.
+        """
+        return f"{self.paid_parser.fingerprint} " if self.paid_parser is not None else None
+
+    def is_text_of_run(self, fingerprint: str) -> bool:
+        """Whether a stored text is what this run would store, and not that of a fallback."""
+        is_paid = self.paid_prefix is not None and fingerprint.startswith(self.paid_prefix)
+        is_fallback = fingerprint.endswith(FALLBACK_SUFFIX)
+        return fingerprint == self.parser_fingerprint or (is_paid and not is_fallback)
 
     def pipeline_fingerprint(self, chunker: Chunker) -> str:
         """The fingerprint of parser, chunker and embedder, which with the bytes fix the result."""

@@ -17,6 +17,7 @@ from tvdb_assets_tests.paid_apis import expected_vector
 from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 POISON = "this-text-is-poison"
+PAGE = "<!doctype html><h1>Policy</h1><p>The insured pays.</p>"
 
 
 def note(number: int, words: str = "") -> str:
@@ -120,3 +121,36 @@ def test_each_row_has_its_provenance(paid: PaidServicesFixture, folder: Document
     [known] = DocumentRegistry(paid.database).find("a.html")
     assert known.status == "published"
     assert [stage.value for stage in Stage][-1] == "embeddings"
+
+
+def test_a_new_version_of_a_local_parser_has_no_text_paid_for_again(
+    paid: PaidServicesFixture, folder: DocumentFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write("page.html", PAGE)
+    folder.write("note.md", "# Note\n\nThe boiler is serviced in autumn.\n")
+    assert folder.codes(folder.ingest()) == {}
+    before = folder.passages()
+    paid.clock.forward(3 * 86_400)  # the service keeps the result of a job for two days
+    paid.apis.charge_record.charges.clear()
+    upgraded = "tvdb_assets.routing.service_clients.parser_fingerprint"
+    monkeypatch.setattr(upgraded, lambda limits: "0123456789abcdef")
+    folder.write("copy.html", PAGE)
+
+    assert folder.due() == ["copy.html", "note.md", "page.html"]
+    assert folder.codes(folder.ingest()) == {}
+
+    assert paid.apis.charges == []
+    assert folder.due() == []
+    assert folder.passages() == before | {"copy.html": before["page.html"]}
+
+
+def test_a_text_of_another_tier_is_paid_for(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    folder.write("page.html", PAGE)
+    assert folder.codes(folder.ingest()) == {}
+    paid.apis.charge_record.charges.clear()
+
+    assert folder.codes(folder.ingest(llamaparse_tier="agentic")) == {}
+
+    assert [charge.operation for charge in paid.apis.charges] == ["parse"]
