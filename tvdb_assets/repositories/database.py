@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import select
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from time import sleep
@@ -231,10 +231,12 @@ class Database:
             yield connection
 
     def end_claim(self, holder: int) -> None:
-        """End the lease of a claim, if it has one. A lease that can't be ended expires."""
+        """End the lease of a claim, if it has one; later, if the database can't be reached."""
         if self.leases.stop_renewing(holder):
-            with suppress(psycopg.Error):
+            try:
                 self.run(lambda tx: delete_leases(tx, [holder]))
+            except psycopg.Error:
+                self.leases.end_later(holder)
 
     def close(self) -> None:
         """Close the connections; the server continues to run."""

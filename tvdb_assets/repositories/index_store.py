@@ -26,6 +26,7 @@ from tvdb_assets.repositories.deletion import lock_present
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 from tvdb_assets.repositories.document_store import provenance_row
 from tvdb_assets.repositories.index_catalog import IndexCatalog
+from tvdb_assets.repositories.leases import end_leases_of_dead_processes
 from tvdb_assets.repositories.rows import ReadSnapshot, StoredChunkSet
 from tvdb_assets.repositories.unused_parses import keep_parses_sql
 from tvdb_assets.repositories.vector_index import build_vector_indexes
@@ -154,6 +155,7 @@ class IndexStore:
                 _MISSING.format(unclaimed=text_claims.UNCLAIMED), asked
             ).fetchall()
             if not texts:
+                end_leases_of_dead_processes(tx)
                 return []
             # The space can't be deleted before the claims are written, nor afterwards.
             space = "SELECT FROM tvdb.vector_spaces WHERE space_id = %s FOR KEY SHARE"

@@ -7,16 +7,23 @@ An advisory lock ends with its connection. A process that lost a connection stil
 answers that it pays for, so no other process may pay for them. A claim of something that is paid
 for has a lease as well: it is valid while its lock is held, or while its lease is renewed. One
 thread of each process renews its leases on a connection of its own. The lease of a process that
-was killed ends after `LEASE_SECONDS`. A lease that has ended is never renewed: a process that was
-stopped for longer asks `ensure_claimed` before it sends anything, and finds that another process
-may have taken over.
+was killed, or that has no way to the database, ends after `LEASE_SECONDS`, or after
+`IN_FLIGHT_SECONDS` if it has sent a request: the answer may have arrived, and is stored once the
+database can be reached. A process on the same machine sees that it has ended, and waits no longer.
+
+A lease that has ended is never renewed: a process that was stopped for longer asks `ensure_claimed`
+before it sends anything, and finds that another process may have taken over.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections.abc import Collection
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any, LiteralString, TypeAlias
 
 import psycopg
@@ -29,6 +36,9 @@ LEASE_SECONDS = 30.0
 """From the last renewal. A process that lives renews its lease within this time: `RENEWAL_SECONDS`
 until the next renewal, `_STATEMENT_SECONDS` until a lost connection is noticed, and
 `_CONNECT_SECONDS` for the new one, with as much time again for a slow machine."""
+IN_FLIGHT_SECONDS = 300.0
+"""From `ensure_claimed`, after which a request is sent: twice the longest time limit of a request,
+and as much time again as a lease to store its answer, and to be on the safe side."""
 RENEWAL_SECONDS = 3.0
 """Between two renewals, and between two attempts to connect."""
 _STATEMENT_SECONDS = 5
@@ -49,6 +59,8 @@ class Leases:
         """
         self._url = url
         self._holders: set[int] = set()
+        self._ended: set[int] = set()
+        """Their ends could not be written."""
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -68,7 +80,7 @@ class Leases:
                 (_OBSOLETE,),
             )
         # Also if it has begun: that transaction may have been rolled back.
-        tx.execute(_BEGIN, (holder, LEASE_SECONDS))
+        tx.execute(_BEGIN, (holder, LEASE_SECONDS, _machine(), _process(os.getpid())))
         with self._lock:
             self._holders.add(holder)
             self._wake.clear()
@@ -82,6 +94,11 @@ class Leases:
             is_renewed = holder in self._holders
             self._holders.discard(holder)
         return is_renewed
+
+    def end_later(self, holder: int) -> None:
+        """End a lease as soon as the database can be reached again."""
+        with self._lock:
+            self._ended.add(holder)
 
     def close(self) -> None:
         """End the thread; the leases that have not ended expire."""
@@ -97,13 +114,16 @@ class Leases:
         try:
             while not self._wake.wait(RENEWAL_SECONDS):
                 with self._lock:
-                    holders = list(self._holders)
-                if not holders:
+                    holders, ended = list(self._holders), set(self._ended)
+                if not holders and not ended:
                     continue
                 try:
                     if connection is None:
                         connection = self._connect()
                     connection.execute(_RENEW, (holders,))
+                    delete_leases(connection, ended)
+                    with self._lock:
+                        self._ended -= ended
                 except psycopg.Error:
                     # The next attempt has a new connection.
                     if connection is not None:
@@ -134,13 +154,18 @@ def is_claimed(holder: LiteralString) -> LiteralString:
     """
     return (
         f"({locks.is_held(holder)} OR EXISTS (SELECT FROM tvdb.claim_leases e"
-        f" WHERE e.holder = {holder} AND clock_timestamp()"
-        " < greatest(e.renewed_at, pg_postmaster_start_time()) + e.lasts))"
+        f" WHERE e.holder = {holder} AND {_is_current('e')}))"
     )
 
 
 def ensure_claimed(tx: Connection, holder: int) -> None:
-    """Check that nobody can have taken over a claim, before something is paid for.
+    """Check that nobody can have taken over a claim, just before something is sent and paid for.
+
+    From now on the claim lasts for `IN_FLIGHT_SECONDS`, also if its lease is renewed no more.
+
+    Args:
+        tx: a transaction that ends before the request is sent.
+        holder: the key of the claim.
 
     Raises:
         StorageError: the claim has ended, as its process was stopped or without a connection.
@@ -150,6 +175,16 @@ def ensure_claimed(tx: Connection, holder: int) -> None:
     ).fetchone()
     if row is None or not row[0]:
         raise codes.CLAIM_LOST.error()
+    tx.execute(_SEND, (IN_FLIGHT_SECONDS, holder))
+
+
+def end_leases_of_dead_processes(tx: Connection) -> None:
+    """End the leases of processes of this machine that no longer run."""
+    machine = _machine()
+    if machine is None:
+        return
+    found = tx.execute(_OF_MACHINE, (machine,)).fetchall()
+    delete_leases(tx, [holder for holder, process in found if not _is_running(process)])
 
 
 def delete_leases(tx: Connection, holders: Collection[int]) -> None:
@@ -162,13 +197,55 @@ def delete_leases(tx: Connection, holders: Collection[int]) -> None:
         tx.execute("DELETE FROM tvdb.claim_leases WHERE holder = ANY(%s)", (list(holders),))
 
 
-_IS_CURRENT = "clock_timestamp() < greatest(r.renewed_at, pg_postmaster_start_time()) + r.lasts"
+def _is_current(row: LiteralString) -> LiteralString:
+    return (
+        f"(clock_timestamp() < greatest({row}.renewed_at, pg_postmaster_start_time()) + {row}.lasts"
+        f" OR clock_timestamp() < {row}.in_flight_until)"
+    )
+
+
+@cache
+def _machine() -> str | None:
+    """This boot of this machine, with the namespace of its process ids; None if not known."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')} {socket.gethostname()}"  # noqa: PTH115
+    except OSError:
+        return None
+
+
+def _process(process_id: int) -> str | None:
+    """A running process by its id and its start, because ids are used again; None if it ended."""
+    try:
+        # The name, in brackets, may have brackets itself.
+        fields = Path(f"/proc/{process_id}/stat").read_text("utf-8", "replace").rpartition(")")[2]
+    except OSError:
+        return None
+    state, started = (fields.split()[at] for at in (0, 19))
+    return None if state in "ZX" else f"{process_id} {started}"
+
+
+def _is_running(process: str) -> bool:
+    return _process(int(process.partition(" ")[0])) == process
+
+
 _BEGIN = (
-    "INSERT INTO tvdb.claim_leases AS r (holder, renewed_at, lasts)"
-    " VALUES (%s, clock_timestamp(), make_interval(secs => %s))"
-    f" ON CONFLICT (holder) DO UPDATE SET renewed_at = excluded.renewed_at WHERE {_IS_CURRENT}"
+    "INSERT INTO tvdb.claim_leases AS r (holder, renewed_at, lasts, machine, process)"
+    " VALUES (%s, clock_timestamp(), make_interval(secs => %s),"
+    " %s || ' ' || coalesce(host(inet_client_addr()), ''), %s)"
+    " ON CONFLICT (holder) DO UPDATE SET renewed_at = excluded.renewed_at"
+    f" WHERE {_is_current('r')}"
 )
 _RENEW = (
     "UPDATE tvdb.claim_leases r SET renewed_at = clock_timestamp()"
-    f" WHERE r.holder = ANY(%s) AND {_IS_CURRENT}"
+    f" WHERE r.holder = ANY(%s) AND {_is_current('r')}"
+)
+_SEND = (
+    "UPDATE tvdb.claim_leases SET in_flight_until = greatest(in_flight_until,"
+    " clock_timestamp() + make_interval(secs => %s)) WHERE holder = %s"
+)
+# Machines with equal names may be copies of one another, but have addresses of their own.
+_OF_MACHINE = (
+    "SELECT holder, process FROM tvdb.claim_leases"
+    " WHERE machine = %s || ' ' || coalesce(host(inet_client_addr()), '') AND process IS NOT NULL"
 )

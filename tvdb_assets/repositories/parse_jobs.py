@@ -22,7 +22,11 @@ import psycopg
 from tvdb_assets import error_codes as codes
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Database, connect
-from tvdb_assets.repositories.leases import delete_leases, is_claimed
+from tvdb_assets.repositories.leases import (
+    delete_leases,
+    end_leases_of_dead_processes,
+    is_claimed,
+)
 
 REUSE_JOBS_FOR = timedelta(hours=24)
 """How long the result of a job is fetched instead of submitting its document again. The service
@@ -65,9 +69,15 @@ class ParseJobs:
         self, service: str, account: str, content_sha256: bytes, fingerprint: str
     ) -> list[UnansweredSubmission]:
         """Submissions of these bytes, by this account, that may have a job; the newest first."""
-        return self._database.run(
-            lambda tx: self._unanswered(tx, service, account, content_sha256, fingerprint)
-        )
+
+        def read(tx: psycopg.Connection[Any]) -> list[UnansweredSubmission]:
+            found = self._unanswered(tx, service, account, content_sha256, fingerprint)
+            if any(sent.is_in_flight for sent in found):
+                end_leases_of_dead_processes(tx)
+                found = self._unanswered(tx, service, account, content_sha256, fingerprint)
+            return found
+
+        return self._database.run(read)
 
     def add_submission(
         self,

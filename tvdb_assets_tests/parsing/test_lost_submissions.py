@@ -252,7 +252,10 @@ def test_a_submission_that_another_process_made_is_not_sent_after_a_restart(
     stopped = locks.new_claim_key()
     with paid.database.transaction() as tx:
         tx.execute("UPDATE tvdb.parse_submissions SET holder = %s", (stopped,))
-        tx.execute("INSERT INTO tvdb.claim_leases VALUES (%s, now(), '0')", (stopped,))
+        tx.execute(
+            "INSERT INTO tvdb.claim_leases (holder, renewed_at, lasts) VALUES (%s, now(), '0')",
+            (stopped,),
+        )
     paid.apis._jobs.clear()  # It was not sent yet.
 
     parse(paid)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 
+import psycopg
 import pytest
 
 from tvdb_assets.errors import StorageError
@@ -87,7 +91,8 @@ def test_a_lease_counts_from_the_start_of_the_server(database: Database) -> None
     holder = locks.new_claim_key()
     with database.transaction() as tx:
         tx.execute(
-            "INSERT INTO tvdb.claim_leases VALUES (%s, pg_postmaster_start_time() - '1 hour'"
+            "INSERT INTO tvdb.claim_leases (holder, renewed_at, lasts)"
+            " VALUES (%s, pg_postmaster_start_time() - '1 hour'"
             "::interval, clock_timestamp() - pg_postmaster_start_time() + '1 minute'::interval)",
             (holder,),
         )
@@ -118,6 +123,74 @@ def test_a_lease_that_has_ended_is_not_renewed(
     assert _renewed_at(database) == ended
     with pytest.raises(StorageError, match="claim_lost"), database.transaction() as tx:
         leases.ensure_claimed(tx, holder)
+
+
+def test_a_claim_of_what_was_sent_outlives_its_lease(database: Database) -> None:
+    """The answer may be there although its process can't reach the database to store it."""
+    holder = locks.new_claim_key()
+    with database.transaction() as tx:
+        database.leases.keep(tx, holder)
+        leases.ensure_claimed(tx, holder)
+        tx.execute("UPDATE tvdb.claim_leases SET lasts = '0'")
+    assert is_claimed(database, holder)
+    with database.transaction() as tx:
+        tx.execute("UPDATE tvdb.claim_leases SET in_flight_until = clock_timestamp()")
+    assert not is_claimed(database, holder)
+
+
+def test_a_process_of_this_machine_that_has_ended_keeps_no_claim(database: Database) -> None:
+    living, killed, other_machine = (locks.new_claim_key() for _ in range(3))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    name = leases._process(ended.pid)
+    assert name is not None
+    with database.transaction() as tx:
+        for holder in (living, killed, other_machine):
+            database.leases.keep(tx, holder)
+            leases.ensure_claimed(tx, holder)
+        for holder in (killed, other_machine):
+            tx.execute(
+                "UPDATE tvdb.claim_leases SET process = %s WHERE holder = %s", (name, holder)
+            )
+        tx.execute(
+            "UPDATE tvdb.claim_leases SET machine = machine || '.1' WHERE holder = %s",
+            (other_machine,),
+        )
+    ended.kill()
+    while leases._process(ended.pid) is not None:
+        pass  # until its parent has waited for it, it is a zombie
+    with database.transaction() as tx:
+        leases.end_leases_of_dead_processes(tx)
+    ended.wait()
+
+    claimed = [is_claimed(database, holder) for holder in (living, killed, other_machine)]
+    assert claimed == [True, False, True]
+
+
+def test_a_process_with_the_same_id_is_another_one() -> None:
+    own = leases._process(os.getpid())
+    assert own is not None
+    assert leases._is_running(own)
+    assert not leases._is_running(f"{os.getpid()} 1")
+
+
+def test_a_lease_whose_end_could_not_be_written_ends_later(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "RENEWAL_SECONDS", 0.01)
+    holder = locks.new_claim_key()
+    with database.transaction() as tx:
+        database.leases.keep(tx, holder)
+        leases.ensure_claimed(tx, holder)
+
+    def unreachable(work: object) -> None:
+        raise psycopg.OperationalError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "run", unreachable)
+        database.end_claim(holder)
+    began = time.monotonic()
+    while is_claimed(database, holder):
+        assert time.monotonic() - began < 30
 
 
 def _renewed_at(database: Database) -> object:
