@@ -29,13 +29,20 @@ from tvdb_assets_tests.simulation.invariants import (
 from tvdb_assets_tests.simulation.simulated_services import Shared, SimulatedServices, seeded
 
 SEEDS = 1_000
+QUICK_SEEDS = 300
 _BLOCK = 25
-_ONLY = os.environ.get("SIMULATION_SEEDS", f"0-{SEEDS - 1}")
 
 
-def blocks(part: int, of: int) -> list[range]:
-    """A part of all seeds, in blocks; the parts are files, which run side by side."""
-    first, _, last = _ONLY.partition("-")
+def blocks(part: int, of: int, *, is_full: bool) -> list[range]:
+    """A part of the seeds, in blocks; the parts are files, which run side by side.
+
+    Args:
+        part: 0-based.
+        of: the number of parts.
+        is_full: all seeds, not only the first ones.
+    """
+    last_seed = (SEEDS if is_full else QUICK_SEEDS) - 1
+    first, _, last = os.environ.get("SIMULATION_SEEDS", f"0-{last_seed}").partition("-")
     end = int(last or first) + 1
     starts = range(int(first), end, _BLOCK)
     return [range(start, min(start + _BLOCK, end)) for start in starts][part::of]
