@@ -188,7 +188,11 @@ class ParseStage:
             raise codes.SOURCE_UNAVAILABLE.error(root=root) from None
 
     def _extract(self, batch: Sequence[DocumentState], container: DocumentState) -> None:
-        """Extract the members that must be parsed or listed."""
+        """Extract the members that have no stored text of their own.
+
+        Also those for which the text of another document was found: only their bytes prove that
+        they are equal to it, as a container that took over its parser can list any digest.
+        """
         assert container.data is not None
         assert container.container_media_type is not None
         wanted = [
@@ -196,10 +200,7 @@ class ParseStage:
             for document in batch
             if document.error is None
             and document.member is not None
-            and (
-                document.container_media_type is not None
-                or (document.parsed_id is None and document.shared_text is None)
-            )
+            and (document.container_media_type is not None or document.parsed_id is None)
         ]
         if not wanted:
             return

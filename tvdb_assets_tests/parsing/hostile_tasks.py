@@ -14,6 +14,7 @@ import threading
 from hashlib import sha256
 
 from tvdb_assets.models import Heading
+from tvdb_assets.parsing.container_members import Member
 from tvdb_assets.parsing.parse_tasks import PreparedDocument
 
 
@@ -259,6 +260,21 @@ def forge_results(kind: str) -> None:
     def encode_result(task: object, value: object) -> bytes:
         if isinstance(value, PreparedDocument) and "FORGED" in value.parsed.text:
             value = forged(value, kind)
+        reply: bytes = honest(task, value)
+        return reply
+
+    main.encode_result = encode_result  # type: ignore[attr-defined]
+
+
+def forge_listing(sha256_hex: str) -> None:
+    """Falsify the listing of each container: its documents have the bytes with this digest."""
+    main = sys.modules["__main__"]
+    honest = main.encode_result
+
+    def encode_result(task: object, value: object) -> bytes:
+        if isinstance(value, list) and all(isinstance(each, Member) for each in value):
+            digest = bytes.fromhex(sha256_hex)
+            value = [dataclasses.replace(each, sha256=digest) for each in value]
         reply: bytes = honest(task, value)
         return reply
 
