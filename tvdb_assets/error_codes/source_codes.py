@@ -23,6 +23,12 @@ UNREADABLE: Final = ErrorCode(
     "Give that user the right to read the file and to enter its folder.",
     "The rights of the file forbid reading it.",
 )
+OBJECT_UNREADABLE: Final = UNREADABLE.variant(
+    SourceError,
+    "The bucket refuses to hand out the object.",
+    "Give these credentials the right to read it, and its key if it is encrypted; an archived "
+    "object must be restored first.",
+)
 UNLISTED: Final = ErrorCode(
     SourceError,
     "unlisted",
@@ -70,6 +76,12 @@ BAD_NAME: Final = ErrorCode(
     "The name of the file is not valid UTF-8.",
     "Rename the file.",
     "The name can't be stored.",
+)
+BAD_KEY: Final = BAD_NAME.variant(
+    SourceError,
+    "The key of the object can't be stored: it has a NUL character, or is the prefix of the "
+    "source.",
+    "Copy the object to another key.",
 )
 TOO_LARGE: Final = ErrorCode(
     SourceError,

@@ -1,18 +1,29 @@
 """A bucket of object storage as a source: ``s3://bucket/prefix``, ``gs://…``, ``az://…``.
 
 What belongs here: listing and reading objects with obstore, which takes credentials and endpoint
-from the environment variables of the provider. What does not: local files (`folder`).
+from the environment variables of the provider. What does not: keys that obstore can't express
+(`s3_objects`), and local files (`folder`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import SourceError
 from tvdb_assets.models import SourceFile
+from tvdb_assets.sources.s3_objects import (
+    BrokenListingError,
+    Page,
+    S3Objects,
+    is_plain,
+    is_true,
+    s3_option,
+)
 from tvdb_assets.sources.source_store import ListedPage, is_ignored
 
 if TYPE_CHECKING:
@@ -21,6 +32,9 @@ if TYPE_CHECKING:
 _SCHEMES = frozenset({"s3", "gs", "az"})
 _PAGE_OBJECTS = 1_000
 """Objects that are listed at once, as many as a page of S3 has."""
+_NUL = r"\x00"
+_MAX_RETRIES = 3
+_TIMEOUT_SECONDS = 15.0
 
 
 class BucketStore:
@@ -37,75 +51,84 @@ class BucketStore:
         from obstore.exceptions import BaseError
         from obstore.store import from_url
 
+        self._url = url
+        parts = urlsplit(url)
+        self._bucket, self._prefix = parts.netloc, unquote(parts.path.removeprefix("/"))
+        # obstore would drop parts of an odd prefix, so that it reads none of its objects.
+        self._is_plain = not self._prefix or is_plain(self._prefix)
         try:
-            self._objects: ObjectStore = from_url(url)
+            self._objects: ObjectStore = from_url(
+                url if self._is_plain else f"{scheme}://{self._bucket}",
+                **(self._s3_options() if scheme == "s3" else {}),
+            )
         except (BaseError, ValueError) as error:
             raise codes.SOURCE_UNUSABLE.error(url=url, why=type(error).__name__) from None
-        self._url = url
         # Azure has no listing from a name on, and directory buckets are not sorted.
         self._is_sorted = not is_directory_bucket(url)
         self._continues_after_a_name = scheme in ("s3", "gs") and not is_directory_bucket(url)
 
     def list(self, prefix: str) -> Iterator[SourceFile | SourceError]:
         """See `SourceStore.list`."""
-        import obstore
-        from obstore.exceptions import BaseError
-
-        is_begun = False
-        try:
+        if prefix:
             # A prefix must match whole parts of a path, so a single document is requested by its
-            # own path first.
-            if prefix:
-                try:
-                    yield _source_file(obstore.head(self._objects, prefix))
-                    return
-                except FileNotFoundError:
-                    pass
-            last = ""
-            for page in obstore.list(self._objects, prefix or None):
-                is_begun = True
-                for metadata in page:
-                    last = max(last, metadata["path"])
-                    if not any(map(is_ignored, metadata["path"].split("/"))):
-                        yield _source_file(metadata)
-            if last and self._continues_after_a_name and not self._is_last(prefix, last):
-                yield codes.UNLISTED.error(kind="the listing broke off").about(prefix)
-        except (BaseError, OSError, ValueError) as error:
-            if is_begun:
-                # What was listed so far is there; nothing is known about the rest.
-                yield codes.UNLISTED.error(kind=type(error).__name__).about(prefix)
-                return
-            raise codes.SOURCE_UNUSABLE.error(
-                url=self._url, why=f"it can't be listed ({type(error).__name__})"
-            ) from None
+            # own path. There may be documents below its name too.
+            try:
+                yield self.stat(prefix)
+            except SourceError as error:
+                if error.code != codes.VANISHED.code:
+                    yield error
+        for page in self._pages(prefix + "/" if prefix else "", ""):
+            yield from page.entries
 
     def pages(self, after: str) -> Iterator[ListedPage]:
         """See `SourceStore.pages`; the position is the last key of a page, ignored or not."""
-        import obstore
+        return self._pages("", after)
+
+    def _pages(self, prefix: str, after: str) -> Iterator[ListedPage]:
+        """The pages of a listing, of which the last one says so if the listing broke off."""
+        from botocore.exceptions import BotoCoreError, ClientError
         from obstore.exceptions import BaseError
 
         last, is_begun = after, False
         offset = after if self._is_sorted else ""
+        failed: str | None = None
         try:
-            listing = obstore.list(self._objects, offset=offset or None, chunk_size=_PAGE_OBJECTS)
-            for page in listing:
+            for page in self._listing(prefix, offset):
                 is_begun = True
                 # A server may ignore where to begin, and list all again.
-                keys = [o for o in page if not offset or o["path"] > offset]
-                last = max([last, *(o["path"] for o in keys)])
-                files = [o for o in keys if not any(map(is_ignored, o["path"].split("/")))]
-                yield ListedPage([_source_file(o) for o in files], last)
-            if last and self._continues_after_a_name and not self._is_last("", last):
-                broke_off = codes.UNLISTED.error(kind="the listing broke off").about("")
-                yield ListedPage([broke_off], last)
-        except (BaseError, OSError, ValueError) as error:
-            if is_begun:
-                broke_off = codes.UNLISTED.error(kind=type(error).__name__).about("")
-                yield ListedPage([broke_off], last)
-                return
-            raise codes.SOURCE_UNUSABLE.error(
-                url=self._url, why=f"it can't be listed ({type(error).__name__})"
-            ) from None
+                listed = [(key, file) for key, file in page if not offset or key > offset]
+                # The position is stored as text, which has no NUL.
+                last = max([last, *(key for key, _ in listed if "\0" not in key)])
+                yield ListedPage([e for key, file in listed if (e := _entry(key, file))], last)
+        except BrokenListingError:
+            failed = "the listing broke off"
+        except (BaseError, BotoCoreError, ClientError, OSError, ValueError) as error:
+            failed = _kind(error)
+        if failed is None:
+            return
+        if not is_begun:
+            why = f"it can't be listed ({failed})"
+            raise codes.SOURCE_UNUSABLE.error(url=self._url, why=why)
+        # What was listed so far is there; nothing is known about the rest.
+        unlisted = codes.UNLISTED.error(kind=failed).about(prefix.removesuffix("/"))
+        yield ListedPage([unlisted], last)
+
+    def _listing(self, prefix: str, offset: str) -> Iterator[Page]:
+        """The pages of a listing as they are; raises what the libraries raise."""
+        if self._s3 is not None:
+            yield from self._s3.pages(prefix, offset)
+            return
+        import obstore
+
+        last = offset
+        listing = obstore.list(
+            self._objects, prefix or None, offset=offset or None, chunk_size=_PAGE_OBJECTS
+        )
+        for page in listing:
+            last = max([last, *(metadata["path"] for metadata in page)])
+            yield [(metadata["path"], _source_file(metadata)) for metadata in page]
+        if last and self._continues_after_a_name and not self._is_last(prefix, last):
+            raise BrokenListingError
 
     def _is_last(self, prefix: str, path: str) -> bool:
         """Whether a listing that ended with this path had all of its pages.
@@ -127,34 +150,91 @@ class BucketStore:
     def stat(self, path: str) -> SourceFile:
         """See `SourceStore.stat`."""
         import obstore
+        from botocore.exceptions import BotoCoreError, ClientError
         from obstore.exceptions import BaseError
 
         try:
+            if self._s3 is not None and not self._is_read_by_obstore(path):
+                return self._s3.stat(path)
             return _source_file(obstore.head(self._objects, path))
-        except FileNotFoundError:
-            raise codes.VANISHED.error().about(path) from None
-        except (BaseError, OSError, ValueError) as error:
-            raise codes.READ_FAILED.error(kind=type(error).__name__).about(path) from None
+        except (BaseError, BotoCoreError, ClientError, OSError, ValueError) as error:
+            raise _from_error(error, path) from None
 
     def read(self, path: str, max_bytes: int) -> bytes:
         """See `SourceStore.read`."""
         import obstore
+        from botocore.exceptions import BotoCoreError, ClientError
         from obstore.exceptions import BaseError
 
         try:
+            if self._s3 is not None and not self._is_read_by_obstore(path):
+                return self._s3.fetch(path, max_bytes)[1]
             found = obstore.get(self._objects, path)
             if (size := found.meta["size"]) > max_bytes:
                 raise codes.TOO_LARGE.error(size=size / 2**20, limit=max_bytes / 2**20).about(path)
             return bytes(found.bytes())
-        except FileNotFoundError:
-            raise codes.VANISHED.error().about(path) from None
-        except (BaseError, OSError, ValueError) as error:
-            raise codes.READ_FAILED.error(kind=type(error).__name__).about(path) from None
+        except (BaseError, BotoCoreError, ClientError, OSError, ValueError) as error:
+            raise _from_error(error, path) from None
+
+    def _is_read_by_obstore(self, path: str) -> bool:
+        return self._is_plain and is_plain(path)
+
+    @cached_property
+    def _s3(self) -> S3Objects | None:
+        """The objects of S3 by any key; None for another kind of store."""
+        from obstore.store import S3Store
+
+        if not isinstance(self._objects, S3Store):
+            return None
+        config: dict[str, Any] = {**self._objects.config, **(self._objects.client_options or {})}
+        option = partial(s3_option, config)
+        return S3Objects(self._bucket, self._prefix, option, _TIMEOUT_SECONDS, _MAX_RETRIES)
+
+    def _s3_options(self) -> dict[str, Any]:
+        """What botocore finds, and obstore would not: credentials and region of a profile."""
+        option = partial(s3_option, {})
+        found = S3Objects(self._bucket, self._prefix, option, _TIMEOUT_SECONDS, _MAX_RETRIES)
+        options: dict[str, Any] = {"region": found.region}
+        if not option("access_key_id") and not is_true(option("skip_signature")):
+            options["credential_provider"] = found.credential
+        return options
 
 
 def is_directory_bucket(url: str) -> bool:
     """Whether a bucket of S3 is of the kind that lists its objects in no order."""
     return url.partition("://")[2].partition("/")[0].endswith("--x-s3")
+
+
+def _entry(key: str, file: SourceFile) -> SourceFile | SourceError | None:
+    """How a key is listed; None if it is no document, or an ignored one."""
+    if file.size == 0 and (not key or key.endswith("/")):
+        return None  # the mark of a folder, as consoles and synchronizing programs create them
+    if any(is_ignored(part) for part in key.split("/") if part not in (".", "..")):
+        return None
+    if not key or "\0" in key:
+        return codes.BAD_KEY.error().about(key.replace("\0", _NUL) or "/")
+    return file
+
+
+def _kind(error: Exception) -> str:
+    """The kind of an error, without any text of the server."""
+    response = getattr(error, "response", {})
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return f"HTTP {status}" if status else type(error).__name__
+
+
+def _from_error(error: Exception, path: str) -> SourceError:
+    from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
+
+    kind = _kind(error)
+    if isinstance(error, FileNotFoundError) or kind == "HTTP 404":
+        # A key that was listed as this path, and that no request can name.
+        missing = codes.BAD_KEY if _NUL in path or path == "/" else codes.VANISHED
+        return missing.error().about(path)
+    is_refused = isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError)
+    if is_refused or kind in ("HTTP 401", "HTTP 403"):
+        return codes.OBJECT_UNREADABLE.error().about(path)
+    return codes.READ_FAILED.error(kind=kind).about(path)
 
 
 def _source_file(metadata: object) -> SourceFile:

@@ -86,7 +86,10 @@ class Source:
             ConfigurationError: the source as a whole can't be listed.
         """
         listed = ""
-        for prefix in sorted({p.strip("/") for p in prefixes}) if prefixes else [""]:
+        # A key of a bucket may begin with a slash.
+        starts = "" if "://" in self.root else "/"
+        wanted = {p.lstrip(starts).rstrip("/") for p in prefixes}
+        for prefix in sorted(wanted) if prefixes else [""]:
             if listed and (prefix == listed or prefix.startswith(listed + "/")):
                 continue
             listed = prefix
