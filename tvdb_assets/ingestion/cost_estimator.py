@@ -19,7 +19,7 @@ from tvdb_assets.errors import SourceError, TvdbError
 from tvdb_assets.ingestion.containers import in_batches
 from tvdb_assets.ingestion.current_index_sync import current_index_pipeline
 from tvdb_assets.ingestion.document_state import suffix_of
-from tvdb_assets.models import Chunk, VectorSpace
+from tvdb_assets.models import Chunk, SourceFile, VectorSpace
 from tvdb_assets.parsing.container_members import (
     ContainerBudget,
     check_extracted,
@@ -91,17 +91,18 @@ class CostEstimator:
             paths: paths of the documents, relative to the source.
         """
         for start in range(0, len(paths), _BATCH):
-            started = [self._read(source, path) for path in paths[start : start + _BATCH]]
+            batch = paths[start : start + _BATCH]
+            found = source.fetch_all(batch, max_bytes=self._max_bytes)
+            started = [self._start(*read) for read in zip(batch, found, strict=True)]
             for finish in started:
                 yield from finish()
 
-    def _read(self, source: Source, path: str) -> _Finish:
-        """Read a file and submit it to the workers; returns a function that waits for them."""
-        try:
-            data = source.read(path, max_bytes=self._max_bytes)
-        except SourceError as error:
-            failed = DocumentCost(path, error=error)
+    def _start(self, path: str, read: tuple[SourceFile, bytes] | SourceError) -> _Finish:
+        """Submit a file to the workers; returns a function that waits for them."""
+        if isinstance(read, SourceError):
+            failed = DocumentCost(path, error=read)
             return lambda: iter((failed,))
+        _, data = read
         limits = self._router.clients.document_limits
         budget = ContainerBudget(1, limits.max_members, limits.max_expanded_mib << 20)
         return self._begin(data, path, None, budget)

@@ -14,11 +14,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from tvdb_assets.core.batching import split_into_batches
 from tvdb_assets.core.chunking import Chunker
-from tvdb_assets.errors import TvdbError
+from tvdb_assets.errors import SourceError, TvdbError
 from tvdb_assets.ingestion.embed_stage import load_client
 from tvdb_assets.ingestion.parse_stage import parse_task
 from tvdb_assets.models import SourceFile
@@ -95,7 +97,7 @@ class _EarlyParsing:
             ):
                 if self.stopped.is_set():
                     return
-                self._workers.submit_early([self._task(*new) for new in files[start:end]])
+                self._workers.submit_early(list(self._tasks(files[start:end])))
             if files and not self.stopped.is_set():
                 load_client(self._router)
 
@@ -113,6 +115,13 @@ class _EarlyParsing:
                     left -= file.size
         return found
 
-    def _task(self, source: Source, file: SourceFile) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        data = source.read(file.path, max_bytes=_MOST_BYTES)
-        return parse_task(self._router, data, file.path, self._chunker)
+    def _tasks(
+        self, files: Sequence[tuple[Source, SourceFile]]
+    ) -> Iterator[tuple[Callable[..., Any], tuple[Any, ...]]]:
+        for source, group in groupby(files, itemgetter(0)):
+            paths = [file.path for _, file in group]
+            found = source.fetch_all(paths, max_bytes=_MOST_BYTES)
+            for path, result in zip(paths, found, strict=True):
+                if isinstance(result, SourceError):
+                    raise result  # it occurs again in the run
+                yield parse_task(self._router, result[1], path, self._chunker)

@@ -98,8 +98,7 @@ class ParseStage:
     def _find_stored(self, batch: Sequence[DocumentState], stages: frozenset[Stage]) -> None:
         """Look up the stored results of each document; its bytes are read if parsing is a stage."""
         if Stage.PARSED_DOCUMENTS in stages:
-            for document in batch:
-                self._read(document)
+            self._read(batch)
             wanted = [
                 (
                     document.row.document_id,
@@ -157,28 +156,37 @@ class ParseStage:
             ):
                 document.fail(Stage.EMBEDDINGS, codes.CHUNKS_MISSING.error())
 
-    def _read(self, document: DocumentState) -> None:
-        document.source = SourceFile(document.row.path, document.row.size, document.row.etag)
-        if document.member is not None:
-            if document.member.error is not None:
+    def _read(self, batch: Sequence[DocumentState]) -> None:
+        """Read the documents of a batch, those of each source together."""
+        by_source: dict[str, list[DocumentState]] = {}
+        for document in batch:
+            document.source = SourceFile(document.row.path, document.row.size, document.row.etag)
+            if document.member is None:
+                by_source.setdefault(document.row.source, []).append(document)
+            elif document.member.error is not None:
                 document.fail(Stage.PARSED_DOCUMENTS, document.member.error)
-                return
-            document.content_sha256 = document.member.sha256
-            document.source = SourceFile(
-                document.row.path, document.member.size, document.member.sha256.hex()
-            )
-            document.fingerprint = self._router.clients.parser_fingerprint
-            return
-        try:
-            source = self._open(document.row.source)
-            document.source = source.stat(document.row.path)
-            data = source.read(document.row.path, max_bytes=self._max_bytes)
-        except SourceError as error:
-            document.fail(Stage.PARSED_DOCUMENTS, error)
-            return
-        document.content_sha256 = sha256(data).digest()
-        document.fingerprint = self._router.clients.parser_fingerprint
-        document.data = data
+            else:
+                document.content_sha256 = document.member.sha256
+                document.source = SourceFile(
+                    document.row.path, document.member.size, document.member.sha256.hex()
+                )
+                document.fingerprint = self._router.clients.parser_fingerprint
+        for root, documents in by_source.items():
+            try:
+                source = self._open(root)
+            except SourceError as error:
+                for document in documents:
+                    document.fail(Stage.PARSED_DOCUMENTS, for_one(error))
+                continue
+            paths = [document.row.path for document in documents]
+            found = source.fetch_all(paths, max_bytes=self._max_bytes)
+            for document, result in zip(documents, found, strict=True):
+                if isinstance(result, SourceError):
+                    document.fail(Stage.PARSED_DOCUMENTS, result)
+                    continue
+                document.source, document.data = result
+                document.content_sha256 = sha256(document.data).digest()
+                document.fingerprint = self._router.clients.parser_fingerprint
 
     def _open(self, root: str) -> Source:
         """The source of a document. If it is not there, only its own documents fail."""

@@ -7,10 +7,12 @@ from the environment variables of the provider. What does not: keys that obstore
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from datetime import datetime
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from tvdb_assets import error_codes as codes
@@ -18,30 +20,59 @@ from tvdb_assets.errors import SourceError
 from tvdb_assets.models import SourceFile
 from tvdb_assets.sources.s3_objects import (
     BrokenListingError,
+    Deadline,
     Page,
     S3Objects,
+    check_size,
     is_plain,
     is_true,
     s3_option,
 )
 from tvdb_assets.sources.source_store import ListedPage, is_ignored
+from tvdb_assets.sources.stalls import STALL_SECONDS
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+    from obstore.store import ClientConfig, ObjectStore
 
 _SCHEMES = frozenset({"s3", "gs", "az"})
 _PAGE_OBJECTS = 1_000
 """Objects that are listed at once, as many as a page of S3 has."""
 _NUL = r"\x00"
-_MAX_RETRIES = 3
-_TIMEOUT_SECONDS = 15.0
+READS_IN_FLIGHT = 32
+"""Objects of a batch that are read at the same time, each of which waits for the network."""
+MAX_RETRIES = 3
+"""Of a request that got no answer, a broken one, or a server error; all are within the time limit
+of the source, of which each may take its share."""
+_CONNECT_SECONDS = 10.0
+_WHOLE_ANSWER = timedelta(hours=1)
+"""Of a request that makes progress; objects also have a limit by their size."""
+_VARIABLES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}
+_CLIENT_OPTIONS = (
+    "allow_http",
+    "allow_invalid_certificates",
+    "http1_only",
+    "http2_only",
+    "proxy_url",
+    "proxy_ca_certificate",
+    "proxy_excludes",
+    "user_agent",
+)
+"""obstore takes them from the environment only if it is given no others."""
 
 
 class BucketStore:
     """The documents of a bucket, or under a prefix of it."""
 
-    def __init__(self, url: str, scheme: str) -> None:
+    reads_in_flight = READS_IN_FLIGHT
+
+    def __init__(self, url: str, scheme: str, timeout_seconds: float = STALL_SECONDS) -> None:
         """Sends no request yet.
+
+        Args:
+            url: of the bucket.
+            scheme: of the URL.
+            timeout_seconds: longest time for which the bucket may give no answer to a request,
+                with all of its repetitions.
 
         Raises:
             ConfigurationError: the URL can't be used.
@@ -52,6 +83,7 @@ class BucketStore:
         from obstore.store import from_url
 
         self._url = url
+        self._timeout_seconds = timeout_seconds
         parts = urlsplit(url)
         self._bucket, self._prefix = parts.netloc, unquote(parts.path.removeprefix("/"))
         # obstore would drop parts of an odd prefix, so that it reads none of its objects.
@@ -59,6 +91,11 @@ class BucketStore:
         try:
             self._objects: ObjectStore = from_url(
                 url if self._is_plain else f"{scheme}://{self._bucket}",
+                client_options=self._client_options(scheme),
+                retry_config={
+                    "max_retries": MAX_RETRIES,
+                    "retry_timeout": timedelta(seconds=timeout_seconds),
+                },
                 **(self._s3_options() if scheme == "s3" else {}),
             )
         except (BaseError, ValueError) as error:
@@ -150,31 +187,62 @@ class BucketStore:
     def stat(self, path: str) -> SourceFile:
         """See `SourceStore.stat`."""
         import obstore
-        from botocore.exceptions import BotoCoreError, ClientError
-        from obstore.exceptions import BaseError
 
-        try:
+        with self._errors_about(path):
             if self._s3 is not None and not self._is_read_by_obstore(path):
                 return self._s3.stat(path)
             return _source_file(obstore.head(self._objects, path))
-        except (BaseError, BotoCoreError, ClientError, OSError, ValueError) as error:
-            raise _from_error(error, path) from None
 
     def read(self, path: str, max_bytes: int) -> bytes:
         """See `SourceStore.read`."""
+        return self.fetch(path, max_bytes)[1]
+
+    def fetch(self, path: str, max_bytes: int) -> tuple[SourceFile, bytes]:
+        """See `SourceStore.fetch`; one request."""
         import obstore
-        from botocore.exceptions import BotoCoreError, ClientError
-        from obstore.exceptions import BaseError
+
+        with self._errors_about(path):
+            if self._s3 is not None and not self._is_read_by_obstore(path):
+                return self._s3.fetch(path, max_bytes)
+            found = obstore.get(self._objects, path)
+            size = found.meta["size"]
+            check_size(path, size, max_bytes)
+            deadline = Deadline(path, size, self._timeout_seconds)
+            # Small parts, so that an object which comes slowly is noticed.
+            parts = []
+            for part in found.stream(min_chunk_size=1):
+                parts.append(bytes(part))
+                deadline.check()
+            return _source_file(found.meta), b"".join(parts)
+
+    @contextmanager
+    def _errors_about(self, path: str) -> Iterator[None]:
+        """Raise the errors of the libraries as the `SourceError` of a document."""
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            ConnectTimeoutError,
+            ReadTimeoutError,
+        )
+        from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
         try:
-            if self._s3 is not None and not self._is_read_by_obstore(path):
-                return self._s3.fetch(path, max_bytes)[1]
-            found = obstore.get(self._objects, path)
-            if (size := found.meta["size"]) > max_bytes:
-                raise codes.TOO_LARGE.error(size=size / 2**20, limit=max_bytes / 2**20).about(path)
-            return bytes(found.bytes())
+            yield
         except (BaseError, BotoCoreError, ClientError, OSError, ValueError) as error:
-            raise _from_error(error, path) from None
+            kind = _kind(error)
+            if isinstance(error, FileNotFoundError) or kind == "HTTP 404":
+                # A key that was listed as this path, and that no request can name.
+                missing = codes.BAD_KEY if _NUL in path or path == "/" else codes.VANISHED
+                raise missing.error().about(path) from None
+            refused = (PermissionDeniedError, UnauthenticatedError, PermissionError)
+            if isinstance(error, refused) or kind in ("HTTP 401", "HTTP 403"):
+                raise codes.OBJECT_UNREADABLE.error().about(path) from None
+            is_late = isinstance(error, ConnectTimeoutError | ReadTimeoutError)
+            # obstore has no class of its own for it.
+            if is_late or (isinstance(error, BaseError) and "TimedOut" in str(error)):
+                seconds = self._timeout_seconds
+                raise codes.READ_STALLED.error(seconds=seconds).about(path) from None
+            raise codes.READ_FAILED.error(kind=kind).about(path) from None
 
     def _is_read_by_obstore(self, path: str) -> bool:
         return self._is_plain and is_plain(path)
@@ -188,12 +256,28 @@ class BucketStore:
             return None
         config: dict[str, Any] = {**self._objects.config, **(self._objects.client_options or {})}
         option = partial(s3_option, config)
-        return S3Objects(self._bucket, self._prefix, option, _TIMEOUT_SECONDS, _MAX_RETRIES)
+        return S3Objects(self._bucket, self._prefix, option, self._attempt_seconds, MAX_RETRIES)
+
+    @property
+    def _attempt_seconds(self) -> float:
+        return self._timeout_seconds / (MAX_RETRIES + 1)
+
+    def _client_options(self, scheme: str) -> ClientConfig:
+        options: dict[str, Any] = {
+            name: value
+            for name in _CLIENT_OPTIONS
+            if (value := os.environ.get(f"{_VARIABLES[scheme]}_{name.upper()}"))
+        }
+        options["connect_timeout"] = timedelta(seconds=min(_CONNECT_SECONDS, self._attempt_seconds))
+        options["read_timeout"] = timedelta(seconds=self._attempt_seconds)
+        options["timeout"] = _WHOLE_ANSWER
+        options["pool_max_idle_per_host"] = str(READS_IN_FLIGHT)
+        return cast("ClientConfig", options)
 
     def _s3_options(self) -> dict[str, Any]:
         """What botocore finds, and obstore would not: credentials and region of a profile."""
         option = partial(s3_option, {})
-        found = S3Objects(self._bucket, self._prefix, option, _TIMEOUT_SECONDS, _MAX_RETRIES)
+        found = S3Objects(self._bucket, self._prefix, option, self._attempt_seconds, MAX_RETRIES)
         options: dict[str, Any] = {"region": found.region}
         if not option("access_key_id") and not is_true(option("skip_signature")):
             options["credential_provider"] = found.credential
@@ -218,23 +302,9 @@ def _entry(key: str, file: SourceFile) -> SourceFile | SourceError | None:
 
 def _kind(error: Exception) -> str:
     """The kind of an error, without any text of the server."""
-    response = getattr(error, "response", {})
+    response = getattr(error, "response", None) or {}
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return f"HTTP {status}" if status else type(error).__name__
-
-
-def _from_error(error: Exception, path: str) -> SourceError:
-    from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
-
-    kind = _kind(error)
-    if isinstance(error, FileNotFoundError) or kind == "HTTP 404":
-        # A key that was listed as this path, and that no request can name.
-        missing = codes.BAD_KEY if _NUL in path or path == "/" else codes.VANISHED
-        return missing.error().about(path)
-    is_refused = isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError)
-    if is_refused or kind in ("HTTP 401", "HTTP 403"):
-        return codes.OBJECT_UNREADABLE.error().about(path)
-    return codes.READ_FAILED.error(kind=kind).about(path)
 
 
 def _source_file(metadata: object) -> SourceFile:

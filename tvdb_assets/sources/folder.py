@@ -40,6 +40,8 @@ _PART_BYTES = 4 << 20
 class FolderStore:
     """The documents of a folder and its subfolders."""
 
+    reads_in_flight = 1
+
     def __init__(self, root: str) -> None:
         """Reads nothing yet; ``root`` is the absolute real path of an existing folder."""
         self._root = root
@@ -146,6 +148,10 @@ class FolderStore:
         if isinstance(found, SourceError):
             raise found
         return found
+
+    def fetch(self, path: str, max_bytes: int) -> tuple[SourceFile, bytes]:
+        """See `SourceStore.fetch`."""
+        return self.stat(path), self.read(path, max_bytes)
 
     def read(self, path: str, max_bytes: int) -> bytes:
         """See `SourceStore.read`; size, bytes and status come from one descriptor."""

@@ -30,6 +30,8 @@ _TRUE = frozenset({"1", "true", "yes", "on", "y"})
 _CREDENTIAL_SECONDS = 300
 """After which credentials are asked for again; botocore renews them before they end."""
 _PART_BYTES = 4 << 10
+_SLOWEST = 64 << 10
+"""Bytes a second below which an object is given up."""
 
 Page = list[tuple[str, SourceFile]]
 """The keys below the prefix of the source, and their objects."""
@@ -62,6 +64,35 @@ def s3_option(config: Mapping[str, object], name: str) -> str:
 def is_true(value: str) -> bool:
     """Whether an option is on, in any of the ways in which obstore takes it."""
     return value.lower() in _TRUE
+
+
+class Deadline:
+    """The time until which an object must have come, which starts now."""
+
+    def __init__(self, path: str, size: int, seconds: float) -> None:
+        """Set the time; a large object may take longer than a small one."""
+        self._path = path
+        self._seconds = seconds
+        self._ends_at = time.monotonic() + seconds + size / _SLOWEST
+
+    def check(self) -> None:
+        """Go on if it is not over.
+
+        Raises:
+            SourceError: it is over.
+        """
+        if time.monotonic() > self._ends_at:
+            raise codes.READ_STALLED.error(seconds=self._seconds).about(self._path)
+
+
+def check_size(path: str, size: int, max_bytes: int) -> None:
+    """Refuse an object before its bytes are read.
+
+    Raises:
+        SourceError: it has more than the maximum.
+    """
+    if size > max_bytes:
+        raise codes.TOO_LARGE.error(size=size / 2**20, limit=max_bytes / 2**20).about(path)
 
 
 class S3Objects:
@@ -138,18 +169,15 @@ class S3Objects:
             BotoCoreError: the bucket gives no answer.
             ClientError: the bucket refuses the request.
         """
-        ends_at = time.monotonic() + self._timeout_seconds * (self._max_retries + 1)
         found = self._client.get_object(Bucket=self._bucket, Key=self._key(path), **self._payer)
         _, file = _object(path, found, found["ContentLength"])
+        deadline = Deadline(path, file.size, self._timeout_seconds * (self._max_retries + 1))
         with closing(found["Body"]) as body:
-            if file.size > max_bytes:
-                size, limit = file.size / 2**20, max_bytes / 2**20
-                raise codes.TOO_LARGE.error(size=size, limit=limit).about(path)
+            check_size(path, file.size, max_bytes)
             parts = []
             for part in body.iter_chunks(_PART_BYTES):
                 parts.append(part)
-                if time.monotonic() > ends_at:
-                    raise codes.READ_STALLED.error(seconds=self._timeout_seconds).about(path)
+                deadline.check()
         return file, b"".join(parts)
 
     def credential(self) -> S3Credential:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tvdb_assets import error_codes as codes
@@ -43,8 +44,8 @@ class Source:
 
         Args:
             url_or_path: the source.
-            timeout_seconds: how long a folder may give no answer; a mount whose server is gone
-                never gives one.
+            timeout_seconds: how long a folder may give no answer, as a mount whose server is gone,
+                or how long a request to a bucket may take.
 
         Raises:
             ConfigurationError: there is no such folder, or the URL can't be used.
@@ -52,7 +53,7 @@ class Source:
         root = source_root(url_or_path)
         scheme, separator, _ = root.partition("://")
         if separator:
-            return cls(root, BucketStore(root, scheme))
+            return cls(root, BucketStore(root, scheme, timeout_seconds))
         guard = StallGuard(root, timeout_seconds)
         try:
             if not guard.run(lambda: Path(root).is_dir()):
@@ -121,6 +122,35 @@ class Source:
                 changed while it was read.
         """
         return self._store.read(path, max_bytes)
+
+    def fetch(self, path: str, *, max_bytes: int) -> tuple[SourceFile, bytes]:
+        """A document as `stat` and `read` return it, in as few requests as possible.
+
+        Raises:
+            SourceError: see `read`.
+        """
+        return self._store.fetch(path, max_bytes)
+
+    def fetch_all(
+        self, paths: Sequence[str], *, max_bytes: int
+    ) -> Iterator[tuple[SourceFile, bytes] | SourceError]:
+        """Documents as `fetch` returns them, or why not, in the order of their paths.
+
+        Those of a bucket are read at the same time, because each waits for the network.
+        """
+
+        def fetch(path: str) -> tuple[SourceFile, bytes] | SourceError:
+            try:
+                return self._store.fetch(path, max_bytes)
+            except SourceError as error:
+                return error
+
+        at_once = min(self._store.reads_in_flight, len(paths))
+        if at_once <= 1:
+            yield from map(fetch, paths)
+            return
+        with ThreadPoolExecutor(at_once, "tvdb-read") as threads:
+            yield from threads.map(fetch, paths)
 
 
 def source_root(url_or_path: str) -> str:

@@ -26,6 +26,10 @@ class ListedPage(NamedTuple):
 class SourceStore(Protocol):
     """Lists and reads documents by their paths within the source, with ``/`` between parts."""
 
+    @property
+    def reads_in_flight(self) -> int:
+        """Documents that are best read at the same time."""
+
     def list(self, prefix: str) -> Iterator[SourceFile | SourceError]:
         """The documents at or under a prefix, sorted by path; an empty prefix lists all.
 
@@ -62,6 +66,13 @@ class SourceStore(Protocol):
         Raises:
             SourceError: it is gone, must not be read, has more than ``max_bytes`` bytes, or
                 changed while it was read.
+        """
+
+    def fetch(self, path: str, max_bytes: int) -> tuple[SourceFile, bytes]:
+        """A document as `stat` and `read` return it, in as few requests as possible.
+
+        Raises:
+            SourceError: see `read`.
         """
 
 

@@ -207,6 +207,11 @@ class GuardedStore:
         self._store = store
         self._guard = guard
 
+    @property
+    def reads_in_flight(self) -> int:
+        """See `SourceStore.reads_in_flight`."""
+        return self._store.reads_in_flight
+
     def list(self, prefix: str) -> Iterator[SourceFile | SourceError]:
         """See `SourceStore.list`; a listing that stalls breaks off like any other."""
         try:
@@ -234,6 +239,10 @@ class GuardedStore:
     def read(self, path: str, max_bytes: int) -> bytes:
         """See `SourceStore.read`."""
         return self._run(path, lambda: self._store.read(path, max_bytes))
+
+    def fetch(self, path: str, max_bytes: int) -> tuple[SourceFile, bytes]:
+        """See `SourceStore.fetch`."""
+        return self._run(path, lambda: self._store.fetch(path, max_bytes))
 
     def _run(self, path: str, function: Callable[[], _T]) -> _T:
         try:
