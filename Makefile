@@ -82,6 +82,7 @@ bench: install
 	$(CLEAN) $(BIN)/python benchmarks/ingestion.py
 	$(CLEAN) $(BIN)/python benchmarks/paid_calls.py
 	$(CLEAN) PYTHONPATH=. $(BIN)/python benchmarks/parsing.py
+	$(CLEAN) PYTHONPATH=. $(BIN)/python benchmarks/bucket.py
 
 # Names and hashes only. Each machine chooses its registry in its own settings.
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
