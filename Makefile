@@ -21,8 +21,10 @@ demo: install
 dev: install
 	$(BIN)/tvdb dev
 
+# Three processes, because the tests of whole runs mostly wait for Dagster. They come first
+# (conftest.py), so that no process ends with one of them while the others have nothing to do.
 test: install lint
-	$(CLEAN) $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(CLEAN) $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # The tests that need neither Dagster's processes nor minutes; pyproject.toml has the floor.
 # Tracing makes examples slow, so Hypothesis runs them without a deadline, as in CI.
