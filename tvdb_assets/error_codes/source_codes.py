@@ -40,6 +40,12 @@ UNLISTED: Final = ErrorCode(
     "not mean that they are gone, so they stay as they are.",
     Disposition.TRANSIENT,
 )
+KEYS_UNLISTED: Final = UNLISTED.variant(
+    SourceError,
+    "It can't be listed, because a key in it has an empty part, a part . or .., or a control "
+    "character. The documents below it are not known. None of them is deleted.",
+    "Rename that object. Other folders of the bucket are listed.",
+)
 SOURCE_UNAVAILABLE: Final = ErrorCode(
     SourceError,
     "source_unavailable",

@@ -133,7 +133,11 @@ class BucketStore:
             for page in self._listing(prefix, offset):
                 is_begun = True
                 # A server may ignore where to begin, and list all again.
-                listed = [(key, file) for key, file in page if not offset or key > offset]
+                listed = [
+                    (key, entry)
+                    for key, entry in page
+                    if not offset or key > offset or isinstance(entry, SourceError)
+                ]
                 # The position is stored as text, which has no NUL.
                 last = max([last, *(key for key, _ in listed if "\0" not in key)])
                 yield ListedPage([e for key, file in listed if (e := _entry(key, file))], last)
@@ -155,6 +159,19 @@ class BucketStore:
         if self._s3 is not None:
             yield from self._s3.pages(prefix, offset)
             return
+        from obstore.exceptions import BaseError
+
+        last = offset
+        try:
+            for page in self._flat_listing(prefix, offset):
+                last = max([last, *(key for key, _ in page)])
+                yield page
+        except BaseError as error:
+            if not _is_of_odd_key(error):
+                raise
+            yield from self._listing_by_folder(prefix.removesuffix("/"), last)
+
+    def _flat_listing(self, prefix: str, offset: str) -> Iterator[Page]:
         import obstore
 
         last = offset
@@ -166,6 +183,33 @@ class BucketStore:
             yield [(metadata["path"], _source_file(metadata)) for metadata in page]
         if last and self._continues_after_a_name and not self._is_last(prefix, last):
             raise BrokenListingError
+
+    def _listing_by_folder(self, folder: str, offset: str) -> Iterator[Page]:
+        """The rest of a listing, folder by folder, so that a key hides no other folder.
+
+        obstore lists none of the keys beside one that it can't express.
+        """
+        import obstore
+        from obstore.exceptions import BaseError
+
+        try:
+            found = obstore.list_with_delimiter(self._objects, folder or None)
+        except BaseError as error:
+            if not _is_of_odd_key(error):
+                raise
+            yield [(folder, codes.KEYS_UNLISTED.error().about(folder))]
+            return
+        files = {metadata["path"]: _source_file(metadata) for metadata in found["objects"]}
+        # A folder without a name leads back to this one.
+        folders = {f"{name}/" for name in found["common_prefixes"] if len(name) > len(folder)}
+        if len(folders) < len(found["common_prefixes"]):
+            yield [(folder, codes.KEYS_UNLISTED.error().about(folder))]
+        for key in sorted([*files, *folders]):
+            if key in folders:
+                if key > offset or offset.startswith(key):
+                    yield from self._listing_by_folder(key.removesuffix("/"), offset)
+            elif key > offset:
+                yield [(key, files[key])]
 
     def _is_last(self, prefix: str, path: str) -> bool:
         """Whether a listing that ended with this path had all of its pages.
@@ -289,8 +333,10 @@ def is_directory_bucket(url: str) -> bool:
     return url.partition("://")[2].partition("/")[0].endswith("--x-s3")
 
 
-def _entry(key: str, file: SourceFile) -> SourceFile | SourceError | None:
+def _entry(key: str, file: SourceFile | SourceError) -> SourceFile | SourceError | None:
     """How a key is listed; None if it is no document, or an ignored one."""
+    if isinstance(file, SourceError):
+        return file
     if file.size == 0 and (not key or key.endswith("/")):
         return None  # the mark of a folder, as consoles and synchronizing programs create them
     if any(is_ignored(part) for part in key.split("/") if part not in (".", "..")):
@@ -298,6 +344,15 @@ def _entry(key: str, file: SourceFile) -> SourceFile | SourceError | None:
     if not key or "\0" in key:
         return codes.BAD_KEY.error().about(key.replace("\0", _NUL) or "/")
     return file
+
+
+def _is_of_odd_key(error: Exception) -> bool:
+    """Whether obstore failed at a key that it can't express, for which it has two classes."""
+    from obstore.exceptions import InvalidPathError
+
+    text = str(error)
+    is_named = "empty path segment" in text or "Error parsing Path" in text
+    return isinstance(error, InvalidPathError) or is_named
 
 
 def _kind(error: Exception) -> str:

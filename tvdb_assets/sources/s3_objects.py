@@ -13,13 +13,14 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import SourceError
 from tvdb_assets.models import SourceFile
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ _PART_BYTES = 4 << 10
 _SLOWEST = 64 << 10
 """Bytes a second below which an object is given up."""
 
-Page = list[tuple[str, SourceFile]]
-"""The keys below the prefix of the source, and their objects."""
+Page = Sequence[tuple[str, SourceFile | SourceError]]
+"""The keys below the prefix of the source, and their objects, or why a part is not listed."""
 
 
 class BrokenListingError(Exception):
