@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     source_timeout_seconds: float = Field(60.0, gt=0)
     """Seconds for which the source may give no answer while it is listed or read. A listing then
     breaks off and deletes nothing; a document fails with the code ``read_stalled``."""
+    asset_key_prefix: str = Field("", pattern=r"^(?:[A-Za-z0-9_]+(?:/[A-Za-z0-9_]+)*)?$")
+    """Prefix of the keys of the assets and of the names of sensors, schedules and jobs; its parts
+    are separated by ``/``. Runs of commands materialize the assets with this prefix."""
 
     service_mode: ServiceMode = ServiceMode.LOCAL
     """Mode of parsing and embedding."""

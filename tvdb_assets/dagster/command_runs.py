@@ -18,7 +18,6 @@ import dagster as dg
 from tvdb_assets.dagster import compat
 from tvdb_assets.dagster.partitions import IN_PROCESS_TAG
 
-_SENSOR = "cost_sensor"
 _CODE_LOCATION = "tvdb_assets.definitions"
 _POLL_SECONDS = 2.0
 
@@ -30,6 +29,7 @@ def execute(
     run_id: str,
     tags: Mapping[str, str],
     assets: Sequence[dg.AssetKey],
+    sensor: str,
 ) -> Any:
     """Execute a run of a job in this process; returns Dagster's result.
 
@@ -41,6 +41,7 @@ def execute(
         run_id: the id of the run.
         tags: its tags, which include its partitions.
         assets: the assets to materialize.
+        sensor: a sensor of the code location that has the assets.
     """
     with _interrupted_when_cancelled(instance, run_id):
         return compat.execute_job(
@@ -50,7 +51,7 @@ def execute(
             tags={**tags, IN_PROCESS_TAG: "true"},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             assets=assets,
-            origin=compat.repository_origin(instance, _SENSOR, _CODE_LOCATION),
+            origin=compat.repository_origin(instance, sensor, _CODE_LOCATION),
         )
 
 

@@ -16,11 +16,11 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 import dagster as dg
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
@@ -33,6 +33,9 @@ from tvdb_assets.telemetry import DAGSTER_FALLBACK, log_event
 DAGSTER_VERSIONS: Final = ">=1.13.21,<1.14"
 """Supported versions of dagster and dagster-webserver, the same as in pyproject.toml."""
 DAGSTER_POSTGRES_VERSIONS: Final = ">=0.29.21,<0.30"
+
+
+DefinitionsFunction = TypeVar("DefinitionsFunction", bound=Callable[..., dg.Definitions])
 
 
 def unusable(problems: Sequence[str]) -> TvdbError:
@@ -76,6 +79,7 @@ try:
     from dagster._core.storage.event_log import schema as _event_schema
     from dagster._core.storage.runs import schema as _run_schema
     from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+    from dagster.components.definitions import LazyDefinitions
 except ImportError as error:
     raise unusable([str(error)]) from error
 
@@ -154,6 +158,7 @@ def problems() -> list[str]:
         *missing(dg.DagsterInstance, event_log_storage=None, get_backfill=("self", "id")),
         *missing(DefaultRunLauncher, _instance=None, terminate=("self", "run_id")),
         *missing(ExecutionStep, handle=None, key=None, kind=None, node_handle=None),
+        *missing(LazyDefinitions, __call__=("self", "context"), has_context_arg=None, load_fn=None),
         *missing(ExecutionStep, get_execution_dependency_keys=("self",)),
         *missing(StepExecutionContext, event_tags=None, execution_plan=None, job_name=None),
         *missing(PostgresRunStorage, connect=("self",), get_backfill=("self", "id")),
@@ -277,6 +282,12 @@ def partitions_not_materialized(backfill: Backfill, assets: Sequence[dg.AssetKey
         if (subset := left.partitions_subsets_by_asset_key.get(asset)) is not None:
             keys.update(subset.get_partition_keys())
     return keys
+
+
+def target_assets(backfill: Backfill) -> set[dg.AssetKey]:
+    """The assets of a backfill; none before the daemon has first evaluated it."""
+    data = backfill.asset_backfill_data
+    return set(data.target_subset.asset_keys) if data is not None else set()
 
 
 def target_partitions(
@@ -481,6 +492,25 @@ def run_dev(webserver: str, arguments: Sequence[str]) -> None:
 
     setattr(dev, _START, start_instead)
     dev.dev_command(list(arguments))
+
+
+# --- Definitions --------------------------------------------------------------------------
+
+
+class _DefinitionsWithOptions(LazyDefinitions[dg.Definitions]):
+    """What ``dg.definitions`` makes of a function, and may be called with keyword arguments."""
+
+    def __call__(self, context: object = None, **options: Any) -> dg.Definitions:
+        return self.load_fn(**options)
+
+
+def definitions_with_options(function: DefinitionsFunction) -> DefinitionsFunction:
+    """Decorate a function as ``dg.definitions`` does, which allows no parameters.
+
+    Dagster calls the function without arguments; a project may pass those that it has.
+    """
+    made = _DefinitionsWithOptions(load_fn=function, has_context_arg=False)
+    return cast("DefinitionsFunction", made)
 
 
 LEFT_TO_DAGSTER: Final = check()

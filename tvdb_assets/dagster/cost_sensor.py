@@ -16,23 +16,26 @@ from functools import partial
 import dagster as dg
 
 from tvdb_assets.core.message_counts import counted
+from tvdb_assets.dagster.definition_names import DefinitionNames
 from tvdb_assets.dagster.reconciler import Reconciler, is_evaluated_by_daemon
-from tvdb_assets.dagster.resources import BudgetView, ServiceRouterResource
-from tvdb_assets.models import Stage
+from tvdb_assets.dagster.resources import BudgetView
 from tvdb_assets.reporting.budget_alerts import Alert
 from tvdb_assets.telemetry import ALERT_UNDELIVERED, BUDGET_THRESHOLD, log_event
 
 
-def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
+def make_cost_sensor(interval_seconds: int, names: DefinitionNames) -> dg.SensorDefinition:
     """Create the sensor.
 
     Args:
         interval_seconds: minimum time between two ticks, in seconds.
+        names: keys and names of the definitions.
     """
+    name = names.name("cost_sensor")
 
     @dg.sensor(
-        name="cost_sensor",
-        target=dg.AssetSelection.assets(*(stage.value for stage in Stage)),
+        name=name,
+        target=dg.AssetSelection.assets(*names.document_assets),
+        required_resource_keys={names.service_router_key},
         minimum_interval_seconds=interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Warns at 50, 80 and 100 % of the day's budget for paid services, and resumes "
@@ -40,13 +43,14 @@ def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
         "Continues backfills whose runs were killed.",
     )
     def cost_sensor(
-        context: dg.SensorEvaluationContext, service_router: ServiceRouterResource
+        context: dg.SensorEvaluationContext,
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        service_router = names.service_router(context.resources)
         with (
             service_router.budget_view() as budget,
-            Reconciler.open(service_router.settings(), context.instance) as reconciler,
+            Reconciler.open(service_router.settings(), context.instance, names) as reconciler,
         ):
-            budget.report_alerts(partial(_report_alert, context))
+            budget.report_alerts(partial(_report_alert, context, names.asset("cost_report")))
             for failure in budget.deliver_alerts():
                 log_event(ALERT_UNDELIVERED, failure, log=context.log)
             changed = _limits_changed(context, budget)
@@ -56,15 +60,15 @@ def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
                     yield dg.SkipReason("Another process is planning runs right now.")
                     return
                 if is_evaluated_by_daemon(context):
-                    reconciler.release_requests("cost_sensor")
-                requests = reconciler.resume_interrupted("cost_sensor")
+                    reconciler.release_requests(name)
+                requests = reconciler.resume_interrupted(name)
                 due = budget.due(changed, limit=1) if waiting else []
                 left = due and budget.due(
                     changed,
                     limit=reconciler.documents_per_tick,
                     excluding=reconciler.partitions.in_runs(),
                 )
-                requests += reconciler.run_requests(left, "cost_sensor", resumes=True)
+                requests += reconciler.run_requests(left, name, resumes=True)
         yield from requests
         if not requests:
             # Documents that wait in a cancelled backfill are not resumed.
@@ -78,15 +82,17 @@ def make_cost_sensor(interval_seconds: int) -> dg.SensorDefinition:
     return cost_sensor
 
 
-def _report_alert(context: dg.SensorEvaluationContext, alert: Alert) -> None:
+def _report_alert(
+    context: dg.SensorEvaluationContext, cost_report: dg.AssetKey, alert: Alert
+) -> None:
     message = f"{alert.threshold} % of the budget: {alert.pace.message()}"
     log_event(BUDGET_THRESHOLD, message, log=context.log)
-    context.instance.report_runless_asset_event(_as_event(alert))
+    context.instance.report_runless_asset_event(_as_event(alert, cost_report))
 
 
-def _as_event(alert: Alert) -> dg.AssetObservation:
+def _as_event(alert: Alert, cost_report: dg.AssetKey) -> dg.AssetObservation:
     return dg.AssetObservation(
-        "cost_report",
+        cost_report,
         description=alert.pace.message(),
         metadata={
             "threshold_percent": alert.threshold,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from tvdb_assets.dagster.compat import BACKFILL_ID_TAG
+from tvdb_assets.dagster.definition_names import DefinitionNames
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.dagster.run_cost_warning import warn_of_cost
 from tvdb_assets.dagster.run_events import FALLBACK_CHECK, PARSE_CHECK, RunReport
@@ -36,11 +37,10 @@ _PROVENANCE = {
     "run_id": "text: The Dagster run that created the row.",
 }
 
-SPECS = [
+_SPECS = [
     dg.AssetSpec(
         Stage.PARSED_DOCUMENTS.value,
         partitions_def=documents,
-        group_name="documents",
         owners=["team:documents"],
         kinds={"python", "postgres"},
         description="Each source file's text as Markdown, with its pages and headings, checked "
@@ -60,7 +60,6 @@ SPECS = [
         Stage.CHUNKS.value,
         deps=[Stage.PARSED_DOCUMENTS.value],
         partitions_def=documents,
-        group_name="documents",
         owners=["team:documents"],
         kinds={"python", "postgres"},
         description="The text in pieces of a limited number of cl100k tokens, split where its "
@@ -84,7 +83,6 @@ SPECS = [
         Stage.EMBEDDINGS.value,
         deps=[Stage.CHUNKS.value],
         partitions_def=documents,
-        group_name="documents",
         owners=["team:documents"],
         kinds={"python", "postgres"},
         description="A vector for each distinct text, created once for each vector space. When the "
@@ -101,38 +99,32 @@ SPECS = [
 ]
 
 
-IO_MANAGER_KEY = "tvdb_io_manager"
-"""Key of the resource that loads the assets as DataFrames. A project's own ``io_manager`` stays its
-own."""
-
-
-def document_assets(
-    max_partitions_per_run: int, io_manager_key: str = "io_manager"
-) -> dg.AssetsDefinition:
+def document_assets(max_partitions_per_run: int, names: DefinitionNames) -> dg.AssetsDefinition:
     """Create the three assets as one step, which processes documents in batches.
 
     Args:
         max_partitions_per_run: maximum number of documents in one run of a backfill.
-        io_manager_key: key of the resource that loads the assets for other assets.
+        names: keys and names of the definitions.
     """
 
     @dg.multi_asset(
         # Queued runs refer to the step by this name, so it must not change.
-        name="document_walk",
-        specs=[spec.with_io_manager_key(io_manager_key) for spec in SPECS],
+        name=names.name("document_walk"),
+        specs=[_named(spec, names) for spec in _SPECS],
+        required_resource_keys={names.service_router_key},
         can_subset=True,
         backfill_policy=_backfill_policy(max_partitions_per_run),
         check_specs=[
             dg.AssetCheckSpec(
                 PARSE_CHECK,
-                asset=Stage.PARSED_DOCUMENTS.value,
+                asset=names.stage(Stage.PARSED_DOCUMENTS),
                 description="The text is not empty and no garbage. A warning: it "
                 "reads like an error message, repeats a line, lacks most pages, or is much longer "
                 "than its file; such a text is published, with a note.",
             ),
             dg.AssetCheckSpec(
                 FALLBACK_CHECK,
-                asset=Stage.EMBEDDINGS.value,
+                asset=names.stage(Stage.EMBEDDINGS),
                 description="No document of the run was embedded by a fallback because the paid "
                 "service was unavailable. Such documents are excluded from search until the "
                 "service has embedded them.",
@@ -140,17 +132,18 @@ def document_assets(
         ],
     )
     def ingest_documents(
-        context: dg.AssetExecutionContext, service_router: ServiceRouterResource
+        context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Process the documents of this run through the selected stages, and report each."""
+        service_router = names.service_router(context.resources)
         with (
             retried_if_database_is_lost(context),
             service_router.mark_run_alive(context.run.run_id),
         ):
             _register_manual_partitions(context, service_router)
-            warn_of_cost(context, service_router)
-            stages = frozenset(Stage(key.to_user_string()) for key in context.selected_asset_keys)
-            report = RunReport(context)
+            warn_of_cost(context, service_router, names)
+            stages = names.stages_of(context.selected_asset_keys)
+            report = RunReport(context, names)
             with service_router.ingestion_run(_run_of(context)) as ingestion:
                 for results in ingestion.run(context.partition_keys, stages):
                     report.add(results)
@@ -159,10 +152,18 @@ def document_assets(
     return ingest_documents
 
 
-def _backfill_policy(max_partitions_per_run: int) -> dg.BackfillPolicy:
-    """Several runs for a backfill; one for ``dagster asset materialize --partition-range``.
+def _named(spec: dg.AssetSpec, names: DefinitionNames) -> dg.AssetSpec:
+    deps = [names.asset(dep.asset_key.to_user_string()) for dep in spec.deps]
+    key, group_name = names.asset(spec.key.to_user_string()), names.group("documents")
+    named: dg.AssetSpec = spec.replace_attributes(key=key, deps=deps, group_name=group_name)
+    return named.with_io_manager_key(names.io_manager_key)
 
-    That command needs no daemon, and refuses assets whose backfills may take several runs.
+
+def _backfill_policy(max_partitions_per_run: int) -> dg.BackfillPolicy:
+    """Several runs for a backfill; one for a command that materializes a range of partitions.
+
+    ``dagster asset materialize`` and ``dg launch`` need no daemon, and refuse assets whose
+    backfills may take several runs.
     """
     if is_materialize_command():
         return dg.BackfillPolicy.single_run()

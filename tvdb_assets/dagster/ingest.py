@@ -21,6 +21,7 @@ from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.source_comparison import compare, needs_confirmation, newly_gone
 from tvdb_assets.correlation import new_run_id
 from tvdb_assets.dagster import command_runs, compat
+from tvdb_assets.dagster.definition_names import DefinitionNames
 from tvdb_assets.dagster.definitions import definitions_with
 from tvdb_assets.dagster.reconciler import PlannedRun, Reconciler
 from tvdb_assets.dagster.resources import ServiceRouterResource
@@ -28,7 +29,7 @@ from tvdb_assets.dagster.run_cost_warning import FORECAST_TAG, report_forecast
 from tvdb_assets.errors import SourceError, TvdbError
 from tvdb_assets.ingestion.cost_forecast import CostForecast
 from tvdb_assets.lifecycle import Reason, is_settled
-from tvdb_assets.models import SourceFile, Stage
+from tvdb_assets.models import SourceFile
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.repositories.document_registry import DocumentRegistry, KnownDocument
 from tvdb_assets.repositories.document_sources import DocumentSources
@@ -211,7 +212,7 @@ def _run_all(
     router = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
     forecast = router.forecast_cost(sorted(keys))
     if forecast is not None:
-        report_forecast(instance, forecast)
+        report_forecast(instance, forecast, DefinitionNames.of(router.settings()))
         on_forecast(forecast)
     announced = {FORECAST_TAG: forecast.message() if forecast is not None else ""}
     return [run(instance, {**each.tags, **announced}, on_run, workers) for each in runs]
@@ -240,14 +241,19 @@ def run(
     router = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
     # Hard-coded, because Dagster would otherwise create a copy without the workers.
     router_definition = dg.ResourceDefinition.hardcoded_resource(router.with_workers(workers))
-    job = definitions_with(router_definition).resolve_implicit_global_asset_job_def()
+    settings = router.settings()
+    names = DefinitionNames.of(settings)
+    job = definitions_with(
+        router_definition, settings, names
+    ).resolve_implicit_global_asset_job_def()
     compat.keep_interrupts_from_log_tails()
     result = command_runs.execute(
         job,
         instance,
         run_id=run_id,
         tags=tags,
-        assets=[dg.AssetKey(stage.value) for stage in Stage],
+        assets=names.document_assets,
+        sensor=names.name("cost_sensor"),
     )
     ended = instance.get_run_by_id(run_id)
     if ended is not None and ended.status is dg.DagsterRunStatus.CANCELED:

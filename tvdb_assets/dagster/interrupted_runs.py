@@ -20,8 +20,8 @@ import dagster as dg
 
 from tvdb_assets.dagster import compat
 from tvdb_assets.dagster.backfill_tags import RESUMED_TAG, RESUMES_TAG, backfill_tags
+from tvdb_assets.dagster.definition_names import is_document_asset
 from tvdb_assets.dagster.partitions import DocumentPartitions
-from tvdb_assets.models import Stage
 from tvdb_assets.repositories.due_documents import DueDocuments
 
 MAX_RESUMES = 10
@@ -59,10 +59,9 @@ def interrupted_runs(
         in_runs: partitions of queued and active runs; it may grow between two results.
     """
     given_up = _given_up(instance, backfill.backfill_id)
-    if not given_up:
+    if not given_up or _belongs_to_others(backfill, partitions.assets):
         return
-    assets = [dg.AssetKey(stage.value) for stage in Stage]
-    targets = compat.partitions_not_materialized(backfill, assets)
+    targets = compat.partitions_not_materialized(backfill, partitions.assets)
     for run in given_up:
         keys = partitions.of_run(run.tags)
         processed = due.processed_in_backfill(keys, backfill.backfill_id)
@@ -76,6 +75,12 @@ def interrupted_runs(
             instance.add_run_tags(run.run_id, {compat.WILL_RETRY_TAG: "false"})
             tags = {**backfill_tags(backfill), RESUMES_TAG: run.run_id}
             yield Interrupted(run.run_id, idle, tags)
+
+
+def _belongs_to_others(backfill: compat.Backfill, assets: Sequence[dg.AssetKey]) -> bool:
+    """Whether other definitions have the documents of a backfill; their sensor continues it."""
+    targets = compat.target_assets(backfill)
+    return targets.isdisjoint(assets) and any(is_document_asset(key) for key in targets)
 
 
 def _given_up(instance: dg.DagsterInstance, backfill_id: str) -> list[dg.DagsterRun]:

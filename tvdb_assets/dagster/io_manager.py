@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 from psycopg.rows import dict_row
+from pydantic import Field
 
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.settings import load_settings
@@ -54,6 +55,10 @@ _TABLES = {
 class PostgresIOManager(dg.ConfigurableIOManager):
     """Loads ``parsed_documents``, ``chunks`` and ``embeddings`` as DataFrames."""
 
+    key_prefix: list[str] = Field(
+        default_factory=list, description="Parts of the keys of the three assets before their last."
+    )
+
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """The rows of the run's partitions as one DataFrame, in document order.
 
@@ -66,11 +71,11 @@ class PostgresIOManager(dg.ConfigurableIOManager):
         # Loaded here, because it costs 0.5 s and only other teams' assets need it.
         import pandas as pd
 
-        name = context.asset_key.to_user_string()
-        if name not in _TABLES:
+        *prefix, name = context.asset_key.path
+        if name not in _TABLES or prefix != self.key_prefix:
             raise dg.DagsterInvariantViolationError(
-                f"There is no table for the asset {name}. Give the asset that creates it its "
-                "own io_manager_key."
+                f"There is no table for the asset {context.asset_key.to_user_string()}. Give the "
+                "asset that creates it its own io_manager_key."
             )
         keys = list(context.asset_partition_keys)
         with (

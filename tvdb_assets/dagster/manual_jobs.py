@@ -9,8 +9,8 @@ from pydantic import Field
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.core.message_counts import counted
+from tvdb_assets.dagster.definition_names import DefinitionNames
 from tvdb_assets.dagster.reconciler import Reconciler, count_by_reason
-from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.lifecycle import Reason
 from tvdb_assets.redaction import display_path
 from tvdb_assets.sources.source import source_root
@@ -25,58 +25,86 @@ class RetryConfig(dg.Config):
     )
 
 
-@dg.op(name="ask_for_documents", description="Requests the documents again.")
-def _request_again(
-    context: dg.OpExecutionContext, config: RetryConfig, service_router: ServiceRouterResource
-) -> None:
-    settings = service_router.settings()
-    root = source_root(settings.source)
-    with Reconciler.open(settings, context.instance) as reconciler:
-        found = {name: reconciler.registry.find_in(root, name) for name in config.documents}
-        if unknown := [display_path(name) for name, known in found.items() if not known]:
-            raise codes.DOCUMENTS_UNKNOWN.error(names=", ".join(unknown))
-        documents = [document for known in found.values() for document in known]
-        requested = reconciler.due.request_documents(
-            [d.document_id for d in documents] if config.documents else None, source=root
-        )
-    _report(context, f"{counted(requested, 'document is', 'documents are')} requested.", requested)
+def make_retry_documents(names: DefinitionNames) -> dg.JobDefinition:
+    """Create the job that does the same as `tvdb retry`.
 
+    Args:
+        names: keys and names of the definitions.
+    """
 
-@dg.op(name="ask_for_all_that_is_due", description="Requests every document that is due.")
-def _request_due(context: dg.OpExecutionContext, service_router: ServiceRouterResource) -> None:
-    with (
-        Reconciler.open(service_router.settings(), context.instance) as reconciler,
-        reconciler.due.planning(),
-    ):
-        due = reconciler.plan(frozenset(Reason))
-        reconciler.due.request_documents(
-            [document.document_id for document in due], resets_attempts=False
-        )
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in count_by_reason(due).items())
-    message = (
-        f"{counted(len(due), 'document is', 'documents are')} due: {reasons}."
-        if due
-        else "No document is due."
+    @dg.op(
+        name=names.name("ask_for_documents"),
+        description="Requests the documents again.",
+        required_resource_keys={names.service_router_key},
     )
-    _report(context, message, len(due))
+    def request_again(context: dg.OpExecutionContext, config: RetryConfig) -> None:
+        settings = names.service_router(context.resources).settings()
+        root = source_root(settings.source)
+        with Reconciler.open(settings, context.instance, names) as reconciler:
+            found = {name: reconciler.registry.find_in(root, name) for name in config.documents}
+            if unknown := [display_path(name) for name, known in found.items() if not known]:
+                raise codes.DOCUMENTS_UNKNOWN.error(names=", ".join(unknown))
+            documents = [document for known in found.values() for document in known]
+            requested = reconciler.due.request_documents(
+                [d.document_id for d in documents] if config.documents else None, source=root
+            )
+        message = f"{counted(requested, 'document is', 'documents are')} requested."
+        _report(context, names, message, requested)
+
+    @dg.job(
+        name=names.name("retry_documents"),
+        description="Retries failed documents: the named ones, or all.",
+    )
+    def retry_documents() -> None:
+        request_again()
+
+    return retry_documents
 
 
-def _report(context: dg.OpExecutionContext, message: str, documents: int) -> None:
-    message += " The sensor document_intake requests their runs at its next tick."
+def make_catch_up(names: DefinitionNames) -> dg.JobDefinition:
+    """Create the job that does the same as `tvdb catch-up`.
+
+    Args:
+        names: keys and names of the definitions.
+    """
+
+    @dg.op(
+        name=names.name("ask_for_all_that_is_due"),
+        description="Requests every document that is due.",
+        required_resource_keys={names.service_router_key},
+    )
+    def request_due(context: dg.OpExecutionContext) -> None:
+        settings = names.service_router(context.resources).settings()
+        with (
+            Reconciler.open(settings, context.instance, names) as reconciler,
+            reconciler.due.planning(),
+        ):
+            due = reconciler.plan(frozenset(Reason))
+            reconciler.due.request_documents(
+                [document.document_id for document in due], resets_attempts=False
+            )
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in count_by_reason(due).items())
+        message = (
+            f"{counted(len(due), 'document is', 'documents are')} due: {reasons}."
+            if due
+            else "No document is due."
+        )
+        _report(context, names, message, len(due))
+
+    @dg.job(
+        name=names.name("catch_up"),
+        description="Requests all due documents, as nightly_catch_up does.",
+    )
+    def catch_up() -> None:
+        request_due()
+
+    return catch_up
+
+
+def _report(
+    context: dg.OpExecutionContext, names: DefinitionNames, message: str, documents: int
+) -> None:
+    sensor = names.name("document_intake")
+    message += f" The sensor {sensor} requests their runs at its next tick."
     fields = {"documents": documents}
     log_event(DOCUMENTS_REQUESTED, message, fields, run_id=context.run.run_id, log=context.log)
-
-
-@dg.job(name="retry_documents", description="Retries failed documents: the named ones, or all.")
-def retry_documents() -> None:
-    """Do the same as `tvdb retry`."""
-    _request_again()
-
-
-@dg.job(
-    name="catch_up",
-    description="Requests all due documents, as nightly_catch_up does.",
-)
-def catch_up() -> None:
-    """Do the same as `tvdb catch-up`."""
-    _request_due()

@@ -7,22 +7,24 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from tvdb_assets.dagster.definition_names import DefinitionNames
 from tvdb_assets.dagster.reconciler import MAX_RUNS_PER_TICK, Reconciler
-from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.lifecycle import Reason
-from tvdb_assets.models import Stage
 
 
-def make_nightly_catch_up(cron: str) -> dg.ScheduleDefinition:
+def make_nightly_catch_up(cron: str, names: DefinitionNames) -> dg.ScheduleDefinition:
     """Create the schedule.
 
     Args:
         cron: the cron expression, in UTC.
+        names: keys and names of the definitions.
     """
+    name = names.name("nightly_catch_up")
 
     @dg.schedule(
-        name="nightly_catch_up",
-        target=dg.AssetSelection.assets(*(stage.value for stage in Stage)),
+        name=name,
+        target=dg.AssetSelection.assets(*names.document_assets),
+        required_resource_keys={names.service_router_key},
         cron_schedule=cron,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -31,16 +33,17 @@ def make_nightly_catch_up(cron: str) -> dg.ScheduleDefinition:
         "is left to that run. If no document is due, there is no run.",
     )
     def nightly_catch_up(
-        context: dg.ScheduleEvaluationContext, service_router: ServiceRouterResource
+        context: dg.ScheduleEvaluationContext,
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        settings = names.service_router(context.resources).settings()
         with (
-            Reconciler.open(service_router.settings(), context.instance) as reconciler,
+            Reconciler.open(settings, context.instance, names) as reconciler,
             reconciler.due.planning(),
         ):
             due = reconciler.plan(frozenset(Reason))
             # While a command has planned runs, partitions can't be moved, so each might need a run.
             most_runs = MAX_RUNS_PER_TICK if reconciler.due.is_planned() else None
-            requests = reconciler.run_requests(due, "nightly_catch_up", most_runs=most_runs)
+            requests = reconciler.run_requests(due, name, most_runs=most_runs)
         yield from requests
         if not requests:
             yield dg.SkipReason("No document is due.")

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import dagster as dg
 
+from tvdb_assets.dagster.definition_names import DefinitionNames
 from tvdb_assets.dagster.reconciler import Reconciler
-from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.repositories.retention import Retention
 from tvdb_assets.routing.paid_services import spend_limits_of
 from tvdb_assets.spend_guard.ledger import Ledger
@@ -17,16 +17,38 @@ from tvdb_assets.spend_guard.window_repair import repair_windows
 from tvdb_assets.telemetry import MAINTENANCE_DONE, log_event
 
 
-@dg.op(
-    name="maintain",
-    out=dg.Out(dg.Nothing),
-    description="Deletes old logs, histories and unused vectors, refreshes the index, marks "
-    "runs whose process is gone as failed, and reports what it did.",
-)
-def _maintain(context: dg.OpExecutionContext, service_router: ServiceRouterResource) -> None:
-    settings = service_router.settings()
+def make_maintenance(names: DefinitionNames) -> dg.JobDefinition:
+    """Create the job.
+
+    Args:
+        names: keys and names of the definitions.
+    """
+
+    @dg.op(
+        name=names.name("maintain"),
+        required_resource_keys={names.service_router_key},
+        out=dg.Out(dg.Nothing),
+        description="Deletes old logs, histories and unused vectors, refreshes the index, marks "
+        "runs whose process is gone as failed, and reports what it did.",
+    )
+    def maintain(context: dg.OpExecutionContext) -> None:
+        _maintain(context, names)
+
+    @dg.job(
+        name=names.name("maintenance"),
+        description="Keeps tables and logs from growing without limit. TVDB_RETENTION_DAYS and "
+        "TVDB_CACHE_DAYS say how long they are kept.",
+    )
+    def maintenance() -> None:
+        maintain()
+
+    return maintenance
+
+
+def _maintain(context: dg.OpExecutionContext, names: DefinitionNames) -> None:
+    settings = names.service_router(context.resources).settings()
     keep = timedelta(days=settings.retention_days)
-    with Reconciler.open(settings, context.instance) as reconciler:
+    with Reconciler.open(settings, context.instance, names) as reconciler:
         dead = reconciler.partitions.fail_dead_runs()
         with reconciler.due.planning():
             deleted_documents = reconciler.deletion.delete_unpublished()
@@ -54,24 +76,18 @@ def _maintain(context: dg.OpExecutionContext, service_router: ServiceRouterResou
     context.add_output_metadata({kind: dg.MetadataValue.int(n) for kind, n in done.items()})
 
 
-@dg.job(
-    name="maintenance",
-    description="Keeps tables and logs from growing without limit. TVDB_RETENTION_DAYS and "
-    "TVDB_CACHE_DAYS say how long they are kept.",
-)
-def maintenance() -> None:
-    """Delete old rows and refresh the index."""
-    _maintain()
-
-
-def make_nightly_maintenance(cron: str) -> dg.ScheduleDefinition:
+def make_nightly_maintenance(
+    cron: str, maintenance: dg.JobDefinition, names: DefinitionNames
+) -> dg.ScheduleDefinition:
     """Create the schedule of the job.
 
     Args:
         cron: the cron expression, in UTC.
+        maintenance: the job.
+        names: keys and names of the definitions.
     """
     return dg.ScheduleDefinition(
-        name="nightly_maintenance",
+        name=names.name("nightly_maintenance"),
         job=maintenance,
         cron_schedule=cron,
         execution_timezone="UTC",

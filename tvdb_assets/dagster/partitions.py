@@ -15,8 +15,8 @@ import dagster as dg
 
 from tvdb_assets.core.partition_ranges import adjacent_ranges, partition_ranges
 from tvdb_assets.dagster import compat
+from tvdb_assets.dagster.definition_names import DefinitionNames
 from tvdb_assets.dagster.storage.instance_storage import BatchingEventLogStorage
-from tvdb_assets.models import Stage
 from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.due_documents import DueDocuments
 
@@ -43,9 +43,21 @@ def is_command_run(run: dg.DagsterRun) -> bool:
 class DocumentPartitions:
     """Reads and changes the partitions ``documents``; change them in `DueDocuments.planning`."""
 
-    def __init__(self, instance: dg.DagsterInstance, due: DueDocuments) -> None:
-        """Nothing is read yet."""
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        due: DueDocuments,
+        names: DefinitionNames = DefinitionNames(),  # noqa: B008
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            instance: the Dagster instance.
+            due: the documents.
+            names: keys of the assets that have these partitions.
+        """
         self._instance = instance
+        self.assets = names.document_assets
         self._due = due
 
     def add(self, keys: Sequence[str]) -> None:
@@ -57,8 +69,8 @@ class DocumentPartitions:
         """Partitions that Dagster does not show as materialized in each of the three assets."""
         present = set(self._instance.get_dynamic_partitions(NAME))
         materialized = set(present)
-        for stage in Stage:
-            materialized &= self._instance.get_materialized_partitions(dg.AssetKey(stage.value))
+        for asset in self.assets:
+            materialized &= self._instance.get_materialized_partitions(asset)
         return present - materialized
 
     def under_way(self) -> set[str]:
@@ -127,7 +139,6 @@ class DocumentPartitions:
     def _has_only_documents(self, record: dg.RunRecord) -> bool:
         """Whether a run has no step but the one that holds the lock of the run."""
         selected = record.dagster_run.asset_selection or frozenset()
-        ours = {dg.AssetKey(stage.value) for stage in Stage}
         newest = self._instance.get_records_for_run(
             record.dagster_run.run_id, limit=1, ascending=False
         ).records
@@ -135,7 +146,7 @@ class DocumentPartitions:
             time.time() - each.event_log_entry.timestamp > _STARTS_WITHIN.total_seconds()
             for each in newest
         )
-        return bool(selected) and selected <= ours and is_silent
+        return bool(selected) and selected <= set(self.assets) and is_silent
 
     def _command_runs(self) -> Sequence[dg.RunRecord]:
         """Unfinished runs that commands execute, or were about to execute, in their own process."""
@@ -156,9 +167,8 @@ class DocumentPartitions:
         ]
 
     def _backfill_partitions(self) -> Iterator[str]:
-        assets = [dg.AssetKey(stage.value) for stage in Stage]
         for backfill in compat.requested_backfills(self._instance):
-            yield from compat.partitions_left(backfill, assets)
+            yield from compat.partitions_left(backfill, self.assets)
 
     def ranges(
         self, keys: Sequence[str], most: int, *, under_way: Collection[str]

@@ -18,6 +18,7 @@ from tvdb_assets.core.partition_ranges import range_tags
 from tvdb_assets.correlation import new_run_id
 from tvdb_assets.dagster import compat
 from tvdb_assets.dagster.backfill_tags import backfill_tags, group_by_backfill
+from tvdb_assets.dagster.definition_names import DefinitionNames
 from tvdb_assets.dagster.interrupted_runs import interrupted_runs
 from tvdb_assets.dagster.partitions import DocumentPartitions
 from tvdb_assets.dagster.source_scanner import IntakeSummary, SourceScanner, TimeLimit
@@ -59,27 +60,43 @@ class Reconciler:
     """Reconciles one Dagster instance and one database; use it in `DueDocuments.planning`."""
 
     def __init__(
-        self, settings: Settings, database: Database, instance: dg.DagsterInstance
+        self,
+        settings: Settings,
+        database: Database,
+        instance: dg.DagsterInstance,
+        names: DefinitionNames | None = None,
     ) -> None:
-        """Nothing is read yet."""
+        """Nothing is read yet.
+
+        Args:
+            settings: the settings.
+            database: their database.
+            instance: the Dagster instance.
+            names: keys and names of the definitions; None means those of the settings.
+        """
         self.settings = settings
+        self.names = names or DefinitionNames.of(settings)
         self.database = database
         self.registry = DocumentRegistry(database)
         self.due = DueDocuments(database)
         self.deletion = DocumentDeletion(database)
         self.instance = instance
-        self.partitions = DocumentPartitions(instance, self.due)
+        self.partitions = DocumentPartitions(instance, self.due, self.names)
 
     @classmethod
     @contextmanager
-    def open(cls, settings: Settings, instance: dg.DagsterInstance) -> Iterator[Reconciler]:
+    def open(
+        cls, settings: Settings, instance: dg.DagsterInstance, names: DefinitionNames | None = None
+    ) -> Iterator[Reconciler]:
         """Open the database of the settings, and close it at the end of the block.
+
+        The arguments are those of the class.
 
         Raises:
             StorageError: the database can't be used.
         """
         with redacting_errors(), Database.open(settings) as database:
-            yield cls(settings, database, instance)
+            yield cls(settings, database, instance, names)
 
     def scan_source(
         self, source: Source, most: int, limit: TimeLimit | None = None

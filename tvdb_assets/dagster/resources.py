@@ -57,7 +57,7 @@ from tvdb_assets.tracing import trace_of
 
 
 class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The modes of the services; a mode that is not set here comes from the settings.
+    """The modes of the services, and the source; what is not set here comes from the settings.
 
     Set it for one run in the launchpad, or for all by ``TVDB_SERVICE_MODE``,
     ``TVDB_PARSER_MODE`` and ``TVDB_EMBEDDER_MODE``.
@@ -66,6 +66,9 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     mode: ServiceMode | None = Field(None, description="Of all services.")
     parser_mode: ServiceMode | None = Field(None, description="Of parsing alone.")
     embedder_mode: ServiceMode | None = Field(None, description="Of embedding alone.")
+    source: str | None = Field(
+        default=None, description="Folder or bucket of sensors, schedules and jobs; TVDB_SOURCE."
+    )
     _workers: WorkerPool | None = PrivateAttr(default=None)
 
     def with_workers(self, workers: WorkerPool | None) -> Self:
@@ -74,13 +77,14 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self
 
     def settings(self) -> Settings:
-        """The settings of the environment, with the modes of this resource."""
-        modes = {
+        """The settings of the environment, with the modes and the source of this resource."""
+        given = {
             "service_mode": self.mode,
             "parser_mode": self.parser_mode,
             "embedder_mode": self.embedder_mode,
+            "source": self.source,
         }
-        return load_settings(**{name: mode for name, mode in modes.items() if mode is not None})
+        return load_settings(**{name: value for name, value in given.items() if value is not None})
 
     def register_manual_partitions(self, partition_keys: Sequence[str]) -> None:
         """Register the documents of partitions that a person added to Dagster.

@@ -11,8 +11,8 @@ from typing import Any
 import dagster as dg
 
 from tvdb_assets.correlation import run_scope
+from tvdb_assets.dagster.definition_names import DefinitionNames
 from tvdb_assets.dagster.report_charts import quality_over_time
-from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.evaluation_store import EvaluationStore, StoredMeasure
 from tvdb_assets.repositories.index_catalog import IndexCatalog
@@ -31,47 +31,59 @@ _POINTS = 600
 """Values in a plot: three rankings on 200 nights."""
 
 
-@dg.asset(
-    group_name="operations",
-    owners=["team:documents"],
-    kinds={"python"},
-    check_specs=[
-        dg.AssetCheckSpec(
-            CHECK,
-            asset="retrieval_evaluation",
-            description="nDCG@10 of search is at least TVDB_EVALUATION_FLOOR.",
-        )
-    ],
-    description="How well search answers the questions in TVDB_EVALUATION_QUERIES: recall, MRR "
-    "and nDCG of the rankings by words, by vectors and by both, with 95 % intervals, and nDCG@10 "
-    "over time.",
-)
-def retrieval_evaluation(
-    context: dg.AssetExecutionContext, service_router: ServiceRouterResource
-) -> Iterator[dg.MaterializeResult[None]]:
-    """Evaluate the index that search reads."""
-    settings = service_router.settings()
-    file = settings.evaluation_queries
-    if file is None:
-        summary = "TVDB_EVALUATION_QUERIES names no file of questions, so nothing was measured."
-        yield dg.MaterializeResult(
-            metadata={"summary": summary},
-            check_results=[dg.AssetCheckResult(passed=True, check_name=CHECK)],
-        )
-        return
-    with run_scope(context.run.run_id), Database.open(settings) as database:
-        result, history = _evaluated(file, settings, database, context.run.run_id)
-    value = result.measure()
-    yield dg.MaterializeResult(
-        metadata=_metadata(result, history),
-        check_results=[
-            dg.AssetCheckResult(
-                passed=value.mean >= settings.evaluation_floor,
-                check_name=CHECK,
-                metadata={"ndcg_10": value.mean, "floor": settings.evaluation_floor},
+def make_retrieval_evaluation(names: DefinitionNames) -> dg.AssetsDefinition:
+    """Create the asset.
+
+    Args:
+        names: keys and names of the definitions.
+    """
+
+    @dg.asset(
+        key_prefix=names.key_prefix or None,
+        group_name=names.group("operations"),
+        required_resource_keys={names.service_router_key},
+        owners=["team:documents"],
+        kinds={"python"},
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=names.asset("retrieval_evaluation"),
+                description="nDCG@10 of search is at least TVDB_EVALUATION_FLOOR.",
             )
         ],
+        description="How well search answers the questions in TVDB_EVALUATION_QUERIES: recall, "
+        "MRR and nDCG of the rankings by words, by vectors and by both, with 95 % intervals, and "
+        "nDCG@10 over time.",
     )
+    def retrieval_evaluation(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        """Evaluate the index that search reads."""
+        service_router = names.service_router(context.resources)
+        settings = service_router.settings()
+        file = settings.evaluation_queries
+        if file is None:
+            summary = "TVDB_EVALUATION_QUERIES names no file of questions, so nothing was measured."
+            yield dg.MaterializeResult(
+                metadata={"summary": summary},
+                check_results=[dg.AssetCheckResult(passed=True, check_name=CHECK)],
+            )
+            return
+        with run_scope(context.run.run_id), Database.open(settings) as database:
+            result, history = _evaluated(file, settings, database, context.run.run_id)
+        value = result.measure()
+        yield dg.MaterializeResult(
+            metadata=_metadata(result, history),
+            check_results=[
+                dg.AssetCheckResult(
+                    passed=value.mean >= settings.evaluation_floor,
+                    check_name=CHECK,
+                    metadata={"ndcg_10": value.mean, "floor": settings.evaluation_floor},
+                )
+            ],
+        )
+
+    return retrieval_evaluation
 
 
 def _evaluated(
@@ -113,15 +125,16 @@ def _metadata(result: IndexEvaluation, history: Sequence[StoredMeasure]) -> dict
     }
 
 
-def make_nightly_evaluation(cron: str) -> dg.ScheduleDefinition:
+def make_nightly_evaluation(cron: str, names: DefinitionNames) -> dg.ScheduleDefinition:
     """Create the schedule of the asset.
 
     Args:
         cron: the cron expression, in UTC.
+        names: keys and names of the definitions.
     """
     return dg.ScheduleDefinition(
-        name="nightly_evaluation",
-        target=dg.AssetSelection.assets(retrieval_evaluation),
+        name=names.name("nightly_evaluation"),
+        target=dg.AssetSelection.assets(names.asset("retrieval_evaluation")),
         cron_schedule=cron,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,

@@ -7,6 +7,7 @@ the estimate (`ingestion.cost_forecast`).
 import dagster as dg
 
 from tvdb_assets.dagster.compat import BACKFILL_ID_TAG, target_partitions
+from tvdb_assets.dagster.definition_names import DefinitionNames
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.ingestion.cost_forecast import CostForecast
 from tvdb_assets.models import Stage
@@ -14,27 +15,30 @@ from tvdb_assets.telemetry import COST_FORECAST, log_event
 
 FORECAST_TAG = "tvdb/outlook"
 """Tag with the warning that the command of a run has shown; empty if the budget suffices."""
-_LAST_ASSET = dg.AssetKey(Stage.EMBEDDINGS.value)
 
 
-def warn_of_cost(context: dg.AssetExecutionContext, router: ServiceRouterResource) -> None:
+def warn_of_cost(
+    context: dg.AssetExecutionContext, router: ServiceRouterResource, names: DefinitionNames
+) -> None:
     """Warn in the run's log, and by an observation of the cost report, before anything is paid."""
-    announced = context.run.tags.get(FORECAST_TAG)
-    if announced is not None or _LAST_ASSET not in context.selected_asset_keys:
+    announced, last = context.run.tags.get(FORECAST_TAG), names.stage(Stage.EMBEDDINGS)
+    if announced is not None or last not in context.selected_asset_keys:
         if announced:
             log_event(COST_FORECAST, announced, run_id=context.run.run_id, log=context.log)
         return
-    forecast = router.forecast_cost(_documents(context))
+    forecast = router.forecast_cost(_documents(context, last))
     if forecast is not None:
         log_event(COST_FORECAST, forecast.message(), run_id=context.run.run_id, log=context.log)
-        report_forecast(context.instance, forecast, context.run.run_id)
+        report_forecast(context.instance, forecast, names, context.run.run_id)
 
 
-def report_forecast(instance: dg.DagsterInstance, forecast: CostForecast, run_id: str = "") -> None:
+def report_forecast(
+    instance: dg.DagsterInstance, forecast: CostForecast, names: DefinitionNames, run_id: str = ""
+) -> None:
     """Report a forecast as an observation of ``cost_report``, next to the budget alerts."""
     instance.report_runless_asset_event(
         dg.AssetObservation(
-            "cost_report",
+            names.asset("cost_report"),
             description=forecast.message(),
             metadata={
                 "documents": forecast.documents,
@@ -47,7 +51,7 @@ def report_forecast(instance: dg.DagsterInstance, forecast: CostForecast, run_id
     )
 
 
-def _documents(context: dg.AssetExecutionContext) -> list[str]:
+def _documents(context: dg.AssetExecutionContext, last: dg.AssetKey) -> list[str]:
     """The documents of the run, or of the whole backfill for its first run."""
     own = list(context.partition_keys)
     backfill_id = context.run.tags.get(BACKFILL_ID_TAG)
@@ -59,5 +63,5 @@ def _documents(context: dg.AssetExecutionContext) -> list[str]:
     )
     if first.dagster_run.run_id != context.run.run_id:
         return own
-    whole = target_partitions(backfill, context, _LAST_ASSET)
+    whole = target_partitions(backfill, context, last)
     return own if whole is None else whole

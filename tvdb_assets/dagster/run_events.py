@@ -19,6 +19,7 @@ import dagster as dg
 
 from tvdb_assets.core.message_counts import counted
 from tvdb_assets.dagster import compat
+from tvdb_assets.dagster.definition_names import DefinitionNames
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.ingestion import StageResult
 from tvdb_assets.models import Stage
@@ -36,15 +37,15 @@ SHOWN_FAILURES = 20
 """Failures that the error of a run lists; the rest are counted, and `tvdb status` has all."""
 PARSE_CHECK = "parse_validation"
 FALLBACK_CHECK = "made_by_real_services"
-_KEYS = {stage: dg.AssetKey(stage.value) for stage in Stage}
 
 
 class RunReport:
     """Collects the results of one run, and reports them to Dagster."""
 
-    def __init__(self, context: dg.AssetExecutionContext) -> None:
-        """Report to the step of ``context``."""
+    def __init__(self, context: dg.AssetExecutionContext, names: DefinitionNames) -> None:
+        """Report to the step of ``context``, whose assets have these names."""
         self._context = context
+        self._keys = {stage: names.stage(stage) for stage in Stage}
         self._is_single = context.has_partition_key
         self._failed: dict[str, StageResult] = {}
         self._deferred: dict[str, StageResult] = {}
@@ -78,7 +79,7 @@ class RunReport:
         if self._is_single:
             self._single.extend(done)
         else:
-            self._store([_materialization(result) for result in done])
+            self._store([self._materialization(result) for result in done])
             succeeded = len({r.partition_key for r in results}) - len(
                 {r.partition_key for r in results if r.error is not None}
             )
@@ -113,11 +114,13 @@ class RunReport:
         """
         self._report_deferred()
         for result in self._single:
-            yield dg.MaterializeResult(asset_key=_KEYS[result.stage], metadata=_metadata(result))
+            yield dg.MaterializeResult(
+                asset_key=self._keys[result.stage], metadata=_metadata(result)
+            )
         checks = self._context.selected_asset_check_keys
-        if dg.AssetCheckKey(_KEYS[Stage.EMBEDDINGS], FALLBACK_CHECK) in checks:
+        if dg.AssetCheckKey(self._keys[Stage.EMBEDDINGS], FALLBACK_CHECK) in checks:
             yield dg.AssetCheckResult(
-                asset_key=_KEYS[Stage.EMBEDDINGS],
+                asset_key=self._keys[Stage.EMBEDDINGS],
                 check_name=FALLBACK_CHECK,
                 passed=not self._degraded,
                 severity=dg.AssetCheckSeverity.WARN,
@@ -125,9 +128,9 @@ class RunReport:
                 description=f"{len(self._degraded)} of {len(self._documents)} documents were "
                 "embedded by a fallback.",
             )
-        if dg.AssetCheckKey(_KEYS[Stage.PARSED_DOCUMENTS], PARSE_CHECK) in checks:
+        if dg.AssetCheckKey(self._keys[Stage.PARSED_DOCUMENTS], PARSE_CHECK) in checks:
             yield dg.AssetCheckResult(
-                asset_key=_KEYS[Stage.PARSED_DOCUMENTS],
+                asset_key=self._keys[Stage.PARSED_DOCUMENTS],
                 check_name=PARSE_CHECK,
                 passed=not (self._parses["failed"] or self._doubtful),
                 severity=dg.AssetCheckSeverity.ERROR
@@ -164,7 +167,7 @@ class RunReport:
         self._store(
             [
                 dg.AssetObservation(
-                    asset_key=_KEYS[result.stage],
+                    asset_key=self._keys[result.stage],
                     partition=result.partition_key,
                     description=f"Waits: {result.error.message}",
                     metadata={
@@ -196,6 +199,13 @@ class RunReport:
             allow_retries=False,
         )
 
+    def _materialization(self, result: StageResult) -> dg.AssetMaterialization:
+        return dg.AssetMaterialization(
+            asset_key=self._keys[result.stage],
+            partition=result.partition_key,
+            metadata=_metadata(result),
+        )
+
     def _store(
         self, events: Sequence[dg.AssetMaterialization] | Sequence[dg.AssetObservation]
     ) -> None:
@@ -209,14 +219,6 @@ class RunReport:
 
 def _about(result: StageResult, error: TvdbError) -> dict[str, str | int]:
     return {"document": display_path(result.path), "code": error.code, "stage": result.stage.value}
-
-
-def _materialization(result: StageResult) -> dg.AssetMaterialization:
-    return dg.AssetMaterialization(
-        asset_key=_KEYS[result.stage],
-        partition=result.partition_key,
-        metadata=_metadata(result),
-    )
 
 
 def _metadata(result: StageResult) -> dict[str, int | float | str | bool]:

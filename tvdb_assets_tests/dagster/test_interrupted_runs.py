@@ -134,6 +134,20 @@ def test_a_run_whose_documents_failed_is_not_repeated(project: Project) -> None:
     assert project.covered(resumes(project)) == KEYS[2:]
 
 
+def test_a_backfill_of_assets_with_another_prefix_is_left_to_their_sensor(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_backfill(project)
+    run = start_run(project, KEYS[:2])
+    fail(project, run, RunFailureReason.UNEXPECTED_TERMINATION)
+    monkeypatch.setenv("TVDB_ASSET_KEY_PREFIX", "kb")
+    assert list(project.daemon_tick("kb__cost_sensor").run_requests or []) == []
+    assert tag(project, run, RESUMED_TAG) is None
+    assert is_unfinished(project)
+    monkeypatch.delenv("TVDB_ASSET_KEY_PREFIX")
+    assert project.covered(resumes(project)) == KEYS[:2]
+
+
 def test_a_run_that_kills_each_process_is_given_up_at_last(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

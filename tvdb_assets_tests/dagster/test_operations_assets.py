@@ -9,7 +9,8 @@ import dagster as dg
 import pytest
 from PIL import Image
 
-from tvdb_assets.dagster.operations_assets import cost_report
+from tvdb_assets.dagster.definition_names import DefinitionNames
+from tvdb_assets.dagster.operations_assets import make_cost_report
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.spend_guard.spend_limits import change
@@ -26,7 +27,9 @@ def report(database: Database, monkeypatch: pytest.MonkeyPatch) -> dict[str, dg.
     router = ServiceRouterResource(mode=None, parser_mode=None, embedder_mode=None)
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize(
-            [cost_report], instance=instance, resources={"service_router": router}
+            [make_cost_report(DefinitionNames())],
+            instance=instance,
+            resources={"service_router": router},
         )
         [made] = done.asset_materializations_for_node("cost_report")
     assert done.success
