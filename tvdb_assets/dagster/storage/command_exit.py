@@ -1,12 +1,12 @@
-"""The exit code of ``dagster asset materialize`` if documents wait for a budget.
+"""The exit code of ``dagster asset materialize`` and ``dg launch`` if documents wait for a budget.
 
-What belongs here: the end of that command. What does not: the end of a run (`run_events`), or the
+What belongs here: the end of these commands. What does not: the end of a run (`run_events`), or the
 exit codes of `tvdb`.
 
-Dagster's command only has success and failure. A budget halt is neither: the run succeeds, because
-there is no error, but a script must notice that nothing was materialized. Dagster's command line
-uses click. So the context of the command gets a resource that raises an error of click when it is
-closed. The error carries the code, and all exit handlers of Dagster and Python run.
+Dagster's commands only have success and failure. A budget halt is neither: the run succeeds,
+because there is no error, but a script must notice that nothing was materialized. Dagster's command
+lines use click. So the context of the command gets a resource that raises an error of click when it
+is closed. The error carries the code, and all exit handlers of Dagster and Python run.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from tvdb_assets.core.message_counts import counted
 from tvdb_assets.lifecycle import DocumentStatus
 from tvdb_assets.repositories.connection_url import libpq_url
 
+_COMMANDS = (("asset", "materialize"), ("dg", "launch"))
+"""The commands that materialize assets in their own process, each with its group."""
 DOCUMENTS_WAIT = 3
 """Exit code of a command whose documents wait for a budget, the same as in `tvdb ingest`."""
 
@@ -59,16 +61,16 @@ def note_waiting_documents(url: str, run_id: str) -> None:
 
 
 def is_materialize_command() -> bool:
-    """Whether this thread executes ``dagster asset materialize``."""
+    """Whether this thread executes ``dagster asset materialize`` or ``dg launch``."""
     return _materialize_command() is not None
 
 
 def _materialize_command() -> click.Context | None:
-    """The context of ``dagster asset materialize``, if this thread executes it."""
+    """The context of the command that materializes assets, if this thread executes one."""
     command = click.get_current_context(silent=True)
-    if command is None or command.info_name != "materialize":
+    if command is None or command.parent is None:
         return None
-    return command if command.parent is not None and command.parent.info_name == "asset" else None
+    return command if (command.parent.info_name, command.info_name) in _COMMANDS else None
 
 
 class _WaitingDocuments:
