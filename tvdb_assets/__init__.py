@@ -7,6 +7,7 @@ neither Dagster nor a client of a service.
 - `search`, `Index`, `Filters`, `SearchResult`, `Hit`, `Box`: search the index.
 - `StoredDocument`, `SourceSummary`: what `Index.document` and `Index.sources` return.
 - `defs`, `documents_partitions`: the assets, for use in another Dagster project.
+- `DocumentsComponent`: the same as a component of Dagster, for use in YAML.
 - `ServiceRouter`: parses and embeds by mode; paid calls pass the spend guard.
 - `Database`: connections to the checked and migrated database.
 - `Settings`, `ServiceMode`, `load_settings`: the configuration.
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from tvdb_assets.deprecation import TvdbDeprecationWarning, serve_moved_modules
 
 if TYPE_CHECKING:
+    from tvdb_assets.dagster.component import DocumentsComponent
     from tvdb_assets.dagster.definitions import defs
     from tvdb_assets.dagster.document_assets import documents as documents_partitions
     from tvdb_assets.errors import TvdbError
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Box",
     "Database",
+    "DocumentsComponent",
     "Filters",
     "Hit",
     "Index",
@@ -57,6 +60,7 @@ __all__ = [
 _WHERE = {
     "Box": ("tvdb_assets.retrieval.results", "Box"),
     "Database": ("tvdb_assets.repositories.database", "Database"),
+    "DocumentsComponent": ("tvdb_assets.dagster.component", "DocumentsComponent"),
     "Filters": ("tvdb_assets.retrieval.filters", "Filters"),
     "Hit": ("tvdb_assets.retrieval.results", "Hit"),
     "Index": ("tvdb_assets.retrieval.index", "Index"),
