@@ -66,7 +66,7 @@ _GROUPS: Final = {
         *("max_document_mib", "max_pages", "max_cells", "max_expanded_mib", "max_members"),
         *("max_depth", "max_picture_megapixels", "ocr_languages", "ocr_max_pages", "ocr_dpi"),
     ),
-    "Sensors, schedules and retention": (
+    "Assets, sensors, schedules and retention": (
         *(
             "sensor_seconds",
             "intake_seconds",
@@ -74,7 +74,8 @@ _GROUPS: Final = {
             "deletion_share",
             "catch_up_cron",
         ),
-        *("maintenance_cron", "run_partitions", "retention_days", "cache_days"),
+        *("maintenance_cron", "run_partitions", "asset_key_prefix", "retention_days"),
+        "cache_days",
     ),
     "Search and its evaluation": (
         *("search_over_budget", "evaluation_queries", "evaluation_floor", "evaluation_cron"),
