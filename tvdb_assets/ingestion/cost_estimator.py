@@ -111,7 +111,7 @@ class CostEstimator:
         self, data: bytes, path: str, media_type: str | None, budget: ContainerBudget
     ) -> _Finish:
         router, workers = self._router, self._router.services.workers
-        stored = self._store.find_text(
+        stored = self._store.texts.find_text(
             sha256(data).digest(),
             router.clients.parser_fingerprint,
             media_type or suffix_of(path),

@@ -151,14 +151,14 @@ class PaidParseStage:
             document.fingerprint,
             document.suffix,
         )
-        stored = self._store.parses([wanted])[0].get(document.row.document_id)
+        stored = self._store.texts.find([wanted])[0].get(document.row.document_id)
         if stored is None:
             return False
         document.parsed_id = stored.parsed_id
         sets = self._store.chunk_sets([stored.parsed_id], self._chunker.fingerprint)
         document.chunk_set = sets.get(stored.parsed_id)
         if document.chunk_set is None:
-            document.shared_text = self._store.parsed(stored.parsed_id)
+            document.shared_text = self._store.texts.read(stored.parsed_id)
         return True
 
     def _store_parse(
@@ -174,9 +174,9 @@ class PaidParseStage:
             parsed,
         )
         if tx is None:
-            stored = self._store.store_parses([new])[document.row.document_id]
+            stored = self._store.texts.store([new])[document.row.document_id]
         else:
-            found = self._store.store_paid_parse(new, document.row, tx)
+            found = self._store.texts.store_paid(new, document.row, tx)
             if found is None:
                 raise codes.DOCUMENT_DELETED.error()
             stored = found

@@ -109,7 +109,7 @@ class ParseStage:
                 for document in batch
                 if document.content_sha256 is not None
             ]
-            own, shared_text = self._store.parses(wanted, self._router.clients.paid_prefix)
+            own, shared_text = self._store.texts.find(wanted, self._router.clients.paid_prefix)
             for document in batch:
                 if (own_parse := own.get(document.row.document_id)) is not None:
                     document.parsed_id = own_parse.parsed_id
@@ -124,7 +124,7 @@ class ParseStage:
                 [document.row.document_id for document in batch]
             )
             without_parse = [document for document in batch if document.parsed_id is None]
-            latest = self._store.latest_parses(
+            latest = self._store.texts.latest(
                 [document.row.document_id for document in without_parse]
             )
             for document in batch:
@@ -241,7 +241,7 @@ class ParseStage:
                 )
                 document.future = workers.submit(task, *args)
             elif chunker is not None and document.chunk_set is None:
-                parsed = document.shared_text or self._store.parsed(document.parsed_id or 0)
+                parsed = document.shared_text or self._store.texts.read(document.parsed_id or 0)
                 document.future = workers.submit(chunk_document, parsed, chunker)
             # Otherwise the bytes are kept, for a paid service or for extracting members.
             if document.future is None and document.container_media_type is None:
@@ -263,7 +263,7 @@ class ParseStage:
                     )
                 )
                 document.note(Stage.PARSED_DOCUMENTS, **text_metadata(result))
-        stored_texts = self._store.store_parses(parses)
+        stored_texts = self._store.texts.store(parses)
         sets = []
         for document, made in prepared:
             chunked: PreparedDocument | None = made

@@ -24,10 +24,9 @@ from tvdb_assets.repositories import locks, text_claims
 from tvdb_assets.repositories.database import Connection, Database, analyze_changed_tables
 from tvdb_assets.repositories.deletion import lock_present
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
-from tvdb_assets.repositories.document_store import provenance_row
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.repositories.leases import end_leases_of_dead_processes
-from tvdb_assets.repositories.rows import ReadSnapshot, StoredChunkSet
+from tvdb_assets.repositories.rows import ReadSnapshot, StoredChunkSet, provenance_row
 from tvdb_assets.repositories.unused_parses import keep_parses_sql
 from tvdb_assets.repositories.vector_index import build_vector_indexes
 from tvdb_assets.repositories.word_segments import compact, fill_words

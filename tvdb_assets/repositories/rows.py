@@ -1,7 +1,8 @@
 """The values that pass between an ingestion run and the repositories.
 
-What belongs here: rows that are read, and values to be written. What does not: the statements
-(`document_store`, `member_store`, `index_store`).
+What belongs here: rows that are read, and values to be written, with their ids. What does not: the
+statements that read and write them (`document_store`, `parsed_texts`, `member_store`,
+`index_store`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
+
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.lifecycle.states import DocumentStatus, Failure, FileVersion, Quarantine
-from tvdb_assets.models import Chunk, ParsedDocument, SourceFile, Stage
+from tvdb_assets.models import Chunk, ParsedDocument, Provenance, SourceFile, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +154,28 @@ class DocumentFailure:
             pipeline_fingerprint: fingerprint of the pipeline of the run.
         """
         return "" if self.is_current_index_stale else self.limits + pipeline_fingerprint
+
+
+def provenance_row(produced_by: Provenance) -> tuple[str, str, str, str, bool]:
+    """The columns of what made a row."""
+    return (
+        produced_by.service,
+        produced_by.mode,
+        produced_by.model,
+        produced_by.version,
+        produced_by.is_degraded,
+    )
+
+
+def reserve_ids(tx: psycopg.Connection[Any], table: str, column: str, count: int) -> list[int]:
+    """Take ids from the sequence of a column."""
+    rows = tx.execute(
+        "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
+        (table, column, count),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def type_names(names: str) -> list[str]:
+    """The types of the columns of a COPY, which are separated by spaces."""
+    return names.split()

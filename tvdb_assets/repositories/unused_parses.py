@@ -1,7 +1,7 @@
 """Texts that a paid service parsed and no document has any more, kept for TVDB_CACHE_DAYS.
 
 What belongs here: keeping them, and deleting those of a document that a person forgets. What does
-not: finding one by the bytes of a file (`document_store`), or their end (`retention`).
+not: finding one by the bytes of a file (`parsed_texts`), or their end (`retention`).
 
 A folder that was not mounted for an hour comes back with bytes that were parsed before, and so does
 a file that was replaced by mistake. Without the text, the service would be paid twice. A text that

@@ -77,9 +77,9 @@ def while_open(database: Database, first: psycopg.Connection[Any], work: Callabl
 def test_a_text_that_is_stored_already_is_kept_and_returned(
     database: Database, parses: list[NewParse]
 ) -> None:
-    [first] = DocumentStore(database, "run 1").store_parses(parses[:1]).values()
+    [first] = DocumentStore(database, "run 1").texts.store(parses[:1]).values()
 
-    stored = DocumentStore(database, "run 2").store_parses(with_text(parses, "Another text."))
+    stored = DocumentStore(database, "run 2").texts.store(with_text(parses, "Another text."))
 
     assert stored[parses[0].document_id] == first
     assert stored[parses[1].document_id][1].text == "Another text."
@@ -94,9 +94,9 @@ def test_a_text_that_is_being_stored_is_waited_for_and_kept(
 ) -> None:
     other = with_text(list(reversed(parses)), "Another text.")
     with psycopg.connect(database.url) as tx:
-        first = DocumentStore(database, "run 1").store_parses(parses, tx)
+        first = DocumentStore(database, "run 1").texts.store(parses, tx)
         second = while_open(
-            database, tx, lambda: DocumentStore(database, "run 2").store_parses(other)
+            database, tx, lambda: DocumentStore(database, "run 2").texts.store(other)
         )
 
     assert second == first
@@ -107,7 +107,7 @@ def test_a_chunk_set_that_is_stored_already_is_kept_and_returned(
     database: Database, parses: list[NewParse]
 ) -> None:
     store = DocumentStore(database, "run 1")
-    sets = chunk_sets(store.store_parses(parses))
+    sets = chunk_sets(store.texts.store(parses))
     [first] = store.store_chunk_sets(sets[:1], MADE_BY).values()
 
     stored = DocumentStore(database, "run 2").store_chunk_sets(sets, MADE_BY)
@@ -130,10 +130,12 @@ def test_texts_are_stored_and_found_after_a_newer_release_has_added_a_column(
         store = DocumentStore(connected, "run-1")
 
         def use() -> None:
-            [(parsed_id, _)] = store.store_parses([one]).values()
-            store.parsed(parsed_id)
-            store.find_text(one.content_sha256, one.fingerprint, one.suffix)
-            store.parses([(one.document_id + 1, one.content_sha256, one.fingerprint, one.suffix)])
+            [(parsed_id, _)] = store.texts.store([one]).values()
+            store.texts.read(parsed_id)
+            store.texts.find_text(one.content_sha256, one.fingerprint, one.suffix)
+            store.texts.find(
+                [(one.document_id + 1, one.content_sha256, one.fingerprint, one.suffix)]
+            )
 
         for _ in range(8):
             use()
