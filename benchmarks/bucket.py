@@ -1,6 +1,6 @@
 """Reading many small objects of a bucket, compared with a bare asynchronous loop.
 
-Prints a table; asserts nothing, as machines are noisy. The server is a process of its own, and
+Prints a table; asserts nothing, as machines are noisy. The server is a separate process, and
 answers each request after 50 ms. *Bare* is the shortest program that reads the objects with
 obstore: a semaphore and ``get_async``, no checks, no limits, nothing kept. *Batches* is what a run
 does: it reads the documents of one batch after the other, here without any overlap of batches.

@@ -54,7 +54,7 @@ def main() -> int:
     print(
         "Two documents fail on purpose: one is encrypted, and one is damaged.\n"
         "All others are in the index, including the scan, whose text was read by OCR.\n\n"
-        "The demo has an index of its own. To use it:\n"
+        "The demo has its own index. To use it:\n"
         "  export DAGSTER_HOME=demo/.tvdb TVDB_SOURCE=demo/documents\n"
         "  .venv/bin/tvdb dev                       the Dagster UI, on 127.0.0.1:3000\n"
         '  .venv/bin/tvdb search "your question"    search\n'

@@ -20,7 +20,7 @@ from tvdb_assets.spend_guard.paid_service import ensure_free
 
 
 class FallbackEmbedder:
-    """Another embedder's vectors, marked degraded and in a space of their own."""
+    """Another embedder's vectors, marked degraded and in their own space."""
 
     def __init__(self, embedder: Embedder) -> None:
         """Fall back to ``embedder``.

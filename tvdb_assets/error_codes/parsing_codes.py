@@ -59,7 +59,7 @@ MISLABELLED: Final = ErrorCode(
 CONTAINER: Final = ErrorCode(
     ParseError,
     "container",
-    "This is {what}, which contains documents and has no own text.",
+    "This is {what}, which contains documents and has no text itself.",
     "Ingest it, which creates a document for each file inside, or unpack it.",
     "An archive or mailbox was parsed as if it were one document.",
 )

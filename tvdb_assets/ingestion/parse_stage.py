@@ -196,7 +196,7 @@ class ParseStage:
             raise codes.SOURCE_UNAVAILABLE.error(root=root) from None
 
     def _extract(self, batch: Sequence[DocumentState], container: DocumentState) -> None:
-        """Extract the members that have no stored text of their own.
+        """Extract the members that have no stored text yet.
 
         Also those for which the text of another document was found: only their bytes prove that
         they are equal to it, as a container that took over its parser can list any digest.

@@ -28,7 +28,7 @@ class DocumentStatus(StrEnum):
     FAILED = "failed"
     """The last attempt failed. A version that was published before stays published."""
     DEFERRED = "deferred"
-    """It has no error of its own, and waits for a budget, a rate limit or a service."""
+    """It has no error itself, and waits for a budget, a rate limit or a service."""
 
 
 class Quarantine(StrEnum):

@@ -137,7 +137,7 @@ class ServerConfinement:
     def confine_parser(self, server: int, folder: str) -> Confinement:
         """Confine this process, a fork of the server, before it sees any byte of a document.
 
-        Its files and signals are those of a domain of its own, so that it reaches no other parser.
+        Its files and signals are those of its own domain, so that it reaches no other parser.
 
         Args:
             server: process id of the server, with which this process ends.

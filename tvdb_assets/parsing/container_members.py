@@ -47,7 +47,7 @@ def list_members(data: bytes, media_type: str, budget: ContainerBudget) -> list[
 
     Raises:
         ParseError: ``over_limit``, ``expands_too_far``, ``corrupt``, or ``empty`` for a container
-            without members and without a text of its own.
+            without members and without its own text.
     """
     what = name_without_article(media_type)
     limits = current_limits()

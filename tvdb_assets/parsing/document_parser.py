@@ -127,7 +127,7 @@ def _parse_as_source(data: bytes, path: str, failed: Parser) -> ParsedDocument:
 
 
 def is_container_only(sniffed: SniffResult) -> bool:
-    """Whether the document only holds other documents and has no text of its own."""
+    """Whether the document only holds other documents and has no text itself."""
     has_parser = parser_for(sniffed.media_type) is not None
     return not has_parser and container_for(sniffed.media_type) is not None
 

@@ -41,7 +41,7 @@ def expands_too_far(what: str, limit_mib: int) -> ParseError:
 
 
 def is_container(what: str) -> ParseError:
-    """A parse was requested for a container that has no text of its own."""
+    """A parse was requested for a container that has no text itself."""
     return codes.CONTAINER.error(what=what)
 
 

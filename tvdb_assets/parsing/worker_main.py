@@ -4,7 +4,7 @@ What belongs here: the order of import, confinement and fork, and running a task
 a process is confined (`parsing.confinement`), or how a reply is written (`parsing.worker_replies`).
 
 The server imports libraries once and sees no byte of a document. Each parser is a fork of it, with
-a channel of its own to the parent, so what one document does to its parser reaches no other.
+its own channel to the parent, so what one document does to its parser reaches no other.
 """
 
 from __future__ import annotations

@@ -281,7 +281,7 @@ class WorkerPool:
                 _settle(task[0], outcome)
 
     def _complete_alone(self, slot: WorkerSlot, task: _Task) -> None:
-        """Run a task in a parser of its own."""
+        """Run a task in its own parser."""
         try:
             (outcome,) = self._run(slot, [task], is_shared=False)
             if isinstance(outcome, OwnProcessRequestedError):

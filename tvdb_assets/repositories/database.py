@@ -324,7 +324,7 @@ def is_connection_lost(error: BaseException) -> bool:
     if (error.sqlstate or "").startswith(_PROGRAM_LIMIT):
         return False
     if error.diag.severity_nonlocalized in _ENDS_CONNECTION:
-        # Poolers, and servers in the cloud, have codes of their own for this.
+        # Poolers, and servers in the cloud, have their own codes for this.
         return True
     if type(error) is psycopg.DatabaseError and error.sqlstate is None:
         return True  # The client library noticed it first, and has no code.

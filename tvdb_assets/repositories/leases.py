@@ -6,7 +6,7 @@ What does not: what a lease protects (`index_store`, `parse_jobs`), or advisory 
 An advisory lock ends with its connection. A process that lost a connection still waits for the
 answers that it pays for, so no other process may pay for them. A claim of something that is paid
 for has a lease as well: it is valid while its lock is held, or while its lease is renewed. One
-thread of each process renews its leases on a connection of its own. The lease of a process that
+thread of each process renews its leases on its own connection. The lease of a process that
 was killed, or that has no way to the database, ends after `LEASE_SECONDS`, or after
 `IN_FLIGHT_SECONDS` if it has sent a request: the answer may have arrived, and is stored once the
 database can be reached. A process on the same machine sees that it has ended, and waits no longer.
@@ -244,7 +244,7 @@ _SEND = (
     "UPDATE tvdb.claim_leases SET in_flight_until = greatest(in_flight_until,"
     " clock_timestamp() + make_interval(secs => %s)) WHERE holder = %s"
 )
-# Machines with equal names may be copies of one another, but have addresses of their own.
+# Machines with equal names may be copies of one another, but have their own addresses.
 _OF_MACHINE = (
     "SELECT holder, process FROM tvdb.claim_leases"
     " WHERE machine = %s || ' ' || coalesce(host(inet_client_addr()), '') AND process IS NOT NULL"

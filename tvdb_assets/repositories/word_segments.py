@@ -54,7 +54,7 @@ class _Segment:
 
 
 def fill_words(database: Database, at_least: int = 1) -> int:
-    """`word_store.fill_in` in a transaction of its own; 0 for a user with read-only access."""
+    """`word_store.fill_in` in its own transaction; 0 for a user with read-only access."""
     try:
         with database.transaction() as tx:
             return fill_in(tx, at_least)

@@ -17,7 +17,7 @@ _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
 class ServiceMetrics:
-    """The metrics of one service, in a registry of its own."""
+    """The metrics of one service, in its own registry."""
 
     def __init__(self) -> None:
         """All counters are zero."""

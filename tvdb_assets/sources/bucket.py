@@ -282,7 +282,7 @@ class BucketStore:
             if isinstance(error, refused) or kind in ("HTTP 401", "HTTP 403"):
                 raise codes.OBJECT_UNREADABLE.error().about(path) from None
             is_late = isinstance(error, ConnectTimeoutError | ReadTimeoutError)
-            # obstore has no class of its own for it.
+            # obstore has no class for it.
             if is_late or (isinstance(error, BaseError) and "TimedOut" in str(error)):
                 seconds = self._timeout_seconds
                 raise codes.READ_STALLED.error(seconds=seconds).about(path) from None

@@ -4,7 +4,7 @@ What belongs here: running such a call in a thread that can be abandoned, and a 
 What does not: what is called (`folder`).
 
 A network file system whose server is gone answers nothing, and a call that waits in the kernel
-can't be interrupted. So it waits in a thread of its own, for which no process waits at its end.
+can't be interrupted. So it waits in its own thread, for which no process waits at its end.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 What belongs here: what an answer teaches, and the upper bound that follows. What does not: counting
 (`core.token_counting`), or where the ratio is stored (`service_state_store`).
 
-A server with a tokenizer of its own bills other numbers than are counted here. Until it has
+A server with another tokenizer bills other numbers than are counted here. Until it has
 answered, the bound of a text is one that no tokenizer exceeds: its bytes. An answer to a request of
 at least `ENOUGH_TOKENS` teaches the ratio. From then on, the bound of a text is the highest ratio
 seen, with a margin of a quarter, and in addition all bytes that are neither letters of ASCII nor

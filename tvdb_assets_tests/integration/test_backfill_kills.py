@@ -1,4 +1,4 @@
-"""A backfill completes by itself, whatever is killed while it runs."""
+"""A backfill completes automatically, whatever is killed while it runs."""
 
 from __future__ import annotations
 

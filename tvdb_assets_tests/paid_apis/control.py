@@ -1,4 +1,4 @@
-"""Steering a server that runs as a process of its own, over the same port.
+"""Steering a server that runs as a separate process, over the same port.
 
 What belongs here: ``GET /_log``, ``POST /_faults`` and ``POST /_reset``. They need no key,
 take no time and are not logged. A test in the same process uses `PaidApis` itself.

@@ -1,4 +1,4 @@
-"""What only the socket, or only a process of its own, can get wrong."""
+"""What only the socket, or only a separate process, can get wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paid calls past the whole guard, from processes of their own, on a clock that the test moves.
+"""Paid calls past the whole guard, from separate processes, on a clock that the test moves.
 
 What belongs here: one call and what came of it. What does not: what is checked of it.
 """

@@ -1,4 +1,4 @@
-"""Reservations from processes of their own.
+"""Reservations from separate processes.
 
 What belongs here: what such a process does. What does not: what is checked of it.
 """

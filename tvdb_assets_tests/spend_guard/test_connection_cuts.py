@@ -103,7 +103,7 @@ def test_an_embedding_call_survives_a_cut_at_every_statement(
     last_words: bytes,
     is_full: bool,
 ) -> None:
-    """However the connection ends: poolers have codes of their own for that."""
+    """However the connection ends: poolers have their own codes for that."""
     proxy.last_words = last_words
     direct = paid.database
     router = paid.router()

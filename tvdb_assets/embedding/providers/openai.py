@@ -102,7 +102,7 @@ class OpenAIEmbedder(PaidEmbedder):
         self._model = settings.embedding_model
         self._dimensions = settings.embedding_dimensions or _DIMENSIONS.get(self._model)
         self.is_count_exact = self._model in _DIMENSIONS
-        # Another server may give one of these names to a model of its own.
+        # Another server may give one of these names to its model.
         self.is_bill_exact = self.is_count_exact and _is_own_server(self._address)
         self._traits = ServerTraits()
         if self._dimensions is None:

@@ -188,7 +188,7 @@ def _angle(page: ParsedPage) -> int:
 
 
 def _attached_files(source: bytes) -> int:
-    """Number of files inside of the PDF; each is a document of its own."""
+    """Number of files inside of the PDF; each is a separate document."""
     if not any(mark in source for mark in (b"/EmbeddedFile", b"/Filespec", b"/ObjStm")):
         return 0
     try:

@@ -335,7 +335,7 @@ def _end_paragraph(state: _State) -> None:
 
 
 def _end_box(state: _State) -> None:
-    """A text box is a paragraph of its own, before the one that it is anchored in."""
+    """A text box is a separate paragraph, before the one that it is anchored in."""
     _end_paragraph(state)
     if state.around_box:
         state.text, state.level, state.in_table = state.around_box.pop()
