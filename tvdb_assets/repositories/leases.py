@@ -215,7 +215,10 @@ def _machine() -> str | None:
 
 
 def _process(process_id: int) -> str | None:
-    """A running process by its id and its start, because ids are used again; None if it ended."""
+    """A running process by its id and its start, because ids are used again; None if it ended.
+
+    The start is in ticks after the boot: a time of the day, as of psutil, changes with the clock.
+    """
     try:
         # The name, in brackets, may have brackets itself.
         fields = Path(f"/proc/{process_id}/stat").read_text("utf-8", "replace").rpartition(")")[2]
