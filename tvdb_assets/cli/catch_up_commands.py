@@ -113,7 +113,7 @@ def forget(document: str, as_json: bool) -> None:
         paths = [known.path for known in documents] or [document]
         print_json({"forgotten": [display_path(path) for path in paths]})
     else:
-        of = f" of {root}" if len(reconciler.registry.sources()) > 1 else ""
+        of = f" of {printable(root)}" if len(reconciler.registry.sources()) > 1 else ""
         console.print(f"Forgotten: {printable(document)}{of}", markup=False)
 
 

@@ -10,6 +10,7 @@ import click
 from tvdb_assets import error_codes as codes
 from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, plain, print_json, table_of
+from tvdb_assets.core.message_counts import counted
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.redaction import printable
 from tvdb_assets.repositories.database import Database
@@ -69,9 +70,11 @@ def move(old: str, new: str, as_json: bool) -> None:
     if as_json:
         print_json({"moved": moved, "duplicates": len(duplicates), "source": new_root})
         return
-    console.print(f"{moved:,} documents belong to {printable(new_root)} now.", markup=False)
+    belong = counted(moved, "document belongs", "documents belong")
+    console.print(f"{belong} to {printable(new_root)} now.", markup=False)
     if duplicates:
-        console.print(f"{len(duplicates):,} documents were in both sources, and are there once.")
+        were = counted(len(duplicates), "document was", "documents were")
+        console.print(f"{were} in both sources. The index has only one of each.")
 
 
 @source.command()
@@ -94,7 +97,8 @@ def drop(old: str, as_json: bool) -> None:
     if as_json:
         print_json({"deleted": deleted, "source": root})
     else:
-        console.print(f"{deleted:,} documents of {root} are deleted.", markup=False)
+        documents = counted(deleted, "document")
+        console.print(f"Deleted {documents} of {printable(root)}.", markup=False)
 
 
 def source_row(each: RegisteredSource, current: str) -> dict[str, str | int | bool]:

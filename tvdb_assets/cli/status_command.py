@@ -111,10 +111,10 @@ def _show_all(database: Database, registry: DocumentRegistry, root: str, as_json
     for each in sources:
         if each.root != root:
             console.print(
-                f"\n{each.documents:,} documents are of {printable(each.root)}, which is not the "
-                f"current source {printable(root)}. Search shows them. If the source has moved, "
-                "run tvdb source move OLD NEW; if they are not needed any more, run tvdb source "
-                "drop OLD.",
+                f"\n{counted(each.documents, 'document')} of {printable(each.root)}, which is not "
+                f"the current source {printable(root)}. Search shows what is published. If the "
+                "source has moved, run tvdb source move OLD NEW; if it is not needed any more, run "
+                "tvdb source drop OLD.",
                 style="yellow",
                 markup=False,
             )
@@ -144,8 +144,9 @@ def _show_scan(scan: SourceScan) -> None:
         )
     if scan.held:
         console.print(
-            f"\n{scan.held:,} documents are missing from {printable(scan.source)} and are not "
-            "deleted. Check that all of it is mounted. To delete them, run tvdb ingest --delete.",
+            f"\nMissing from {printable(scan.source)}, and not deleted: "
+            f"{counted(scan.held, 'document')}. Check that all of it is mounted. To delete what is "
+            "missing, run tvdb ingest --delete.",
             style="yellow",
             markup=False,
         )

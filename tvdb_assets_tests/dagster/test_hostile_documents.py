@@ -106,6 +106,32 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(inner)
 
 
+def test_each_command_shows_a_hostile_source_as_data(
+    project: Project, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for console in (output.console, output.notices):
+        monkeypatch.setattr(console, "_force_terminal", True)
+    other, new = (project.documents.parent / f"{n}\x1b[2J\n{_FORGED}" for n in ("other", "new"))
+    other.mkdir()
+    (other / "0.md").write_text("# Other note\n\nThe other source says so.\n")
+    (other / "own.md").write_text("# Own note\n\nOnly the other source has it.\n")
+    terminal.run("ingest")
+    terminal.run("ingest", str(other))
+    terminal.run("status")
+    terminal.run("search", "note")
+    terminal.run("forget", "own.md")
+    other.rename(new)
+    terminal.run("source", "list")
+    for command in ("move", "drop"):
+        terminal.run("source", command, str(other / "unknown"), *[str(new)][: command == "move"])
+    moved = terminal.run("source", "move", str(other), str(new))
+    assert "2 documents belong to" in moved
+    monkeypatch.setenv("TVDB_SOURCE", str(new))
+    terminal.run("forget", "0.md")
+    terminal.run("ingest")
+    assert "document" in terminal.run("source", "drop", str(new))
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.timeout(400)
 def test_each_command_and_event_shows_hostile_names_as_data(
