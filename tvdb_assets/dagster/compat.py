@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from types import SimpleNamespace
@@ -288,6 +288,25 @@ def target_assets(backfill: Backfill) -> set[dg.AssetKey]:
     """The assets of a backfill; none before the daemon has first evaluated it."""
     data = backfill.asset_backfill_data
     return set(data.target_subset.asset_keys) if data is not None else set()
+
+
+def materialized_in_run(
+    instance: dg.DagsterInstance, run_id: str, assets: Collection[dg.AssetKey]
+) -> set[str]:
+    """The partitions of which a run has materialized each of these assets."""
+    found: dict[dg.AssetKey, set[str]] = {asset: set() for asset in assets}
+    cursor: str | None = None
+    while True:
+        page = instance.get_records_for_run(
+            run_id, cursor, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
+        )
+        for record in page.records:
+            event = record.event_log_entry.dagster_event
+            if event is not None and event.partition and event.asset_key in found:
+                found[event.asset_key].add(event.partition)
+        if not page.has_more:
+            return set.intersection(*found.values()) if found else set()
+        cursor = page.cursor
 
 
 def target_partitions(

@@ -22,6 +22,7 @@ from tvdb_assets.dagster import compat
 from tvdb_assets.dagster.backfill_tags import RESUMED_TAG, RESUMES_TAG, backfill_tags
 from tvdb_assets.dagster.definition_names import is_document_asset
 from tvdb_assets.dagster.partitions import DocumentPartitions
+from tvdb_assets.lifecycle import DocumentStatus
 from tvdb_assets.repositories.due_documents import DueDocuments
 
 MAX_RESUMES = 10
@@ -64,8 +65,8 @@ def interrupted_runs(
     targets = compat.partitions_not_materialized(backfill, partitions.assets)
     for run in given_up:
         keys = partitions.of_run(run.tags)
-        processed = due.processed_in_backfill(keys, backfill.backfill_id)
-        left = [key for key in keys if key not in processed and key in targets]
+        done = _done(instance, due, keys, backfill, partitions.assets)
+        left = [key for key in keys if key not in done and key in targets]
         resumes = instance.get_runs_count(dg.RunsFilter(tags={RESUMES_TAG: run.run_id}))
         if not left or resumes >= MAX_RESUMES:
             # A retry that Dagster still announces will not come.
@@ -75,6 +76,29 @@ def interrupted_runs(
             instance.add_run_tags(run.run_id, {compat.WILL_RETRY_TAG: "false"})
             tags = {**backfill_tags(backfill), RESUMES_TAG: run.run_id}
             yield Interrupted(run.run_id, idle, tags)
+
+
+def _done(
+    instance: dg.DagsterInstance,
+    due: DueDocuments,
+    keys: Sequence[str],
+    backfill: compat.Backfill,
+    assets: Sequence[dg.AssetKey],
+) -> set[str]:
+    """The documents that a run of the backfill has failed, deferred, or published and reported.
+
+    A run may be killed after it published a document and before Dagster had its events. Dagster
+    itself adds up what is materialized only when it next evaluates the backfill.
+    """
+    processed = due.processed_in_backfill(keys, backfill.backfill_id)
+    published = {run for run, status in processed.values() if status is DocumentStatus.PUBLISHED}
+    wanted = compat.target_assets(backfill).intersection(assets)
+    reported = {run: compat.materialized_in_run(instance, run, wanted) for run in published}
+    return {
+        key
+        for key, (run, status) in processed.items()
+        if status is not DocumentStatus.PUBLISHED or key in reported[run]
+    }
 
 
 def _belongs_to_others(backfill: compat.Backfill, assets: Sequence[dg.AssetKey]) -> bool:

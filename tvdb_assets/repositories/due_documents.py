@@ -195,16 +195,19 @@ class DueDocuments:
             lives = DocumentLifecycle(tx).apply_to(document_ids, requested)
         return sum(not life.is_gone for life in lives.values())
 
-    def processed_in_backfill(self, partition_keys: Sequence[str], backfill_id: str) -> set[str]:
-        """Those partitions whose file a run of a backfill processed last, with any result."""
+    def processed_in_backfill(
+        self, partition_keys: Sequence[str], backfill_id: str
+    ) -> dict[str, tuple[str, DocumentStatus]]:
+        """Those partitions whose file a run of a backfill processed last: run id and result."""
         with self._database.transaction() as tx:
             rows = tx.execute(
-                "SELECT d.partition_key FROM tvdb.documents d JOIN tvdb.runs r USING (run_id)"
+                "SELECT d.partition_key, d.run_id, d.status"
+                " FROM tvdb.documents d JOIN tvdb.runs r USING (run_id)"
                 " WHERE d.partition_key = ANY(%s) AND d.container_id IS NULL"
                 " AND r.backfill_id = %s",
                 (list(partition_keys), backfill_id),
             ).fetchall()
-        return {row[0] for row in rows}
+        return {key: (run_id, DocumentStatus(status)) for key, run_id, status in rows}
 
     @contextmanager
     def mark_run_alive(self, run_id: str) -> Iterator[None]:

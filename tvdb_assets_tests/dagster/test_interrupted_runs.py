@@ -107,6 +107,34 @@ def test_documents_of_a_run_that_was_given_up_get_another_run_of_the_backfill(
     assert not is_unfinished(project)
 
 
+def test_documents_that_were_published_before_dagster_knew_get_another_run(
+    project: Project,
+) -> None:
+    start_backfill(project)
+    run = start_run(project, KEYS[:4])
+    # It published two documents, failed one, and was killed before it reported any of them.
+    project.write(KEYS[3], "")
+    project.run([RunRequest(tags=range_tags(KEYS[1:4]))])
+    with project.database.transaction() as tx:
+        tx.execute(
+            "INSERT INTO tvdb.runs (run_id, root_run_id, backfill_id) VALUES (%s, %s, %s)",
+            (run.run_id, run.run_id, BACKFILL),
+        )
+        tx.execute(
+            "UPDATE tvdb.documents SET run_id = %s WHERE partition_key = ANY(%s)",
+            (run.run_id, KEYS[1:4]),
+        )
+    fail(project, run, RunFailureReason.UNEXPECTED_TERMINATION)
+
+    [request] = resumes(project)
+
+    assert project.covered([request]) == KEYS[:3]
+    project.run([request])
+    assert project.searchable() == set(KEYS[:3])
+    assert resumes(project) == []
+    assert not is_unfinished(project)
+
+
 def test_a_run_that_dagster_retries_is_left_to_dagster_for_a_while(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
