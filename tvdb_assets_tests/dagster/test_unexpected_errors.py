@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from tvdb_assets.dagster.definition_names import DefinitionNames
 from tvdb_assets.dagster.document_assets import document_assets
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.ingestion.parse_stage import ParseStage
@@ -36,9 +37,9 @@ def test_the_text_of_an_unexpected_exception_is_not_in_dagsters_log(
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("documents", ["a.md"])
         result = dg.materialize(
-            [document_assets(10)],
+            [document_assets(10, DefinitionNames())],
             instance=instance,
-            resources={"service_router": router},
+            resources={"service_router": router, "tvdb_io_manager": dg.mem_io_manager},
             partition_key="a.md",
             raise_on_error=False,
         )
