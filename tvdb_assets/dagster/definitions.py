@@ -7,6 +7,7 @@ nothing is opened until a run needs it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import dagster as dg
 
@@ -28,6 +29,23 @@ from tvdb_assets.dagster.retrieval_evaluation import (
 from tvdb_assets.dagster.run_telemetry import console_loggers
 from tvdb_assets.dagster.schedules import make_cost_report_hourly
 from tvdb_assets.settings import Settings, load_settings
+
+
+class _CodeLocation(dg.Definitions):
+    """Definitions whose runs execute in one process, if they are a code location of their own.
+
+    A run is one step, and a process for it would only load Dagster a second time. Merged with the
+    definitions of a project, they leave the executor to it, because one executor is for all assets.
+    """
+
+    def get_repository_def(self) -> dg.RepositoryDefinition:
+        """What Dagster loads of the outermost definitions."""
+        return self._with_executor.get_repository_def()
+
+    @cached_property
+    def _with_executor(self) -> dg.Definitions:
+        in_process = dg.Definitions(executor=dg.in_process_executor)
+        return dg.Definitions.merge(self, in_process)
 
 
 @definitions_with_options
@@ -73,7 +91,7 @@ def definitions_with(
         names: keys and names of the definitions.
     """
     maintenance = make_maintenance(names)
-    return dg.Definitions(
+    return _CodeLocation(
         sensors=[
             make_cost_sensor(settings.sensor_seconds, names),
             make_document_intake(settings.intake_seconds, names),

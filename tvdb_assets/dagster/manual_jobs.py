@@ -53,6 +53,7 @@ def make_retry_documents(names: DefinitionNames) -> dg.JobDefinition:
 
     @dg.job(
         name=names.name("retry_documents"),
+        executor_def=dg.in_process_executor,
         description="Retries failed documents: the named ones, or all.",
     )
     def retry_documents() -> None:
@@ -93,6 +94,7 @@ def make_catch_up(names: DefinitionNames) -> dg.JobDefinition:
 
     @dg.job(
         name=names.name("catch_up"),
+        executor_def=dg.in_process_executor,
         description="Requests all due documents, as nightly_catch_up does.",
     )
     def catch_up() -> None:

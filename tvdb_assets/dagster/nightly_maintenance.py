@@ -36,6 +36,7 @@ def make_maintenance(names: DefinitionNames) -> dg.JobDefinition:
 
     @dg.job(
         name=names.name("maintenance"),
+        executor_def=dg.in_process_executor,
         description="Keeps tables and logs from growing without limit. TVDB_RETENTION_DAYS and "
         "TVDB_CACHE_DAYS say how long they are kept.",
     )

@@ -239,3 +239,15 @@ def test_rows_are_not_taken_for_those_of_an_asset_with_another_prefix(
 def test_dagster_finds_definitions_that_take_arguments_by_their_type() -> None:
     assert isinstance(tvdb.defs, type(dg.definitions(lambda: dg.Definitions())))
     assert tvdb_assets.defs is tvdb.defs
+
+
+def test_runs_take_one_process_unless_a_project_decides() -> None:
+    """A process for the only step of a run would load Dagster a second time."""
+    alone = tvdb.defs().get_repository_def()
+    for job in alone.get_all_jobs():
+        assert job.executor_def is dg.in_process_executor, job.name
+    merged = dg.Definitions.merge(tvdb.defs(), dg.Definitions(assets=[dg.AssetSpec("mine")]))
+    of_assets = merged.resolve_implicit_global_asset_job_def()
+    assert of_assets.executor_def is dg.multi_or_in_process_executor
+    for name in ("catch_up", "maintenance", "retry_documents"):
+        assert merged.get_job_def(name).executor_def is dg.in_process_executor
