@@ -161,7 +161,6 @@ def dev(
     for name in ("yaml.py", "graphql.py", "tvdb_assets.py"):
         (folder / name).write_text("raise SystemExit('code of the working folder ran')", "utf-8")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TVDB_", "DAGSTER"))}
-    inherited.pop("PYTHONDONTWRITEBYTECODE", None)
     environment = inherited | {
         "DAGSTER_HOME": str(folder / "home"),
         "TVDB_DATABASE_URL": shared_database.url,

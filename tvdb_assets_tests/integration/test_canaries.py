@@ -104,7 +104,6 @@ def run(
     project: Path, database_url: str, server: RunningServer, *command: str, **keys: str
 ) -> CommandResult:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TVDB_", "DAGSTER"))}
-    inherited.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         [str(Path(sys.executable).parent / command[0]), *command[1:]],
         cwd=project,

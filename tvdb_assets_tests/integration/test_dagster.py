@@ -70,8 +70,6 @@ class Project:
     def run(self, command: str, *arguments: str) -> CommandResult:
         """Run a program of this environment to its end, as in a shell."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TVDB_", "DAGSTER"))}
-        # Without written bytecode, each process would compile all of Dagster.
-        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
         done = subprocess.run(
             [str(Path(sys.executable).parent / command), *arguments],
             cwd=self._folder,
@@ -81,7 +79,6 @@ class Project:
                 "TVDB_SOURCE": str(self.documents),
                 "TVDB_DATABASE_URL": self.database_url,
                 "TVDB_PARSE_WORKERS": "1",
-                "PYTHONPYCACHEPREFIX": str(self._folder / "bytecode"),
             },
             capture_output=True,
             text=True,

@@ -52,7 +52,6 @@ class Scene:
         inherited = {
             k: v for k, v in os.environ.items() if not k.startswith(("TVDB_", "DAGSTER", "OTEL"))
         }
-        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
         return subprocess.run(
             [str(Path(sys.executable).parent / "tvdb"), *arguments],
             cwd=self.folder,

@@ -29,8 +29,8 @@ from tvdb_assets_tests.simulation.invariants import (
 from tvdb_assets_tests.simulation.simulated_services import Shared, SimulatedServices, seeded
 
 SEEDS = 1_000
-QUICK_SEEDS = 300
-_BLOCK = 25
+QUICK_SEEDS = 80
+_BLOCK = 20
 
 
 def blocks(part: int, of: int, *, is_full: bool) -> list[range]:
