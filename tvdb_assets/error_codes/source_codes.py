@@ -83,6 +83,11 @@ BAD_NAME: Final = ErrorCode(
     "Rename the file.",
     "The name can't be stored.",
 )
+LONG_PATH: Final = BAD_NAME.variant(
+    SourceError,
+    "The path of the file and of its source have {size:,} bytes; the limit is {limit:,} bytes.",
+    "Give it, or the folders above it, shorter names.",
+)
 BAD_KEY: Final = BAD_NAME.variant(
     SourceError,
     "The key of the object can't be stored: it has a NUL character, or is the prefix of the "

@@ -35,6 +35,10 @@ from tvdb_assets.sources.stalls import note_progress
 
 _PAGE_FILES = 2_000
 _PART_BYTES = 4 << 20
+MAX_PATH_BYTES = 2_600
+"""Of a path with that of its source: an entry of an index in Postgres has at most 2,704 bytes."""
+MAX_DEPTH = 128
+"""Folders above a file. Each has an open descriptor, of which a process often has 1,024."""
 
 
 class FolderStore:
@@ -107,6 +111,10 @@ class FolderStore:
                 if not name.endswith("/"):
                     yield self._inspect(descriptor, name, prefix + name)
                     continue
+                if prefix.count("/") >= MAX_DEPTH:
+                    kind = f"it is inside of more than {MAX_DEPTH} folders"
+                    yield codes.UNLISTED.error(kind=kind).about(_escaped(prefix + name[:-1]))
+                    continue
                 try:
                     folder = open_folder(descriptor, name.rstrip("/"))
                 except SwappedError:
@@ -128,6 +136,8 @@ class FolderStore:
             path.encode("utf-8")
         except UnicodeEncodeError:
             return codes.BAD_NAME.error().about(_escaped(path))
+        if (size := len(os.fsencode(self._root + path))) > MAX_PATH_BYTES:
+            return codes.LONG_PATH.error(size=size, limit=MAX_PATH_BYTES).about(path)
         try:
             status = os.lstat(name, dir_fd=parent)
             if not stat.S_ISLNK(status.st_mode):

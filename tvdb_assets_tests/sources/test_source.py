@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from string import ascii_letters
 
 import pytest
 
 from tvdb_assets.errors import ConfigurationError, SourceError
 from tvdb_assets.models import SourceFile
+from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.document_registry import DocumentRegistry
+from tvdb_assets.sources.folder import MAX_DEPTH, MAX_PATH_BYTES
 from tvdb_assets.sources.source import Source
 
 
@@ -128,6 +133,56 @@ def test_fifos_sockets_and_devices_are_refused_without_waiting(
 def test_a_name_that_is_not_utf8_is_refused_and_escaped(root: Path) -> None:
     Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.md")).write_bytes(b"x")
     assert listed(root) == {"caf\\xe9.md": "bad_name"}
+
+
+def nest(root: Path, names: Sequence[str]) -> int:
+    """An open descriptor of the innermost folder; the whole path may be too long to name."""
+    folder = os.open(root, os.O_RDONLY)
+    for name in names:
+        os.mkdir(name, dir_fd=folder)
+        inner = os.open(name, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    return folder
+
+
+def write_in(folder: int, name: str) -> None:
+    os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+
+
+def test_a_path_that_no_index_can_hold_is_refused_alone(root: Path, database: Database) -> None:
+    """Letters that Postgres can't compress, which would make room for longer paths."""
+    drawn = random.Random(1)
+    names = ["".join(drawn.choices(ascii_letters, k=250)) for _ in range(11)]
+    left = MAX_PATH_BYTES - len(os.fsencode(root)) - len("".join(f"{n}/" for n in names[:-1]))
+    folder = nest(root, names[:-1])
+    longest = (names[-1] * 2)[:left]
+    write_in(folder, longest)
+    write_in(folder, "x" + longest)
+    os.close(folder)
+    write(root / "good.md")
+
+    fine, refused = [], []
+    for entry in Source.open(str(root)).list():
+        (fine if isinstance(entry, SourceFile) else refused).append(entry)
+
+    assert [error.code for error in refused] == ["bad_name"]
+    assert "the limit is 2,600 bytes" in str(refused[0])
+    assert len(DocumentRegistry(database).register(str(root), fine, run_id="")) == 2
+
+
+def test_folders_that_are_nested_too_deep_are_not_listed_and_others_are(root: Path) -> None:
+    for depth, name in ((MAX_DEPTH, "a"), (MAX_DEPTH + 1, "b"), (300, "c")):
+        folder = nest(root, [name] * depth)
+        write_in(folder, "x.md")
+        os.close(folder)
+    write(root / "good.md")
+    beyond = {"/".join([name] * (MAX_DEPTH + 1)): "unlisted" for name in "bc"}
+    assert listed(root) == {
+        "/".join("a" * MAX_DEPTH) + "/x.md": "0",
+        "good.md": "4",
+        **beyond,
+    }
 
 
 @pytest.fixture
