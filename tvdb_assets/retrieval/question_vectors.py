@@ -43,7 +43,7 @@ class QuestionVector:
     """The vector of a question, and what it cost."""
 
     vector: NDArray[np.float32]
-    """With shape (dimensions,); NaN or zero if only words can be compared."""
+    """With shape (dimensions,); zero if only words can be compared."""
     cost_usd: Decimal = Decimal(0)
     note: str | None = None
     """Why only words are compared, if that was decided here."""
@@ -130,11 +130,11 @@ async def _embed(
 ) -> NDArray[np.float32]:
     embedded = await router.embed_by(embedder, [question], persist)
     error = embedded.errors.get(0)
-    if error is not None and error.code not in WITHOUT_VECTOR:
+    if error is None:
+        return embedded[0]
+    if error.code not in WITHOUT_VECTOR:
         raise error
-    if error is not None and error.code == codes.VECTOR_ZERO.code:
-        return np.zeros(embedder.space.dimensions, np.float32)
-    return embedded[0]
+    return np.zeros(embedder.space.dimensions, np.float32)
 
 
 def _digest(question: str) -> bytes:

@@ -103,10 +103,13 @@ def test_the_text_of_a_question_is_not_stored(paid_index: PaidServicesFixture) -
     assert "water" not in row
 
 
-def test_a_question_whose_vector_is_zero_is_paid_for_once(paid_index: PaidServicesFixture) -> None:
+@pytest.mark.parametrize("vector", [FaultKind.ZERO_VECTOR, FaultKind.NOT_A_NUMBER])
+def test_a_question_without_a_usable_vector_is_paid_for_once(
+    vector: FaultKind, paid_index: PaidServicesFixture
+) -> None:
     """As of a model that knows no token of it."""
     paid = paid_index
-    paid.apis.faults.script(FaultKind.ZERO_VECTOR, times=None)
+    paid.apis.faults.script(vector, times=None)
     requests = paid.request_count("embeddings")
 
     for _ in range(2):
