@@ -46,7 +46,7 @@ _PARSERS = [
     "AsciiDocParser1:tvdb-assets<tvdb-assets>",
     "DelimitedParser2:chardetng-py<chardetng-py>",
     "DocParser1:olefile<olefile>",
-    "docx1:mammoth<mammoth>:lxml<lxml>",
+    "docx2:mammoth<mammoth>:lxml<lxml>",
     "EpubParser1:lxml<lxml>",
     "html1:lxml<lxml>:<libxml>",
     f"ImageParser1:tesserocr<tesserocr>:pillow<pillow>:pi-heif<pi-heif>:{_OCR}",

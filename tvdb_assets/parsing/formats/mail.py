@@ -84,6 +84,17 @@ class MailParser(BaseParser):
             facts={"attachments": attachments},
         )
 
+    def body_of(self, data: bytes) -> str:
+        """The text of a mail or of a web archive (MHT), without its headers."""
+        parts = [part for part in _parts(_message(data)) if _is_body(part)]
+        texts = [
+            _from_html(_body(part).text)
+            if part.get_content_type() == "text/html"
+            else _body(part).text.strip()
+            for part in parts
+        ]
+        return "\n\n".join(filter(None, texts))
+
     def entries(self, data: bytes) -> Iterator[ContainerEntry]:
         """The attachments of a mail."""
         for part in _parts(_message(data)):

@@ -15,6 +15,7 @@ from tvdb_assets.parsing.markdown.document_builder import build_document
 from tvdb_assets.parsing.markdown.tables import pipe_table
 from tvdb_assets.parsing.parse_errors import corrupt, empty
 from tvdb_assets.parsing.reading import safe_xml, zip_packages
+from tvdb_assets.parsing.reading.drawings import chart_data, diagram_texts, paragraph_text
 from tvdb_assets.parsing.reading.ooxml import core_title, relations
 from tvdb_assets.parsing.reading.safe_xml import Element
 
@@ -138,7 +139,7 @@ def _shapes(root: Element) -> Iterator[Element]:
 def _body(body: Element) -> str:
     """Paragraphs; an indented paragraph or one with a list mark becomes a list item."""
     lines: list[tuple[bool, str]] = []
-    paragraphs = [(p, _paragraph(p)) for p in body.iterfind(_A + "p")]
+    paragraphs = [(p, paragraph_text(p)) for p in body.iterfind(_A + "p")]
     filled = [(p, text) for p, text in paragraphs if text]
     for paragraph, text in filled:
         style = paragraph.find(_A + "pPr")
@@ -158,20 +159,13 @@ def _body(body: Element) -> str:
     return out
 
 
-def _paragraph(paragraph: Element) -> str:
-    parts: list[str] = []
-    for element in paragraph.iter(_A + "t", _A + "br", _A + "tab"):
-        parts.append((element.text or "") if safe_xml.local_name(element) == "t" else " ")
-    return " ".join("".join(parts).split())
-
-
 def _table(table: Element) -> str:
     rows = []
     for row in table.iterfind(_A + "tr"):
         cells = []
         for cell in row.iterfind(_A + "tc"):
             is_covered = cell.get("hMerge") == "1" or cell.get("vMerge") == "1"
-            texts = [] if is_covered else [_paragraph(p) for p in cell.iter(_A + "p")]
+            texts = [] if is_covered else [paragraph_text(p) for p in cell.iter(_A + "p")]
             cells.append(" ".join(filter(None, texts)))
         rows.append(cells)
     return pipe_table(rows)
@@ -188,8 +182,7 @@ def _linked(
         for key, value in element.attrib.items():
             kind, part = links.get(str(value), ("", "")) if "relationships" in key else ("", "")
             if kind == "diagramData" and (root := safe_xml.try_read(members.get(part))) is not None:
-                texts = [_paragraph(p) for p in root.iter(_A + "p")]
-                blocks.append("\n".join(f"- {text}" for text in texts if text))
+                blocks.append("\n".join(f"- {text}" for text in diagram_texts(root)))
             elif kind == "chart" and (root := safe_xml.try_read(members.get(part))) is not None:
                 blocks.append(_chart(root))
     return blocks
@@ -197,29 +190,8 @@ def _linked(
 
 def _chart(root: Element) -> str:
     """A chart's title and its data."""
-    title = " ".join(_paragraph(p) for p in root.iterfind(".//{*}title//" + _A + "p"))
-    columns: list[tuple[str, dict[int, str]]] = []
-    categories: dict[int, str] = {}
-    for series in root.iter("{*}ser"):
-        name = " ".join(value.text or "" for value in series.iterfind("{*}tx//{*}v"))
-        categories = categories or _points(series, "cat") or _points(series, "xVal")
-        values = _points(series, "val") or _points(series, "yVal")
-        columns.append((name, values))
-    indexes = sorted({*categories, *(i for _, values in columns for i in values)})
-    rows = [["", *(name for name, _ in columns)]] + [
-        [categories.get(i, ""), *(values.get(i, "") for _, values in columns)] for i in indexes
-    ]
-    table = pipe_table(rows) if len(rows) > 1 and len(rows) * len(columns) < 10_000 else ""
-    return "\n\n".join(piece for piece in (title.strip(), table) if piece)
-
-
-def _points(series: Element, kind: str) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for point in series.iterfind("{*}" + kind + "//{*}pt"):
-        index, value = point.get("idx") or "", point.findtext("{*}v") or ""
-        if index.isdecimal() and value:
-            found[int(index)] = value
-    return found
+    title, rows = chart_data(root)
+    return "\n\n".join(piece for piece in (title, pipe_table(rows)) if piece)
 
 
 def _notes(members: dict[str, bytes], links: dict[str, tuple[str, str]]) -> str:
