@@ -48,7 +48,7 @@ _PARSERS = [
     "DocParser1:olefile<olefile>",
     "docx2:mammoth<mammoth>:lxml<lxml>",
     "EpubParser1:lxml<lxml>",
-    "html1:lxml<lxml>:<libxml>",
+    "html2:lxml<lxml>:<libxml>",
     f"ImageParser1:tesserocr<tesserocr>:pillow<pillow>:pi-heif<pi-heif>:{_OCR}",
     "LatexParser1:pylatexenc<pylatexenc>",
     "mail2:<python>:<chardetng-py>:lxml<lxml>",

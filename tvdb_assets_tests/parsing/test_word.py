@@ -7,7 +7,7 @@ import pytest
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.document_parser import parse_document
-from tvdb_assets.parsing.formats.docx_numbering import format_number
+from tvdb_assets.parsing.markdown.list_numbers import format_number
 from tvdb_assets_tests.parsing.sample_files import make_zip
 
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006"

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from tvdb_assets.core.superscripts import superscript
-from tvdb_assets.parsing.formats.docx_numbering import Numbering, format_number
+from tvdb_assets.parsing.formats.docx_numbering import Numbering
 from tvdb_assets.parsing.formats.docx_runs import Runs, chosen
 from tvdb_assets.parsing.formats.docx_styles import Styles
+from tvdb_assets.parsing.markdown.list_numbers import format_number
 from tvdb_assets.parsing.reading import safe_xml
 from tvdb_assets.parsing.reading.drawings import chart_data, diagram_texts, paragraph_text
 from tvdb_assets.parsing.reading.ooxml import relations

@@ -13,7 +13,8 @@ from tvdb_assets.parsing.active_limits import current_limits, over_limit
 from tvdb_assets.parsing.base_parser import BaseParser
 from tvdb_assets.parsing.formats.html import extract_main_text
 from tvdb_assets.parsing.markdown.document_builder import build_document
-from tvdb_assets.parsing.markdown.html_renderer import drop_invisible, parse_tree, render
+from tvdb_assets.parsing.markdown.html_renderer import parse_tree, render
+from tvdb_assets.parsing.markdown.visible_elements import drop_invisible
 from tvdb_assets.parsing.parse_errors import corrupt, empty, encrypted
 from tvdb_assets.parsing.reading import safe_xml, zip_packages
 from tvdb_assets.parsing.reading.ooxml import member_of_target

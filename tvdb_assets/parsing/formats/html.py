@@ -17,20 +17,22 @@ from lxml import etree
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.base_parser import BaseParser
 from tvdb_assets.parsing.markdown.document_builder import build_document
-from tvdb_assets.parsing.markdown.html_renderer import (
+from tvdb_assets.parsing.markdown.html_renderer import parse_tree, render
+from tvdb_assets.parsing.markdown.visible_elements import (
+    close_open_marks,
     drop_invisible,
-    parse_tree,
-    render,
     visible_length,
 )
 from tvdb_assets.parsing.parse_errors import empty
 from tvdb_assets.parsing.reading.safe_xml import Element
 from tvdb_assets.parsing.reading.text_decoding import decode
 
-_REVISION = 1
+_REVISION = 2
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{2,40})""", re.IGNORECASE)
-_BOILERPLATE_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary"})
-_BOILERPLATE_TAGS = frozenset({"nav", "footer", "aside"})
+_BOILERPLATE_ROLES = frozenset({"navigation", "contentinfo", "search"})
+_BOILERPLATE_TAGS = frozenset({"nav", "footer"})
+_BESIDE_ROLES = frozenset({"banner", "complementary"})
+
 _BOILERPLATE_NAMES = re.compile(
     r"(?:^|[\s_-])(?:nav|navbar|menu|breadcrumbs?|sidebar|site-?footer|footer|site-?header|masthead|"
     r"cookies?|skip-?(?:nav|link|to)?|share|social|pagination|usa-banner)(?:$|[\s_-])",
@@ -47,8 +49,11 @@ class HtmlParser(BaseParser):
 
     media_types = frozenset({"text/html"})
     name = "HTML"
-    preserved = "the main text with its headings, lists, tables, code"
-    not_preserved = "navigation, footers, forms, scripts, hidden text, pictures"
+    preserved = (
+        "the main text with its title, headings, lists with their numbers, tables, code, asides, "
+        "what accordions and tabs unfold, values and ticks of fields"
+    )
+    not_preserved = "navigation, footers, buttons, scripts, hidden text, pictures"
     service = "lxml"
 
     @property
@@ -92,7 +97,7 @@ class MainText:
 def extract_main_text(source: str) -> MainText:
     """The main text of a page or of a mail's HTML body."""
     nul = source.count("\x00")
-    tree, is_complete = parse_tree(source)
+    tree, is_complete = parse_tree(close_open_marks(source))
     facts = {"nul_removed": nul} if nul else {}
     if tree is None:
         return MainText("", None, [], facts)
@@ -107,6 +112,13 @@ def extract_main_text(source: str) -> MainText:
     visible = visible_length(body)
     chosen, skipped = _main_part(body, visible)
     rendered = render(chosen, skipped)
+    if chosen is not body and chosen.find(".//h1") is None:
+        for head in _page_heads(body, chosen):
+            rendered.text = f"{render(head, skipped).text}\n\n{rendered.text}"
+    if chosen is not body:
+        for aside in body.xpath(".//aside | .//*[@role='complementary']"):
+            if not any(_is_inside(aside, other) for other in (chosen, *skipped)):
+                rendered.text += f"\n\n{render(aside, skipped).text}"
     if visible_length(chosen) and len(rendered.text) < _MIN_SHARE * min(visible, _MIN_LETTERS):
         rendered = render(body, frozenset())
     facts |= {"visible_characters": visible, "tables": rendered.tables}
@@ -146,17 +158,43 @@ def _boilerplate(body: Element) -> list[Element]:
 def _is_boilerplate(element: Element) -> bool:
     if element.tag in _BOILERPLATE_TAGS or element.get("role") in _BOILERPLATE_ROLES:
         return True
-    if element.tag == "header":
-        # A header inside of an article or main part holds its title.
-        return not any(a.tag in {"main", "article", "section"} for a in element.iterancestors())
+    if element.tag in {"header", "aside"} or element.get("role") in _BESIDE_ROLES:
+        # A header may hold the title, and an aside a warning; a list of links is neither.
+        if _is_named_boilerplate(element) or _is_mostly_links(element):
+            return True
+        if element.tag == "aside" or element.get("role") == "complementary":
+            return False
+        is_inside = any(a.tag in {"main", "article", "section"} for a in element.iterancestors())
+        return not is_inside and element.find(".//h1") is None
     if element.tag not in {"div", "ul", "ol", "section", "p", "a"}:
         return False
+    return _is_named_boilerplate(element) and _is_mostly_links(element)
+
+
+def _is_named_boilerplate(element: Element) -> bool:
     names = f"{element.get('class') or ''} {element.get('id') or ''}"[:1_000]
-    if not _BOILERPLATE_NAMES.search(names):
-        return False
+    return _BOILERPLATE_NAMES.search(names) is not None
+
+
+def _is_mostly_links(element: Element) -> bool:
     total = visible_length(element)
     links = sum(visible_length(link) for link in element.iter("a"))
     return total == 0 or links > _LINK_SHARE * total
+
+
+def _page_heads(body: Element, main: Element) -> list[Element]:
+    """The page's own header with its title, outside of the main part and before it."""
+    heads = []
+    for header in body.iter("header"):
+        is_titled = header.find(".//h1") is not None and not _is_boilerplate(header)
+        if is_titled and not _is_inside(header, main):
+            heads.append(header)
+    for title in body.iter("h1"):
+        if heads or _is_inside(title, main):
+            break
+        if not any(map(_is_boilerplate, title.iterancestors())):
+            heads.append(title)
+    return heads[:1]
 
 
 def _is_inside(element: Element, ancestor: Element) -> bool:

@@ -6,18 +6,16 @@ What belongs here: rendering. What does not: the choice of the elements (`format
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
+from functools import partial
 
 from lxml import etree
 
+from tvdb_assets.core.superscripts import subscript, superscript
+from tvdb_assets.parsing.markdown.list_numbers import format_number
 from tvdb_assets.parsing.reading.safe_xml import Element
 
-_INVISIBLE_TAGS = (
-    "script", "style", "template", "noscript", "iframe", "object", "embed", "select", "button",
-    "textarea", "svg", "canvas", "audio", "video", "map", "datalist",
-)  # fmt: skip
-_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _BLOCKS = frozenset(
     {
         "address",
@@ -71,6 +69,15 @@ _BLOCKS = frozenset(
     }
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_SHIFTED = {"sup": superscript, "sub": subscript}
+_ITEM_MARKS: dict[str, Callable[[int], str]] = {
+    "a": partial(format_number, form="lowerLetter"),
+    "A": partial(format_number, form="upperLetter"),
+    "i": partial(format_number, form="lowerRoman"),
+    "I": partial(format_number, form="upperRoman"),
+}
+"""By the type of an ordered list; any other is decimal."""
+_INTEGER = re.compile(r"-?\d{1,6}")
 _MAX_CELL_LETTERS = 1_500  # a longer cell is layout, not data
 _MAX_SPAN = 50
 _MAX_COLUMNS = 200
@@ -99,6 +106,8 @@ class _State:
     in_pre: int = 0
     tables: int = 0
     tight: bool = False
+    shifted: list[int] = field(default_factory=list)
+    """Where the text of each open superscript or subscript begins."""
 
     def flush(self) -> None:
         if self.in_pre:
@@ -106,6 +115,7 @@ class _State:
             return
         raw = "".join(self.inline)
         self.inline.clear()
+        self.shifted.clear()
         prefix, self.prefix = self.prefix, ""
         lines = [_SPACE.sub(" ", line).strip() for line in raw.split(_BREAK)]
         # Markdown reads a line above a row of dashes as a heading.
@@ -116,7 +126,7 @@ class _State:
             return
         if not prefix and not self.lists and text.startswith(("#", ">")):
             text = "\\" + text  # the page's text must not become structure
-        is_item = prefix.lstrip()[:1] in {"-", "*"} or prefix.lstrip()[:1].isdigit()
+        is_item = bool(prefix.strip()) and not prefix.startswith("#")
         if is_item and self.tight and self.blocks:
             self.blocks[-1] += "\n" + prefix + text
         else:
@@ -160,31 +170,6 @@ def _without_forbidden(source: str) -> str:
     return _REFERENCE.sub(allowed_reference, source) if "&#" in source else source
 
 
-def drop_invisible(tree: Element) -> None:
-    """Remove invisible elements; the text that follows each of them stays."""
-    hidden = [
-        element
-        for element in tree.iter(etree.Element)
-        if element.get("hidden") is not None or _HIDDEN_STYLE.search(element.get("style") or "")
-    ]
-    for element in [*tree.iter(*_INVISIBLE_TAGS), *hidden]:
-        parent = element.getparent()
-        if parent is None:
-            continue
-        tail, previous = element.tail, element.getprevious()
-        if tail:
-            if previous is not None:
-                previous.tail = (previous.tail or "") + tail
-            else:
-                parent.text = (parent.text or "") + tail
-        parent.remove(element)
-
-
-def visible_length(element: Element) -> int:
-    """Characters other than white space, in code points."""
-    return sum(len("".join(text.split())) for text in element.itertext(etree.Element))
-
-
 def render(root: Element, skipped: Set[Element]) -> Rendered:
     """Markdown of ``root`` without the ``skipped`` elements."""
     state = _State()
@@ -208,35 +193,43 @@ def render(root: Element, skipped: Set[Element]) -> Rendered:
             state.tables += 1
             elements.skip_subtree()
             continue
-        _start(state, tag)
+        _start(state, tag, element)
         if element.text:
             state.inline.append(element.text)
     state.flush()
     return Rendered("\n\n".join(state.blocks), state.tables)
 
 
-def _start(state: _State, tag: str) -> None:
+def _start(state: _State, tag: str, element: Element) -> None:
     if tag in _BLOCKS:
         state.flush()
         if tag in _HEADINGS:
             state.prefix = "#" * _HEADINGS[tag] + " "
         elif tag in {"ul", "ol", "menu", "dir"}:
-            state.lists.append((tag, 0))
+            start = element.get("start") or "1"
+            kind = element.get("type") or "1" if tag == "ol" else ""
+            state.lists.append((kind, int(start) - 1 if _INTEGER.fullmatch(start) else 0))
         elif tag == "li":
-            kind, count = state.lists[-1] if state.lists else ("ul", 0)
+            kind, count = state.lists[-1] if state.lists else ("", 0)
+            if kind and _INTEGER.fullmatch(own := element.get("value") or ""):
+                count = int(own) - 1
             indent = "  " * min(10, max(0, len(state.lists) - 1))
             if state.lists:
                 state.lists[-1] = (kind, count + 1)
-            state.prefix = indent + (f"{count + 1}. " if kind == "ol" else "- ")
+            state.prefix = indent + (f"{_ITEM_MARKS.get(kind, str)(count + 1)}. " if kind else "- ")
         elif tag == "pre":
             state.in_pre += 1
     elif tag == "br":
         state.inline.append(_BREAK)
+    elif tag in _SHIFTED:
+        state.shifted.append(len(state.inline))
     elif tag == "img":
         state.inline.append(" ")
 
 
 def _end(state: _State, tag: str) -> None:
+    if tag in _SHIFTED and state.shifted and not state.in_pre:
+        _shift(state.inline, state.shifted.pop(), tag)
     if tag not in _BLOCKS:
         return
     if tag in _HEADINGS and state.inline:
@@ -250,6 +243,13 @@ def _end(state: _State, tag: str) -> None:
             state.tight = False
     if tag == "pre":
         state.in_pre = max(0, state.in_pre - 1)
+
+
+def _shift(inline: list[str], start: int, tag: str) -> None:
+    """Give the text of a superscript or subscript its stored form."""
+    before = next((text for text in reversed(inline[:start]) if text), "")
+    text = "".join(inline[start:]).replace(_BREAK, " ")
+    inline[start:] = [_SHIFTED[tag](text, before)]
 
 
 def _pipe_table(table: Element, skipped: Set[Element]) -> str | None:
@@ -298,12 +298,15 @@ def _span(value: str | None) -> int:
 
 def _cell(cell: Element, skipped: Set[Element]) -> str:
     parts: list[str] = []
+    shifted: list[int] = []
     elements = etree.iterwalk(cell, events=("start", "end"))
     for event, element in elements:
         tag = element.tag
         if event == "end":
             if tag in _BLOCKS or tag == "br":
                 parts.append(" ")
+            if tag in _SHIFTED and shifted:
+                _shift(parts, shifted.pop(), tag)
             if element is not cell and element.tail:
                 parts.append(element.tail)
         elif element in skipped:
@@ -311,6 +314,8 @@ def _cell(cell: Element, skipped: Set[Element]) -> str:
         else:
             if tag in _BLOCKS:
                 parts.append(" ")
+            if tag in _SHIFTED:
+                shifted.append(len(parts))
             if element.text:
                 parts.append(element.text)
     return " ".join("".join(parts).split()).replace("|", "\\|")
