@@ -37,7 +37,8 @@ _LIBRARIES = (
 )
 _OCR = "ocr<tesserocr>:eng:300:200"
 _PDF_OPTIONS = (
-    "[('continue_on_page_error', True), ('extract_form_fields', True), ('extract_links', False),"
+    "[('continue_on_page_error', True), ('emit_word_boxes', True), ('extract_blocks', True),"
+    " ('extract_form_fields', True), ('extract_links', False), ('extract_vector_graphics', True),"
     " ('image_mode', 'off'), ('include_complexity', True), ('keep_headers_footers', True),"
     " ('num_workers', 1), ('ocr_enabled', False), ('output_format', 'markdown'), ('quiet', True)]"
 )
@@ -57,7 +58,7 @@ _PARSERS = [
     "NotebookParser1:tvdb-assets<tvdb-assets>:lxml<lxml>",
     "OdfParser1:lxml<lxml>",
     "OrgParser1:tvdb-assets<tvdb-assets>",
-    f"pdf3:liteparse<liteparse>:{_PDF_OPTIONS}:{_OCR}:pikepdf<pikepdf>",
+    f"pdf4:liteparse<liteparse>:{_PDF_OPTIONS}:{_OCR}:pikepdf<pikepdf>",
     "PptParser1:olefile<olefile>",
     "PptxParser1:lxml<lxml>",
     "RecordParser1:chardetng-py<chardetng-py>:lxml<lxml>",

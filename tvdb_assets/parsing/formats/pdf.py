@@ -15,13 +15,14 @@ from tvdb_assets.parsing.active_limits import current_limits, over_limit
 from tvdb_assets.parsing.base_parser import BaseParser
 from tvdb_assets.parsing.formats.pdf_attachments import CONTAINER as ATTACHMENTS
 from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.pages.pdf_page import layout
 from tvdb_assets.parsing.parse_errors import corrupt, encrypted
 from tvdb_assets.parsing.reading import ocr
 
 if TYPE_CHECKING:
     from liteparse import PageComplexityStats, ParsedPage
 
-_REVISION = 3
+_REVISION = 4
 _BATCH_PAGES = 200  # bounds memory; layout is compared within a batch
 _MIN_SHARE_IN_MARKDOWN = 0.5  # share of a page's letters below which its plain lines are used
 _SPARSE_LETTERS = 50  # a scan may carry a stamp or a page number as text
@@ -39,6 +40,9 @@ _OPTIONS: dict[str, Any] = {
     "extract_form_fields": True,
     "continue_on_page_error": True,
     "include_complexity": True,
+    "extract_blocks": True,
+    "emit_word_boxes": True,
+    "extract_vector_graphics": True,
     "num_workers": 1,
     "quiet": True,
 }
@@ -163,6 +167,8 @@ def _page_text(page: ParsedPage) -> tuple[str, bool]:
     """The page's Markdown and True, or its plain lines and False if Markdown omits too much."""
     # The library gives an empty code block for a page without text.
     text = page.markdown.strip() if page.text.strip() else ""
+    if text and (laid_out := layout(page)) is not None:
+        text = laid_out[0]
     # Markdown omits the text inside of figures; a page that is one figure would lose all.
     is_complete = _letters(text) >= _MIN_SHARE_IN_MARKDOWN * _letters(page.text)
     if not is_complete:
