@@ -54,7 +54,14 @@ _GROUPS: Final = {
     ),
     "Paid services": (
         *("openai_api_key", "openai_base_url", "embedding_model", "embedding_dimensions"),
-        *("embedding_usd_per_million", "llama_cloud_api_key", "llama_cloud_base_url"),
+        *(
+            "embedding_usd_per_million",
+            "batch",
+            "batch_texts",
+            "batch_usd_per_million",
+            "llama_cloud_api_key",
+            "llama_cloud_base_url",
+        ),
         *("llamaparse_tier", "llamaparse_version", "llamaparse_timeout_seconds"),
         *("paid_concurrency", "paid_attempts", "paid_timeout_seconds", "paid_max_wait_seconds"),
     ),
@@ -69,6 +76,7 @@ _GROUPS: Final = {
     "Assets, sensors, schedules and retention": (
         *(
             "sensor_seconds",
+            "batch_seconds",
             "intake_seconds",
             "intake_settle_seconds",
             "deletion_share",

@@ -33,9 +33,12 @@ TABLES: Final = {
     "budget_windows": "What is committed of a day's dollars or of an hour's requests.",
     "service_states": "A paid service as all processes see it: circuit breaker, rate limits, "
     "refusal, and last error.",
-    "text_claims": "A text that a process is embedding right now.",
+    "text_claims": "A text that a process is embedding right now, or that is in a batch job.",
     "claim_leases": "A claim that is valid although its process may have lost its connection, "
     "while the process renews it.",
+    "embedding_batches": "A batch job of a paid service, which embeds many texts within a day.",
+    "embedding_batch_texts": "A text of a batch job that is not done.",
+    "embedding_batch_returns": "A text that a batch job returned without a vector.",
     "parse_jobs": "A paid parse job that was submitted.",
     "parse_submissions": "A document that was about to be submitted to a paid parser, whether "
     "its answer arrived or not.",

@@ -63,6 +63,14 @@ class OverBudget(StrEnum):
     WORDS = "words"
 
 
+class BatchMode(StrEnum):
+    """Which texts are embedded by batch jobs of a paid service."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class LogFormat(StrEnum):
     """Format of log events."""
 
@@ -146,6 +154,16 @@ class Settings(BaseSettings):
     here. If not set, the model's own number."""
     embedding_usd_per_million: Decimal | None = Field(None, ge=0)
     """US dollars per million tokens, for a model without a known price; 0 for your own server."""
+    batch: BatchMode = BatchMode.NEVER
+    """Which documents are embedded by batch jobs, for half of the price and within a day: those of
+    the nightly catch-up and of backfills, if OpenAI serves them (``auto``), all of them
+    (``always``), or none (``never``)."""
+    batch_texts: int = Field(5_000, ge=1, le=50_000)
+    """Maximum texts in a batch job. With chunks of 512 tokens, 5,000 are within the 3,000,000
+    tokens that OpenAI lets a new account have in its queue."""
+    batch_usd_per_million: Decimal | None = Field(None, ge=0)
+    """US dollars per million tokens in a batch job. If not set, half of the price without one; of
+    another server than OpenAI's, the same price."""
     llamaparse_tier: str = "cost_effective"
     """``cost_effective``, ``agentic`` or ``agentic_plus``."""
     llamaparse_version: str | None = None
@@ -195,6 +213,8 @@ class Settings(BaseSettings):
     address answers nothing."""
     sensor_seconds: int = Field(30, ge=1)
     """Minimum seconds between two evaluations of ``cost_sensor``."""
+    batch_seconds: int = Field(60, ge=1)
+    """Minimum seconds between two evaluations of ``batch_sensor``."""
     intake_seconds: int = Field(60, ge=0)
     """Minimum seconds between two scans of the source by ``document_intake``; 0 turns it off."""
     intake_settle_seconds: float = Field(5.0, ge=0)

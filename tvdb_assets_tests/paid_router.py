@@ -107,8 +107,8 @@ class PaidServicesFixture:
         self.database = database
         self.workers = workers
         self.apis = PaidApis(Behaviour())
-        self.transport: httpx2.AsyncBaseTransport = PaidApisTransport(self.apis)
         self.clock = Clock()
+        self.transport: httpx2.AsyncBaseTransport = PaidApisTransport(self.apis)
         self.observer: CallObserver | None = None
 
     def settings(self, **given: object) -> Settings:
@@ -217,6 +217,8 @@ class DocumentFolder:
         self,
         names: Sequence[str] | None = None,
         stages: Collection[Stage] = tuple(Stage),
+        *,
+        is_deferrable: bool = False,
         **given: object,
     ) -> dict[str, StageResult]:
         """Ingest all due documents, or ``names``; return the last stage's results by name."""
@@ -242,6 +244,7 @@ class DocumentFolder:
             chunker=chunker,
             max_document_bytes=1 << 20,
             switches=settings.switch is SwitchMode.AUTO,
+            is_deferrable=is_deferrable,
         )
         results = [result for batch in ingestion.run(keys, frozenset(stages)) for result in batch]
         last = max(stages, key=list(Stage).index)

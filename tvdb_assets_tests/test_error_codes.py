@@ -34,6 +34,7 @@ OTHER_MEANINGS = {
     "pages_failed": "a key of a document's facts",
     "encrypted": "a word in a message of xlrd",
     "model_not_found": "a code of the services, which is mapped to ours",
+    "cancelled": "a state of a job at its service",
 }
 """Strings that equal a code but have another meaning; they must not be compared with codes."""
 FOREIGN_CODES = {"answered", "invalid_api_key", "model_not_found"}

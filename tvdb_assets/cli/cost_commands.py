@@ -25,6 +25,7 @@ from tvdb_assets.reporting.costs import (
     budget_summary,
     cost_report,
     grouped_costs,
+    saved_by_batches,
 )
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
@@ -171,6 +172,7 @@ def show_costs(by: str | None, limit: int, as_json: bool) -> None:
         now = budget_summary(database, Ledger(database, spend_limits_of(settings)), paid_services())
         rows = grouped_costs(database, by or "day", limit)
         sums = cost_report(database, now.day) if by is None else None
+        saved = saved_by_batches(database)
     if as_json:
         print_json(
             {
@@ -180,6 +182,7 @@ def show_costs(by: str | None, limit: int, as_json: bool) -> None:
                 "posted_usd": usd(now.posted_usd),
                 "remaining_usd": usd(now.remaining_usd),
                 "requests_this_hour": now.requests_this_hour,
+                "saved_by_batches_usd": usd(saved),
                 "rows": [
                     {
                         k: usd(v) if isinstance(v, Decimal) and k.endswith("usd") else v
@@ -197,6 +200,8 @@ def show_costs(by: str | None, limit: int, as_json: bool) -> None:
     if not rows:
         console.print("There are no paid calls yet.")
         return
+    if saved:
+        console.print(f"Batch jobs have saved ${saved:,.4f} so far.")
     if sums is not None:
         console.print()
         for chart in charts(sums, now.limit_usd):

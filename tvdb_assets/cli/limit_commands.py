@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import os
 from collections.abc import Sequence
@@ -16,7 +17,9 @@ from tvdb_assets.cli.output import console, pairs, print_json, table_of
 from tvdb_assets.core.message_counts import counted
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.embedding_batches import EmbeddingBatches
 from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
+from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.spend_guard.budget import NO_HOURLY_LIMIT, SpendLimits, usd
 from tvdb_assets.spend_guard.ledger import Ledger
@@ -78,7 +81,8 @@ def limits(
 def pause(service: str | None, as_json: bool) -> None:
     """Stop paid calls.
 
-    Free work continues. Documents that need a paid call wait.
+    Free work continues. Documents that need a paid call wait. Batch jobs are cancelled; what they
+    have done is billed and kept.
     """
     _set_pause(Decimal(1), service, as_json)
 
@@ -104,7 +108,16 @@ def _set_pause(value: Decimal | None, service: str | None, as_json: bool) -> Non
     settings = load_settings()
     with Database.open(settings) as database:
         _record(database, settings, "is_paused", value, service)
+        if value is not None:
+            asyncio.run(_cancel_batches(database, settings))
         _show(database, settings, as_json)
+
+
+async def _cancel_batches(database: Database, settings: Settings) -> None:
+    """Cancel the batch jobs that are out, as `batch_sensor` does; it also takes their results."""
+    if EmbeddingBatches(database).is_needed():
+        async with ServiceRouter(settings, database=database) as router:
+            await router.batch_work.advance()
 
 
 def _record(

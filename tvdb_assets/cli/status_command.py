@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import click
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.cli.index_commands import add_stale, index_row, show_waiting_indexes
 from tvdb_assets.cli.options import json_option
-from tvdb_assets.cli.output import console, pairs, plain, print_json
+from tvdb_assets.cli.output import console, pairs, plain, print_json, table_of
 from tvdb_assets.cli.run_summary import show_deferred, show_failures
 from tvdb_assets.cli.source_commands import source_row
 from tvdb_assets.core.message_counts import counted
@@ -22,6 +25,7 @@ from tvdb_assets.repositories.document_registry import (
     KnownDocument,
 )
 from tvdb_assets.repositories.document_sources import DocumentSources, SourceScan
+from tvdb_assets.repositories.embedding_batches import EmbeddingBatches
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import source_root
@@ -99,10 +103,16 @@ def _show_all(database: Database, registry: DocumentRegistry, root: str, as_json
     counts["open_scans"] = [
         asdict(scan) | {"scanned_at": scan.scanned_at.isoformat()} for scan in scans
     ]
+    jobs = EmbeddingBatches(database).summary()
+    counts["batch_jobs"] = [
+        {name: str(v) if isinstance(v, datetime | UUID) else v for name, v in job.items()}
+        for job in jobs
+    ]
     if as_json:
         print_json(counts)
         return
     _show_counts(counts)
+    _show_batch_jobs(jobs)
     show_failures(registry.failures(), shows_source=len(sources) > 1)
     show_deferred(registry.failures(status=DocumentStatus.DEFERRED))
     show_waiting_indexes(states, stale)
@@ -131,6 +141,31 @@ def _show_counts(counts: dict[str, Any]) -> None:
         note = "searched" if space["is_current"] else "not searched"
         table.add_row("vector space", plain(f"{space['label']} ({note})"))
     console.print(table)
+
+
+def _show_batch_jobs(jobs: Sequence[Mapping[str, Any]]) -> None:
+    """Print the batch jobs that are not done, and what delays them."""
+    if not jobs:
+        return
+    table = table_of("Batch job", "State", "Texts", "Since (UTC)", "At the service")
+    for job in jobs:
+        at_service = f"{job['batch_id']} ({job['status']})" if job["batch_id"] else "-"
+        table.add_row(
+            str(job["job_id"]),
+            job["state"],
+            f"{job['texts']:,}",
+            f"{job['created_at'].astimezone(UTC):%Y-%m-%d %H:%M}",
+            plain(at_service),
+        )
+    console.print()
+    console.print(table)
+    for job in jobs:
+        if job["waits_message"]:
+            console.print(
+                f"{job['job_id']}: {job['waits_message']} [{job['waits_for']}]",
+                style="yellow",
+                markup=False,
+            )
 
 
 def _show_scan(scan: SourceScan) -> None:

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import dagster as dg
 
+from tvdb_assets.dagster.batch_sensor import make_batch_sensor
 from tvdb_assets.dagster.compat import definitions_with_options
 from tvdb_assets.dagster.cost_sensor import make_cost_sensor
 from tvdb_assets.dagster.definition_names import DefinitionNames
@@ -95,6 +96,7 @@ def definitions_with(
         sensors=[
             make_cost_sensor(settings.sensor_seconds, names),
             make_document_intake(settings.intake_seconds, names),
+            make_batch_sensor(settings.batch_seconds, names),
         ],
         assets=[
             document_assets(settings.run_partitions, names),

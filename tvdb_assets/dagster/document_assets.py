@@ -10,6 +10,7 @@ import dagster as dg
 
 from tvdb_assets.dagster.compat import BACKFILL_ID_TAG
 from tvdb_assets.dagster.definition_names import DefinitionNames
+from tvdb_assets.dagster.reconciler import TAG
 from tvdb_assets.dagster.resources import ServiceRouterResource
 from tvdb_assets.dagster.run_cost_warning import warn_of_cost
 from tvdb_assets.dagster.run_events import FALLBACK_CHECK, PARSE_CHECK, RunReport
@@ -144,7 +145,9 @@ def document_assets(max_partitions_per_run: int, names: DefinitionNames) -> dg.A
             warn_of_cost(context, service_router, names)
             stages = names.stages_of(context.selected_asset_keys)
             report = RunReport(context, names)
-            with service_router.ingestion_run(_run_of(context)) as ingestion:
+            with service_router.ingestion_run(
+                _run_of(context), is_deferrable=_is_deferrable(context, names)
+            ) as ingestion:
                 for results in ingestion.run(context.partition_keys, stages):
                     report.add(results)
             yield from report.finish()
@@ -182,6 +185,12 @@ def _register_manual_partitions(
     ]
     if added:
         router.register_manual_partitions(added)
+
+
+def _is_deferrable(context: dg.AssetExecutionContext, names: DefinitionNames) -> bool:
+    """Whether nobody waits for the run: it belongs to a backfill or to the nightly catch-up."""
+    tags = context.run.tags
+    return BACKFILL_ID_TAG in tags or tags.get(TAG) == names.name("nightly_catch_up")
 
 
 def _run_of(context: dg.AssetExecutionContext) -> Run:

@@ -78,6 +78,9 @@ def make_cost_report(names: DefinitionNames) -> dg.AssetsDefinition:
             for name, usd, requests in costs.most_expensive
         ]
         kinds = {kind: float(usd) for kind, usd in costs.by_kind}
+        saved: dict[str, float] = {}
+        for row in costs.saved:
+            saved[row.day] = saved.get(row.day, 0.0) + float(row.usd)
         md = dg.MetadataValue.md
         return dg.MaterializeResult(
             metadata={
@@ -86,7 +89,11 @@ def make_cost_report(names: DefinitionNames) -> dg.AssetsDefinition:
                 "limit_usd": float(pace.limit_usd),
                 "spent_percent": pace.percent,
                 "wasted_usd": float(costs.wasted_usd),
+                "saved_by_batches_usd": sum(saved.values()),
                 "by_day": md(spend_by_day(days, by_day, float(pace.limit_usd))),
+                "saved_by_batches": md(
+                    spend_by("US dollars saved by batch jobs, by day (UTC)", saved)
+                ),
                 "by_kind_of_document": md(spend_by("US dollars by kind of document", kinds)),
                 "most_expensive_documents": dg.MetadataValue.table(
                     most_expensive,

@@ -6,11 +6,12 @@ What belongs here: opening what one run needs, and closing it. What does not: ho
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import lru_cache, partial
-from typing import Self
+from typing import Any, Self
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
@@ -41,6 +42,7 @@ from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.due_documents import DueDocument, DueDocuments
+from tvdb_assets.repositories.embedding_batches import EmbeddingBatches
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.repositories.runs import Run, record_run
 from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
@@ -126,8 +128,12 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             yield
 
     @contextmanager
-    def ingestion_run(self, run: Run) -> Iterator[IngestionRun]:
+    def ingestion_run(self, run: Run, *, is_deferrable: bool = False) -> Iterator[IngestionRun]:
         """Open everything that a run needs to process documents; closes it at the end of the block.
+
+        Args:
+            run: the run.
+            is_deferrable: whether its documents can wait for a batch job.
 
         Raises:
             ConfigurationError: a setting is bad, or the source is not there.
@@ -151,6 +157,8 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 ledger = router.services.ledger
                 ledger.reconcile()
                 repair_windows(database, ledger.now, run_id)
+                # What batch jobs have done is published by this run, also without a daemon.
+                asyncio.run(_advance_batches(router))
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
             pipeline_fingerprint = router.clients.pipeline_fingerprint(chunker)
             yield IngestionRun(
@@ -163,6 +171,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 chunker=chunker,
                 max_document_bytes=settings.max_document_mib << 20,
                 switches=settings.switch is SwitchMode.AUTO,
+                is_deferrable=is_deferrable,
             )
 
     def forecast_cost(self, partition_keys: Sequence[str]) -> CostForecast | None:
@@ -207,6 +216,26 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 ledger = Ledger(database, spend_limits_of(settings))
                 publish_gauges(trace, database, ledger, ServiceStates(database), paid_services())
             yield BudgetView(settings, database)
+
+    def advance_batches(self) -> tuple[bool, list[dict[str, Any]]]:
+        """Take each batch job of an embedder as far as it gets now.
+
+        Returns:
+            Whether another process does it right now, and the jobs that are not done, as of
+            `EmbeddingBatches.summary`.
+
+        Raises:
+            ConfigurationError: a setting is bad.
+            StorageError: the database can't be used.
+        """
+        settings = self.settings()
+        with redacting_errors(), Database.open(settings) as database:
+            batches = EmbeddingBatches(database)
+            if not batches.is_needed():
+                return False, []
+            with ServiceRouter(settings, database=database) as router:
+                is_done = asyncio.run(_advance_batches(router))
+            return not is_done, batches.summary()
 
     async def health(self, run_id: str) -> list[ServiceHealth]:
         """The health of each service.
@@ -282,6 +311,16 @@ class BudgetView:
     def waiting(self) -> int:
         """The number of deferred documents of the current source."""
         return self._registry.count_deferred(source=source_root(self._settings.source))
+
+
+async def _advance_batches(router: ServiceRouter) -> bool:
+    """Advance the batch jobs; False if another process does it right now."""
+    if not await asyncio.to_thread(router.services.batches.is_needed):
+        return True
+    try:
+        return await router.batch_work.advance()
+    finally:
+        await router.disconnect()
 
 
 def _file(source: Source, path: str) -> SourceFile:

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar, Protocol, TypeAlias, final
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, final
 
 import httpx2
 import numpy as np
@@ -21,6 +21,9 @@ from tvdb_assets.settings import Settings
 from tvdb_assets.spend_guard.guard import ServiceResponse
 from tvdb_assets.spend_guard.paid_service import PaidService, RequestPermit, ensure_free
 from tvdb_assets.spend_guard.provider_registry import no_daily_limit
+
+if TYPE_CHECKING:
+    from tvdb_assets.embedding.batch_service import BatchService
 
 Vectors: TypeAlias = NDArray[np.float32]
 Transport: TypeAlias = httpx2.AsyncBaseTransport | None
@@ -95,6 +98,11 @@ class PaidEmbedder(PaidService):
     def model(self) -> str:
         """See `PaidService.model`."""
         return self.space.model
+
+    @property
+    def batches(self) -> BatchService | None:
+        """The batch jobs of the same model and account; None where there are none."""
+        return None
 
     @final
     async def request(

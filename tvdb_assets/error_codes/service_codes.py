@@ -11,6 +11,7 @@ from typing import Final
 from tvdb_assets.errors import (
     BreakerError,
     BudgetError,
+    Disposition,
     ErrorCode,
     RateError,
     RefusedError,
@@ -178,4 +179,55 @@ BREAKER_OPEN: Final = ErrorCode(
     "{seconds:.0f} seconds.",
     "It resumes automatically with the next ingest; nothing was sent.",
     "The circuit breaker of the service is open.",
+)
+
+BATCH_PENDING: Final = ErrorCode(
+    ServiceError,
+    "batch_pending",
+    "Its texts are in the batch job {job} of {service} since {since} UTC.",
+    "It is published automatically when the job has ended, within a day. tvdb status shows the "
+    "state of the job.",
+    "The document waits for a batch job, which costs half of the price.",
+    Disposition.DEFERRED,
+)
+BATCH_ENDED: Final = ErrorCode(
+    ServiceError,
+    "batch_ended",
+    "The batch job that it waited for has ended.",
+    "The next run publishes it, and sends again what the job has left out. It is requested "
+    "automatically.",
+    "The vectors of the document's texts are stored, and no run has published it yet.",
+    Disposition.DEFERRED,
+)
+BATCH_REFUSED: Final = ErrorCode(
+    ServiceError,
+    "batch_refused",
+    "{service} refuses a request for batch jobs with status {status}.",
+    "The texts are embedded without a batch job. Permit files and batches to the key, or set "
+    "TVDB_BATCH=never.",
+    "The service has no batch jobs, or not for this key or model. Recorded with the job.",
+)
+BATCH_QUEUE_FULL: Final = ErrorCode(
+    RateError,
+    "batch_queue_full",
+    "{service} has as many tokens of this account in its queue of batch jobs as it allows.",
+    "The job is submitted automatically when others are done. Lower TVDB_BATCH_TEXTS if it happens "
+    "often.",
+    "The account's limit of enqueued tokens is reached. Recorded with the job.",
+)
+BATCH_LIST_UNUSABLE: Final = ErrorCode(
+    UnavailableError,
+    "batch_list_unusable",
+    "The answer to the submission of a batch job was lost, and the list of batch jobs of "
+    "{service}, which shows whether it arrived, can't be used: {why}.",
+    "It is read again automatically. The job is not submitted again before. Its possible cost is "
+    "in the ledger.",
+    "It is not known whether a batch job was submitted. Recorded with the job.",
+)
+BATCH_LOST: Final = ErrorCode(
+    ServiceError,
+    "batch_lost",
+    "{service} no longer knows the batch job.",
+    "Its possible cost is in the ledger. Its texts are sent again automatically.",
+    "A batch job can't be found, or did not end within two days. Recorded with the job.",
 )

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, Vectors, paid_embedder
 from tvdb_assets.embedding.embedding_result import TextToEmbed
 from tvdb_assets.errors import EmbeddingError, ServiceError, TvdbError
+from tvdb_assets.ingestion.batch_collection import BatchCollector
 from tvdb_assets.ingestion.document_state import DocumentState
 from tvdb_assets.models import Provenance, Stage
 from tvdb_assets.redaction import display_path
@@ -35,14 +37,23 @@ _CLAIMED_ELSEWHERE_SECONDS = 0.25
 class EmbedStage:
     """Embeds the documents of one run, in the space of its embedder, and publishes them."""
 
-    def __init__(self, index: IndexStore, router: ServiceRouter, chunker: Chunker) -> None:
+    def __init__(
+        self,
+        index: IndexStore,
+        router: ServiceRouter,
+        chunker: Chunker,
+        *,
+        is_deferrable: bool = False,
+    ) -> None:
         """Create the run's space and index if they are new.
 
         Args:
             index: stores vectors and publications.
             router: chooses the embedder.
             chunker: the chunker of all published chunks.
+            is_deferrable: see `BatchCollector`.
         """
+        self._batches = BatchCollector(router, is_deferrable=is_deferrable)
         self._index = index
         self._router = router
         self._chunker = chunker
@@ -135,6 +146,8 @@ class EmbedStage:
         check_claim = None if claimant is None else partial(ensure_claimed, holder=claimant)
         refused: dict[bytes, EmbeddingError] = {}
         embedded = 0
+        batched = 0
+        waits_for_batch = False
         halted: ServiceError | None = None
         started = perf_counter()
         while halted is None:
@@ -147,9 +160,20 @@ class EmbedStage:
                     self._index.claim_missing, space_id, sets, None, list(refused), 1
                 ):
                     break
+                waits_for_batch = not await asyncio.to_thread(
+                    self._index.is_embedded_elsewhere, space_id, sets, list(refused)
+                )
+                if waits_for_batch:
+                    break
                 # Other processes are embedding them right now.
                 await asyncio.sleep(_CLAIMED_ELSEWHERE_SECONDS)
                 continue
+            if claimant is not None:
+                taken = await self._batches.take(embedder, space_id, texts, claimant)
+                batched += len(taken)
+                texts = [text for text in texts if text.sha256 not in taken]
+                if not texts:
+                    continue
             writer = _VectorWriter(self._index, space_id, texts)
             try:
                 result = await self._router.embed_by(
@@ -172,8 +196,35 @@ class EmbedStage:
             by_id = {document.row.document_id: document for document in documents}
             for document_id, text in self._index.documents_with_text(sets, list(refused)):
                 by_id[document_id].fail(Stage.EMBEDDINGS, for_one(refused[text]))
-        self._count(embedder, documents, embedded, len(refused), seconds)
+        if waits_for_batch or batched:
+            await asyncio.to_thread(
+                self._defer_to_batches, documents, space_id, is_whole=halted is None
+            )
+        self._count(embedder, documents, embedded, len(refused) + batched, seconds)
         return halted
+
+    def _defer_to_batches(
+        self, documents: Sequence[DocumentState], space_id: int, *, is_whole: bool
+    ) -> None:
+        """Let the documents wait that have a text in a batch job.
+
+        Args:
+            documents: all documents whose texts were looked at.
+            space_id: id of the vector space.
+            is_whole: whether all that lack a vector wait for a job. One may have ended just now.
+        """
+        incomplete = self._incomplete(documents, space_id)
+        reasons = self._batches.reasons(space_id, [s.chunk_set_id for s in sets_of(incomplete)])
+        for document in incomplete:
+            reason = reasons.get(document.row.document_id)
+            if reason is None and is_whole:
+                reason = codes.BATCH_ENDED.error()
+            if reason is not None:
+                document.fail(Stage.EMBEDDINGS, reason)
+
+    async def submit_batches(self) -> None:
+        """Submit the batch jobs of the run, at its end."""
+        await self._batches.submit()
 
     def _count(
         self,

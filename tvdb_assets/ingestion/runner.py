@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from time import time_ns
 from typing import Any
 
@@ -60,11 +61,13 @@ class IngestionRun:
         chunker: Chunker,
         max_document_bytes: int,
         switches: bool = False,
+        is_deferrable: bool = False,
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
         """Nothing is opened or started yet.
 
         ``switches`` lets search read the run's index at the end, if it is complete.
+        ``is_deferrable`` says that its documents can wait for a batch job, see `BatchCollector`.
         If ``loop_factory`` is None, asyncio's default loop is used.
         """
         self._store = store
@@ -73,6 +76,7 @@ class IngestionRun:
         self._loop_factory = loop_factory
         self._chunker = chunker
         self._switches = switches
+        self._is_deferrable = is_deferrable
         self._parse_stage = ParseStage(store, sources, router, chunker, max_document_bytes)
         self._current_index_sync = CurrentIndexSync(
             store, index, sources, router, chunker, max_document_bytes
@@ -122,7 +126,13 @@ class IngestionRun:
         embed_stage = None
         if Stage.EMBEDDINGS in stages:
             embed_stage = await asyncio.to_thread(
-                EmbedStage, self._index, self._router, self._chunker
+                partial(
+                    EmbedStage,
+                    self._index,
+                    self._router,
+                    self._chunker,
+                    is_deferrable=self._is_deferrable,
+                )
             )
         free_batches = asyncio.Semaphore(BATCHES)
         tasks: list[asyncio.Task[None]] = []
@@ -146,6 +156,8 @@ class IngestionRun:
             # The error of the first failed task is raised.
             for task in tasks:
                 await task
+            if embed_stage is not None:
+                await embed_stage.submit_batches()
         finally:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._router.disconnect()

@@ -21,6 +21,7 @@ from tvdb_assets.lifecycle.due import (
     run_is_expected,
 )
 from tvdb_assets.lifecycle.events import (
+    BatchEnded,
     ContainerEnded,
     ContainerStopped,
     Deferred,
@@ -53,6 +54,7 @@ from tvdb_assets.lifecycle.states import (
 __all__ = [
     "INTAKE_REASONS",
     "RUN_REQUEST_TIMEOUT",
+    "BatchEnded",
     "BudgetWindows",
     "ContainerEnded",
     "ContainerStopped",

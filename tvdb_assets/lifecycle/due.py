@@ -86,6 +86,10 @@ WAITS: Mapping[str, Wait] = {
     codes.PAUSED.code: Wait((Renewal.CHANGED,)),
     codes.BREAKER_OPEN.code: Wait(delay=timedelta(minutes=1)),
     codes.RATE_LIMITED.code: Wait(delay=timedelta(minutes=1)),
+    # The end of the job is an event of the document, see `BatchEnded`. This is for one that was
+    # never recorded.
+    codes.BATCH_PENDING.code: Wait(delay=timedelta(hours=49)),
+    codes.BATCH_ENDED.code: Wait(delay=timedelta(0)),
 }
 """The wait for each error code."""
 DEFAULT_WAIT = Wait((Renewal.CHANGED,), delay=timedelta(minutes=15))

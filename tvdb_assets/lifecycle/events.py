@@ -26,6 +26,7 @@ event                  status afterwards
 `Requested`            unchanged
 `MemberForgotten`      REGISTERED (the event of a container)
 `FingerprintDropped`   unchanged
+`BatchEnded`           unchanged
 =====================  ==============================================================
 
 A new document is REGISTERED. Its row is removed when the document is deleted. Events that do not
@@ -38,6 +39,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import Disposition
 from tvdb_assets.lifecycle.retry import quarantine_after, retry_delay
 from tvdb_assets.lifecycle.states import (
@@ -379,6 +381,23 @@ class FingerprintDropped(Event):
 
     def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
         return replace(life, pipeline_fingerprint="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchEnded(Event):
+    """The batch jobs that the document waits for have ended, so that it can be processed."""
+
+    def apply(self, life: DocumentLife, now: datetime) -> DocumentLife:
+        failure = life.failure
+        if failure is None or failure.code != codes.BATCH_PENDING.code:
+            return life
+        ended = codes.BATCH_ENDED.error()
+        return replace(
+            life,
+            failure=Failure(
+                failure.stage, ended.code, ended.message, ended.remedy, ended.disposition
+            ),
+        )
 
 
 def failed_or_deferred(

@@ -112,6 +112,8 @@ class CostReport:
     """The ten most expensive documents: path, US dollars, requests."""
     wasted_usd: Decimal
     """US dollars paid for responses that were lost or could not be used."""
+    saved: list[DayCost]
+    """What batch jobs of the last 14 days have saved, against the same texts without a job."""
 
 
 def cost_report(database: Database, today: datetime) -> CostReport:
@@ -133,12 +135,30 @@ def cost_report(database: Database, today: datetime) -> CostReport:
             " ORDER BY usd DESC, document LIMIT 10"
         ).fetchall()
         wasted = tx.execute("SELECT coalesce(sum(usd), 0) FROM tvdb.cost_waste").fetchone()
+        saved = tx.execute(
+            "SELECT to_char(l.day AT TIME ZONE 'UTC', 'YYYY-MM-DD'), l.service,"
+            f" {_SAVED} FROM tvdb.cost_ledger l JOIN tvdb.embedding_batches b USING (entry_id)"
+            " WHERE l.day > %s - interval '14 days' AND l.state = 'posted' GROUP BY 1, 2"
+            " ORDER BY 1, 2",
+            (today,),
+        ).fetchall()
     return CostReport(
         by_day=[DayCost(*row) for row in days],
         by_kind=kinds,
         most_expensive=most_expensive,
         wasted_usd=wasted[0] if wasted else Decimal(0),
+        saved=[DayCost(*row) for row in saved],
     )
+
+
+def saved_by_batches(database: Database) -> Decimal:
+    """US dollars that all batch jobs have saved, against the same texts without a job."""
+    with database.transaction() as tx:
+        row = tx.execute(
+            f"SELECT {_SAVED} FROM tvdb.cost_ledger l JOIN tvdb.embedding_batches b"
+            " USING (entry_id) WHERE l.state = 'posted'"
+        ).fetchone()
+    return Decimal(row[0]) if row else Decimal(0)
 
 
 def cost_of_runs(database: Database, run_ids: Sequence[str]) -> Decimal:
@@ -170,6 +190,8 @@ def grouped_costs(database: Database, by: str = "day", limit: int = 50) -> list[
         return cursor.fetchall()
 
 
+_SAVED = """coalesce(sum(greatest(0, l.quantity * b.unit_usd - l.posted_usd)), 0)"""
+"""Of ledger entries ``l`` and their batch jobs ``b``."""
 _SUMS = """
     count(*) FILTER (WHERE state <> 'voided' OR http_status IS NOT NULL) AS requests,
     sum(quantity) FILTER (WHERE state = 'posted') AS units,

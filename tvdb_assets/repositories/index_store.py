@@ -7,9 +7,10 @@ index search reads (`index_catalog`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import psycopg
@@ -31,6 +32,7 @@ from tvdb_assets.repositories.unused_parses import keep_parses_sql
 from tvdb_assets.repositories.vector_index import build_vector_indexes
 from tvdb_assets.repositories.word_segments import compact, fill_words
 
+T = TypeVar("T")
 _TYPES = ("int2", "bytea", "vector", "int4", *("text",) * 4, "bool", "text")
 
 
@@ -172,6 +174,23 @@ class IndexStore:
             claimed_hashes -= {row[0] for row in known}
         return [text for text in texts if text.sha256 in claimed_hashes]
 
+    def is_embedded_elsewhere(
+        self, space_id: int, chunk_set_ids: Sequence[int], refused: Sequence[bytes]
+    ) -> bool:
+        """Whether texts lack a vector that other processes are embedding right now.
+
+        Texts that wait for a batch job are left out. Arguments are those of `claim_missing`.
+        """
+        asked = {
+            "space": space_id,
+            "sets": list(chunk_set_ids),
+            "refused": list(refused),
+            "limit": 1,
+        }
+        with self._database.transaction() as tx:
+            missing = _MISSING.format(unclaimed=text_claims.NOT_IN_BATCH)
+            return tx.execute(missing, asked).fetchone() is not None
+
     def release(self, holder: int) -> None:
         """Release all claims of this holder on texts that got no vector."""
         with self._database.transaction() as tx:
@@ -187,6 +206,27 @@ class IndexStore:
                 (space.label, list(hashes)),
             ).fetchall()
         return {row[0] for row in rows}
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Run work in a transaction of the database; see `Database.run`."""
+        return self._database.run(work)
+
+    def kept_texts(self, tx: Connection, hashes: Sequence[bytes]) -> list[bytes]:
+        """Those texts that a document has or had, in their order; a person forgot the others.
+
+        Args:
+            tx: the transaction that stores their vectors.
+            hashes: sha256 of the texts.
+        """
+        rows = tx.execute(
+            "SELECT h FROM unnest(%s::bytea[]) WITH ORDINALITY AS n(h, place)"
+            " WHERE EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = h)"
+            "   OR EXISTS (SELECT FROM tvdb.former_texts f WHERE f.text_sha256 = h)"
+            "   OR EXISTS (SELECT FROM tvdb.unused_texts u WHERE u.text_sha256 = h)"
+            " ORDER BY place",
+            (list(hashes),),
+        ).fetchall()
+        return [row[0] for row in rows]
 
     def incomplete(self, space_id: int, chunk_set_ids: Sequence[int]) -> set[int]:
         """The ids of documents in these chunk sets with a text that has no vector in the space."""

@@ -77,6 +77,8 @@ WORD_INDEX = KeySpace(int.from_bytes(b"tw", "big") << 48)
 """Held by a transaction that merges segments of the word index, or folds its changes."""
 VECTOR_INDEX = KeySpace(int.from_bytes(b"tv", "big") << 48)
 """Held by the process that builds an index over vectors."""
+BATCHES = KeySpace(int.from_bytes(b"tb", "big") << 48)
+"""Held by the process that advances the batch jobs of embedders."""
 
 KEY_SPACES = {
     "migration": MIGRATION,
@@ -90,6 +92,7 @@ KEY_SPACES = {
     "submissions": SUBMISSIONS,
     "word index": WORD_INDEX,
     "vector index": VECTOR_INDEX,
+    "batches": BATCHES,
 }
 
 

@@ -149,6 +149,14 @@ _OWN_TABLES = {
         DELETE FROM tvdb.parse_submissions WHERE entry_id IN (
             SELECT entry_id FROM tvdb.parse_submissions
             WHERE submitted_at < tvdb.clock() - %(keep)s::interval LIMIT %(limit)s)""",
+    "batch jobs": """
+        DELETE FROM tvdb.embedding_batches WHERE job_id IN (
+            SELECT job_id FROM tvdb.embedding_batches WHERE state = 'done'
+              AND ended_at < tvdb.clock() - %(keep)s::interval LIMIT %(limit)s)""",
+    "texts returned by batch jobs": """
+        DELETE FROM tvdb.embedding_batch_returns WHERE (space_id, text_sha256) IN (
+            SELECT space_id, text_sha256 FROM tvdb.embedding_batch_returns
+            WHERE returned_at < tvdb.clock() - %(keep)s::interval LIMIT %(limit)s)""",
     "hourly budget windows": """
         DELETE FROM tvdb.budget_windows WHERE (scope, period, starts_at) IN (
             SELECT scope, period, starts_at FROM tvdb.budget_windows WHERE period = 'hour'

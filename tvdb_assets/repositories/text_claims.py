@@ -1,7 +1,8 @@
 """Claims of texts that are about to be embedded for money, so that no text is paid for twice.
 
 What belongs here: statements on `tvdb.text_claims`. What does not: which texts lack a vector
-(`index_store`), or how long a claim is valid (`leases`).
+(`index_store`), how long a claim of a process is valid (`leases`), or batch jobs, whose claims are
+valid until they are done (`embedding_batches`).
 
 A text is claimed in the transaction that begins the lease of its holder. A statement that meets a
 claim which was committed after the statement began sees the claim, but not the lease: each
@@ -17,7 +18,14 @@ from collections.abc import Sequence
 from tvdb_assets.repositories.database import Connection
 from tvdb_assets.repositories.leases import delete_leases, is_claimed
 
-_IS_ALIVE = is_claimed("t.holder")
+_IS_IN_BATCH = """EXISTS (SELECT FROM tvdb.embedding_batches b
+    WHERE b.holder = t.holder AND b.state <> 'done')"""
+"""A batch job has claimed the text, and keeps it until it is done, without any process."""
+_IS_ALIVE = f"({is_claimed('t.holder')} OR {_IS_IN_BATCH})"
+NOT_IN_BATCH = f"""
+  AND NOT EXISTS (SELECT FROM tvdb.text_claims t
+    WHERE t.space_id = %(space)s AND t.text_sha256 = c.text_sha256 AND {_IS_IN_BATCH})"""
+"""A condition on chunks ``c``: no batch job has claimed the text."""
 UNCLAIMED = f"""
   AND NOT EXISTS (SELECT FROM tvdb.text_claims t
     WHERE t.space_id = %(space)s AND t.text_sha256 = c.text_sha256

@@ -17,6 +17,7 @@ from tvdb_assets.parsing.confinement import Confinement
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.reporting.gauges import publish_gauges
 from tvdb_assets.repositories.database import Database
+from tvdb_assets.repositories.embedding_batches import EmbeddingBatches
 from tvdb_assets.repositories.parse_jobs import ParseJobs
 from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
 from tvdb_assets.settings import Settings
@@ -69,6 +70,22 @@ class RunServices:
         )
         services.__dict__["concurrency"] = self.concurrency
         return services
+
+    def for_one_attempt(self, run_id: str, seconds: float) -> RunServices:
+        """As `for_run`, but each call is sent once, and waits for a limit no longer than given."""
+        services = self.for_run(run_id)
+        services._settings = self._settings.model_copy(
+            update={
+                "paid_attempts": 1,
+                "paid_max_wait_seconds": min(seconds, self._settings.paid_max_wait_seconds),
+            }
+        )
+        return services
+
+    @cached_property
+    def batches(self) -> EmbeddingBatches:
+        """The batch jobs of paid embedders."""
+        return EmbeddingBatches(self.database, self._clock)
 
     @cached_property
     def database(self) -> Database:

@@ -50,6 +50,7 @@ class ServiceClients:
         self._settings = settings
         self._transport = transport
         self._by_space: dict[VectorSpace, AnyEmbedder | None] = {}
+        self._by_batch: dict[VectorSpace, AnyEmbedder | None] = {}
         self.parser_mode = settings.resolved_parser_mode
         self.embedder_mode = settings.resolved_embedder_mode
         self.document_limits = settings.document_limits
@@ -83,6 +84,19 @@ class ServiceClients:
                 space, self._settings, self._transport, may_pay=self.pays_for_embedding
             )
         return self._by_space[space]
+
+    def batch_embedder_in(self, space: VectorSpace) -> PaidEmbedder | None:
+        """The paid embedder that made the batch jobs in ``space``, also in a mode that is free.
+
+        What such a job costs is reserved already, and its results are free.
+        """
+        if space == self.embedder.space:
+            return self.paid_embedder
+        known = self._by_space.get(space)
+        if known is None:
+            known = embedder_in_space(space, self._settings, self._transport, may_pay=True)
+            self._by_batch[space] = known
+        return paid_embedder(known) if known is not None else None
 
     @property
     def pays(self) -> bool:
@@ -126,7 +140,8 @@ class ServiceClients:
 
     def paid(self) -> list[PaidService]:
         """The paid clients that exist so far, which may have open connections."""
-        clients = (self.embedder, self.paid_parser, *self._by_space.values())
+        made = (*self._by_space.values(), *self._by_batch.values())
+        clients = (self.embedder, self.paid_parser, *made)
         return [client for client in clients if isinstance(client, PaidService)]
 
 

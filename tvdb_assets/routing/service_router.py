@@ -38,6 +38,7 @@ from tvdb_assets.parsing.parse_tasks import (
     text_of,
 )
 from tvdb_assets.repositories.database import Database
+from tvdb_assets.routing.batch_work import BatchWork
 from tvdb_assets.routing.run_services import RunServices
 from tvdb_assets.routing.service_clients import ServiceClients
 from tvdb_assets.routing.service_health import ServiceHealth, paid_health
@@ -101,6 +102,11 @@ class ServiceRouter:
     def run_id(self) -> str:
         """The id of the run, which every row and request has."""
         return self.services.run_id
+
+    @property
+    def batch_work(self) -> BatchWork:
+        """The batch jobs of the database, with the clients of this router."""
+        return BatchWork(self._settings, self.services, self.clients)
 
     def for_run(self, run_id: str) -> ServiceRouter:
         """A router with the same clients and limits, whose rows and requests have another id.

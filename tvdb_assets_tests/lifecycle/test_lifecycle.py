@@ -242,6 +242,8 @@ def test_each_wait_ends_when_its_limit_is_renewed() -> None:
         "budget_exhausted": {Renewal.DAY, Renewal.CHANGED},
         "hourly_requests_exhausted": {Renewal.HOUR, Renewal.CHANGED},
         "paused": {Renewal.CHANGED},
+        # Its batch job has ended, so nothing needs to be renewed.
+        "batch_ended": set(Renewal),
         "key_refused": {Renewal.CHANGED},
     }
 

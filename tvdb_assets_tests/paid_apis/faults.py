@@ -72,18 +72,39 @@ class FaultKind(StrEnum):
     JOB_NEVER_BILLED = "job_never_billed"
     """The pages come and the charge is real, but ``usage`` stays null."""
 
+    BATCH_INVALID = "batch_invalid"
+    BATCH_EXPIRED = "batch_expired"
+    """Half of the lines are done in time."""
+    BATCH_LINES_FAIL = "batch_lines_fail"
+    """Every third line."""
+    BATCH_SHUFFLED = "batch_shuffled"
+    BATCH_DUPLICATES = "batch_duplicates"
+    BATCH_UNKNOWN_IDS = "batch_unknown_ids"
+    BATCH_LINES_MISSING = "batch_lines_missing"
+    """Half of the lines are done and billed, and in no file."""
+    BATCH_TRUNCATED = "batch_truncated"
+    BATCH_WITHOUT_USAGE = "batch_without_usage"
+
 
 _KINDS = list(FaultKind)
 BEFORE_WORK = frozenset(_KINDS[: _KINDS.index(FaultKind.SLOW)])
 OF_EMBEDDINGS = frozenset(
     _KINDS[_KINDS.index(FaultKind.SHUFFLED) : _KINDS.index(FaultKind.JOB_FAILED)]
 )
-OF_JOBS = frozenset(_KINDS[_KINDS.index(FaultKind.JOB_FAILED) :])
+OF_JOBS = frozenset(
+    _KINDS[_KINDS.index(FaultKind.JOB_FAILED) : _KINDS.index(FaultKind.BATCH_INVALID)]
+)
+OF_BATCHES = frozenset(_KINDS[_KINDS.index(FaultKind.BATCH_INVALID) :])
 
 _SECONDS = {FaultKind.SLOW: 60.0, FaultKind.DRIP: 60.0}
 """Longer than any client waits; everything else asks to come back in a second."""
 
+BATCH_OPERATIONS = tuple(
+    f"batch_{name}"
+    for name in ("upload", "create", "poll", "list", "cancel", "download", "discard", "line")
+)
 OPERATIONS = ("embeddings", "upload", "submit", "poll", "list", "cancel", "probe")
+OPERATIONS += BATCH_OPERATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +214,8 @@ def _check_operation(operation: str) -> None:
 def _fault(name: FaultKind | str, operation: str, seconds: float | None) -> Fault:
     kind = FaultKind(name)
     if (kind in OF_EMBEDDINGS and operation != "embeddings") or (
-        kind in OF_JOBS and operation != "submit"
+        (kind in OF_JOBS and operation != "submit")
+        or (kind in OF_BATCHES and operation != "batch_create")
     ):
         raise ValueError(f"{kind} can't happen to {operation!r}")
     return Fault(kind, _SECONDS.get(kind, 1.0) if seconds is None else seconds)

@@ -266,6 +266,7 @@ def test_every_row_is_there_under_the_new_names(old: OldDatabase) -> None:
         "unused_parses",
         "unused_texts",
         *("scan_progress", "scan_pages"),
+        *("embedding_batches", "embedding_batch_texts", "embedding_batch_returns"),
     }
     assert after.keys() - expected.keys() == new_tables
     for row in after["chunk_sets"]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
@@ -26,6 +27,7 @@ from pydantic import SecretStr
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.embedding.embedder_protocol import EmbeddingProvider, PaidEmbedder
+from tvdb_assets.embedding.providers.openai_batches import OpenAIBatches
 from tvdb_assets.embedding.response_decoding import decode
 from tvdb_assets.embedding.server_traits import ServerTraits, is_about_inputs
 from tvdb_assets.errors import EmbeddingError
@@ -196,25 +198,37 @@ class OpenAIEmbedder(PaidEmbedder):
             http_client=http,
         )
 
+    @cached_property
+    def batches(self) -> OpenAIBatches:
+        """See `PaidEmbedder.batches`."""
+        return OpenAIBatches(self, key=self._key, address=self._address, transport=self._transport)
+
+    @property
+    def batch_usd_per_million(self) -> Decimal | None:
+        """US dollars for a million tokens in a batch job, if they are set."""
+        return self._settings.batch_usd_per_million
+
+    def request_body(self) -> dict[str, Any]:
+        """A request without its texts."""
+        asks_dimensions = bool(self._settings.embedding_dimensions)
+        asks_dimensions = asks_dimensions and self._traits.takes_dimensions
+        shortened: dict[str, Any] = {"dimensions": self._dimensions} if asks_dimensions else {}
+        encoding = "base64" if self._traits.takes_base64 else "float"
+        return {"model": self._model, "encoding_format": encoding, **shortened}
+
     async def _request(
         self, texts: Sequence[str], request_id: str
     ) -> ServiceResponse[NDArray[np.float32]]:
         """See `PaidEmbedder.request`."""
         import openai
 
-        asks_dimensions = bool(self._settings.embedding_dimensions)
-        asks_dimensions = asks_dimensions and self._traits.takes_dimensions
-        shortened: dict[str, Any] = {"dimensions": self._dimensions} if asks_dimensions else {}
+        body = self.request_body()
         try:
             raw = await self._client.embeddings.with_raw_response.create(
-                input=list(texts),
-                model=self._model,
-                encoding_format="base64" if self._traits.takes_base64 else "float",
-                extra_headers={"X-Client-Request-Id": request_id},
-                **shortened,
+                input=list(texts), extra_headers={"X-Client-Request-Id": request_id}, **body
             )
         except openai.APIStatusError as error:
-            self._learn(error, len(texts), asks_dimensions)
+            self._learn(error, len(texts), "dimensions" in body)
             raise _status_failure(self.display_name, error, len(texts)) from RedactedCause.of(error)
         except openai.APIConnectionError as error:
             raise connection_failure(self.display_name, error.__cause__) from RedactedCause.of(
@@ -272,6 +286,8 @@ class OpenAIEmbedder(PaidEmbedder):
         """Close the connections, if any were opened."""
         if "_client" in self.__dict__:
             await self.__dict__.pop("_client").close()
+        if "batches" in self.__dict__:
+            await self.batches.close()
 
 
 def _message(error: Any) -> str:
