@@ -52,7 +52,7 @@ _PARSERS = [
     "html2:lxml<lxml>:<libxml>",
     f"ImageParser1:tesserocr<tesserocr>:pillow<pillow>:pi-heif<pi-heif>:{_OCR}",
     "LatexParser1:pylatexenc<pylatexenc>",
-    "mail2:<python>:<chardetng-py>:lxml<lxml>",
+    "mail3:<python>:<chardetng-py>:lxml<lxml>",
     "MediaWikiParser1:mwparserfromhell<mwparserfromhell>",
     "MsgParser3:olefile<olefile>:compressed-rtf<compressed-rtf>:lxml<lxml>",
     "NotebookParser1:tvdb-assets<tvdb-assets>:lxml<lxml>",
@@ -68,6 +68,7 @@ _PARSERS = [
     "SubtitleParser1:chardetng-py<chardetng-py>",
     "text2:chardetng-py<chardetng-py>",
     "TextileParser1:textile<textile>:lxml<lxml>",
+    "WinmailParser1:compressed-rtf<compressed-rtf>:lxml<lxml>:chardetng-py<chardetng-py>",
     "XlsParser2:xlrd<xlrd>",
     "XlsxParser2:lxml<lxml>",
     "XmlParser1:lxml<lxml>",
@@ -75,11 +76,12 @@ _PARSERS = [
 _CONTAINERS = [
     "Archive1:tvdb-assets<tvdb-assets>",
     "JsonLines1:orjson<orjson>",
-    "mail2:<python>:<chardetng-py>:lxml<lxml>",
+    "mail3:<python>:<chardetng-py>:lxml<lxml>",
     "Mailbox1:tvdb-assets<tvdb-assets>",
     "MsgParser3:olefile<olefile>:compressed-rtf<compressed-rtf>:lxml<lxml>",
     "Parquet1:arro3-io<arro3-io>:arro3-core<arro3-core>",
     "PdfAttachments1:pikepdf<pikepdf>",
+    "WinmailParser1:compressed-rtf<compressed-rtf>:lxml<lxml>:chardetng-py<chardetng-py>",
 ]
 
 

@@ -6,6 +6,7 @@ of attachments, which are separate documents.
 
 from __future__ import annotations
 
+import codecs
 import email
 import mimetypes
 import platform
@@ -19,12 +20,22 @@ from importlib.metadata import version
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.base_parser import BaseParser
 from tvdb_assets.parsing.format_protocol import ContainerEntry
-from tvdb_assets.parsing.formats.html import extract_main_text
+from tvdb_assets.parsing.formats.mail_body import (
+    body_of,
+    content_of,
+    is_locked,
+    is_text,
+    is_tnef,
+    kind_of,
+    opened,
+)
+from tvdb_assets.parsing.formats.winmail import tnef_entries
 from tvdb_assets.parsing.markdown.document_builder import build_document
 from tvdb_assets.parsing.parse_errors import corrupt, empty
-from tvdb_assets.parsing.reading.text_decoding import Decoded, decode
+from tvdb_assets.parsing.reading import tnef
+from tvdb_assets.parsing.reading.text_decoding import decode
 
-_REVISION = 2
+_REVISION = 3
 _HEADERS_IN_TEXT = ("From", "To", "Cc", "Subject", "Date")
 _MAX_PARTS = 1_000
 _SIGNATURES = frozenset(
@@ -33,14 +44,16 @@ _SIGNATURES = frozenset(
 
 
 class MailParser(BaseParser):
-    """Reads sender, recipients, date, subject and text; HTML only if there is no plain text."""
+    """Reads sender, recipients, date, subject and all texts; of alternatives the fullest one."""
 
     media_types = frozenset({"message/rfc822"})
     name = "mail (EML)"
-    preserved = "sender, recipients, subject, date, body; each attachment, as a separate document"
-    not_preserved = (
-        "pictures within the text, signatures, HTML if there is plain text, other headers"
+    preserved = (
+        "sender, recipients, subject, date; all parts of the body in order, of alternatives "
+        "the one that says most; the text of winmail.dat and of signed parts; each attachment, as "
+        "a separate document"
     )
+    not_preserved = "pictures within the text, signatures, encrypted parts, other headers"
     # The library detects the charset of headers and bodies; Python does the rest.
     service = "chardetng-py"
 
@@ -52,53 +65,40 @@ class MailParser(BaseParser):
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a mail; a damaged one gives its readable parts."""
         message = _message(data)
-        plain: list[Decoded] = []
-        html: list[Decoded] = []
-        attachments = 0
-        for part in _parts(message):
-            if _is_attached(part):
-                attachments += 1
-            elif part.get_content_type() == "text/html":
-                html.append(_body(part))
-            elif _is_body(part):
-                plain.append(_body(part))
-        text = "\n\n".join(body.text.strip() for body in plain if body.text.strip())
-        bodies = plain
-        if not text:
-            text, bodies = "\n\n".join(_from_html(body.text) for body in html).strip(), html
+        attachments = sum(1 for _ in self.entries(data))
+        body = body_of(message)
+        text = body.text
         header = "\n".join(
             f"{name}: {value}" for name in _HEADERS_IN_TEXT if (value := _header(message, name))
         )
         if not (header or text):
             raise empty("The mail")
-        encodings = sorted({body.encoding for body in bodies})
+        encodings = sorted({decoded.encoding for decoded in body.decoded})
+        notes = [note for decoded in body.decoded for note in decoded.notes()]
+        if body.is_encrypted:
+            notes.append("a part of the mail is encrypted and not read")
         return build_document(
             ["\n\n".join(part for part in (header, text) if part)],
             media_type=media_type,
-            is_markdown=False,
+            is_markdown=body.is_markdown,
             service=self.service,
             model="mail",
             title=_header(message, "Subject") or None,
             encoding=encodings[0] if len(encodings) == 1 else None,
-            notes=tuple(note for body in bodies for note in body.notes()),
+            notes=notes,
             facts={"attachments": attachments},
         )
 
     def body_of(self, data: bytes) -> str:
         """The text of a mail or of a web archive (MHT), without its headers."""
-        parts = [part for part in _parts(_message(data)) if _is_body(part)]
-        texts = [
-            _from_html(_body(part).text)
-            if part.get_content_type() == "text/html"
-            else _body(part).text.strip()
-            for part in parts
-        ]
-        return "\n\n".join(filter(None, texts))
+        return body_of(_message(data)).text
 
     def entries(self, data: bytes) -> Iterator[ContainerEntry]:
         """The attachments of a mail."""
         for part in _parts(_message(data)):
-            if _is_attached(part):
+            if is_tnef(part):
+                yield from tnef_entries(tnef.read_tnef(content_of(part)))
+            elif _is_attached(part):
                 kind = part.get_content_type()
                 is_mail = kind == "message/rfc822"
                 name = _filename(part) or ("attached.eml" if is_mail else _unnamed(kind))
@@ -107,7 +107,8 @@ class MailParser(BaseParser):
 
 def _message(data: bytes) -> Message:
     # The lenient policy: the strict one raises on headers that real mails have.
-    return email.message_from_bytes(data.lstrip(b"\r\n"))
+    data = data.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+    return opened(email.message_from_bytes(data))
 
 
 def _parts(message: Message) -> Iterator[Message]:
@@ -119,7 +120,11 @@ def _parts(message: Message) -> Iterator[Message]:
         seen += 1
         if seen > _MAX_PARTS:
             raise corrupt("mail", f"it has more than {_MAX_PARTS} parts")
+        if part is not message:
+            opened(part)
         payload = part.get_payload()
+        if part.get_content_type() == "multipart/encrypted":
+            continue
         is_inner = part is not message and part.get_content_type() == "message/rfc822"
         if isinstance(payload, list) and not is_inner:
             pending.extend(inner for inner in reversed(payload) if isinstance(inner, Message))
@@ -127,24 +132,14 @@ def _parts(message: Message) -> Iterator[Message]:
             yield part
 
 
-def _kind(part: Message) -> str:
-    kind = part.get_content_type()
-    # A multipart leaf claims to have parts and has none.
-    return "text/plain" if kind.startswith("multipart/") else kind
-
-
-def _is_body(part: Message) -> bool:
-    # A broken disposition such as "attachment;;" must not hide the text.
-    disposition = _disposition(part)
-    is_attachment = disposition.startswith("attachment") or (
-        bool(_filename(part)) and disposition != "inline"
-    )
-    return _kind(part) in {"text/plain", "text/html"} and not is_attachment
-
-
 def _is_attached(part: Message) -> bool:
-    kind = _kind(part)
-    if _is_body(part) or kind in _SIGNATURES or kind.startswith("message/delivery"):
+    kind = kind_of(part)
+    if (
+        is_text(part)
+        or is_locked(part)
+        or kind in _SIGNATURES
+        or kind.startswith("message/delivery")
+    ):
         return False
     is_inline = part["Content-ID"] is not None or _disposition(part).startswith("inline")
     return not (kind.startswith("image/") and is_inline)
@@ -167,17 +162,6 @@ def _attached(part: Message, max_bytes: int) -> bytes:
 
 def _unnamed(kind: str) -> str:
     return f"attached{mimetypes.guess_extension(kind) or ''}"
-
-
-def _body(part: Message) -> Decoded:
-    payload = part.get_payload(decode=True)
-    content = payload if isinstance(payload, bytes) else b""
-    charset = part.get_param("charset")
-    return decode(content, charset if isinstance(charset, str) else None)
-
-
-def _from_html(source: str) -> str:
-    return extract_main_text(source).text
 
 
 def _header(message: Message, name: str) -> str:

@@ -131,11 +131,12 @@ def _body(message: _Properties, numbers: dict[int, int]) -> str:
     if html_text := message.verbatim(_HTML):
         return extract_main_text(html_text).text
     if packed := message.binary(_RTF):
-        return _from_rtf(packed)
+        return text_of_compressed_rtf(packed)
     return ""
 
 
-def _from_rtf(packed: bytes) -> str:
+def text_of_compressed_rtf(packed: bytes) -> str:
+    """The text of rich text as Outlook compresses it; empty if it can't be read."""
     from compressed_rtf import decompress
 
     if len(packed) < 16 or struct.unpack_from("<I", packed, 4)[0] > _MAX_RTF:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from tvdb_assets.parsing.reading import ole_files, zip_packages
+from tvdb_assets.parsing.reading import ole_files, tnef, zip_packages
 from tvdb_assets.parsing.reading.text_decoding import decode
 
 PARQUET = "application/vnd.apache.parquet"
@@ -98,6 +98,7 @@ _NAMES = {
     "application/onenote": "a OneNote section",
     "application/vnd.ms-htmlhelp": "a compiled HTML help file (CHM)",
     _PGP: "a message encrypted by PGP",
+    tnef.MEDIA_TYPE: "a message of Outlook (winmail.dat)",
     "application/gzip": "a compressed file (GZIP)",
     "application/x-tar": "an archive (TAR)",
     "application/x-7z-compressed": "an archive (7Z)",
@@ -151,6 +152,7 @@ _STARTS = (
     (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3"), "application/onenote"),
     (b"ITSF\x03\x00\x00\x00", "application/vnd.ms-htmlhelp"),
     (b"-----BEGIN PGP MESSAGE-----", _PGP),
+    (tnef.MAGIC, tnef.MEDIA_TYPE),
 )
 _PDF_OBJECT = re.compile(rb"\d+ \d+ obj\b")
 _CONTROL = bytes(set(range(32)) - {0, 9, 10, 12, 13, 27})
