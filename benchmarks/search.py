@@ -32,7 +32,7 @@ from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.repositories.database import Database, prepare
 from tvdb_assets.repositories.vector_index import build_vector_indexes
 from tvdb_assets.repositories.word_segments import compact
-from tvdb_assets.repositories.word_store import SetText, store_words
+from tvdb_assets.repositories.word_store import SetText, count_words, store_words
 from tvdb_assets.retrieval import candidates, word_ranking
 from tvdb_assets.retrieval.hybrid_search import search
 from tvdb_assets.retrieval.word_index import WordIndexReader
@@ -139,8 +139,8 @@ def measure(database: Database, corpus: Corpus) -> None:
 def exactly(run: Callable[[], list[list[int]]]) -> list[list[int]]:
     """Run searches without the index over vectors, and with the postings of every word."""
     current_index, share = candidates.current_index, word_ranking._COMMON
-    candidates.current_index = lambda tx: (
-        replace(found, last_vector=None) if (found := current_index(tx)) else None
+    candidates.current_index = lambda tx, index_id=None: (
+        replace(found, last_vector=None) if (found := current_index(tx, index_id)) else None
     )
     word_ranking._COMMON = 2.0
     try:
@@ -165,13 +165,22 @@ def load(database: Database, corpus: Corpus) -> tuple[float, float]:
     for start in range(0, corpus.chunks, _BATCH):
         texts, vectors = corpus.batch(start, min(_BATCH, corpus.chunks - start))
         began = time.perf_counter()
+        counted = count_words(
+            [
+                SetText(part, [""] * len(part), "en")
+                for part in (
+                    texts[at : at + _PER_DOCUMENT] for at in range(0, len(texts), _PER_DOCUMENT)
+                )
+            ]
+        )
+        words = time.perf_counter() - began
         with database.transaction() as tx:
-            sets = _store(database, tx, start, texts, vectors)
+            set_ids = _store(tx, start, texts, vectors)
             stored = time.perf_counter()
-            store_words(tx, sets)
+            store_words(tx, counted, set_ids)
             tx.execute("UPDATE tvdb.chunk_sets SET has_words = true WHERE NOT has_words")
-            words = time.perf_counter() - stored
-            _publish(tx, [each.chunk_set_id for each in sets])
+            words += time.perf_counter() - stored
+            _publish(tx, set_ids)
         merged = time.perf_counter()
         compact(database)
         seconds[1] += words + time.perf_counter() - merged
@@ -180,8 +189,7 @@ def load(database: Database, corpus: Corpus) -> tuple[float, float]:
     return seconds[0], seconds[1]
 
 
-def _store(database, tx, start, texts, vectors) -> list[SetText]:  # type: ignore[no-untyped-def]
-    sets = []
+def _store(tx, start, texts, vectors) -> list[int]:  # type: ignore[no-untyped-def]
     documents = range(start // _PER_DOCUMENT + 1, (start + len(texts)) // _PER_DOCUMENT + 1)
     with tx.cursor() as cursor:
         cursor.executemany(
@@ -224,10 +232,7 @@ def _store(database, tx, start, texts, vectors) -> list[SetText]:  # type: ignor
         copy.set_types(("int2", "bytea", "vector", "int4", *("text",) * 4, "bool", "text"))
         for digest, vector in zip(hashes, vectors, strict=True):
             copy.write_row((1, digest, vector, 1, *_PROVENANCE))
-    for at, (set_id, _) in enumerate(ids):
-        part = texts[at * _PER_DOCUMENT : (at + 1) * _PER_DOCUMENT]
-        sets.append(SetText(set_id, part, [""] * len(part), "en"))
-    return sets
+    return [set_id for set_id, _ in ids]
 
 
 def _publish(tx, set_ids: list[int]) -> None:  # type: ignore[no-untyped-def]

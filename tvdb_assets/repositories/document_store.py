@@ -37,7 +37,13 @@ from tvdb_assets.repositories.rows import (
     type_names,
 )
 from tvdb_assets.repositories.word_segments import compact
-from tvdb_assets.repositories.word_store import SetText, context_of, language_of, store_words
+from tvdb_assets.repositories.word_store import (
+    SetText,
+    context_of,
+    count_words,
+    language_of,
+    store_words,
+)
 
 
 class DocumentStore:
@@ -128,14 +134,18 @@ class DocumentStore:
         if not sets:
             return {}
         provenance = (*provenance_row(produced_by), self.run_id)
+        texts = {new.document_id: _set_text(new) for new in sets}
+        counted = count_words(list(texts.values()))
         with self._database.transaction() as tx:
             lock_present(tx, [new.document_id for new in sets])
             stored = _kept_chunk_sets(tx, sets)
-            sets = [new for new in sets if new.document_id not in stored]
+            if stored:
+                # Another process was faster for these, which is rare.
+                sets = [new for new in sets if new.document_id not in stored]
+                counted = count_words([texts[new.document_id] for new in sets])
             if not sets:
                 return stored
             ids = reserve_ids(tx, "tvdb.chunk_sets", "chunk_set_id", len(sets))
-            words = {set_id: _set_text(set_id, new) for set_id, new in zip(ids, sets, strict=True)}
             with tx.cursor().copy(
                 "COPY tvdb.chunk_sets (chunk_set_id, parsed_id, document_id, fingerprint,"
                 " chunk_count, token_count, run_id, has_words, language)"
@@ -146,7 +156,8 @@ class DocumentStore:
                     tokens = sum(chunk.token_count for chunk in new.chunks)
                     copy.write_row(
                         (set_id, new.parsed_id, new.document_id, new.fingerprint)
-                        + (len(new.chunks), tokens, self.run_id, True, words[set_id].language)
+                        + (len(new.chunks), tokens, self.run_id, True)
+                        + (texts[new.document_id].language,)
                     )
                     stored[new.document_id] = StoredChunkSet(
                         set_id, new.parsed_id, new.document_id, len(new.chunks), tokens
@@ -171,7 +182,7 @@ class DocumentStore:
                             + (c.repeated_header,)
                             + provenance
                         )
-            store_words(tx, list(words.values()))
+            store_words(tx, counted, ids)
         compact(self._database)
         return stored
 
@@ -243,10 +254,9 @@ def _kept_chunk_sets(tx: Connection, sets: Sequence[NewChunkSet]) -> dict[int, S
         return {row.document_id: row for row in c}
 
 
-def _set_text(chunk_set_id: int, new: NewChunkSet) -> SetText:
+def _set_text(new: NewChunkSet) -> SetText:
     texts = [chunk.repeated_header + chunk.text for chunk in new.chunks]
     return SetText(
-        chunk_set_id,
         texts,
         [
             context_of(new.title, chunk.heading_path, text)

@@ -32,7 +32,6 @@ _FILL_SETS = 200
 class SetText:
     """The texts of a chunk set whose words are stored."""
 
-    chunk_set_id: int
     texts: Sequence[str]
     """For each chunk, the text that is searched, with its repeated header."""
     context: Sequence[str]
@@ -46,27 +45,58 @@ def language_of(texts: Sequence[str]) -> str | None:
     return detect_language(texts)
 
 
-def store_words(tx: Connection, sets: Sequence[SetText]) -> None:
-    """Store the words of chunk sets as one segment, or a few if they are many."""
-    group: list[SetText] = []
-    size = 0
+@dataclass(frozen=True, slots=True)
+class CountedWords:
+    """The words of some chunk sets, ready to be stored as one segment."""
+
+    postings: Postings
+    lengths: NDArray[np.uint16]
+    """Words of each chunk."""
+    languages: Sequence[str]
+    chunk_counts: Sequence[int]
+    """Chunks of each set."""
+
+
+def count_words(sets: Sequence[SetText]) -> list[CountedWords]:
+    """The words of chunk sets, as one segment, or a few if they are many.
+
+    The words of a long document take seconds: count them before a transaction, whose locks would be
+    held meanwhile, and which the server ends if it is idle for long.
+    """
+    groups: list[list[SetText]] = []
+    size = MOST_CHUNKS
     for each in sets:
-        if group and size + len(each.texts) > MOST_CHUNKS:
-            _store_segment(tx, group)
-            group, size = [], 0
-        group.append(each)
+        if size + len(each.texts) > MOST_CHUNKS:
+            groups.append([])
+            size = 0
+        groups[-1].append(each)
         size += len(each.texts)
-    if size:
-        _store_segment(tx, group)
+    return [_counted(group) for group in groups if any(each.texts for each in group)]
 
 
-def _store_segment(tx: Connection, sets: Sequence[SetText]) -> None:
+def store_words(tx: Connection, counted: Sequence[CountedWords], set_ids: Sequence[int]) -> None:
+    """Store the words of chunk sets.
+
+    Args:
+        tx: the transaction.
+        counted: what `count_words` gave.
+        set_ids: id of each chunk set, in the order in which they were counted.
+    """
+    left = iter(set_ids)
+    for segment in counted:
+        firsts = np.cumsum([0, *segment.chunk_counts[:-1]]).tolist()
+        rows = [
+            (set_id, first, count)
+            for first, count, set_id in zip(firsts, segment.chunk_counts, left, strict=False)
+        ]
+        _write_segment(tx, segment.postings, segment.lengths, segment.languages, rows)
+
+
+def _counted(sets: Sequence[SetText]) -> CountedWords:
     hashes: list[int] = []
     occurrences: list[int] = []
     lengths: list[int] = []
-    rows: list[tuple[int, int, int]] = []
     for each in sets:
-        rows.append((each.chunk_set_id, len(lengths), len(each.texts)))
         terms = term_cache(each.language)
         for text, context in zip(each.texts, each.context, strict=True):
             before = len(hashes)
@@ -78,7 +108,8 @@ def _store_segment(tx: Connection, sets: Sequence[SetText]) -> None:
     positions = np.repeat(np.arange(len(lengths), dtype=np.uint32), occurrences)
     postings = Postings.of(np.array(hashes, np.uint64), positions)
     languages = sorted({each.language or "" for each in sets})
-    _write_segment(tx, postings, np.array(lengths, "<u2"), languages, rows)
+    counts = [len(each.texts) for each in sets]
+    return CountedWords(postings, np.array(lengths, "<u2"), languages, counts)
 
 
 def _write_segment(
@@ -167,11 +198,10 @@ def fill_in(tx: Connection, at_least: int = 1) -> int:
     ):
         texts[set_id][0].append(text)
         texts[set_id][1].append(context_of(title, headings, text))
-    sets = [
-        SetText(set_id, parts, context, language_of(parts))
-        for set_id, (parts, context) in texts.items()
-    ]
-    store_words(tx, sets)
+    # Counting needs the lock, and is slow if the documents are long.
+    tx.execute("SET LOCAL idle_in_transaction_session_timeout = '10min'")
+    sets = [SetText(parts, context, language_of(parts)) for parts, context in texts.values()]
+    store_words(tx, count_words(sets), set_ids)
     tx.execute(
         "UPDATE tvdb.chunk_sets k SET has_words = true, language = n.language"
         " FROM unnest(%s::bigint[], %s::text[]) AS n(id, language) WHERE chunk_set_id = n.id",

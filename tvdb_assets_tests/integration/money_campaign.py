@@ -386,12 +386,14 @@ def ingest_for_ever(url: str, folder: str, server: str, seed: int) -> None:
         try:
             root = draw.choice(sorted(roots, key=lambda path: path.stat().st_mtime)[-2:])
             names = sorted(os.listdir(root))
+            # A new folder may have fewer than three documents yet.
+            count = draw.randint(min(3, len(names)), len(names))
             run_process(
                 _settings(
                     url,
                     root,
                     server,
-                    paths=tuple(draw.sample(names, draw.randrange(3, len(names) + 1))),
+                    paths=tuple(draw.sample(names, count)),
                     batch_documents=draw.choice((2, 3, 6)),
                     inputs=draw.choice((2, 4, 16)),
                     reservation_seconds=_RESERVATION_SECONDS,
