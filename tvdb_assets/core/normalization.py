@@ -21,17 +21,20 @@ _LIGATURES = {
 }
 # ZWJ (U+200D) and ZWNJ (U+200C) stay: they carry meaning in emoji, Persian and Indic scripts.
 _INVISIBLE = "\u00ad\u200b\u2060\ufeff"
+# The hyphen and the space that keep a line together look like the plain ones and mean the same.
+_PLAIN_FORMS = {"\u2010": "-", "\u2011": "-", "\u00a0": " ", "\u202f": " "}
 # Tab, line feed and form feed are the only control characters with a meaning in text.
 _CONTROLS = "".join(map(chr, (*range(1, 9), 11, *range(14, 32), 127)))
 # The line ends of other systems: next line, line separator, paragraph separator.
 _LINE_ENDS = "\x85\u2028\u2029"
 _SUSPECT = re.compile(
-    f"[\x00\r{_LINE_ENDS}\ud800-\udfff\ufb00-\ufb06{_INVISIBLE}{re.escape(_CONTROLS)}]"
+    f"[\x00\r{_LINE_ENDS}\ud800-\udfff\ufb00-\ufb06{''.join(_PLAIN_FORMS)}{_INVISIBLE}{re.escape(_CONTROLS)}]"
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TABLE = str.maketrans(
     {
         **_LIGATURES,
+        **_PLAIN_FORMS,
         **dict.fromkeys(_LINE_ENDS, "\n"),
         **dict.fromkeys("\x00" + _INVISIBLE + _CONTROLS, None),
     }
@@ -58,7 +61,8 @@ class Normalized:
 def normalize(text: str) -> Normalized:
     r"""Clean ``text``: ``\n`` line ends, no NUL or control characters, whole code points.
 
-    Lone surrogates become U+FFFD and Latin ligatures become letters. Zero-width spaces, byte order
+    Lone surrogates become U+FFFD, Latin ligatures become letters, and hyphens and spaces without a
+    line break become plain ones. Zero-width spaces, byte order
     marks, word joiners and soft hyphens are removed, so that search finds the words. Linear in the
     length of the text; a second application changes nothing.
     """

@@ -3,7 +3,8 @@
 What belongs here: normalization, splitting and stemming. What does not: storing words
 (`repositories.word_store`), or ranking by them (`retrieval.word_ranking`).
 
-A text is normalized first: compatibility forms (NFKC), case, and all kinds of hyphens, apostrophes
+A text is normalized first: marks of notes are parted from their word (``750¹``), then
+compatibility forms (NFKC), case, and all kinds of hyphens, apostrophes
 and invisible characters. A word that contains marks, such as ``Wind/Hail``, ``FT-TR-91-44820`` or
 ``$412.00``, is taken as a whole, and its parts are taken too. Words are stemmed by the rules of the
 language of their document. Scripts without spaces are cut into single characters and pairs.
@@ -18,6 +19,8 @@ from functools import cache
 from hashlib import blake2b
 from itertools import pairwise
 from typing import TypeAlias
+
+from tvdb_assets.core.superscripts import separate_marks
 
 VERSION = 1
 """Increase it whenever the same text would give other words; a migration takes them again."""
@@ -69,7 +72,9 @@ def normalize(text: str) -> str:
     """A text in the one form in which its words are compared."""
     if not text.isascii():
         # Before NFKC, which would turn an acute accent into a space and a combining accent.
-        text = unicodedata.normalize("NFKC", text.translate(_TRANSLATION)).translate(_TRANSLATION)
+        text = unicodedata.normalize(
+            "NFKC", separate_marks(text).translate(_TRANSLATION)
+        ).translate(_TRANSLATION)
     return _LINE_END_HYPHEN.sub("", text.casefold()) if "-" in text else text.casefold()
 
 

@@ -45,7 +45,7 @@ from tvdb_assets.parsing.reading.content_sniffing import (
 )
 
 # Increase it whenever sniffing, decoding, normalization or document building give another text.
-_REVISION = 3
+_REVISION = 4
 _DEFAULTS = DocumentLimits()
 _READABLE_AS_SOURCE = frozenset(
     {

@@ -20,6 +20,7 @@ from tvdb_assets.parsing.reading.safe_xml import Element
 
 _DOCUMENT_KIND = "OpenDocument file"
 _TEXT, _SHEET, _SLIDES = (zip_packages.EXTENSIONS[kind] for kind in ("odt", "ods", "odp"))
+_HIDDEN = {_TEXT: "pieces of text", _SHEET: "sheets, rows and columns", _SLIDES: "slides"}
 _MAX_REPEATED = 1_000  # a filled cell or row that repeats more often is layout
 _TAGS = {
     "p": "p",
@@ -52,11 +53,15 @@ class OdfParser(BaseParser):
     media_types = frozenset({_TEXT, _SHEET, _SLIDES})
     name = "OpenDocument (ODT, ODS, ODP)"
     service = "lxml"
+    revision = 2
     preserved = (
         "headings, lists, tables, footnotes; slides as pages with speaker notes; "
         "sheets as pages with their names"
     )
-    not_preserved = "pictures, comments, deleted text, tables of contents, formulas, charts"
+    not_preserved = (
+        "pictures, comments, deleted text, hidden text, slides, sheets, rows and columns, tables "
+        "of contents, formulas, charts"
+    )
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse a document of any of the three kinds."""
@@ -70,17 +75,18 @@ class OdfParser(BaseParser):
             raise corrupt(_DOCUMENT_KIND, "its content has no body")
         facts: dict[str, int] = {}
         if media_type == _SHEET:
-            pages, facts["tables"] = _sheets(body)
+            pages, facts["tables"], hidden = _sheets(root, body)
             facts["sheets"] = len(pages)
         elif media_type == _SLIDES:
-            pages, facts["tables"] = _slides(body)
+            pages, facts["tables"], hidden = _slides(root, body)
             facts["slides"] = len(pages)
         else:
+            hidden = _drop_hidden(root, body)
             text, facts["tables"] = _render(body)
             margins = _margins(members, text)
             pages = ["\n\n".join((text, *margins))]
         if not any(page.strip() for page in pages):
-            raise empty("The document")
+            raise empty("The document" + ", except for hidden text," * bool(hidden))
         meta = safe_xml.try_read(members.get("meta.xml"))
         return build_document(
             pages,
@@ -90,6 +96,7 @@ class OdfParser(BaseParser):
             model="content",
             has_pages=media_type != _TEXT,
             title=None if meta is None else meta.findtext(".//{*}title"),
+            notes=(f"{hidden} hidden {_HIDDEN[media_type]} are left out",) if hidden else (),
             facts=facts,
         )
 
@@ -122,12 +129,46 @@ def _html_tag(element: Element) -> str:
     return _TAGS.get(name, "span")
 
 
-def _slides(body: Element) -> tuple[list[str], int]:
+def _hidden_styles(root: Element, properties: str, name: str, value: str) -> set[str]:
+    """The styles whose properties have an attribute with this value."""
+    return {
+        safe_xml.attribute(style, "name") or ""
+        for style in root.iterfind("{*}automatic-styles/{*}style")
+        for each in style.iterfind("{*}" + properties)
+        if safe_xml.attribute(each, name) == value
+    }
+
+
+def _drop_hidden(root: Element, body: Element) -> int:
+    """Remove hidden text; returns the number of removed pieces."""
+    styles = _hidden_styles(root, "text-properties", "display", "none")
+    hidden = [
+        element
+        for element in body.iter("{*}span", "{*}p", "{*}h", "{*}section", "{*}hidden-text",
+                                 "{*}hidden-paragraph")
+        if safe_xml.local_name(element).startswith("hidden-")
+        or safe_xml.attribute(element, "display") == "none"
+        or (safe_xml.attribute(element, "style-name") or "-") in styles
+    ]  # fmt: skip
+    filled = sum(bool(safe_xml.inner_text(element)) for element in hidden)
+    for element in hidden:
+        for child in [*element]:
+            element.remove(child)
+        element.text = None
+    return filled
+
+
+def _slides(root: Element, body: Element) -> tuple[list[str], int, int]:
     pages: list[str] = []
-    tables = 0
+    tables = hidden = 0
+    unseen = _hidden_styles(root, "drawing-page-properties", "visibility", "hidden")
     for slide in body.iter("{*}page"):
         if len(pages) == current_limits().max_pages:
             raise over_limit(_DOCUMENT_KIND, "max_pages", "slides")
+        if (safe_xml.attribute(slide, "style-name") or "-") in unseen:
+            hidden += 1
+            pages.append("")
+            continue
         notes = slide.find("{*}notes")
         spoken = ""
         if notes is not None:
@@ -148,25 +189,42 @@ def _slides(body: Element) -> tuple[list[str], int]:
             f"Speaker notes:\n\n{spoken}" * bool(spoken),
         )
         pages.append("\n\n".join(part for part in parts if part))
-    return pages, tables
+    return pages, tables, hidden
 
 
-def _sheets(body: Element) -> tuple[list[str], int]:
+def _sheets(root: Element, body: Element) -> tuple[list[str], int, int]:
     pages: list[str] = []
     tables = 0
+    hidden = [0]
+    unseen = _hidden_styles(root, "table-properties", "display", "false")
     budget = CellBudget(_DOCUMENT_KIND)
     for sheet in body.iterfind("{*}spreadsheet/{*}table"):
         if len(pages) == current_limits().max_pages:
             raise over_limit(_DOCUMENT_KIND, "max_pages", "sheets")
+        if (safe_xml.attribute(sheet, "style-name") or "-") in unseen:
+            hidden[0] += 1
+            continue
         name = " ".join((safe_xml.attribute(sheet, "name") or "Sheet").split())
-        text, count = sheet_to_markdown(_rows(sheet, budget))
+        text, count = sheet_to_markdown(_rows(sheet, budget, hidden))
         pages.append(f"## {name}\n\n{text}" if text else "")
         tables += count
-    return pages, tables
+    return pages, tables, hidden[0]
 
 
-def _rows(sheet: Element, budget: CellBudget) -> Iterator[tuple[int, dict[int, str]]]:
+def _rows(
+    sheet: Element, budget: CellBudget, hidden: list[int]
+) -> Iterator[tuple[int, dict[int, str]]]:
+    """Rows with their filled cells; what a filter hides can be shown by a click, so it stays."""
     number = 0
+    unseen: set[int] = set()
+    columns = 0
+    for column_style in sheet.iter("{*}table-column"):
+        many = _count(column_style, "number-columns-repeated")
+        if safe_xml.attribute(column_style, "visibility") == "collapse" and not _is_folded(
+            column_style
+        ):
+            unseen.update(range(columns, columns + min(many, _MAX_REPEATED)))
+        columns += many
     for row in sheet.iter("{*}table-row"):
         cells: dict[int, str] = {}
         column = 0
@@ -177,12 +235,24 @@ def _rows(sheet: Element, budget: CellBudget) -> Iterator[tuple[int, dict[int, s
                 for place in range(column, column + min(repeated, _MAX_REPEATED)):
                     cells[place] = text
             column += repeated
+        if safe_xml.attribute(row, "visibility") == "collapse" and not _is_folded(row):
+            hidden[0] += bool(cells)
+            cells = {}
+        if unseen.intersection(cells):
+            hidden[0] += 1
+            cells = {at: text for at, text in cells.items() if at not in unseen}
         repeated = _count(row, "number-rows-repeated")
         if cells:
             for place in range(number, number + min(repeated, _MAX_REPEATED)):
                 budget.spend(len(cells))
                 yield place, cells
         number += repeated
+
+
+def _is_folded(element: Element) -> bool:
+    """Whether it is in a group of an outline that is folded up, not hidden."""
+    parent = element.getparent()
+    return parent is not None and safe_xml.local_name(parent).endswith("-group")
 
 
 def _count(element: Element, name: str) -> int:

@@ -32,13 +32,16 @@ class PptxParser(BaseParser):
     media_types = frozenset({zip_packages.EXTENSIONS["pptx"]})
     name = "PowerPoint (PPTX)"
     service = "lxml"
+    revision = 2
     preserved = (
         "slides as pages, titles, lists, tables, texts of diagrams and charts, speaker notes"
     )
-    not_preserved = "pictures, animations, footers, dates and slide numbers drawn on slides"
+    not_preserved = (
+        "hidden slides, pictures, animations, footers, dates and slide numbers drawn on slides"
+    )
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse a presentation; hidden slides are read too, with a note."""
+        """Parse a presentation; hidden slides are left out, with a note."""
         members = zip_packages.read_xml_members(data, _DOCUMENT_KIND)
         pages: list[str] = []
         with_notes = hidden = missing = tables = 0
@@ -50,7 +53,10 @@ class PptxParser(BaseParser):
                 missing += 1
                 pages.append("")
                 continue
-            hidden += root.get("show") == "0"
+            if root.get("show") in {"0", "false"}:
+                hidden += 1
+                pages.append("")
+                continue
             links = relations(members, part)
             text, count = _slide(root, members, links)
             tables += count
@@ -60,12 +66,12 @@ class PptxParser(BaseParser):
         if not any(pages):
             if missing:
                 raise corrupt(_DOCUMENT_KIND, "its slides can't be read")
-            raise empty("The presentation")
+            raise empty("The presentation" + ", except for hidden slides," * bool(hidden))
         remarks = []
         if missing:
             remarks.append(f"{missing} slides are damaged and left out")
         if hidden:
-            remarks.append(f"{hidden} slides are hidden; they are read too")
+            remarks.append(f"{hidden} hidden slides are left out")
         return build_document(
             pages,
             media_type=media_type,

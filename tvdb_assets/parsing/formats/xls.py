@@ -25,13 +25,13 @@ _DOCUMENT_KIND = "old Excel workbook"
 class XlsParser(BaseParser):
     """Reads the last computed values as the cells show them, a page per sheet."""
 
-    revision = 2
+    revision = 3
 
     media_types = frozenset({"application/vnd.ms-excel"})
     name = "old Excel (XLS)"
     service = "xlrd"
     preserved = "sheets as pages with their names, cells as tables in their number formats, dates"
-    not_preserved = "formulas, charts, pictures, comments, colors"
+    not_preserved = "hidden sheets, rows and columns, formulas, charts, pictures, comments, colors"
     imports = ("xlrd",)
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
@@ -46,13 +46,18 @@ class XlsParser(BaseParser):
                 raise encrypted(_DOCUMENT_KIND) from None
             raise corrupt(_DOCUMENT_KIND, "its records can't be read") from None
         pages: list[str] = []
-        tables = broken = 0
+        tables = broken = hidden = 0
+        hidden_cells = [0]
         budget = CellBudget(_DOCUMENT_KIND)
         for number, title in enumerate(names):
             if number == current_limits().max_pages:
                 raise over_limit(_DOCUMENT_KIND, "max_pages", "sheets")
             try:
-                text, count = sheet_to_markdown(_rows(book, book.sheet_by_index(number), budget))
+                sheet = book.sheet_by_index(number)
+                if sheet.visibility:
+                    hidden += 1
+                    continue
+                text, count = sheet_to_markdown(_rows(book, sheet, budget, hidden_cells))
             except (ParseError, MemoryError):
                 raise
             except Exception:
@@ -67,7 +72,8 @@ class XlsParser(BaseParser):
         if not any(pages):
             if broken:
                 raise corrupt(_DOCUMENT_KIND, "its sheets can't be read")
-            raise empty("The Excel workbook")
+            is_hidden = bool(hidden or hidden_cells[0])
+            raise empty("The Excel workbook" + ", except for hidden cells," * is_hidden)
         return build_document(
             pages,
             media_type=media_type,
@@ -76,7 +82,18 @@ class XlsParser(BaseParser):
             model="sheets",
             has_pages=True,
             encoding=book.encoding,
-            notes=(f"{broken} sheets are damaged and left out",) if broken else (),
+            notes=[
+                note
+                for count, note in (
+                    (broken, f"{broken} sheets are damaged and left out"),
+                    (hidden, f"{hidden} hidden sheets are left out"),
+                    (
+                        hidden_cells[0],
+                        f"{hidden_cells[0]} cells of hidden rows and columns are left out",
+                    ),
+                )
+                if count
+            ],
             facts={"sheets": len(pages), "tables": tables},
         )
 
@@ -94,15 +111,31 @@ def _opened(data: bytes) -> Any:
         return xlrd.open_workbook(file_contents=data, **options)
 
 
-def _rows(book: Any, sheet: Any, budget: CellBudget) -> Iterator[tuple[int, dict[int, str]]]:
+def _rows(
+    book: Any, sheet: Any, budget: CellBudget, hidden: list[int]
+) -> Iterator[tuple[int, dict[int, str]]]:
+    unseen = {at for at, look in sheet.colinfo_map.items() if _is_unseen(look)}
+    # A filter has no record of its rows here, so rows that it hides count as shown.
+    is_filtered = any(name.name == "_FilterDatabase" for name in book.name_obj_list)
     for number in range(sheet.nrows):
         row = {
             column: text
             for column, cell in enumerate(sheet.row(number))
             if (text := _text(book, cell)) and not text.isspace()
         }
+        look = sheet.rowinfo_map.get(number)
+        if look is not None and _is_unseen(look) and not is_filtered:
+            hidden[0] += len(row)
+            continue
+        hidden[0] += len(unseen.intersection(row))
+        row = {column: text for column, text in row.items() if column not in unseen}
         budget.spend(len(row))
         yield number, row
+
+
+def _is_unseen(look: Any) -> bool:
+    """Whether a row or column is hidden; what is folded up in an outline is not."""
+    return bool(look.hidden) and not look.outline_level
 
 
 def _text(book: Any, cell: Any) -> str:

@@ -26,6 +26,11 @@ from tvdb_assets.parsing.reading.safe_xml import Element
 
 _DOCUMENT_KIND = "Excel workbook"
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})\Z")
+_FILTER = re.compile(
+    rb"""<(?:\w+:)?autoFilter\b[^>]*?\bref=["']\$?[A-Z]+\$?(\d{1,7}):\$?[A-Z]+\$?(\d{1,7})["']"""
+)
+_TRUE = frozenset({"1", "true"})
+_MAX_COLUMNS = 16_384
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 """A character that XML can't hold, such as a carriage return, as Excel writes it."""
 
@@ -33,7 +38,7 @@ _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 class XlsxParser(BaseParser):
     """Reads the last computed values, as the cells show them."""
 
-    revision = 2
+    revision = 3
 
     media_types = frozenset({zip_packages.EXTENSIONS["xlsx"]})
     name = "Excel (XLSX)"
@@ -42,17 +47,21 @@ class XlsxParser(BaseParser):
         "sheets as pages with their names, cells as tables in their number formats, dates by "
         "ISO 8601, comments, formulas without a stored result"
     )
-    not_preserved = "other formulas, charts, pictures, colors"
+    not_preserved = "hidden sheets, rows and columns, other formulas, charts, pictures, colors"
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
-        """Parse a workbook; hidden sheets are read too, with a note."""
+        """Parse a workbook; hidden sheets, rows and columns are left out, with a note."""
         members = zip_packages.read_xml_members(data, _DOCUMENT_KIND)
         book = _Workbook(members)
         pages: list[str] = []
         notes: list[str] = []
         tables = hidden = broken = formulas = 0
         budget = CellBudget(_DOCUMENT_KIND)
+        hidden_cells = 0
         for title, part, is_hidden in book.sheets():
+            if is_hidden:
+                hidden += 1
+                continue
             if len(pages) == current_limits().max_pages:
                 raise over_limit(_DOCUMENT_KIND, "max_pages", "sheets")
             content = members.get(part)
@@ -63,19 +72,22 @@ class XlsxParser(BaseParser):
             text, count = sheet_to_markdown(rows)
             broken += rows.is_broken
             formulas += rows.formulas
+            hidden_cells += rows.hidden
             remarks = _comments(members, part)
             body = "\n\n".join(piece for piece in (text, remarks) if piece)
             pages.append(f"## {title}\n\n{body}" if body else "")
             tables += count
-            hidden += is_hidden
         if not any(pages):
             if broken:
                 raise corrupt(_DOCUMENT_KIND, "its sheets can't be read")
-            raise empty("The Excel workbook")
+            is_hidden = bool(hidden or hidden_cells)
+            raise empty("The Excel workbook" + ", except for hidden cells," * is_hidden)
         if broken:
             notes.append(f"{broken} sheets are damaged; what comes before the damage is kept")
         if hidden:
-            notes.append(f"{hidden} sheets are hidden; they are read too")
+            notes.append(f"{hidden} hidden sheets are left out")
+        if hidden_cells:
+            notes.append(f"{hidden_cells} cells of hidden rows and columns are left out")
         if formulas:
             notes.append(
                 f"{formulas} formulas have no stored result; the formulas are kept instead"
@@ -176,17 +188,36 @@ class _Rows:
         self.is_broken = False
         self.formulas = 0
         """Formulas without a stored result."""
+        self.hidden = 0
+        """Filled cells in hidden rows and columns."""
+        self._unseen: set[int] = set()
+        self._filtered = range(0)
+        """Rows that a filter may hide; its user can show them by a click."""
 
     def __iter__(self) -> Iterator[tuple[int, dict[int, str]]]:
         last = -1
         try:
+            self._filtered = _filtered_rows(self._content)
             for _, row in etree.iterparse(
-                io.BytesIO(self._content), tag="{*}row", resolve_entities=False, no_network=True
+                io.BytesIO(self._content),
+                tag=("{*}row", "{*}col"),
+                resolve_entities=False,
+                no_network=True,
             ):
+                if safe_xml.local_name(row) == "col":
+                    self._note_column(row)
+                    continue
                 stated = row.get("r") or ""
                 number = int(stated) - 1 if stated.isdecimal() else last + 1
                 last = max(last, number)
                 cells = self._cells(row)
+                if (
+                    row.get("hidden") in _TRUE
+                    and last not in self._filtered
+                    and not (row.get("outlineLevel") or "0").strip("0")
+                ):
+                    self.hidden += len(cells)
+                    cells = {}
                 self._budget.spend(len(cells))
                 yield last, cells
                 row.clear()
@@ -203,8 +234,18 @@ class _Rows:
             column = _column(place[1]) if place else column + 1
             text = self._value(cell)
             if text and not text.isspace():
-                cells[column] = text
+                if column in self._unseen:
+                    self.hidden += 1
+                else:
+                    cells[column] = text
         return cells
+
+    def _note_column(self, column: Element) -> None:
+        first, last = column.get("min") or "", column.get("max") or ""
+        # What is folded up in an outline can be unfolded by a click.
+        is_folded = bool((column.get("outlineLevel") or "0").strip("0"))
+        if column.get("hidden") in _TRUE and not is_folded and (first + last).isdecimal():
+            self._unseen.update(range(int(first) - 1, min(int(last), _MAX_COLUMNS)))
 
     def _value(self, cell: Element) -> str:
         kind = cell.get("t") or "n"
@@ -226,6 +267,11 @@ class _Rows:
             known = style.isdecimal() and int(style) < len(formats)
             return show_number(value, formats[int(style)] if known else "", self._book.epoch)
         return _unescaped(value)
+
+
+def _filtered_rows(content: bytes) -> range:
+    found = _FILTER.search(content)
+    return range(int(found[1]) - 1, int(found[2])) if found else range(0)
 
 
 def _column(letters: str) -> int:
