@@ -33,6 +33,18 @@ Any other text is read as plain text. Any other content is refused with the code
 `mislabelled` if the extension is that of a supported format. A document that needs a password is
 refused with the code `encrypted`.
 
+## Hidden text, superscripts and ticks
+
+Text that a document hides from its readers is left out in all formats, and the notes say how much:
+hidden text of Word, RTF and OpenDocument, hidden sheets, rows and columns, hidden slides, hidden
+elements of HTML, layers of a PDF that are switched off. Text that a reader unfolds by a click is
+not hidden: answers in an accordion, rows behind a filter, folded groups of rows.
+
+A superscript is stored in the superscript characters of Unicode, if all of it has them: `750¹`,
+`m²`. Any other one is stored as `^(text)`. So the mark of a note never joins a number. Search finds
+the number without its mark. Ordinals stay as they are: `3rd`. A ticked box is stored as `☒` or `☑`,
+and an empty one as `☐`.
+
 ## Security
 
 Parsers run in separate processes. These can't open a connection or start a program, and they are
