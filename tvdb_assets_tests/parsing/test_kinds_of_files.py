@@ -92,6 +92,28 @@ def test_a_kind_that_is_not_read_is_named(data: bytes, path: str, name: str) -> 
     assert name in error.message
 
 
+@pytest.mark.parametrize(
+    ("data", "path", "code", "words"),
+    [
+        (b"4 0 obj\n<</Length 9>> stream\nBT ET\nendstream\nendobj\n", "a.txt", "corrupt", "PDF"),
+        (b"xref\n0 1\ntrailer <</Size 1>>\nstartxref\n9\n%%EOF\n", "a.md", "corrupt", "PDF"),
+        (b"\x85\x02\x0c\x03" + bytes(range(256)), "a.gpg", "unsupported", "PGP"),
+        (b"HWP Document File V3.00 \x1a" + bytes(range(256)), "a.hwp", "unsupported", "Hangul"),
+        (_zip(["index.xml", "thumbs/PageCapThumbV2-1.tiff"]), "a.pages", "unsupported", "Pages"),
+    ],
+)
+def test_binary_and_pdf_syntax_are_never_text(
+    data: bytes, path: str, code: str, words: str
+) -> None:
+    error = _error(data, path)
+    assert (error.code, words in error.message) == (code, True)
+
+
+def test_a_text_about_pdf_is_a_text() -> None:
+    source = b"In a PDF, 4 0 obj starts an object.\n\nendobj and endstream end them.\n"
+    assert parse_document(source, "a.txt").text.startswith("In a PDF")
+
+
 def test_a_panic_of_a_library_is_an_error_of_the_document(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -152,9 +152,14 @@ _STARTS = (
     (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3"), "application/onenote"),
     (b"ITSF\x03\x00\x00\x00", "application/vnd.ms-htmlhelp"),
     (b"-----BEGIN PGP MESSAGE-----", _PGP),
+    (b"HWP Document File", "application/x-hwp"),
     (tnef.MAGIC, tnef.MEDIA_TYPE),
 )
 _PDF_OBJECT = re.compile(rb"\d+ \d+ obj\b")
+_PDF_START = re.compile(
+    rb"\s*(?:\d+ \d+ obj\b|xref\s|trailer\s*<<|startxref\s|stream\r?\n|endobj\b)"
+)
+_PDF_WORDS = (b"endobj", b"endstream", b"startxref", b"%%EOF")
 _CONTROL = bytes(set(range(32)) - {0, 9, 10, 12, 13, 27})
 
 
@@ -198,7 +203,7 @@ def sniff(data: bytes, path: str) -> SniffResult:
         return SniffResult("application/pdf")
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         kind, is_encrypted, damage = zip_packages.identify_zip(data)
-        if kind == zip_packages.IWORK and named in zip_packages.IWORK_KINDS:
+        if kind in {zip_packages.IWORK, None} and named in zip_packages.IWORK_KINDS and not damage:
             kind = named
         return SniffResult(kind or "application/zip", is_encrypted=is_encrypted, damage=damage)
     if head.startswith(b"PAR1"):
@@ -213,13 +218,21 @@ def sniff(data: bytes, path: str) -> SniffResult:
         return SniffResult("application/rtf")
     if head.startswith(b"%!PS"):
         return SniffResult("application/postscript")
-    if named not in TEXT_KINDS.values() and _PDF_OBJECT.search(head):
+    is_named_text = named in TEXT_KINDS.values()
+    if _is_pdf_syntax(head) or (not is_named_text and _PDF_OBJECT.search(head)):
         return SniffResult(
             "application/pdf", damage="its first bytes, which say that it is one, are gone"
         )
     if _is_text(head):
         return SniffResult(_text_kind(head, named), is_text=True)
+    if named == _PGP and head[0] & 0x80:
+        return SniffResult(_PGP)  # every packet of a binary message begins with this bit
     return SniffResult(_binary_kind(head))
+
+
+def _is_pdf_syntax(head: bytes) -> bool:
+    """Whether the content is a piece out of a PDF; a text about PDF begins with words."""
+    return _PDF_START.match(head) is not None and sum(word in head for word in _PDF_WORDS) > 1
 
 
 def _is_text(head: bytes) -> bool:
