@@ -70,6 +70,7 @@ _PARSERS = [
     "TextileParser1:textile<textile>:lxml<lxml>",
     "WinmailParser1:compressed-rtf<compressed-rtf>:lxml<lxml>:chardetng-py<chardetng-py>",
     "XlsParser3:xlrd<xlrd>",
+    "XlsbParser1:tvdb-assets<tvdb-assets>:lxml<lxml>",
     "XlsxParser3:lxml<lxml>",
     "XmlParser1:lxml<lxml>",
 ]

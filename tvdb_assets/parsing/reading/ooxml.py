@@ -27,7 +27,10 @@ def relations(members: dict[str, bytes], part: str) -> dict[str, tuple[str, str]
         if relation.get("TargetMode") == "External" or not target:
             continue
         kind = (relation.get("Type") or "").rpartition("/")[2]
-        found[relation.get("Id") or ""] = (kind, member_of_target(folder, target))
+        member = member_of_target(folder, target)
+        if member not in members:  # the names of parts do not depend on case
+            member = next((name for name in members if name.lower() == member.lower()), member)
+        found[relation.get("Id") or ""] = (kind, member)
     return found
 
 
