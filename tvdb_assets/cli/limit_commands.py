@@ -16,8 +16,8 @@ from tvdb_assets.cli.options import json_option
 from tvdb_assets.cli.output import console, pairs, print_json, table_of
 from tvdb_assets.core.message_counts import counted
 from tvdb_assets.dagster.storage.home import dagster_instance
+from tvdb_assets.repositories.batch_texts import BatchTexts
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.embedding_batches import EmbeddingBatches
 from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings, load_settings
@@ -115,7 +115,7 @@ def _set_pause(value: Decimal | None, service: str | None, as_json: bool) -> Non
 
 async def _cancel_batches(database: Database, settings: Settings) -> None:
     """Cancel the batch jobs that are out, as `batch_sensor` does; it also takes their results."""
-    if EmbeddingBatches(database).is_needed():
+    if BatchTexts(database).is_needed():
         async with ServiceRouter(settings, database=database) as router:
             await router.batch_work.advance()
 

@@ -19,13 +19,13 @@ from tvdb_assets.cli.source_commands import source_row
 from tvdb_assets.core.message_counts import counted
 from tvdb_assets.lifecycle import DocumentStatus, Quarantine
 from tvdb_assets.redaction import display_path, printable
+from tvdb_assets.repositories.batch_texts import BatchTexts
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import (
     DocumentRegistry,
     KnownDocument,
 )
 from tvdb_assets.repositories.document_sources import DocumentSources, SourceScan
-from tvdb_assets.repositories.embedding_batches import EmbeddingBatches
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.settings import load_settings
 from tvdb_assets.sources.source import source_root
@@ -103,7 +103,7 @@ def _show_all(database: Database, registry: DocumentRegistry, root: str, as_json
     counts["open_scans"] = [
         asdict(scan) | {"scanned_at": scan.scanned_at.isoformat()} for scan in scans
     ]
-    jobs = EmbeddingBatches(database).summary()
+    jobs = BatchTexts(database).summary()
     counts["batch_jobs"] = [
         {name: str(v) if isinstance(v, datetime | UUID) else v for name, v in job.items()}
         for job in jobs

@@ -38,11 +38,11 @@ from tvdb_assets.reporting.budget_alerts import (
 )
 from tvdb_assets.reporting.costs import CostReport, cost_report
 from tvdb_assets.reporting.gauges import publish_gauges
+from tvdb_assets.repositories.batch_texts import BatchTexts
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.due_documents import DueDocument, DueDocuments
-from tvdb_assets.repositories.embedding_batches import EmbeddingBatches
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.repositories.runs import Run, record_run
 from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
@@ -222,7 +222,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Returns:
             Whether another process does it right now, and the jobs that are not done, as of
-            `EmbeddingBatches.summary`.
+            `BatchTexts.summary`.
 
         Raises:
             ConfigurationError: a setting is bad.
@@ -230,12 +230,11 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         settings = self.settings()
         with redacting_errors(), Database.open(settings) as database:
-            batches = EmbeddingBatches(database)
-            if not batches.is_needed():
+            if not BatchTexts(database).is_needed():
                 return False, []
             with ServiceRouter(settings, database=database) as router:
                 is_done = asyncio.run(_advance_batches(router))
-            return not is_done, batches.summary()
+            return not is_done, BatchTexts(database).summary()
 
     async def health(self, run_id: str) -> list[ServiceHealth]:
         """The health of each service.
@@ -315,7 +314,7 @@ class BudgetView:
 
 async def _advance_batches(router: ServiceRouter) -> bool:
     """Advance the batch jobs; False if another process does it right now."""
-    if not await asyncio.to_thread(router.services.batches.is_needed):
+    if not await asyncio.to_thread(router.services.batch_texts.is_needed):
         return True
     try:
         return await router.batch_work.advance()

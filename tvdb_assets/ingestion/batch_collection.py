@@ -16,7 +16,8 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, paid_embedder
 from tvdb_assets.embedding.embedding_result import is_unicode
 from tvdb_assets.errors import TvdbError
-from tvdb_assets.repositories.embedding_batches import MOST_MISSES, JobLimits, TextSize
+from tvdb_assets.repositories.batch_texts import JobLimits, TextSize
+from tvdb_assets.repositories.embedding_batches import MOST_MISSES
 from tvdb_assets.repositories.index_store import MissingText
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import BatchMode
@@ -39,6 +40,8 @@ class BatchCollector:
         self._router = router
         self._is_deferrable = is_deferrable
         self.collected_texts = 0
+        self._turn = asyncio.Lock()
+        """Two batches at a time would begin a job each."""
 
     async def take(
         self, embedder: AnyEmbedder, space_id: int, texts: Sequence[MissingText], claimant: int
@@ -58,7 +61,7 @@ class BatchCollector:
         is_auto = settings.batch is BatchMode.AUTO
         if is_auto and not service.is_offered:
             return set()
-        batches = self._router.services.batches
+        batches = self._router.services.batch_texts
         misses = await asyncio.to_thread(batches.misses, space_id, [t.sha256 for t in texts])
         sizes = [
             TextSize(text.sha256, text.tokens, len(text.text.encode()) + _LINE_BYTES)
@@ -68,22 +71,24 @@ class BatchCollector:
             and misses.get(text.sha256, 0) < MOST_MISSES
             and _is_sendable(text, service.max_tokens)
         ]
-        await asyncio.to_thread(
-            batches.collect,
-            space_id,
-            sizes,
-            claimant,
-            service=service.service,
-            account=service.account,
-            run_id=self._router.run_id,
-            limits=JobLimits(min(settings.batch_texts, service.max_texts), service.max_bytes),
-        )
+        limits = JobLimits(min(settings.batch_texts, service.max_texts), service.max_bytes)
+        async with self._turn:
+            await asyncio.to_thread(
+                batches.collect,
+                space_id,
+                sizes,
+                claimant,
+                service=service.service,
+                account=service.account,
+                run_id=self._router.run_id,
+                limits=limits,
+            )
         self.collected_texts += len(sizes)
         return {size.sha256 for size in sizes}
 
     def reasons(self, space_id: int, chunk_set_ids: Sequence[int]) -> dict[int, TvdbError]:
         """Why documents of these chunk sets wait that have a text in a job, by document id."""
-        waiting = self._router.services.batches.waiting(space_id, chunk_set_ids)
+        waiting = self._router.services.batch_texts.waiting(space_id, chunk_set_ids)
         return {
             document_id: codes.BATCH_PENDING.error(
                 job=job_id, service=service, since=f"{since:%Y-%m-%d %H:%M}"

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from tvdb_assets.embedding.batch_jobs import BatchJobs, Reached
+from tvdb_assets.embedding.batch_jobs import BatchJobs
+from tvdb_assets.embedding.batch_parts import BatchParts, Reached
 from tvdb_assets.repositories import locks
-from tvdb_assets.repositories.embedding_batches import BatchJob
+from tvdb_assets.repositories.batch_rows import BatchJob
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.routing.run_services import RunServices
 from tvdb_assets.routing.service_clients import ServiceClients
@@ -78,18 +79,18 @@ class BatchWork:
         return True
 
     async def _advance(self, run_id: str | None, end: float) -> None:
-        store = self._services.batches
+        texts = self._services.batch_texts
         if run_id is not None:
-            await asyncio.to_thread(store.seal, run_id)
+            await asyncio.to_thread(texts.seal, run_id)
         else:
-            await asyncio.to_thread(lambda: store.seal(unchanged_for=ABANDONED_AFTER))
-        for job in await asyncio.to_thread(store.open_jobs):
+            await asyncio.to_thread(lambda: texts.seal(unchanged_for=ABANDONED_AFTER))
+        for job in await asyncio.to_thread(self._services.batches.open_jobs):
             if self._clock() >= end:
                 break
             if run_id in (None, job.run_id):
                 await self._advance_one(job)
         if run_id is None:
-            await asyncio.to_thread(store.end_waits)
+            await asyncio.to_thread(texts.end_waits)
 
     async def _advance_one(self, job: BatchJob) -> None:
         embedder = self._clients.batch_embedder_in(job.space)
@@ -101,7 +102,7 @@ class BatchWork:
             await asyncio.to_thread(self._services.batches.release, job, "released", 0)
             return
         services = self._services.for_one_attempt(job.run_id, _LIMIT_SECONDS)
-        jobs = BatchJobs(
+        parts = BatchParts(
             services.guard,
             service,
             self._services.batches,
@@ -109,4 +110,4 @@ class BatchWork:
             embedder.produced_by,
             self._reached,
         )
-        await jobs.advance(job, may_submit=self._clients.pays_for_embedding)
+        await BatchJobs(parts).advance(job, may_submit=self._clients.pays_for_embedding)

@@ -16,6 +16,7 @@ from tvdb_assets.correlation import current_run_id, new_run_id
 from tvdb_assets.parsing.confinement import Confinement
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.reporting.gauges import publish_gauges
+from tvdb_assets.repositories.batch_texts import BatchTexts
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.embedding_batches import EmbeddingBatches
 from tvdb_assets.repositories.parse_jobs import ParseJobs
@@ -86,6 +87,11 @@ class RunServices:
     def batches(self) -> EmbeddingBatches:
         """The batch jobs of paid embedders."""
         return EmbeddingBatches(self.database, self._clock)
+
+    @cached_property
+    def batch_texts(self) -> BatchTexts:
+        """The texts that are put into batch jobs."""
+        return BatchTexts(self.database, self._clock)
 
     @cached_property
     def database(self) -> Database:

@@ -18,11 +18,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import httpx2
 import orjson
 
 from tvdb_assets import error_codes as codes
+from tvdb_assets.embedding.batch_lines import read_lines, write_lines
 from tvdb_assets.embedding.batch_service import (
     BatchPage,
     BatchPhase,
@@ -32,7 +34,6 @@ from tvdb_assets.embedding.batch_service import (
     BatchService,
     ids_in,
 )
-from tvdb_assets.embedding.response_decoding import decode
 from tvdb_assets.models import VectorSpace
 from tvdb_assets.redaction import RedactedCause
 from tvdb_assets.spend_guard.batch_prices import batch_price
@@ -44,6 +45,8 @@ from tvdb_assets.spend_guard.prices import Price
 
 T = TypeVar("T")
 _ENDPOINT = "/v1/embeddings"
+_HOST = ".openai.com"
+"""Another host may have jobs of this form, and its own price for them."""
 _WINDOW = "24h"
 _FILE_SECONDS = 3 * 86_400
 """After this time the service deletes an uploaded file, also one whose upload got no answer."""
@@ -56,7 +59,6 @@ _PHASES = {
 """The others are running: ``validating``, ``in_progress``, ``finalizing``, ``cancelling``."""
 _PAGE = 100
 _QUEUE_FULL = re.compile(r"enqueued|token_limit_exceeded", re.IGNORECASE)
-_NOT_IN_TIME = frozenset({"batch_expired", "batch_cancelled"})
 _UNAVAILABLE_HERE = frozenset({403, 404, 405, 501})
 _ID = re.compile(r"[!-~]{1,200}")
 _MOST_BYTES_A_NUMBER = 32
@@ -118,7 +120,8 @@ class OpenAIBatches(BatchService):
         self._address = address
         self._transport = transport
         self.service = embedder.service
-        self.is_offered = embedder.is_bill_exact
+        host = urlsplit(address).hostname if address else None
+        self.is_offered = address is None or (host or "").endswith(_HOST)
         self.is_count_exact = embedder.is_count_exact
         self.is_bill_exact = embedder.is_bill_exact
         self.max_tokens = embedder.max_tokens
@@ -151,59 +154,11 @@ class OpenAIBatches(BatchService):
 
     def encode(self, texts: Mapping[bytes, str]) -> bytes:
         """See `BatchService.encode`."""
-        body = self._embedder.request_body()
-        return b"".join(
-            orjson.dumps(
-                {
-                    "custom_id": sha256.hex(),
-                    "method": "POST",
-                    "url": _ENDPOINT,
-                    "body": {**body, "input": text},
-                },
-                option=orjson.OPT_APPEND_NEWLINE,
-            )
-            for sha256, text in texts.items()
-        )
+        return write_lines(texts, _ENDPOINT, self._embedder.request_body())
 
     def decode(self, files: Sequence[bytes], known: Collection[bytes]) -> BatchResults:
         """See `BatchService.decode`."""
-        results = BatchResults()
-        expected = {sha256.hex(): sha256 for sha256 in known}
-        for line in (line for file in files for line in file.splitlines() if line.strip()):
-            try:
-                row = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                results.is_cut = True
-                continue
-            name = row.get("custom_id") if isinstance(row, dict) else None
-            sha256 = expected.get(name) if isinstance(name, str) else None
-            if sha256 is not None and sha256 not in results.tokens:
-                self._read(row, sha256, results)
-        return results
-
-    def _read(self, row: dict[str, Any], sha256: bytes, results: BatchResults) -> None:
-        response, error = row.get("response"), row.get("error")
-        if isinstance(error, dict) and error.get("code") in _NOT_IN_TIME:
-            results.expired.add(sha256)
-            return
-        if not isinstance(response, dict) or response.get("status_code") != 200:
-            results.refused.add(sha256)
-            return
-        try:
-            vectors, tokens = decode(
-                orjson.dumps(response.get("body")),
-                1,
-                self._embedder.space.dimensions,
-                is_numbered=False,
-            )
-        except ValueError:
-            # It was done, and so billed, but there is no vector in it.
-            results.tokens[sha256] = None
-            return
-        results.vectors[sha256] = vectors[0]
-        results.tokens[sha256] = tokens
-        results.refused.discard(sha256)
-        results.expired.discard(sha256)
+        return read_lines(files, known, self._embedder.space.dimensions)
 
     @cached_property
     def _client(self) -> Any:
