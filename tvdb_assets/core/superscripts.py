@@ -5,7 +5,8 @@ a document (`parsing.formats`).
 
 A superscript is written with Unicode's superscript characters where all of it has them: ``750¹``,
 ``m²``, ``xⁿ``. Any other one is written ``^(text)``. Ordinals stay as they are (``3rd``), and so do
-marks that can't be taken for a part of a number, such as ``*`` or ``[1]``.
+raised words that stand alone, and marks that can't be taken for a part of a number, such as ``*``
+or ``[1]``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _LOWERED = dict(zip("0123456789+-=()", "₀₁₂₃₄₅₆₇₈₉₊₋₌�
 _BETWEEN = frozenset(" ,;*\u2013\u2014\u2020\u2021\u00a7\u00b6\u00b0\u2032\u2033'.")
 """Characters that may stand between raised ones."""
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|er|ère|ème|eme)", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d_]{4}")
 _TRADE_MARKS = {"TM": "™", "SM": "℠", "R": "®", "(R)": "®", "(TM)": "™"}
 _RAISED_CHARACTERS = "".join(sorted(set(_RAISED.values())))
 _MARK = re.compile(
@@ -45,6 +47,8 @@ def superscript(text: str, before: str = "") -> str:
         return text.replace(core, mark)
     if _ORDINAL.fullmatch(core) and before.rstrip()[-1:].isdigit():
         return text
+    if _WORD.search(core):
+        return text.replace(core, _marked(core)) if before[-1:].isalnum() else text
     raised = [_RAISED.get(char, char if char in _BETWEEN else "") for char in core]
     return text.replace(core, "".join(raised) if all(raised) else _marked(core))
 

@@ -45,7 +45,7 @@ _PDF_OPTIONS = (
 # The order is pinned too: the fingerprint over all formats is a digest of these lines.
 _PARSERS = [
     "AsciiDocParser1:tvdb-assets<tvdb-assets>",
-    "DelimitedParser2:chardetng-py<chardetng-py>",
+    "DelimitedParser3:chardetng-py<chardetng-py>",
     "DocParser1:olefile<olefile>",
     "docx2:mammoth<mammoth>:lxml<lxml>",
     "EpubParser1:lxml<lxml>",
@@ -63,7 +63,7 @@ _PARSERS = [
     "PptxParser2:lxml<lxml>",
     "RecordParser1:chardetng-py<chardetng-py>:lxml<lxml>",
     "RstParser2:docutils<docutils>:lxml<lxml>",
-    "RtfParser2:tvdb-assets<tvdb-assets>",
+    "RtfParser3:tvdb-assets<tvdb-assets>",
     "StructuredParser1:chardetng-py<chardetng-py>",
     "SubtitleParser1:chardetng-py<chardetng-py>",
     "text2:chardetng-py<chardetng-py>",

@@ -21,9 +21,10 @@ from tvdb_assets.parsing.reading.text_decoding import decode
 
 _DOCUMENT_KIND = "table"
 _DELIMITERS = ",;\t|"
-_STATED_DELIMITER = re.compile(r"\ufeff?sep=([,;\t|])\r?\n", re.IGNORECASE)
+_STATED_DELIMITER = re.compile(r"""\ufeff?"?sep=([,;\t|])"?[,;\t|]*(?:\r\n?|\n)""", re.IGNORECASE)
 """The first line of a file that Excel is to open; it is no data."""
 _SAMPLE_LINES = 50
+_MAX_ABOVE = 30  # rows
 _LONGEST_CELL = 10_000_000
 _MAX_COLUMNS = 16_384
 
@@ -34,7 +35,7 @@ class DelimitedParser(BaseParser):
     media_types = frozenset({"text/csv", "text/tab-separated-values"})
     name = "CSV, TSV"
     service = "chardetng-py"
-    revision = 2
+    revision = 3
     preserved = (
         "every cell, as one table with its first full row as the header; titles and remarks above "
         "the table as text"
@@ -52,10 +53,11 @@ class DelimitedParser(BaseParser):
         else:
             delimiter = find_delimiter(text, preferred)
         rows = list(_rows(text, delimiter))
-        if not rows:
+        if not any(rows):
             raise empty("The table")
         is_table = max(map(len, rows)) > 1
-        above = preamble_length([sum(1 for cell in row if cell.strip()) for row in rows])
+        above = _rows_above(rows)
+        rows = [row for row in rows if row]
         remarks = [
             " \\| ".join(clean_cell(cell) for cell in row if cell.strip()) for row in rows[:above]
         ]
@@ -106,13 +108,26 @@ def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
             cells = row[:_MAX_COLUMNS]
             while cells and not cells[-1].strip():
                 cells.pop()
-            if cells:
-                budget.spend(len(cells))
-                yield cells
+            budget.spend(len(cells))
+            yield cells
     except csv.Error:
         raise corrupt(
             _DOCUMENT_KIND, f"a cell has more than {_LONGEST_CELL:,} characters"
         ) from None
+
+
+def _rows_above(rows: list[list[str]]) -> int:
+    """Number of filled rows above the header row, which an empty row may part from it."""
+    filled = [sum(1 for cell in row if cell.strip()) for row in rows]
+    above = preamble_length([count for count in filled if count])
+    start = next((at for at, count in enumerate(filled) if count), 0)
+    gap = next((at for at in range(start, min(_MAX_ABOVE, len(filled))) if not filled[at]), 0)
+    rest = [count for count in filled[gap:] if count]
+    if gap and len(rest) > 2:
+        usual = Counter(rest).most_common(1)[0][0]
+        if all(count < usual for count in filled[:gap]):
+            above = max(above, sum(1 for count in filled[:gap] if count))
+    return above
 
 
 def _has_open_quote(text: str, delimiter: str) -> bool:

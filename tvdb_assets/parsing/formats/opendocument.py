@@ -6,8 +6,9 @@ What belongs here: content.xml to a tree of HTML elements, or to cells. What doe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from tvdb_assets.core.superscripts import subscript, superscript
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.active_limits import current_limits, over_limit
 from tvdb_assets.parsing.base_parser import BaseParser
@@ -78,10 +79,12 @@ class OdfParser(BaseParser):
             pages, facts["tables"], hidden = _sheets(root, body)
             facts["sheets"] = len(pages)
         elif media_type == _SLIDES:
+            _shift_texts(root, body)
             pages, facts["tables"], hidden = _slides(root, body)
             facts["slides"] = len(pages)
         else:
             hidden = _drop_hidden(root, body)
+            _shift_texts(root, body)
             text, facts["tables"] = _render(body)
             margins = _margins(members, text)
             pages = ["\n\n".join((text, *margins))]
@@ -156,6 +159,25 @@ def _drop_hidden(root: Element, body: Element) -> int:
             element.remove(child)
         element.text = None
     return filled
+
+
+def _shift_texts(root: Element, body: Element) -> None:
+    """Give superscripts and subscripts their stored form."""
+    shifts: dict[str | None, Callable[[str, str], str]] = {}
+    for style in root.iterfind("{*}automatic-styles/{*}style"):
+        for each in style.iterfind("{*}text-properties"):
+            position = (safe_xml.attribute(each, "text-position") or "0%").split()[0]
+            if position.startswith(("sub", "-")):
+                shifts[safe_xml.attribute(style, "name")] = subscript
+            elif position == "super" or position.strip("0%"):
+                shifts[safe_xml.attribute(style, "name")] = superscript
+    for span in body.iter("{*}span") if shifts else ():
+        shift = shifts.get(safe_xml.attribute(span, "style-name"))
+        if shift is not None and span.text:
+            previous = span.getprevious()
+            parent = span.getparent()
+            before = parent.text if previous is None else previous.tail or previous.text
+            span.text = shift(span.text, before or "")
 
 
 def _slides(root: Element, body: Element) -> tuple[list[str], int, int]:

@@ -10,12 +10,14 @@ import codecs
 import re
 from dataclasses import dataclass, field, replace
 
+from tvdb_assets.core.superscripts import subscript, superscript
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.base_parser import THIS_PACKAGE, BaseParser
 from tvdb_assets.parsing.formats.html import extract_main_text
 from tvdb_assets.parsing.markdown.document_builder import build_document
 from tvdb_assets.parsing.markdown.tables import pipe_table
 from tvdb_assets.parsing.parse_errors import corrupt, empty
+from tvdb_assets.parsing.reading.symbol_fonts import is_symbol_font, show_symbols
 
 _DOCUMENT_KIND = "rich text"
 _TOKEN = re.compile(
@@ -44,6 +46,10 @@ _SYMBOL_WORDS = {
     b"ldblquote": "\u201c", b"rdblquote": "\u201d", b"bullet": "\u2022", b"emspace": " ",
     b"enspace": " ", b"line": "\n", b"qmspace": " ",
 }  # fmt: skip
+_SHIFTS = {
+    b"super": b"super", b"up": b"super", b"sub": b"sub", b"dn": b"sub", b"nosupersub": b"",
+}  # fmt: skip
+_UNSET = 25  # the result of a form field that has only a default
 _HEADING = re.compile(r"heading (\d)\b|(title)\b", re.IGNORECASE)
 _CELL_LETTERS = 1_500  # a longer cell is layout, not data
 _MAX_DEPTH = 1_000
@@ -64,12 +70,22 @@ class _Group:
     holds_box: bool = False
     """It is a shape, which is silent except for a text box inside of it."""
     in_box: bool = False
+    in_note: bool = False
+    is_deleted: bool = False
+    raised: bytes = b""
+    """``super``, ``sub`` or empty."""
+    symbols: str | None = None
+    """The name of a symbol font, whose letters are symbols."""
 
 
 @dataclass(slots=True)
 class _State:
     default: str = "cp1252"
     fonts: dict[int, str] = field(default_factory=dict)
+    symbol_fonts: dict[int, str] = field(default_factory=dict)
+    """The names of symbol fonts."""
+    tick: dict[bytes, int] = field(default_factory=dict)
+    """What the properties of a form field say, while its field is read."""
     headings: dict[int, int] = field(default_factory=dict)
     blocks: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
@@ -95,11 +111,14 @@ class RtfParser(BaseParser):
     media_types = frozenset({"application/rtf"})
     name = "rich text (RTF)"
     service = THIS_PACKAGE
-    revision = 2
+    revision = 3
     preserved = (
-        "paragraphs, headings by style, list marks, tables, text boxes, the encoding of each font"
+        "paragraphs, headings by style, list marks, tables, text boxes, notes in brackets, ticks, "
+        "symbols, the encoding of each font"
     )
-    not_preserved = "pictures, embedded objects, comments, headers and footers"
+    not_preserved = (
+        "pictures, embedded objects, comments, hidden and deleted text, headers and footers"
+    )
 
     def parse(self, data: bytes, media_type: str, path: str) -> ParsedDocument:
         """Parse rich text; a truncated file gives the text up to its end."""
@@ -150,6 +169,8 @@ def rtf_to_markdown(data: bytes) -> tuple[str, int]:
                 break
             if group.in_box and not stack[-1].in_box:
                 _end_box(state)
+            if group.in_note and not stack[-1].in_note:
+                state.text.append("] ")
             group = stack.pop()
             starts, skip = False, 0
             continue
@@ -206,7 +227,8 @@ def _flush(state: _State, group: _Group) -> None:
         return
     raw = bytes(state.raw)
     state.raw.clear()
-    _add_text(state, group, raw.decode(group.encoding, errors="replace"))
+    encoding = "latin-1" if group.symbols else group.encoding
+    _add_text(state, group, raw.decode(encoding, errors="replace"))
 
 
 def _add_text(state: _State, group: _Group, text: str) -> None:
@@ -219,13 +241,21 @@ def _add_text(state: _State, group: _Group, text: str) -> None:
             state.style_text.clear()
             if found := _HEADING.search(name):
                 state.headings[state.style] = int(found[1] or 1)
+    elif group.in_fonts:
+        if is_symbol_font(name := text.strip().rstrip(";")):
+            state.symbol_fonts[state.font] = name
     elif group.in_html:
         state.html.append(text)
-    elif group.silent or group.hidden:
+    elif group.silent or group.hidden or group.is_deleted:
         return
     elif group.in_list_mark:
         state.mark.append(text)
     else:
+        if group.symbols:
+            text = show_symbols(group.symbols, text)
+        if group.raised:
+            before = next((piece for piece in reversed(state.text) if piece), "")
+            text = (superscript if group.raised == b"super" else subscript)(text, before)
         state.text.append(text)
         state.html.append(text)
 
@@ -262,6 +292,7 @@ def _handle_control_word(
         state.font = value
         if not group.in_fonts:
             group.encoding = state.fonts.get(value, state.default)
+            group.symbols = state.symbol_fonts.get(value)
     elif word == b"fcharset" and group.in_fonts and value in _CHARSETS:
         if value != 0:
             state.fonts[state.font] = _CHARSETS[value]
@@ -269,8 +300,14 @@ def _handle_control_word(
         group.skip = min(16, max(0, value or 0))
     elif word == b"v":
         group.hidden = value != 0
+    elif word == b"deleted":
+        group.is_deleted = value != 0
+    elif word in _SHIFTS:
+        group.raised = _SHIFTS[word] if value is None or value > 0 else b""
+    elif word in {b"fftype", b"ffres", b"ffdefres"}:
+        state.tick[word] = value or 0
     elif word == b"plain":
-        group.hidden = False
+        group.hidden, group.raised = False, b""
     elif word == b"s" and value is not None:
         state.style = value
         if not group.in_styles:
@@ -279,6 +316,15 @@ def _handle_control_word(
         state.level = min(6, value + 1) if 0 <= value < 9 else 0
     elif group.silent:
         return
+    elif word == b"footnote":
+        # A note stands in brackets at its mark, so that it never joins a number.
+        group.in_note, group.raised = True, b""
+        state.text.append(" [")
+    elif word == b"fldrslt":
+        if state.tick.get(b"fftype") == 1:
+            state.text.append("☒" if _is_ticked(state.tick) else "☐")
+            group.silent = True
+        state.tick.clear()
     elif word == b"pard":
         state.level, state.in_table = 0, False
     elif word in {b"intbl", b"itap"}:
@@ -297,6 +343,11 @@ def _handle_control_word(
         state.cells = []
     elif word in _SYMBOL_WORDS:
         _add_text(state, group, _SYMBOL_WORDS[word])
+
+
+def _is_ticked(properties: dict[bytes, int]) -> bool:
+    result = properties.get(b"ffres", _UNSET)
+    return bool(properties.get(b"ffdefres", 0) if result == _UNSET else result)
 
 
 def _codepage(number: int) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from lxml import etree
 
+from tvdb_assets.core.superscripts import subscript, superscript
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.active_limits import current_limits, over_limit
 from tvdb_assets.parsing.base_parser import BaseParser
@@ -29,6 +30,7 @@ _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})\Z")
 _FILTER = re.compile(
     rb"""<(?:\w+:)?autoFilter\b[^>]*?\bref=["']\$?[A-Z]+\$?(\d{1,7}):\$?[A-Z]+\$?(\d{1,7})["']"""
 )
+_SHIFTS = {"superscript": superscript, "subscript": subscript}
 _TRUE = frozenset({"1", "true"})
 _MAX_COLUMNS = 16_384
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -163,13 +165,16 @@ class _Workbook:
 
 def _rich_text(item: Element) -> str:
     """The text of one or many runs, without phonetic hints."""
-    return _unescaped(
-        "".join(
-            text.text or ""
-            for text in item.iter("{*}t")
-            if safe_xml.local_name(text.getparent()) != "rPh"
-        )
-    )
+    parts: list[str] = []
+    for text in item.iter("{*}t"):
+        run = text.getparent()
+        if safe_xml.local_name(run) == "rPh":
+            continue
+        look = run.find("{*}rPr/{*}vertAlign")
+        shift = None if look is None else _SHIFTS.get(look.get("val") or "")
+        before = parts[-1] if parts else ""
+        parts.append(text.text or "" if shift is None else shift(text.text or "", before))
+    return _unescaped("".join(parts))
 
 
 def _unescaped(text: str) -> str:

@@ -5,6 +5,7 @@ What belongs here: the parts of a diagram or chart. What does not: the documents
 
 from __future__ import annotations
 
+from tvdb_assets.core.superscripts import subscript, superscript
 from tvdb_assets.parsing.reading.safe_xml import Element, local_name
 
 _A = "{*}"  # two namespaces are in use
@@ -15,7 +16,12 @@ def paragraph_text(paragraph: Element) -> str:
     """The text of a paragraph of DrawingML, on one line."""
     parts: list[str] = []
     for element in paragraph.iter(_A + "t", _A + "br", _A + "tab"):
-        parts.append((element.text or "") if local_name(element) == "t" else " ")
+        text = (element.text or "") if local_name(element) == "t" else " "
+        run = element.getparent().find(_A + "rPr") if text.strip() else None
+        shift = "0" if run is None else run.get("baseline") or "0"
+        if shift.strip("-").rstrip("%").isdecimal() and shift.strip("0%"):
+            text = (subscript if shift[0] == "-" else superscript)(text, "".join(parts))
+        parts.append(text)
     return " ".join("".join(parts).split())
 
 
