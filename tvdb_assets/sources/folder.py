@@ -160,11 +160,11 @@ class FolderStore:
         return found
 
     def fetch(self, path: str, max_bytes: int) -> tuple[SourceFile, bytes]:
-        """See `SourceStore.fetch`."""
-        return self.stat(path), self.read(path, max_bytes)
+        """See `SourceStore.fetch`; size, bytes and status come from one descriptor.
 
-    def read(self, path: str, max_bytes: int) -> bytes:
-        """See `SourceStore.read`; size, bytes and status come from one descriptor."""
+        The status of a path that was looked at before might be that of another file, whose folder
+        was exchanged meanwhile, and stay with these bytes for ever.
+        """
         with self._found(path) as (parent, name, status):
             if not stat.S_ISREG(status.st_mode):
                 # Opening a device can have side effects.
@@ -183,7 +183,11 @@ class FolderStore:
             after = os.fstat(descriptor)
         if _etag(before) != _etag(after) or len(data) != after.st_size:
             raise codes.CHANGED_WHILE_READ.error().about(path)
-        return data
+        return _source_file(path, before), data
+
+    def read(self, path: str, max_bytes: int) -> bytes:
+        """See `SourceStore.read`."""
+        return self.fetch(path, max_bytes)[1]
 
     @contextmanager
     def _found(self, path: str) -> Iterator[tuple[int, str, os.stat_result]]:

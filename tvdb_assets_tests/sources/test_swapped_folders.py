@@ -16,6 +16,7 @@ import pytest
 from tvdb_assets.errors import ConfigurationError, SourceError
 from tvdb_assets.models import SourceFile
 from tvdb_assets.sources.beneath import OutsideError, parent_of
+from tvdb_assets.sources.folder import FolderStore
 from tvdb_assets.sources.source import Source
 
 # The folder and the link change places in one system call, about 500,000 times a second.
@@ -174,3 +175,25 @@ def test_no_descriptor_stays_open(root: Path) -> None:
         # A listing that is not read to its end.
         next(source.list())
     assert os.listdir("/dev/fd") == before
+
+
+def test_the_status_of_a_document_is_that_of_the_bytes_that_were_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two folders of the source are exchanged after a document was looked at."""
+    for name in ("public", "secret"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.md").write_text(name)
+    source = Source.open(str(tmp_path))
+    listed = {f.path: f for f in source.list() if isinstance(f, SourceFile)}
+    looked = FolderStore.stat
+
+    def stat(store: FolderStore, path: str) -> SourceFile:
+        found = looked(store, path)
+        for old, new in (("public", "x"), ("secret", "public"), ("x", "secret")):
+            (tmp_path / old).rename(tmp_path / new)
+        return found
+
+    monkeypatch.setattr(FolderStore, "stat", stat)
+    file, data = source.fetch("public/a.md", max_bytes=100)
+    assert listed[f"{data.decode()}/a.md"].etag == file.etag
