@@ -52,7 +52,9 @@ class MemberNames:
 def is_safe(name: str) -> bool:
     """Whether a name may be one of `MemberNames`: it can't point outside of its container."""
     unescaped = name.replace("%", "")
-    return bool(name) and len(name) <= 2 * MAX_BYTES and not _ENCODED.search(unescaped)
+    # The number of an equal name comes after the truncation.
+    size = len(name.encode("utf-8", "surrogatepass"))
+    return 0 < size <= MAX_BYTES + len(" (1000000)") and not _ENCODED.search(unescaped)
 
 
 def _truncate(name: str) -> str:

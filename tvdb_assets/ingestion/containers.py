@@ -107,7 +107,7 @@ class ContainerIngestion:
                     list_members, document.data, media_type, budget
                 )
             )
-            check_listing(listed, budget)
+            check_listing(listed, budget, self._router.clients.document_limits.max_depth)
         except DocumentError as error:
             document.fail(Stage.PARSED_DOCUMENTS, error)
             return None

@@ -159,7 +159,7 @@ class CostEstimator:
         workers = self._router.services.workers
         try:
             members = workers.submit(list_members, data, media_type, budget).result()
-            check_listing(members, budget)
+            check_listing(members, budget, self._router.clients.document_limits.max_depth)
             left = budget.bytes - sum(member.size for member in members)
             deeper = ContainerBudget(budget.level + 1, budget.members - len(members), left)
             for batch in in_batches(members, lambda member: member.size):

@@ -91,14 +91,20 @@ def list_members(data: bytes, media_type: str, budget: ContainerBudget) -> list[
     return found
 
 
-def check_listing(listed: Sequence[Member], budget: ContainerBudget) -> None:
+def check_listing(listed: Sequence[Member], budget: ContainerBudget, max_depth: int) -> None:
     """Check what a worker listed, before anything is stored under these names and digests.
+
+    Args:
+        listed: what it replied.
+        budget: the limits that it was given.
+        max_depth: levels of documents inside each other.
 
     Raises:
         ParseError: ``parser_crashed``: it is no result of `list_members` with these limits.
     """
     is_valid = (
         len(listed) <= budget.members
+        and (not listed or budget.level <= max_depth)
         and [member.position for member in listed] == list(range(len(listed)))
         and all(member.size >= 0 and len(member.sha256) == 32 for member in listed)
         and sum(member.size for member in listed) <= budget.bytes

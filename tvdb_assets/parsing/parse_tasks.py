@@ -249,6 +249,8 @@ def _check_prepared(
     if isinstance(made, ContainerFile):
         return
     check_provenance(made.parsed.produced_by, mode, is_degraded=is_degraded)
+    if chunker is not None and not made.chunks and made.error is None:
+        raise ValueError("no chunks")
     _check_size_of_chunks(made, chunker)
 
 

@@ -27,6 +27,11 @@ _LARGEST = 2**31 - 1
 """Of a column of type integer."""
 _LONGEST_LABEL = 200
 _MOST_LEVELS = 100
+_LONGEST_TITLE = 300
+"""Characters of a title or heading, to which parsers cut them."""
+_MOST_NOTES = 1_000_000
+"""Characters of all notes."""
+_MOST_FACTS = 1_000
 _MOST_SECONDS = 1e7
 
 _registered: dict[Callable[..., Any], Callable[..., None]] = {}
@@ -62,6 +67,10 @@ def check_text(parsed: ParsedDocument) -> None:
     is_valid = (
         text
         and not text.isspace()
+        and len(parsed.headings) <= len(text)
+        and len(parsed.facts) <= _MOST_FACTS
+        and sum(map(len, parsed.notes)) + len(parsed.notes) <= _MOST_NOTES
+        and all(len(title) <= _LONGEST_TITLE for title in (parsed.title or "", *titles))
         and not _has_nul([text, parsed.title or "", *parsed.notes, *titles])
         and _is_ascending(parsed.page_starts, len(text))
         and _is_ascending(offsets, len(text))

@@ -57,7 +57,8 @@ _TCGETS, _TCGETS2, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX = (
 )
 _SET_NAME, _GET_NAME, _GET_DUMPABLE, _SET_VMA = 15, 16, 3, 0x53564D41
 _UNIX, _STREAM, _SOCKET_FLAGS = 1, 1, (0x800, 0x80000)
-_CLONE_THREAD = 0x10000
+_CLONE_VM, _CLONE_FILES, _CLONE_THREAD = 0x100, 0x400, 0x10000
+_MAP_SHARED, _MAP_ANONYMOUS, _MAP_HUGETLB = 0x1, 0x20, 0x40000
 _F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL, _F_GETLK, _F_SETLK, _F_SETLKW = range(8)
 _F_DUPFD_CLOEXEC = 1030
 
@@ -101,6 +102,16 @@ def _program(machine: str, own_process: int) -> bytes:
         _step(_RETURN, _KILL),
         _step(_LOAD, 0),
     ]
+    # Memory that is shared with nobody, or huge pages: neither counts as resident.
+    steps += [
+        _step(_EQUAL, (9, 222)[column], 0, 6),
+        _step(_LOAD, 16 + 8 * 3),
+        _step(_ANY_BIT, _MAP_HUGETLB, 2, 0),
+        _step(_ANY_BIT, _MAP_ANONYMOUS, 0, 2),
+        _step(_ANY_BIT, _MAP_SHARED, 0, 1),
+        _step(_RETURN, _ERRNO | errno.EPERM),
+        _step(_LOAD, 0),
+    ]
     for entry in _ALLOWED.replace("\n", " ").split(","):
         number = entry.split()[1 + column]
         if number != "-":
@@ -120,11 +131,14 @@ def _program(machine: str, own_process: int) -> bytes:
         for value in permitted:
             steps += [_step(_EQUAL, value, 0, 1), _step(_RETURN, _ALLOW)]
         steps.append(_step(_RETURN, _ERRNO | errno.EPERM))
-    # A new thread is permitted, a new process is not.
+    # A new thread is permitted, a new process is not. It must share the table of descriptors, whose
+    # limit would otherwise be one for each thread.
     steps += [
-        _step(_EQUAL, (56, 220)[column], 0, 3),
+        _step(_EQUAL, (56, 220)[column], 0, 5),
         _step(_LOAD, 16),
-        _step(_ANY_BIT, _CLONE_THREAD, 0, 3),
+        _step(_ANY_BIT, _CLONE_THREAD, 0, 5),
+        _step(_ANY_BIT, _CLONE_FILES, 0, 4),
+        _step(_ANY_BIT, _CLONE_VM, 0, 3),
         _step(_RETURN, _ALLOW),
         _step(_EQUAL, _CLONE3, 2, 0),
         _step(_AT_LEAST, _NEWEST + 1, 1, 0),

@@ -251,7 +251,7 @@ class ParserProcess:
             if not self._connection.readable:
                 raise ReplyTooLargeError from None
             raise error
-        replies = unpack(message)
+        replies = unpack(message, len(tasks))
         if len(replies) != len(tasks):
             raise ReplyError("number of replies")
         return replies

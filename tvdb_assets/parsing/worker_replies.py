@@ -38,6 +38,8 @@ _BLOCK = 0
 _MAX_JSON_BYTES = 64 << 20
 _MAX_JSON_VALUES = 8_000_000
 """A value of 2 bytes in JSON takes up to 72 bytes of the parent's memory."""
+_MAX_BLOCKS = 1_000_000
+"""Texts of a reply that are no part of its JSON."""
 _MAX_SENTENCES = 6_000
 """Characters of the message and the remedy of an error."""
 _MAX_NAME = 80
@@ -69,8 +71,12 @@ def pack(blocks: Sequence[bytes]) -> bytes:
     return b"".join((_COUNT.pack(len(blocks)), lengths, *blocks))
 
 
-def unpack(message: bytes | memoryview) -> list[memoryview]:
+def unpack(message: bytes | memoryview, most: int) -> list[memoryview]:
     """The blocks of a message.
+
+    Args:
+        message: the message.
+        most: maximum number of blocks; each takes 200 bytes of memory, also an empty one.
 
     Raises:
         ReplyError: the lengths do not fit.
@@ -78,7 +84,7 @@ def unpack(message: bytes | memoryview) -> list[memoryview]:
     view = memoryview(message)
     try:
         (count,) = _COUNT.unpack_from(view)
-        if count > len(view) // 8:
+        if count > most:
             raise ReplyError("number of blocks")
         lengths = struct.unpack_from(f"<{count}Q", view, _COUNT.size)
     except struct.error:
@@ -131,7 +137,7 @@ def decode(task: Callable[..., Any], reply: bytes | memoryview) -> Any:
         TaskFailedError: the task raised another exception.
         ReplyError: the reply is not of the declared shape.
     """
-    head, *blocks = unpack(reply) or [memoryview(b"")]
+    head, *blocks = unpack(reply, _MAX_BLOCKS) or [memoryview(b"")]
     message = _parse_json(head)
     if not (isinstance(message, list) and len(message) == 2):
         raise ReplyError("kind")

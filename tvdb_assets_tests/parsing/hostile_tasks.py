@@ -199,6 +199,13 @@ def call_new_system() -> dict[str, str]:
         "pair of another family": lambda: system.socketpair(30, 1, 0, pair),
         "setns": lambda: system.setns(0, 0),
         "chroot": lambda: system.chroot(b"."),
+        # Memory that does not count as that of the process.
+        "shared memory": lambda: system.mmap(None, 4096, 3, 0x21, -1, 0),
+        "huge pages": lambda: system.mmap(None, 2 << 20, 3, 0x40022, -1, 0),
+        # A thread that shares memory and signals, but not the descriptors.
+        "descriptors of one thread": lambda: system.syscall(
+            56 if is_x86 else 220, 0x10900, 0, 0, 0, 0
+        ),
         "terminal": lambda: system.ioctl(0, 0x5412, room),
     }
     if is_x86:
@@ -293,6 +300,12 @@ def forged(made: PreparedDocument, kind: str) -> PreparedDocument:
         "long media type": {"media_type": "text/" + "x" * 1_000},
         "control character": {"media_type": "text/plain\x1b[2J"},
         "note": {"notes": (nul,)},
+        "long title": {"title": "x" * 301},
+        "long heading": {"headings": (Heading(0, 1, "x" * 301),)},
+        "long notes": {"notes": ("x" * 1_000_001,)},
+        "many notes": {"notes": ("",) * 1_000_001},
+        "many headings": {"headings": (Heading(0, 1, "A"),) * (len(parsed.text) + 1)},
+        "many facts": {"facts": {f"fact {number}": 1 for number in range(1_001)}},
         "heading": {"headings": (Heading(0, 1, nul),)},
         "level": {"headings": (Heading(0, -1, "A"),)},
         "order of headings": {"headings": (Heading(9, 1, "A"), Heading(0, 1, "B"))},
@@ -322,6 +335,10 @@ def forged(made: PreparedDocument, kind: str) -> PreparedDocument:
     if kind in parts:
         changed = [dataclasses.replace(each, **parts[kind]) for each in chunks]  # type: ignore[arg-type]
         return dataclasses.replace(made, chunks=changed)
+    if kind == "no chunks":
+        return dataclasses.replace(made, chunks=None)
+    if kind == "empty chunks":
+        return dataclasses.replace(made, chunks=())
     return dataclasses.replace(made, parse_seconds=-1.0 if kind == "seconds" else 1e300)
 
 
@@ -330,6 +347,8 @@ FORGED_KINDS = (
     *("level", "order of headings", "order of pages", "name of a fact", "large fact"),
     *("negative fact", "service", "mode", "version", "model", "degraded", "tokens", "few tokens"),
     *("page", "heading path", "header", "seconds", "long"),
+    *("long title", "long heading", "long notes", "many notes", "many headings", "many facts"),
+    *("no chunks", "empty chunks"),
 )
 
 

@@ -240,7 +240,7 @@ def test_rows_of_parquet() -> None:
 def test_a_forged_list_of_members_is_refused() -> None:
     budget = ContainerBudget(1, 3, 100)
     good = [Member(0, "a.txt", 40, bytes(32)), Member(1, "b/c.txt", 60, bytes(32))]
-    check_listing(good, budget)
+    check_listing(good, budget, 3)
     first, second = good
     forged = [
         [first, replace(second, name="a.txt")],
@@ -251,13 +251,28 @@ def test_a_forged_list_of_members_is_refused() -> None:
         [replace(first, position=at, size=0, name=str(at)) for at in range(4)],
         *(
             [replace(first, name=name)]
-            for name in ("", "../b", "/a", "a//b", "b.zip!/a", "a\nb", "a\0", "x" * 900, "a/./b")
+            for name in (
+                "",
+                "../b",
+                "/a",
+                "a//b",
+                "b.zip!/a",
+                "a\nb",
+                "a\0",
+                "x" * 900,
+                "保" * 200,
+                "a/./b",
+            )
         ),
     ]
     for listed in forged:
         with pytest.raises(ParseError) as raised:
-            check_listing(listed, budget)
+            check_listing(listed, budget, 3)
         assert raised.value.code == "parser_crashed"
+    # An archive that is inside of itself would never end.
+    check_listing([], replace(budget, level=4), 3)
+    with pytest.raises(ParseError, match="documents inside of it"):
+        check_listing(good, replace(budget, level=4), 3)
 
 
 def test_every_name_that_is_given_to_a_member_is_accepted() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -137,6 +138,14 @@ def test_a_reply_of_the_wrong_shape_is_refused(reply: bytes) -> None:
 def test_a_reply_with_too_many_values_is_refused_before_it_is_read() -> None:
     with pytest.raises(replies.ReplyError, match="number of values"):
         replies.decode(prepare_document, replies.pack([b"[" + b"[]," * 4_000_000 + b"[]]"]))
+
+
+def test_a_reply_of_many_empty_texts_is_refused_before_they_take_memory() -> None:
+    blocks = struct.pack("<Q", 1_000_001) + bytes(8 * 1_000_001)
+    with pytest.raises(replies.ReplyError, match="number of blocks"):
+        replies.decode(prepare_document, blocks)
+    with pytest.raises(replies.ReplyError, match="number of blocks"):
+        replies.unpack(replies.pack([b"", b""]), 1)
 
 
 def test_a_chunk_must_be_the_part_of_the_text_that_it_names() -> None:

@@ -265,13 +265,15 @@ class LlamaParse(PaidParser):
         found = answer.get("job")
         job: dict[str, Any] = found if isinstance(found, dict) else answer
         status = job.get("status")
+        if not isinstance(status, str):
+            raise bad_answer(NAME, "its job has no state", 200, request_id)
         if status in _WAITING:
             return None
         usage = job.get("usage")
         credited = usage.get("credits") if isinstance(usage, dict) else None
         billed = Decimal(str(credited)) * USD_PER_CREDIT if _is_credits(credited) else None
         if status in ("FAILED", "CANCELLED"):
-            return FinishedJob(None, _job_failed(str(status)), billed)
+            return FinishedJob(None, _job_failed(status), billed)
         if status != "COMPLETED":
             # The name of a state is the service's text and may be anything: it is not repeated.
             raise bad_answer(NAME, "its job has an unknown state", 200, request_id)
