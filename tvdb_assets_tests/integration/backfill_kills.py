@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,13 +36,13 @@ class KillableProject:
         self.source = folder / "documents"
         self.source.mkdir(parents=True)
         self.home.mkdir()
-        (self.home / "dagster.yaml").write_text(instance_settings() + _QUEUE, "utf-8")
+        (self.home / "dagster.yaml").write_text(self.instance_settings() + _QUEUE, "utf-8")
         for number in range(documents):
             text = f"# Note {number}\n\nThe claim of series {number} is paid within a month.\n"
             (self.source / f"{number:04}.md").write_text(text, "utf-8")
         self.server = EmbeddedPostgres(folder / "server")
         self.url = self.server.ensure_running()
-        self._port = _free_port()
+        self._port = free_port()
         (folder / "workspace.yaml").write_text(
             f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {self._port},"
             " location_name: tvdb_assets.definitions}\n"
@@ -64,13 +64,23 @@ class KillableProject:
         self._groups: list[int] = []
         self.log = folder / "processes.log"
 
+    def instance_settings(self) -> str:
+        """The content of the file ``dagster.yaml``, without the limit of concurrent runs."""
+        return instance_settings()
+
     def start(self, name: str) -> None:
         """Start the ``daemon`` or the ``code`` server."""
-        arguments = {
-            "daemon": ["-c", DAEMON, "run", "-w", str(self.folder / "workspace.yaml")],
-            "code": ["-m", "dagster", "api", "grpc", "-m", "tvdb_assets.definitions"]
-            + ["-h", "127.0.0.1", "-p", str(self._port)],
-        }[name]
+        self.start_process(
+            name,
+            {
+                "daemon": ["-c", DAEMON, "run", "-w", str(self.folder / "workspace.yaml")],
+                "code": ["-m", "dagster", "api", "grpc", "-m", "tvdb_assets.definitions"]
+                + ["-h", "127.0.0.1", "-p", str(self._port)],
+            }[name],
+        )
+
+    def start_process(self, name: str, arguments: Sequence[str]) -> None:
+        """Start a process of this Python, in a group of its own."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, *arguments],
@@ -82,6 +92,10 @@ class KillableProject:
             )
         self._processes[name] = process
         self._groups.append(process.pid)
+
+    def process(self, name: str) -> subprocess.Popen[bytes]:
+        """A process that was started."""
+        return self._processes[name]
 
     def kill(self, name: str) -> None:
         """Kill the ``daemon`` or the ``code`` server alone, or a run ``worker``."""
@@ -145,7 +159,7 @@ class KillableProject:
         self.server.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
         port: int = opened.getsockname()[1]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import dagster as dg
+
 from tvdb_assets.dagster.compat import RunLauncher
 from tvdb_assets.dagster.partitions import is_command_run
 
@@ -21,13 +23,10 @@ class CommandAwareRunLauncher(RunLauncher):
 
     def terminate(self, run_id: str) -> bool:
         """Cancel a run; returns whether it was possible."""
-        run = self._instance.get_run_by_id(run_id)
-        if run is None or not is_command_run(run):
+        is_cancelled = cancel_command_run(self._instance, run_id)
+        if is_cancelled is None:
             return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
-        if run.is_finished:
-            return False
-        self._instance.report_run_canceling(run)
-        return True
+        return is_cancelled
 
     @classmethod
     def from_config_value(
@@ -35,3 +34,18 @@ class CommandAwareRunLauncher(RunLauncher):
     ) -> CommandAwareRunLauncher:
         """Create the launcher that ``dagster.yaml`` names."""
         return cls(inst_data=inst_data, **config_value)
+
+
+def cancel_command_run(instance: dg.DagsterInstance, run_id: str) -> bool | None:
+    """Cancel a run that a command executes; returns whether it was possible.
+
+    Returns:
+        None for any other run.
+    """
+    run = instance.get_run_by_id(run_id)
+    if run is None or not is_command_run(run):
+        return None
+    if run.is_finished:
+        return False
+    instance.report_run_canceling(run)
+    return True
