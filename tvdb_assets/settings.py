@@ -154,7 +154,7 @@ class Settings(BaseSettings):
     here. If not set, the model's own number."""
     embedding_usd_per_million: Decimal | None = Field(None, ge=0)
     """US dollars per million tokens, for a model without a known price; 0 for your own server."""
-    batch: BatchMode = BatchMode.NEVER
+    batch: BatchMode = BatchMode.AUTO
     """Which documents are embedded by batch jobs, for half of the price and within a day: those of
     the nightly catch-up and of backfills, if OpenAI serves them (``auto``), all of them
     (``always``), or none (``never``)."""

@@ -106,6 +106,11 @@ def finish(
     return codes
 
 
+def _skip_unless(is_run: bool) -> None:
+    if not is_run:
+        pytest.skip("only with --full")
+
+
 _LOST = [FaultKind.RESET_AFTER_WORK, FaultKind.RESET_BEFORE_WORK, FaultKind.HTML_200]
 _OPERATIONS = ["upload", "create", "poll", "list", "download", "discard"]
 
@@ -115,7 +120,11 @@ _CASES = [
     for operation in _OPERATIONS
     for fault in (*_LOST, FaultKind.SERVER_ERROR, FaultKind.RATE_LIMITED)
 ]
-_QUICK = {("create", fault) for fault in _LOST} | {("list", FaultKind.RESET_AFTER_WORK)}
+_QUICK = {
+    ("create", FaultKind.RESET_AFTER_WORK),
+    ("create", FaultKind.RESET_BEFORE_WORK),
+    ("list", FaultKind.RESET_AFTER_WORK),
+}
 
 
 @pytest.mark.parametrize(("operation", "fault"), _CASES)
@@ -126,8 +135,7 @@ def test_a_lost_answer_loses_nothing_and_submits_nothing_twice(
     fault: FaultKind,
     is_full: bool,
 ) -> None:
-    if not is_full and (operation, fault) not in _QUICK:
-        pytest.skip("only with --full")
+    _skip_unless(is_full or (operation, fault) in _QUICK)
     write(folder, 1, 2)
     if operation == "list":
         paid.apis.faults.script(FaultKind.RESET_AFTER_WORK, operation="batch_create")
@@ -152,8 +160,9 @@ def test_a_lost_answer_loses_nothing_and_submits_nothing_twice(
     ],
 )
 def test_results_belong_to_the_texts_that_they_name(
-    paid: PaidServicesFixture, folder: DocumentFolder, fault: FaultKind
+    paid: PaidServicesFixture, folder: DocumentFolder, fault: FaultKind, is_full: bool
 ) -> None:
+    _skip_unless(is_full or fault is FaultKind.BATCH_WITHOUT_USAGE)
     write(folder, *range(6))
     paid.apis.faults.script(fault, operation="batch_create")
     folder.ingest(**_BATCH)
@@ -176,8 +185,9 @@ def test_results_belong_to_the_texts_that_they_name(
     ],
 )
 def test_what_a_job_leaves_out_is_embedded_by_another_request(
-    paid: PaidServicesFixture, folder: DocumentFolder, fault: FaultKind
+    paid: PaidServicesFixture, folder: DocumentFolder, fault: FaultKind, is_full: bool
 ) -> None:
+    _skip_unless(is_full or fault in (FaultKind.BATCH_EXPIRED, FaultKind.BATCH_INVALID))
     write(folder, *range(6))
     paid.apis.faults.script(fault, operation="batch_create")
     folder.ingest(**_BATCH)

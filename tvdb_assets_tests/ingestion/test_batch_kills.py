@@ -28,7 +28,7 @@ from tvdb_assets.repositories.database import Database
 from tvdb_assets_tests.paid_apis import Behaviour, FaultKind, PaidApis, PaidApisTransport
 from tvdb_assets_tests.paid_router import Clock, DocumentFolder, PaidServicesFixture
 
-SEEDS, QUICK_SEEDS = 25, 2
+SEEDS, QUICK_SEEDS = 25, 1
 _BATCH: dict[str, Any] = {"batch": "always", "parser_mode": "local", "paid_attempts": 1}
 _REQUESTS = 6
 """A smaller number counts requests alone, of which there are fewer than commits."""
