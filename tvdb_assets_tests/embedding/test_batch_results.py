@@ -75,7 +75,7 @@ def test_a_vector_of_another_length_is_billed_and_not_stored() -> None:
         ({A: 10, B: 20}, 2, 30, True, 30),
         # A report below an exact count can't be what is billed.
         ({A: 10, B: 1}, 2, None, True, 30),
-        ({A: 10, B: None}, 2, None, True, 30),
+        ({A: 10, B: None}, 2, None, True, 35),
         # One is missing, and was done.
         ({A: 10}, 2, None, True, 35),
         ({A: 10}, 1, None, True, 10),
