@@ -11,8 +11,8 @@ question, so that no process pays for the same question again. Maintenance delet
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -20,18 +20,22 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, PaidEmbedder, Vectors
 from tvdb_assets.embedding.embedding_result import PersistVectors
-from tvdb_assets.errors import BudgetError
+from tvdb_assets.errors import BudgetError, StorageError
 from tvdb_assets.models import Provenance
+from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.routing.service_router import ServiceRouter
 
 WITHOUT_VECTOR: Final = frozenset({codes.VECTOR_ZERO.code, codes.VECTOR_NOT_FINITE.code})
 """Error codes of a question without a known token; words may still find something."""
+_POLL_SECONDS = 0.1
+"""Between two looks whether another process has paid for the question."""
 OVER_BUDGET: Final = (
     "The budget is used up, so the vector of the question was not paid for, and only words were "
     "compared."
@@ -90,6 +94,12 @@ class QuestionVectors:
             stored = await asyncio.to_thread(_stored, database, label, digest)
             if stored is not None:
                 return QuestionVector(stored)
+            key = locks.question_key(digest, label)
+            await stack.enter_async_context(_only_process(router.services.database, key))
+            # Another process may have paid for it meanwhile.
+            stored = await asyncio.to_thread(_stored, database, label, digest)
+            if stored is not None:
+                return QuestionVector(stored)
             before = await asyncio.to_thread(_cost, database, router.run_id)
 
             def persist(
@@ -120,6 +130,34 @@ class QuestionVectors:
         if lock is None:
             lock = self._locks[name] = asyncio.Lock()
         return lock
+
+
+@asynccontextmanager
+async def _only_process(database: Database, key: locks.LockKey) -> AsyncIterator[None]:
+    """Wait until no other process pays for the question, and keep them away in the block."""
+    session = database.session()
+    entering = asyncio.ensure_future(asyncio.to_thread(session.__enter__))
+    try:
+        connection = await asyncio.shield(entering)
+        while not await asyncio.to_thread(locks.try_acquire, connection, key):
+            await asyncio.sleep(_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            # A connection that was lost has released its locks.
+            with suppress(psycopg.OperationalError):
+                await asyncio.to_thread(locks.release, connection, [key])
+    finally:
+        # Also a connection that is still opened when the question is cancelled is given back.
+        await asyncio.shield(_closed(entering, session))
+
+
+async def _closed(
+    entering: asyncio.Future[Connection], session: AbstractContextManager[Connection]
+) -> None:
+    with suppress(psycopg.OperationalError, StorageError):
+        await entering
+        await asyncio.to_thread(session.__exit__, None, None, None)
 
 
 async def _embed(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -61,6 +63,29 @@ def test_equal_questions_at_the_same_time_are_paid_for_once(
 
     assert sum(costs) == paid.spent - spent
     assert sum(cost > 0 for cost in costs) == 1
+    assert paid.request_count("embeddings") == requests + 1
+
+
+@pytest.mark.timeout(60)
+def test_equal_questions_of_two_processes_at_the_same_time_are_paid_for_once(
+    paid_index: PaidServicesFixture,
+) -> None:
+    paid, spent = paid_index, paid_index.spent
+    requests = paid.request_count("embeddings")
+    # The first one is still waiting for its answer when the second one is asked.
+    paid.apis.behaviour = replace(paid.apis.behaviour, latency_seconds=0.5)
+
+    def ask(_: int) -> Decimal:
+        with (
+            Database(paid.database.url) as own,
+            Index(database=own, router=paid.router()) as index,
+        ):
+            return index.search(QUESTION).cost_usd
+
+    with ThreadPoolExecutor(2) as pool:
+        costs = sorted(pool.map(ask, range(2)))
+
+    assert costs == [0, paid.spent - spent]
     assert paid.request_count("embeddings") == requests + 1
 
 
