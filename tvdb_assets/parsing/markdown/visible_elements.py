@@ -23,6 +23,7 @@ _INVISIBLE_TAGS = (
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _TARGETS = ("aria-controls", "data-target", "data-bs-target", "aria-owns")
 _TOGGLE_SIGNS = ("aria-expanded", "data-toggle", "data-bs-toggle", "aria-selected", *_TARGETS)
+_TOGGLES = f"//*[{' or '.join('@' + sign for sign in _TOGGLE_SIGNS)}]"
 _TOGGLE_NAMES = re.compile(r"accord|faq|question|collaps|toggle|expand|disclos", re.IGNORECASE)
 _LABEL_PARENTS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "summary", "dt", "legend"})
 _PANELS = frozenset({"tabpanel", "region"})
@@ -37,12 +38,10 @@ _OPEN_QUOTE = re.compile(
 
 def drop_invisible(tree: Element) -> None:
     """Remove invisible elements, and replace fields by what they show; the text around stays."""
-    opened = _opened_by_a_click(tree)
-    hidden = [
-        element
-        for element in tree.iter(etree.Element)
-        if _is_hidden(element) and element not in opened
-    ]
+    hidden = [element for element in tree.xpath("//*[@hidden or @style]") if _is_hidden(element)]
+    if hidden:
+        opened = _opened_by_a_click(tree)
+        hidden = [element for element in hidden if element not in opened]
     for element in [*tree.iter(*_INVISIBLE_TAGS), *hidden]:
         _replace(element, "")
     for element in [*tree.iter("input", "select", "textarea", "button")]:
@@ -88,9 +87,7 @@ def _is_hidden(element: Element) -> bool:
 def _opened_by_a_click(tree: Element) -> set[Element]:
     names: set[str] = set()
     opened: set[Element] = set()
-    for element in tree.iter(etree.Element):
-        if not _is_toggle(element):
-            continue
+    for element in tree.xpath(_TOGGLES):
         for target in (element.get(name) for name in _TARGETS):
             names.update(name.lstrip("#") for name in (target or "").split())
         # Without a reference, the panel is the next element after the button or its heading.
@@ -104,7 +101,7 @@ def _opened_by_a_click(tree: Element) -> set[Element]:
             if parent is None:
                 break
             here = parent
-    for element in tree.iter(etree.Element):
+    for element in tree.xpath("//*[@id or @role]"):
         is_panel = element.get("role") in _PANELS and element.get("aria-labelledby") is not None
         if is_panel or (names and element.get("id") in names):
             opened.add(element)
