@@ -54,6 +54,8 @@ class TaskTraits:
     """Whether the process may run other tasks too."""
     media_types: tuple[str, ...] = ()
     """The libraries for these are loaded before the process is forked."""
+    extra_seconds: float = 0.0
+    """Added to the time limit, for the OCR of a long scan."""
 
 
 _registered: dict[Callable[..., Any], Callable[..., TaskTraits]] = {}

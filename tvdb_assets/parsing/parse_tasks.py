@@ -31,6 +31,8 @@ from tvdb_assets.parsing.reply_checks import (
 )
 
 _SPARE_PAGES = 2
+_SCANNED = frozenset({"application/pdf", "image/tiff"})
+"""Kinds of documents that may have many pages to read by OCR."""
 _CHARACTERS_OF_A_PAGE = 1_000
 """A third of a full page, so that a bound from the text's length is rarely reached."""
 _BYTES_OF_A_PAGE = 10_000
@@ -218,13 +220,14 @@ def chunk_document(parsed: ParsedDocument, chunker: Chunker) -> PreparedDocument
     return PreparedDocument(parsed, error=error, chunk_seconds=seconds)
 
 
-def _traits_by_name(path: str, media_type: str | None) -> TaskTraits:
+def _traits_by_name(path: str, media_type: str | None, size: int = 0) -> TaskTraits:
     kind = media_type or media_type_by_name(path) or "application/octet-stream"
-    return TaskTraits(is_memory_safe(kind), (kind,))
+    extra = ocr.seconds_for(size) if kind in _SCANNED else 0.0
+    return TaskTraits(is_memory_safe(kind), (kind,), extra)
 
 
 def _traits_of_parse(data: bytes, path: str, *rest: Any) -> TaskTraits:
-    return _traits_by_name(path, rest[3] if len(rest) > 3 else None)
+    return _traits_by_name(path, rest[3] if len(rest) > 3 else None, len(data))
 
 
 def _traits_of_most_pages(

@@ -301,7 +301,7 @@ class WorkerPool:
         traits = [traits_of(fn, args) for _, fn, args in tasks]
         for is_last_attempt in (False, True):
             worker = self._parser(slot, traits[0], is_shared=is_shared)
-            slot.begin(self._timeout_seconds)
+            slot.begin(self._timeout_seconds + max(each.extra_seconds for each in traits))
             self._busy.release()
             replies, is_valid = None, False
             try:

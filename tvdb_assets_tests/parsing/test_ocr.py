@@ -153,7 +153,7 @@ def test_counting_pages_reads_no_scan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ocr, "read_picture", read)
     assert most_pages(scan, "a.pdf", frozenset({"application/pdf"})) == 2
     with pytest.raises(AssertionError):
-        ocr.read_pages(scan, {1: 1.0})
+        ocr.read_pages(scan, {1: ocr.ScannedPage(1.0)}, 10)
 
 
 def test_a_worker_can_read_pictures() -> None:

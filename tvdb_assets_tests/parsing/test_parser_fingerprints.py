@@ -35,9 +35,10 @@ _LIBRARIES = (
     ),
     *("tesserocr", "textile", "tvdb-assets", "xlrd"),
 )
-_OCR = "ocr<tesserocr>:eng:300:200"
+_OCR = "ocr<tesserocr>:2:eng:300:200"
 _PDF_OPTIONS = (
-    "[('continue_on_page_error', True), ('emit_word_boxes', True), ('extract_blocks', True),"
+    "[('continue_on_page_error', True), ('emit_word_boxes', True),"
+    " ('extract_annotations', True), ('extract_blocks', True),"
     " ('extract_form_fields', True), ('extract_links', False), ('extract_vector_graphics', True),"
     " ('image_mode', 'off'), ('include_complexity', True), ('keep_headers_footers', True),"
     " ('num_workers', 1), ('ocr_enabled', False), ('output_format', 'markdown'), ('quiet', True)]"

@@ -49,6 +49,8 @@ class ImageParser(BaseParser):
     imports = (
         "PIL.Image",
         "PIL.ImageOps",
+        "PIL.ImageDraw",
+        "PIL.ImageFilter",
         "PIL.PngImagePlugin",
         "PIL.JpegImagePlugin",
         "pi_heif",
@@ -71,6 +73,7 @@ class ImageParser(BaseParser):
         if not sure:
             raise empty("The picture")
         mean = round(sum(sure) / len(sure))
+        is_partly = any(page.is_partly_read for page in read)
         return build_document(
             [page.text for page in read],
             media_type=media_type,
@@ -78,7 +81,10 @@ class ImageParser(BaseParser):
             service=self.service,
             model=f"tesseract {ocr.languages()}",
             has_pages=True,
-            notes=(f"text is read by OCR with {mean} % confidence",),
+            notes=(
+                f"text is read by OCR with {mean} % confidence",
+                *(("a part of the picture has ink that OCR did not read",) if is_partly else ()),
+            ),
             facts={"pages": len(read), "pages_ocr": len(sure), "ocr_confidence": mean},
         )
 

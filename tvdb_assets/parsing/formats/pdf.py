@@ -6,6 +6,8 @@ What belongs here: PDF, and the choice of pages for OCR. What does not: OCR (`re
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -15,18 +17,31 @@ from tvdb_assets.parsing.active_limits import current_limits, over_limit
 from tvdb_assets.parsing.base_parser import BaseParser
 from tvdb_assets.parsing.formats.pdf_attachments import CONTAINER as ATTACHMENTS
 from tvdb_assets.parsing.markdown.document_builder import build_document
+from tvdb_assets.parsing.pages.form_values import form_lines
 from tvdb_assets.parsing.pages.pdf_page import layout
+from tvdb_assets.parsing.pages.scan_detection import (
+    Box,
+    has_uncovered_ink,
+    is_garbled,
+    may_have_scan,
+)
+from tvdb_assets.parsing.pages.superscripts import mark_superscripts
 from tvdb_assets.parsing.parse_errors import corrupt, encrypted
 from tvdb_assets.parsing.reading import ocr
 
 if TYPE_CHECKING:
-    from liteparse import PageComplexityStats, ParsedPage
+    from liteparse import ParsedPage
 
 _REVISION = 4
 _BATCH_PAGES = 200  # bounds memory; layout is compared within a batch
 _MIN_SHARE_IN_MARKDOWN = 0.5  # share of a page's letters below which its plain lines are used
-_SPARSE_LETTERS = 50  # a scan may carry a stamp or a page number as text
-_PICTURE_SHARE = 0.4  # share of a page that pictures cover
+_PICTURE_SHARE = 0.4  # share of a page that pictures cover, where a photo is likely
+_FEW_LETTERS = 50  # a picture may carry a stamp or a page number as text
+_MIN_FOUND = 4  # letters that OCR has to find
+_MIN_REPLACED = 0.3  # share of the letters of a garbled page that OCR has to find
+_OCR_SECONDS = 40.0  # of the default time limit of a document
+_SHOWN_NUMBERS = 10
+_LONG_RULING = 30.0  # points; shorter lines may be the strokes of letters
 _TURNED_SHARE = 0.8  # share of a page's letters that lie at the same angle
 _STRUCTURE = re.compile(r"^(?=[#>|])", re.MULTILINE)
 _TABLE_RULE = re.compile(r"^\|(?: ?:?-+:? ?\|)+[ \t]*$", re.MULTILINE)
@@ -40,6 +55,7 @@ _OPTIONS: dict[str, Any] = {
     "extract_form_fields": True,
     "continue_on_page_error": True,
     "include_complexity": True,
+    "extract_annotations": True,
     "extract_blocks": True,
     "emit_word_boxes": True,
     "extract_vector_graphics": True,
@@ -54,7 +70,8 @@ class PdfParser(BaseParser):
     media_types = frozenset({"application/pdf"})
     name = "PDF"
     preserved = (
-        "pages, headings, lists, tables, form values, turned pages, the text of scanned pages, "
+        "pages, headings, lists, tables by rulings or gaps, form values and ticks, text typed onto "
+        "a page, raised digits as `750¹`, turned pages, the text of pictures anywhere on a page, "
         "attached files, as separate documents"
     )
     not_preserved = "pictures, comments, reading order of unusual layouts"
@@ -64,6 +81,8 @@ class PdfParser(BaseParser):
         "pikepdf",
         "tesserocr",
         "PIL.Image",
+        "PIL.ImageDraw",
+        "PIL.ImageFilter",
         "PIL.PngImagePlugin",
     )
     service = "liteparse"
@@ -83,11 +102,10 @@ class PdfParser(BaseParser):
         source = data[start:]
         pages: list[str] = []
         failed = as_lines = 0
-        pictures: dict[int, float] = {}
+        seen: dict[int, _SeenPage] = {}
         turned: dict[int, int] = {}
         try:
             max_pages = current_limits().max_pages
-            max_scans = current_limits().ocr_max_pages
             parser = LiteParse(**_OPTIONS, max_pages=max_pages + 1)
             for batch in parser.parse_batches(source, _BATCH_PAGES):
                 for page in batch.result.pages:
@@ -96,8 +114,8 @@ class PdfParser(BaseParser):
                     _put_page(pages, page.page_num, text)
                     if angle := _angle(page):
                         turned[page.page_num] = angle
-                    if page.complexity is not None and _needs_ocr(page.complexity, text):
-                        pictures[page.page_num] = page.complexity.page_area
+                    if (may_be_scan := _seen_page(page)) is not None:
+                        seen[page.page_num] = may_be_scan
                 for error in batch.result.page_errors:
                     failed += 1
                     _put_page(pages, error.page_num, "")
@@ -112,7 +130,6 @@ class PdfParser(BaseParser):
                 )
                 for page in upright.parse(source).pages:
                     pages[page.page_num - 1] = _page_text(page)[0]
-            read = ocr.read_pages(source, dict(islice(pictures.items(), max_scans)))
         except ParseError as error:
             # Only the message of the library's error shows that a password is missing.
             if "password" in str(error).lower():
@@ -120,13 +137,39 @@ class PdfParser(BaseParser):
             raise corrupt("PDF", "its pages can't be found or read") from None
         if failed == len(pages):
             raise corrupt("PDF", "it has no readable page")
+        scans = _scans(source, seen)
+        max_scans = current_limits().ocr_max_pages
+        chosen = dict(islice(scans.items(), max_scans))
+        read = ocr.read_pages(source, chosen, _OCR_SECONDS + ocr.seconds_for(len(source)))
         by_ocr: list[int] = []
+        legible: set[int] = set()
+        partly: list[int] = []
         for number, found in read.items():
-            # A stamp or page number that is text in the scan is also in the picture.
-            if _letters(found.text) > _letters(pages[number - 1]):
-                pages[number - 1] = _STRUCTURE.sub(r"\\", found.text)
-                by_ocr.append(found.confidence)
-        scanned = len(pictures) - len(by_ocr)
+            is_text = found.letters >= _MIN_FOUND
+            if seen[number].is_garbled:
+                is_text = found.letters > _MIN_REPLACED * _letters(pages[number - 1])
+            if not is_text:
+                continue
+            escaped = _STRUCTURE.sub(r"\\", found.text)
+            if seen[number].is_garbled:
+                pages[number - 1] = escaped
+            else:
+                pages[number - 1] = "\n\n".join(filter(None, (pages[number - 1], escaped)))
+            by_ocr.append(found.confidence)
+            legible.add(number)
+            if found.is_partly_read:
+                partly.append(number)
+        unread = [number for number in scans if number not in read and number in chosen]
+        if not ocr.is_available():
+            unread = []
+        silent = [
+            number
+            for number in sorted({*scans, *(n for n, page in seen.items() if page.is_picture)})
+            if number not in unread
+            and number not in legible
+            and _letters(pages[number - 1]) < _FEW_LETTERS
+        ]
+        scanned = len(silent)
         sure = round(sum(by_ocr) / len(by_ocr)) if by_ocr else 0
         notes = []
         if failed:
@@ -136,10 +179,17 @@ class PdfParser(BaseParser):
                 f"{len(by_ocr)} of {len(pages)} pages are scans, "
                 f"read by OCR with {sure} % confidence"
             )
-        if len(pictures) > max_scans:
+        if len(scans) > max_scans:
             notes.append(f"only the first {max_scans} scans are read (TVDB_OCR_MAX_PAGES)")
+        if unread:
+            notes.append(f"OCR could not read {_numbers(unread)}")
+        if partly:
+            notes.append(f"{_numbers(partly)}: OCR did not read all of the ink")
         if scanned:
-            notes.append(f"{scanned} of {len(pages)} pages are pictures without legible text")
+            notes.append(
+                f"{scanned} of {len(pages)} pages are pictures without legible text: "
+                f"{_numbers(silent)}"
+            )
         if as_lines:
             notes.append(f"{as_lines} pages are mostly figures; their text is kept as lines")
         attached = _attached_files(source)
@@ -173,14 +223,9 @@ def _page_text(page: ParsedPage) -> tuple[str, bool]:
     is_complete = _letters(text) >= _MIN_SHARE_IN_MARKDOWN * _letters(page.text)
     if not is_complete:
         text = "\n".join(line.strip() for line in page.text.strip().splitlines())
-    values = [
-        f"{field.alternate_name or field.name}: {value}"
-        for field in page.form_fields or ()
-        if (value := " ".join((field.value or "").split())) and field.type in {"text", "combobox"}
-        # The text of the page already holds flattened fields.
-        if value not in text
-    ]
-    return "\n\n".join(part for part in (text, "\n".join(values)) if part), is_complete
+    text = mark_superscripts(page, text)
+    lines = form_lines(page, text)
+    return "\n\n".join(part for part in (text, "\n".join(lines)) if part), is_complete
 
 
 def _angle(page: ParsedPage) -> int:
@@ -203,10 +248,57 @@ def _attached_files(source: bytes) -> int:
         return 0  # liteparse could read the file, so they alone are lost
 
 
-def _needs_ocr(stats: PageComplexityStats, text: str) -> bool:
-    """Whether the page is a picture, or its fonts do not map glyphs to letters."""
-    is_picture = stats.full_page_image or stats.image_coverage >= _PICTURE_SHARE
-    return stats.is_garbled or (is_picture and _letters(text) < _SPARSE_LETTERS)
+@dataclass(frozen=True, slots=True)
+class _SeenPage:
+    """A page that may be a scan, in full or in part."""
+
+    area: float
+    words: tuple[Box, ...]
+    rulings: tuple[Box, ...]
+    is_garbled: bool
+    is_sparse: bool
+    is_picture: bool
+
+
+def _seen_page(page: ParsedPage) -> _SeenPage | None:
+    """What is needed to decide on OCR, or None for an ordinary page of text."""
+    stats = page.complexity
+    if stats is None:
+        return None
+    garbled = is_garbled(page.text, stats.full_page_image)
+    if not garbled and not may_have_scan(stats, page.text):
+        return None
+    boxes = tuple((i.x, i.y, i.x + i.width, i.y + i.height) for i in page.text_items)
+    rulings = tuple(
+        (min(line.x1, line.x2), min(line.y1, line.y2), max(line.x1, line.x2), max(line.y1, line.y2))
+        for line in (page.vector_graphics.lines if page.vector_graphics else ())
+        if abs(line.x1 - line.x2) + abs(line.y1 - line.y2) > _LONG_RULING
+    )
+    is_sparse = stats.image_coverage < _PICTURE_SHARE or not boxes
+    return _SeenPage(stats.page_area, boxes, rulings, garbled, is_sparse, stats.full_page_image)
+
+
+def _scans(source: bytes, seen: Mapping[int, _SeenPage]) -> dict[int, ocr.ScannedPage]:
+    """The pages to read by OCR, in their order."""
+    found = [number for number, page in seen.items() if page.is_garbled]
+    others = [number for number, page in seen.items() if not page.is_garbled]
+    for number, picture in ocr.page_pictures(source, others):
+        page = seen[number]
+        if has_uncovered_ink(picture, page.words + page.rulings, ocr.PREVIEW_DPI, page.is_sparse):
+            found.append(number)
+    return {
+        number: ocr.ScannedPage(
+            seen[number].area, () if seen[number].is_garbled else seen[number].words
+        )
+        for number in sorted(found)
+    }
+
+
+def _numbers(pages: Sequence[int]) -> str:
+    """Page numbers for a note, the first of many."""
+    shown = ", ".join(map(str, pages[:_SHOWN_NUMBERS]))
+    more = f" and {len(pages) - _SHOWN_NUMBERS} more" if len(pages) > _SHOWN_NUMBERS else ""
+    return f"{'page' if len(pages) == 1 else 'pages'} {shown}{more}"
 
 
 def _put_page(pages: list[str], number: int, text: str) -> None:

@@ -14,7 +14,8 @@ import io
 import math
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from tvdb_assets.parsing.active_limits import current_limits
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_REVISION = 2  # increase it if the same picture may give another text
 _MIN_CONFIDENCE = 40  # percent; a text below it is noise
 _DOUBTFUL = 60  # percent; below it, the picture is also read in other orientations
 _CLEARLY_BETTER = 20  # percent more than the first orientation
@@ -37,6 +39,14 @@ _DATA = "traineddata"
 _POINTS = 72  # per inch
 _MAX_PIXELS = 25_000_000  # of a rendered page; a poster gets a lower resolution
 _MIN_DPI = 50
+PREVIEW_DPI = 36
+_BYTES_OF_A_SCAN = 20_000
+_SECONDS_OF_A_SCAN = 5.0
+_MAX_SECONDS = 1_800.0
+_REDUCED = 8  # the ink is measured on a picture this many times smaller
+_MUCH_UNREAD = 0.4  # share of the ink
+_BETTER = 1.1  # times as many letters, weighted by confidence
+_OTSU, _SAUVOLA = "0", "2"  # Tesseract's thresholds: for the whole page, and local
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,28 @@ class OcrResult:
     text: str
     confidence: int
     """Percent, as Tesseract estimates it."""
+    unread: float = 0.0
+    """Share of the ink that no word covers."""
+
+    @property
+    def letters(self) -> int:
+        """Characters other than white space."""
+        return len("".join(self.text.split()))
+
+    @property
+    def is_partly_read(self) -> bool:
+        """Whether so much ink is left that a part of the text may be missing."""
+        return self.unread > _MUCH_UNREAD
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedPage:
+    """A page of a PDF to read, and what of it is text already."""
+
+    area: float
+    """Square points."""
+    covered: tuple[tuple[float, float, float, float], ...] = ()
+    """Boxes in points from the top left corner that are not read."""
 
 
 @cache
@@ -97,6 +129,14 @@ def disabled() -> Iterator[None]:
         _is_enabled.reset(token)
 
 
+def seconds_for(size: int) -> float:
+    """Time for the OCR of a document of this many bytes, beyond the ordinary time limit.
+
+    A page takes up to 5 seconds, and a scanned page has 20 kB or more.
+    """
+    return min(size / _BYTES_OF_A_SCAN * _SECONDS_OF_A_SCAN, _MAX_SECONDS)
+
+
 def is_available() -> bool:
     """Whether pictures can be read on this machine and OCR is not disabled."""
     return _is_enabled.get() and bool(languages()) and find_spec("tesserocr") is not None
@@ -108,7 +148,9 @@ def fingerprint() -> str:
         library = version("tesserocr")
     except PackageNotFoundError:
         library = ""
-    return f"ocr{library}:{languages()}:{current_limits().ocr_dpi}:{current_limits().ocr_max_pages}"
+    limits = current_limits()
+    settings = f"{languages()}:{limits.ocr_dpi}:{limits.ocr_max_pages}"
+    return f"ocr{library}:{_REVISION}:{settings}"
 
 
 @contextmanager
@@ -123,56 +165,145 @@ def tesseract() -> Iterator[Any]:
 
 
 def read_picture(api: Any, picture: Image, dpi: float) -> OcrResult:
-    """Read a picture in any orientation.
+    """Read a picture in any orientation, a second time if ink is left that no word covers.
 
     Args:
         api: from `tesseract`.
         picture: the picture.
         dpi: its resolution in dots per inch.
     """
-    text, confidence = _read_once(api, picture, dpi)
-    if text and confidence < _DOUBTFUL:
+    best = _read_once(api, picture, dpi)
+    if best.text and best.confidence < _DOUBTFUL:
         # Tesseract detects the orientation only of a page with much text.
         for degrees in (180, 90, 270):
-            other, other_confidence = _read_once(api, picture.rotate(degrees, expand=True), dpi)
-            if other_confidence >= confidence + _CLEARLY_BETTER:
-                text, confidence = other, other_confidence
+            other = _read_once(api, picture.rotate(degrees, expand=True), dpi)
+            if other.confidence >= best.confidence + _CLEARLY_BETTER:
+                best = other
                 break
-    return OcrResult(text if confidence >= _MIN_CONFIDENCE else "", confidence)
+    if best.unread > _MUCH_UNREAD or best.confidence < _DOUBTFUL:
+        best = _second_reading(api, picture, dpi, best)
+    # A photo gives signs too, with little confidence and most of its ink left.
+    if best.confidence >= (_DOUBTFUL if best.is_partly_read else _MIN_CONFIDENCE):
+        return best
+    return OcrResult("", best.confidence, best.unread)
 
 
-def _read_once(api: Any, picture: Image, dpi: float) -> tuple[str, int]:
+def _second_reading(api: Any, picture: Image, dpi: float, first: OcrResult) -> OcrResult:
+    """Read with a local threshold, for shadows, and without speckles, for noise."""
+    from PIL import Image, ImageFilter
+
+    best = first
+    api.SetVariable("thresholding_method", _SAUVOLA)
+    try:
+        other = _read_once(api, picture, dpi)
+        if _is_better(other, best):
+            best = other
+        if best.unread > _MUCH_UNREAD or best.confidence < _DOUBTFUL:
+            half = (max(1, picture.width // 2), max(1, picture.height // 2))
+            smooth = picture.resize(half, Image.Resampling.BOX)
+            other = _read_once(api, smooth.filter(ImageFilter.GaussianBlur(1)), dpi / 2)
+            if _is_better(other, best):
+                best = other
+    finally:
+        api.SetVariable("thresholding_method", _OTSU)
+    return best
+
+
+def _is_better(other: OcrResult, best: OcrResult) -> bool:
+    return other.letters * other.confidence > _BETTER * best.letters * best.confidence
+
+
+def _read_once(api: Any, picture: Image, dpi: float) -> OcrResult:
+    import tesserocr
+
     api.SetImage(picture)
     api.SetSourceResolution(round(min(max(dpi, 70), 2_400)))
     text = str(api.GetUTF8Text()).strip()
-    return text, int(api.MeanTextConf()) if text else 0
+    if not text:
+        return OcrResult("", 0, 1.0)
+    boxes = [box for _, box, _, _ in api.GetComponentImages(tesserocr.RIL.WORD, True) or ()]
+    return OcrResult(text, int(api.MeanTextConf()), _unread_share(api, boxes))
 
 
-def read_pages(source: bytes, pages: dict[int, float]) -> dict[int, OcrResult]:
+def _unread_share(api: Any, boxes: Sequence[Mapping[str, int]]) -> float:
+    """Share of the ink, as the threshold of the reading tells it, outside of all words."""
+    from PIL import Image, ImageDraw
+
+    seen = api.GetThresholdedImage().convert("L")
+    size = (max(1, seen.width // _REDUCED), max(1, seen.height // _REDUCED))
+    # Bright letters on dark ground, and frames of the scanner, are not what is measured here.
+    small = seen.resize(size, Image.Resampling.BOX).point(lambda value: 255 - value)
+    ink = sum(value * count for value, count in enumerate(small.histogram()))
+    if not ink:
+        return 0.0
+    draw = ImageDraw.Draw(small)
+    for box in boxes:
+        left, top = box["x"] // _REDUCED - 1, box["y"] // _REDUCED - 1
+        right, bottom = left + box["w"] // _REDUCED + 3, top + box["h"] // _REDUCED + 3
+        draw.rectangle((left, top, right, bottom), fill=0)
+    rest = sum(value * count for value, count in enumerate(small.histogram()))
+    return float(rest / ink)
+
+
+def read_pages(
+    source: bytes, pages: Mapping[int, ScannedPage], seconds: float
+) -> dict[int, OcrResult]:
     """Read pages of a PDF, each rendered at `DocumentLimits.ocr_dpi`.
+
+    A page that can't be read, or that is not reached in time, is left out.
 
     Args:
         source: The PDF.
-        pages: The area of each page to read in square points, by 1-based page number.
-
-    Raises:
-        liteparse.ParseError: a page can't be rendered.
+        pages: The pages to read, by 1-based page number.
+        seconds: after which no further page is begun.
     """
-    from liteparse import LiteParse
-    from PIL import Image
+    from liteparse import LiteParse, ParseError
+    from PIL import Image, ImageDraw
 
     found: dict[int, OcrResult] = {}
     if not pages or not is_available():
         return found
+    stop = time.monotonic() + seconds
     with file_of(source) as file, tesseract() as api:
-        for number, area in pages.items():
-            highest_dpi = _POINTS * math.sqrt(_MAX_PIXELS / max(area, 1.0))
+        for number, page in pages.items():
+            if time.monotonic() > stop:
+                break
+            highest_dpi = _POINTS * math.sqrt(_MAX_PIXELS / max(page.area, 1.0))
             dpi = max(_MIN_DPI, min(current_limits().ocr_dpi, highest_dpi))
             renderer = LiteParse(dpi=dpi, ocr_enabled=False, quiet=True, num_workers=1)
-            for shot in renderer.screenshot(file, page_numbers=[number]):
+            try:
+                shots = renderer.screenshot(file, page_numbers=[number])
+            except ParseError:
+                continue
+            for shot in shots:
                 with Image.open(io.BytesIO(shot.image_bytes), formats=("PNG",)) as picture:
-                    found[number] = read_picture(api, to_grayscale(picture), dpi)
+                    gray = to_grayscale(picture)
+                scale = dpi / _POINTS
+                draw = ImageDraw.Draw(gray)
+                for left, top, right, bottom in page.covered:
+                    box = (left * scale, top * scale, right * scale, bottom * scale)
+                    draw.rectangle(box, fill="white")
+                found[number] = read_picture(api, gray, dpi)
     return found
+
+
+def page_pictures(source: bytes, pages: Sequence[int]) -> Iterator[tuple[int, Image]]:
+    """Small pictures of pages, to see whether there is ink; 36 dots per inch, grayscale."""
+    from liteparse import LiteParse, ParseError
+    from PIL import Image
+
+    if not pages:
+        return
+    renderer = LiteParse(dpi=PREVIEW_DPI, ocr_enabled=False, quiet=True, num_workers=1)
+    with file_of(source) as file:
+        for number in pages:
+            try:
+                shots = renderer.screenshot(file, page_numbers=[number])
+            except ParseError:
+                continue
+            for shot in shots:
+                with Image.open(io.BytesIO(shot.image_bytes), formats=("PNG",)) as picture:
+                    yield number, to_grayscale(picture)
 
 
 @contextmanager
