@@ -106,7 +106,7 @@ class ParsedDocument:
     encoding: str | None = None
     """The detected encoding of a text format; None for a binary format."""
     notes: tuple[str, ...] = ()
-    """Remarks for the reader, without document text: ``3 slides are hidden; they are read too``."""
+    """Remarks for the reader, without document text: ``3 hidden slides are left out``."""
     facts: dict[str, int] = field(default_factory=dict)
     """Counts that are reported as metadata: ``tables``, ``attachments``, ``nul_removed`` …"""
 
