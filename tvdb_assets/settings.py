@@ -71,6 +71,13 @@ class BatchMode(StrEnum):
     NEVER = "never"
 
 
+class EmbeddingEncoding(StrEnum):
+    """How a server is asked for vectors."""
+
+    BASE64 = "base64"
+    FLOAT = "float"
+
+
 class LogFormat(StrEnum):
     """Format of log events."""
 
@@ -150,8 +157,8 @@ class Settings(BaseSettings):
     embedding_model: str = "text-embedding-3-small"
     """OpenAI's embedding model."""
     embedding_dimensions: int | None = Field(None, ge=1)
-    """Dimensions of shortened vectors, if the model supports them, or of a model that is not known
-    here. If not set, the model's own number."""
+    """Dimensions of shortened vectors, if the model supports them. If not set, the model's own
+    number, which is found from the first answer of a server that is not OpenAI's."""
     embedding_usd_per_million: Decimal | None = Field(None, ge=0)
     """US dollars per million tokens, for a model without a known price; 0 for your own server."""
     batch: BatchMode = BatchMode.AUTO
@@ -164,6 +171,18 @@ class Settings(BaseSettings):
     batch_usd_per_million: Decimal | None = Field(None, ge=0)
     """US dollars per million tokens in a batch job. If not set, half of the price without one; of
     another server than OpenAI's, the same price."""
+    embedding_max_inputs: int | None = Field(None, ge=1)
+    """Most texts in a request to the embedding server. If not set, it is learned."""
+    embedding_max_request_tokens: int | None = Field(None, ge=1)
+    """Most tokens in a request to the embedding server. If not set, it is learned."""
+    embedding_encoding: EmbeddingEncoding | None = None
+    """How vectors are sent: ``base64`` or ``float``. If not set, it is learned."""
+    embedding_headers: SecretStr | None = None
+    """Headers of each request to the embedding server, as ``Name: value``, separated by ``;``.
+    Secret, because such headers often contain a key."""
+    azure_api_version: str | None = Field(None, pattern=r"^[\w.-]+$")
+    """Version of Azure's API, for the address of a resource with deployments. If not set, Azure's
+    ``/openai/v1`` is used, which needs none."""
     llamaparse_tier: str = "cost_effective"
     """``cost_effective``, ``agentic`` or ``agentic_plus``."""
     llamaparse_version: str | None = None
@@ -295,6 +314,21 @@ class Settings(BaseSettings):
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("must begin with http:// or https:// and a host")
         return value
+
+    @field_validator("embedding_headers")
+    @classmethod
+    def _check_headers(cls, value: SecretStr | None) -> SecretStr | None:
+        for part in value.get_secret_value().split(";") if value is not None else ():
+            if part.strip() and not re.fullmatch(r"\s*[\w-]+\s*:\s*[\x20-\x7e]+", part):
+                raise ValueError("must be 'Name: value', several separated by ';'")
+        return value
+
+    @property
+    def embedding_header_fields(self) -> Mapping[str, str]:
+        """The headers of each request to the embedding server, by name in lower case."""
+        given = self.embedding_headers.get_secret_value() if self.embedding_headers else ""
+        parts = [part.split(":", 1) for part in given.split(";") if part.strip()]
+        return {name.strip().lower(): value.strip() for name, value in parts}
 
     @property
     def document_limits(self) -> DocumentLimits:

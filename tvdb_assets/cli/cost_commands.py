@@ -268,6 +268,8 @@ def health(probe: bool, as_json: bool) -> None:
         if service.answered_at:
             facts.append(f"last response {service.answered_at[:16].replace('T', ' ')} UTC")
         console.print("  " + " · ".join(facts), style="dim")
+        if service.learned:
+            console.print(f"  learned: {', '.join(service.learned)}", style="dim", markup=False)
         if service.last_error:
             console.print(f"  {service.last_error}", style="red", markup=False)
     for difference in repaired:

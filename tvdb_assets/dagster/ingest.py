@@ -37,6 +37,7 @@ from tvdb_assets.repositories.due_documents import DueDocument
 from tvdb_assets.routing.service_clients import pipeline_fingerprint
 from tvdb_assets.settings import Settings
 from tvdb_assets.sources.source import Source
+from tvdb_assets.spend_guard.service_state_store import ServiceStates
 
 
 @dataclass(slots=True)
@@ -94,7 +95,7 @@ def plan(
         if _is_under(path, prefixes)
     }
     chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
-    fingerprint = pipeline_fingerprint(settings, chunker)
+    fingerprint = pipeline_fingerprint(settings, chunker, ServiceStates(registry.database))
     fingerprints = (fingerprint, settings.limits_fingerprint + fingerprint)
     found = compare(
         source.list(prefixes),

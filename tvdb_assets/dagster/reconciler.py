@@ -31,7 +31,7 @@ from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.due_documents import DueDocument, DueDocuments
 from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
-from tvdb_assets.routing.service_clients import ServiceClients
+from tvdb_assets.routing.service_clients import ServiceClients, recall_traits
 from tvdb_assets.settings import Settings
 from tvdb_assets.sources.source import Source, source_root
 from tvdb_assets.spend_guard.ledger import Ledger
@@ -139,6 +139,7 @@ class Reconciler:
             limit: maximum number of documents; None means all.
         """
         clients = ServiceClients(self.settings)
+        recall_traits(clients, lambda: ServiceStates(self.database))
         pipeline_fingerprint = clients.pipeline_fingerprint(
             Chunker(self.settings.chunk_tokens, self.settings.chunk_overlap_tokens)
         )

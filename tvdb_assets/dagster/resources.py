@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, Self
@@ -21,7 +21,7 @@ from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.partition_keys import path_from_key
 from tvdb_assets.dagster.run_telemetry import report_run
 from tvdb_assets.error_boundaries import redacting_errors
-from tvdb_assets.errors import SourceError
+from tvdb_assets.errors import ServiceError, SourceError
 from tvdb_assets.ingestion import IngestionRun
 from tvdb_assets.ingestion.cost_estimator import CostEstimator
 from tvdb_assets.ingestion.cost_forecast import CostForecast, forecast_cost
@@ -160,6 +160,9 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 # What batch jobs have done is published by this run, also without a daemon.
                 asyncio.run(_advance_batches(router))
             chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
+            # If it can't be found out, the documents wait with the reason.
+            with suppress(ServiceError):
+                asyncio.run(_discover(router))
             pipeline_fingerprint = router.clients.pipeline_fingerprint(chunker)
             yield IngestionRun(
                 store=DocumentStore(database, run_id, pipeline_fingerprint),
@@ -246,6 +249,14 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         with redacting_errors(run_id), Database.open(settings) as database:
             async with ServiceRouter(settings, database=database, run_id=run_id) as router:
                 return await router.health()
+
+
+async def _discover(router: ServiceRouter) -> None:
+    """Find out the length of the vectors of the run's embedder, which names its index."""
+    try:
+        await router.discover(router.clients.embedder)
+    finally:
+        await router.disconnect()
 
 
 class BudgetView:

@@ -16,6 +16,7 @@ import httpx2
 import numpy as np
 from numpy.typing import NDArray
 
+from tvdb_assets.embedding.server_traits import ServerTraits
 from tvdb_assets.models import Provenance, VectorSpace
 from tvdb_assets.settings import Settings
 from tvdb_assets.spend_guard.guard import ServiceResponse
@@ -83,11 +84,39 @@ class PaidEmbedder(PaidService):
     is_bill_exact: bool = False
     """Whether the service certainly bills that count. Of others, it is learned from the answers;
     see `spend_guard.token_ratio`."""
+    traits: ServerTraits = ServerTraits()
+    """What is known of the server by now."""
+    _recall: Callable[[], ServerTraits] | None = None
+
+    def recalls_from(self, recall: Callable[[], ServerTraits]) -> None:
+        """Where to look up what other processes learned, if something has to be known."""
+        self._recall = recall
+
+    def adopt(self, traits: ServerTraits) -> None:
+        """Use what was learned of the server, here or elsewhere."""
+        self.traits = traits
+
+    @property
+    def learns(self) -> bool:
+        """Whether what the server takes is not known, and is learned from its answers."""
+        return False
+
+    @property
+    def is_undiscovered(self) -> bool:
+        """Whether the length of its vectors is not known yet: the first answer shows it."""
+        return False
+
+    @property
+    def server(self) -> str:
+        """Fingerprint of server and model, for what was learned of them."""
+        return self.account
 
     @property
     @abstractmethod
     def space(self) -> VectorSpace:
-        """The space of all vectors that it makes; its provider is `service`."""
+        """The space of all vectors that it makes; its provider is `service`. Its dimensions are 0
+        while `is_undiscovered` and no setting says them.
+        """
 
     @property
     @abstractmethod
@@ -137,6 +166,11 @@ def paid_embedder(embedder: AnyEmbedder) -> PaidEmbedder | None:
         return embedder
     ensure_free(embedder)
     return None
+
+
+def is_undiscovered(embedder: AnyEmbedder) -> bool:
+    """Whether the length of its vectors is not known, by no setting and no earlier answer."""
+    return isinstance(embedder, PaidEmbedder) and not embedder.space.dimensions
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,26 @@
-"""Many texts to paid vectors: few requests, each past the guard; a refused text found by halving.
+"""Many texts to paid vectors: requests of the right size, each past the guard.
 
-What belongs here: how a list of texts becomes requests and their responses become one result.
-What does not: one request (`providers`), money and retries (`spend_guard.guard`), where vectors
-are stored (the caller's ``persist``), or free embedders (`free_embedding`).
+What belongs here: how a list of texts becomes requests and their responses become one result; the
+discovery of a server by its first answer. What does not: finding the text that a server refuses
+(`divided_batches`), one request (`providers`), money and retries (`spend_guard.guard`), where
+vectors are stored (the caller's ``persist``), or free embedders (`free_embedding`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from math import ceil
 
+import numpy as np
+import psycopg
+
 from tvdb_assets import error_codes as codes
-from tvdb_assets.core.batching import split_in_half, split_into_batches
 from tvdb_assets.core.token_counting import count_tokens
+from tvdb_assets.embedding.divided_batches import BatchDivision, Part
 from tvdb_assets.embedding.embedder_protocol import PaidEmbedder, Vectors
 from tvdb_assets.embedding.embedding_result import (
     EmbeddingResult,
@@ -26,22 +31,38 @@ from tvdb_assets.embedding.embedding_result import (
     is_unicode,
     unsendable,
 )
-from tvdb_assets.errors import BudgetError, EmbeddingError, RateError, RefusedError, TvdbError
+from tvdb_assets.embedding.server_traits import ServerTraits
+from tvdb_assets.embedding.texts_at_risk import LEAST, TextsAtRisk
+from tvdb_assets.errors import (
+    BudgetError,
+    EmbeddingError,
+    RateError,
+    StorageError,
+    TvdbError,
+    UnavailableError,
+)
 from tvdb_assets.models import Stage
-from tvdb_assets.spend_guard.call_log import ServiceEvent
+from tvdb_assets.spend_guard.budget import NO_HOURLY_LIMIT
+from tvdb_assets.spend_guard.call_failures import CallFailed
 from tvdb_assets.spend_guard.guard import Guard, PaidCall, ServiceResponse, Transaction
 from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets.spend_guard.paid_call import CheckClaim
 from tvdb_assets.spend_guard.paid_service import RequestPermit, ensure_declared
+from tvdb_assets.spend_guard.service_state import ServiceState
 from tvdb_assets.spend_guard.token_ratio import TokenBound, TokenRatio
 from tvdb_assets.tracing import TracedOperation
 
-_SAME_REFUSAL = 4
-"""If so many parts of one call, which share no text, are refused for an unknown reason and none is
-accepted, the reason is not in the texts."""
 _REQUESTS_A_MINUTE = 8
 """A minute's token limit is divided into at least so many requests: so many may be in flight and
 wait in one queue, and none is to reach the longest wait there."""
+_SHORT_TEXT = "Clause"
+"""Accepted by any server that works: shows the length of its vectors, and that it answers."""
+_SIMILAR = 1.25
+"""Requests of so much more tokens than one that was answered are not sent alone."""
+_FIRST_INPUTS = 16
+_FIRST_TOKENS = 16_384
+"""Of the first request to an unknown server. Each that is answered allows twice as many: then few
+requests are refused for their size."""
 
 
 class PaidEmbedding:
@@ -52,6 +73,7 @@ class PaidEmbedding:
         guard: Guard,
         embedder: PaidEmbedder,
         concurrency: asyncio.Semaphore,
+        at_risk: TextsAtRisk,
         *,
         wait_if_open: bool,
         persist: PersistVectors | None,
@@ -63,6 +85,7 @@ class PaidEmbedding:
             guard: reserves, sends and posts each request.
             embedder: paid per request.
             concurrency: bounds the requests in flight.
+            at_risk: bounds the texts in flight whose vectors are stored.
             wait_if_open: False halts at once where the breaker is open.
             persist: stores each response's good vectors in the transaction that posts its cost.
             check_claim: see `Guard.call`.
@@ -74,14 +97,14 @@ class PaidEmbedding:
         self._guard = guard
         self._embedder = embedder
         self._concurrency = concurrency
+        self._at_risk = at_risk
         self._wait_if_open = wait_if_open
         self._persist = persist
         self._check_claim = check_claim
-        self._accepted = 0
-        self._unknown = 0
         self._ratio = TokenRatio()
         self._bounds: dict[int, TokenBound] = {}
         """By position, where it has to be learned how the service counts."""
+        self._texts: Sequence[TextToEmbed] = ()
         self._halted: TvdbError | None = None
         self._queued = 0
         """Requests that wait for their turn or are in flight."""
@@ -96,7 +119,8 @@ class PaidEmbedding:
         Raises:
             ServiceError: the reason why a request was halted.
         """
-        texts = await asyncio.to_thread(_counted, texts)
+        self._texts = texts = await asyncio.to_thread(_counted, texts)
+        await self.discover()
         most = self._embedder.max_tokens
         result = ResultCollector(texts, self._embedder)
         order = []
@@ -107,118 +131,201 @@ class PaidEmbedding:
                 result.refuse(position, unsendable(texts[position]))
             else:
                 order.append(position)
-        tokens = [texts[position].tokens for position in order]
-        state, _ = await asyncio.to_thread(self._guard.states.read, self._embedder.service)
-        self._ratio = state.token_ratio(self._embedder.account)
-        if not self._embedder.is_bill_exact:
-            self._bounds = {i: TokenBound.of(texts[i].text, texts[i].tokens) for i in order}
-        requests = list(
-            split_into_batches(
-                tokens,
-                max_inputs=self._embedder.max_inputs,
-                max_tokens=min(
-                    self._embedder.max_request_tokens,
-                    int(state.limiter.limits.tokens_per_minute / _REQUESTS_A_MINUTE)
-                    or self._embedder.max_request_tokens,
-                ),
-            )
-        )
-        if self._bounds and not self._ratio.is_known and len(requests) > 1:
-            # Its answer teaches how the service counts, so that the others reserve less.
-            start, end = requests.pop(0)
-            await self._batch(texts, order[start:end], result)
-        # One that fails does not end the others, whose requests are out.
-        for ended in await asyncio.gather(
-            *(self._batch(texts, order[start:end], result) for start, end in requests),
-            return_exceptions=True,
-        ):
-            if ended is not None:
-                raise ended
+        if order:
+            state = await self._read_state()
+            if not self._embedder.is_bill_exact:
+                self._bounds = {i: TokenBound.of(texts[i].text, texts[i].tokens) for i in order}
+            try:
+                await self._send_all(order, result, state)
+            finally:
+                await self._share_traits(state)
         if self._halted is not None:
             raise self._halted
         return result.finished()
 
-    async def _batch(
-        self, texts: Sequence[TextToEmbed], order: list[int], result: ResultCollector
-    ) -> None:
-        """One request; halved where it is refused or over the budget, down to a single text.
+    async def discover(self) -> None:
+        """Find out the length of the vectors, by one short text, if no process knows it.
 
-        A refused part is halved level by level: its sibling is sent before its own halves, so
-        that one text that is refused for an unknown reason is not mistaken for a reason that
-        concerns all texts. A part that is over the budget is halved at once, so that the budget is
-        used up to the last text.
+        Raises:
+            ServiceError: the service can't answer, or refuses even a short text.
         """
-        parts = deque([_Part(order)])
-        while parts and self._halted is None:
-            part = parts.popleft()
-            self._unknown -= part.replaces_unknown
-            stopped = await self._attempt(texts, part, result)
-            if stopped is None:
-                continue
-            is_refused = isinstance(stopped, EmbeddingError)
-            is_unknown = is_refused and stopped.code == codes.REQUEST_REFUSED.code
-            self._unknown += is_unknown
-            if isinstance(stopped, EmbeddingError):
-                if not self._accepted and self._unknown >= _SAME_REFUSAL:
-                    self._halt(_refuses_all(stopped))
-                elif len(part.order) == 1:
-                    result.refuse(part.order[0], stopped)
-            elif len(part.order) == 1:
-                self._halt(stopped)
-            if len(part.order) > 1:
-                smaller = [
-                    _Part(order, part.is_split or is_refused, is_unknown and not number)
-                    for number, order in enumerate(self._divided(part.order))
-                ]
-                sizes = " and ".join(str(len(one.order)) for one in smaller[:2])
-                await self._guard.event_log.record(
-                    ServiceEvent.BATCH_HALVED,
-                    self._embedder.service,
-                    f"{len(part.order)} texts are sent as {sizes}"
-                    f"{' and so on' * (len(smaller) > 2)}.",
-                    code=stopped.code,
+        if not self._embedder.is_undiscovered:
+            return
+        state = await self._read_state()
+        if self._embedder.is_undiscovered:
+            try:
+                await self._embed_short_text()
+            except EmbeddingError as error:
+                cause = error.__cause__
+                status = cause.status if isinstance(cause, CallFailed) else None
+                refused = codes.SHORT_TEXT_REFUSED.error(
+                    service=self._embedder.service, status=status
                 )
-                if is_refused:
-                    parts.extend(smaller)
-                else:
-                    parts.extendleft(reversed(smaller))
+                raise refused from error
+            finally:
+                await self._share_traits(state)
 
-    def _divided(self, order: list[int]) -> list[list[int]]:
-        """Two halves; more parts if the service takes fewer texts, as its refusal may have said."""
-        (_, middle), _ = split_in_half(0, len(order))
-        most = self._embedder.max_inputs
-        if most >= len(order) - middle:
-            return [order[:middle], order[middle:]]
-        return [order[start : start + most] for start in range(0, len(order), most)]
+    async def _send_all(
+        self, order: list[int], result: ResultCollector, state: ServiceState
+    ) -> None:
+        """Take texts off the list until it is empty, in requests of the size that is right now."""
+        if self._persist is not None:
+            self._at_risk.add(len(order))
+        requests_left = await self._requests_left()
+        division = BatchDivision(self, result)
+        a_minute = int(state.limiter.limits.tokens_per_minute / _REQUESTS_A_MINUTE)
+        running: set[asyncio.Task[None]] = set()
+        failed: BaseException | None = None
+        start = 0
+        while start < len(order) and self._halted is None and failed is None:
+            end = self._end_of_next(order, start, requests_left, a_minute)
+            # A single text that is not stored has nothing to lose by being retried as a whole.
+            part = Part(order[start:end], is_outage=self._persist is None and len(order) == 1)
+            is_first = bool(self._bounds) and not self._ratio.is_known
+            if end < len(order) and (is_first or self._is_new_size(part)):
+                # Its answer teaches how the service counts, or whether it takes as many texts.
+                async with self._at_risk.probing:
+                    if end > self._end_of_next(order, start, requests_left, a_minute):
+                        continue  # Another request has found a limit.
+                    await self._enter(part)
+                    await self._send(division, part)
+            else:
+                await self._enter(part)
+                running.add(asyncio.create_task(self._send(division, part)))
+            start = end
+            failed = next((t.exception() for t in running if t.done()), None)
+        # One that fails does not end the others, whose requests are out.
+        for ended in await asyncio.gather(*running, return_exceptions=True):
+            if ended is not None:
+                raise ended
 
-    async def _attempt(
-        self, texts: Sequence[TextToEmbed], part: _Part, result: ResultCollector
-    ) -> EmbeddingError | BudgetError | RateError | None:
-        """One request; returns why it was refused or not made, if a half of it may succeed."""
+    async def _enter(self, part: Part) -> None:
+        if self._persist is not None:
+            await self._at_risk.enter(len(part.order))
+
+    async def _send(self, division: BatchDivision, part: Part) -> None:
+        try:
+            await division.send(part)
+        finally:
+            if self._persist is not None:
+                self._at_risk.leave(len(part.order))
+
+    def _end_of_next(
+        self, order: list[int], start: int, requests_left: int | None, a_minute: int
+    ) -> int:
+        """Where the next request ends that begins at ``start``, by what is known now."""
+        embedder, traits = self._embedder, self._embedder.traits
+        most_inputs, most_tokens = embedder.max_inputs, embedder.max_request_tokens
+        if a_minute:
+            most_tokens = min(most_tokens, a_minute)
+        if embedder.learns:
+            most_inputs = min(most_inputs, max(_FIRST_INPUTS, 2 * traits.passed_inputs))
+            most_tokens = min(most_tokens, max(_FIRST_TOKENS, 2 * traits.passed_tokens))
+        if self._persist is not None:
+            size = self._at_risk.request_size(len(order), requests_left)
+            most_inputs = min(most_inputs, size)
+        tokens, end = 0, start
+        while end < len(order) and end - start < most_inputs:
+            tokens += self._texts[order[end]].tokens
+            if tokens > most_tokens and end > start:
+                break
+            end += 1
+        return end
+
+    def _is_new_size(self, part: Part) -> bool:
+        """Whether it is to be found out if the server takes so many texts."""
+        return self._embedder.learns and not self.has_passed(part.order)
+
+    async def _requests_left(self) -> int | None:
+        """Requests that the hour has left; None if there is no limit."""
+        ledger, service = self._guard.ledger, self._embedder.service
+
+        def read() -> int | None:
+            most = ledger.limits.requests_an_hour(service)
+            if most == NO_HOURLY_LIMIT:
+                return None
+            return max(1, most - ledger.committed(service).service_hour_requests)
+
+        if self._persist is None or self._at_risk.left <= LEAST:
+            return None
+        # The size of a request is no limit: the reservation checks it.
+        with suppress(psycopg.Error, StorageError):
+            return await asyncio.to_thread(read)
+        return None
+
+    async def attempt(
+        self, part: Part, result: ResultCollector
+    ) -> EmbeddingError | BudgetError | RateError | UnavailableError | None:
+        """One request; returns why it was refused or not made, if a part of it may succeed."""
         async with self._concurrency:
             if self._halted is not None:
                 return None
             try:
-                await self._request_in_turn(texts, part, result)
+                await self._request_in_turn(part, result)
             except (EmbeddingError, BudgetError) as error:
                 return error
             except TvdbError as error:
                 if isinstance(error, RateError) and error.code == codes.REQUEST_EXCEEDS_RATE.code:
                     return error
-                self._halt(error)
+                if isinstance(error, UnavailableError) and part.may_be_divided(error):
+                    return error
+                self.halt(error)
                 return None
-            self._accepted += 1
+            if self._embedder.learns:
+                tokens = self.tokens(part.order)
+                self._embedder.adopt(ServerTraits().passed(len(part.order), tokens))
             return None
 
-    async def _request_in_turn(
-        self, texts: Sequence[TextToEmbed], part: _Part, result: ResultCollector
-    ) -> None:
+    async def is_answering(self) -> bool:
+        """Whether the service answers for a short text, so that another text is what it fails at.
+
+        Halts the call where a limit does not allow to ask.
+        """
+        try:
+            await self._embed_short_text()
+        except (EmbeddingError, UnavailableError):
+            return False
+        except TvdbError as error:
+            self.halt(error)
+            return False
+        return True
+
+    def halt(self, error: TvdbError) -> None:
+        """Send nothing more; the first error is raised."""
+        self._halted = self._halted or error
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._halted is not None
+
+    @property
+    def embedder(self) -> PaidEmbedder:
+        """The embedder of the call."""
+        return self._embedder
+
+    @property
+    def guard(self) -> Guard:
+        """The guard of the call."""
+        return self._guard
+
+    def has_passed(self, order: Sequence[int]) -> bool:
+        """Whether this server has answered a request of about as many texts and tokens."""
+        traits = self._embedder.traits
+        is_larger = self.tokens(order) > _SIMILAR * traits.passed_tokens
+        return not is_larger and len(order) <= traits.passed_inputs
+
+    def tokens(self, order: Sequence[int]) -> int:
+        """Tokens of these texts, as counted here."""
+        return sum(self._texts[position].tokens for position in order)
+
+    async def _request_in_turn(self, part: Part, result: ResultCollector) -> None:
         """As `_request`, but waits until another request has ended, where that may be enough."""
         while self._halted is None:
             self._queued += 1
             is_too_long = False
             try:
-                return await self._request(texts, part.order, result, part.is_split)
+                return await self._request(part, result)
             except (RateError, BudgetError) as error:
                 if isinstance(error, BudgetError):
                     # Those in flight have reserved more than they cost, if the count is no bound.
@@ -243,52 +350,26 @@ class PaidEmbedding:
         """Most tokens that are billed for these texts, by what is known of the service by now."""
         if not self._bounds:
             return ceil(counted * max(1.0, self._ratio.ratio))
-        state, _ = await asyncio.to_thread(self._guard.states.read, self._embedder.service)
-        self._ratio = state.token_ratio(self._embedder.account)
+        await self._read_state()
         return self._ratio.bound(self._bounds[position] for position in order)
 
-    def _halt(self, error: TvdbError) -> None:
-        self._halted = self._halted or error
-
-    async def _request(
-        self,
-        texts: Sequence[TextToEmbed],
-        order: list[int],
-        result: ResultCollector,
-        is_split: bool,
-    ) -> None:
-        embedder, persist = self._embedder, self._persist
+    async def _request(self, part: Part, result: ResultCollector) -> None:
+        embedder, persist, order = self._embedder, self._persist, part.order
         units: Counter[str] = Counter()
         for position in order:
-            units[texts[position].document] += texts[position].tokens
-        call = PaidCall(
-            service=embedder.service,
-            operation="embed",
-            model=embedder.space.model,
-            account=embedder.account,
-            price=embedder.price,
+            units[self._texts[position].document] += self._texts[position].tokens
+        call = replace(
+            self._call(units, len(order)),
             quantity=await self._bound(order, units.total()),
             most=sum(self._bounds[i].most for i in order) if self._bounds else None,
             likely_quantity=ceil(units.total() * max(1.0, self._ratio.ratio)),
-            inputs=len(order),
-            documents=list(units),
-            quantities=list(units.values()),
-            is_split=is_split,
-            is_count_exact=embedder.is_count_exact,
-            stage=Stage.EMBEDDINGS.value,
-            traced_as=TracedOperation(
-                f"embeddings {embedder.space.model}",
-                {
-                    "gen_ai.operation.name": "embeddings",
-                    "gen_ai.provider.name": embedder.service,
-                    "gen_ai.request.model": embedder.space.model,
-                    "gen_ai.embeddings.dimension.count": embedder.space.dimensions,
-                },
-            ),
+            is_split=part.is_split,
+            suspect_failures=part.suspect_failures,
+            attempts_made=part.attempts_made,
         )
 
         async def send(permit: RequestPermit) -> ServiceResponse[Vectors]:
-            return await embedder.request([texts[i].text for i in order], permit)
+            return await embedder.request([self._texts[i].text for i in order], permit)
 
         def store(tx: Transaction, reservation: Reservation, vectors: Vectors) -> None:
             good = result.add(order, vectors)
@@ -303,16 +384,77 @@ class PaidEmbedding:
             check_claim=self._check_claim,
         )
 
+    async def _embed_short_text(self) -> None:
+        """Embed a text that any server accepts; stores nothing."""
+        bound = TokenBound.of(_SHORT_TEXT, count_tokens(_SHORT_TEXT))
+        is_exact = self._embedder.is_bill_exact
+        call = replace(
+            self._call(Counter({"": bound.counted}), 1),
+            quantity=bound.counted if is_exact else bound.most,
+            most=None if is_exact else bound.most,
+            likely_quantity=bound.counted,
+            suspect_failures=None if self._embedder.is_undiscovered else 1,
+        )
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Texts of one request."""
+        async def send(permit: RequestPermit) -> ServiceResponse[Vectors]:
+            answer = await self._embedder.request([_SHORT_TEXT], permit)
+            return replace(answer, value=np.zeros(0, np.float32))
 
-    order: list[int]
-    is_split: bool = False
-    """Its batch was refused as a whole."""
-    replaces_unknown: bool = False
-    """This part and the next one replace a part that was refused for an unknown reason."""
+        await self._guard.call(
+            call,
+            send,
+            lambda tx, reservation, nothing: None,
+            wait_if_open=self._wait_if_open,
+            check_claim=None,
+        )
+
+    def _call(self, units: Counter[str], inputs: int) -> PaidCall:
+        """A call of these tokens by document, which are an exact bound."""
+        embedder = self._embedder
+        return PaidCall(
+            service=embedder.service,
+            operation="embed",
+            model=embedder.model,
+            account=embedder.account,
+            price=embedder.price,
+            quantity=units.total(),
+            inputs=inputs,
+            documents=list(units),
+            quantities=list(units.values()),
+            is_count_exact=embedder.is_count_exact,
+            stage=Stage.EMBEDDINGS.value,
+            traced_as=TracedOperation(
+                f"embeddings {embedder.model}",
+                {
+                    "gen_ai.operation.name": "embeddings",
+                    "gen_ai.provider.name": embedder.service,
+                    "gen_ai.request.model": embedder.model,
+                    "gen_ai.embeddings.dimension.count": embedder.space.dimensions,
+                },
+            ),
+        )
+
+    async def _read_state(self) -> ServiceState:
+        """The state of the service; what it says of server and tokenizer is used from now on."""
+        embedder = self._embedder
+        state, _ = await asyncio.to_thread(self._guard.states.read, embedder.service)
+        self._ratio = state.token_ratio(embedder.account)
+        if embedder.learns and embedder.server in state.servers:
+            embedder.adopt(ServerTraits.of(state.servers[embedder.server]))
+        return state
+
+    async def _share_traits(self, known: ServiceState) -> None:
+        """Store what was learned of the server, for all processes."""
+        embedder = self._embedder
+        name, learned = embedder.server, embedder.traits
+        if not embedder.learns or ServerTraits.of(known.servers.get(name)) == learned:
+            return
+
+        def transition(state: ServiceState, now: float) -> tuple[ServiceState, None]:
+            merged = ServerTraits.of(state.servers.get(name)).merged(learned)
+            return replace(state, servers={**state.servers, name: merged.stored}), None
+
+        await asyncio.to_thread(self._guard.states.change, embedder.service, transition)
 
 
 def _counted(texts: Sequence[TextToEmbed]) -> list[TextToEmbed]:
@@ -327,9 +469,3 @@ def _counted(texts: Sequence[TextToEmbed]) -> list[TextToEmbed]:
         else text
         for text in texts
     ]
-
-
-def _refuses_all(cause: EmbeddingError) -> RefusedError:
-    error = codes.ALL_REQUESTS_REFUSED.error(count=_SAME_REFUSAL)
-    error.__cause__ = cause
-    return error

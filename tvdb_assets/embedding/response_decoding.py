@@ -18,15 +18,19 @@ _MOST_TOKENS = 2_048 * 8_192
 """More than any request can contain: a larger number is no usage."""
 
 
+class ErrorBodyError(ValueError):
+    """The response reports an error, under a status of success."""
+
+
 def decode(
-    body: bytes, count: int, dimensions: int, *, is_numbered: bool = True
+    body: bytes, count: int, dimensions: int | None, *, is_numbered: bool = True
 ) -> tuple[NDArray[np.float32], int | None]:
     """The vectors of a response, in the order of the texts, and the tokens that were billed.
 
     Args:
         body: JSON, with the vectors in base64 or as lists of numbers.
         count: of texts.
-        dimensions: of the vector space.
+        dimensions: of the vector space; None takes the length of the first vector.
         is_numbered: whether each vector has to have the number of its text. Some servers number
             none of them, or all with 0; then their places count.
 
@@ -34,6 +38,7 @@ def decode(
         Shape (count, dimensions), and the tokens; None where the response does not report them.
 
     Raises:
+        ErrorBodyError: it reports an error.
         ValueError: the response has another form; the message says which, and quotes nothing.
     """
     try:
@@ -42,17 +47,37 @@ def decode(
         raise ValueError("it is not JSON") from None
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, list):
+        if is_error(answer):
+            raise ErrorBodyError("it reports an error")
         raise ValueError("it contains no embeddings")
     if len(data) != count:
         raise ValueError(f"it contains {len(data)} embeddings for {count} texts")
+    indexes = _indexes(data, is_numbered)
+    if dimensions is None:
+        dimensions = _numbers(data[0].get("embedding")).size
     vectors = np.empty((count, dimensions), np.float32)
     seen = bytearray(count)
-    for item, index in zip(data, _indexes(data, is_numbered), strict=True):
+    for item, index in zip(data, indexes, strict=True):
         if type(index) is not int or not 0 <= index < count or seen[index]:
             raise ValueError("its embeddings are not numbered like the texts")
         seen[index] = 1
         vectors[index] = _vector(item.get("embedding"), dimensions)
     return vectors, _billed_tokens(answer.get("usage"))
+
+
+def is_error(answer: object) -> bool:
+    """Whether a body without vectors reports an error."""
+    if isinstance(answer, list):
+        return bool(answer) and is_error(answer[0])
+    if not isinstance(answer, dict):
+        return False
+    return any(answer.get(name) for name in ("error", "errors", "detail", "message", "code"))
+
+
+def numbers_vectors(body: bytes) -> bool:
+    """Whether the vectors of a response that was decoded have numbers."""
+    data = orjson.loads(body)["data"]
+    return len(data) == 1 or any(item.get("index") not in (None, 0) for item in data)
 
 
 def _indexes(data: list[Any], is_numbered: bool) -> list[Any]:
@@ -84,19 +109,22 @@ def _number(value: object) -> int | None:
 
 
 def _vector(value: object, dimensions: int) -> NDArray[np.float32]:
-    if isinstance(value, str):
-        try:
-            vector = np.frombuffer(binascii.a2b_base64(value), "<f4")
-        except ValueError:
-            raise ValueError("an embedding is not base64 of floats") from None
-    elif isinstance(value, list):
-        # A compatible server may not support base64.
-        try:
-            vector = np.asarray(value, np.float32)
-        except (TypeError, ValueError):
-            raise ValueError("an embedding is not a list of numbers") from None
-    else:
-        raise ValueError("an embedding is missing")
+    vector = _numbers(value)
     if vector.shape != (dimensions,):
         raise ValueError(f"an embedding has {vector.size} dimensions, not {dimensions}")
     return vector
+
+
+def _numbers(value: object) -> NDArray[np.float32]:
+    if isinstance(value, str):
+        try:
+            return np.frombuffer(binascii.a2b_base64(value), "<f4")
+        except ValueError:
+            raise ValueError("an embedding is not base64 of floats") from None
+    if isinstance(value, list):
+        # A compatible server may not support base64.
+        try:
+            return np.asarray(value, np.float32)
+        except (TypeError, ValueError):
+            raise ValueError("an embedding is not a list of numbers") from None
+    raise ValueError("an embedding is missing")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tvdb_assets.errors import ChunkError, EmbeddingError, ErrorCode, RefusedError
+from tvdb_assets.errors import ChunkError, Disposition, EmbeddingError, ErrorCode, RefusedError
 
 NO_CHUNKS: Final = ErrorCode(
     ChunkError,
@@ -67,10 +67,39 @@ REQUEST_REFUSED: Final = ErrorCode(
     "The embedding service refuses a request for an unknown reason. If it refuses several "
     "different texts, no more are sent.",
 )
+REQUEST_REFUSED_WITH_WORDS: Final = REQUEST_REFUSED.variant(
+    EmbeddingError,
+    "{service} refuses the request with status {status}: {words}.",
+    "Check the content of the document for control characters, encoded data or text that the "
+    "rules of the service forbid. All other documents are done.",
+)
+TEXT_BREAKS_SERVICE: Final = ErrorCode(
+    EmbeddingError,
+    "text_breaks_service",
+    "{service} fails whenever a part of this document is sent ({why}), and answers for others.",
+    "Check the content of the document for control characters, encoded data or very long words. "
+    "Or report it to the maintainers of the server. All other documents are done.",
+    "The embedding service fails at the content of a chunk, for example with status 500, while it "
+    "works for other texts.",
+    disposition=Disposition.TRANSIENT,
+)
 ALL_REQUESTS_REFUSED: Final = REQUEST_REFUSED.variant(
     RefusedError,
     "The embedding service refused {count} requests with different texts, for an unknown reason.",
     "Check TVDB_EMBEDDING_MODEL, TVDB_EMBEDDING_DIMENSIONS and OPENAI_BASE_URL.",
+)
+SHORT_TEXT_REFUSED: Final = REQUEST_REFUSED.variant(
+    RefusedError,
+    "{service} refuses even a short text, with status {status}.",
+    "Check TVDB_EMBEDDING_MODEL, TVDB_EMBEDDING_DIMENSIONS and OPENAI_BASE_URL.",
+)
+DIMENSIONS_REFUSED: Final = ErrorCode(
+    RefusedError,
+    "dimensions_refused",
+    "{service} makes vectors of {dimensions} numbers with this model, and can't make any of "
+    "{wanted}.",
+    "Remove TVDB_EMBEDDING_DIMENSIONS, or set it to {dimensions}.",
+    "The embedding model does not make vectors of the length of TVDB_EMBEDDING_DIMENSIONS.",
 )
 VECTOR_ZERO: Final = ErrorCode(
     EmbeddingError,

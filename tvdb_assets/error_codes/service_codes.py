@@ -165,6 +165,12 @@ RATE_LIMIT_WAIT: Final = RATE_LIMITED.variant(
     "{service} accepts no request for another {seconds:.0f} seconds.",
     "It resumes automatically with the next ingest; nothing was sent.",
 )
+RATE_LIMITED_UNTIL: Final = RATE_LIMITED.variant(
+    RateError,
+    "{service} accepts no request before {until} UTC.",
+    "It resumes automatically after that time, with the next ingest. Or raise the limit in the "
+    "account of {service}.",
+)
 REQUEST_EXCEEDS_RATE: Final = ErrorCode(
     RateError,
     "request_exceeds_rate",

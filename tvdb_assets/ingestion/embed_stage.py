@@ -14,7 +14,12 @@ from time import perf_counter
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
-from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, Vectors, paid_embedder
+from tvdb_assets.embedding.embedder_protocol import (
+    AnyEmbedder,
+    Vectors,
+    is_undiscovered,
+    paid_embedder,
+)
 from tvdb_assets.embedding.embedding_result import TextToEmbed
 from tvdb_assets.errors import EmbeddingError, ServiceError, TvdbError
 from tvdb_assets.ingestion.batch_collection import BatchCollector
@@ -57,13 +62,21 @@ class EmbedStage:
         self._index = index
         self._router = router
         self._chunker = chunker
-        embedder = router.clients.embedder
-        self._space_id = index.space_id(embedder.space, is_mock=embedder.produced_by.mode == "mock")
-        self.index_id = index.index_id(self._space_id, chunker)
+        self._ids: tuple[int, int] | None = None
+        """Ids of the space and the index of the run's embedder; None while the length of its
+        vectors is not known."""
+        if not is_undiscovered(router.clients.embedder):
+            self._create_index()
         self._fallback_ids: tuple[int, int] | None = None
         """Ids of the space and the index of the fallback embedder."""
         self.embedded_texts = 0
         self.cached_texts = 0
+
+    def _create_index(self) -> None:
+        embedder = self._router.clients.embedder
+        is_mock = embedder.produced_by.mode == "mock"
+        space_id = self._index.space_id(embedder.space, is_mock=is_mock)
+        self._ids = space_id, self._index.index_id(space_id, self._chunker)
 
     async def embed(self, batch: Sequence[DocumentState], claim: int) -> None:
         """Embed the texts of these documents that have no vector yet.
@@ -82,11 +95,14 @@ class EmbedStage:
         real = [
             document for document in batch if document.is_active and not document.is_parse_degraded
         ]
-        error = await self._embed_missing(
-            self._router.clients.embedder, self._space_id, real, claim
-        )
+        self._router.services.texts_at_risk.see(len(batch))
+        error = await self._discover() if real else None
+        if error is None and self._ids is not None:
+            error = await self._embed_missing(
+                self._router.clients.embedder, self._ids[0], real, claim
+            )
         if error is not None:
-            halted = self._incomplete(real, self._space_id)
+            halted = real if self._ids is None else self._incomplete(real, self._ids[0])
             if self._router.may_fall_back(error, self._router.clients.embedder_mode):
                 degraded += halted
             else:
@@ -100,6 +116,16 @@ class EmbedStage:
             await self._embed_missing(fallback_embedder, self._fallback_ids[0], degraded, claim)
             for document in degraded:
                 document.is_degraded = document.error is None
+
+    async def _discover(self) -> ServiceError | None:
+        """Create the run's index, if the length of its vectors was not known before."""
+        try:
+            await self._router.discover(self._router.clients.embedder)
+        except ServiceError as error:
+            return error
+        if self._ids is None:
+            await asyncio.to_thread(self._create_index)
+        return None
 
     async def embed_for_index(
         self,
@@ -255,7 +281,9 @@ class EmbedStage:
         """Publish the documents that are complete, each in the space of its vectors."""
         ready = [document for document in batch if document.is_active]
         real = [document for document in ready if not document.is_degraded]
-        changed = self._index.publish(self.index_id, sets_of(real), snapshot)
+        changed: set[int] = set()
+        if self._ids is not None:
+            changed = self._index.publish(self._ids[1], sets_of(real), snapshot)
         degraded = [document for document in ready if document.is_degraded]
         if degraded and self._fallback_ids is not None:
             changed |= self._index.publish(
@@ -270,8 +298,8 @@ class EmbedStage:
         Args:
             switches: whether to switch.
         """
-        if switches:
-            self._index.indexes.switch_if_complete(self.index_id)
+        if switches and self._ids is not None:
+            self._index.indexes.switch_if_complete(self._ids[1])
         self._index.complete_search_index()
 
 

@@ -139,7 +139,9 @@ class IngestionRun:
         if embed_stage is not None:
             tasks.append(asyncio.create_task(asyncio.to_thread(load_client, self._router)))
         try:
-            for batch in await asyncio.to_thread(self._batches, partition_keys):
+            batches = await asyncio.to_thread(self._batches, partition_keys)
+            self._router.services.texts_at_risk.expect(sum(map(len, batches)))
+            for batch in batches:
                 await free_batches.acquire()
                 # A task that failed ends the run; the others are not cancelled.
                 if self._is_stopped or any(task.done() and task.exception() for task in tasks):

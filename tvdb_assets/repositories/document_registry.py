@@ -88,6 +88,11 @@ class DocumentRegistry:
         """Nothing is read yet."""
         self._database = database
 
+    @property
+    def database(self) -> Database:
+        """The database of the documents."""
+        return self._database
+
     def sources(self) -> list[str]:
         """The source roots of all registered documents."""
         with self._database.transaction() as tx:

@@ -13,6 +13,7 @@ import asyncio
 from functools import cached_property
 
 from tvdb_assets.correlation import current_run_id, new_run_id
+from tvdb_assets.embedding.texts_at_risk import TextsAtRisk
 from tvdb_assets.parsing.confinement import Confinement
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.reporting.gauges import publish_gauges
@@ -70,6 +71,7 @@ class RunServices:
             observer=self._observer,
         )
         services.__dict__["concurrency"] = self.concurrency
+        services.__dict__["texts_at_risk"] = self.texts_at_risk
         return services
 
     def for_one_attempt(self, run_id: str, seconds: float) -> RunServices:
@@ -155,6 +157,11 @@ class RunServices:
     def concurrency(self) -> asyncio.Semaphore:
         """Limits the number of paid requests in flight in this process."""
         return asyncio.Semaphore(self._settings.paid_concurrency)
+
+    @cached_property
+    def texts_at_risk(self) -> TextsAtRisk:
+        """Limits the number of texts that are sent and not stored in this process."""
+        return TextsAtRisk()
 
     def publish_gauges(self) -> None:
         """Set the metrics of budget, queue and breakers, if tracing is on."""

@@ -10,6 +10,7 @@ needs neither a database nor a router.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, cached_property
 
 import httpx2
@@ -18,6 +19,7 @@ from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, PaidEmbedder, paid_embedder
 from tvdb_assets.embedding.fallback import FallbackEmbedder
 from tvdb_assets.embedding.registry import embedder_in_space, make_embedder, make_fallback_embedder
+from tvdb_assets.embedding.server_traits import ServerTraits
 from tvdb_assets.models import VectorSpace
 from tvdb_assets.parsing.document_parser import parser_fingerprint
 from tvdb_assets.parsing.format_registry import all_parsers
@@ -26,6 +28,7 @@ from tvdb_assets.parsing.registry import make_paid_parser
 from tvdb_assets.routing.paid_services import is_paid
 from tvdb_assets.settings import ServiceMode, Settings
 from tvdb_assets.spend_guard.paid_service import PaidService, ensure_free
+from tvdb_assets.spend_guard.service_state_store import ServiceStates
 
 FALLBACK_SUFFIX = "+fallback"
 """Ends the fingerprint of a text that a fallback made."""
@@ -145,6 +148,24 @@ class ServiceClients:
         return [client for client in clients if isinstance(client, PaidService)]
 
 
+def recall_traits(clients: ServiceClients, states: Callable[[], ServiceStates]) -> None:
+    """Let the paid embedder look up what earlier runs learned of its server.
+
+    Args:
+        clients: of the settings.
+        states: of the services; called when something has to be known.
+    """
+    embedder = clients.paid_embedder
+    if embedder is None:
+        return
+    service, server = embedder.service, embedder.server
+
+    def recall() -> ServerTraits:
+        return ServerTraits.of(states().read(service)[0].servers.get(server))
+
+    embedder.recalls_from(recall)
+
+
 @cache
 def _check_parsers_are_free() -> None:
     """Check that no parser on this machine has a price: they are called without the guard."""
@@ -152,10 +173,20 @@ def _check_parsers_are_free() -> None:
         ensure_free(parser)
 
 
-def pipeline_fingerprint(settings: Settings, chunker: Chunker) -> str:
-    """The fingerprint of the index of these settings and this chunker; opens nothing.
+def pipeline_fingerprint(
+    settings: Settings, chunker: Chunker, states: ServiceStates | None = None
+) -> str:
+    """The fingerprint of the index of these settings and this chunker; sends nothing.
+
+    Args:
+        settings: see `ServiceClients`.
+        chunker: of the run.
+        states: show what earlier runs learned of the embedding server; None is nothing.
 
     Raises:
         ConfigurationError: see `ServiceClients`.
     """
-    return ServiceClients(settings).pipeline_fingerprint(chunker)
+    clients = ServiceClients(settings)
+    if states is not None:
+        recall_traits(clients, lambda: states)
+    return clients.pipeline_fingerprint(chunker)

@@ -9,8 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from tvdb_assets.embedding.embedder_protocol import PaidEmbedder
+from tvdb_assets.embedding.server_traits import ServerTraits
 from tvdb_assets.spend_guard.budget import NO_HOURLY_LIMIT, usd
 from tvdb_assets.spend_guard.guard import Guard
+from tvdb_assets.spend_guard.paid_service import PaidService
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class ServiceHealth:
     """ISO 8601, UTC."""
     last_error: str | None = None
     last_error_at: str | None = None
+    learned: tuple[str, ...] = ()
+    """What the answers of an embedding server showed of it, in words."""
 
     @classmethod
     def free(cls, role: str, mode: str) -> ServiceHealth:
@@ -43,9 +48,13 @@ class ServiceHealth:
         return cls(role, "this machine", mode, "ready", "", "", None)
 
 
-def paid_health(guard: Guard, role: str, mode: str, service: str) -> ServiceHealth:
+def paid_health(guard: Guard, role: str, mode: str, client: PaidService) -> ServiceHealth:
     """The health of a paid service, from the state that all processes share."""
+    service = client.service
     state, now = guard.states.read(service)
+    learned: list[str] = []
+    if isinstance(client, PaidEmbedder) and client.learns:
+        learned = ServerTraits.of(state.servers.get(client.server)).described()
     committed, limits = guard.ledger.committed(service), guard.ledger.limits
     left = limits.daily_usd - committed.day_usd
     own = limits.service_daily_usd.get(service)
@@ -77,6 +86,7 @@ def paid_health(guard: Guard, role: str, mode: str, service: str) -> ServiceHeal
         answered_at=_instant(state.answered_at),
         last_error=error or None,
         last_error_at=_instant(state.failed_at),
+        learned=tuple(learned),
     )
 
 

@@ -40,7 +40,7 @@ from tvdb_assets.parsing.parse_tasks import (
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.routing.batch_work import BatchWork
 from tvdb_assets.routing.run_services import RunServices
-from tvdb_assets.routing.service_clients import ServiceClients
+from tvdb_assets.routing.service_clients import ServiceClients, recall_traits
 from tvdb_assets.routing.service_health import ServiceHealth, paid_health
 from tvdb_assets.settings import ServiceMode, Settings
 from tvdb_assets.spend_guard.guard import CallObserver, FreeRequest
@@ -92,6 +92,7 @@ class ServiceRouter:
         self.services = services or RunServices(
             settings, database=database, run_id=run_id, clock=clock, observer=observer
         )
+        recall_traits(self.clients, lambda: self.services.states)
 
     @property
     def settings(self) -> Settings:
@@ -169,16 +170,34 @@ class ServiceRouter:
         with tagging_errors(self.run_id):
             requested = [t if isinstance(t, TextToEmbed) else TextToEmbed.of(t) for t in texts]
             if isinstance(embedder, PaidEmbedder):
-                embedding = PaidEmbedding(
-                    self.services.guard,
-                    embedder,
-                    self.services.concurrency,
-                    wait_if_open=self.clients.embedder_mode is not ServiceMode.HYBRID,
-                    persist=persist,
-                    check_claim=check_claim,
-                )
-                return await embedding.embed(requested)
+                return await self._paid_embedding(embedder, persist, check_claim).embed(requested)
             return await embed_free(embedder, requested, persist)
+
+    async def discover(self, embedder: AnyEmbedder) -> None:
+        """Find out the length of an embedder's vectors, if it is not known yet.
+
+        Raises:
+            ServiceError: see `embed`; a later call may succeed.
+        """
+        if isinstance(embedder, PaidEmbedder) and embedder.is_undiscovered:
+            with tagging_errors(self.run_id):
+                await self._paid_embedding(embedder, None, None).discover()
+
+    def _paid_embedding(
+        self,
+        embedder: PaidEmbedder,
+        persist: PersistVectors | None,
+        check_claim: CheckClaim | None,
+    ) -> PaidEmbedding:
+        return PaidEmbedding(
+            self.services.guard,
+            embedder,
+            self.services.concurrency,
+            self.services.texts_at_risk,
+            wait_if_open=self.clients.embedder_mode is not ServiceMode.HYBRID,
+            persist=persist,
+            check_claim=check_claim,
+        )
 
     # --- parsing
 
@@ -287,9 +306,7 @@ class ServiceRouter:
                         client.probe,
                         wait_if_open=False,
                     )
-            checked.append(
-                await asyncio.to_thread(paid_health, guard, role, mode.value, client.service)
-            )
+            checked.append(await asyncio.to_thread(paid_health, guard, role, mode.value, client))
         return checked
 
     # --- closing

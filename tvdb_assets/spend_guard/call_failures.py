@@ -22,6 +22,9 @@ class FailureKind(StrEnum):
     """Too many requests: retried when the service says; its health is not in doubt."""
     UNKNOWN = "unknown"
     """An unknown error: retried once, then attributed to the input."""
+    LEARNED = "learned"
+    """The service lacks a part of its protocol, and the next request does without it: retried at
+    once."""
     CONTENT = "content"
     """This input is refused: another input would be accepted."""
     REFUSED = "refused"
@@ -54,6 +57,8 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
         status: int | None = None,
         request_id: str | None = None,
         rate_limit_headers: RateLimitHeaders | None = None,
+        is_about_size: bool = False,
+        may_be_input: bool = False,
     ) -> None:
         super().__init__(f"{kind}: {error.code}")
         self.kind = kind
@@ -66,12 +71,25 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
         self.request_id = request_id
         self.rate_limit_headers = rate_limit_headers or RateLimitHeaders()
         """Of the response."""
+        self.is_about_size = is_about_size
+        """Another request with fewer inputs may be accepted, whatever they are."""
+        self.may_be_input = may_be_input
+        """An input may be what the service fails at, as another request may show."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        rest = (self.charge, self.was_sent, self.retry_after, self.status, self.request_id)
+        rest = {
+            "charge": self.charge,
+            "was_sent": self.was_sent,
+            "retry_after": self.retry_after,
+            "status": self.status,
+            "request_id": self.request_id,
+            "rate_limit_headers": self.rate_limit_headers,
+            "is_about_size": self.is_about_size,
+            "may_be_input": self.may_be_input,
+        }
         return (
             _rebuild,
-            (self.kind, self.error, (*rest, self.rate_limit_headers)),
+            (self.kind, self.error, rest),
             {"causes": causes_of(self)},
         )
 
@@ -79,19 +97,5 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
         link(self, (state or {}).get("causes", ()))
 
 
-def _rebuild(
-    kind: FailureKind,
-    error: TvdbError,
-    rest: tuple[Charge, bool, float | None, int | None, str | None, RateLimitHeaders],
-) -> CallFailed:
-    charge, was_sent, retry_after, status, request_id, rate_limit_headers = rest
-    return CallFailed(
-        kind,
-        error,
-        charge=charge,
-        was_sent=was_sent,
-        retry_after=retry_after,
-        status=status,
-        request_id=request_id,
-        rate_limit_headers=rate_limit_headers,
-    )
+def _rebuild(kind: FailureKind, error: TvdbError, rest: dict[str, Any]) -> CallFailed:
+    return CallFailed(kind, error, **rest)

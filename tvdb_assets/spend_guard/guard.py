@@ -148,7 +148,8 @@ class Guard:
             The value of the response, once it is stored.
         """
         call_id = new_part()
-        retry_policy = RetryPolicy(self._max_wait, wait_if_open)
+        retry_policy = RetryPolicy(self._max_wait, wait_if_open, call.suspect_failures)
+        attempts = max(1, self._attempts - call.attempts_made)
         async for attempt in self._retrying(retry_policy):
             with attempt:
                 if attempt.num > 1:
@@ -162,7 +163,7 @@ class Guard:
                         call, call_id, attempt.num, send, persist, check_claim, write_intent
                     )
                 except CallFailed as failure:
-                    if retry_policy.wait_after(failure) is False or attempt.num == self._attempts:
+                    if retry_policy.wait_after(failure) is False or attempt.num == attempts:
                         await self._note_end(call.service, failure.error)
                         raise failure.error from failure
                     raise
@@ -408,7 +409,9 @@ class Guard:
             )
             self._reached("voided", call, reservation)
         await self._admission.record(
-            call.service, str(reservation.entry_id), record_failure(call.account, failure)
+            call.service,
+            str(reservation.entry_id),
+            record_failure(call.account, failure, is_part=call.suspect_failures == 1),
         )
 
     def _post_loss(

@@ -9,7 +9,7 @@ No text of a service goes into a message of ours: it may quote the document or t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from math import isfinite
 
@@ -52,6 +52,8 @@ _UNSENT = (
 )
 _LONGEST_WAIT_SECONDS = 3_600.0
 """A service that asks for more is called again after this time: no header can stop it for ever."""
+_TOLD_SECONDS = 400 * 86_400.0
+"""A longer wait is no date that people can use."""
 
 
 def service_failure(
@@ -69,36 +71,60 @@ def service_failure(
     Returns:
         The failure, or None where it is about this one request.
     """
-    request_id = headers.get("x-request-id")
     error: TvdbError
     if code in QUOTA_CODES or "spend_limit" in code or status == 402:
         error = codes.QUOTA_EXHAUSTED.error(service=service)
-        kind = FailureKind.REFUSED
     elif status == 401 or code in _KEY_CODES:
         error = codes.KEY_REFUSED.error(service=service)
-        kind = FailureKind.REFUSED
     elif status == 403:
         error = codes.PERMISSION_REFUSED.error(service=service)
-        kind = FailureKind.REFUSED
     elif status == 404 or 300 <= status < 400 or code in _MODEL_CODES:
         error = codes.MODEL_NOT_FOUND.error(service=service)
-        kind = FailureKind.REFUSED
     elif status == 429:
-        error = codes.RATE_LIMITED.error(service=service)
-        kind = FailureKind.THROTTLED
+        return throttled(service, status, headers, now=now)
     elif status in _PASSING or status >= 500:
-        error = unavailable(service, f"it answered with status {status}")
-        kind = FailureKind.UNAVAILABLE
+        return outage(service, status, headers, now=now)
     else:
         return None
-    waits = kind in (FailureKind.THROTTLED, FailureKind.UNAVAILABLE)
     return CallFailed(
-        kind,
+        FailureKind.REFUSED, error, status=status, request_id=headers.get("x-request-id")
+    )
+
+
+def throttled(
+    service: str,
+    status: int,
+    headers: Mapping[str, str],
+    seconds: float | None = None,
+    now: datetime | None = None,
+) -> CallFailed:
+    """Too many requests; ``seconds`` is a wait that the body asks for."""
+    asked = _retry_after(headers, now)
+    asked = seconds if asked is None else asked
+    error = codes.RATE_LIMITED.error(service=service)
+    if asked is not None and _LONGEST_WAIT_SECONDS < asked < _TOLD_SECONDS:
+        until = (now or datetime.now(UTC)) + timedelta(seconds=asked)
+        error = codes.RATE_LIMITED_UNTIL.error(service=service, until=f"{until:%Y-%m-%d %H:%M}")
+    return CallFailed(
+        FailureKind.THROTTLED,
         error,
-        charge=Charge.BOUND if status in _GATEWAY else Charge.NONE,
-        retry_after=retry_after(headers, now) if waits else None,
+        retry_after=None if asked is None else min(asked, _LONGEST_WAIT_SECONDS),
         status=status,
-        request_id=request_id,
+        request_id=headers.get("x-request-id"),
+    )
+
+
+def outage(
+    service: str, status: int, headers: Mapping[str, str], now: datetime | None = None
+) -> CallFailed:
+    """The service, or a gateway before it, failed."""
+    return CallFailed(
+        FailureKind.UNAVAILABLE,
+        unavailable(service, f"it answered with status {status}"),
+        charge=Charge.BOUND if status in _GATEWAY else Charge.NONE,
+        retry_after=retry_after(headers, now),
+        status=status,
+        request_id=headers.get("x-request-id"),
     )
 
 

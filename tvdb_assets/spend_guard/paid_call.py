@@ -51,6 +51,10 @@ class PaidCall:
     """Units of each document, in the order of ``documents``."""
     is_split: bool = False
     """A part of a batch that was refused as a whole."""
+    suspect_failures: int | None = None
+    """See `RetryPolicy`."""
+    attempts_made: int = 0
+    """Attempts that count for this call and were made before it."""
     is_count_exact: bool = False
     """The model's tokens are counted here, so that the service never bills less."""
     most: int | None = None

@@ -56,6 +56,8 @@ class ServiceState:
     """By account: the most tokens billed for one that was counted here; see `TokenRatio`."""
     equal_tokens: dict[str, int] = field(default_factory=dict)
     """By account: tokens of answers that billed exactly the count; see `TokenRatio`."""
+    servers: dict[str, dict[str, int | bool | None]] = field(default_factory=dict)
+    """By server and model: what was learned of it; see `embedding.server_traits`."""
 
     def token_ratio(self, account: str) -> TokenRatio:
         """What the answers to this account have taught about the service's tokenizer."""
@@ -156,12 +158,22 @@ def _unprobed(state: ServiceState, now: float, caller: str) -> ServiceState:
     return replace(state, refusal=replace(refusal, until=now, probe=""))
 
 
-def record_failure(account: str, failure: CallFailed) -> Change:
+def record_failure(account: str, failure: CallFailed, *, is_part: bool = False) -> Change:
+    """The change by a failed request.
+
+    Args:
+        account: see `Refusal`.
+        failure: of the request.
+        is_part: whether a larger request failed, and a short one was answered since: then a
+            failure that may be due to an input says nothing about the service.
+    """
     error = failure.error
 
     def change(state: ServiceState, now: float, caller: str) -> ServiceState:
         state = _unprobed(state, now, caller)
-        if failure.kind is FailureKind.CONTENT or failure.kind is FailureKind.UNKNOWN:
+        if is_part and failure.may_be_input:
+            return replace(state, breaker=circuit_breaker.release_probe(state.breaker, caller))
+        if failure.kind in (FailureKind.CONTENT, FailureKind.UNKNOWN, FailureKind.LEARNED):
             return replace(state, breaker=circuit_breaker.record_success(state.breaker, caller))
         state = replace(state, failed_at=now, failed_message=error.message)
         if failure.kind is FailureKind.UNAVAILABLE:

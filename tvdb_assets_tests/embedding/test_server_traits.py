@@ -15,7 +15,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from tvdb_assets.embedding.server_traits import ServerTraits
+from tvdb_assets.errors import RefusedError
 from tvdb_assets_tests.paid_router import PaidServicesFixture
 from tvdb_assets_tests.spend_guard.ledger_invariants import check_counters
 
@@ -37,12 +37,18 @@ def vector_of(text: str) -> list[float]:
 class Server(httpx2.AsyncBaseTransport):
     """Behaves as a kind of server does; counts the requests that it refused."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, most: int = 0, status: int = 400) -> None:
         self.kind = kind
+        self.most = most
+        self.status = status
         self.refused = 0
+        self.asked: list[int] = []
+        self.encodings: set[str] = set()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         asked = json.loads(await request.aread())
+        self.asked.append(len(asked["input"]))
+        self.encodings.add(asked["encoding_format"])
         refusal = self.refusal(asked, len(asked["input"]))
         if refusal is not None:
             self.refused += 1
@@ -69,6 +75,9 @@ class Server(httpx2.AsyncBaseTransport):
         if self.kind == "10 texts" and inputs > 10:
             message = "batch size is invalid, it should not be larger than 10.: input.contents"
             return 400, {"error": {"code": "InvalidParameter", "message": message}}
+        if self.kind == "unnamed limit" and inputs > self.most:
+            message = "input is too large to process. increase the physical batch size"
+            return self.status, {"error": {"message": message}}
         if self.kind == "100 texts" and inputs > 100:
             message = "at most 100 requests can be in one batch"
             return 400, [{"error": {"code": 400, "message": message}}]
@@ -123,17 +132,66 @@ def test_each_text_has_its_vector_and_few_requests_are_refused(
     check_counters(paid.database)
 
 
-@pytest.mark.parametrize(
-    ("status", "message"),
-    [
-        (400, "Invalid value for dimensions: must be less than 3072"),
-        (400, "This model's maximum context length is 8192 tokens"),
-        (413, "Input validation error: `inputs` must have less than 512 tokens. Given: 700"),
-        (429, "batch size 64 > maximum allowed batch size 32"),
-        (500, "base64 encoding is not supported"),
-        (400, ""),
-    ],
-)
-def test_a_refusal_for_another_reason_teaches_nothing(status: int, message: str) -> None:
-    traits = ServerTraits().after_refusal(status, message, inputs=64, sent_dimensions=True)
-    assert traits == ServerTraits()
+def test_no_length_of_vectors_has_to_be_set(paid_in_shared: PaidServicesFixture) -> None:
+    paid = paid_in_shared
+    paid.transport = server = Server("plain")
+    given = {**SETTINGS, "embedding_dimensions": None}
+
+    result = paid.use(lambda router: router.embed(TEXTS), **given)
+
+    assert np.allclose(result.vectors, [vector_of(text) for text in TEXTS], atol=1e-6)
+    assert result.space.dimensions == DIMENSIONS
+    assert server.asked[0] == 1
+    # Another process knows it.
+    before = len(server.asked)
+    paid.use(lambda router: router.embed(TEXTS[:3]), **given)
+    assert server.asked[before:] == [3]
+    check_counters(paid.database)
+
+
+def test_a_length_that_the_model_has_anyway_is_not_asked_for(
+    paid_in_shared: PaidServicesFixture,
+) -> None:
+    paid = paid_in_shared
+    paid.transport = server = Server("no shortened vectors")
+    paid.use(lambda router: router.embed(TEXTS), **SETTINGS)
+    assert server.refused == 0
+
+
+def test_a_length_that_the_model_can_not_make_is_reported_with_its_own(
+    paid_in_shared: PaidServicesFixture,
+) -> None:
+    paid = paid_in_shared
+    paid.transport = server = Server("no shortened vectors")
+    with pytest.raises(RefusedError, match="8 numbers") as caught:
+        paid.use(lambda router: router.embed(TEXTS), **{**SETTINGS, "embedding_dimensions": 4})
+    assert caught.value.code == "dimensions_refused"
+    assert server.refused == 1
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 12, 40])
+@pytest.mark.parametrize("status", [400, 413, 422, 500])
+def test_a_limit_that_no_refusal_names_is_found_and_shared(
+    paid_in_shared: PaidServicesFixture, most: int, status: int
+) -> None:
+    paid = paid_in_shared
+    paid.transport = server = Server("unnamed limit", most=most, status=status)
+
+    result = paid.use(lambda router: router.embed(TEXTS), **SETTINGS)
+
+    assert np.allclose(result.vectors, [vector_of(text) for text in TEXTS], atol=1e-6)
+    assert not result.errors
+    assert server.refused <= 5
+    before = server.refused
+    paid.use(lambda router: router.embed([f"More {text}" for text in TEXTS]), **SETTINGS)
+    assert server.refused == before
+    check_counters(paid.database)
+
+
+def test_what_a_setting_says_is_not_tried(paid_in_shared: PaidServicesFixture) -> None:
+    paid = paid_in_shared
+    paid.transport = server = Server("unnamed limit", most=7)
+    given = {"embedding_max_inputs": 7, "embedding_encoding": "float"}
+    paid.use(lambda router: router.embed(TEXTS), **SETTINGS, **given)
+    assert server.refused == 0
+    assert server.encodings == {"float"}

@@ -10,15 +10,14 @@ decoded here, from base64: the SDK's way through lists of floats costs 6 to 80 t
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
 from math import isfinite
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 import numpy as np
@@ -28,20 +27,17 @@ from pydantic import SecretStr
 from tvdb_assets import error_codes as codes
 from tvdb_assets.embedding.embedder_protocol import EmbeddingProvider, PaidEmbedder
 from tvdb_assets.embedding.providers.openai_batches import OpenAIBatches
-from tvdb_assets.embedding.response_decoding import decode
-from tvdb_assets.embedding.server_traits import ServerTraits, is_about_inputs
-from tvdb_assets.errors import EmbeddingError
+from tvdb_assets.embedding.refused_requests import failure_of
+from tvdb_assets.embedding.response_decoding import ErrorBodyError, decode, numbers_vectors
+from tvdb_assets.embedding.server_address import server_address
+from tvdb_assets.embedding.server_refusals import Reason, read_refusal
+from tvdb_assets.embedding.server_traits import ServerTraits
 from tvdb_assets.models import Provenance, VectorSpace
 from tvdb_assets.redaction import RedactedCause
-from tvdb_assets.settings import Settings
-from tvdb_assets.spend_guard.call_failures import CallFailed, FailureKind
+from tvdb_assets.settings import EmbeddingEncoding, Settings
+from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, FailureKind
 from tvdb_assets.spend_guard.guard import ServiceResponse
-from tvdb_assets.spend_guard.http_failures import (
-    QUOTA_CODES,
-    bad_answer,
-    connection_failure,
-    service_failure,
-)
+from tvdb_assets.spend_guard.http_failures import bad_answer, connection_failure
 from tvdb_assets.spend_guard.paid_http_client import PaidHttpClient
 from tvdb_assets.spend_guard.prices import Price, embedding_price
 from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders, RateLimits
@@ -57,13 +53,10 @@ _DIMENSIONS = {
 _MOST_BYTES_A_NUMBER = 32
 """Of a response: 5.4 in base64, up to 26 as a decimal number with its comma."""
 _MOST_HEAD_BYTES = 1 << 20
-_OWN_HOSTS = (".openai.com", ".openai.azure.com")
-_TOO_LONG = frozenset(
-    {"context_length_exceeded", "max_tokens_per_request", "array_above_max_length"}
-)
-_TOO_LONG_MESSAGE = re.compile(r"maximum context length|too many tokens|max \d+ tokens|too long")
-_REFUSED_MESSAGE = re.compile(r"\$\.input|invalid.{0,20}input|content.{0,20}(policy|filter)")
-_REFUSED = frozenset({"content_policy_violation", "content_filter", "invalid_input"})
+_MOST_UNKNOWN_DIMENSIONS = 16_384
+"""Longer than the vectors of any known model."""
+_NO_KEY = "none"
+_NO_LIMIT = 1 << 31
 
 
 class OpenAIEmbedder(PaidEmbedder):
@@ -76,6 +69,8 @@ class OpenAIEmbedder(PaidEmbedder):
     display_name = NAME
     """For messages."""
     key_variable = "OPENAI_API_KEY"
+    space_version = "v1"
+    """Another one is another vector space; changes if the same text may get another vector."""
     max_inputs = 2_048
     max_request_tokens = 300_000
     max_tokens: int | None = 8_191
@@ -92,23 +87,27 @@ class OpenAIEmbedder(PaidEmbedder):
         Raises:
             ConfigurationError: no key, or a model whose dimensions or price are not known.
         """
+        self._settings = settings
+        self._transport = transport
+        self._model = settings.embedding_model
+        self._address = server_address(
+            self._find_address(settings), self._model, settings.azure_api_version
+        )
         key = self._find_key(settings)
-        if key is None:
+        if key is None and self._address.needs_key:
             raise codes.KEY_MISSING.error(
                 service=self.display_name, variable=self.key_variable, mode="TVDB_EMBEDDER_MODE"
             )
-        self._settings = settings
-        self._transport = transport
-        self._key = key.get_secret_value()
-        self._address = self._find_address(settings)
-        self._model = settings.embedding_model
-        self._dimensions = settings.embedding_dimensions or _DIMENSIONS.get(self._model)
-        self.is_count_exact = self._model in _DIMENSIONS
+        self._key = key.get_secret_value() if key is not None else ""
         # Another server may give one of these names to its model.
-        self.is_bill_exact = self.is_count_exact and _is_own_server(self._address)
-        self._traits = ServerTraits()
-        if self._dimensions is None:
+        self.is_count_exact = self._model in _DIMENSIONS
+        self.is_bill_exact = self.is_count_exact and self._address.is_of_openai
+        self._own_dimensions = _DIMENSIONS.get(self._model)
+        """Of the model, where they are known without a request."""
+        is_known = settings.embedding_dimensions or self._own_dimensions
+        if self._address.has_known_models and not is_known:
             raise codes.DIMENSIONS_UNKNOWN.error(model=self._model)
+        self.adopt(ServerTraits())
 
     @classmethod
     def _find_key(cls, settings: Settings) -> SecretStr | None:
@@ -145,11 +144,51 @@ class OpenAIEmbedder(PaidEmbedder):
         }
         return cls(settings.model_copy(update=other), transport)
 
-    @cached_property
+    def adopt(self, traits: ServerTraits) -> None:
+        """See `PaidEmbedder.adopt`; settings have precedence."""
+        settings = self._settings
+        super().adopt(self.traits.merged(traits))
+        if settings.embedding_encoding is not None:
+            base64 = settings.embedding_encoding is EmbeddingEncoding.BASE64
+            self.traits = replace(self.traits, takes_base64=base64)
+        self.max_inputs = min(
+            self.max_inputs, settings.embedding_max_inputs or self.traits.max_inputs or _NO_LIMIT
+        )
+        self.max_request_tokens = min(
+            self.max_request_tokens,
+            settings.embedding_max_request_tokens or self.traits.max_request_tokens or _NO_LIMIT,
+        )
+
+    @property
+    def learns(self) -> bool:
+        """See `PaidEmbedder.learns`: what OpenAI takes is known."""
+        return not self.is_bill_exact
+
+    @property
+    def is_undiscovered(self) -> bool:
+        """See `PaidEmbedder.is_undiscovered`."""
+        return not (
+            self._address.has_known_models or self._own_dimensions or self.traits.dimensions
+        )
+
+    @property
     def space(self) -> VectorSpace:
         """Named after model and dimensions: vectors of two lengths are never compared."""
-        assert self._dimensions is not None
-        return VectorSpace(self.service, self._model, self._dimensions, "v1")
+        known = self._settings.embedding_dimensions or self._own_dimensions
+        if not known and self.traits.dimensions is None and self._recall is not None:
+            self.adopt(self._recall())
+        return VectorSpace(
+            self.service, self._model, known or self.traits.dimensions or 0, self.space_version
+        )
+
+    @property
+    def _shortened(self) -> int | None:
+        """The length of vectors to ask for; None where the model makes it anyway."""
+        wanted = self._settings.embedding_dimensions
+        own = self._own_dimensions or self.traits.dimensions
+        if wanted is None or wanted == own or self.is_undiscovered:
+            return None
+        return wanted
 
     @cached_property
     def produced_by(self) -> Provenance:
@@ -166,7 +205,13 @@ class OpenAIEmbedder(PaidEmbedder):
     @cached_property
     def account(self) -> str:
         """A digest, from which the key can't be restored."""
-        parts = (self._key, self._address or "", self._model)
+        parts = (self._key, self._find_address(self._settings) or "", self._model)
+        return sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    @cached_property
+    def server(self) -> str:
+        """See `PaidEmbedder.server`: the same with another key."""
+        parts = (self._address.base or "", self._model)
         return sha256("\0".join(parts).encode()).hexdigest()[:16]
 
     def load(self) -> None:
@@ -179,20 +224,33 @@ class OpenAIEmbedder(PaidEmbedder):
         import openai
 
         settings = self._settings
-        http = PaidHttpClient(
-            timeout_seconds=settings.paid_timeout_seconds,
-            max_answer_bytes=(
-                _MOST_HEAD_BYTES + self.max_inputs * self.space.dimensions * _MOST_BYTES_A_NUMBER
-            ),
-            transport=self._transport,
-            limits=httpx2.Limits(
-                max_connections=settings.paid_concurrency,
-                max_keepalive_connections=settings.paid_concurrency,
-            ),
-        )
+        dimensions = self.space.dimensions
+        if self.is_undiscovered:
+            dimensions = max(dimensions, _MOST_UNKNOWN_DIMENSIONS)
+        headers = dict(settings.embedding_header_fields)
+        if self._address.key_header:
+            headers[self._address.key_header] = self._key
+        try:
+            http = PaidHttpClient(
+                timeout_seconds=settings.paid_timeout_seconds,
+                max_answer_bytes=(
+                    _MOST_HEAD_BYTES + self.max_inputs * dimensions * _MOST_BYTES_A_NUMBER
+                ),
+                transport=self._transport,
+                limits=httpx2.Limits(
+                    max_connections=settings.paid_concurrency,
+                    max_keepalive_connections=settings.paid_concurrency,
+                ),
+                event_hooks={"request": [self._without_key]},
+            )
+        except ImportError:
+            # The HTTP library needs it for a proxy of the environment.
+            raise codes.PACKAGE_MISSING.error(package="socksio") from None
         return openai.AsyncOpenAI(
-            api_key=self._key,
-            base_url=self._address,
+            api_key=self._key or _NO_KEY,
+            base_url=self._address.base,
+            default_query=dict(self._address.query) or None,
+            default_headers=headers or None,
             max_retries=0,
             timeout=http.timeout,
             http_client=http,
@@ -201,7 +259,9 @@ class OpenAIEmbedder(PaidEmbedder):
     @cached_property
     def batches(self) -> OpenAIBatches:
         """See `PaidEmbedder.batches`."""
-        return OpenAIBatches(self, key=self._key, address=self._address, transport=self._transport)
+        return OpenAIBatches(
+            self, key=self._key, address=self._address.base, transport=self._transport
+        )
 
     @property
     def batch_usd_per_million(self) -> Decimal | None:
@@ -210,11 +270,16 @@ class OpenAIEmbedder(PaidEmbedder):
 
     def request_body(self) -> dict[str, Any]:
         """A request without its texts."""
-        asks_dimensions = bool(self._settings.embedding_dimensions)
-        asks_dimensions = asks_dimensions and self._traits.takes_dimensions
-        shortened: dict[str, Any] = {"dimensions": self._dimensions} if asks_dimensions else {}
-        encoding = "base64" if self._traits.takes_base64 else "float"
-        return {"model": self._model, "encoding_format": encoding, **shortened}
+        shortened = self._shortened
+        asked: dict[str, Any] = {"dimensions": shortened} if shortened is not None else {}
+        encoding = "float" if self.traits.takes_base64 is False else "base64"
+        return {"model": self._model, "encoding_format": encoding, **asked}
+
+    async def _without_key(self, request: httpx2.Request) -> None:
+        """Send no key where there is none, or where another header has it."""
+        given = self._settings.embedding_header_fields
+        if (not self._key or self._address.key_header) and "authorization" not in given:
+            request.headers.pop("authorization", None)
 
     async def _request(
         self, texts: Sequence[str], request_id: str
@@ -222,49 +287,102 @@ class OpenAIEmbedder(PaidEmbedder):
         """See `PaidEmbedder.request`."""
         import openai
 
-        body = self.request_body()
         try:
             raw = await self._client.embeddings.with_raw_response.create(
-                input=list(texts), extra_headers={"X-Client-Request-Id": request_id}, **body
+                input=list(texts),
+                extra_headers={"X-Client-Request-Id": request_id},
+                **self.request_body(),
             )
         except openai.APIStatusError as error:
-            self._learn(error, len(texts), "dimensions" in body)
-            raise _status_failure(self.display_name, error, len(texts)) from RedactedCause.of(error)
+            answer = error.response
+            raise self._refused(
+                answer.status_code, answer.content, answer.headers, len(texts)
+            ) from RedactedCause.of(error)
         except openai.APIConnectionError as error:
-            raise connection_failure(self.display_name, error.__cause__) from RedactedCause.of(
-                error
-            )
+            raise self._broken(error.__cause__) from RedactedCause.of(error)
         except httpx2.HTTPError as error:
             # The body is read after the SDK's own handling.
-            raise connection_failure(self.display_name, error) from RedactedCause.of(error)
+            raise self._broken(error) from RedactedCause.of(error)
         headers = raw.headers
+        is_new = self.is_undiscovered
         try:
             vectors, tokens = await asyncio.to_thread(
                 decode,
                 raw.content,
                 len(texts),
-                self.space.dimensions,
+                None if is_new else self.space.dimensions,
                 is_numbered=self.is_bill_exact,
             )
+        except ErrorBodyError:
+            failure = self._refused(raw.status_code, raw.content, headers, len(texts))
+            # It answered with success, and may have billed it.
+            failure.charge = Charge.BOUND
+            raise failure from None
         except ValueError as error:
-            raise bad_answer(
+            failure = bad_answer(
                 self.display_name, str(error), raw.status_code, headers.get("x-request-id")
-            ) from error
+            )
+            failure.may_be_input = self.learns
+            raise failure from error
+        if self.learns:
+            self._learn_from_answer(raw.content, vectors, tokens)
         return ServiceResponse(
             vectors,
-            quantity=tokens,
+            # A request that contains a text costs something.
+            quantity=tokens or None,
             request_id=headers.get("x-request-id"),
             rate_limit_headers=_rate_limit_headers(headers),
         )
 
-    def _learn(self, error: Any, inputs: int, sent_dimensions: bool) -> None:
-        """Remember what the server can't do; the next request does without it."""
-        if self.is_bill_exact:
-            return
-        self._traits = self._traits.after_refusal(
-            error.status_code, _message(error), inputs=inputs, sent_dimensions=sent_dimensions
+    def _broken(self, cause: BaseException | None) -> CallFailed:
+        failure = connection_failure(self.display_name, cause)
+        failure.may_be_input = failure.was_sent
+        return failure
+
+    def _refused(
+        self, status: int, body: bytes, headers: Mapping[str, str], inputs: int
+    ) -> CallFailed:
+        """The meaning of a refusal; what it teaches is remembered."""
+        refusal = read_refusal(
+            status, body, inputs=inputs, sent_dimensions=self._shortened is not None
         )
-        self.max_inputs = min(self.max_inputs, self._traits.max_inputs or self.max_inputs)
+        failure = failure_of(self.display_name, refusal, headers, refusal.message)
+        failure.rate_limit_headers = _rate_limit_headers(headers)
+        if self.is_bill_exact:
+            return failure
+        if refusal.reason is Reason.ENCODING and self.traits.takes_base64 is not False:
+            self.adopt(ServerTraits(takes_base64=False))
+        elif refusal.reason is Reason.DIMENSIONS and self.traits.takes_dimensions is not False:
+            self.adopt(ServerTraits(takes_dimensions=False))
+            own = self.traits.dimensions
+            if own is not None:
+                error = codes.DIMENSIONS_REFUSED.error(
+                    service=self.display_name, dimensions=own, wanted=self._shortened
+                )
+                return CallFailed(FailureKind.REFUSED, error, status=status)
+        else:
+            if refusal.most_inputs is not None:
+                self.adopt(ServerTraits(max_inputs=refusal.most_inputs))
+            return failure
+        return CallFailed(
+            FailureKind.LEARNED,
+            failure.error,
+            retry_after=0.0,
+            status=status,
+            request_id=failure.request_id,
+        )
+
+    def _learn_from_answer(
+        self, body: bytes, vectors: NDArray[np.float32], tokens: int | None
+    ) -> None:
+        traits = ServerTraits(reports_usage=bool(tokens))
+        if len(vectors) > 1 and self.traits.numbers_vectors is None:
+            traits = replace(traits, numbers_vectors=numbers_vectors(body))
+        if self._shortened is None:
+            traits = replace(traits, dimensions=vectors.shape[1])
+        elif self.traits.takes_dimensions is None:
+            traits = replace(traits, takes_dimensions=True)
+        self.adopt(traits)
 
     async def _probe(self, request_id: str) -> ServiceResponse[None]:
         """Ask for the model by name, which is free."""
@@ -275,11 +393,12 @@ class OpenAIEmbedder(PaidEmbedder):
                 self._model, extra_headers={"X-Client-Request-Id": request_id}
             )
         except openai.APIStatusError as error:
-            raise _status_failure(self.display_name, error) from RedactedCause.of(error)
+            answer = error.response
+            raise self._refused(
+                answer.status_code, answer.content, answer.headers, 1
+            ) from RedactedCause.of(error)
         except openai.APIConnectionError as error:
-            raise connection_failure(self.display_name, error.__cause__) from RedactedCause.of(
-                error
-            )
+            raise self._broken(error.__cause__) from RedactedCause.of(error)
         return ServiceResponse(None, request_id=raw.headers.get("x-request-id"))
 
     async def close(self) -> None:
@@ -288,50 +407,6 @@ class OpenAIEmbedder(PaidEmbedder):
             await self.__dict__.pop("_client").close()
         if "batches" in self.__dict__:
             await self.batches.close()
-
-
-def _message(error: Any) -> str:
-    """The message of a service, to be compared only: it may quote a text."""
-    body = error.body
-    if isinstance(body, list) and body:
-        body = body[0]
-    if isinstance(body, dict):
-        body = body.get("message") or body.get("error") or body.get("detail") or ""
-    return str(body or "").lower()
-
-
-def _status_failure(name: str, error: Any, inputs: int = 1) -> CallFailed:
-    """The meaning of a response with an error status, by status and code."""
-    headers, status = error.response.headers, error.status_code
-    body = error.body if isinstance(error.body, dict) else {}
-    code, kind_of_error = str(body.get("code") or ""), str(body.get("type") or "")
-    if not code or kind_of_error in QUOTA_CODES:
-        code = kind_of_error
-    message = _message(error)
-    failure = service_failure(name, status, code, headers)
-    if failure is not None:
-        failure.rate_limit_headers = _rate_limit_headers(headers)
-        return failure
-    is_large = status == 413 or (inputs > 1 and is_about_inputs(message))
-    if is_large or code in _TOO_LONG or _TOO_LONG_MESSAGE.search(message):
-        kind, refusal = FailureKind.CONTENT, text_too_long()
-    elif code in _REFUSED or _REFUSED_MESSAGE.search(message):
-        kind, refusal = FailureKind.CONTENT, codes.TEXT_REFUSED.error(service=name)
-    else:
-        kind = FailureKind.UNKNOWN
-        refusal = codes.REQUEST_REFUSED.error(service=name, status=status)
-    return CallFailed(kind, refusal, status=status, request_id=headers.get("x-request-id"))
-
-
-def _is_own_server(address: str | None) -> bool:
-    """Whether OpenAI answers at this address; None is that of its SDK."""
-    host = urlsplit(address).hostname if address else None
-    return address is None or (host is not None and host.endswith(_OWN_HOSTS))
-
-
-def text_too_long() -> EmbeddingError:
-    """A text that is too long for any request."""
-    return codes.TEXT_REFUSED_AS_TOO_LONG.error()
 
 
 def _rate_limit_headers(headers: Any) -> RateLimitHeaders:
