@@ -18,7 +18,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tvdb_assets import deprecation, working_folder
@@ -111,7 +118,8 @@ class Settings(BaseSettings):
     embedder_mode: ServiceMode | None = None
     """Mode of embedding alone. If not set, the mode of all services."""
     embedder: str = "openai"
-    """Provider that embeds in the modes ``real`` and ``hybrid``."""
+    """Provider that embeds in the modes ``real`` and ``hybrid``. With its model or its address, as
+    ``ollama:nomic-embed-text`` or ``tei:http://127.0.0.1:8080``."""
     parser: str = "llamaparse"
     """Provider that parses in the modes ``real`` and ``hybrid``."""
 
@@ -171,6 +179,13 @@ class Settings(BaseSettings):
     batch_usd_per_million: Decimal | None = Field(None, ge=0)
     """US dollars per million tokens in a batch job. If not set, half of the price without one; of
     another server than OpenAI's, the same price."""
+    embedding_base_url: str | None = None
+    """URL of the embedding server. If not set, that of the provider."""
+    embedding_query_prefix: str | None = None
+    """Text before each question, as ``query: ``. If not set, that of the model, if the provider is
+    a preset."""
+    embedding_document_prefix: str | None = None
+    """Text before each passage, as ``passage: ``. If not set, as for questions."""
     embedding_max_inputs: int | None = Field(None, ge=1)
     """Most texts in a request to the embedding server. If not set, it is learned."""
     embedding_max_request_tokens: int | None = Field(None, ge=1)
@@ -306,7 +321,27 @@ class Settings(BaseSettings):
             raise ValueError("must have at least 16 characters, all of ASCII and without spaces")
         return SecretStr(token)
 
-    @field_validator("openai_base_url", "llama_cloud_base_url")
+    @model_validator(mode="before")
+    @classmethod
+    def _split_embedder(cls, given: object) -> object:
+        """``ollama:nomic-embed-text`` names a provider and its model, or its address."""
+        if not isinstance(given, dict) or ":" not in str(given.get("embedder") or ""):
+            return given
+        name, _, rest = str(given["embedder"]).partition(":")
+        parts = urlsplit(rest)
+        is_address = parts.scheme in ("http", "https")
+        # A server of one model says nothing of its name.
+        model = f"{parts.netloc}{parts.path.rstrip('/')}" if is_address else rest.strip()
+        if not model:
+            raise ValueError("TVDB_EMBEDDER names no model after the colon")
+        settings = {"embedding_model": model, **given, "embedder": name.strip()}
+        if not is_address and settings["embedding_model"] != model:
+            raise ValueError("TVDB_EMBEDDER and TVDB_EMBEDDING_MODEL name different models")
+        if is_address:
+            settings.setdefault("embedding_base_url", rest)
+        return settings
+
+    @field_validator("openai_base_url", "llama_cloud_base_url", "embedding_base_url")
     @classmethod
     def _check_url(cls, value: str | None) -> str | None:
         if value is not None:

@@ -36,6 +36,9 @@ _INSTANCE_FILE = "dagster.yaml"
 _DATABASE = "TVDB_DATABASE_URL"
 _HOME = "DAGSTER_HOME"
 _URL, _KEY = "_BASE_URL", "_API_KEY"
+_EMBEDDER = "TVDB_EMBEDDER"
+_EMBEDDING_URL = "TVDB_EMBEDDING_BASE_URL"
+_EMBEDDING_HEADERS = "TVDB_EMBEDDING_HEADERS"
 _DATABASE_SECRETS = ("PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGSSLKEY")
 _DATABASE_FILES = (".pgpass", ".pg_service.conf", ".postgresql/postgresql.key")
 """Files in the home of the user with secrets that libpq sends by itself."""
@@ -99,7 +102,7 @@ def check_env_file(values: Mapping[str, str], overrides: Mapping[str, object]) -
     decided = {
         name
         for name in values
-        if (name.endswith(_URL) or name in (_DATABASE, _HOME))
+        if (name.endswith(_URL) or name in (_DATABASE, _HOME) or _names_address(name, values))
         and values[name]
         # The environment and the caller win.
         and not os.environ.get(name)
@@ -127,6 +130,10 @@ def _inserted(values: Mapping[str, str]) -> set[str]:
 
 def _secrets_for(name: str, values: Mapping[str, str]) -> list[str]:
     """The secrets from elsewhere that would reach what a variable of the file names."""
+    if name == _EMBEDDING_URL or _names_address(name, values):
+        chosen = os.environ.get(_EMBEDDER) or values.get(_EMBEDDER) or "openai"
+        keys = (*_keys_of(chosen), _EMBEDDING_HEADERS)
+        return [key for key in keys if os.environ.get(key)]
     if name.endswith(_URL):
         key = name.removesuffix(_URL) + _KEY
         return [key] if os.environ.get(key) else []
@@ -142,10 +149,21 @@ def _service_keys(values: Mapping[str, str]) -> set[str]:
     """The variables with keys of the services that are, or may be, called."""
     chosen = [
         os.environ.get(setting) or values.get(setting) or ""
-        for setting in ("TVDB_EMBEDDER", "TVDB_PARSER")
+        for setting in (_EMBEDDER, "TVDB_PARSER")
     ]
-    named = {f"{name.upper().replace('-', '_')}{_KEY}" for name in chosen if name}
+    named = {key for name in chosen if name for key in _keys_of(name)}
     return named | {"OPENAI_API_KEY", "LLAMA_CLOUD_API_KEY"}
+
+
+def _names_address(name: str, values: Mapping[str, str]) -> bool:
+    """Whether it is an embedder with its address, as ``tei:http://127.0.0.1:8080``."""
+    return name == _EMBEDDER and "://" in values[name]
+
+
+def _keys_of(provider: str) -> tuple[str, ...]:
+    """The variables with the key of a provider; it may be named with its model or address."""
+    name = provider.partition(":")[0].strip().upper().replace("-", "_")
+    return (f"{name}{_KEY}", "AZURE_OPENAI_API_KEY") if name == "AZURE" else (f"{name}{_KEY}",)
 
 
 def _entry_of_env_file() -> Path:

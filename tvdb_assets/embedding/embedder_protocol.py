@@ -84,6 +84,10 @@ class PaidEmbedder(PaidService):
     is_bill_exact: bool = False
     """Whether the service certainly bills that count. Of others, it is learned from the answers;
     see `spend_guard.token_ratio`."""
+    query_prefix: str = ""
+    """Before each question; it is counted and billed like the rest of it."""
+    document_prefix: str = ""
+    """Before each passage of a document."""
     traits: ServerTraits = ServerTraits()
     """What is known of the server by now."""
     _recall: Callable[[], ServerTraits] | None = None
@@ -190,3 +194,5 @@ class EmbeddingProvider:
     `ConfigurationError`, where there can be none here."""
     is_paid: bool = False
     daily_limit: Callable[[Settings], Decimal | None] = no_daily_limit
+    is_free_by_default: bool = False
+    """Whether a request costs nothing if no price is set: a server of one's own."""

@@ -73,10 +73,10 @@ class PaidEmbedding:
         guard: Guard,
         embedder: PaidEmbedder,
         concurrency: asyncio.Semaphore,
-        at_risk: TextsAtRisk,
         *,
         wait_if_open: bool,
         persist: PersistVectors | None,
+        at_risk: TextsAtRisk | None = None,
         check_claim: CheckClaim | None = None,
     ) -> None:
         """Nothing is sent yet.
@@ -85,9 +85,9 @@ class PaidEmbedding:
             guard: reserves, sends and posts each request.
             embedder: paid per request.
             concurrency: bounds the requests in flight.
-            at_risk: bounds the texts in flight whose vectors are stored.
             wait_if_open: False halts at once where the breaker is open.
             persist: stores each response's good vectors in the transaction that posts its cost.
+            at_risk: bounds the texts in flight whose vectors are stored; None bounds this call.
             check_claim: see `Guard.call`.
 
         Raises:
@@ -97,7 +97,7 @@ class PaidEmbedding:
         self._guard = guard
         self._embedder = embedder
         self._concurrency = concurrency
-        self._at_risk = at_risk
+        self._at_risk = at_risk or TextsAtRisk()
         self._wait_if_open = wait_if_open
         self._persist = persist
         self._check_claim = check_claim
@@ -111,14 +111,23 @@ class PaidEmbedding:
         self._left_queue = asyncio.Event()
         """Set, and replaced, whenever a request leaves the queue."""
 
-    async def embed(self, texts: Sequence[TextToEmbed]) -> EmbeddingResult:
+    async def embed(
+        self, texts: Sequence[TextToEmbed], *, is_query: bool = False
+    ) -> EmbeddingResult:
         """Embed these texts, equal ones once.
 
         When one request is halted, those in flight are still awaited and stored.
 
+        Args:
+            texts: to embed.
+            is_query: they are questions, and no passages: some models want another prefix.
+
         Raises:
             ServiceError: the reason why a request was halted.
         """
+        prefix = self._embedder.query_prefix if is_query else self._embedder.document_prefix
+        if prefix:
+            texts = [replace(t, text=prefix + t.text) if t.text else t for t in texts]
         self._texts = texts = await asyncio.to_thread(_counted, texts)
         await self.discover()
         most = self._embedder.max_tokens

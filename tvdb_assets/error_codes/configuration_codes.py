@@ -38,6 +38,13 @@ KEY_MISSING: Final = ErrorCode(
     "Set {variable} in the environment or in .env, or set {mode} to local.",
     "A paid mode is set, but the key of its service is not set.",
 )
+ADDRESS_MISSING: Final = ErrorCode(
+    ConfigurationError,
+    "address_missing",
+    "There is no address of {service}, and each account has its own.",
+    "Set {variable} in the environment or in .env.",
+    "The embedding provider has no common address.",
+)
 DIMENSIONS_UNKNOWN: Final = ErrorCode(
     ConfigurationError,
     "dimensions_unknown",

@@ -166,7 +166,7 @@ async def _embed(
     question: str,
     persist: PersistVectors | None = None,
 ) -> NDArray[np.float32]:
-    embedded = await router.embed_by(embedder, [question], persist)
+    embedded = await router.embed_by(embedder, [question], persist, is_query=True)
     error = embedded.errors.get(0)
     if error is None:
         return embedded[0]

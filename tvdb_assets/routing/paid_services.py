@@ -46,9 +46,14 @@ def spend_limits_of(settings: Settings) -> SpendLimits:
 
 
 def _free_services(settings: Settings) -> frozenset[str]:
-    """The embedder whose price is set to 0, unless the requests of an hour are set too."""
+    """The embedder whose price is 0, unless the requests of an hour are set too."""
     is_limited = "hourly_rate_limit" in settings.model_fields_set
-    is_free = settings.embedding_usd_per_million == 0 and not is_limited
+    price, provider = (
+        settings.embedding_usd_per_million,
+        EMBEDDING_PROVIDERS.find(settings.embedder),
+    )
+    is_own = price is None and provider is not None and provider.is_free_by_default
+    is_free = (price == 0 or is_own) and not is_limited
     return frozenset({settings.embedder}) if is_free else frozenset()
 
 

@@ -158,10 +158,13 @@ class ServiceRouter:
         texts: Sequence[str] | Sequence[TextToEmbed],
         persist: PersistVectors | None = None,
         check_claim: CheckClaim | None = None,
+        *,
+        is_query: bool = False,
     ) -> EmbeddingResult:
         """Embed texts with the given embedder only, through the guard if it costs money.
 
-        Arguments and errors are those of `embed`; for ``check_claim``, see `Guard.call`.
+        Arguments and errors are those of `embed`; for ``check_claim``, see `Guard.call`, and for
+        ``is_query``, `PaidEmbedding.embed`.
 
         Raises:
             ConfigurationError: the embedder has a price but is not a `PaidEmbedder`, so the guard
@@ -170,7 +173,8 @@ class ServiceRouter:
         with tagging_errors(self.run_id):
             requested = [t if isinstance(t, TextToEmbed) else TextToEmbed.of(t) for t in texts]
             if isinstance(embedder, PaidEmbedder):
-                return await self._paid_embedding(embedder, persist, check_claim).embed(requested)
+                embedding = self._paid_embedding(embedder, persist, check_claim)
+                return await embedding.embed(requested, is_query=is_query)
             return await embed_free(embedder, requested, persist)
 
     async def discover(self, embedder: AnyEmbedder) -> None:
@@ -193,7 +197,7 @@ class ServiceRouter:
             self.services.guard,
             embedder,
             self.services.concurrency,
-            self.services.texts_at_risk,
+            at_risk=self.services.texts_at_risk,
             wait_if_open=self.clients.embedder_mode is not ServiceMode.HYBRID,
             persist=persist,
             check_claim=check_claim,

@@ -35,6 +35,10 @@ from tvdb_assets.telemetry import (
 )
 from tvdb_assets.tracing import Trace, TracedOperation, Value
 
+# The conventions of OpenTelemetry for embeddings. The general names, which they replace, are
+# recorded as well until version 0.2.0.
+_DURATIONS = ("gen_ai.client.embeddings.duration", "gen_ai.client.operation.duration")
+_INPUT_TOKENS = "gen_ai.client.embeddings.operation.input_tokens"
 ClockOf: TypeAlias = Callable[[psycopg.Connection[Any]], datetime]
 
 
@@ -244,8 +248,12 @@ class CallEventLog:
             more=more | _as_attributes(facts),
         )
         attributes = {**operation.attributes, "error.type": error}
-        self._trace.measure("gen_ai.client.operation.duration", seconds, "s", attributes)
+        is_embedding = operation.attributes.get("gen_ai.operation.name") == "embeddings"
+        for name in _DURATIONS[not is_embedding :]:
+            self._trace.measure(name, seconds, "s", attributes)
         if is_tokens and quantity:
+            if is_embedding:
+                self._trace.measure(_INPUT_TOKENS, quantity, "{token}", operation.attributes)
             attributes = {**operation.attributes, "gen_ai.token.type": "input"}
             self._trace.measure("gen_ai.client.token.usage", quantity, "{token}", attributes)
         labels = {"service": call.service, "model": call.model}

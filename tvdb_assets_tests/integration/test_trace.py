@@ -257,6 +257,8 @@ def test_metrics_of_tokens_dollars_latency_budget_queue_and_breaker_were_receive
     assert used == tokens
     assert labels["gen_ai.token.type"] == "input"
     assert metrics["gen_ai.client.operation.duration"]
+    assert metrics["gen_ai.client.embeddings.duration"]
+    assert metrics["gen_ai.client.embeddings.operation.input_tokens"][0][1] == used
     paid = sum(value for _, value in metrics["tvdb.cost"])
     assert paid == pytest.approx(float(scene.server.apis.dollars))
     [(_, spent)] = metrics["tvdb.budget.spent"]

@@ -107,7 +107,16 @@ class OpenAIEmbedder(PaidEmbedder):
         is_known = settings.embedding_dimensions or self._own_dimensions
         if self._address.has_known_models and not is_known:
             raise codes.DIMENSIONS_UNKNOWN.error(model=self._model)
+        query, document = self._model_prefixes
+        given = settings.embedding_query_prefix, settings.embedding_document_prefix
+        self.query_prefix = query if given[0] is None else given[0]
+        self.document_prefix = document if given[1] is None else given[1]
         self.adopt(ServerTraits())
+
+    @property
+    def _model_prefixes(self) -> tuple[str, str]:
+        """What the model wants before a question and a passage, where no setting says it."""
+        return "", ""
 
     @classmethod
     def _find_key(cls, settings: Settings) -> SecretStr | None:
@@ -116,7 +125,7 @@ class OpenAIEmbedder(PaidEmbedder):
     @classmethod
     def _find_address(cls, settings: Settings) -> str | None:
         """None is that of the SDK."""
-        return settings.openai_base_url
+        return settings.embedding_base_url or settings.openai_base_url
 
     @classmethod
     def for_space(
@@ -178,8 +187,15 @@ class OpenAIEmbedder(PaidEmbedder):
         if not known and self.traits.dimensions is None and self._recall is not None:
             self.adopt(self._recall())
         return VectorSpace(
-            self.service, self._model, known or self.traits.dimensions or 0, self.space_version
+            self.service, self._model, known or self.traits.dimensions or 0, self._space_version
         )
+
+    @cached_property
+    def _space_version(self) -> str:
+        prefixes = f"{self.query_prefix}\0{self.document_prefix}"
+        if prefixes == "\0":
+            return self.space_version
+        return f"{self.space_version}+{sha256(prefixes.encode()).hexdigest()[:6]}"
 
     @property
     def _shortened(self) -> int | None:

@@ -1,0 +1,191 @@
+"""Servers by name, with the address, the key, the price and the prefixes that they have.
+
+What belongs here: the choice of a server by one setting. What does not: what a server answers
+(`test_server_traits`), or addresses (`test_server_refusals`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from decimal import Decimal
+
+import httpx2
+import pytest
+
+from tvdb_assets.embedding.model_prefixes import prefixes_of
+from tvdb_assets.embedding.registry import make_embedder
+from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.routing.paid_services import spend_limits_of
+from tvdb_assets.settings import ServiceMode, Settings, load_settings
+from tvdb_assets.spend_guard.budget import NO_HOURLY_LIMIT
+from tvdb_assets.spend_guard.call_failures import CallFailed
+from tvdb_assets.spend_guard.paid_service import RequestPermit
+from tvdb_assets_tests.paid_router import PaidServicesFixture
+
+
+class Recorder(httpx2.AsyncBaseTransport):
+    """Answers every request; keeps them."""
+
+    def __init__(self) -> None:
+        self.requests: list[httpx2.Request] = []
+        self.texts: list[str] = []
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        texts = json.loads(await request.aread())["input"]
+        self.requests.append(request)
+        self.texts += texts
+        data = [{"index": at, "embedding": [1.0, 2.0]} for at in range(len(texts))]
+        usage = {"total_tokens": 9 * len(texts)}
+        return httpx2.Response(200, json={"data": data, "usage": usage}, request=request)
+
+
+def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return load_settings(service_mode="real")
+
+
+def send(chosen: Settings) -> httpx2.Request:
+    """The request that this embedder makes."""
+    recorder = Recorder()
+    embedder = make_embedder(ServiceMode.REAL, chosen, recorder)
+    permit = RequestPermit(embedder.service, "id", is_paid=True)
+    with suppress(CallFailed):  # The vectors are short.
+        asyncio.run(embedder.request(["text"], permit))
+    return recorder.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("embedder", "variables", "url", "model"),
+    [
+        ("ollama:nomic-embed-text", {}, "http://127.0.0.1:11434/v1/embeddings", "nomic-embed-text"),
+        (
+            "ollama:nomic-embed-text:v1.5",
+            {"OLLAMA_BASE_URL": "http://gpu:11434"},
+            "http://gpu:11434/v1/embeddings",
+            "nomic-embed-text:v1.5",
+        ),
+        ("tei:http://127.0.0.1:8081/", {}, "http://127.0.0.1:8081/v1/embeddings", "127.0.0.1:8081"),
+        (
+            "voyage:voyage-3.5",
+            {"VOYAGE_API_KEY": "pa-key"},
+            "https://api.voyageai.com/v1/embeddings",
+            "voyage-3.5",
+        ),
+        (
+            "azure:text-embedding-3-small",
+            {
+                "AZURE_OPENAI_API_KEY": "az-key",
+                "AZURE_OPENAI_BASE_URL": "https://a.openai.azure.com/",
+                "TVDB_AZURE_API_VERSION": "2024-02-01",
+            },
+            "https://a.openai.azure.com/openai/deployments/text-embedding-3-small/embeddings"
+            "?api-version=2024-02-01",
+            "text-embedding-3-small",
+        ),
+    ],
+)
+def test_one_setting_chooses_server_and_model(
+    monkeypatch: pytest.MonkeyPatch,
+    embedder: str,
+    variables: dict[str, str],
+    url: str,
+    model: str,
+) -> None:
+    request = send(settings(monkeypatch, TVDB_EMBEDDER=embedder, **variables))
+    assert str(request.url) == url
+    assert json.loads(request.content)["model"] == model
+    key = next((value for name, value in variables.items() if name.endswith("_API_KEY")), None)
+    is_azure = embedder.startswith("azure")
+    assert request.headers.get("api-key") == (key if is_azure else None)
+    assert request.headers.get("authorization") == (
+        f"Bearer {key}" if key and not is_azure else None
+    )
+
+
+def test_an_own_server_costs_nothing_and_has_no_limit_of_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = settings(monkeypatch, TVDB_EMBEDDER="ollama:bge-m3")
+    assert make_embedder(ServiceMode.REAL, chosen, None).price.unit_usd == 0
+    assert spend_limits_of(chosen).requests_an_hour("ollama") == NO_HOURLY_LIMIT
+    limited = settings(monkeypatch, TVDB_HOURLY_RATE_LIMIT="7")
+    assert spend_limits_of(limited).requests_an_hour("ollama") == 7
+
+
+def test_a_provider_has_its_list_price_or_the_line_to_add_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = settings(monkeypatch, TVDB_EMBEDDER="voyage:voyage-3.5", VOYAGE_API_KEY="pa-key")
+    price = make_embedder(ServiceMode.REAL, chosen, None).price
+    assert price.unit_usd == Decimal("0.06") / 1_000_000
+    unknown = settings(monkeypatch, TVDB_EMBEDDER="voyage:voyage-99")
+    with pytest.raises(ConfigurationError, match="TVDB_EMBEDDING_USD_PER_MILLION=N"):
+        make_embedder(ServiceMode.REAL, unknown, None)
+
+
+@pytest.mark.parametrize("embedder", ["azure:m", "voyage:voyage-3.5"])
+def test_a_missing_key_or_address_is_named(monkeypatch: pytest.MonkeyPatch, embedder: str) -> None:
+    with pytest.raises(ConfigurationError, match=embedder.split(":")[0].upper()):
+        make_embedder(ServiceMode.REAL, settings(monkeypatch, TVDB_EMBEDDER=embedder), None)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"TVDB_EMBEDDER": "ollama:"},
+        {"TVDB_EMBEDDER": "ollama:a", "TVDB_EMBEDDING_MODEL": "b"},
+        {"TVDB_EMBEDDING_HEADERS": "no header"},
+    ],
+)
+def test_a_setting_that_contradicts_itself_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    with pytest.raises(ConfigurationError):
+        settings(monkeypatch, **variables)
+
+
+def test_headers_are_sent_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = send(
+        settings(
+            monkeypatch,
+            TVDB_EMBEDDER="ollama:bge-m3",
+            TVDB_EMBEDDING_HEADERS="X-Team: search; X-Project: 7",
+        )
+    )
+    assert (request.headers["x-team"], request.headers["x-project"]) == ("search", "7")
+
+
+@pytest.mark.parametrize(
+    ("model", "query", "document"),
+    [
+        ("nomic-embed-text", "search_query: ", "search_document: "),
+        ("intfloat/multilingual-e5-large", "query: ", "passage: "),
+        ("BAAI/bge-m3", "", ""),
+        ("text-embedding-3-small", "", ""),
+    ],
+)
+def test_models_have_the_prefixes_of_their_cards(model: str, query: str, document: str) -> None:
+    assert prefixes_of(model) == (query, document)
+
+
+def test_prefixes_are_sent_and_reserved_and_name_another_space(
+    paid_in_shared: PaidServicesFixture,
+) -> None:
+    paid = paid_in_shared
+    paid.transport = recorder = Recorder()
+
+    async def use(router: object) -> str:
+        clients = router.clients  # type: ignore[attr-defined]
+        await router.embed_by(clients.embedder, ["flood"])  # type: ignore[attr-defined]
+        await router.embed_by(clients.embedder, ["flood"], is_query=True)  # type: ignore[attr-defined]
+        return str(clients.embedder.space.label)
+
+    label = paid.use(use, embedder="ollama:nomic-embed-text")
+    assert recorder.texts[1:] == ["search_document: flood", "search_query: flood"]
+    assert "#v1+" in label
+    rows = paid.rows("SELECT service, state FROM tvdb.cost_ledger")
+    assert rows == [("ollama", "posted")] * 3
