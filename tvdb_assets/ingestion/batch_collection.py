@@ -58,6 +58,8 @@ class BatchCollector:
         service = paid.batches if paid is not None else None
         if paid is None or service is None or settings.batch is BatchMode.NEVER:
             return set()
+        if paid.document_prefix:  # A job sends the texts as they are stored.
+            return set()
         is_auto = settings.batch is BatchMode.AUTO
         if is_auto and not service.is_offered:
             return set()
