@@ -88,7 +88,9 @@ def estimate_documents(
         )
         for source, paths in wanted:
             documents += estimator.run(source, paths)
-        left = budget_summary(database, router.services.ledger, paid_services()).remaining_usd
+        left = budget_summary(
+            database, router.services.ledger, paid_services(settings)
+        ).remaining_usd
     total = sum((document.cost_usd for document in documents), Decimal(0))
     return documents, {
         "documents": len(documents),
@@ -169,7 +171,9 @@ def show_costs(by: str | None, limit: int, as_json: bool) -> None:
     settings = load_settings()
     with Database.open(settings) as database:
         # A router would require an API key, and the report does not need one.
-        now = budget_summary(database, Ledger(database, spend_limits_of(settings)), paid_services())
+        now = budget_summary(
+            database, Ledger(database, spend_limits_of(settings)), paid_services(settings)
+        )
         rows = grouped_costs(database, by or "day", limit)
         sums = cost_report(database, now.day) if by is None else None
         saved = saved_by_batches(database)

@@ -18,7 +18,12 @@ from tvdb_assets.core.message_counts import counted
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.repositories.batch_texts import BatchTexts
 from tvdb_assets.repositories.database import Database
+<<<<<<< HEAD
 from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
+=======
+from tvdb_assets.repositories.embedding_batches import EmbeddingBatches
+from tvdb_assets.routing.paid_services import paid_services, preset_services, spend_limits_of
+>>>>>>> a2a02be (List an embedding server that is chosen by name among the services)
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.spend_guard.budget import NO_HOURLY_LIMIT, SpendLimits, usd
@@ -27,7 +32,11 @@ from tvdb_assets.spend_guard.service_state import reset_refusal
 from tvdb_assets.spend_guard.service_state_store import ServiceStates
 from tvdb_assets.spend_guard.spend_limits import ALL, LimitKind, change, changes
 
-_service = click.option("--service", type=click.Choice(paid_services()), help="Only this service.")
+_service = click.option(
+    "--service",
+    type=click.Choice((*paid_services(), *preset_services())),
+    help="Only this service.",
+)
 _DEFAULT = "default"
 
 
@@ -99,7 +108,7 @@ def resume(service: str | None, as_json: bool) -> None:
     settings = load_settings()
     with Database.open(settings) as database:
         states = ServiceStates(database)
-        for name in [service] if service else paid_services():
+        for name in [service] if service else paid_services(settings):
             states.change(name, reset_refusal)
     _set_pause(None, service, as_json)
 
@@ -172,7 +181,7 @@ def _show(database: Database, settings: Settings, as_json: bool) -> None:
                         ),
                         "paused": bool(now.paused & {ALL, service}),
                     }
-                    for service in paid_services()
+                    for service in paid_services(settings)
                     for own in [now.service_daily_usd.get(service)]
                 },
                 "paused": ALL in now.paused,
@@ -180,7 +189,7 @@ def _show(database: Database, settings: Settings, as_json: bool) -> None:
             }
         )
         return
-    _show_limits(now)
+    _show_limits(now, settings)
     if newest:
         table = table_of("changed", "by", "limit", "to", "active runs")
         for entry in newest:
@@ -195,12 +204,12 @@ def _show(database: Database, settings: Settings, as_json: bool) -> None:
         console.print(table)
 
 
-def _show_limits(now: SpendLimits) -> None:
+def _show_limits(now: SpendLimits, settings: Settings) -> None:
     if ALL in now.paused:
         console.print("Paid calls are paused.", style="bold yellow")
     table = pairs()
     table.add_row("all services", f"${usd(now.daily_usd)} per day (UTC)")
-    for service in paid_services():
+    for service in paid_services(settings):
         own = now.service_daily_usd.get(service)
         daily = f"${usd(own)} per day, " if own is not None else ""
         paused = " (paused)" if service in now.paused else ""

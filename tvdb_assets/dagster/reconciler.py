@@ -144,7 +144,7 @@ class Reconciler:
             Chunker(self.settings.chunk_tokens, self.settings.chunk_overlap_tokens)
         )
         can_retry_degraded = not clients.pays or paid_services_are_available(
-            ServiceStates(self.database)
+            ServiceStates(self.database), self.settings
         )
         return self.due.find(
             pipeline_fingerprint,
@@ -271,7 +271,7 @@ class Reconciler:
         ledger = Ledger(self.database, spend_limits_of(self.settings))
         now = budget_pace(self.database, ledger)
         newest = changes(self.database, limit=1)
-        hour = ledger.requests_renewed_at(paid_services())
+        hour = ledger.requests_renewed_at(paid_services(self.settings))
         return BudgetWindows(now.day, hour, newest[0].changed_at if newest else now.day)
 
 
@@ -283,13 +283,13 @@ def is_evaluated_by_daemon(context: dg.SensorEvaluationContext) -> bool:
     return context.last_sensor_start_time is not None
 
 
-def paid_services_are_available(states: ServiceStates) -> bool:
+def paid_services_are_available(states: ServiceStates, settings: Settings | None = None) -> bool:
     """Whether degraded documents may be retried: no paid service is known to be unavailable.
 
     A service that refused the key or quota is called again after a while, because only its response
     shows whether it is available.
     """
-    for service in paid_services():
+    for service in paid_services(settings):
         state, now = states.read(service)
         is_refused = state.refusal is not None and now < state.refusal.until
         if is_refused or state.breaker.name(now) == "open":

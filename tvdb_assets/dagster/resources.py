@@ -217,7 +217,9 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         with redacting_errors(), Database.open(settings) as database:
             if (trace := trace_of("")).is_on:
                 ledger = Ledger(database, spend_limits_of(settings))
-                publish_gauges(trace, database, ledger, ServiceStates(database), paid_services())
+                publish_gauges(
+                    trace, database, ledger, ServiceStates(database), paid_services(settings)
+                )
             yield BudgetView(settings, database)
 
     def advance_batches(self) -> tuple[bool, list[dict[str, Any]]]:
@@ -312,7 +314,7 @@ class BudgetView:
     @property
     def hour(self) -> datetime:
         """When the requests of the hour were renewed."""
-        return self._ledger.requests_renewed_at(paid_services())
+        return self._ledger.requests_renewed_at(paid_services(self._settings))
 
     def report(self) -> CostReport:
         """The cost report."""

@@ -194,5 +194,7 @@ class EmbeddingProvider:
     `ConfigurationError`, where there can be none here."""
     is_paid: bool = False
     daily_limit: Callable[[Settings], Decimal | None] = no_daily_limit
+    is_preset: bool = False
+    """See `spend_guard.provider_registry.Provider`."""
     is_free_by_default: bool = False
     """Whether a request costs nothing if no price is set: a server of one's own."""

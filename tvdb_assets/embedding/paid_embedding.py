@@ -20,6 +20,7 @@ import psycopg
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.core.token_counting import count_tokens
+from tvdb_assets.correlation import new_part
 from tvdb_assets.embedding.divided_batches import BatchDivision, Part
 from tvdb_assets.embedding.embedder_protocol import PaidEmbedder, Vectors
 from tvdb_assets.embedding.embedding_result import (
@@ -55,8 +56,6 @@ from tvdb_assets.tracing import TracedOperation
 _REQUESTS_A_MINUTE = 8
 """A minute's token limit is divided into at least so many requests: so many may be in flight and
 wait in one queue, and none is to reach the longest wait there."""
-_SHORT_TEXT = "Clause"
-"""Accepted by any server that works: shows the length of its vectors, and that it answers."""
 _SIMILAR = 1.25
 """Requests of so much more tokens than one that was answered are not sent alone."""
 _FIRST_INPUTS = 16
@@ -190,12 +189,12 @@ class PaidEmbedding:
             end = self._end_of_next(order, start, requests_left, a_minute)
             # A single text that is not stored has nothing to lose by being retried as a whole.
             part = Part(order[start:end], is_outage=self._persist is None and len(order) == 1)
-            is_first = bool(self._bounds) and not self._ratio.is_known
-            if end < len(order) and (is_first or self._is_new_size(part)):
-                # Its answer teaches how the service counts, or whether it takes as many texts.
+            if end < len(order) and self._teaches(part):
                 async with self._at_risk.probing:
-                    if end > self._end_of_next(order, start, requests_left, a_minute):
-                        continue  # Another request has found a limit.
+                    await self._read_state()
+                    following = self._end_of_next(order, start, requests_left, a_minute)
+                    if end != following or not self._teaches(part):
+                        continue  # Another request has taught it meanwhile.
                     await self._enter(part)
                     await self._send(division, part)
             else:
@@ -241,9 +240,10 @@ class PaidEmbedding:
             end += 1
         return end
 
-    def _is_new_size(self, part: Part) -> bool:
-        """Whether it is to be found out if the server takes so many texts."""
-        return self._embedder.learns and not self.has_passed(part.order)
+    def _teaches(self, part: Part) -> bool:
+        """Whether its answer shows how the service counts, or that it takes so many texts."""
+        is_first = bool(self._bounds) and not self._ratio.is_known
+        return is_first or (self._embedder.learns and not self.has_passed(part.order))
 
     async def _requests_left(self) -> int | None:
         """Requests that the hour has left; None if there is no limit."""
@@ -394,8 +394,13 @@ class PaidEmbedding:
         )
 
     async def _embed_short_text(self) -> None:
-        """Embed a text that any server accepts; stores nothing."""
-        bound = TokenBound.of(_SHORT_TEXT, count_tokens(_SHORT_TEXT))
+        """Embed a text that any server accepts; stores nothing.
+
+        It shows the length of the vectors, and that the service answers. Each one is another text,
+        so that none is paid for twice.
+        """
+        text = f"Clause {new_part().hex[:8]}"
+        bound = TokenBound.of(text, count_tokens(text))
         is_exact = self._embedder.is_bill_exact
         call = replace(
             self._call(Counter({"": bound.counted}), 1),
@@ -406,7 +411,7 @@ class PaidEmbedding:
         )
 
         async def send(permit: RequestPermit) -> ServiceResponse[Vectors]:
-            answer = await self._embedder.request([_SHORT_TEXT], permit)
+            answer = await self._embedder.request([text], permit)
             return replace(answer, value=np.zeros(0, np.float32))
 
         await self._guard.call(

@@ -81,7 +81,9 @@ def forecast_cost(
     files = forecast_inputs(
         router.services.database, partition_keys, pipeline_fingerprint, space.label
     )
-    committed = {name: router.services.ledger.committed(name) for name in paid_services()}
+    committed = {
+        name: router.services.ledger.committed(name) for name in paid_services(router.settings)
+    }
     budgets = _left(router.services.ledger.limits, committed)
     unknown = [file for file in files if not file.is_known]
     may_parse = parser is not None and any(

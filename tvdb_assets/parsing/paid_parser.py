@@ -202,4 +202,5 @@ class ParsingProvider:
         ConfigurationError: a key is missing, or a tier or its price is not known.
     """
     is_paid: bool = True
+    is_preset: bool = False
     daily_limit: Callable[[Settings], Decimal | None] = no_daily_limit

@@ -15,9 +15,22 @@ from tvdb_assets.spend_guard.budget import SpendLimits
 from tvdb_assets.spend_guard.provider_registry import Provider
 
 
-def paid_services() -> tuple[str, ...]:
-    """The names of all paid services in the ledger: embedders first, then parsers."""
-    return tuple(provider.name for provider in _providers())
+def paid_services(settings: Settings | None = None) -> tuple[str, ...]:
+    """The names of the paid services in the ledger: embedders first, then parsers.
+
+    Args:
+        settings: a preset is among the services if they choose it.
+    """
+    names = tuple(provider.name for provider in _providers())
+    chosen = EMBEDDING_PROVIDERS.find(settings.embedder) if settings is not None else None
+    if chosen is not None and chosen.is_paid and chosen.name not in names:
+        names = (chosen.name, *names)
+    return names
+
+
+def preset_services() -> tuple[str, ...]:
+    """The names of the servers that a setting can choose, and of which most are not used."""
+    return EMBEDDING_PROVIDERS.presets()
 
 
 def is_paid(mode: ServiceMode) -> bool:

@@ -166,7 +166,9 @@ class RunServices:
     def publish_gauges(self) -> None:
         """Set the metrics of budget, queue and breakers, if tracing is on."""
         if self.trace.is_on:
-            publish_gauges(self.trace, self.database, self.ledger, self.states, paid_services())
+            publish_gauges(
+                self.trace, self.database, self.ledger, self.states, paid_services(self._settings)
+            )
 
     def close(self) -> None:
         """Close the parts that were created here; a given database or worker pool stays open."""

@@ -36,6 +36,11 @@ class Provider(Protocol):
         ...
 
     @property
+    def is_preset(self) -> bool:
+        """Whether it is one of many servers of a kind, which counts only if it is chosen."""
+        ...
+
+    @property
     def daily_limit(self) -> Callable[[Settings], Decimal | None]:
         """US dollars a day for it alone, by the settings; None where only the limit of all holds.
         ``tvdb limits --service`` sets one for any provider.
@@ -81,7 +86,14 @@ class ProviderRegistry(Generic[P]):
         return self._added.get(name) or self._declared.get(name)
 
     def paid(self) -> tuple[P, ...]:
-        """All that cost money, by name."""
+        """All that cost money, by name, without presets."""
+        return tuple(one for one in self._all_paid() if not one.is_preset)
+
+    def presets(self) -> tuple[str, ...]:
+        """The names of all presets."""
+        return tuple(one.name for one in self._all_paid() if one.is_preset)
+
+    def _all_paid(self) -> tuple[P, ...]:
         known = {**self._declared, **self._added}
         return tuple(known[name] for name in sorted(known) if known[name].is_paid)
 
@@ -93,7 +105,7 @@ class ProviderRegistry(Generic[P]):
         """
         found = self.find(name)
         if found is None or not found.is_paid:
-            names = ", ".join(provider.name for provider in self.paid())
+            names = ", ".join(provider.name for provider in self._all_paid())
             raise codes.PROVIDER_UNKNOWN.error(name=name, setting=self._setting, names=names)
         return found
 

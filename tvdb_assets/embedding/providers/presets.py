@@ -101,6 +101,7 @@ def _provider(preset: _Preset) -> EmbeddingProvider:
         embedder,
         embedder.for_space,
         is_paid=True,
+        is_preset=True,
         is_free_by_default=preset.prices is None,
     )
 
