@@ -18,12 +18,7 @@ from tvdb_assets.core.message_counts import counted
 from tvdb_assets.dagster.storage.home import dagster_instance
 from tvdb_assets.repositories.batch_texts import BatchTexts
 from tvdb_assets.repositories.database import Database
-<<<<<<< HEAD
-from tvdb_assets.routing.paid_services import paid_services, spend_limits_of
-=======
-from tvdb_assets.repositories.embedding_batches import EmbeddingBatches
 from tvdb_assets.routing.paid_services import paid_services, preset_services, spend_limits_of
->>>>>>> a2a02be (List an embedding server that is chosen by name among the services)
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import Settings, load_settings
 from tvdb_assets.spend_guard.budget import NO_HOURLY_LIMIT, SpendLimits, usd

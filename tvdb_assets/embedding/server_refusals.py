@@ -238,7 +238,7 @@ def _reason(
     if not is_rate:
         for reason, pattern in _OF_CODES:
             if any(pattern.fullmatch(name) for name in names):
-                return _by_size(reason, message, inputs)
+                return _by_size(reason, inputs)
     elif _PER_DAY.search(message) or any(_PER_DAY.search(name) for name in names):
         return Reason.QUOTA
     else:
@@ -259,22 +259,20 @@ def _reason(
     if _LOADING.search(message) and status in (429, 503):
         return Reason.RATE if status == 429 else Reason.OUTAGE
     if _ABOUT_SIZE.search(message):
-        return _by_size(Reason.SIZE, message, inputs)
+        return _by_size(Reason.SIZE, inputs)
     if status == 429:
         return Reason.RATE
     if _ABOUT_LENGTH.search(message):
         return Reason.LONG_TEXT
     if status == 413:
-        return _by_size(Reason.SIZE, message, inputs)
+        return _by_size(Reason.SIZE, inputs)
     if status in _OUTAGES or status >= 500:
         return Reason.OUTAGE
     return Reason.TEXT if _REFUSED_TEXT.search(message) else Reason.UNKNOWN
 
 
-def _by_size(reason: Reason, message: str, inputs: int) -> Reason:
+def _by_size(reason: Reason, inputs: int) -> Reason:
     """A request of a single text that is too large has a text that is too long."""
-    if reason is Reason.RATE and "request too large" in message and inputs > 1:
-        return Reason.SIZE
     return Reason.LONG_TEXT if reason is Reason.SIZE and inputs == 1 else reason
 
 
