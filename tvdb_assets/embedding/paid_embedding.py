@@ -226,7 +226,8 @@ class PaidEmbedding:
         most_inputs, most_tokens = embedder.max_inputs, embedder.max_request_tokens
         if a_minute:
             most_tokens = min(most_tokens, a_minute)
-        if embedder.learns:
+        # A server with a model of OpenAI is most likely a proxy of it.
+        if embedder.learns and not embedder.is_count_exact:
             most_inputs = min(most_inputs, max(_FIRST_INPUTS, 2 * traits.passed_inputs))
             most_tokens = min(most_tokens, max(_FIRST_TOKENS, 2 * traits.passed_tokens))
         if self._persist is not None:
