@@ -47,8 +47,12 @@ def test_the_seeds_cover_every_fault(shared: Shared, count: int) -> None:
     met = Counter(kind for one in drawn for rates in one.rates.values() for kind in rates)
     met.update(FaultKind(script["kind"]) for one in drawn for script in one.scripts)
     never = set(FaultKind) - set(met) - {FaultKind.TOO_LARGE} - OF_BATCHES
+    # An account that is refused ends a scenario early, so few scenarios have it.
+    rare: set[FaultKind] = set()
+    if count < SEEDS:
+        rare = {FaultKind.INSUFFICIENT_QUOTA, FaultKind.INVALID_KEY}
     # These two are what poison meets.
-    assert never == {FaultKind.REFUSED_TEXT, FaultKind.UNPROCESSABLE}
+    assert never - rare == {FaultKind.REFUSED_TEXT, FaultKind.UNPROCESSABLE}
     assert min(met.values()) >= count / 100
     assert sum(one.is_hybrid for one in drawn) > count / 4
     assert sum(one.is_tight for one in drawn) > count / 4
