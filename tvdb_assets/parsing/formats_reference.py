@@ -35,10 +35,11 @@ refused with the code `encrypted`.
 
 ## Hidden text, superscripts and ticks
 
-Text that a document hides from its readers is left out in all formats, and the notes say how much:
-hidden text of Word, RTF and OpenDocument, hidden sheets, rows and columns, hidden slides, hidden
-elements of HTML, layers of a PDF that are switched off. Text that a reader unfolds by a click is
-not hidden: answers in an accordion, rows behind a filter, folded groups of rows.
+Text that a document hides from its readers is left out, and the notes say how much: hidden text of
+Word, RTF and OpenDocument, hidden sheets, rows and columns, hidden slides, hidden elements of HTML,
+layers of a PDF that are switched off. Text that a reader unfolds by a click is not hidden: answers
+in an accordion, rows behind a filter, folded groups of rows. Binary Word and PowerPoint files are
+the exception: their hidden text is kept, and their superscripts are plain characters.
 
 A superscript is stored in the superscript characters of Unicode, if all of it has them: `750¹`,
 `m²`. Any other one is stored as `^(text)`. So the mark of a note never joins a number. Search finds
