@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import random
+from collections import Counter
 from collections.abc import Callable
 
+import pikepdf
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 from reportlab.lib.utils import ImageReader
@@ -172,3 +175,32 @@ def test_configured_languages_must_be_installed() -> None:
         assert ocr.languages() == "eng"
     fingerprints = {parser_fingerprint(limits=DocumentLimits(ocr_dpi=dpi)) for dpi in (300, 200)}
     assert len(fingerprints) == 2
+
+
+def test_a_noisy_scan_is_read_without_its_speckles() -> None:
+    picture = _drawn("\n".join([_WORDS] * 4), (1_240, 700))
+    drawn = random.Random(1)
+    for _ in range(picture.width * picture.height // 12):
+        at = drawn.randrange(picture.width), drawn.randrange(picture.height)
+        picture.putpixel(at, drawn.choice((0, 255)))
+    for noisy in (picture, picture.rotate(0.4, fillcolor=255), picture.point(lambda v: v * 3 // 4)):
+        text = parse_document(_bytes(noisy, "PNG", dpi=(150, 150)), "noisy.png").text
+        words = Counter(text.split())
+        assert sum((words & Counter((_WORDS + " ").split() * 4)).values()) >= 0.85 * 24
+
+
+@pytest.mark.parametrize("text", ["Please wait...", "Bitte warten Sie.", "Page 1"])
+def test_a_form_that_a_viewer_creates_from_xml_is_refused_as_such(text: str) -> None:
+    with pikepdf.open(io.BytesIO(_pdf(text))) as document:
+        xfa = document.make_stream(b"<xdp:xdp xmlns:xdp='http://ns.adobe.com/xdp/'/>")
+        document.Root.AcroForm = pikepdf.Dictionary(XFA=xfa, Fields=pikepdf.Array())
+        static = io.BytesIO()
+        document.save(static)
+        document.Root.NeedsRendering = True
+        dynamic = io.BytesIO()
+        document.save(dynamic, object_stream_mode=pikepdf.ObjectStreamMode.generate)
+    error = _error(dynamic.getvalue(), "form.pdf")
+    assert error.code == "unsupported"
+    assert "XFA" in error.message
+    # A form with pages of its own is read.
+    assert text in parse_document(static.getvalue(), "form.pdf").text

@@ -35,7 +35,7 @@ _LIBRARIES = (
     ),
     *("tesserocr", "textile", "tvdb-assets", "xlrd"),
 )
-_OCR = "ocr<tesserocr>:2:eng:300:200"
+_OCR = "ocr<tesserocr>:3:eng:300:200"
 _PDF_OPTIONS = (
     "[('continue_on_page_error', True), ('emit_word_boxes', True),"
     " ('extract_annotations', True), ('extract_blocks', True),"
@@ -59,7 +59,7 @@ _PARSERS = [
     "NotebookParser1:tvdb-assets<tvdb-assets>:lxml<lxml>",
     "OdfParser2:lxml<lxml>",
     "OrgParser1:tvdb-assets<tvdb-assets>",
-    f"pdf4:liteparse<liteparse>:{_PDF_OPTIONS}:{_OCR}:pikepdf<pikepdf>",
+    f"pdf5:liteparse<liteparse>:{_PDF_OPTIONS}:{_OCR}:pikepdf<pikepdf>",
     "PptParser1:olefile<olefile>",
     "PptxParser2:lxml<lxml>",
     "RecordParser1:chardetng-py<chardetng-py>:lxml<lxml>",

@@ -51,6 +51,8 @@ class ImageParser(BaseParser):
         "PIL.ImageOps",
         "PIL.ImageDraw",
         "PIL.ImageFilter",
+        "PIL.ImageChops",
+        "PIL.ImageStat",
         "PIL.PngImagePlugin",
         "PIL.JpegImagePlugin",
         "pi_heif",
@@ -128,7 +130,9 @@ def _prepared(picture: Image, dpi: float) -> tuple[Image, float]:
     from PIL import ImageOps
 
     upright = ocr.to_grayscale(ImageOps.exif_transpose(picture))
-    if dpi < _COARSE_DPI and upright.width * upright.height <= _MAX_ENLARGED:
+    # Enlarged, speckles would be as large as the dots of letters.
+    may_grow = not ocr.is_speckled(upright)
+    if may_grow and dpi < _COARSE_DPI and upright.width * upright.height <= _MAX_ENLARGED:
         factor = current_limits().ocr_dpi / dpi
         factor = min(factor, 4.0)
         size = (max(1, round(upright.width * factor)), max(1, round(upright.height * factor)))

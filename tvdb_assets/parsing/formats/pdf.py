@@ -5,6 +5,7 @@ What belongs here: PDF, and the choice of pages for OCR. What does not: OCR (`re
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tvdb_assets.models import ParsedDocument
 from tvdb_assets.parsing.active_limits import current_limits, over_limit
 from tvdb_assets.parsing.base_parser import BaseParser
+from tvdb_assets.parsing.format_protocol import UnsupportedVariantError
 from tvdb_assets.parsing.formats.pdf_attachments import CONTAINER as ATTACHMENTS
 from tvdb_assets.parsing.markdown.document_builder import build_document
 from tvdb_assets.parsing.pages.form_values import form_lines
@@ -32,7 +34,8 @@ from tvdb_assets.parsing.reading import ocr
 if TYPE_CHECKING:
     from liteparse import ParsedPage
 
-_REVISION = 4
+_REVISION = 5
+_PLACEHOLDER_PAGES = 2  # of a form whose own pages a viewer creates
 _BATCH_PAGES = 200  # bounds memory; layout is compared within a batch
 _MIN_SHARE_IN_MARKDOWN = 0.5  # share of a page's letters below which its plain lines are used
 _PICTURE_SHARE = 0.4  # share of a page that pictures cover, where a photo is likely
@@ -141,6 +144,8 @@ class PdfParser(BaseParser):
             raise corrupt("PDF", "its pages can't be found or read") from None
         if failed == len(pages):
             raise corrupt("PDF", "it has no readable page")
+        if len(pages) <= _PLACEHOLDER_PAGES and _is_dynamic_form(source):
+            raise UnsupportedVariantError("a form that only Adobe's reader displays (dynamic XFA)")
         scans = _scans(source, seen)
         max_scans = current_limits().ocr_max_pages
         chosen = dict(islice(scans.items(), max_scans))
@@ -215,6 +220,24 @@ class PdfParser(BaseParser):
                 **({"pages_ocr": len(by_ocr), "ocr_confidence": sure} if by_ocr else {}),
             },
         )
+
+
+def _is_dynamic_form(source: bytes) -> bool:
+    """Whether the pages only say that another viewer is needed, which creates them from XML."""
+    if b"/NeedsRendering" not in source and b"/ObjStm" not in source:
+        return False
+    import pikepdf
+
+    try:
+        with pikepdf.open(io.BytesIO(source)) as document:
+            form = document.Root.get("/AcroForm")
+            return (
+                isinstance(form, pikepdf.Dictionary)
+                and "/XFA" in form
+                and bool(document.Root.get("/NeedsRendering", False))
+            )
+    except (pikepdf.PdfError, RuntimeError, TypeError, ValueError):
+        return False
 
 
 def _page_text(page: ParsedPage) -> tuple[str, bool]:
