@@ -68,7 +68,7 @@ try:
     )
     from dagster._core.execution.context.system import StepExecutionContext
     from dagster._core.execution.plan.step import ExecutionStep
-    from dagster._core.launcher import DefaultRunLauncher
+    from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
     from dagster._core.remote_origin import (
         ManagedGrpcPythonEnvCodeLocationOrigin,
         RemoteJobOrigin,
@@ -239,7 +239,9 @@ def _log_fallback(left: Mapping[str, Sequence[str]]) -> None:
 # --- Backfills ----------------------------------------------------------------------------
 
 Backfill = PartitionBackfill
+RunHealth = CheckRunHealthResult
 RunLauncher = DefaultRunLauncher
+RunWorkerStatus = WorkerStatus
 
 
 def requested_backfills(instance: dg.DagsterInstance) -> Sequence[Backfill]:

@@ -7,6 +7,7 @@ What belongs here: reports for an operator in the UI. What does not: documents
 
 import asyncio
 from dataclasses import asdict
+from typing import Any
 
 import dagster as dg
 
@@ -34,7 +35,7 @@ def make_service_health(names: DefinitionNames) -> dg.AssetsDefinition:
         """Report the health of each service of this deployment."""
         service_router = names.service_router(context.resources)
         services = asyncio.run(service_router.health(context.run.run_id))
-        rows = [{k: "" if v is None else v for k, v in asdict(s).items()} for s in services]
+        rows = [{k: _cell(v) for k, v in asdict(s).items()} for s in services]
         unwell = [s.service for s in services if s.status not in ("ready", "unproven")]
         return dg.MaterializeResult(
             metadata={
@@ -45,6 +46,13 @@ def make_service_health(names: DefinitionNames) -> dg.AssetsDefinition:
         )
 
     return service_health
+
+
+def _cell(value: object) -> Any:
+    """A value as Dagster's tables can hold it."""
+    if isinstance(value, tuple):
+        return "; ".join(map(str, value))
+    return "" if value is None else value
 
 
 def make_cost_report(names: DefinitionNames) -> dg.AssetsDefinition:

@@ -21,17 +21,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tvdb_assets import error_codes as codes
+from tvdb_assets.embedding.embedder_protocol import PaidEmbedder
 from tvdb_assets.embedding.embedding_result import ResultCollector
 from tvdb_assets.embedding.server_traits import ServerTraits
-from tvdb_assets.errors import EmbeddingError, RefusedError, TvdbError, UnavailableError
+from tvdb_assets.errors import (
+    BudgetError,
+    EmbeddingError,
+    RateError,
+    RefusedError,
+    TvdbError,
+    UnavailableError,
+)
 from tvdb_assets.spend_guard.call_failures import CallFailed
 from tvdb_assets.spend_guard.call_log import ServiceEvent
-
-if TYPE_CHECKING:
-    from tvdb_assets.embedding.paid_embedding import PaidEmbedding
+from tvdb_assets.spend_guard.guard import Guard
 
 _PARTS = 4
 _SAME_REFUSAL = 4
@@ -72,10 +78,43 @@ class Part:
         return isinstance(cause, CallFailed) and cause.may_be_input and not self.is_outage
 
 
+class DividedCall(Protocol):
+    """The call whose batches are divided; see `paid_embedding.PaidEmbedding`."""
+
+    @property
+    def embedder(self) -> PaidEmbedder:
+        """The embedder of the call."""
+
+    @property
+    def guard(self) -> Guard:
+        """The guard of the call."""
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether nothing more is sent."""
+
+    async def attempt(
+        self, part: Part, result: ResultCollector
+    ) -> EmbeddingError | BudgetError | RateError | UnavailableError | None:
+        """One request; returns why it was refused or not made, if a part of it may succeed."""
+
+    async def is_answering(self) -> bool:
+        """Whether the service answers for a short text."""
+
+    def halt(self, error: TvdbError) -> None:
+        """Send nothing more; the first error is raised."""
+
+    def has_passed(self, order: Sequence[int]) -> bool:
+        """Whether this server has answered a request of about as many texts and tokens."""
+
+    def tokens(self, order: Sequence[int]) -> int:
+        """Tokens of these texts, as counted here."""
+
+
 class BatchDivision:
     """Sends the batches of one call, and divides those that fail."""
 
-    def __init__(self, call: PaidEmbedding, result: ResultCollector) -> None:
+    def __init__(self, call: DividedCall, result: ResultCollector) -> None:
         """Nothing is sent yet."""
         self._call = call
         self._result = result

@@ -28,7 +28,10 @@ PAGES = sorted(
     # The changelog and the deprecation policy list names that are gone.
     if path.name not in {"CHANGELOG.md", "deprecation.md"}
 )
-_FOREIGN = frozenset({"BackfillPolicy", "Decimal", *dir(builtins)})
+_FOREIGN = frozenset({"BackfillPolicy", "Decimal", *dir(builtins)}) | {
+    # Codes of embedding servers.
+    *("ExceededBudget", "DeploymentNotFound", "DataInspectionFailed"),
+}
 """Classes of Dagster and Python."""
 _PATH = re.compile(r"[\w.-]*(?:/[\w.-]+)*/?")
 _ENDINGS = (".py", ".sql", ".md", ".toml", ".yaml", ".yml", ".lock", "/")

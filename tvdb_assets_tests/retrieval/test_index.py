@@ -172,8 +172,8 @@ def test_a_switch_between_the_vector_of_a_question_and_its_search_is_followed(
     router = paid.router()
     embed_by, spaces = router.embed_by, list[str]()
 
-    async def switch_after_embedding(*arguments: Any) -> EmbeddingResult:
-        embedded = await embed_by(*arguments)
+    async def switch_after_embedding(*arguments: Any, **options: Any) -> EmbeddingResult:
+        embedded = await embed_by(*arguments, **options)
         if not spaces:
             IndexCatalog(paid.database).switch()
         spaces.append(embedded.space.provider)

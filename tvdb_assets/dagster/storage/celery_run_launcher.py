@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster_celery.launcher import CeleryRunLauncher
 
+from tvdb_assets.dagster.compat import RunHealth, RunWorkerStatus
 from tvdb_assets.dagster.partitions import is_command_run
 from tvdb_assets.dagster.storage.run_launcher import cancel_command_run
 
@@ -42,13 +42,13 @@ class CommandAwareCeleryRunLauncher(CeleryRunLauncher):
         is_cancelled = cancel_command_run(self._instance, run_id)
         return super().terminate(run_id) if is_cancelled is None else is_cancelled
 
-    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+    def check_run_worker_health(self, run: dg.DagsterRun) -> RunHealth:
         """Whether the process that executes a run works."""
         if is_command_run(run):
             # No task executes it. If the command is killed, `cost_sensor` marks the run as failed.
-            return CheckRunHealthResult(WorkerStatus.RUNNING)
+            return RunHealth(RunWorkerStatus.RUNNING)
         health = super().check_run_worker_health(run)
-        if health.status is not WorkerStatus.RUNNING:
+        if health.status is not RunWorkerStatus.RUNNING:
             return health
         worker = self._worker_of(run)
         if worker is None or self.celery.control.ping([worker], timeout=PING_SECONDS):
@@ -57,9 +57,7 @@ class CommandAwareCeleryRunLauncher(CeleryRunLauncher):
         self._silent_checks[run.run_id] += 1
         if self._silent_checks[run.run_id] < MOST_SILENT_CHECKS:
             return health
-        return CheckRunHealthResult(
-            WorkerStatus.FAILED, f"The Celery worker {worker} does not answer."
-        )
+        return RunHealth(RunWorkerStatus.FAILED, f"The Celery worker {worker} does not answer.")
 
     def _worker_of(self, run: dg.DagsterRun) -> str | None:
         """The name of the worker that executes a run."""
