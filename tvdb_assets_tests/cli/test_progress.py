@@ -22,7 +22,8 @@ was_read_often = threading.Event()
 def read():
     global calls
     calls += 1
-    if calls == 5:
+    # Lines of a pipe come every ten seconds.
+    if calls == (2 if sys.argv[2:] else 5):
         was_read_often.set()
     return RunProgress(min(calls - 1, 2), 7, Decimal("0.25"))
 
