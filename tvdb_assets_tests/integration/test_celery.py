@@ -41,6 +41,9 @@ class CeleryProject(KillableProject):
 
     def __init__(self, folder: Path, documents: int, run_partitions: int) -> None:
         super().__init__(folder, documents, run_partitions)
+        shipped = (DEPLOY / "worker.yaml").read_text("utf-8")
+        # What a lost worker had reserved is noticed after seconds instead of minutes.
+        (folder / "worker.yaml").write_text(shipped.replace("timeout: 120", "timeout: 5"))
         port = free_port()
         self._redis = subprocess.Popen(
             [REDIS_SERVER_PATH, "--port", str(port), "--save", "", "--dir", str(folder)],
@@ -62,7 +65,7 @@ class CeleryProject(KillableProject):
 
     def start_worker(self, name: str) -> None:
         command = ["worker", "start", "-A", "dagster_celery.app", "-n", name]
-        command += ["-y", str(DEPLOY / "worker.yaml"), "--", "--concurrency", "1"]
+        command += ["-y", str(self.folder / "worker.yaml"), "--", "--concurrency", "1"]
         self.start_process(name, ["-m", "dagster_celery.cli", *command])
 
     def kill_worker(self, name: str) -> None:
@@ -128,4 +131,5 @@ def test_the_shipped_instance_differs_only_in_its_launcher() -> None:
     default = yaml.safe_load(instance_settings())
     assert shipped.pop("run_launcher") != default.pop("run_launcher")
     assert shipped["run_monitoring"].pop("max_resume_run_attempts") == 0
+    assert shipped["run_monitoring"].pop("start_timeout_seconds") == 3_600
     assert shipped == default
