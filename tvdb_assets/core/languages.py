@@ -11,7 +11,7 @@ from collections.abc import Sequence
 _MOST_BYTES = 8_192
 """Bytes of UTF-8 that are examined; more of a text would not change the result."""
 _LEAST_LETTERS = 24
-"""A shorter text, such as a name or a number, has no language that could be told."""
+"""A shorter text, such as a name or a number, has no language that could be recognized."""
 _CURRENT_CODES = {"iw": "he", "in": "id", "jw": "jv", "mo": "ro", "nb": "no", "nn": "no"}
 """Codes that CLD2 uses for languages that have another code in ISO 639-1 today, or that share the
 rules of another one here."""

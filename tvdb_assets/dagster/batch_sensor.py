@@ -1,4 +1,4 @@
-"""`batch_sensor`: submits batch jobs, looks at those that are out, and stores what they have done.
+"""`batch_sensor`: submits batch jobs, polls them, and stores what they have done.
 
 What belongs here: the sensor. What does not: the steps of a job (`embedding.batch_jobs`), or
 publishing its documents, for which `cost_sensor` requests runs, as for all documents that waited.
@@ -31,7 +31,7 @@ def make_batch_sensor(interval_seconds: int, names: DefinitionNames) -> dg.Senso
         required_resource_keys={names.service_router_key},
         minimum_interval_seconds=interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Looks at the batch jobs of paid embedders (TVDB_BATCH): submits those that "
+        description="Advances the batch jobs of paid embedders (TVDB_BATCH): submits those that "
         "wait, stores the vectors of those that have ended with their cost, and cancels them while "
         "paid calls are paused. No run waits for a job.",
     )
@@ -40,7 +40,7 @@ def make_batch_sensor(interval_seconds: int, names: DefinitionNames) -> dg.Senso
         is_busy, jobs = router.advance_batches()
         message = _message(jobs)
         if is_busy:
-            message = f"Another process looks at the batch jobs right now. {message}"
+            message = f"Another process advances the batch jobs right now. {message}"
         yield dg.SkipReason(message)
 
     return batch_sensor

@@ -33,7 +33,7 @@ from tvdb_assets.settings import Settings, load_settings
 
 
 class _CodeLocation(dg.Definitions):
-    """Definitions whose runs execute in one process, if they are a code location of their own.
+    """Definitions whose runs execute in one process, if they are a whole code location.
 
     A run is one step, and a process for it would only load Dagster a second time. Merged with the
     definitions of a project, they leave the executor to it, because one executor is for all assets.

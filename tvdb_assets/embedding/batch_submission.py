@@ -88,7 +88,7 @@ class BatchSubmission:
         return [_bounded(text, ratio, is_exact=self._parts.service.is_bill_exact) for text in texts]
 
     async def _affordable(self, job: BatchJob, texts: list[BatchText]) -> list[BatchText]:
-        """As many texts as fit the budget now; the others become a job of their own."""
+        """As many texts as fit the budget now; the others become another job."""
         left = await asyncio.to_thread(self._left_usd)
         price, total, fitting = self._parts.service.price, 0, 0
         for text in texts:

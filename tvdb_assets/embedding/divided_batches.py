@@ -188,7 +188,7 @@ class BatchDivision:
         if was_large and not was_refused and passed and not self._call.is_halted:
             largest = max(len(part.order) for part in passed)
             tokens = max(self._call.tokens(part.order) for part in passed)
-            self._call.embedder.adopt(ServerTraits().limited(largest, tokens))
+            self._call.embedder.add_traits(ServerTraits().limited(largest, tokens))
 
     async def _after_failure(
         self,

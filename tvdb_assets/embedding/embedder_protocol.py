@@ -96,7 +96,7 @@ class PaidEmbedder(PaidService):
         """Where to look up what other processes learned, if something has to be known."""
         self._recall = recall
 
-    def adopt(self, traits: ServerTraits) -> None:
+    def add_traits(self, traits: ServerTraits) -> None:
         """Use what was learned of the server, here or elsewhere."""
         self.traits = traits
 

@@ -283,7 +283,7 @@ class PaidEmbedding:
                 return None
             if self._embedder.learns:
                 tokens = self.tokens(part.order)
-                self._embedder.adopt(ServerTraits().passed(len(part.order), tokens))
+                self._embedder.add_traits(ServerTraits().passed(len(part.order), tokens))
             return None
 
     async def is_answering(self) -> bool:
@@ -455,7 +455,7 @@ class PaidEmbedding:
         state, _ = await asyncio.to_thread(self._guard.states.read, embedder.service)
         self._ratio = state.token_ratio(embedder.account)
         if embedder.learns and embedder.server in state.servers:
-            embedder.adopt(ServerTraits.of(state.servers[embedder.server]))
+            embedder.add_traits(ServerTraits.of(state.servers[embedder.server]))
         return state
 
     async def _share_traits(self, known: ServiceState) -> None:

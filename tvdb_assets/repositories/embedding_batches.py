@@ -124,7 +124,7 @@ class EmbeddingBatches:
     def split(self, job: BatchJob, hashes: Sequence[bytes]) -> UUID:
         """Move texts of a job that is ready to a new job, which is ready as well; returns its id.
 
-        Both are uploaded anew.
+        Both are uploaded again.
         """
         new_id, holder = new_part(), locks.new_claim_key()
 

@@ -1,7 +1,7 @@
 """How well search finds what answers known questions: recall, MRR and nDCG with intervals.
 
 What belongs here: the file of questions, and the measures. What does not: searching
-(`retrieval.index`), or when an evaluation runs and who is told (`cli`, `dagster`).
+(`retrieval.index`), or when an evaluation runs and who is notified (`cli`, `dagster`).
 
 The file has one JSON object a line. ``question`` is required, and one of:
 

@@ -80,7 +80,7 @@ class KillableProject:
         )
 
     def start_process(self, name: str, arguments: Sequence[str]) -> None:
-        """Start a process of this Python, in a group of its own."""
+        """Start a process of this Python, in a separate process group."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, *arguments],

@@ -1,4 +1,4 @@
-"""Kinds of files: told by what they are, each refused kind with its own name, photos read."""
+"""Kinds of files: recognized by their content, each refused kind with its own name, photos read."""
 
 from __future__ import annotations
 

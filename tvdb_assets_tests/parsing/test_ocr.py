@@ -202,5 +202,5 @@ def test_a_form_that_a_viewer_creates_from_xml_is_refused_as_such(text: str) -> 
     error = _error(dynamic.getvalue(), "form.pdf")
     assert error.code == "unsupported"
     assert "XFA" in error.message
-    # A form with pages of its own is read.
+    # A form whose pages are drawn in the file is read.
     assert text in parse_document(static.getvalue(), "form.pdf").text

@@ -92,7 +92,7 @@ def test_a_fallback_parse_is_reused_in_the_same_outage(shared: Shared) -> None:
 def test_a_request_that_is_larger_than_a_minutes_allowance_is_cut(shared: Shared) -> None:
     documents = [name for name in shared.corpus.markdown if name != "policy0.md"]
     simulation = fine(shared, documents, behaviour=Behaviour(tokens_per_minute=500))
-    # The service asks to wait longer than anyone would, and tells what it allows.
+    # The service asks to wait longer than anyone would, and reports what it allows.
     check_ingestion(simulation, simulation.ingest())
     assert set(states(simulation).values()) == {("deferred", "rate_limited")}
     simulation.clock.advance(600)

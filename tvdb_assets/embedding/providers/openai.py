@@ -111,7 +111,7 @@ class OpenAIEmbedder(PaidEmbedder):
         given = settings.embedding_query_prefix, settings.embedding_document_prefix
         self.query_prefix = query if given[0] is None else given[0]
         self.document_prefix = document if given[1] is None else given[1]
-        self.adopt(ServerTraits())
+        self.add_traits(ServerTraits())
 
     @property
     def _model_prefixes(self) -> tuple[str, str]:
@@ -153,10 +153,10 @@ class OpenAIEmbedder(PaidEmbedder):
         }
         return cls(settings.model_copy(update=other), transport)
 
-    def adopt(self, traits: ServerTraits) -> None:
-        """See `PaidEmbedder.adopt`; settings have precedence."""
+    def add_traits(self, traits: ServerTraits) -> None:
+        """See `PaidEmbedder.add_traits`; settings have precedence."""
         settings = self._settings
-        super().adopt(self.traits.merged(traits))
+        super().add_traits(self.traits.merged(traits))
         if settings.embedding_encoding is not None:
             base64 = settings.embedding_encoding is EmbeddingEncoding.BASE64
             self.traits = replace(self.traits, takes_base64=base64)
@@ -185,7 +185,7 @@ class OpenAIEmbedder(PaidEmbedder):
         """Named after model and dimensions: vectors of two lengths are never compared."""
         known = self._settings.embedding_dimensions or self._own_dimensions
         if not known and self.traits.dimensions is None and self._recall is not None:
-            self.adopt(self._recall())
+            self.add_traits(self._recall())
         return VectorSpace(
             self.service, self._model, known or self.traits.dimensions or 0, self._space_version
         )
@@ -367,9 +367,9 @@ class OpenAIEmbedder(PaidEmbedder):
         if self.is_bill_exact:
             return failure
         if refusal.reason is Reason.ENCODING and self.traits.takes_base64 is not False:
-            self.adopt(ServerTraits(takes_base64=False))
+            self.add_traits(ServerTraits(takes_base64=False))
         elif refusal.reason is Reason.DIMENSIONS and self.traits.takes_dimensions is not False:
-            self.adopt(ServerTraits(takes_dimensions=False))
+            self.add_traits(ServerTraits(takes_dimensions=False))
             own = self.traits.dimensions
             if own is not None:
                 error = codes.DIMENSIONS_REFUSED.error(
@@ -378,7 +378,7 @@ class OpenAIEmbedder(PaidEmbedder):
                 return CallFailed(FailureKind.REFUSED, error, status=status)
         else:
             if refusal.most_inputs is not None:
-                self.adopt(ServerTraits(max_inputs=refusal.most_inputs))
+                self.add_traits(ServerTraits(max_inputs=refusal.most_inputs))
             return failure
         return CallFailed(
             FailureKind.LEARNED,
@@ -398,7 +398,7 @@ class OpenAIEmbedder(PaidEmbedder):
             traits = replace(traits, dimensions=vectors.shape[1])
         elif self.traits.takes_dimensions is None:
             traits = replace(traits, takes_dimensions=True)
-        self.adopt(traits)
+        self.add_traits(traits)
 
     async def _probe(self, request_id: str) -> ServiceResponse[None]:
         """Ask for the model by name, which is free."""

@@ -55,7 +55,7 @@ class Runs:
             for char in root.iter("{*}fldChar")
             if not any(local_name(above) == "del" for above in char.iterancestors("{*}del"))
         ]
-        # Where a field has no end, its instructions can't be told from text.
+        # Where a field has no end, its instructions can't be distinguished from text.
         self._are_paired = kinds.count("begin") == kinds.count("end")
         self._out: list[str] = []
         self._boxes: list[Element] = []

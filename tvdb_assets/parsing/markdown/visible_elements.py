@@ -62,7 +62,7 @@ def close_open_marks(source: str) -> str:
         quote, end = match[1] or match[2], match.end()
         following = source.find(quote, end)
         inside = source[end : following if following >= 0 else len(source)]
-        # A value that holds tags ends with a quote of its own; here the next one begins a value.
+        # A value that holds tags ends with a quote; here the next quote begins another one.
         if "<" in inside and (following < 0 or inside.rstrip().endswith("=")):
             return match[0] + quote
         return match[0]

@@ -29,7 +29,7 @@ _LEADERS = re.compile(r"(?:\.\s?){5,}")
 _WORDS_OF_PROSE = 8
 _MAX_GAP = 2.0  # heights of a line between two rows
 _MIN_FIGURES = 0.4  # share of the cells after the first column
-_USUAL_SPANS = 0.6  # share of the most spans of a line, from which a line tells the columns
+_USUAL_SPANS = 0.6  # share of the most spans of a line, from which a line shows the columns
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ _LABEL = re.compile(r"^\(?(\d{1,2})\)?(?:\s|$)")
 def mark_superscripts(page: ParsedPage, text: str) -> str:
     """Write raised digits at the end of a word as ``750¹`` and ``m²``.
 
-    A word with raised digits is higher than its neighbours. How many digits are raised is told by
+    A word with raised digits is higher than its neighbours. How many digits are raised is seen from
     the labels of the footnotes on the page; without any, it is the last.
     """
     order: dict[str, list[bool]] = defaultdict(list)

@@ -256,7 +256,7 @@ def _read_once(api: Any, picture: Image, dpi: float) -> OcrResult:
 
 
 def _unread_share(api: Any, boxes: Sequence[Mapping[str, int]]) -> float:
-    """Share of the ink, as the threshold of the reading tells it, outside of all words."""
+    """Share of the ink, by the threshold of that reading, outside of all words."""
     from PIL import Image, ImageDraw
 
     seen = api.GetThresholdedImage().convert("L")

@@ -56,7 +56,7 @@ _LONGEST_STREAM = 256 * 1024 * 1024
 
 
 def identify_ole(data: bytes) -> tuple[str, bool]:
-    """The media type, and whether a password is needed; told by the root directory alone.
+    """The media type, and whether a password is needed; from the root directory alone.
 
     A document may name streams in its text, or hold other documents with such streams. Where the
     directory can't be read, the kind is guessed by the bytes, so that the error names it.

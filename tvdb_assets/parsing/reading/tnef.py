@@ -31,7 +31,7 @@ class TnefFile:
     name: str = ""
     content: bytes = b""
     is_message: bool = False
-    """Whether the content is a TNEF stream of its own."""
+    """Whether the content is a TNEF stream alone."""
 
 
 @dataclass(slots=True)
