@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import httpx2
 import pytest
 
 from tvdb_assets.spend_guard.spend_limits import change
@@ -147,6 +148,37 @@ def test_a_lost_answer_loses_nothing_and_submits_nothing_twice(
     assert len(folder.passages()) == 2
     assert len(paid.apis.batches) == 1
     assert paid.request_count("embeddings") == 0
+    assert_books_agree(paid)
+
+
+class FailsAfterWork(httpx2.AsyncBaseTransport):
+    """The service does what the first submission asks for, and answers that it failed."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport, status: int) -> None:
+        self._inner = inner
+        self._status = status
+        self._is_first = True
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self._inner.handle_async_request(request)
+        if self._is_first and (request.method, request.url.path) == ("POST", "/v1/batches"):
+            self._is_first = False
+            return httpx2.Response(self._status, json={"error": {}}, request=request)
+        return response
+
+
+@pytest.mark.parametrize("status", [500, 503, 409])
+def test_a_submission_that_the_service_failed_at_is_looked_for_before_it_is_repeated(
+    paid: PaidServicesFixture, folder: DocumentFolder, status: int, is_full: bool
+) -> None:
+    _skip_unless(is_full or status == 500)
+    write(folder, 1, 2)
+    paid.transport = FailsAfterWork(paid.transport, status)
+    folder.ingest(**_BATCH)
+
+    assert finish(paid, folder) == {}
+
+    assert len(paid.apis.batches) == 1
     assert_books_agree(paid)
 
 

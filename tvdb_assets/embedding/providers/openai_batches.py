@@ -37,7 +37,7 @@ from tvdb_assets.embedding.batch_service import (
 from tvdb_assets.models import VectorSpace
 from tvdb_assets.redaction import RedactedCause
 from tvdb_assets.spend_guard.batch_prices import batch_price
-from tvdb_assets.spend_guard.call_failures import CallFailed, FailureKind
+from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, FailureKind
 from tvdb_assets.spend_guard.guard import ServiceResponse
 from tvdb_assets.spend_guard.http_failures import bad_answer, connection_failure, service_failure
 from tvdb_assets.spend_guard.paid_http_client import PaidHttpClient
@@ -196,16 +196,22 @@ class OpenAIBatches(BatchService):
     async def _submit(
         self, file_id: str, metadata: Mapping[str, str], request_id: str
     ) -> ServiceResponse[str]:
-        raw = await self._send(
-            lambda client, headers: client.batches.with_raw_response.create(
-                input_file_id=file_id,
-                endpoint=_ENDPOINT,
-                completion_window=_WINDOW,
-                metadata=dict(metadata),
-                extra_headers=headers,
-            ),
-            request_id,
-        )
+        try:
+            raw = await self._send(
+                lambda client, headers: client.batches.with_raw_response.create(
+                    input_file_id=file_id,
+                    endpoint=_ENDPOINT,
+                    completion_window=_WINDOW,
+                    metadata=dict(metadata),
+                    extra_headers=headers,
+                ),
+                request_id,
+            )
+        except CallFailed as failure:
+            if failure.kind is FailureKind.UNAVAILABLE and failure.was_sent:
+                # It may have become a job before the service failed: the list shows it.
+                failure.charge = Charge.BOUND
+            raise
         return self._response(raw, lambda body: _identified(body["id"]))
 
     async def _report(self, batch_id: str, request_id: str) -> ServiceResponse[BatchReport]:
