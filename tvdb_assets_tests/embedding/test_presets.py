@@ -13,10 +13,13 @@ from decimal import Decimal
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
+from tvdb_assets.embedding.embedder_protocol import PaidEmbedder
 from tvdb_assets.embedding.model_prefixes import prefixes_of
-from tvdb_assets.embedding.registry import make_embedder
+from tvdb_assets.embedding.registry import embedder_in_space, make_embedder
 from tvdb_assets.errors import ConfigurationError
+from tvdb_assets.models import VectorSpace
 from tvdb_assets.routing.paid_services import spend_limits_of
 from tvdb_assets.settings import ServiceMode, Settings, load_settings
 from tvdb_assets.spend_guard.budget import NO_HOURLY_LIMIT
@@ -104,6 +107,40 @@ def test_one_setting_chooses_server_and_model(
     assert request.headers.get("authorization") == (
         f"Bearer {key}" if key and not is_azure else None
     )
+
+
+OPENAI_SPACE = VectorSpace("openai", "text-embedding-3-large", 3_072, "v1")
+
+
+def test_the_server_that_is_chosen_gets_no_key_of_the_one_of_an_older_index(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = settings(
+        monkeypatch,
+        TVDB_EMBEDDER="tei:http://127.0.0.1:8081",
+        TVDB_EMBEDDING_HEADERS="X-Key: of-the-chosen",
+    )
+    chosen = chosen.model_copy(update={"openai_api_key": SecretStr("sk-of-openai")})
+    recorder = Recorder()
+    embedder = embedder_in_space(OPENAI_SPACE, chosen, recorder, may_pay=True)
+    assert isinstance(embedder, PaidEmbedder)
+    permit = RequestPermit("openai", "id", is_paid=True)
+    with suppress(CallFailed):  # The vectors are short.
+        asyncio.run(embedder.request(["text"], permit))
+    [request] = recorder.requests
+    assert request.url.host == "api.openai.com"
+    assert "x-key" not in request.headers
+
+
+def test_a_batch_job_of_another_model_has_the_price_of_that_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = settings(monkeypatch, TVDB_BATCH_USD_PER_MILLION="0.01")
+    chosen = chosen.model_copy(update={"openai_api_key": SecretStr("sk-of-openai")})
+    embedder = embedder_in_space(OPENAI_SPACE, chosen, Recorder(), may_pay=True)
+    assert isinstance(embedder, PaidEmbedder)
+    assert embedder.batches is not None
+    assert embedder.batches.price.of(1_000_000) == Decimal("0.065")
 
 
 def test_an_own_server_costs_nothing_and_has_no_limit_of_requests(

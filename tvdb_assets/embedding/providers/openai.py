@@ -55,6 +55,12 @@ _MOST_BYTES_A_NUMBER = 32
 _MOST_HEAD_BYTES = 1 << 20
 _MOST_UNKNOWN_DIMENSIONS = 16_384
 """Longer than the vectors of any known model."""
+_OF_THE_CHOSEN = (
+    *("embedding_base_url", "embedding_headers", "embedding_encoding", "azure_api_version"),
+    *("embedding_max_inputs", "embedding_max_request_tokens"),
+    *("embedding_query_prefix", "embedding_document_prefix"),
+)
+"""Settings of the server that ``TVDB_EMBEDDER`` chooses, which are not those of another one."""
 _NO_KEY = "none"
 _NO_LIMIT = 1 << 31
 
@@ -139,17 +145,23 @@ class OpenAIEmbedder(PaidEmbedder):
         Raises:
             ConfigurationError: as of the constructor.
         """
-        is_same_model = space.model == settings.embedding_model
+        is_chosen = settings.embedder == cls.service
+        is_same_model = is_chosen and space.model == settings.embedding_model
+        # The server that is chosen must not get this one's key, nor this one the other's headers.
+        not_its_own = () if is_chosen else _OF_THE_CHOSEN
         other: dict[str, object] = {
+            **dict.fromkeys(not_its_own),
+            "embedder": cls.service,
             "embedding_model": space.model,
             # The model's own number is not sent: not every model accepts the parameter.
             "embedding_dimensions": (
                 None if space.dimensions == _DIMENSIONS.get(space.model) else space.dimensions
             ),
-            # The setting is the price of the settings' model.
+            # The settings are the prices of the settings' model.
             "embedding_usd_per_million": (
                 settings.embedding_usd_per_million if is_same_model else None
             ),
+            "batch_usd_per_million": settings.batch_usd_per_million if is_same_model else None,
         }
         return cls(settings.model_copy(update=other), transport)
 
