@@ -330,8 +330,10 @@ class Settings(BaseSettings):
         name, _, rest = str(given["embedder"]).partition(":")
         parts = urlsplit(rest)
         is_address = parts.scheme in ("http", "https")
-        # A server of one model says nothing of its name.
-        model = f"{parts.netloc}{parts.path.rstrip('/')}" if is_address else rest.strip()
+        # A server of one model says nothing of its name. A password in the address is not part of
+        # it: the name of a model is shown.
+        host = parts.netloc.rpartition("@")[2]
+        model = f"{host}{parts.path.rstrip('/')}" if is_address else rest.strip()
         if not model:
             raise ValueError("TVDB_EMBEDDER names no model after the colon")
         settings = {"embedding_model": model, **given, "embedder": name.strip()}
@@ -502,6 +504,9 @@ def _secrets(settings: Settings, environment: Mapping[str, str]) -> Iterator[str
             yield value.get_secret_value()
     if settings.database_url is not None:
         yield unquote(urlsplit(settings.database_url.get_secret_value()).password or "")
+    # A team's name is short, a key is not.
+    headers = settings.embedding_header_fields.values()
+    yield from (value for value in headers if len(value) >= _MIN_SECRET_LENGTH)
     for name, text in environment.items():
         if _SECRET_NAMES.search(name) and len(text) >= _MIN_SECRET_LENGTH:
             yield text

@@ -20,6 +20,7 @@ from tvdb_assets.embedding.model_prefixes import prefixes_of
 from tvdb_assets.embedding.registry import embedder_in_space, make_embedder
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.models import VectorSpace
+from tvdb_assets.redaction import MARK, redact
 from tvdb_assets.routing.paid_services import spend_limits_of
 from tvdb_assets.settings import ServiceMode, Settings, load_settings
 from tvdb_assets.spend_guard.budget import NO_HOURLY_LIMIT
@@ -107,6 +108,19 @@ def test_one_setting_chooses_server_and_model(
     assert request.headers.get("authorization") == (
         f"Bearer {key}" if key and not is_azure else None
     )
+
+
+def test_a_password_in_the_address_is_not_in_the_name_of_the_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = settings(monkeypatch, TVDB_EMBEDDER="tei:http://user:hunter2@127.0.0.1:8081/e")
+    assert chosen.embedding_model == "127.0.0.1:8081/e"
+    assert chosen.embedding_base_url == "http://user:hunter2@127.0.0.1:8081/e"
+
+
+def test_a_key_in_a_header_of_the_settings_is_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings(monkeypatch, TVDB_EMBEDDING_HEADERS="X-Team: search; X-Portal: 0a1b2c3d4e5f6a7b")
+    assert redact("search with 0a1b2c3d4e5f6a7b") == f"search with {MARK}"
 
 
 OPENAI_SPACE = VectorSpace("openai", "text-embedding-3-large", 3_072, "v1")
