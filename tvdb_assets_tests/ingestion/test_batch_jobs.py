@@ -107,11 +107,6 @@ def finish(
     return codes
 
 
-def _skip_unless(is_run: bool) -> None:
-    if not is_run:
-        pytest.skip("only with --full")
-
-
 _LOST = [FaultKind.RESET_AFTER_WORK, FaultKind.RESET_BEFORE_WORK, FaultKind.HTML_200]
 _OPERATIONS = ["upload", "create", "poll", "list", "download", "discard"]
 
@@ -128,15 +123,19 @@ _QUICK = {
 }
 
 
-@pytest.mark.parametrize(("operation", "fault"), _CASES)
+@pytest.mark.parametrize(
+    ("operation", "fault"),
+    [
+        pytest.param(*case, marks=() if case in _QUICK else pytest.mark.full)  # type: ignore[arg-type]
+        for case in _CASES
+    ],
+)
 def test_a_lost_answer_loses_nothing_and_submits_nothing_twice(
     paid: PaidServicesFixture,
     folder: DocumentFolder,
     operation: str,
     fault: FaultKind,
-    is_full: bool,
 ) -> None:
-    _skip_unless(is_full or (operation, fault) in _QUICK)
     write(folder, 1, 2)
     if operation == "list":
         paid.apis.faults.script(FaultKind.RESET_AFTER_WORK, operation="batch_create")
@@ -192,9 +191,8 @@ def test_a_submission_that_the_service_failed_at_is_looked_for_before_it_is_repe
     ],
 )
 def test_results_belong_to_the_texts_that_they_name(
-    paid: PaidServicesFixture, folder: DocumentFolder, fault: FaultKind, is_full: bool
+    paid: PaidServicesFixture, folder: DocumentFolder, fault: FaultKind
 ) -> None:
-    _skip_unless(is_full or fault is FaultKind.BATCH_WITHOUT_USAGE)
     write(folder, *range(6))
     paid.apis.faults.script(fault, operation="batch_create")
     folder.ingest(**_BATCH)
@@ -217,9 +215,8 @@ def test_results_belong_to_the_texts_that_they_name(
     ],
 )
 def test_what_a_job_leaves_out_is_embedded_by_another_request(
-    paid: PaidServicesFixture, folder: DocumentFolder, fault: FaultKind, is_full: bool
+    paid: PaidServicesFixture, folder: DocumentFolder, fault: FaultKind
 ) -> None:
-    _skip_unless(is_full or fault in (FaultKind.BATCH_EXPIRED, FaultKind.BATCH_INVALID))
     write(folder, *range(6))
     paid.apis.faults.script(fault, operation="batch_create")
     folder.ingest(**_BATCH)

@@ -28,7 +28,7 @@ from tvdb_assets.repositories.database import Database
 from tvdb_assets_tests.paid_apis import Behaviour, FaultKind, PaidApis, PaidApisTransport
 from tvdb_assets_tests.paid_router import Clock, DocumentFolder, PaidServicesFixture
 
-SEEDS, QUICK_SEEDS = 25, 1
+SEEDS = 25
 _BATCH: dict[str, Any] = {"batch": "always", "parser_mode": "local", "paid_attempts": 1}
 _REQUESTS = 6
 """A smaller number counts requests alone, of which there are fewer than commits."""
@@ -181,12 +181,12 @@ class World:
 
 
 @pytest.mark.timeout(1_800)
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(1, SEEDS))]
+)
 def test_killed_processes_lose_no_document_and_pay_for_no_text_twice(
     database: Database, tmp_path: Path, is_full: bool, seed: int
 ) -> None:
-    if not is_full and seed >= QUICK_SEEDS:
-        pytest.skip("only with --full")
     documents = int(os.environ.get("BATCH_DOCUMENTS", "500")) if is_full else 24
     for number in range(documents):
         text = f"# Policy {number}\n\nClause {number} covers the roof.\n"
