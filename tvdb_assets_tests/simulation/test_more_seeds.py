@@ -5,6 +5,8 @@ The course of one seed is in `seeds`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from tvdb_assets_tests.simulation.seeds import run
@@ -14,6 +16,6 @@ PART = 1
 
 
 def test_every_fault_scenario_recovers(
-    shared: Shared, seeds: range, monkeypatch: pytest.MonkeyPatch
+    shared: Shared, seeds: Sequence[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(shared, seeds, monkeypatch)
