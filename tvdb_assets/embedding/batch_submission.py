@@ -126,7 +126,12 @@ class BatchSubmission:
         def write_intent(tx: Transaction, reservation: Reservation) -> None:
             reserved.append(reservation)
             self._parts.store.begin_submission(
-                tx, job, reservation.entry_id, submitter, service.standard_price.unit_usd
+                tx,
+                job,
+                reservation.entry_id,
+                submitter,
+                service.standard_price.unit_usd,
+                service.account,
             )
 
         async def send(permit: RequestPermit) -> ServiceResponse[str]:
@@ -190,8 +195,10 @@ class BatchSubmission:
             await asyncio.to_thread(self._parts.store.note, job, listed_at=job.now)
             return
         if job.listed_at < job.now:
-            entry = Reservation(job.entry_id, job.reserved_usd)
-            await asyncio.to_thread(self._parts.guard.ledger.void, entry, outcome="not_billed")
+            if job.account == self._parts.service.account:
+                entry = Reservation(job.entry_id, job.reserved_usd)
+                await asyncio.to_thread(self._parts.guard.ledger.void, entry, outcome="not_billed")
+            # The list of another account proves nothing: what it may have cost stays recorded.
             await self._parts.submit_again(job)
 
     async def _listed(self, job: BatchJob) -> BatchReport | None:

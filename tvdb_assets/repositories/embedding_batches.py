@@ -182,6 +182,7 @@ class EmbeddingBatches:
         entry_id: UUID,
         submitter: int,
         unit_usd: Decimal,
+        account: str,
     ) -> None:
         """Record that a job is about to be submitted, in the transaction that reserves its cost.
 
@@ -191,6 +192,7 @@ class EmbeddingBatches:
             entry_id: of the reservation.
             submitter: key of the claim of this process, which has a lease from now on.
             unit_usd: US dollars for a token without a batch job.
+            account: of this submission.
 
         Raises:
             StorageError: ``claim_lost``. Another process has submitted it, or is about to.
@@ -213,6 +215,7 @@ class EmbeddingBatches:
             submitter=submitter,
             listed_at=None,
             unit_usd=unit_usd,
+            account=account,
         )
 
     def end_claim(self, submitter: int) -> None:
@@ -370,7 +373,7 @@ WHERE job_id = %(job)s
 _CHANGEABLE = frozenset(
     {"state", "file_id", "entry_id", "submitter", "batch_id", "listed_at", "status", "completed"}
     | {"is_cancelled", "failures", "not_before", "waits_for", "waits_message", "unit_usd"}
-    | {"outcome", "submitted_at", "ended_at"}
+    | {"outcome", "submitted_at", "ended_at", "account"}
 )
 _OPEN = f"""
 SELECT j.job_id, j.service, j.account, j.space_id, j.run_id, j.holder, j.state, j.texts, j.file_id,
@@ -381,11 +384,9 @@ SELECT j.job_id, j.service, j.account, j.space_id, j.run_id, j.holder, j.state, 
        coalesce(j.state = 'submitting' AND l.state = 'pending'
                 AND {is_claimed("j.submitter")}, false) AS is_in_flight,
        coalesce(%(now)s, tvdb.clock()) AS now
-FROM tvdb.embedding_batches j
-JOIN tvdb.vector_spaces s USING (space_id)
+FROM tvdb.embedding_batches j JOIN tvdb.vector_spaces s USING (space_id)
 LEFT JOIN tvdb.cost_ledger l USING (entry_id)
-WHERE j.state IN ('ready', 'submitting', 'submitted')
-ORDER BY j.created_at, j.job_id
+WHERE j.state IN ('ready', 'submitting', 'submitted') ORDER BY j.created_at, j.job_id
 """
 _TEXTS = """
 SELECT t.text_sha256 AS sha256, t.tokens, t.most, c.text, c.path AS document

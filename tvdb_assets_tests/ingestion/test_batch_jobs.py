@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tvdb_assets.spend_guard.spend_limits import change
-from tvdb_assets_tests.paid_apis import Behaviour, FaultKind, PaidApisTransport
+from tvdb_assets_tests.paid_apis import Behaviour, FaultKind, PaidApis, PaidApisTransport
 from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
 _BATCH: dict[str, Any] = {"batch": "always", "parser_mode": "local"}
@@ -179,6 +179,23 @@ def test_a_submission_that_the_service_failed_at_is_looked_for_before_it_is_repe
 
     assert len(paid.apis.batches) == 1
     assert_books_agree(paid)
+
+
+def test_the_list_of_another_account_proves_no_submission_free(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    write(folder, 1, 2)
+    paid.apis.faults.script(FaultKind.RESET_AFTER_WORK, operation="batch_create")
+    folder.ingest(**_BATCH)
+    of_the_first, other = paid.apis, PaidApis(Behaviour())
+    paid.transport = PaidApisTransport(other, lambda: paid.clock.now.timestamp())
+
+    assert finish(paid, folder, OPENAI_API_KEY="sk-of-another-account") == {}
+
+    paid.clock.forward(4_000)
+    of_the_first.handle("GET", "/v1/batches", {}, b"", paid.clock.now.timestamp())
+    assert of_the_first.dollars > 0
+    assert paid.spent >= of_the_first.dollars + other.dollars
 
 
 @pytest.mark.parametrize(
