@@ -204,10 +204,10 @@ def test_headers_are_sent_along(monkeypatch: pytest.MonkeyPatch) -> None:
         settings(
             monkeypatch,
             TVDB_EMBEDDER="ollama:bge-m3",
-            TVDB_EMBEDDING_HEADERS="X-Team: search; X-Project: 7",
+            TVDB_EMBEDDING_HEADERS="X-Team: search; OpenAI-Project: 7",
         )
     )
-    assert (request.headers["x-team"], request.headers["x-project"]) == ("search", "7")
+    assert (request.headers["x-team"], request.headers["openai-project"]) == ("search", "7")
 
 
 @pytest.mark.parametrize(

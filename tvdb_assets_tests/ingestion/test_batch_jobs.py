@@ -181,6 +181,26 @@ def test_a_submission_that_the_service_failed_at_is_looked_for_before_it_is_repe
     assert_books_agree(paid)
 
 
+def test_jobs_are_asked_for_with_the_headers_of_the_settings(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    inner, projects = paid.transport, set[str | None]()
+
+    class Recorder(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            projects.add(request.headers.get("openai-project"))
+            return await inner.handle_async_request(request)
+
+    paid.transport = Recorder()
+    write(folder, 1)
+    given = {**_BATCH, "embedding_headers": "OpenAI-Project: of-the-search"}
+    folder.ingest(**given)
+
+    assert finish(paid, folder, **given) == {}
+
+    assert projects == {"of-the-search"}
+
+
 def test_the_list_of_another_account_proves_no_submission_free(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:

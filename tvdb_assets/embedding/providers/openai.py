@@ -248,28 +248,33 @@ class OpenAIEmbedder(PaidEmbedder):
 
     @cached_property
     def _client(self) -> Any:
-        # Loaded here, because it costs 0.5 s and only paid modes need it.
-        import openai
-
         settings = self._settings
         dimensions = self.space.dimensions
         if self.is_undiscovered:
             dimensions = max(dimensions, _MOST_UNKNOWN_DIMENSIONS)
-        headers = dict(settings.embedding_header_fields)
-        if self._address.key_header:
-            headers[self._address.key_header] = self._key
+        return self.connect(
+            timeout_seconds=settings.paid_timeout_seconds,
+            max_answer_bytes=_MOST_HEAD_BYTES + self.max_inputs * dimensions * _MOST_BYTES_A_NUMBER,
+            limits=httpx2.Limits(
+                max_connections=settings.paid_concurrency,
+                max_keepalive_connections=settings.paid_concurrency,
+            ),
+        )
+
+    def connect(self, **given: Any) -> Any:
+        """A client of the SDK with the address, the key and the headers of the settings.
+
+        Args:
+            given: as of `PaidHttpClient`.
+        """
+        # Loaded here, because it costs 0.5 s and only paid modes need it.
+        import openai
+
         try:
             http = PaidHttpClient(
-                timeout_seconds=settings.paid_timeout_seconds,
-                max_answer_bytes=(
-                    _MOST_HEAD_BYTES + self.max_inputs * dimensions * _MOST_BYTES_A_NUMBER
-                ),
                 transport=self._transport,
-                limits=httpx2.Limits(
-                    max_connections=settings.paid_concurrency,
-                    max_keepalive_connections=settings.paid_concurrency,
-                ),
-                event_hooks={"request": [self._without_key]},
+                event_hooks={"request": [self._set_headers]},
+                **given,
             )
         except ImportError:
             # The HTTP library needs it for a proxy of the environment.
@@ -278,7 +283,6 @@ class OpenAIEmbedder(PaidEmbedder):
             api_key=self._key or _NO_KEY,
             base_url=self._address.base,
             default_query=dict(self._address.query) or None,
-            default_headers=headers or None,
             max_retries=0,
             timeout=http.timeout,
             http_client=http,
@@ -287,9 +291,7 @@ class OpenAIEmbedder(PaidEmbedder):
     @cached_property
     def batches(self) -> OpenAIBatches:
         """See `PaidEmbedder.batches`."""
-        return OpenAIBatches(
-            self, key=self._key, address=self._address.base, transport=self._transport
-        )
+        return OpenAIBatches(self, address=self._address.base)
 
     @property
     def batch_usd_per_million(self) -> Decimal | None:
@@ -303,11 +305,16 @@ class OpenAIEmbedder(PaidEmbedder):
         encoding = "float" if self.traits.takes_base64 is False else "base64"
         return {"model": self._model, "encoding_format": encoding, **asked}
 
-    async def _without_key(self, request: httpx2.Request) -> None:
-        """Send no key where there is none, or where another header has it."""
-        given = self._settings.embedding_header_fields
-        if (not self._key or self._address.key_header) and "authorization" not in given:
+    async def _set_headers(self, request: httpx2.Request) -> None:
+        """Send the headers of the settings, and no key where there is none, or in its own header.
+
+        Not by the SDK, which leaves out some of those that it has itself, such as the project.
+        """
+        if not self._key or self._address.key_header:
             request.headers.pop("authorization", None)
+        if self._address.key_header:
+            request.headers[self._address.key_header] = self._key
+        request.headers.update(self._settings.embedding_header_fields)
 
     async def _request(
         self, texts: Sequence[str], request_id: str

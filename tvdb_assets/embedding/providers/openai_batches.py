@@ -40,7 +40,6 @@ from tvdb_assets.spend_guard.batch_prices import batch_price
 from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, FailureKind
 from tvdb_assets.spend_guard.guard import ServiceResponse
 from tvdb_assets.spend_guard.http_failures import bad_answer, connection_failure, service_failure
-from tvdb_assets.spend_guard.paid_http_client import PaidHttpClient
 from tvdb_assets.spend_guard.prices import Price
 
 T = TypeVar("T")
@@ -91,6 +90,8 @@ class RequestingEmbedder(Protocol):
 
     def request_body(self) -> dict[str, Any]: ...
 
+    def connect(self, *, timeout_seconds: float, max_answer_bytes: int) -> Any: ...
+
 
 class OpenAIBatches(BatchService):
     """Batch jobs of the model, key and server of an embedder."""
@@ -99,26 +100,14 @@ class OpenAIBatches(BatchService):
     """https://platform.openai.com/docs/guides/batch: 200 MB, and 50,000 inputs."""
     max_texts = 50_000
 
-    def __init__(
-        self,
-        embedder: RequestingEmbedder,
-        *,
-        key: str,
-        address: str | None,
-        transport: httpx2.AsyncBaseTransport | None,
-    ) -> None:
+    def __init__(self, embedder: RequestingEmbedder, *, address: str | None) -> None:
         """Nothing is opened yet.
 
         Args:
             embedder: whose vectors the jobs make.
-            key: of the account.
             address: of the server; None is that of the SDK.
-            transport: under the HTTP client, for tests.
         """
         self._embedder = embedder
-        self._key = key
-        self._address = address
-        self._transport = transport
         self.service = embedder.service
         host = urlsplit(address).hostname if address else None
         self.is_offered = address is None or (host or "").endswith(_HOST)
@@ -162,23 +151,12 @@ class OpenAIBatches(BatchService):
 
     @cached_property
     def _client(self) -> Any:
-        # Loaded here, because it costs 0.5 s and only paid modes need it.
-        import openai
-
-        http = PaidHttpClient(
+        return self._embedder.connect(
             timeout_seconds=_SECONDS_A_REQUEST,
             max_answer_bytes=(
                 self.max_bytes
                 + self.max_texts * self._embedder.space.dimensions * _MOST_BYTES_A_NUMBER
             ),
-            transport=self._transport,
-        )
-        return openai.AsyncOpenAI(
-            api_key=self._key,
-            base_url=self._address,
-            max_retries=0,
-            timeout=http.timeout,
-            http_client=http,
         )
 
     async def _upload(self, name: str, data: bytes, request_id: str) -> ServiceResponse[str]:
