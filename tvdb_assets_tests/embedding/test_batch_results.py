@@ -1,15 +1,22 @@
-"""The files of a batch job, read without a service, and the tokens that it is billed."""
+"""The files and reports of a batch job, and the tokens and the price that it is billed."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from decimal import Decimal
 from typing import Any
 
+import httpx2
 import pytest
 
 from tvdb_assets.embedding.batch_billing import billed_tokens
 from tvdb_assets.embedding.batch_lines import read_lines, write_lines
-from tvdb_assets.embedding.batch_service import BatchResults
+from tvdb_assets.embedding.batch_service import BatchPhase, BatchReport, BatchResults
+from tvdb_assets.embedding.embedder_protocol import PaidEmbedder
+from tvdb_assets.embedding.registry import make_embedder
+from tvdb_assets.settings import ServiceMode, load_settings
+from tvdb_assets.spend_guard.paid_service import RequestPermit
 
 A, B, C = (letter * 32 for letter in (b"a", b"b", b"c"))
 
@@ -106,3 +113,64 @@ def test_the_tokens_of_a_job_are_never_fewer_than_it_can_be_billed(
         )
         == billed
     )
+
+
+class Answer(httpx2.AsyncBaseTransport):
+    """Answers with one report of a job."""
+
+    def __init__(self, **report: Any) -> None:
+        self.report = {"id": "batch_1", "created_at": 0, **report}
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, json=self.report, request=request)
+
+
+def report(**given: Any) -> BatchReport:
+    settings = load_settings(service_mode="real", OPENAI_API_KEY="sk-test")
+    embedder = make_embedder(ServiceMode.REAL, settings, Answer(**given))
+    assert isinstance(embedder, PaidEmbedder)
+    assert embedder.batches is not None
+    permit = RequestPermit("openai", "id", is_paid=False)
+    return asyncio.run(embedder.batches.report("batch_1", permit)).value
+
+
+@pytest.mark.parametrize(
+    ("given", "phase"),
+    [
+        ({}, BatchPhase.INVALID),
+        ({"request_counts": {"completed": 0}, "usage": {"total_tokens": 0}}, BatchPhase.INVALID),
+        ({"request_counts": {"completed": 3}}, BatchPhase.ENDED),
+        ({"usage": {"total_tokens": 9}}, BatchPhase.ENDED),
+        ({"output_file_id": "file-1"}, BatchPhase.ENDED),
+    ],
+)
+def test_a_job_that_failed_after_a_part_was_done_is_billed(
+    given: dict[str, Any], phase: BatchPhase
+) -> None:
+    assert report(status="failed", **given).phase is phase
+
+
+def test_a_status_that_is_a_sentence_is_not_repeated() -> None:
+    assert report(status="stopped at: the flood of May").status == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("address", "is_offered"),
+    [
+        (None, True),
+        ("https://api.openai.com/v1", True),
+        ("https://eu.api.openai.com/v1", True),
+        ("https://evilopenai.com/v1", False),
+        ("https://api.openai.com.example.org/v1", False),
+        ("https://api.openai.com@example.org/v1", False),
+        ("https://a.openai.azure.com", False),
+    ],
+)
+def test_only_a_host_of_openai_has_its_price_of_jobs(address: str | None, is_offered: bool) -> None:
+    given = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": address}
+    embedder = make_embedder(ServiceMode.REAL, load_settings(service_mode="real", **given), None)
+    assert isinstance(embedder, PaidEmbedder)
+    assert embedder.batches is not None
+    assert embedder.batches.is_offered is is_offered
+    price = Decimal("0.01") if is_offered else Decimal("0.02")
+    assert embedder.batches.price.of(1_000_000) == price

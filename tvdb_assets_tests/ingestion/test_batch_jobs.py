@@ -181,6 +181,20 @@ def test_a_submission_that_the_service_failed_at_is_looked_for_before_it_is_repe
     assert_books_agree(paid)
 
 
+def test_pages_of_a_gateway_instead_of_results_lose_nothing(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    write(folder, 1, 2)
+    paid.apis.faults.script(FaultKind.HTML_200, operation="batch_download", times=8)
+    folder.ingest(**_BATCH)
+
+    assert finish(paid, folder, ticks=20) == {}
+
+    assert len(folder.passages()) == 2
+    assert len(paid.apis.batches) == 1
+    assert_books_agree(paid)
+
+
 def test_jobs_are_asked_for_with_the_headers_of_the_settings(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:

@@ -60,6 +60,8 @@ _PAGE = 100
 _QUEUE_FULL = re.compile(r"enqueued|token_limit_exceeded", re.IGNORECASE)
 _UNAVAILABLE_HERE = frozenset({403, 404, 405, 501})
 _ID = re.compile(r"[!-~]{1,200}")
+_STATUS = re.compile(r"[a-z_]{1,40}")
+"""It is stored and shown, so it can't be any text."""
 _MOST_BYTES_A_NUMBER = 32
 _MOST_TOKENS = 50_000 * 8_192
 """More than any job can contain: a larger number is no usage."""
@@ -227,7 +229,12 @@ class OpenAIBatches(BatchService):
             ),
             request_id,
         )
-        return ServiceResponse(raw.content, request_id=raw.headers.get("x-request-id"))
+        answered_as = raw.headers.get("x-request-id")
+        if raw.content.strip() and not raw.content.lstrip().startswith(b"{"):
+            # Of an overloaded gateway, under a status of success. It says nothing of the results.
+            name, what = self._embedder.display_name, "it is no file of a batch job"
+            raise bad_answer(name, what, raw.status_code, answered_as)
+        return ServiceResponse(raw.content, request_id=answered_as)
 
     async def _discard(self, file_id: str, request_id: str) -> ServiceResponse[None]:
         raw = await self._send(
@@ -289,16 +296,23 @@ def _report(body: dict[str, Any]) -> BatchReport:
     files = (body.get("output_file_id"), body.get("error_file_id"))
     errors = body.get("errors")
     data = errors.get("data") if isinstance(errors, dict) else None
+    completed = _count(counts.get("completed")) if isinstance(counts, dict) else None
+    billed = _count(usage.get("total_tokens")) if isinstance(usage, dict) else None
+    result_files = tuple(_identified(file) for file in files if file)
+    phase = _PHASES.get(status, BatchPhase.RUNNING)
+    if phase is BatchPhase.INVALID and (completed or billed or body.get("output_file_id")):
+        # It failed after a part of it was done, and billed.
+        phase = BatchPhase.ENDED
     return BatchReport(
         _identified(body["id"]),
-        _PHASES.get(status, BatchPhase.RUNNING),
-        status,
+        phase,
+        status if _STATUS.fullmatch(status) else "unknown",
         datetime.fromtimestamp(float(body["created_at"]), UTC),
         job_id=job_id,
         entry_id=entry_id,
-        completed=_count(counts.get("completed")) if isinstance(counts, dict) else None,
-        billed_tokens=_count(usage.get("total_tokens")) if isinstance(usage, dict) else None,
-        result_files=tuple(file for file in files if isinstance(file, str) and file),
+        completed=completed,
+        billed_tokens=billed,
+        result_files=result_files,
         problems=tuple(_problems(data)),
     )
 
