@@ -95,7 +95,7 @@ class ServiceClients:
         """
         if space == self.embedder.space:
             return self.paid_embedder
-        known = self._by_space.get(space)
+        known = self._by_space.get(space) or self._by_batch.get(space)
         if known is None:
             known = embedder_in_space(space, self._settings, self._transport, may_pay=True)
             self._by_batch[space] = known
