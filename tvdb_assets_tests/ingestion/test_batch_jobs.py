@@ -166,11 +166,12 @@ class FailsAfterWork(httpx2.AsyncBaseTransport):
         return response
 
 
-@pytest.mark.parametrize("status", [500, 503, 409])
+@pytest.mark.parametrize(
+    "status", [500, *(pytest.param(status, marks=pytest.mark.full) for status in (503, 409))]
+)
 def test_a_submission_that_the_service_failed_at_is_looked_for_before_it_is_repeated(
-    paid: PaidServicesFixture, folder: DocumentFolder, status: int, is_full: bool
+    paid: PaidServicesFixture, folder: DocumentFolder, status: int
 ) -> None:
-    _skip_unless(is_full or status == 500)
     write(folder, 1, 2)
     paid.transport = FailsAfterWork(paid.transport, status)
     folder.ingest(**_BATCH)
