@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -81,20 +82,22 @@ class BatchJobs:
             await self._delay(job, error)
 
     async def _watch(self, job: BatchJob) -> None:
-        assert job.batch_id is not None and job.submitted_at is not None
+        batch_id = job.batch_id
+        assert batch_id is not None and job.submitted_at is not None
         age = job.now - job.submitted_at
         limits = await asyncio.to_thread(lambda: self._parts.guard.ledger.limits)
         is_paused = bool(limits.paused & {"", self._parts.service.service})
         if not job.is_cancelled and (is_paused or age > _LATE):
             # What was done before is billed, and has results.
-            await self._cancel(job)
+            job = replace(job, is_cancelled=await self._cancel(job))
         report = await self._parts.guard.ask(
-            self._parts.free_request("poll"), partial(self._parts.service.report, job.batch_id)
+            self._parts.free_request("poll"), partial(self._parts.service.report, batch_id)
         )
         self._parts.reached("reported")
         if report.phase is BatchPhase.INVALID:
             await self._repeat_or_end(job, report)
         elif report.phase is BatchPhase.ENDED:
+            await self._submission.record_late(job)
             await self._store_results(job, report)
         elif age > _GIVEN_UP:
             await self._lose(job)
@@ -102,7 +105,8 @@ class BatchJobs:
             changes = {"status": report.status, "completed": report.completed, "failures": 0}
             await asyncio.to_thread(self._parts.store.note, job, **changes)
 
-    async def _cancel(self, job: BatchJob) -> None:
+    async def _cancel(self, job: BatchJob) -> bool:
+        """Cancel a job; False if it has to be tried again."""
         assert job.batch_id is not None
         try:
             await self._parts.guard.ask(
@@ -112,8 +116,9 @@ class BatchJobs:
         except TvdbError as error:
             # A job that has ended can't be cancelled. Otherwise the next call tries it again.
             if error.code != codes.BATCH_REFUSED.code:
-                return
+                return False
         await asyncio.to_thread(self._parts.store.note, job, is_cancelled=True)
+        return True
 
     async def _repeat_or_end(self, job: BatchJob, report: BatchReport) -> None:
         """The service has refused the job as a whole: nothing of it was done or billed."""

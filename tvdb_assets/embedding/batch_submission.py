@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -18,10 +19,12 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.core.token_counting import count_tokens
 from tvdb_assets.embedding.batch_parts import STAGE, WINDOW_HOURS, BatchParts
 from tvdb_assets.embedding.batch_service import BatchReport, batch_metadata
+from tvdb_assets.errors import TvdbError
 from tvdb_assets.redaction import display_path
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.batch_rows import BatchJob, BatchText
 from tvdb_assets.repositories.leases import ensure_claimed
+from tvdb_assets.repositories.released_submissions import released_submissions
 from tvdb_assets.spend_guard.call_log import ServiceEvent
 from tvdb_assets.spend_guard.guard import PaidCall, ServiceResponse, Transaction
 from tvdb_assets.spend_guard.ledger import Reservation
@@ -201,22 +204,53 @@ class BatchSubmission:
             # The list of another account proves nothing: what it may have cost stays recorded.
             await self._parts.submit_again(job)
 
+    async def record_late(self, job: BatchJob) -> None:
+        """Record the cost of an earlier submission that became a job after it was given up.
+
+        Args:
+            job: which has ended, so that its list of jobs is read long after that.
+        """
+        released = await asyncio.to_thread(
+            self._parts.index.run, partial(released_submissions, job=job)
+        )
+        if not released:
+            return
+        async for report in self._reports(job.submitted_at):
+            if report.job_id != job.job_id or report.entry_id not in released:
+                continue
+            entry = Reservation(report.entry_id, released[report.entry_id])
+            await asyncio.to_thread(
+                self._parts.index.run,
+                partial(self._parts.guard.ledger.post, reservation=entry, outcome=codes.LOST.code),
+            )
+            with suppress(TvdbError):
+                # It is of no use, and costs less if it has not ended.
+                await self._parts.guard.ask(
+                    self._parts.free_request("cancel"),
+                    partial(self._parts.service.cancel, report.batch_id),
+                )
+
     async def _listed(self, job: BatchJob) -> BatchReport | None:
+        async for report in self._reports(job.entry_ended_at):
+            if report.job_id == job.job_id and report.entry_id == job.entry_id:
+                return report
+        return None
+
+    async def _reports(self, since: datetime | None) -> AsyncIterator[BatchReport]:
+        """The jobs in the list of the service that may have been submitted until then or later."""
         page: str | None = None
-        since = job.entry_ended_at
         for _ in range(_MOST_LIST_PAGES):
             listed = await self._parts.guard.ask(
                 self._parts.free_request("list"), partial(self._parts.service.list_reports, page)
             )
             for report in listed.reports:
-                if report.job_id == job.job_id and report.entry_id == job.entry_id:
-                    return report
+                yield report
             page = listed.next_page
             if page is None:
-                return None
+                return
             oldest = min(report.created_at for report in listed.reports)
             if since is not None and oldest < since - _LISTED_WINDOW - _CLOCK_DIFFERENCE:
-                return None
+                return
         raise codes.BATCH_LIST_UNUSABLE.error(
             service=self._parts.service.service, why=f"it has more than {_MOST_LIST_PAGES} pages"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -182,6 +183,35 @@ def test_a_submission_that_the_service_failed_at_is_looked_for_before_it_is_repe
     assert_books_agree(paid)
 
 
+def test_a_submission_that_becomes_a_job_after_it_was_given_up_is_recorded(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    inner, held = paid.transport, list[httpx2.Request]()
+
+    class Holder(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            if (request.method, request.url.path) == ("POST", "/v1/batches") and not held:
+                held.append(request)
+                raise httpx2.ReadError("reset")
+            return await inner.handle_async_request(request)
+
+    paid.transport = Holder()
+    write(folder, 1, 2)
+    folder.ingest(**_BATCH)
+    advance(paid, times=4, seconds=100)
+    assert len(paid.apis.batches) == 1, "submitted again"
+    asyncio.run(inner.handle_async_request(held[0]))
+    paid.clock.forward(1_800)
+
+    assert finish(paid, folder, ticks=20) == {}
+
+    assert len(paid.apis.batches) == 2
+    paid.clock.forward(4_000)
+    advance(paid)
+    assert paid.spent >= paid.apis.dollars
+    assert len(folder.passages()) == 2
+
+
 def test_pages_of_a_gateway_instead_of_results_lose_nothing(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
@@ -317,6 +347,8 @@ def test_a_pause_cancels_jobs_and_keeps_what_they_have_done(
 
     assert jobs(paid) == [("done", "cancelled")]
     assert paid.rows("SELECT count(*) FROM tvdb.embeddings") == [(4,)]
+    # A pause is no reason to embed the others at once, for the full price.
+    assert paid.rows("SELECT max(misses) FROM tvdb.embedding_batch_returns") == [(0,)]
     assert_books_agree(paid)
     change(paid.database, "is_paused", None, changed_by="a test")
     folder.ingest(list(states(paid)), **_BATCH)
