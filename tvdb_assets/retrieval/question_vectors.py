@@ -11,8 +11,9 @@ question, so that no process pays for the same question again. Maintenance delet
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from tvdb_assets import error_codes as codes
 from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, PaidEmbedder, Vectors
 from tvdb_assets.embedding.embedding_result import PersistVectors
-from tvdb_assets.errors import BudgetError, StorageError
+from tvdb_assets.errors import BudgetError
 from tvdb_assets.models import Provenance
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
@@ -134,30 +135,46 @@ class QuestionVectors:
 
 @asynccontextmanager
 async def _only_process(database: Database, key: locks.LockKey) -> AsyncIterator[None]:
-    """Wait until no other process pays for the question, and keep them away in the block."""
-    session = database.session()
-    entering = asyncio.ensure_future(asyncio.to_thread(session.__enter__))
-    try:
-        connection = await asyncio.shield(entering)
-        while not await asyncio.to_thread(locks.try_acquire, connection, key):
-            await asyncio.sleep(_POLL_SECONDS)
+    """Wait until no other process pays for the question, and keep them away in the block.
+
+    One thread takes the connection, holds the lock and gives both back, so that a question that is
+    cancelled at any moment leaves no lock on a connection of the pool.
+    """
+    loop = asyncio.get_running_loop()
+    acquired: asyncio.Future[None] = loop.create_future()
+    is_over = threading.Event()
+
+    def report(error: Exception | None) -> None:
+        if acquired.done():
+            return
+        if error is None:
+            acquired.set_result(None)
+        else:
+            acquired.set_exception(error)
+
+    def hold() -> None:
         try:
-            yield
-        finally:
-            # A connection that was lost has released its locks.
-            with suppress(psycopg.OperationalError):
-                await asyncio.to_thread(locks.release, connection, [key])
+            with database.session() as connection:
+                while not locks.try_acquire(connection, key):
+                    if is_over.wait(_POLL_SECONDS):
+                        return
+                loop.call_soon_threadsafe(report, None)
+                is_over.wait()
+                # A connection that was lost has released its locks.
+                with suppress(psycopg.OperationalError):
+                    locks.release(connection, [key])
+        except Exception as error:  # reported to the question that waits for it
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(report, error)
+
+    holder = threading.Thread(target=hold, name="tvdb-question", daemon=True)
+    holder.start()
+    try:
+        await acquired
+        yield
     finally:
-        # Also a connection that is still opened when the question is cancelled is given back.
-        await asyncio.shield(_closed(entering, session))
-
-
-async def _closed(
-    entering: asyncio.Future[Connection], session: AbstractContextManager[Connection]
-) -> None:
-    with suppress(psycopg.OperationalError, StorageError):
-        await entering
-        await asyncio.to_thread(session.__exit__, None, None, None)
+        is_over.set()
+        await asyncio.shield(asyncio.to_thread(holder.join))
 
 
 async def _embed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 
@@ -87,6 +88,26 @@ def test_equal_questions_of_two_processes_at_the_same_time_are_paid_for_once(
 
     assert costs == [0, paid.spent - spent]
     assert paid.request_count("embeddings") == requests + 1
+
+
+@pytest.mark.timeout(60)
+def test_a_question_that_is_cancelled_keeps_no_other_process_waiting(
+    paid_index: PaidServicesFixture,
+) -> None:
+    paid = paid_index
+    paid.apis.behaviour = replace(paid.apis.behaviour, latency_seconds=0.5)
+
+    async def cancelled(index: Index) -> None:
+        # At several moments: before the lock is taken, and while the answer is awaited.
+        for seconds in (0.0, 0.005, 0.02, 0.1):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(index.asearch(f"{QUESTION} {seconds}"), seconds)
+
+    with Index(database=paid.database, router=paid.router()) as index:
+        asyncio.run(cancelled(index))
+    with paid.database.transaction() as tx:
+        row = tx.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+    assert row == (0,)
 
 
 def test_the_cost_of_a_question_has_the_id_of_its_own_search(
