@@ -84,7 +84,8 @@ class BatchEndpoints:
     def _create_batch(self, call: Any) -> Reply:
         call.operation = "batch_create"
         self._authorize(call)
-        file_id, metadata = batches.read_job(embeddings.read_json(call.body))
+        asked = embeddings.read_json(call.body)
+        file_id, metadata = batches.read_job(asked)
         if cut := self._meet_fault(call, []):
             return cut
         if file_id not in self._batch_files:
@@ -116,6 +117,7 @@ class BatchEndpoints:
             f"batch_{self._uuid()}",
             *(file_id, metadata, lines, call.now, ends, kind, call.client_id, errors),
         )
+        job.output_seconds = (asked.get("output_expires_after") or {}).get("seconds")
         self._batches[job.id] = job
         call.inputs = len(lines)
         return self._finish(call, json_body(job.describe(call.now)))

@@ -58,6 +58,8 @@ class BatchJob:
     errors: list[dict[str, Any]] = field(default_factory=list)
     cancelled: float | None = None
     is_billed: bool = False
+    output_seconds: int | None = None
+    """After which the service deletes its results; None means that it keeps them."""
     discarded: set[str] = field(default_factory=set)
 
     def status(self, now: float) -> str:

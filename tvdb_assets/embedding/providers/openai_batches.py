@@ -183,6 +183,7 @@ class OpenAIBatches(BatchService):
                     endpoint=_ENDPOINT,
                     completion_window=_WINDOW,
                     metadata=dict(metadata),
+                    output_expires_after={"anchor": "created_at", "seconds": _FILE_SECONDS},
                     extra_headers=headers,
                 ),
                 request_id,
