@@ -39,6 +39,7 @@ TABLES: Final = {
     "embedding_batches": "A batch job of a paid service, which embeds many texts within a day.",
     "embedding_batch_texts": "A text of a batch job that is not done.",
     "embedding_batch_returns": "A text that a batch job returned without a vector.",
+    "texts_without_vector": "A text that was paid for and got no usable vector.",
     "parse_jobs": "A paid parse job that was submitted.",
     "parse_submissions": "A document that was about to be submitted to a paid parser, whether "
     "its answer arrived or not.",

@@ -61,12 +61,20 @@ def catch_up(context: click.Context, dry_run: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("documents", nargs=-1)
+@click.option(
+    "--pay-again",
+    is_flag=True,
+    help="Also send texts again that a paid model answered without a usable vector.",
+)
 @json_option
 @click.pass_context
-def retry(context: click.Context, documents: tuple[str, ...], as_json: bool) -> None:
+def retry(
+    context: click.Context, documents: tuple[str, ...], pay_again: bool, as_json: bool
+) -> None:
     """Retry DOCUMENTS, or all failed documents, of the current source.
 
-    Documents in quarantine are included. Exits with 1 if any failed again, and with 3 if any
+    Documents in quarantine are included. What was paid for is not paid for again, unless by
+    --pay-again. Exits with 1 if any failed again, and with 3 if any
     waits for a budget or a paid service.
     """
     from tvdb_assets.dagster.reconciler import Reconciler
@@ -79,7 +87,9 @@ def retry(context: click.Context, documents: tuple[str, ...], as_json: bool) -> 
             for name in documents
             for d in find_documents(reconciler.registry, name, root)
         ]
-        reconciler.due.request_documents(requested if documents else None, source=root)
+        reconciler.due.request_documents(
+            requested if documents else None, source=root, pays_again=pay_again
+        )
         code = _run(reconciler, instance, frozenset({Reason.REQUESTED}), as_json=as_json)
     context.exit(code)
 

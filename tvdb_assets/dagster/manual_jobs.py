@@ -23,6 +23,10 @@ class RetryConfig(dg.Config):
     documents: list[str] = Field(
         default_factory=list, description="Paths or partition keys; empty for all that failed."
     )
+    pay_again: bool = Field(
+        default=False,
+        description="Also send texts again that a paid model answered without a usable vector.",
+    )
 
 
 def make_retry_documents(names: DefinitionNames) -> dg.JobDefinition:
@@ -46,7 +50,9 @@ def make_retry_documents(names: DefinitionNames) -> dg.JobDefinition:
                 raise codes.DOCUMENTS_UNKNOWN.error(names=", ".join(unknown))
             documents = [document for known in found.values() for document in known]
             requested = reconciler.due.request_documents(
-                [d.document_id for d in documents] if config.documents else None, source=root
+                [d.document_id for d in documents] if config.documents else None,
+                source=root,
+                pays_again=config.pay_again,
             )
         message = f"{counted(requested, 'document is', 'documents are')} requested."
         _report(context, names, message, requested)

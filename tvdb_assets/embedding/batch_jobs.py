@@ -24,6 +24,7 @@ done       vectors are stored and the cost is posted,
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -38,7 +39,7 @@ from tvdb_assets.embedding.batch_parts import WINDOW_HOURS, BatchParts
 from tvdb_assets.embedding.batch_service import BatchPhase, BatchReport, BatchResults
 from tvdb_assets.embedding.batch_submission import BatchSubmission
 from tvdb_assets.embedding.embedder_protocol import Vectors
-from tvdb_assets.errors import TvdbError
+from tvdb_assets.errors import EmbeddingError, TvdbError
 from tvdb_assets.repositories.batch_rows import BatchJob
 from tvdb_assets.repositories.embedding_batches import MOST_MISSES
 from tvdb_assets.spend_guard.guard import Transaction
@@ -186,13 +187,13 @@ class BatchJobs:
             reported=report.billed_tokens,
             is_count_exact=self._parts.service.is_count_exact,
         )
-        good = await asyncio.to_thread(self._checked, results)
+        good, bad = await asyncio.to_thread(_checked, results)
         returned = {
             text.sha256: _misses(text.sha256, results, job)
             for text in texts
-            if text.sha256 not in good
+            if text.sha256 not in good and text.sha256 not in bad
         }
-        await self._settle(job, report.status, tokens, good, returned)
+        await self._settle(job, report.status, tokens, good, returned, bad)
         for file in (job.file_id, *report.result_files):
             if file is not None:
                 # It would be deleted by the service in any case.
@@ -202,15 +203,6 @@ class BatchJobs:
                         partial(self._parts.service.discard, file),
                     )
         self._parts.reached("discarded")
-
-    def _checked(self, results: BatchResults) -> dict[bytes, Vectors]:
-        """The vectors that may be stored."""
-        if not results.vectors:
-            return {}
-        names = list(results.vectors)
-        vectors = np.stack([results.vectors[name] for name in names])
-        bad = dict(check_vectors(vectors, len(names), vectors.shape[1]))
-        return {name: vectors[row] for row, name in enumerate(names) if row not in bad}
 
     async def _lose(self, job: BatchJob) -> None:
         """Give a job up; what it may have cost is recorded."""
@@ -224,11 +216,13 @@ class BatchJobs:
         tokens: int | None,
         vectors: dict[bytes, Vectors],
         returned: dict[bytes, int],
+        bad: Mapping[bytes, EmbeddingError] | None = None,
     ) -> None:
         """Store the vectors of a job, post its cost and record its end, in one transaction."""
         assert job.entry_id is not None and job.reserved_usd is not None
         entry = Reservation(job.entry_id, job.reserved_usd)
         is_lost = tokens is None
+        request = await asyncio.to_thread(lambda: self._parts.service.request_fingerprint)
 
         def write(tx: Transaction) -> None:
             if not self._parts.store.lock_submitted(tx, job):
@@ -244,6 +238,8 @@ class BatchJobs:
                     self._parts.produced_by,
                     tx=tx,
                 )
+            if bad:
+                self._parts.index.record_refused(tx, job.space_id, request, bad)
             self._parts.guard.ledger.post(
                 tx,
                 entry,
@@ -251,7 +247,7 @@ class BatchJobs:
                 outcome=codes.LOST.code if is_lost else "answered",
                 status=404 if is_lost else 200,
             )
-            self._parts.store.finish(tx, job, outcome, list(vectors), returned)
+            self._parts.store.finish(tx, job, outcome, [*vectors, *(bad or ())], returned)
 
         def is_committed(tx: Transaction) -> bool:
             return self._parts.store.is_done(tx, job)
@@ -290,8 +286,24 @@ class BatchJobs:
                 await asyncio.to_thread(self._parts.store.release, job, error.code, MOST_MISSES)
 
 
+def _checked(
+    results: BatchResults,
+) -> tuple[dict[bytes, Vectors], dict[bytes, EmbeddingError]]:
+    """The vectors that may be stored, and the errors of texts that are done and have none."""
+    names = list(results.vectors)
+    bad: dict[bytes, EmbeddingError] = {
+        name: codes.VECTOR_UNUSABLE.error(why="its line in the results of the job has none")
+        for name in results.tokens.keys() - results.vectors.keys()
+    }
+    if not names:
+        return {}, bad
+    vectors = np.stack([results.vectors[name] for name in names])
+    bad |= {names[row]: e for row, e in check_vectors(vectors, len(names), vectors.shape[1])}
+    return {name: results.vectors[name] for name in names if name not in bad}, bad
+
+
 def _misses(sha256: bytes, results: BatchResults, job: BatchJob) -> int:
-    """What a text counts for that has no vector: see `EmbeddingBatches.finish`."""
-    if sha256 in results.refused or sha256 in results.tokens:
+    """What a text counts for that was not embedded: see `EmbeddingBatches.finish`."""
+    if sha256 in results.refused:
         return MOST_MISSES
     return 0 if job.is_cancelled else 1

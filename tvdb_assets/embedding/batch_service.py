@@ -112,6 +112,11 @@ class BatchService(PaidService):
 
     @property
     @abstractmethod
+    def request_fingerprint(self) -> str:
+        """As of `PaidEmbedder`."""
+
+    @property
+    @abstractmethod
     def standard_price(self) -> Price:
         """Of a token that is embedded at once."""
 

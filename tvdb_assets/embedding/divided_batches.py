@@ -13,6 +13,8 @@ alone. What does not: one request (`paid_embedding`), or which refusals there ar
   asked for a short text. If it fails at that too, this is an outage, and the batch is retried like
   any other. If it answers, a text is the cause, and is looked for like one that is refused. A text
   fails alone only if the service answered others after it.
+- *No vector of an answer is usable*, twice, and a short text gets one: a text that has none alone
+  is not sent again.
 - *Over the budget*: halved at once, so that the budget is used up to the last text.
 """
 
@@ -100,6 +102,9 @@ class DividedCall(Protocol):
 
     async def is_answering(self) -> bool:
         """Whether the service answers for a short text."""
+
+    async def refuse(self, position: int, error: EmbeddingError, result: ResultCollector) -> None:
+        """Record that answers which were paid for have no usable vector of a text."""
 
     def halt(self, error: TvdbError) -> None:
         """Send nothing more; the first error is raised."""
@@ -203,6 +208,11 @@ class BatchDivision:
             part = replace(part, failures=_SUSPECT_FAILURES - 1)
         failures = part.failures + 1
         if len(part.order) == 1:
+            if (why := _unusable(error)) is not None:
+                refused = codes.VECTOR_UNUSABLE.error(why=why)
+                refused.__cause__ = error
+                await self._call.refuse(part.order[0], refused, self._result)
+                return []
             if failures >= _FAILURES_OF_A_TEXT:
                 suspects.append((part, error, self._accepted))
                 return []
@@ -247,6 +257,11 @@ class BatchDivision:
 def _is_about_size(error: TvdbError) -> bool:
     cause = error.__cause__
     return isinstance(cause, CallFailed) and cause.is_about_size
+
+
+def _unusable(error: TvdbError) -> str | None:
+    cause = error.__cause__
+    return cause.unusable if isinstance(cause, CallFailed) else None
 
 
 def _in_size(part: Part, most: int) -> list[Part]:

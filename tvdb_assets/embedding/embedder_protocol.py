@@ -116,6 +116,14 @@ class PaidEmbedder(PaidService):
         return self.account
 
     @property
+    def request_fingerprint(self) -> str:
+        """Changes with whatever may change the vector of a text, except for the key.
+
+        A text that was answered without a usable vector is sent again once this has changed.
+        """
+        return self.server
+
+    @property
     @abstractmethod
     def space(self) -> VectorSpace:
         """The space of all vectors that it makes; its provider is `service`. Its dimensions are 0

@@ -24,6 +24,9 @@ from tvdb_assets.spend_guard.guard import Transaction
 PersistVectors: TypeAlias = Callable[[Transaction | None, Sequence[int], Vectors, Provenance], None]
 """Stores vectors as they arrive: (transaction, positions in ``texts``, vectors of shape
 (len(positions), dimensions), provenance). The transaction is None where nothing was paid."""
+PersistErrors: TypeAlias = Callable[[Transaction, Mapping[int, EmbeddingError]], None]
+"""Records the texts that an answer which was paid for has no usable vector of: (transaction that
+posts its cost, errors by position in ``texts``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +90,21 @@ class ResultCollector:
         self._errors: dict[int, EmbeddingError] = {}
         self.vectors = np.full((len(texts), self._space.dimensions), np.nan, np.float32)
 
-    def add(self, positions: Sequence[int], vectors: Vectors) -> list[int]:
-        """Check vectors and add the good ones; returns the positions of those."""
+    def add(
+        self,
+        positions: Sequence[int],
+        vectors: Vectors,
+        unusable: Mapping[int, str] | None = None,
+    ) -> list[int]:
+        """Check vectors and add the good ones; returns the positions of those.
+
+        Args:
+            positions: of the texts.
+            vectors: shape (len(positions), dimensions).
+            unusable: by row, what is known to be wrong with a vector.
+        """
         bad = dict(check_vectors(vectors, len(positions), self._space.dimensions))
+        bad |= {row: codes.VECTOR_UNUSABLE.error(why=why) for row, why in (unusable or {}).items()}
         for row, error in bad.items():
             self.refuse(positions[row], error)
         good = [row for row in range(len(positions)) if row not in bad]
@@ -100,6 +115,10 @@ class ResultCollector:
     def refuse(self, position: int, error: EmbeddingError) -> None:
         """Record why a text has no vector."""
         self._errors[position] = error
+
+    def errors_of(self, positions: Sequence[int]) -> dict[int, EmbeddingError]:
+        """The errors of those texts that have one."""
+        return {at: self._errors[at] for at in positions if at in self._errors}
 
     def finished(self) -> EmbeddingResult:
         """The result, where equal texts share one vector or error."""

@@ -25,6 +25,7 @@ from tvdb_assets.embedding.divided_batches import BatchDivision, Part
 from tvdb_assets.embedding.embedder_protocol import PaidEmbedder, Vectors
 from tvdb_assets.embedding.embedding_result import (
     EmbeddingResult,
+    PersistErrors,
     PersistVectors,
     ResultCollector,
     TextToEmbed,
@@ -75,6 +76,7 @@ class PaidEmbedding:
         *,
         wait_if_open: bool,
         persist: PersistVectors | None,
+        persist_errors: PersistErrors | None = None,
         at_risk: TextsAtRisk | None = None,
         check_claim: CheckClaim | None = None,
     ) -> None:
@@ -86,6 +88,8 @@ class PaidEmbedding:
             concurrency: bounds the requests in flight.
             wait_if_open: False halts at once where the breaker is open.
             persist: stores each response's good vectors in the transaction that posts its cost.
+            persist_errors: records, in the same transaction, which texts have no usable vector, so
+                that they are not paid for again.
             at_risk: bounds the texts in flight whose vectors are stored; None bounds this call.
             check_claim: see `Guard.call`.
 
@@ -99,6 +103,7 @@ class PaidEmbedding:
         self._at_risk = at_risk or TextsAtRisk()
         self._wait_if_open = wait_if_open
         self._persist = persist
+        self._persist_errors = persist_errors
         self._check_claim = check_claim
         self._ratio = TokenRatio()
         self._bounds: dict[int, TokenBound] = {}
@@ -304,6 +309,18 @@ class PaidEmbedding:
         """Send nothing more; the first error is raised."""
         self._halted = self._halted or error
 
+    async def refuse(self, position: int, error: EmbeddingError, result: ResultCollector) -> None:
+        """Record that answers which were paid for have no usable vector of a text."""
+        result.refuse(position, error)
+        persist = self._persist_errors
+        if persist is not None:
+            await self._guard.settlement.commit(
+                self._embedder.service,
+                lambda tx: persist(tx, {position: error}),
+                # It may be repeated.
+                lambda tx: False,
+            )
+
     @property
     def is_halted(self) -> bool:
         """Whether nothing more is sent."""
@@ -378,13 +395,19 @@ class PaidEmbedding:
             attempts_made=part.attempts_made,
         )
 
+        unusable: dict[int, str] = {}
+
         async def send(permit: RequestPermit) -> ServiceResponse[Vectors]:
-            return await embedder.request([self._texts[i].text for i in order], permit)
+            answer = await embedder.request([self._texts[i].text for i in order], permit)
+            unusable.update(answer.unusable)
+            return answer
 
         def store(tx: Transaction, reservation: Reservation, vectors: Vectors) -> None:
-            good = result.add(order, vectors)
+            good = result.add(order, vectors, unusable)
             if persist is not None and good:
                 persist(tx, good, result.vectors[good], embedder.produced_by)
+            if self._persist_errors is not None and (errors := result.errors_of(order)):
+                self._persist_errors(tx, errors)
 
         await self._guard.call(
             call,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -22,10 +22,27 @@ class ErrorBodyError(ValueError):
     """The response reports an error, under a status of success."""
 
 
+class NoUsableVectorError(ValueError):
+    """The response has the right form, and each of its vectors is missing or of another length."""
+
+
+class DecodedResponse(NamedTuple):
+    """What a response contains."""
+
+    vectors: NDArray[np.float32]
+    """Shape (count, dimensions), in the order of the texts; NaN where one is unusable."""
+    tokens: int | None
+    """That were billed; None where the response does not report them."""
+    unusable: dict[int, str]
+    """By the number of a text: what is wrong with its vector. Not of all texts."""
+
+
 def decode(
     body: bytes, count: int, dimensions: int | None, *, is_numbered: bool = True
-) -> tuple[NDArray[np.float32], int | None]:
-    """The vectors of a response, in the order of the texts, and the tokens that were billed.
+) -> DecodedResponse:
+    """Read the vectors of a response, and the tokens that were billed.
+
+    A vector that can't be used does not spoil the others, which were paid for as well.
 
     Args:
         body: JSON, with the vectors in base64 or as lists of numbers.
@@ -34,11 +51,9 @@ def decode(
         is_numbered: whether each vector has to have the number of its text. Some servers number
             none of them, or all with 0; then their places count.
 
-    Returns:
-        Shape (count, dimensions), and the tokens; None where the response does not report them.
-
     Raises:
         ErrorBodyError: it reports an error.
+        NoUsableVectorError: all vectors are missing or of another length.
         ValueError: the response has another form; the message says which, and quotes nothing.
     """
     try:
@@ -57,12 +72,19 @@ def decode(
         dimensions = _numbers(data[0].get("embedding")).size
     vectors = np.empty((count, dimensions), np.float32)
     seen = bytearray(count)
+    unusable: dict[int, str] = {}
     for item, index in zip(data, indexes, strict=True):
         if type(index) is not int or not 0 <= index < count or seen[index]:
             raise ValueError("its embeddings are not numbered like the texts")
         seen[index] = 1
-        vectors[index] = _vector(item.get("embedding"), dimensions)
-    return vectors, _billed_tokens(answer.get("usage"))
+        try:
+            vectors[index] = _vector(item.get("embedding"), dimensions)
+        except ValueError as error:
+            vectors[index] = np.nan
+            unusable[index] = str(error)
+    if len(unusable) == count:
+        raise NoUsableVectorError(next(iter(unusable.values())))
+    return DecodedResponse(vectors, _billed_tokens(answer.get("usage")), unusable)
 
 
 def is_error(answer: object) -> bool:

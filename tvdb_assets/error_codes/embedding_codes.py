@@ -101,17 +101,29 @@ DIMENSIONS_REFUSED: Final = ErrorCode(
     "Remove TVDB_EMBEDDING_DIMENSIONS, or set it to {dimensions}.",
     "The embedding model does not make vectors of the length of TVDB_EMBEDDING_DIMENSIONS.",
 )
+_NOT_PAID_AGAIN = (
+    "Check that the text of the document is readable. A paid model is not asked again for the same "
+    "text; to pay for it once more, run tvdb retry --pay-again."
+)
 VECTOR_ZERO: Final = ErrorCode(
     EmbeddingError,
     "vector_zero",
     "The embedding model returned a zero vector for a part of this text.",
-    "Check that the text of the document is readable. If it is, report the model's answer.",
+    _NOT_PAID_AGAIN,
     "A vector of zeros can't be compared with others.",
 )
 VECTOR_NOT_FINITE: Final = ErrorCode(
     EmbeddingError,
     "vector_not_finite",
     "The embedding model returned a vector with NaN or infinity for a part of this text.",
-    "Check that the text of the document is readable. If it is, report the model's answer.",
+    _NOT_PAID_AGAIN,
     "A vector with NaN or infinity can't be stored.",
+)
+VECTOR_UNUSABLE: Final = ErrorCode(
+    EmbeddingError,
+    "vector_unusable",
+    "The embedding model returned no usable vector for a part of this text: {why}.",
+    _NOT_PAID_AGAIN,
+    "The embedding service answered, but a vector is missing, or has another length than the "
+    "vectors of all other texts.",
 )

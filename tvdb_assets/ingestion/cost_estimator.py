@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.member_paths import member_path
-from tvdb_assets.embedding.embedder_protocol import paid_embedder
+from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, paid_embedder
 from tvdb_assets.errors import SourceError, TvdbError
 from tvdb_assets.ingestion.containers import in_batches
 from tvdb_assets.ingestion.current_index_sync import current_index_pipeline
@@ -194,10 +194,10 @@ class CostEstimator:
                 theirs = cut.result().chunks or ()
             except TvdbError as error:
                 return DocumentCost(path, error=error)
-            current_tokens = sum(self._fresh(paid.space, theirs).values())
+            current_tokens = sum(self._fresh(paid, theirs).values())
             cost += paid.price.of(current_tokens)
         embedder = self._router.clients.embedder
-        fresh = self._fresh(embedder.space, chunks)
+        fresh = self._fresh(embedder, chunks)
         tokens = sum(fresh.values())
         if page_count and self._router.clients.paid_parser is not None:
             parse = self._router.clients.paid_parser.price.of(page_count)
@@ -213,12 +213,14 @@ class CostEstimator:
             parse_usd=parse,
         )
 
-    def _fresh(self, space: VectorSpace, chunks: Sequence[Chunk]) -> dict[bytes, int]:
-        """The token counts of texts without a vector that no earlier document has, by sha256."""
+    def _fresh(self, embedder: AnyEmbedder, chunks: Sequence[Chunk]) -> dict[bytes, int]:
+        """The token counts of texts to embed that no earlier document has, by sha256."""
+        space, paid = embedder.space, paid_embedder(embedder)
         fresh = {
             c.sha256: c.token_count for c in chunks if (space, c.sha256) not in self._counted_texts
         }
-        for known in self._index.known_texts(space, list(fresh)):
+        request = paid.request_fingerprint if paid is not None else None
+        for known in self._index.known_texts(space, list(fresh), request):
             del fresh[known]
         self._counted_texts.update((space, sha256) for sha256 in fresh)
         return fresh

@@ -8,7 +8,7 @@ What does not: requests and their cost (`routing`, `spend_guard`), or statements
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from time import perf_counter
 
@@ -16,6 +16,7 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.embedding.embedder_protocol import (
     AnyEmbedder,
+    PaidEmbedder,
     Vectors,
     is_undiscovered,
     paid_embedder,
@@ -168,7 +169,8 @@ class EmbedStage:
         sets = [chunk_set.chunk_set_id for chunk_set in sets_of(documents)]
         if not sets:
             return None
-        claimant = claim if paid_embedder(embedder) is not None else None
+        paid = paid_embedder(embedder)
+        claimant = claim if paid is not None else None
         check_claim = None if claimant is None else partial(ensure_claimed, holder=claimant)
         refused: dict[bytes, EmbeddingError] = {}
         embedded = 0
@@ -178,8 +180,15 @@ class EmbedStage:
         started = perf_counter()
         while halted is None:
             limit = FREE_TEXTS if claimant is None else PAID_TEXTS
+            request = None
+            if paid is not None:
+                request = await asyncio.to_thread(lambda: paid.request_fingerprint)
+                # Their answers were paid for, by this or another process.
+                refused |= await asyncio.to_thread(
+                    self._index.refused_texts, space_id, request, sets
+                )
             texts = await asyncio.to_thread(
-                self._index.claim_missing, space_id, sets, claimant, list(refused), limit
+                self._index.claim_missing, space_id, sets, claimant, list(refused), limit, request
             )
             if not texts:
                 if claimant is None or not await asyncio.to_thread(
@@ -200,7 +209,7 @@ class EmbedStage:
                 texts = [text for text in texts if text.sha256 not in taken]
                 if not texts:
                     continue
-            writer = _VectorWriter(self._index, space_id, texts)
+            writer = _VectorWriter(self._index, space_id, texts, paid)
             try:
                 result = await self._router.embed_by(
                     embedder,
@@ -210,6 +219,7 @@ class EmbedStage:
                     ],
                     writer.persist,
                     check_claim,
+                    persist_errors=writer.persist_errors,
                 )
                 refused.update({texts[i].sha256: error for i, error in result.errors.items()})
             except ServiceError as error:
@@ -306,8 +316,15 @@ class EmbedStage:
 class _VectorWriter:
     """Stores the vectors of one call as they arrive."""
 
-    def __init__(self, index: IndexStore, space_id: int, texts: Sequence[MissingText]) -> None:
+    def __init__(
+        self,
+        index: IndexStore,
+        space_id: int,
+        texts: Sequence[MissingText],
+        paid: PaidEmbedder | None,
+    ) -> None:
         self._index = index
+        self._paid = paid
         self._space_id = space_id
         self._texts = texts
         self._positions: set[int] = set()
@@ -328,6 +345,12 @@ class _VectorWriter:
         self._index.store_vectors(self._space_id, texts, vectors, produced_by, tx=tx)
         # The transaction may have to be repeated.
         self._positions.update(positions)
+
+    def persist_errors(self, tx: Transaction, errors: Mapping[int, EmbeddingError]) -> None:
+        assert self._paid is not None
+        by_hash = {self._texts[i].sha256: error for i, error in errors.items()}
+        # Of the request that was answered: the form that the server takes was learned before it.
+        self._index.record_refused(tx, self._space_id, self._paid.request_fingerprint, by_hash)
 
 
 def load_client(router: ServiceRouter) -> None:

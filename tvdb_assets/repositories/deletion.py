@@ -217,6 +217,11 @@ def delete_documents(
             " AND NOT EXISTS (SELECT FROM tvdb.former_texts f WHERE f.text_sha256 = e.text_sha256)",
             ([row[0] for row in texts],),
         )
+        tx.execute(
+            "DELETE FROM tvdb.texts_without_vector w WHERE text_sha256 = ANY(%s)"
+            " AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = w.text_sha256)",
+            ([row[0] for row in texts],),
+        )
     return [key for key, is_file in rows if is_file]
 
 

@@ -29,7 +29,7 @@ from tvdb_assets.lifecycle.due import (
 )
 from tvdb_assets.lifecycle.events import Requested
 from tvdb_assets.lifecycle.states import DocumentStatus
-from tvdb_assets.repositories import locks
+from tvdb_assets.repositories import locks, texts_without_vector
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 
@@ -175,6 +175,7 @@ class DueDocuments:
         *,
         source: str | None = None,
         resets_attempts: bool = True,
+        pays_again: bool = False,
     ) -> int:
         """Record that a person requested documents; returns how many are now due.
 
@@ -182,6 +183,8 @@ class DueDocuments:
             document_ids: the documents; None means all that failed.
             source: the root of the source of the failed documents; None means all sources.
             resets_attempts: count their attempts from zero again.
+            pays_again: also send those texts once more that were paid for and have no usable
+                vector.
         """
         with self._database.transaction() as tx:
             if document_ids is None:
@@ -191,6 +194,8 @@ class DueDocuments:
                     (DocumentStatus.FAILED.value, source),
                 )
                 document_ids = [row[0] for row in rows]
+            if pays_again:
+                texts_without_vector.remove_of_documents(tx, document_ids)
             requested = Requested(resets_attempts=resets_attempts)
             lives = DocumentLifecycle(tx).apply_to(document_ids, requested)
         return sum(not life.is_gone for life in lives.values())

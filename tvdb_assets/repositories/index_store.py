@@ -7,7 +7,7 @@ index search reads (`index_catalog`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
@@ -19,9 +19,10 @@ from psycopg.rows import class_row
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.errors import EmbeddingError
 from tvdb_assets.lifecycle.events import Published, SourceGone
 from tvdb_assets.models import Provenance, Stage, VectorSpace
-from tvdb_assets.repositories import locks, text_claims
+from tvdb_assets.repositories import locks, text_claims, texts_without_vector
 from tvdb_assets.repositories.database import Connection, Database, analyze_changed_tables
 from tvdb_assets.repositories.deletion import lock_present
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
@@ -125,6 +126,7 @@ class IndexStore:
         holder: int | None,
         refused: Sequence[bytes],
         limit: int,
+        request_fingerprint: str | None = None,
     ) -> list[MissingText]:
         """Distinct texts of these chunk sets without a vector in the space; claims them.
 
@@ -135,6 +137,8 @@ class IndexStore:
                 claimed are excluded. None claims nothing, for vectors that are free.
             refused: hashes of texts that could not be embedded.
             limit: maximum number of texts; call again for the rest.
+            request_fingerprint: of a paid embedder; texts that it has no usable vector of may be
+                left out, see `refused_texts`.
 
         Raises:
             StorageError: ``index_dropped``; nothing is claimed.
@@ -165,11 +169,15 @@ class IndexStore:
             hashes = [text.sha256 for text in texts]
             self._database.leases.keep(tx, holder)
             claimed_hashes = text_claims.claim(tx, space_id, hashes, holder)
-            # Another process may have stored a vector since the first statement.
+            # Another process may have stored a vector since the first statement, or may have
+            # recorded that there is none. The caller then looks again.
             known = tx.execute(
                 "SELECT text_sha256 FROM tvdb.embeddings"
-                " WHERE space_id = %s AND text_sha256 = ANY(%s)",
-                (space_id, hashes),
+                " WHERE space_id = %(space)s AND text_sha256 = ANY(%(hashes)s)"
+                " UNION ALL SELECT text_sha256 FROM tvdb.texts_without_vector"
+                " WHERE space_id = %(space)s AND text_sha256 = ANY(%(hashes)s)"
+                "   AND request_fingerprint = %(request)s",
+                {"space": space_id, "hashes": hashes, "request": request_fingerprint},
             ).fetchall()
             claimed_hashes -= {row[0] for row in known}
         return [text for text in texts if text.sha256 in claimed_hashes]
@@ -196,8 +204,16 @@ class IndexStore:
         with self._database.transaction() as tx:
             text_claims.release(tx, holder)
 
-    def known_texts(self, space: VectorSpace, hashes: Sequence[bytes]) -> set[bytes]:
-        """The hashes of the texts that have a vector in the space; empty if the space is new."""
+    def known_texts(
+        self, space: VectorSpace, hashes: Sequence[bytes], request_fingerprint: str | None = None
+    ) -> set[bytes]:
+        """The hashes of the texts that have a vector in the space; empty if the space is new.
+
+        Args:
+            space: the vector space.
+            hashes: sha256 of the texts.
+            request_fingerprint: of a paid embedder; also those that it has no usable vector of.
+        """
         with self._database.transaction() as tx:
             rows = tx.execute(
                 "SELECT e.text_sha256 FROM tvdb.embeddings e"
@@ -205,7 +221,27 @@ class IndexStore:
                 " WHERE s.label = %s AND e.text_sha256 = ANY(%s)",
                 (space.label, list(hashes)),
             ).fetchall()
-        return {row[0] for row in rows}
+            found = {row[0] for row in rows}
+            if request_fingerprint is not None:
+                found |= texts_without_vector.known(tx, space.label, request_fingerprint, hashes)
+        return found
+
+    def refused_texts(
+        self, space_id: int, request_fingerprint: str, chunk_set_ids: Sequence[int]
+    ) -> dict[bytes, EmbeddingError]:
+        """See `texts_without_vector.find`."""
+        with self._database.transaction() as tx:
+            return texts_without_vector.find(tx, space_id, request_fingerprint, chunk_set_ids)
+
+    def record_refused(
+        self,
+        tx: Connection,
+        space_id: int,
+        request_fingerprint: str,
+        errors: Mapping[bytes, EmbeddingError],
+    ) -> None:
+        """See `texts_without_vector.record`."""
+        texts_without_vector.record(tx, space_id, request_fingerprint, self.run_id, errors)
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Run work in a transaction of the database; see `Database.run`."""
@@ -276,7 +312,9 @@ class IndexStore:
                 # Another run has stored a vector for one of these texts; it is kept.
                 self._copy_vectors(outer, space_id, texts, vectors, produced_by, is_staged=True)
             if tx is not None:
-                text_claims.remove(tx, space_id, [sha256 for sha256, _ in texts])
+                hashes = [sha256 for sha256, _ in texts]
+                text_claims.remove(tx, space_id, hashes)
+                texts_without_vector.remove(tx, space_id, hashes)
 
     def _copy_vectors(
         self,

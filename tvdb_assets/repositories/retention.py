@@ -115,6 +115,12 @@ _OWN_TABLES = {
         DELETE FROM tvdb.question_vectors WHERE (space_id, question_sha256) IN (
             SELECT space_id, question_sha256 FROM tvdb.question_vectors
             WHERE created_at < tvdb.clock() - %(cache)s::interval LIMIT %(limit)s)""",
+    "texts without a vector": """
+        DELETE FROM tvdb.texts_without_vector WHERE (space_id, text_sha256) IN (
+            SELECT w.space_id, w.text_sha256 FROM tvdb.texts_without_vector w
+            WHERE w.answered_at < tvdb.clock() - %(cache)s::interval
+              AND NOT EXISTS (SELECT FROM tvdb.chunks c WHERE c.text_sha256 = w.text_sha256)
+            LIMIT %(limit)s)""",
     "former texts": """
         DELETE FROM tvdb.former_texts WHERE (document_id, text_sha256) IN (
             SELECT f.document_id, f.text_sha256 FROM tvdb.former_texts f

@@ -4,15 +4,16 @@ What belongs here: what a question's vector costs, and when it is not needed. Wh
 choice of the embedder (`retrieval.index`), or the rules of paying (`spend_guard`).
 
 A vector that was paid for is stored in the transaction that posts its cost, by the hash of the
-question, so that no process pays for the same question again. Maintenance deletes it after
-``TVDB_CACHE_DAYS``. The text of a question is not stored.
+question, so that no process pays for the same question again. Zeros are stored of a question that
+the service has no usable vector of, because the answer would be the same again. Maintenance deletes
+both after ``TVDB_CACHE_DAYS``. The text of a question is not stored.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -26,14 +27,16 @@ from numpy.typing import NDArray
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, PaidEmbedder, Vectors
-from tvdb_assets.embedding.embedding_result import PersistVectors
-from tvdb_assets.errors import BudgetError
+from tvdb_assets.embedding.embedding_result import PersistErrors, PersistVectors
+from tvdb_assets.errors import BudgetError, EmbeddingError
 from tvdb_assets.models import Provenance
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.routing.service_router import ServiceRouter
 
-WITHOUT_VECTOR: Final = frozenset({codes.VECTOR_ZERO.code, codes.VECTOR_NOT_FINITE.code})
+WITHOUT_VECTOR: Final = frozenset(
+    {codes.VECTOR_ZERO.code, codes.VECTOR_NOT_FINITE.code, codes.VECTOR_UNUSABLE.code}
+)
 """Error codes of a question without a known token; words may still find something."""
 _POLL_SECONDS = 0.1
 """Between two looks whether another process has paid for the question."""
@@ -103,26 +106,25 @@ class QuestionVectors:
                 return QuestionVector(stored)
             before = await asyncio.to_thread(_cost, database, router.run_id)
 
+            nothing = np.zeros(embedder.space.dimensions, np.float32)
+
             def persist(
                 tx: Connection | None, positions: Sequence[int], vectors: Vectors, by: Provenance
             ) -> None:
                 if tx is not None:
-                    row = (router.run_id, digest, vectors[0], label)
-                    tx.execute(_STORE, row)
+                    tx.execute(_STORE, (router.run_id, digest, vectors[0], label))
+
+            def persist_errors(tx: Connection, errors: Mapping[int, EmbeddingError]) -> None:
+                if errors[0].code in WITHOUT_VECTOR:
+                    tx.execute(_STORE, (router.run_id, digest, nothing, label))
 
             try:
-                vector = await _embed(router, embedder, question, persist)
+                vector = await _embed(router, embedder, question, persist, persist_errors)
             except BudgetError:
                 if not words_over_budget:
                     raise
-                nothing = np.zeros(embedder.space.dimensions, np.float32)
                 cost = await asyncio.to_thread(_cost, database, router.run_id) - before
                 return QuestionVector(nothing, cost, OVER_BUDGET)
-            if not vector.any():
-                # It is no error of the question, and the answer would be the same again.
-                row = (router.run_id, digest, vector, label)
-                ledger = router.services.database
-                await asyncio.to_thread(ledger.run, lambda tx: tx.execute(_STORE, row))
             cost = await asyncio.to_thread(_cost, database, router.run_id) - before
             return QuestionVector(vector, cost)
 
@@ -182,8 +184,11 @@ async def _embed(
     embedder: AnyEmbedder,
     question: str,
     persist: PersistVectors | None = None,
+    persist_errors: PersistErrors | None = None,
 ) -> NDArray[np.float32]:
-    embedded = await router.embed_by(embedder, [question], persist, is_query=True)
+    embedded = await router.embed_by(
+        embedder, [question], persist, persist_errors=persist_errors, is_query=True
+    )
     error = embedded.errors.get(0)
     if error is None:
         return embedded[0]

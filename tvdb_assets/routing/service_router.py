@@ -24,7 +24,12 @@ import httpx2
 
 from tvdb_assets.core.text_validation import validate
 from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, PaidEmbedder, paid_embedder
-from tvdb_assets.embedding.embedding_result import EmbeddingResult, PersistVectors, TextToEmbed
+from tvdb_assets.embedding.embedding_result import (
+    EmbeddingResult,
+    PersistErrors,
+    PersistVectors,
+    TextToEmbed,
+)
 from tvdb_assets.embedding.free_embedding import embed_free
 from tvdb_assets.embedding.paid_embedding import PaidEmbedding
 from tvdb_assets.error_boundaries import tagging_errors
@@ -159,12 +164,13 @@ class ServiceRouter:
         persist: PersistVectors | None = None,
         check_claim: CheckClaim | None = None,
         *,
+        persist_errors: PersistErrors | None = None,
         is_query: bool = False,
     ) -> EmbeddingResult:
         """Embed texts with the given embedder only, through the guard if it costs money.
 
-        Arguments and errors are those of `embed`; for ``check_claim``, see `Guard.call`, and for
-        ``is_query``, `PaidEmbedding.embed`.
+        Arguments and errors are those of `embed`; for ``check_claim``, see `Guard.call`, for
+        ``persist_errors``, `PaidEmbedding`, and for ``is_query``, `PaidEmbedding.embed`.
 
         Raises:
             ConfigurationError: the embedder has a price but is not a `PaidEmbedder`, so the guard
@@ -173,7 +179,7 @@ class ServiceRouter:
         with tagging_errors(self.run_id):
             requested = [t if isinstance(t, TextToEmbed) else TextToEmbed.of(t) for t in texts]
             if isinstance(embedder, PaidEmbedder):
-                embedding = self._paid_embedding(embedder, persist, check_claim)
+                embedding = self._paid_embedding(embedder, persist, check_claim, persist_errors)
                 return await embedding.embed(requested, is_query=is_query)
             return await embed_free(embedder, requested, persist)
 
@@ -192,6 +198,7 @@ class ServiceRouter:
         embedder: PaidEmbedder,
         persist: PersistVectors | None,
         check_claim: CheckClaim | None,
+        persist_errors: PersistErrors | None = None,
     ) -> PaidEmbedding:
         return PaidEmbedding(
             self.services.guard,
@@ -200,6 +207,7 @@ class ServiceRouter:
             at_risk=self.services.texts_at_risk,
             wait_if_open=self.clients.embedder_mode is not ServiceMode.HYBRID,
             persist=persist,
+            persist_errors=persist_errors,
             check_claim=check_claim,
         )
 

@@ -59,6 +59,7 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
         rate_limit_headers: RateLimitHeaders | None = None,
         is_about_size: bool = False,
         may_be_input: bool = False,
+        unusable: str | None = None,
     ) -> None:
         super().__init__(f"{kind}: {error.code}")
         self.kind = kind
@@ -75,6 +76,8 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
         """Another request with fewer inputs may be accepted, whatever they are."""
         self.may_be_input = may_be_input
         """An input may be what the service fails at, as another request may show."""
+        self.unusable = unusable
+        """What is wrong with all results of a response that has the right form otherwise."""
 
     def __reduce__(self) -> tuple[object, ...]:
         rest = {
@@ -86,6 +89,7 @@ class CallFailed(Exception):  # noqa: N818 - it is an outcome, and the error is 
             "rate_limit_headers": self.rate_limit_headers,
             "is_about_size": self.is_about_size,
             "may_be_input": self.may_be_input,
+            "unusable": self.unusable,
         }
         return (
             _rebuild,

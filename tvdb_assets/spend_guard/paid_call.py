@@ -6,7 +6,7 @@ call (`guard`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
@@ -127,6 +127,8 @@ class ServiceResponse(Generic[T]):
     """The limits that the headers report."""
     job_id: str | None = None
     """Of a job that is billed when it is done: the reservation stays pending."""
+    unusable: Mapping[int, str] = field(default_factory=dict)
+    """By the number of an input: why the response has no usable result of it. Not of all inputs."""
 
 
 class CallObserver(Protocol):

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import httpx2
+import orjson
 import pytest
 
 from tvdb_assets.spend_guard.spend_limits import change
@@ -481,3 +482,35 @@ def test_another_run_leaves_texts_of_a_job_to_it(
     assert finish(paid, folder) == {}
     assert len(folder.passages()) == 2
     assert paid.apis.charge_record.counters()["billed_twice"] == 0
+
+
+@pytest.mark.parametrize(
+    ("vector", "code"), [([0.0] * 1536, "vector_zero"), ([1.0], "vector_unusable")]
+)
+def test_a_text_that_a_job_was_paid_for_without_a_usable_vector_is_not_paid_for_again(
+    paid: PaidServicesFixture, folder: DocumentFolder, vector: list[float], code: str
+) -> None:
+    inner = paid.transport
+
+    class Spoils(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            response = await inner.handle_async_request(request)
+            if not request.url.path.endswith("/content"):
+                return response
+            first, *rest = (await response.aread()).splitlines()
+            row = orjson.loads(first)
+            row["response"]["body"]["data"][0]["embedding"] = vector
+            content = b"\n".join((orjson.dumps(row), *rest))
+            return httpx2.Response(200, content=content, request=request)
+
+    paid.transport = Spoils()
+    write(folder, 1, 2)
+    folder.ingest(**_BATCH)
+
+    codes = finish(paid, folder)
+
+    assert list(codes.values()) == [code]
+    assert folder.codes(folder.ingest(list(codes))) == codes
+    assert paid.request_count("embeddings") == 0
+    assert len(paid.apis.batches) == 1
+    assert_books_agree(paid)

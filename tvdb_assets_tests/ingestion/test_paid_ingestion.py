@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from tvdb_assets.models import Stage
+from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.document_registry import DocumentRegistry
+from tvdb_assets.repositories.due_documents import DueDocuments
 from tvdb_assets_tests.paid_apis import expected_vector
 from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
@@ -154,3 +156,70 @@ def test_a_text_of_another_tier_is_paid_for(
     assert folder.codes(folder.ingest(llamaparse_tier="agentic")) == {}
 
     assert [charge.operation for charge in paid.apis.charges] == ["parse"]
+
+
+_UNUSABLE = {
+    "zero_vector": "vector_zero",
+    "not_a_number": "vector_not_finite",
+    "wrong_dimensions": "vector_unusable",
+}
+
+
+@pytest.mark.parametrize("fault", _UNUSABLE)
+def test_a_text_that_was_answered_without_a_usable_vector_is_not_paid_for_again(
+    paid: PaidServicesFixture, folder: DocumentFolder, fault: str
+) -> None:
+    code = _UNUSABLE[fault]
+    folder.write("a.md", note(1, POISON))
+    folder.write("b.md", note(2))
+    paid.apis.faults.script(fault, times=None, marker=POISON)
+    # One text a request, so that the fault meets no other text.
+    assert folder.codes(folder.ingest(embedding_max_inputs=1)) == {"a.md": code}
+    requests, spent = paid.request_count("embeddings"), paid.spent
+    paid.apis.faults.clear()
+
+    assert [cost.tokens for cost in folder.estimate()] == [0, 0]
+    failed = folder.ingest(["a.md"])["a.md"]
+    folder.write("c.md", note(1, POISON))
+
+    assert failed.error is not None
+    assert (failed.error.code, "not paid for again" in failed.error.message) == (code, True)
+    assert "--pay-again" in failed.error.remedy
+    assert folder.codes(folder.ingest(["c.md"])) == {"c.md": code}
+    assert (paid.request_count("embeddings"), paid.spent) == (requests, spent)
+
+    [known] = folder.registry.find("a.md")
+    due = DueDocuments(paid.database)
+    assert due.request_documents([known.document_id], pays_again=True) == 1
+    assert folder.codes(folder.ingest(["a.md"])) == {}
+    assert paid.request_count("embeddings") == requests + 1
+    assert folder.codes(folder.ingest(["c.md"])) == {}
+    assert paid.rows("SELECT count(*) FROM tvdb.texts_without_vector") == [(0,)]
+    check_vectors(paid)
+
+
+def test_a_text_without_a_usable_vector_is_sent_again_in_another_form_of_request(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    folder.write("a.md", note(1))
+    paid.apis.faults.script("not_a_number", times=None)
+    assert folder.codes(folder.ingest()) == {"a.md": "vector_not_finite"}
+    paid.apis.faults.clear()
+
+    assert folder.codes(folder.ingest(["a.md"])) == {"a.md": "vector_not_finite"}
+    other = {"OPENAI_BASE_URL": "http://embeddings.example/v1"}
+    assert folder.codes(folder.ingest(["a.md"], **other)) == {}
+    assert folder.passages().keys() == {"a.md"}
+
+
+def test_a_forgotten_document_leaves_no_trace_of_texts_without_a_vector(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    folder.write("a.md", note(1))
+    paid.apis.faults.script("not_a_number", times=None)
+    folder.ingest()
+    [known] = folder.registry.find("a.md")
+
+    DocumentDeletion(paid.database).delete([known.document_id], is_manual=True)
+
+    assert paid.rows("SELECT count(*) FROM tvdb.texts_without_vector") == [(0,)]

@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 
 from tvdb_assets.correlation import new_run_id, run_scope
-from tvdb_assets.errors import BudgetError
+from tvdb_assets.errors import BudgetError, TvdbError
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.index_catalog import IndexCatalog
 from tvdb_assets.retrieval.index import Index
@@ -149,7 +149,42 @@ def test_the_text_of_a_question_is_not_stored(paid_index: PaidServicesFixture) -
     assert "water" not in row
 
 
-@pytest.mark.parametrize("vector", [FaultKind.ZERO_VECTOR, FaultKind.NOT_A_NUMBER])
+_UNUSABLE = [FaultKind.ZERO_VECTOR, FaultKind.NOT_A_NUMBER]
+
+
+class _EndedError(Exception):
+    pass
+
+
+class _EndsAtCommit:
+    """Ends the call right after its transaction, as a process does that is killed."""
+
+    def reached(self, point: str, *_: object) -> None:
+        if point == "committed":
+            raise _EndedError
+
+
+@pytest.mark.parametrize("vector", _UNUSABLE)
+def test_the_answer_of_a_question_without_a_vector_is_stored_with_its_cost(
+    vector: FaultKind, paid_index: PaidServicesFixture
+) -> None:
+    paid = paid_index
+    paid.apis.faults.script(vector, times=None)
+    paid.observer = _EndsAtCommit()
+    with (
+        Index(database=paid.database, router=paid.router()) as index,
+        pytest.raises(TvdbError, match="_EndedError"),
+    ):
+        index.search("floor 2")
+    paid.observer, spent = None, paid.spent
+
+    with Index(database=paid.database, router=paid.router()) as index:
+        assert index.search("floor 2")[0].document == "b.md"
+
+    assert paid.spent == spent
+
+
+@pytest.mark.parametrize("vector", _UNUSABLE)
 def test_a_question_without_a_usable_vector_is_paid_for_once(
     vector: FaultKind, paid_index: PaidServicesFixture
 ) -> None:
@@ -166,3 +201,18 @@ def test_a_question_without_a_usable_vector_is_paid_for_once(
             assert index.search("floor 2")[0].document == "b.md"
 
     assert paid.request_count("embeddings") == requests + 1
+
+
+def test_a_question_with_a_vector_of_another_length_is_not_sent_by_the_next_search(
+    paid_index: PaidServicesFixture,
+) -> None:
+    paid = paid_index
+    paid.apis.faults.script(FaultKind.WRONG_DIMENSIONS, times=None, marker="floor 2")
+    with Index(database=paid.database, router=paid.router()) as index:
+        assert index.search("floor 2")[0].document == "b.md"
+    spent = paid.spent
+
+    with Index(database=paid.database, router=paid.router()) as index:
+        assert index.search("floor 2")[0].document == "b.md"
+
+    assert paid.spent == spent

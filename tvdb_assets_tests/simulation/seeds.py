@@ -79,9 +79,11 @@ def run_scenario(simulation: SimulatedServices) -> None:
     simulation.clock.advance(86_400)
     simulation.relax()
     check_ingestion(simulation, simulation.ingest())
+    check_nothing_paid_twice(simulation)
+    if simulation.pay_again():
+        check_ingestion(simulation, simulation.ingest())
     simulation.scan()
     check_healed(simulation)
-    check_nothing_paid_twice(simulation)
     if simulation.scenario.seed % 4 == 0:
         requests = len(simulation.apis.requests)
         check_ingestion(simulation, simulation.ingest())

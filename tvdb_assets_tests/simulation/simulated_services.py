@@ -32,6 +32,7 @@ from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_registry import DocumentRegistry
 from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_store import IndexStore
+from tvdb_assets.repositories.texts_without_vector import remove_of_documents
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, Settings, load_settings
 from tvdb_assets.sources.source import Source
@@ -179,6 +180,12 @@ class SimulatedServices:
         self.embedded_texts = ingestion.embedded_texts
         assert len(results) == len(self.keys) * len(Stage)
         return results
+
+    def pay_again(self) -> int:
+        """Have texts sent again that were answered without a usable vector; returns how many."""
+        with self.shared.database.transaction() as tx:
+            documents = [row[0] for row in tx.execute("SELECT document_id FROM tvdb.documents")]
+            return remove_of_documents(tx, documents)
 
     def reconcile(self) -> None:
         """Once every lease has run out, ask the service what each open entry cost."""

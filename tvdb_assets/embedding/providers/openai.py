@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx2
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from pydantic import SecretStr
 
@@ -28,7 +29,12 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.embedding.embedder_protocol import EmbeddingProvider, PaidEmbedder
 from tvdb_assets.embedding.providers.openai_batches import OpenAIBatches
 from tvdb_assets.embedding.refused_requests import failure_of
-from tvdb_assets.embedding.response_decoding import ErrorBodyError, decode, numbers_vectors
+from tvdb_assets.embedding.response_decoding import (
+    ErrorBodyError,
+    NoUsableVectorError,
+    decode,
+    numbers_vectors,
+)
 from tvdb_assets.embedding.server_address import server_address
 from tvdb_assets.embedding.server_refusals import Reason, read_refusal
 from tvdb_assets.embedding.server_traits import ServerTraits
@@ -95,6 +101,7 @@ class OpenAIEmbedder(PaidEmbedder):
         """
         self._settings = settings
         self._transport = transport
+        self._is_recalled = False
         self._model = settings.embedding_model
         self._address = server_address(
             self._find_address(settings), self._model, settings.azure_api_version
@@ -298,6 +305,18 @@ class OpenAIEmbedder(PaidEmbedder):
         """US dollars for a million tokens in a batch job, if they are set."""
         return self._settings.batch_usd_per_million
 
+    @property
+    def request_fingerprint(self) -> str:
+        """See `PaidEmbedder.request_fingerprint`: also whether vectors are sent as base64.
+
+        What other processes learned of the server is looked up by the first call.
+        """
+        if self.learns and self._recall is not None and not self._is_recalled:
+            self.add_traits(self._recall())
+            self._is_recalled = True
+        form = orjson.dumps(self.request_body(), option=orjson.OPT_SORT_KEYS)
+        return sha256(self.server.encode() + form).hexdigest()[:16]
+
     def request_body(self) -> dict[str, Any]:
         """A request without its texts."""
         shortened = self._shortened
@@ -341,7 +360,7 @@ class OpenAIEmbedder(PaidEmbedder):
         headers = raw.headers
         is_new = self.is_undiscovered
         try:
-            vectors, tokens = await asyncio.to_thread(
+            vectors, tokens, unusable = await asyncio.to_thread(
                 decode,
                 raw.content,
                 len(texts),
@@ -358,6 +377,9 @@ class OpenAIEmbedder(PaidEmbedder):
                 self.display_name, str(error), raw.status_code, headers.get("x-request-id")
             )
             failure.may_be_input = self.learns
+            if isinstance(error, NoUsableVectorError):
+                failure.may_be_input = True
+                failure.unusable = str(error)
             raise failure from error
         if self.learns:
             self._learn_from_answer(raw.content, vectors, tokens)
@@ -367,6 +389,7 @@ class OpenAIEmbedder(PaidEmbedder):
             quantity=tokens or None,
             request_id=headers.get("x-request-id"),
             rate_limit_headers=_rate_limit_headers(headers),
+            unusable=unusable,
         )
 
     def _broken(self, cause: BaseException | None) -> CallFailed:

@@ -90,6 +90,9 @@ class RequestingEmbedder(Protocol):
     @property
     def batch_usd_per_million(self) -> Decimal | None: ...
 
+    @property
+    def request_fingerprint(self) -> str: ...
+
     def request_body(self) -> dict[str, Any]: ...
 
     def connect(self, *, timeout_seconds: float, max_answer_bytes: int) -> Any: ...
@@ -126,6 +129,11 @@ class OpenAIBatches(BatchService):
     def account(self) -> str:
         """That of the embedder."""
         return self._embedder.account
+
+    @property
+    def request_fingerprint(self) -> str:
+        """That of the embedder, whose requests the lines of a job are."""
+        return self._embedder.request_fingerprint
 
     @property
     def standard_price(self) -> Price:
