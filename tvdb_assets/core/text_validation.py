@@ -21,6 +21,14 @@ _LONG_LINE = 40  # characters; shorter lines repeat in every table and log
 _MAX_REPEATED_SHARE = 0.5  # of the text, for the repetitions of one line
 _MIN_REPEATS = 10  # repetitions; fewer are never noted
 _MIN_REPEATED = 2_000  # repeated characters; fewer are never noted
+_MOST_CHARACTERS = 225_000_000
+"""Of any text: with four bytes each, they are below 1 GB, the most that Postgres stores."""
+_MOST_OF_SMALL = (1 << 20, 1_000)
+_MOST_OF_LARGE = (32 << 20, 20)
+"""Characters of any text, and more for each byte of its file. Measured: 1 to 3 for each byte of
+text, CSV and JSON, 12 for deeply nested JSON, and of files of up to 50 KB whose content repeats,
+which compression shrinks, 20 (DOCX), 100 (XLSX) and 190 (ODT). A megabyte unpacks to 1 GB at most.
+"""
 _MAX_CHARACTERS_PER_BYTE = 400.0  # compressed formats expand, but not by more
 _MAY_BE_EMPTY = frozenset({"sheets", "slides"})  # facts of formats whose pages may be empty
 _MIN_SHARE_WITH_TEXT = 0.5  # of the pages
@@ -41,6 +49,16 @@ _ERRORS = re.compile(
 )
 
 
+def most_characters(size: int) -> int:
+    """Most characters of the text of a file of so many bytes.
+
+    No honest document reaches it. It bounds what a bomb, or a parser that was taken over, stores.
+    """
+    return min(
+        _MOST_CHARACTERS, *(base + each * size for base, each in (_MOST_OF_SMALL, _MOST_OF_LARGE))
+    )
+
+
 def validate(parsed: ParsedDocument, size: int) -> ParsedDocument:
     """Refuse what has no text; note what is unusual, and count it as the fact ``warnings``.
 
@@ -55,9 +73,11 @@ def validate(parsed: ParsedDocument, size: int) -> ParsedDocument:
         The document, with a note for each suspicion.
 
     Raises:
-        ParseError: ``pages_without_text``, ``empty``, ``nul_in_text``, ``garbled`` or
-            ``error_as_content``.
+        ParseError: ``expands_too_far``, ``pages_without_text``, ``empty``, ``nul_in_text``,
+            ``garbled`` or ``error_as_content``.
     """
+    if (characters := len(parsed.text)) > (limit := most_characters(size)):
+        raise codes.TEXT_EXPANDS_TOO_FAR.error(characters=characters, size=size, limit=limit)
     found = measure_text(parsed, size)
     pages, with_text = int(found["pages"]), int(found["pages_with_text"])
     has_pages = bool(pages) and not _MAY_BE_EMPTY & parsed.facts.keys()

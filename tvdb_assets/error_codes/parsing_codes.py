@@ -77,6 +77,13 @@ EXPANDS_TOO_FAR: Final = ErrorCode(
     "Split it into smaller documents, or raise TVDB_MAX_EXPANDED_MIB.",
     "A compressed file is a bomb, or very large.",
 )
+TEXT_EXPANDS_TOO_FAR: Final = EXPANDS_TOO_FAR.variant(
+    ParseError,
+    "The text of the document has {characters:,} characters, and that of a file of {size:,} bytes "
+    "may have {limit:,}.",
+    "Check whether the document repeats its content in a compressed form. If it is right, split it "
+    "into smaller documents.",
+)
 PARSE_TIMEOUT: Final = ErrorCode(
     ParseError,
     "parse_timeout",

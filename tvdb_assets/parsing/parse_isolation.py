@@ -56,6 +56,8 @@ class TaskTraits:
     """The libraries for these are loaded before the process is forked."""
     extra_seconds: float = 0.0
     """Added to the time limit, for the OCR of a long scan."""
+    most_reply_bytes: int | None = None
+    """Most bytes of its reply; None where only the memory limit bounds it."""
 
 
 _registered: dict[Callable[..., Any], Callable[..., TaskTraits]] = {}

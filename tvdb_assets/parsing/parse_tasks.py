@@ -13,7 +13,7 @@ from typing import Any
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
-from tvdb_assets.core.text_validation import validate
+from tvdb_assets.core.text_validation import most_characters, validate
 from tvdb_assets.errors import ParseError, TvdbError
 from tvdb_assets.models import Chunk, ParsedDocument
 from tvdb_assets.parsing.document_parser import identify_document, is_container_only, parse_document
@@ -29,7 +29,10 @@ from tvdb_assets.parsing.reply_checks import (
     check_text,
     register_check,
 )
+from tvdb_assets.parsing.worker_replies import MAX_JSON_BYTES
 
+_BYTES_OF_A_CHARACTER = 12
+"""Of a reply: once in the text, and at most twice in the chunks, with up to four bytes each."""
 _SPARE_PAGES = 2
 _SCANNED = frozenset({"application/pdf", "image/tiff"})
 """Kinds of documents that may have many pages to read by OCR."""
@@ -227,7 +230,9 @@ def _traits_by_name(path: str, media_type: str | None, size: int = 0) -> TaskTra
 
 
 def _traits_of_parse(data: bytes, path: str, *rest: Any) -> TaskTraits:
-    return _traits_by_name(path, rest[3] if len(rest) > 3 else None, len(data))
+    traits = _traits_by_name(path, rest[3] if len(rest) > 3 else None, len(data))
+    most = MAX_JSON_BYTES + _BYTES_OF_A_CHARACTER * most_characters(len(data))
+    return replace(traits, most_reply_bytes=most)
 
 
 def _traits_of_most_pages(
@@ -251,6 +256,8 @@ def _check_prepared(
 ) -> None:
     if isinstance(made, ContainerFile):
         return
+    if len(made.parsed.text) > most_characters(len(data)):
+        raise ValueError("length of the text")
     check_provenance(made.parsed.produced_by, mode, is_degraded=is_degraded)
     if chunker is not None and not made.chunks and made.error is None:
         raise ValueError("no chunks")

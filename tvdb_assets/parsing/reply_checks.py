@@ -29,6 +29,11 @@ _LONGEST_LABEL = 200
 _MOST_LEVELS = 100
 _LONGEST_TITLE = 300
 """Characters of a title or heading, to which parsers cut them."""
+_MOST_TITLES = 1 << 16
+"""Characters of all titles together, beyond those of the text."""
+_MOST_REPEATED = 16
+"""Times that all chunks together are longer than the text. Honest ones of the defaults reach 1.4,
+by their overlap and the headers of tables; each chunk is paid for."""
 _MOST_NOTES = 1_000_000
 """Characters of all notes."""
 _MOST_FACTS = 1_000
@@ -71,6 +76,7 @@ def check_text(parsed: ParsedDocument) -> None:
         and len(parsed.facts) <= _MOST_FACTS
         and sum(map(len, parsed.notes)) + len(parsed.notes) <= _MOST_NOTES
         and all(len(title) <= _LONGEST_TITLE for title in (parsed.title or "", *titles))
+        and sum(map(len, titles)) <= len(text) + _MOST_TITLES
         and not _has_nul([text, parsed.title or "", *parsed.notes, *titles])
         and _is_ascending(parsed.page_starts, len(text))
         and _is_ascending(offsets, len(text))
@@ -94,6 +100,7 @@ def check_chunks(chunks: Sequence[Chunk], parsed: ParsedDocument) -> None:
     """
     text, pages = parsed.text, len(parsed.page_starts)
     titles = {heading.title for heading in parsed.headings}
+    characters = 0
     for ordinal, chunk in enumerate(chunks):
         embedded = chunk.repeated_header + chunk.text
         encoded = embedded.encode()
@@ -105,11 +112,15 @@ def check_chunks(chunks: Sequence[Chunk], parsed: ParsedDocument) -> None:
             and 0 < chunk.token_count <= len(encoded)
             and len(embedded) <= LONGEST_TOKEN * chunk.token_count
             and sha256(encoded).digest() == chunk.sha256
+            and len(chunk.heading_path) <= _MOST_LEVELS
             and titles.issuperset(chunk.heading_path)
             and _is_range_of_pages(chunk.page_first, chunk.page_last, pages)
         )
         if not is_valid:
             raise ValueError("a chunk")
+        characters += len(embedded)
+    if characters > _MOST_REPEATED * len(text) + _MOST_TITLES:
+        raise ValueError("length of all chunks")
 
 
 def check_provenance(made_by: Provenance, mode: str, *, is_degraded: bool) -> None:

@@ -305,7 +305,7 @@ class WorkerPool:
             self._busy.release()
             replies, is_valid = None, False
             try:
-                replies = worker.ask(messages)
+                replies = worker.ask(messages, _most_reply_bytes(traits))
                 outcomes = [
                     self._outcome(fn, args, reply)
                     for (_, fn, args), reply in zip(tasks, replies, strict=True)
@@ -407,6 +407,16 @@ class WorkerPool:
                 pass
             if any(slot.is_busy for slot in self._slots):
                 self._busy.release()
+
+
+def _most_reply_bytes(traits: Sequence[TaskTraits]) -> int | None:
+    """Most bytes of the replies of tasks with these traits."""
+    total = 0
+    for each in traits:
+        if each.most_reply_bytes is None:
+            return None
+        total += each.most_reply_bytes
+    return total
 
 
 def _settle(future: Future[Any], outcome: Any) -> None:

@@ -235,20 +235,28 @@ class ParserProcess:
         """Whether it waits for a task: it lives, and has not written what nobody asked for."""
         return self.server.is_alive and not self._connection.poll(0)
 
-    def ask(self, tasks: Sequence[bytes]) -> list[memoryview]:
+    def ask(self, tasks: Sequence[bytes], most_reply_bytes: int | None = None) -> list[memoryview]:
         """Send pickled tasks and return the replies, one per task, which nothing has checked yet.
+
+        Args:
+            tasks: the tasks.
+            most_reply_bytes: most bytes of all replies; None where only the memory limit bounds
+                them.
 
         Raises:
             EOFError or OSError: the process died.
-            ReplyTooLargeError: the replies exceed their limit; they were not read.
-            ReplyError: there is not one reply per task.
+            ReplyTooLargeError: the replies exceed the limit by the memory; they were not read.
+            ReplyError: they exceed ``most_reply_bytes``, or there is not one reply per task.
         """
         self._connection.send_bytes(pickle.dumps(tasks, protocol=pickle.HIGHEST_PROTOCOL))
         try:
-            message = self._connection.recv_bytes(self._max_reply_bytes)
+            most = min(self._max_reply_bytes, most_reply_bytes or self._max_reply_bytes)
+            message = self._connection.recv_bytes(most)
         except OSError as error:
             # So `Connection` marks that a message announced more bytes than allowed.
             if not self._connection.readable:
+                if most < self._max_reply_bytes:
+                    raise ReplyError("size, for such a small document") from None
                 raise ReplyTooLargeError from None
             raise error
         replies = unpack(message, len(tasks))

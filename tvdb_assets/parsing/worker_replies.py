@@ -35,7 +35,7 @@ _INLINE = 256
 """Characters of a text, or bytes, that stand in the JSON; a longer one is a block."""
 _BLOCK = 0
 """Stands in the JSON for a text or bytes that follow as a block."""
-_MAX_JSON_BYTES = 64 << 20
+MAX_JSON_BYTES = 64 << 20
 _MAX_JSON_VALUES = 8_000_000
 """A value of 2 bytes in JSON takes up to 72 bytes of the parent's memory."""
 _MAX_BLOCKS = 1_000_000
@@ -163,7 +163,7 @@ def decode(task: Callable[..., Any], reply: bytes | memoryview) -> Any:
 
 
 def _parse_json(head: memoryview) -> object:
-    if len(head) > _MAX_JSON_BYTES:
+    if len(head) > MAX_JSON_BYTES:
         raise ReplyError("size of the JSON")
     data = bytes(head)
     if sum(map(data.count, (b",", b"[", b"{"))) > _MAX_JSON_VALUES:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tvdb_assets.core.text_validation import measure_text, validate
+from tvdb_assets.core.text_validation import measure_text, most_characters, validate
 from tvdb_assets.errors import ParseError
 from tvdb_assets.models import ParsedDocument, Provenance
 
@@ -118,3 +118,19 @@ def test_measurements_never_fail_and_shares_are_between_0_and_1(text: str, size:
     assert 0 <= found["replacement_share"] <= 1
     assert 0 <= found["repeated_share"] <= 1
     assert found["characters"] == len(text)
+
+
+def test_a_text_that_is_much_longer_than_any_of_its_file_size_is_refused() -> None:
+    text = "The insured pays. " * 100_000
+    assert _code(_parsed(text), size=60) == "expands_too_far"
+    # A workbook of so many equal cells has a hundred characters for each byte.
+    assert _code(_parsed(text), size=len(text) // 100) is None
+
+
+def test_the_bound_of_a_text_grows_with_its_file_and_ends_below_what_can_be_stored() -> None:
+    bounds = [most_characters(size) for size in (0, 60, 5_000, 1 << 20, 100 << 20, 1 << 40)]
+    assert bounds == sorted(bounds)
+    assert bounds[1] < 1_200_000
+    # The largest file by default is 100 MiB, and the text of JSON is twice as long.
+    assert bounds[4] > 2 * (100 << 20)
+    assert 4 * bounds[-1] < 1_000_000_000

@@ -7,6 +7,7 @@ import pickle
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import pytest
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.core.chunking import Chunker
+from tvdb_assets.core.text_validation import most_characters
 from tvdb_assets.errors import ParseError
-from tvdb_assets.models import Member
+from tvdb_assets.models import Chunk, Member
 from tvdb_assets.parsing import worker_replies as replies
 from tvdb_assets.parsing.container_members import extract_members, list_members
+from tvdb_assets.parsing.parse_isolation import TaskTraits, register_traits
 from tvdb_assets.parsing.parse_tasks import (
     ContainerFile,
     PaidParseCandidate,
@@ -236,3 +239,41 @@ def test_a_reply_of_a_gigabyte_is_not_read(pool: WorkerPool) -> None:
     assert error.code == "parse_memory"
     assert psutil.Process().memory_info().rss - before < 64 << 20
     assert pool.submit(worker_pool_tasks.echo, 1).result(_WAIT) == 1
+
+
+def test_a_reply_that_is_too_large_for_its_document_is_not_read(pool: WorkerPool) -> None:
+    small = TaskTraits(most_reply_bytes=1 << 20)
+    register_traits(hostile_tasks.flood, lambda *_: small)
+    try:
+        error = pool.submit(hostile_tasks.flood, 16 << 20).exception(_WAIT)
+    finally:
+        register_traits(hostile_tasks.flood, lambda *_: TaskTraits())
+    assert isinstance(error, ParseError)
+    assert (error.code, "hostile" in error.remedy) == ("parser_crashed", True)
+
+
+@pytest.mark.parametrize("size", [60, 3_000])
+def test_a_text_that_is_too_long_for_its_file_is_refused(size: int) -> None:
+    args = (bytes(size), "a.md", "local", Chunker(128, 16))
+    made = _prepared()
+    room = most_characters(size) - len(made.parsed.text)
+    text = made.parsed.text + "x" * room
+    check_result(prepare_document, args, replace(made, parsed=replace(made.parsed, text=text)))
+    forged = replace(made, parsed=replace(made.parsed, text=text + "x"))
+    with pytest.raises(ValueError, match="length of the text"):
+        check_result(prepare_document, args, forged)
+
+
+def test_chunks_that_repeat_the_text_many_times_are_refused() -> None:
+    """Each of them has its own text, so each would be paid for."""
+    text = "".join(f"{number} " for number in range(4_000))
+    parsed = replace(_prepared().parsed, text=text, headings=(), page_starts=(), title=None)
+    chunks = [
+        Chunk(at, at, at + 500, part := text[at : at + 500], 128, sha256(part.encode()).digest())
+        for at in range(len(text) - 500)
+    ]
+    few = PreparedDocument(parsed, chunks[:: 500 // 10])
+    few = replace(few, chunks=[replace(c, ordinal=at) for at, c in enumerate(few.chunks or ())])
+    few.check_reply()
+    with pytest.raises(ValueError, match="length of all chunks"):
+        PreparedDocument(parsed, chunks).check_reply()
