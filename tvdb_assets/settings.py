@@ -103,7 +103,10 @@ class Settings(BaseSettings):
     """URL of a Postgres 14 or newer with pgvector 0.8 or newer. If not set, an embedded server is
     started."""
     source: str = "./documents"
-    """Folder that holds the documents, or an ``s3://``, ``gs://`` or ``az://`` URL."""
+    """Folder that holds the documents, or an ``s3://``, ``gs://`` or ``az://`` URL. Left out are
+    files and folders whose names begin with a dot or ``~$``, ``Thumbs.db`` and ``desktop.ini``. A
+    link in a folder is read if it leads to a file in the same source, and through no name that is
+    left out."""
     source_timeout_seconds: float = Field(60.0, gt=0)
     """Seconds for which the source may give no answer while it is listed or read. A listing then
     breaks off and deletes nothing; a document fails with the code ``read_stalled``."""

@@ -62,6 +62,12 @@ LINK_OUTSIDE: Final = ErrorCode(
     "Copy the file into the source in place of the link.",
     "A link points to a place that must not be read.",
 )
+LINK_TO_IGNORED: Final = LINK_OUTSIDE.variant(
+    SourceError,
+    "The link leads to or through a name that is left out of the source: one that begins with a "
+    "dot or ~$.",
+    "Copy the file into the source in place of the link, if it is a document.",
+)
 LINK_LOOP: Final = ErrorCode(
     SourceError,
     "link_loop",

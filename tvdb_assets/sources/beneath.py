@@ -18,7 +18,7 @@ import errno
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 # A folder on the way needs no permission to be listed, where the system has O_PATH.
@@ -33,13 +33,21 @@ class OutsideError(Exception):
     """A path or a link leads out of the root."""
 
 
+class IgnoredError(Exception):
+    """A name on the way is one that the source leaves out."""
+
+
 class SwappedError(Exception):
     """A name was a folder or a file, and is a link or something else now."""
 
 
 @contextmanager
 def parent_of(
-    root: str, parts: Sequence[str], *, follow: bool = True
+    root: str,
+    parts: Sequence[str],
+    *,
+    follow: bool = True,
+    is_ignored: Callable[[str], bool] = lambda name: False,
 ) -> Iterator[tuple[int, str, os.stat_result]]:
     """The descriptor of a file's folder, its name in there, and its status.
 
@@ -48,8 +56,10 @@ def parent_of(
         parts: the names from the root to the file; at least one.
         follow: whether links that stay beneath the root are followed. If not, a link on the way
             is outside, and a link at the end is returned.
+        is_ignored: names that lead to no file, whether they are in ``parts`` or in a link.
 
     Raises:
+        IgnoredError: a part, or a part of a link, is ignored.
         OutsideError: a part or a link leads out of the root, or to the root itself.
         SwappedError: a folder on the way changed meanwhile.
         OSError: a name is missing or can't be reached, or there are too many links.
@@ -65,6 +75,8 @@ def parent_of(
                     raise OutsideError
                 os.close(folders.pop())
                 continue
+            if is_ignored(name):
+                raise IgnoredError
             status = os.lstat(name, dir_fd=folders[-1])
             is_last = not any(part not in ("", ".") for part in todo)
             if stat.S_ISLNK(status.st_mode) and (follow or not is_last):

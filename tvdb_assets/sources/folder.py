@@ -4,7 +4,9 @@ What belongs here: listing and reading files, and refusing files that must not b
 not: objects of a bucket (`bucket`).
 
 A link is followed if its target is a file within the source. A link to a folder is refused, so
-that a listing can't loop. Folders and files are opened by `beneath`, which nobody can lead out of
+that a listing can't loop. A link that leads to or through a name which listings leave out, such as
+a hidden file or folder, is refused too: no other name makes a document of what is no document.
+Folders and files are opened by `beneath`, which nobody can lead out of
 the source, and not by obstore, which follows links out of the root and blocks for ever on a FIFO.
 """
 
@@ -23,6 +25,7 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import SourceError
 from tvdb_assets.models import SourceFile
 from tvdb_assets.sources.beneath import (
+    IgnoredError,
     OutsideError,
     SwappedError,
     open_file,
@@ -142,8 +145,11 @@ class FolderStore:
             status = os.lstat(name, dir_fd=parent)
             if not stat.S_ISLNK(status.st_mode):
                 return _inspected(parent, name, status, path)
-            with parent_of(self._root, path.split("/")) as (folder, real_name, status):
+            with parent_of(self._root, path.split("/"), is_ignored=is_ignored) as found:
+                folder, real_name, status = found
                 return _inspected(folder, real_name, status, path)
+        except IgnoredError:
+            return codes.LINK_TO_IGNORED.error().about(path)
         except OutsideError:
             return codes.LINK_OUTSIDE.error().about(path)
         except SwappedError:
@@ -196,8 +202,10 @@ class FolderStore:
         if path.startswith("/") or ".." in parts or "\0" in path:
             raise codes.LINK_OUTSIDE.error().about(path)
         try:
-            with parent_of(self._root, parts) as found:
+            with parent_of(self._root, parts, is_ignored=is_ignored) as found:
                 yield found
+        except IgnoredError:
+            raise codes.LINK_TO_IGNORED.error().about(path) from None
         except OutsideError:
             raise codes.LINK_OUTSIDE.error().about(path) from None
         except SwappedError:

@@ -316,3 +316,29 @@ def test_pages_of_a_folder_continue_after_any_path(tmp_path: Path) -> None:
     for number, path in enumerate(everything):
         assert listed(path) == everything[number + 1 :]
     assert [page.position for page in source.pages()] == [everything[-1]]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        ".draft.md",
+        ".git/notes.md",
+        "folder/.cache/../x.md",
+        "~$lock.md",
+        "folder/desktop.ini",
+        "hop",
+        "{root}/.draft.md",
+    ],
+)
+def test_a_link_makes_no_document_of_what_listings_leave_out(root: Path, target: str) -> None:
+    for name in (".draft.md", ".git/notes.md", "folder/.cache/y.md", "folder/x.md", "~$lock.md"):
+        write(root / name)
+    write(root / "folder" / "desktop.ini")
+    (root / "hop").symlink_to(".git/notes.md")
+    (root / "link.md").symlink_to(target.format(root=root))
+
+    assert listed(root)["link.md"] == "link_outside"
+    assert "left out" in read_error(root, "link.md").message
+    # By its own name it is not listed, and not read either.
+    assert listed(root, ".draft.md") == {}
+    assert read_error(root, ".draft.md").code == "link_outside"
