@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
@@ -39,6 +39,8 @@ MIN_SERVER = 140_000
 MIN_PGVECTOR = (0, 8, 0)
 """halfvec came with 0.7, iterative index scans (filtered search that fills its k) with 0.8."""
 _CONNECT_SECONDS = 10
+_DRAIN_SECONDS = 1.0
+"""At least so long between two replacements of all idle connections."""
 _NO_SLOT = re.compile(r"too many (clients|connections)|connection (slots|limit)|max_client")
 """In messages of servers and poolers that have no connection left; they come without a code."""
 _ENDS_CONNECTION = frozenset({"FATAL", "PANIC"})
@@ -159,7 +161,7 @@ class Database:
             timeout=_CONNECT_SECONDS,
             # After this time the next caller connects at once, however long the server was away.
             reconnect_timeout=_CONNECT_SECONDS,
-            check=check_connection,
+            check=self._check,
             kwargs={
                 "connect_timeout": _CONNECT_SECONDS,
                 "application_name": "tvdb",
@@ -168,6 +170,7 @@ class Database:
             configure=_configure_reading if is_read_only else configure_connection,
         )
         self._is_open = False
+        self._drained_at = -_DRAIN_SECONDS
 
     @classmethod
     def open(cls, settings: Settings) -> Database:
@@ -229,6 +232,17 @@ class Database:
             self._is_open = True
         with self._pool.connection() as connection:
             yield connection
+
+    def _check(self, connection: Connection) -> None:
+        try:
+            check_connection(connection)
+        except psycopg.Error:
+            # A restart breaks them all. The pool itself would check one after the other, and wait
+            # between two of them, for longer each time, until the caller gives up.
+            if (now := monotonic()) - self._drained_at >= _DRAIN_SECONDS:
+                self._drained_at = now
+                self._pool.drain()
+            raise
 
     def end_claim(self, holder: int) -> None:
         """End the lease of a claim, if it has one; later, if the database can't be reached."""

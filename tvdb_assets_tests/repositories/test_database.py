@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from time import monotonic
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -229,3 +232,27 @@ def test_the_error_of_an_old_pgvector_names_the_version_to_install(
     assert "99.1.0" in caught.value.remedy
     with psycopg.connect(empty_url) as connection:
         assert connection.execute("SELECT to_regnamespace('tvdb')").fetchone() == (None,)
+
+
+def test_a_pool_whose_connections_all_broke_serves_the_next_caller_at_once(
+    database: Database,
+) -> None:
+    with ThreadPoolExecutor(8) as callers:
+        barrier = Barrier(8)
+
+        def use(_: int) -> None:
+            with database.transaction():
+                barrier.wait(10)
+
+        list(callers.map(use, range(8)))
+    with psycopg.connect(database.url, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    started = monotonic()
+    for _ in range(9):
+        with database.transaction() as tx:
+            tx.execute("SELECT 1")
+    # The pool itself would wait for 1, 2, 4 ... seconds between two connections.
+    assert monotonic() - started < 5

@@ -258,7 +258,7 @@ def test_every_row_is_there_under_the_new_names(old: OldDatabase) -> None:
         "word_live",
         "word_changes",
         "vector_indexes",
-        "question_vectors",
+        *("question_vectors", "texts_without_vector"),
         "retrieval_evaluations",
         "claim_leases",
         "parse_submissions",
