@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 
 from tvdb_assets.dagster import compat
-from tvdb_assets.dagster.partitions import IN_PROCESS_TAG
+from tvdb_assets.dagster.storage.run_launcher import IN_PROCESS_TAG
 
 _CODE_LOCATION = "tvdb_assets.definitions"
 _POLL_SECONDS = 2.0

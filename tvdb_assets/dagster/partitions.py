@@ -17,12 +17,15 @@ from tvdb_assets.core.partition_ranges import adjacent_ranges, partition_ranges
 from tvdb_assets.dagster import compat
 from tvdb_assets.dagster.definition_names import DefinitionNames
 from tvdb_assets.dagster.storage.instance_storage import BatchingEventLogStorage
+from tvdb_assets.dagster.storage.run_launcher import (
+    IN_PROCESS_TAG,
+    WatchesStarts,
+    is_command_run,
+)
 from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.due_documents import DueDocuments
 
 NAME = "documents"
-IN_PROCESS_TAG = "tvdb/in_process"
-"""Tag of a run that a `tvdb` command executes; Dagster does not notice if its process is killed."""
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
 _RUNNING = [
     dg.DagsterRunStatus.STARTING,
@@ -33,11 +36,6 @@ _STARTS_WITHIN = timedelta(minutes=5)
 """Time after which a started run must hold its lock; otherwise its process is gone."""
 _ADDED_AT_ONCE = 10_000
 _START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-
-
-def is_command_run(run: dg.DagsterRun) -> bool:
-    """Whether a command executes a run; Dagster copies its tags to the runs that retry it."""
-    return IN_PROCESS_TAG in run.tags and run.parent_run_id is None
 
 
 class DocumentPartitions:
@@ -132,9 +130,21 @@ class DocumentPartitions:
         started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
         ours = [r for r in self._instance.get_run_records(started) if self._has_only_documents(r)]
         dead = [record.dagster_run for record in self._dead([*self._command_runs(), *ours])]
+        dead += self._lost_before_start()
         for run in dead:
             self._instance.report_run_failed(run, "The process that executed it is gone.")
         return [run.run_id for run in dead]
+
+    def _lost_before_start(self) -> list[dg.DagsterRun]:
+        """Runs whose worker was lost after it took the run, and before the run started."""
+        launcher = self._instance.run_launcher
+        if not isinstance(launcher, WatchesStarts):
+            return []
+        is_starting = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING])
+        lost = [r for r in self._instance.get_runs(is_starting) if launcher.is_lost_before_start(r)]
+        # A run that failed at once was not lost.
+        left = dg.RunsFilter(statuses=is_starting.statuses, run_ids=[run.run_id for run in lost])
+        return list(self._instance.get_runs(left)) if lost else []
 
     def _has_only_documents(self, record: dg.RunRecord) -> bool:
         """Whether a run has no step but the one that holds the lock of the run."""

@@ -10,8 +10,11 @@ import dagster as dg
 import pytest
 
 from tvdb_assets.dagster import command_runs, ingest
-from tvdb_assets.dagster.partitions import IN_PROCESS_TAG, is_command_run
-from tvdb_assets.dagster.storage.run_launcher import CommandAwareRunLauncher
+from tvdb_assets.dagster.storage.run_launcher import (
+    IN_PROCESS_TAG,
+    CommandAwareRunLauncher,
+    is_command_run,
+)
 from tvdb_assets.errors import TvdbError
 from tvdb_assets_tests.dagster.project import TEXTS, Project
 

@@ -8,8 +8,9 @@ import shutil
 import dagster as dg
 import pytest
 
-from tvdb_assets.dagster.partitions import IN_PROCESS_TAG, DocumentPartitions
+from tvdb_assets.dagster.partitions import DocumentPartitions
 from tvdb_assets.dagster.reconciler import Reconciler
+from tvdb_assets.dagster.storage.run_launcher import IN_PROCESS_TAG
 from tvdb_assets.definitions import defs
 from tvdb_assets.lifecycle import INTAKE_REASONS
 from tvdb_assets.repositories.deletion import DocumentDeletion

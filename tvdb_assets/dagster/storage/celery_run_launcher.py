@@ -13,29 +13,26 @@ from typing import Any
 
 import dagster as dg
 from dagster_celery.launcher import CeleryRunLauncher
+from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from tvdb_assets.dagster.compat import RunHealth, RunWorkerStatus
-from tvdb_assets.dagster.partitions import is_command_run
-from tvdb_assets.dagster.storage.run_launcher import cancel_command_run
+from tvdb_assets.dagster.storage.run_launcher import cancel_command_run, is_command_run
 
-PING_SECONDS = 3.0
+ANSWER_SECONDS = 3.0
 """How long a worker may take to answer. Its main process answers while a run is executed."""
 MOST_SILENT_CHECKS = 3
 """Checks in a row without an answer, after which a worker is lost; a restarted broker causes one or
 two."""
+# A code server creates an instance, and so a launcher, for each tick of a sensor.
+_silent_checks: Counter[str] = Counter()
 
 
 class CommandAwareCeleryRunLauncher(CeleryRunLauncher):
     """`CeleryRunLauncher`, for an instance whose runs may also be executed by a command.
 
-    Celery keeps the state ``STARTED`` of a task whose worker is gone with its machine. So a worker
-    whose task is executed is asked for a sign of life, and its run is lost without one.
+    Celery keeps the state ``STARTED`` of a task whose worker is gone with its machine. So the
+    worker is asked whether it still has the task; a worker that was restarted answers, but has not.
     """
-
-    def __init__(self, **config: Any) -> None:
-        """See `CeleryRunLauncher`."""
-        super().__init__(**config)
-        self._silent_checks: Counter[str] = Counter()
 
     def terminate(self, run_id: str) -> bool:
         """Cancel a run; returns whether it was possible."""
@@ -51,18 +48,31 @@ class CommandAwareCeleryRunLauncher(CeleryRunLauncher):
         if health.status is not RunWorkerStatus.RUNNING:
             return health
         worker = self._worker_of(run)
-        if worker is None or self.celery.control.ping([worker], timeout=PING_SECONDS):
-            del self._silent_checks[run.run_id]
+        if worker is None:
             return health
-        self._silent_checks[run.run_id] += 1
-        if self._silent_checks[run.run_id] < MOST_SILENT_CHECKS:
+        answers = self.celery.control.inspect([worker], timeout=ANSWER_SECONDS).query_task(
+            run.tags[DAGSTER_CELERY_TASK_ID_TAG]
+        )
+        if not answers:
+            _silent_checks[run.run_id] += 1
+            if _silent_checks[run.run_id] < MOST_SILENT_CHECKS:
+                return health
+            return RunHealth(RunWorkerStatus.FAILED, f"The Celery worker {worker} does not answer.")
+        del _silent_checks[run.run_id]
+        if answers[worker]:
             return health
-        return RunHealth(RunWorkerStatus.FAILED, f"The Celery worker {worker} does not answer.")
+        # The task may have ended after its state was read.
+        if (ended := super().check_run_worker_health(run)).status is not RunWorkerStatus.RUNNING:
+            return ended
+        return RunHealth(RunWorkerStatus.FAILED, f"The Celery worker {worker} was restarted.")
+
+    def is_lost_before_start(self, run: dg.DagsterRun) -> bool:
+        """Whether the process that was to start a run is gone; see `WatchesStarts`."""
+        is_launched = DAGSTER_CELERY_TASK_ID_TAG in run.tags
+        return is_launched and self.check_run_worker_health(run).status is RunWorkerStatus.FAILED
 
     def _worker_of(self, run: dg.DagsterRun) -> str | None:
         """The name of the worker that executes a run."""
-        from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
-
         started = self.celery.AsyncResult(run.tags[DAGSTER_CELERY_TASK_ID_TAG]).info
         return started.get("hostname") if isinstance(started, dict) else None
 

@@ -1,17 +1,38 @@
 """Dagster's default launcher, which can also cancel runs of `tvdb` commands.
 
-What belongs here: the cancellation. What does not: how such a run ends (`command_runs`).
+What belongs here: the cancellation, and what another launcher of the project can do besides. What
+does not: how such a run ends (`command_runs`), or Celery (`celery_run_launcher`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import dagster as dg
 
 from tvdb_assets.dagster.compat import RunLauncher
-from tvdb_assets.dagster.partitions import is_command_run
+
+IN_PROCESS_TAG = "tvdb/in_process"
+"""Tag of a run that a `tvdb` command executes; Dagster does not notice if its process is killed."""
+
+
+def is_command_run(run: dg.DagsterRun) -> bool:
+    """Whether a command executes a run; Dagster copies its tags to the runs that retry it."""
+    return IN_PROCESS_TAG in run.tags and run.parent_run_id is None
+
+
+@runtime_checkable
+class WatchesStarts(Protocol):
+    """A launcher whose runs may wait long for a worker before they start.
+
+    Dagster asks a launcher only for the health of runs that have started. The others it fails after
+    ``start_timeout_seconds``, which is an hour where runs wait in a queue.
+    """
+
+    def is_lost_before_start(self, run: dg.DagsterRun) -> bool:
+        """Whether the process that was to start a run is gone."""
+        ...
 
 
 class CommandAwareRunLauncher(RunLauncher):
