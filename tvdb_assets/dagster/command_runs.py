@@ -7,7 +7,7 @@ the private parts of Dagster (`compat`).
 
 from __future__ import annotations
 
-import _thread
+import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -59,12 +59,14 @@ def execute(
 def _interrupted_when_cancelled(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
     """Interrupt the main thread if the run is cancelled in the block."""
     has_ended = threading.Event()
+    thread = threading.get_ident()
 
     def watch() -> None:
         while not has_ended.wait(_POLL_SECONDS):
             run = instance.get_run_by_id(run_id)
             if run is not None and run.status is dg.DagsterRunStatus.CANCELING:
-                _thread.interrupt_main()
+                # Not `interrupt_main`, which a thread that waits for a lock does not notice.
+                signal.pthread_kill(thread, signal.SIGINT)
                 return
 
     watcher = threading.Thread(target=watch, name="tvdb-cancellation", daemon=True)

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 from decimal import Decimal
-from tvdb_assets.cli.progress import progress
+from tvdb_assets.cli import progress as display
 from tvdb_assets.reporting.run_progress import RunProgress
 
 calls = 0
@@ -22,12 +22,13 @@ was_read_often = threading.Event()
 def read():
     global calls
     calls += 1
-    # Lines of a pipe come every ten seconds.
     if calls == (2 if sys.argv[2:] else 5):
         was_read_often.set()
     return RunProgress(min(calls - 1, 2), 7, Decimal("0.25"))
 
-with progress(read, is_quiet=False) as start:
+# Lines of a pipe come every ten seconds.
+display._LINE_SECONDS = 0.2
+with display.progress(read, is_quiet=False) as start:
     start(3)
     # As Dagster does while a step runs, whose output it captures.
     os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT), 2)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,8 @@ def folder_with(dagster: str, dagster_postgres: str) -> Path:
 def test_dagsters_private_parts_are_as_needed_in(versions: object) -> None:
     assert callable(versions)
     dagster, dagster_postgres = versions()
+    if (dagster, dagster_postgres) == (version("dagster"), version("dagster-postgres")):
+        return  # The tests of this run are with these versions.
     path = [str(folder_with(dagster, dagster_postgres)), str(ROOT)]
     done = subprocess.run(
         [

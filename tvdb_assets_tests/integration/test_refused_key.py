@@ -107,6 +107,7 @@ def test_an_ingest_and_a_retry_with_a_refused_key_exit_with_3(
     assert no_run_failed(instance)
 
 
+@pytest.mark.full
 def test_a_backfill_waits_for_the_key_and_is_completed_later(
     project: BudgetHaltProject, instance: dg.DagsterInstance
 ) -> None:

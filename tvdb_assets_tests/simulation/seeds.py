@@ -29,8 +29,8 @@ from tvdb_assets_tests.simulation.invariants import (
 from tvdb_assets_tests.simulation.simulated_services import Shared, SimulatedServices, seeded
 
 SEEDS = range(1_000)
-QUICK_SEEDS = (*range(81), 189)
-"""The first ones, and the first ones with a refused key and an exhausted quota."""
+QUICK_SEEDS = (*range(41), 49, 59, 73, 80, 189)
+"""The first ones, and the first ones with what those do not meet often enough."""
 _BLOCK = 21
 
 
