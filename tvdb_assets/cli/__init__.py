@@ -21,6 +21,7 @@ from stamina.instrumentation import set_on_retry_hooks
 from tvdb_assets.cli.allow_command import allow
 from tvdb_assets.cli.catch_up_commands import catch_up, forget, retry
 from tvdb_assets.cli.cost_commands import estimate, health, show_costs
+from tvdb_assets.cli.doctor_command import doctor
 from tvdb_assets.cli.evaluate_command import evaluate
 from tvdb_assets.cli.index_commands import switch
 from tvdb_assets.cli.ingest_command import ingest
@@ -51,7 +52,7 @@ def tvdb() -> None:
 for command in (
     *(ingest, status, search, show, serve, mcp, evaluate, switch, trace),
     *(estimate, show_costs, limits, pause, resume, health),
-    *(catch_up, retry, forget, source, allow, migrate, init, completion),
+    *(catch_up, retry, forget, source, allow, migrate, init, doctor, completion),
     *(dev, stop, url),
 ):
     tvdb.add_command(command)

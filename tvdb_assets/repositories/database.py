@@ -1,20 +1,18 @@
-"""Connections to the database: its URL, the checks of the server, and the migration of the schema.
+"""Connections to the database: its URL, pools, and the migration of the schema.
 
 What belongs here: everything that a process does before its first statement. What does not:
-statements on tables (the other modules of this package, `retrieval`, `spend_guard`).
+whether the server can hold the index (`server_checks`), or statements on tables (the other modules
+of this package, `retrieval`, `spend_guard`).
 """
 
 from __future__ import annotations
 
-import re
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import urlsplit
 
 import psycopg
 from pgvector.psycopg import register_vector
@@ -24,7 +22,8 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets import working_folder
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.redaction import register_secret, set_path_salt
-from tvdb_assets.repositories.connection_settings import session_sql, shares_sessions
+from tvdb_assets.repositories import server_checks
+from tvdb_assets.repositories.connection_settings import session_sql
 from tvdb_assets.repositories.connection_url import libpq_url, password_of, sqlalchemy_url
 from tvdb_assets.repositories.engine_plugin import register_plugin
 from tvdb_assets.repositories.leases import Leases, delete_leases
@@ -34,15 +33,9 @@ from tvdb_assets.settings import Settings
 T = TypeVar("T")
 Connection: TypeAlias = psycopg.Connection[Any]
 """A connection that statements are executed on."""
-MIN_SERVER = 140_000
-"""Postgres 14, as `server_version_num`; tested on 16 and 18."""
-MIN_PGVECTOR = (0, 8, 0)
-"""halfvec came with 0.7, iterative index scans (filtered search that fills its k) with 0.8."""
 _CONNECT_SECONDS = 10
 _DRAIN_SECONDS = 1.0
 """At least so long between two replacements of all idle connections."""
-_NO_SLOT = re.compile(r"too many (clients|connections)|connection (slots|limit)|max_client")
-"""In messages of servers and poolers that have no connection left; they come without a code."""
 _ENDS_CONNECTION = frozenset({"FATAL", "PANIC"})
 """Severities of an error after which the server closes the connection."""
 _PROGRAM_LIMIT = "54"
@@ -359,19 +352,9 @@ def prepare(url: str) -> None:
     Raises:
         StorageError: see `Database.open`.
     """
-    connection = _connect(url)
-    with connection:
-        connection.execute(session_sql(connection.info.server_version))
-        version = connection.info.server_version
-        if version < MIN_SERVER:
-            raise codes.POSTGRES_TOO_OLD.error(
-                where=_location(url), version=version // 10_000, needed=MIN_SERVER // 10_000
-            )
-        _check_encoding(connection, url)
-        if shares_sessions(connection, partial(_connect, url)):
-            raise codes.DATABASE_POOLED.error(where=_location(url))
-        if _schema_version(connection) != HEAD:
-            _check_pgvector(connection, url)
+    with server_checks.checked_connection(url) as connection:
+        if server_checks.schema_version(connection) != HEAD:
+            server_checks.enable_pgvector(connection, url)
             _migrate(url)
             _fill_words(connection)
         row = connection.execute("SELECT salt FROM tvdb.installation").fetchone()
@@ -379,30 +362,12 @@ def prepare(url: str) -> None:
     set_path_salt(row[0] if row else b"")
 
 
-def _connect(url: str) -> Connection:
-    try:
-        return psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
-    except psycopg.ProgrammingError:
-        # The cause would repeat a part of the URL, which may be the password.
-        raise codes.DATABASE_URL_INVALID.error() from None
-    except psycopg.OperationalError as error:
-        why = _first_line(error)
-        code = codes.DATABASE_FULL if _NO_SLOT.search(why) else codes.DATABASE_UNREACHABLE
-        raise code.error(where=_location(url), why=why) from error
-
-
-def _check_encoding(connection: Connection, url: str) -> None:
-    row = connection.execute("SELECT pg_catalog.current_setting('server_encoding')").fetchone()
-    if row is not None and row[0] != "UTF8":
-        raise codes.DATABASE_ENCODING.error(where=_location(url), encoding=row[0])
-
-
 def _migrate(url: str) -> None:
     try:
         upgrade(url)
     except psycopg.errors.InsufficientPrivilege as error:
         raise codes.DATABASE_PRIVILEGES.error(
-            where=_location(url), why=_first_line(error)
+            where=server_checks.location(url), why=server_checks.first_line(error)
         ) from error
 
 
@@ -419,44 +384,3 @@ def _fill_words(connection: psycopg.Connection) -> None:
     while not is_filled:
         with connection.transaction():
             is_filled = fill_in(connection) == 0
-
-
-def _schema_version(connection: psycopg.Connection) -> str | None:
-    if connection.execute("SELECT to_regclass('tvdb.alembic_version')").fetchone() == (None,):
-        return None
-    row = connection.execute("SELECT version_num FROM tvdb.alembic_version").fetchone()
-    return row[0] if row else None
-
-
-def _check_pgvector(connection: psycopg.Connection, url: str) -> None:
-    needed = ".".join(map(str, MIN_PGVECTOR))
-    row = connection.execute(
-        "SELECT installed_version, default_version FROM pg_available_extensions"
-        " WHERE name = 'vector'"
-    ).fetchone()
-    if row is None:
-        raise codes.PGVECTOR_MISSING.error(where=_location(url), needed=needed)
-    installed, available = row
-    if _version(available) < MIN_PGVECTOR:
-        raise codes.PGVECTOR_TOO_OLD.error(where=_location(url), version=available, needed=needed)
-    try:
-        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        if installed is not None and _version(installed) < MIN_PGVECTOR:
-            connection.execute("ALTER EXTENSION vector UPDATE")
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise codes.PGVECTOR_NOT_ENABLED.error(where=_location(url)) from error
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(".") if part.isdigit())
-
-
-def _location(url: str) -> str:
-    """Host, port and database, without user and password."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{host}{parts.path}"
-
-
-def _first_line(error: psycopg.Error) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")

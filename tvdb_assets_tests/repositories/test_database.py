@@ -223,7 +223,7 @@ def test_the_error_of_an_old_pgvector_names_the_version_to_install(
     empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Requiring a newer version makes the version of the server too old.
-    monkeypatch.setattr("tvdb_assets.repositories.database.MIN_PGVECTOR", (99, 1, 0))
+    monkeypatch.setattr("tvdb_assets.repositories.server_checks.MIN_PGVECTOR", (99, 1, 0))
 
     with pytest.raises(StorageError) as caught:
         prepare(empty_url)
