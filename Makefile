@@ -92,6 +92,8 @@ COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 lock:
 	$(BIN)/python -m pip install --quiet uv
 	$(COMPILE) pyproject.toml --group dev -o requirements.lock
+	$(COMPILE) pyproject.toml --extra celery --extra kubernetes -c requirements.lock \
+	  -o deploy/docker/requirements.lock
 	$(COMPILE) --group docs -o requirements-docs.lock
 	$(COMPILE) --group release -o requirements-release.lock
 

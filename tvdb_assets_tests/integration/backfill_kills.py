@@ -98,11 +98,14 @@ class KillableProject:
         return self._processes[name]
 
     def kill(self, name: str) -> None:
-        """Kill the ``daemon`` or the ``code`` server alone, or a run ``worker``."""
-        if name == "worker":
+        """Kill the ``daemon`` or the ``code`` server alone, or a run ``worker``.
+
+        A worker that is ``evicted`` gets SIGTERM, as from a host that is about to stop.
+        """
+        if name in ("worker", "evicted"):
             for worker in self.workers()[:1]:
                 with suppress(psutil.NoSuchProcess):
-                    worker.kill()
+                    worker.send_signal(signal.SIGKILL if name == "worker" else signal.SIGTERM)
             return
         process = self._processes.pop(name)
         process.kill()

@@ -84,7 +84,7 @@ def test_a_backfill_survives_kills_of_each_of_its_processes(
     project.start("daemon")
     backfill_id, total = start_backfill(project, instance)
     chosen = random.Random(1)
-    kinds = ["code", "worker", "database", "daemon"]
+    kinds = ["code", "worker", "database", "evicted", "daemon"]
     kills = kinds * 5 if is_full else kinds
     chosen.shuffle(kills)
     started = time.monotonic()
@@ -96,10 +96,11 @@ def test_a_backfill_survives_kills_of_each_of_its_processes(
             project.restart_database()
         else:
             project.kill(kind)
-            if kind != "worker":
+            if kind in ("code", "daemon"):
                 project.start(kind)
     project.until(lambda: project.published() == total, 1_800)
     active = (BulkActionStatus.REQUESTED,)
     project.until(lambda: backfill_status(instance, backfill_id) not in active, 900)
     print(f"{time.monotonic() - started:.0f} s: {backfill_status(instance, backfill_id)}")
-    assert backfill_status(instance, backfill_id) is BulkActionStatus.COMPLETED_SUCCESS
+    runs = [(r.run_id, r.status.value, dict(r.tags)) for r in instance.get_runs()]
+    assert backfill_status(instance, backfill_id) is BulkActionStatus.COMPLETED_SUCCESS, runs
