@@ -14,7 +14,7 @@ from pathlib import Path
 from tvdb_assets import error_codes as codes
 from tvdb_assets.repositories.connection_url import sqlalchemy_url
 
-HEAD = "0022"
+HEAD = "0023"
 
 
 def upgrade(url: str, revision: str = "head") -> None:
