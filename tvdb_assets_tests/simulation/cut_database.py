@@ -47,6 +47,11 @@ class CutDatabase(Database):
         self._at_commit: Cut | None = None
         self.is_cutting = True
 
+    @property
+    def cuts_left(self) -> int:
+        """Cuts whose statement was not reached yet."""
+        return len(self._cuts)
+
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection]:
         """As the real one, with the cuts of its statements."""

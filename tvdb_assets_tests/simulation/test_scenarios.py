@@ -1,6 +1,7 @@
-"""Single faults of paid parsing that the seeds of `test_simulation` rarely hit.
+"""Single faults that the seeds of `test_simulation` rarely hit, or may miss.
 
-What belongs here: scenarios with one fault. What does not: scenarios drawn from a seed.
+What belongs here: scenarios with one fault that certainly happens. What does not: scenarios drawn
+from a seed.
 """
 
 from __future__ import annotations
@@ -13,8 +14,16 @@ from typing import Any
 import pytest
 
 from tvdb_assets_tests.paid_apis import Behaviour, FaultKind
+from tvdb_assets_tests.simulation.cut_database import Cut
 from tvdb_assets_tests.simulation.fault_scenario import scenario
-from tvdb_assets_tests.simulation.invariants import check_ingestion, check_reconciled, searchable
+from tvdb_assets_tests.simulation.invariants import (
+    check_healed,
+    check_ingestion,
+    check_money,
+    check_nothing_paid_twice,
+    check_reconciled,
+    searchable,
+)
 from tvdb_assets_tests.simulation.simulated_services import Shared, SimulatedServices
 
 
@@ -99,3 +108,52 @@ def test_a_request_that_is_larger_than_a_minutes_allowance_is_cut(shared: Shared
     check_ingestion(simulation, simulation.ingest())
     assert searchable(simulation) == set(documents)
     assert [request.status for request in simulation.apis.requests].count(429) <= 2
+
+
+@pytest.mark.parametrize("operation", ["embeddings", "submit"])
+@pytest.mark.parametrize(
+    "kind", [FaultKind.DRIP, FaultKind.OVERSIZED, FaultKind.GZIP_BOMB, FaultKind.REDIRECT]
+)
+def test_an_answer_that_is_given_up_is_recorded_and_asked_for_again(
+    shared: Shared, kind: FaultKind, operation: str
+) -> None:
+    simulation = fine(shared, ["page1.html", "policy3.md"])
+    simulation.apis.faults.script(kind, operation=operation)
+
+    check_ingestion(simulation, simulation.ingest())
+
+    assert [request.fault for request in simulation.apis.requests].count(kind) == 1
+    # A service that redirects refuses the account for a while.
+    simulation.clock.advance(3_600)
+    check_ingestion(simulation, simulation.ingest())
+    check_healed(simulation)
+    check_nothing_paid_twice(simulation)
+    simulation.reconcile()
+    check_reconciled(simulation)
+
+
+def test_the_connection_may_break_at_every_statement(shared: Shared, *, is_full: bool) -> None:
+    """Each statement of an ingestion in turn, in each way; without ``--full``, a sample of them."""
+    kinds, number, broken = list(Cut), 1, 0
+    while True:
+        kind = kinds[number % len(kinds)]
+        simulation = fine(shared, ["page1.html", "policy3.md"], cuts={number: kind})
+        with simulation.database:
+            results = simulation.ingest_or_break()
+            if simulation.database.cuts_left:
+                break  # The ingestion has fewer statements.
+            if results is None:
+                broken += 1
+                check_money(simulation)
+            else:
+                check_ingestion(simulation, results)
+            simulation.clock.advance(86_400)
+            simulation.relax()
+            check_ingestion(simulation, simulation.ingest())
+            check_healed(simulation)
+            check_nothing_paid_twice(simulation)
+            simulation.reconcile()
+            check_reconciled(simulation)
+        number += 1 if is_full else 7
+    assert number > 40
+    assert broken, "no cut ended an ingestion"
