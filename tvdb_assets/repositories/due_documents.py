@@ -271,7 +271,10 @@ _REASON = f"""CASE
         THEN '{Reason.NOT_IN_DAGSTER}'
 END"""
 
-# A file is processed with all its members, so its reason is the first one of all of them.
+# A file is processed with all its members, so its reason is the first one of all of them. They have
+# the same source, which is not compared again for the file: a planner without statistics, as after
+# the first scan of a large source, would take few files to be of that source, and compare each with
+# all others.
 _DUE = f"""
 SELECT f.document_id, f.partition_key, f.source, f.path, n.reason, f.run_id FROM (
     SELECT partition_key,
@@ -284,7 +287,6 @@ SELECT f.document_id, f.partition_key, f.source, f.path, n.reason, f.run_id FROM
 ) n
 JOIN tvdb.documents f ON f.partition_key = n.partition_key AND f.container_id IS NULL
 WHERE f.gone_at IS NULL
-  AND (%(source)s::text IS NULL OR f.source = %(source)s)
   AND NOT EXISTS (SELECT FROM unnest(%(excluding)s::text[]) AS u(key) WHERE key = f.partition_key)
   AND (f.run_requested_at IS NULL
     OR f.run_requested_at < tvdb.clock() - %(lasts)s::interval AND NOT %(is_planned)s)

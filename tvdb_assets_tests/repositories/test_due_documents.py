@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.rows import tuple_row
 
 from tvdb_assets.errors import Disposition, ParseError, TvdbError
 from tvdb_assets.lifecycle import RUN_REQUEST_TIMEOUT, BudgetWindows, Published, Reason
 from tvdb_assets.models import SourceFile, Stage
+from tvdb_assets.repositories import due_documents
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.document_lifecycle import DocumentLifecycle
 from tvdb_assets.repositories.document_registry import DocumentRegistry
@@ -291,3 +294,31 @@ def test_a_run_is_alive_while_a_process_works_on_it(database: Database) -> None:
     with work.mark_run_alive("run-1"), work.mark_run_alive("run-1"):
         assert work.live_runs(["run-1", "run-2"]) == {"run-1"}
     assert work.live_runs(["run-1", "run-2"]) == set()
+
+
+def test_documents_of_a_first_scan_are_not_compared_with_each_other(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The planner has no statistics yet, and would take few files to be of the source."""
+    count = 1_500
+    register(database, *(f"d/{number:05}.md" for number in range(count)))
+    monkeypatch.setattr(due_documents, "class_row", lambda _: tuple_row)
+    explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {due_documents._DUE}"
+    monkeypatch.setattr(due_documents, "_DUE", explained)
+
+    found: Any = DueDocuments(database).find(PIPELINE_FINGERPRINT, WINDOWS, source="/s")
+
+    plan = found[0][0][0]["Plan"]
+    assert plan["Actual Rows"] == count
+    assert sum(_removed(node) for node in _nodes(plan)) < 10 * count
+
+
+def _removed(node: dict[str, Any]) -> float:
+    removed = ("Rows Removed by Filter", "Rows Removed by Join Filter")
+    return float(node["Actual Loops"] * sum(node.get(name, 0) for name in removed))
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
