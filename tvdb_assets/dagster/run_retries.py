@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 import stamina
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.dagster import compat
@@ -46,7 +46,8 @@ def is_lost_database(error: Exception) -> bool:
     if isinstance(error, TvdbError):
         return error.code in _LOST
     if isinstance(error, DBAPIError):
-        return error.connection_invalidated
+        # A server that is starting refuses a new connection, which invalidates none.
+        return error.connection_invalidated or isinstance(error, OperationalError)
     return is_connection_lost(error)
 
 

@@ -219,3 +219,27 @@ def test_all_storages_keep_one_connection_and_find_another_when_it_is_closed(
         tx.execute("SELECT pg_terminate_backend(%s, 10000)", (first,))
     [second] = _backends(database, instance)
     assert second != first
+
+
+def test_an_event_is_stored_after_its_connection_was_lost(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    with database.transaction() as tx:
+        # Only the first statement ends its own connection; a sequence is not rolled back.
+        tx.execute("CREATE SEQUENCE public.lost")
+        tx.execute(
+            "CREATE FUNCTION public.lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " IF nextval('public.lost') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid());"
+            " END IF; RETURN NEW; END $$"
+        )
+        tx.execute(
+            "CREATE TRIGGER lose BEFORE INSERT ON dagster.event_logs"
+            " FOR EACH ROW EXECUTE FUNCTION public.lose()"
+        )
+    run_id = run_of(instance, BACKFILL, dg.DagsterRunStatus.STARTED)
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    instance.report_engine_event("a result", run)
+    assert [entry.message for entry in instance.all_logs(run_id)] == ["a result"]
+    with database.transaction() as tx:
+        assert tx.execute("SELECT last_value FROM public.lost").fetchone() == (2,)

@@ -102,5 +102,6 @@ def test_a_backfill_survives_kills_of_each_of_its_processes(
     active = (BulkActionStatus.REQUESTED,)
     project.until(lambda: backfill_status(instance, backfill_id) not in active, 900)
     print(f"{time.monotonic() - started:.0f} s: {backfill_status(instance, backfill_id)}")
-    runs = [(r.run_id, r.status.value, dict(r.tags)) for r in instance.get_runs()]
+    runs = "\n".join(f"{r.run_id} {r.status.value} {dict(r.tags)}" for r in instance.get_runs())
+    print(runs)
     assert backfill_status(instance, backfill_id) is BulkActionStatus.COMPLETED_SUCCESS, runs

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import stamina
 from dagster import DagsterEventType, EventLogEntry, Field, RunsFilter
 from dagster_postgres import (
     DagsterPostgresStorage,
@@ -22,6 +23,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from tvdb_assets.dagster import compat
 from tvdb_assets.dagster.backfill_tags import RESUMED_TAG, RESUMES_TAG
+from tvdb_assets.dagster.run_retries import WAIT_SECONDS, is_lost_database
 from tvdb_assets.dagster.storage.command_exit import note_waiting_documents
 from tvdb_assets.lifecycle import DocumentStatus
 from tvdb_assets.repositories.database import (
@@ -128,8 +130,17 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
         compat.close_engine(self)
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Store one event; a successful run may set the exit code, see `command_exit`."""
-        super().store_event(event)
+        """Store one event; a successful run may set the exit code, see `command_exit`.
+
+        If the database is lost, it is stored when the database is back: the step whose event could
+        not be stored would count as failed, though its documents are done. An event whose commit
+        got no answer may be stored twice.
+        """
+        for attempt in stamina.retry_context(
+            on=is_lost_database, attempts=None, timeout=WAIT_SECONDS, wait_initial=0.1, wait_max=2.0
+        ):
+            with attempt:
+                super().store_event(event)
         if event.dagster_event_type is DagsterEventType.RUN_SUCCESS:
             note_waiting_documents(self.postgres_url, event.run_id)
 
