@@ -85,8 +85,11 @@ class Filters:
             values["f_to"] = _in_utc(self.modified_to)
         for number, (name, value) in enumerate(self.metadata.items()):
             key: LiteralString = _NUMBERS[number]
-            conditions.append(f"{_METADATA} ->> %(f_name_{key})s = %(f_value_{key})s")
-            values[f"f_name_{key}"] = name
+            column = _METADATA.get(name)
+            if column is None:
+                column = f"p.facts ->> %(f_name_{key})s"
+                values[f"f_name_{key}"] = name
+            conditions.append(f"{column} = %(f_value_{key})s")
             values[f"f_value_{key}"] = str(value)
         return " AND ".join(conditions) or "true", values
 
@@ -95,13 +98,20 @@ _GLOB = re.compile(r"[*?\[]")
 _NUMBERS: tuple[LiteralString, ...] = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 # A document inside a file has the time of the file.
 _MODIFIED_AT: LiteralString = (
-    "(SELECT f.modified_at FROM tvdb.documents f"
-    " WHERE f.partition_key = d.partition_key AND f.container_id IS NULL)"
+    "(CASE WHEN d.container_id IS NULL THEN d.modified_at ELSE"
+    " (SELECT f.modified_at FROM tvdb.documents f"
+    " WHERE f.partition_key = d.partition_key AND f.container_id IS NULL) END)"
 )
-_METADATA: LiteralString = (
-    "(p.facts || jsonb_build_object('title', p.title, 'encoding', p.encoding, 'suffix', p.suffix,"
-    " 'parser', p.service, 'parser_model', p.model, 'status', d.status, 'member', d.member))"
-)
+_METADATA: dict[str, LiteralString] = {
+    "title": "p.title",
+    "encoding": "p.encoding",
+    "suffix": "p.suffix",
+    "parser": "p.service",
+    "parser_model": "p.model",
+    "status": "d.status",
+    "member": "d.member",
+}
+"""Names that are columns; the others are names of facts."""
 
 
 def glob_pattern(glob: str) -> str:
