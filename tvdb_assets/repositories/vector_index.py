@@ -10,6 +10,7 @@ built beside the old one, which then is dropped; searches and ingestions go on m
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import psutil
@@ -27,6 +28,10 @@ _MOST_DIMENSIONS = 4_000
 _M, _EF_CONSTRUCTION = 16, 64
 """The defaults of pgvector."""
 _MOST_MEMORY = 4 << 30
+_FREE_PROCESSORS = 2
+"""Of this machine, that a build leaves to searches and to itself; more than that help to build."""
+_MOST_WORKERS = 2
+"""The default of Postgres."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,9 @@ def _build(session: Connection, space_id: int, dimensions: int, *, is_forced: bo
     size = (old_count + newer) * (2 * dimensions + 16 * _M + 64)
     memory = min(_MOST_MEMORY, psutil.virtual_memory().total // 8, max(64 << 20, int(size * 1.3)))
     session.execute(f"SET maintenance_work_mem = '{memory >> 10}kB'")
+    # With as many workers as processors, searches would take several times as long meanwhile.
+    workers = min(_MOST_WORKERS, max(0, (os.cpu_count() or 1) - _FREE_PROCESSORS))
+    session.execute(f"SET max_parallel_maintenance_workers = {workers}")
     # Of numbers and names that this module made.
     statement = (
         f"CREATE INDEX CONCURRENTLY {name} ON tvdb.embeddings"
