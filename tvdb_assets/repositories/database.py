@@ -183,6 +183,18 @@ class Database:
         with self._connection() as connection, connection.transaction():
             yield connection
 
+    @contextmanager
+    def snapshot(self) -> Iterator[psycopg.Connection]:
+        """A connection in a transaction whose statements all see the same state of the database.
+
+        Statements are sent without waiting for the answers to those before, so that several need
+        one round trip: execute all of them, then fetch the first. A text with several statements
+        is refused.
+        """
+        with self._connection() as connection, connection.pipeline(), connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield connection
+
     def run(self, work: Callable[[Connection], T]) -> T:
         """Run work in a transaction, and repeat it on a new connection if its own is lost.
 

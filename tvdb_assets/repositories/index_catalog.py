@@ -112,7 +112,8 @@ class IndexCatalog:
         return index
 
     def _find(self, condition: LiteralString, index_id: int | None) -> CurrentIndex | None:
-        with self._database.transaction() as tx, tx.cursor(row_factory=dict_row) as cursor:
+        # A single statement without a transaction, as each question to search waits for it.
+        with self._database.session() as session, session.cursor(row_factory=dict_row) as cursor:
             row = cursor.execute(
                 "SELECT index_id, space_id, provider, model, dimensions, version, chunker,"
                 " chunk_tokens, chunk_overlap_tokens"

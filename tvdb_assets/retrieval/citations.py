@@ -16,28 +16,43 @@ from tvdb_assets.core.words import normalize, split_words, term_cache
 
 _MOST_CHARACTERS = 400
 """Length of a passage, unless a single sentence is longer."""
-_SENTENCE = re.compile(r"(?<=[.!?\u2026])[\"'\u201d\u2019)\]]*\s+|(?<=[。\uff01\uff1f])|\n\s*")
+_SENTENCE_END = re.compile("([.!?\u2026])[\"'\u201d\u2019)\\]]*\\s+|([\u3002\uff01\uff1f])|\\n\\s*")
+_NO_TERMS: frozenset[int] = frozenset()
 
 
-def best_passage(text: str, weights: Mapping[int, float], language: str | None) -> tuple[int, int]:
+class Matches(dict[str, frozenset[int]]):
+    """The terms of a question that a normalized word has; computed once for each word."""
+
+    def __init__(self, weights: Mapping[int, float], language: str | None) -> None:
+        """No word is known at first.
+
+        Args:
+            weights: the weight of each term of the question, by its hash; see `core.words`.
+            language: of the documents with the words.
+        """
+        super().__init__()
+        self._asked, self._terms = frozenset(weights), term_cache(language)
+
+    def __missing__(self, word: str) -> frozenset[int]:
+        terms = self._terms(word)
+        found = _NO_TERMS if self._asked.isdisjoint(terms) else self._asked & frozenset(terms)
+        self[word] = found
+        return found
+
+
+def best_passage(text: str, weights: Mapping[int, float], matches: Matches) -> tuple[int, int]:
     """Start and end of the consecutive sentences with most of the question's words.
 
     Args:
         text: the text of the chunk.
-        weights: the weight of each term of the question, by its hash; see `core.words`.
-        language: language of the document.
+        weights: the weight of each term of the question, by its hash.
+        matches: finds the terms in words of the text.
     """
     sentences = _sentences(text)
     if not sentences:
         return 0, len(text)
-    terms = term_cache(language)
     found = [
-        {
-            term
-            for word in split_words(normalize(text[start:end]))
-            for term in terms(word)
-            if term in weights
-        }
+        _NO_TERMS.union(*map(matches.__getitem__, split_words(normalize(text[start:end]))))
         for start, end in sentences
     ]
     best, best_key = (sentences[0][0], sentences[0][1]), (0.0, 0.0)
@@ -82,8 +97,8 @@ def _sentences(text: str) -> list[tuple[int, int]]:
     """Start and end of each sentence or line, without white space around it."""
     parts: list[tuple[int, int]] = []
     start = 0
-    for match in (*_SENTENCE.finditer(text), None):
-        end = match.start() if match else len(text)
+    for match in (*_SENTENCE_END.finditer(text), None):
+        end = len(text) if match is None else match.start() + (match.lastindex is not None)
         stripped = text[start:end].strip()
         if stripped:
             at = start + text[start:end].index(stripped)

@@ -17,7 +17,7 @@ from tvdb_assets import error_codes as codes
 from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.repositories.database import Connection, Database
 from tvdb_assets.retrieval import candidates as sql
-from tvdb_assets.retrieval.candidates import Candidate, CurrentIndex
+from tvdb_assets.retrieval.candidates import CurrentIndex
 from tvdb_assets.retrieval.filters import Filters
 from tvdb_assets.retrieval.fusion import Features, by_vector, fuse
 from tvdb_assets.retrieval.results import SearchResult
@@ -38,6 +38,9 @@ class Ranking(StrEnum):
 
 _FILTERED = 4
 """How many times as many chunks are ranked before the filters are looked up for all documents."""
+
+_SOME_SHARE = 0.05
+"""Of the nearest texts that are published, from which more of the nearest ones are looked at."""
 
 
 def search(
@@ -73,9 +76,8 @@ def search(
     """
     has_direction = bool(np.isfinite(vector).all() and vector.any())
     has_direction = has_direction and ranking is not Ranking.WORDS
-    with database.transaction() as tx:
-        # All statements must see the same index, also when a switch happens between them.
-        tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    # All statements must see the same index, also when a switch happens between them.
+    with database.snapshot() as tx:
         current = sql.current_index(tx, index_id)
         if current is None:
             return SearchResult()
@@ -103,14 +105,38 @@ def rank(
 ) -> tuple[list[Features], WordRanking]:
     """The candidates of both rankings with their scores, in no order; and the ranking by words."""
     snapshot = reader.snapshot(tx, current.index_id)
+    depth = _depth(snapshot.chunk_count / max(1, snapshot.chunk_count, current.vector_count))
+    # The server looks for vectors while this process ranks by words.
+    near = None if vector is None else sql.NearestTexts(tx, current, vector, depth)
     words = WordRanking(tx, reader, snapshot, question)
-    found: dict[int, Candidate] = {}
+    wanted = _FILTERED * CANDIDATES if filters else CANDIDATES
+    places = words.best(wanted)
+    hashes = near.read() if near is not None else []
+    by_words = sql.at_places(tx, current, places, vector, filters)
+    by_vectors = None
     if vector is not None:
-        for candidate in sql.nearest(tx, current, vector, CANDIDATES, filters):
-            found[candidate.chunk_id] = candidate
-    for candidate in _best_by_words(tx, current, words, vector, filters):
-        found[candidate.chunk_id] = candidate
-    candidates = list(found.values())
+        by_vectors = sql.with_texts(tx, current, hashes, vector, filters, CANDIDATES)
+    best = [sql.candidate(row) for row in by_words.fetchall()]
+    nearest = [sql.candidate(row) for row in by_vectors.fetchall()] if by_vectors else []
+    # Places are live, so that only filters leave fewer of them.
+    lacks_words = len(best) < CANDIDATES and len(places) == wanted and bool(filters)
+    lacks_vectors = len(nearest) < CANDIDATES and len(hashes) >= depth
+    share = max(1, len(nearest)) / max(1, len(hashes))
+    if lacks_vectors and vector is not None and not filters and share >= _SOME_SHARE:
+        # Texts of other indexes or former versions are among the nearest ones.
+        hashes = sql.NearestTexts(tx, current, vector, _depth(share)).read()
+        rows = sql.with_texts(tx, current, hashes, vector, filters, CANDIDATES).fetchall()
+        nearest, lacks_vectors = [sql.candidate(row) for row in rows], False
+    if lacks_words or lacks_vectors:
+        allowed = sql.allowed_sets(tx, current, filters)
+        if lacks_words:
+            mask = words.mask(allowed.segments, allowed.firsts, allowed.counts)
+            places = words.best(CANDIDATES, mask)
+            cursor = sql.at_places(tx, current, places, vector, filters)
+            best = [sql.candidate(row) for row in cursor.fetchall()]
+        if lacks_vectors and vector is not None:
+            nearest = sql.nearest_of(tx, current, vector, CANDIDATES, allowed, share, filters)
+    candidates = list({c.chunk_id: c for c in (*nearest, *best)}.values())
     scores = words.scores([c.place for c in candidates if c.place is not None])
     by_place = iter(scores)
     none = WordScore(0.0, 0.0)
@@ -128,23 +154,9 @@ def rank(
     return features, words
 
 
-def _best_by_words(
-    tx: Connection,
-    current: CurrentIndex,
-    words: WordRanking,
-    vector: NDArray[np.float32] | None,
-    filters: Filters,
-) -> list[Candidate]:
-    """The chunks with the best words that pass the filters; at least 100 if there are so many."""
-    if not filters:
-        return sql.at_places(tx, current, words.best(CANDIDATES), vector, filters)
-    places = words.best(_FILTERED * CANDIDATES)
-    found = sql.at_places(tx, current, places, vector, filters)
-    if len(found) < CANDIDATES and len(places) == _FILTERED * CANDIDATES:
-        ranges = sql.allowed_positions(tx, current, filters)
-        places = words.best(CANDIDATES, words.masks(ranges))
-        found = sql.at_places(tx, current, places, vector, filters)
-    return found
+def _depth(share: float) -> int:
+    """The number of nearest texts to look at if this share of all texts is published."""
+    return min(sql.MOST_NEAREST, int(2 * CANDIDATES / share))
 
 
 def other_space(current: str, space: str) -> ConfigurationError:

@@ -202,8 +202,8 @@ def _digest(question: str) -> bytes:
 
 
 def _stored(database: Database, label: str, digest: bytes) -> NDArray[np.float32] | None:
-    with database.transaction() as tx:
-        row = tx.execute(_FIND, (label, digest)).fetchone()
+    with database.session() as session:
+        row = session.execute(_FIND, (label, digest)).fetchone()
     return None if row is None else np.asarray(row[0].to_numpy(), np.float32)
 
 

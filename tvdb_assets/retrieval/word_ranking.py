@@ -11,15 +11,16 @@ each language of the index; its forms are counted as one term.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tvdb_assets.core.words import hash_term, normalize, split_words, terms_of
 from tvdb_assets.repositories.database import Connection
-from tvdb_assets.retrieval.word_index import Segment, WordIndexReader, WordSnapshot
+from tvdb_assets.retrieval.word_index import Found, Segment, WordIndexReader, WordSnapshot
 
 K1 = 1.2
 """Saturation of repeated terms; the value of Lucene, and of Robertson and others at TREC-3."""
@@ -27,13 +28,15 @@ B = 0.75
 """Weight of the length of a chunk; from the same sources."""
 _MOST_TERMS = 64
 """Terms of a question that are looked up: the rarest ones."""
-_COMMON = 0.05
+_COMMON = 0.02
 """Share of all chunks above which a term is looked up in candidates only, if it can't matter."""
-_EXACT_BELOW = 20_000
-"""Chunks of an index up to which each term is looked up everywhere."""
-_MOST_CANDIDATES = 2_000
+_EXACT_BELOW = 5_000
+"""Chunks with a term up to which it is always looked up everywhere; about 0.1 ms."""
+_MOST_CANDIDATES = 4_000
 
 Scores = NDArray[np.float32]
+Positions = NDArray[np.int64]
+"""Numbers of chunks, in which the segments of a snapshot follow one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,49 @@ class WordScore:
 
 @dataclass(slots=True)
 class _Group:
-    """The forms of one term of the question, and their postings in each segment."""
+    """The forms of one term of the question, and their postings."""
 
     terms: tuple[int, ...]
-    postings: dict[int, tuple[NDArray[np.int64], Scores]]
+    parts: list[tuple[Segment, int, list[Found]]] = field(default_factory=list)
+    """For each segment with the term: where its positions begin, and the postings of each form."""
     chunk_count: int = 0
     idf: float = 0.0
+    _whole: tuple[Positions, Scores] | None = None
+
+    def count(self) -> None:
+        """Set ``chunk_count`` to the number of published chunks with the term."""
+        for segment, _, found in self.parts:
+            known = segment.known_counts.get(self.terms)
+            if known is None:
+                if len(found) == 1 and segment.is_whole:
+                    known = len(found[0][0])
+                else:
+                    known = len(_published(segment, found)[0])
+                segment.known_counts[self.terms] = known
+            self.chunk_count += known
+
+    def postings(self) -> tuple[Positions, Scores]:
+        """Positions of all published chunks with the term, ascending, and its occurrences."""
+        if self._whole is None:
+            parts = [(start, *_published(segment, found)) for segment, start, found in self.parts]
+            self._whole = (
+                np.concatenate([start + positions for start, positions, _ in parts]),
+                np.concatenate([counts for _, _, counts in parts]),
+            )
+        return self._whole
+
+    def counts_at(self, asked: Positions) -> Scores:
+        """Occurrences in these published chunks, without reading all postings."""
+        if self._whole is not None:
+            return _counts_at(*self._whole, asked)
+        counts = np.zeros(len(asked), np.float32)
+        for segment, start, found in self.parts:
+            inside = np.flatnonzero((asked >= start) & (asked < start + segment.chunk_count))
+            if len(inside):
+                for positions, occurrences in found:
+                    local = (asked[inside] - start).astype(positions.dtype)
+                    counts[inside] += _counts_at(positions, occurrences, local)
+        return counts
 
 
 def question_terms(question: str, languages: Sequence[str | None]) -> list[tuple[int, ...]]:
@@ -82,20 +122,20 @@ class WordRanking:
     ) -> None:
         """Read the postings of the question's terms."""
         self._snapshot = snapshot
-        terms = question_terms(question, snapshot.languages)
-        groups = [_Group(term, {}) for term in terms]
-        buckets = reader.buckets(
-            tx, snapshot.segments, {form for group in groups for form in group.terms}
-        )
-        for group in groups:
-            for segment in snapshot.segments:
-                found = [
-                    postings
-                    for form in group.terms
-                    if (postings := buckets[_key(segment, form)].find(form)) is not None
+        self._ends = np.cumsum([segment.chunk_count for segment in snapshot.segments])
+        groups = [_Group(term) for term in question_terms(question, snapshot.languages)]
+        forms = {form for group in groups for form in group.terms}
+        found = reader.postings(tx, snapshot.segments, forms)
+        for segment in snapshot.segments:
+            start, segment_id = snapshot.offsets[segment.segment_id], segment.segment_id
+            for group in groups:
+                parts = [
+                    found[segment_id, form] for form in group.terms if (segment_id, form) in found
                 ]
-                if found:
-                    _add(group, segment, found)
+                if parts:
+                    group.parts.append((segment, start, parts))
+        for group in groups:
+            group.count()
             n = group.chunk_count
             group.idf = float(np.log1p((snapshot.chunk_count - n + 0.5) / (n + 0.5)))
         self.idf_sum = sum(group.idf for group in groups)
@@ -107,131 +147,122 @@ class WordRanking:
         """The idf of each term of the question, by its hash."""
         known = [group for group in groups if group.chunk_count]
         self._groups = sorted(known, key=lambda g: -g.idf)[:_MOST_TERMS]
-        self._segments = {segment.segment_id: segment for segment in snapshot.segments}
-        self._scores: dict[int, Scores] = {}
-        self._rest: list[_Group] = []
 
-    def best(
-        self, limit: int, allowed: Mapping[int, NDArray[np.bool_]] | None = None
-    ) -> list[Place]:
+    def best(self, limit: int, allowed: NDArray[np.bool_] | None = None) -> list[Place]:
         """The places of the chunks with the best scores, the best one first.
 
         Args:
             limit: maximum number of chunks.
-            allowed: for each segment id, the positions that may be returned; None allows all.
+            allowed: for each position of `mask`, whether it may be returned; None allows all.
         """
-        self._rest = []
-        self._accumulate(limit, allowed)
-        places: list[Place] = []
-        ranked: list[tuple[float, int, int]] = []
-        most = max(limit, _MOST_CANDIDATES if self._rest else 0)
-        for segment_id, scores in self._scores.items():
-            mask = scores if allowed is None else scores * allowed[segment_id]
-            top = _top(mask, most)
-            ranked += zip((-mask[top]).tolist(), [segment_id] * len(top), top.tolist(), strict=True)
-        ranked.sort()
-        places = [Place(segment_id, position) for _, segment_id, position in ranked[:most]]
-        if self._rest:
-            scored = self.scores(places)
-            order = sorted(zip(places, scored, strict=True), key=lambda each: -each[1].bm25)
-            places = [place for place, _ in order]
-        return places[:limit]
+        scores, rest = self._accumulate(limit, allowed)
+        top = _top(scores, limit)
+        if rest:
+            # Those that the other terms can lift to the first places; the best of them if many.
+            bound = sum(group.idf for group in rest) * (K1 + 1)
+            top = np.flatnonzero(scores > max(0.0, float(scores[top].min()) - bound))
+            if len(top) > _MOST_CANDIDATES:
+                top = top[_top(scores[top], _MOST_CANDIDATES)]
+            values = scores[top]
+            for group in rest:
+                values += self._contribution(group, top, group.counts_at(top))
+        else:
+            values = scores[top]
+        order = np.lexsort((top, -values))[:limit]
+        return self._places(top[order])
 
-    def masks(self, ranges: Iterable[tuple[int, int, int]]) -> dict[int, NDArray[np.bool_]]:
-        """Masks of positions for `best`, by segment id.
-
-        Args:
-            ranges: triples of segment id, first position and number of positions.
-        """
-        masks = {
-            segment_id: np.zeros(segment.chunk_count, bool)
-            for segment_id, segment in self._segments.items()
-        }
-        for segment_id, first, count in ranges:
-            if segment_id in masks:
-                masks[segment_id][first : first + count] = True
-        return masks
+    def mask(
+        self, segments: NDArray[np.int64], firsts: NDArray[np.int64], counts: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """A mask for `best` of some ranges: segment, first position and number of positions."""
+        offsets = self._snapshot.offsets
+        known = np.array([segment in offsets for segment in segments.tolist()], bool)
+        starts = np.array([offsets.get(s, 0) for s in segments.tolist()], np.int64) + firsts
+        total = int(self._ends[-1]) if len(self._ends) else 0
+        changes = np.bincount(starts[known], minlength=total + 1).astype(np.int64)
+        changes -= np.bincount((starts + counts)[known], minlength=total + 1)
+        return np.cumsum(changes[:total]) > 0
 
     def scores(self, places: Sequence[Place]) -> list[WordScore]:
         """The scores of these chunks."""
-        by_segment: dict[int, list[int]] = {}
-        for at, place in enumerate(places):
-            by_segment.setdefault(place.segment_id, []).append(at)
-        result = [WordScore(0.0, 0.0)] * len(places)
-        for segment_id, indices in by_segment.items():
-            asked = np.array([places[at].position for at in indices], np.int64)
-            bm25, coverage = np.zeros(len(asked)), np.zeros(len(asked))
-            segment = self._segments.get(segment_id)
-            for group in self._groups:
-                if segment is None or segment_id not in group.postings:
-                    continue
-                positions, counts = group.postings[segment_id]
-                found = np.minimum(np.searchsorted(positions, asked), len(positions) - 1)
-                has = positions[found] == asked
-                bm25 += has * self._contribution(group, segment, asked, counts[found])
-                coverage += has * group.idf
-            for at_result, score, share in zip(indices, bm25, coverage, strict=True):
-                result[at_result] = WordScore(float(score), float(share / self.idf_sum))
-        return result
+        offsets = self._snapshot.offsets
+        asked = np.array(
+            [offsets.get(each.segment_id, -1) + each.position for each in places], np.int64
+        )
+        is_known = np.array([each.segment_id in offsets for each in places], bool)
+        bm25, coverage = np.zeros(len(asked)), np.zeros(len(asked))
+        known = asked[is_known]
+        for group in self._groups:
+            counts = group.counts_at(known)
+            bm25[is_known] += self._contribution(group, known, counts)
+            coverage[is_known] += group.idf * (counts > 0)
+        coverage /= self.idf_sum or 1.0
+        return list(map(WordScore, bm25.tolist(), coverage.tolist()))
 
-    def _accumulate(self, limit: int, allowed: Mapping[int, NDArray[np.bool_]] | None) -> None:
-        """Add up the scores of all terms, except common ones that can't change the best chunks."""
-        self._scores = {
-            segment.segment_id: np.zeros(segment.chunk_count, np.float32)
-            for segment in self._snapshot.segments
-        }
+    def _accumulate(
+        self, limit: int, allowed: NDArray[np.bool_] | None
+    ) -> tuple[Scores, list[_Group]]:
+        """Add up the scores of all terms, except common ones that can't change the best chunks.
+
+        Returns:
+            The scores, and the terms that are left out.
+        """
+        scores = np.zeros(int(self._ends[-1]) if len(self._ends) else 0, np.float32)
         common = max(_EXACT_BELOW, _COMMON * self._snapshot.chunk_count)
+        rest: list[_Group] = []
         for number, group in enumerate(self._groups):
             if number and group.chunk_count > common:
                 bound = sum(each.idf for each in self._groups[number:]) * (K1 + 1)
-                if bound < self._best_score(limit, allowed):
-                    self._rest = self._groups[number:]
-                    return
-            for segment_id, (positions, counts) in group.postings.items():
-                segment = self._segments[segment_id]
-                self._scores[segment_id][positions] += self._contribution(
-                    group, segment, positions, counts
-                )
+                above = scores > bound if allowed is None else (scores > bound) & allowed
+                # A chunk with no other word of the question can't be among the first ones.
+                if np.count_nonzero(above) >= limit:
+                    rest = self._groups[number:]
+                    break
+            positions, counts = group.postings()
+            scores[positions] += self._contribution(group, positions, counts)
+        return scores if allowed is None else scores * allowed, rest
 
-    def _best_score(self, rank: int, allowed: Mapping[int, NDArray[np.bool_]] | None) -> float:
-        """The score at this rank so far; 0 if fewer chunks have one."""
-        best = [
-            scores[_top(scores if allowed is None else scores * allowed[segment_id], rank)]
-            for segment_id, scores in self._scores.items()
-        ]
-        ranked = np.sort(np.concatenate(best))[::-1] if best else np.zeros(0)
-        return float(ranked[rank - 1]) if len(ranked) >= rank else 0.0
-
-    def _contribution(
-        self, group: _Group, segment: Segment, positions: NDArray[np.int64], counts: Scores
-    ) -> Scores:
-        norm = segment.lengths[positions] * np.float32(K1 * B / self._snapshot.mean_length)
+    def _contribution(self, group: _Group, positions: Positions, counts: Scores) -> Scores:
+        norm = self._snapshot.lengths[positions]
+        norm *= np.float32(K1 * B)
         norm += np.float32(K1 * (1 - B))
-        return np.asarray(group.idf * (K1 + 1) * counts / (counts + norm), np.float32)
+        norm += counts
+        np.divide(counts, norm, out=norm)
+        norm *= np.float32(group.idf * (K1 + 1))
+        return norm
+
+    def _places(self, positions: Positions) -> list[Place]:
+        segments = self._snapshot.segments
+        numbers = np.searchsorted(self._ends, positions, side="right").tolist()
+        return [
+            Place(segment_id, position - self._snapshot.offsets[segment_id])
+            for number, position in zip(numbers, positions.tolist(), strict=True)
+            for segment_id in (segments[number].segment_id,)
+        ]
 
 
-def _key(segment: Segment, term: int) -> tuple[int, int]:
-    return segment.segment_id, term >> (64 - segment.bits)
-
-
-def _add(
-    group: _Group,
-    segment: Segment,
-    found: Sequence[tuple[NDArray[np.uint16] | NDArray[np.uint32], NDArray[np.uint8]]],
-) -> None:
-    """Add the postings of all forms of a term in one segment, of visible chunks only."""
+def _published(segment: Segment, found: Sequence[Found]) -> tuple[Positions, Scores]:
+    """The postings of all forms of a term in one segment, of published chunks only."""
     if len(found) == 1:
         positions, counts = found[0][0].astype(np.int64), found[0][1].astype(np.float32)
     else:
-        together = np.concatenate([each[0] for each in found]).astype(np.int64)
-        positions, at = np.unique(together, return_inverse=True)
-        counts = np.bincount(at, np.concatenate([each[1] for each in found])).astype(np.float32)
-    live = segment.live[positions]
-    if not live.all():
+        # A sort of many positions takes longer than an array of all chunks of a segment.
+        occurrences = np.zeros(segment.chunk_count, np.float32)
+        for each in found:
+            occurrences[each[0]] += each[1]
+        positions = np.flatnonzero(occurrences)
+        counts = occurrences[positions]
+    if not segment.is_whole:
+        live = segment.live[positions]
         positions, counts = positions[live], counts[live]
-    if len(positions):
-        group.postings[segment.segment_id] = positions, counts
-        group.chunk_count += len(positions)
+    return positions, counts
+
+
+def _counts_at(positions: NDArray[Any], counts: NDArray[Any], asked: NDArray[Any]) -> Scores:
+    if not len(positions):
+        return np.zeros(len(asked), np.float32)
+    found = np.minimum(np.searchsorted(positions, asked), len(positions) - 1)
+    return np.where(positions[found] == asked, counts[found], 0).astype(np.float32)
 
 
 def _top(scores: Scores, limit: int) -> NDArray[np.int64]:

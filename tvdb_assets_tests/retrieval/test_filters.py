@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,11 +10,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tvdb_assets import Filters, Index
+from tvdb_assets.embedding.providers.local import LocalEmbedder
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.repositories.database import Database
 from tvdb_assets.repositories.vector_index import build_vector_indexes
 from tvdb_assets.retrieval import hybrid_search
 from tvdb_assets.retrieval.filters import glob_pattern
+from tvdb_assets.retrieval.hybrid_search import Ranking
 from tvdb_assets.settings import load_settings
 from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
 
@@ -122,6 +125,33 @@ def test_an_index_over_vectors_and_newer_vectors_give_the_same_results(
         ).fetchone()
     assert names == (1,)
     assert "b/6.md" in {hit.document for hit in index.search("xyzzy floor 6", 10)}
+
+
+@pytest.mark.parametrize("count", [192, 400])
+def test_nearer_vectors_of_texts_that_are_not_shown_hide_no_document(
+    index: Index, shared_folder: DocumentFolder, count: int
+) -> None:
+    def found(filters: Filters) -> list[tuple[int, float]]:
+        hits = index.search(QUESTION, 10, filters, ranking=Ranking.VECTORS)
+        return [(hit.chunk_id, hit.score) for hit in hits]
+
+    some = (Filters(), Filters(path="a/"), Filters(language="de"))
+    expected = [found(filters) for filters in some]
+    assert all(expected)
+    vector = asyncio.run(LocalEmbedder().embed([QUESTION]))[0]
+    with shared_folder.paid.database.transaction() as tx:
+        # As of another index of the same vector space.
+        tx.execute(
+            "INSERT INTO tvdb.embeddings (space_id, text_sha256, embedding, token_count, service,"
+            " mode, model, version, is_degraded, run_id) SELECT 1, sha256(n::text::bytea), %s, 1,"
+            " 'other', '', '', '', false, 'run' FROM generate_series(1, %s) n",
+            (vector, count),
+        )
+    try:
+        assert [found(filters) for filters in some] == expected
+    finally:
+        with shared_folder.paid.database.transaction() as tx:
+            tx.execute("DELETE FROM tvdb.embeddings WHERE service = 'other'")
 
 
 def test_page_heading_and_offsets_are_those_of_the_passage(

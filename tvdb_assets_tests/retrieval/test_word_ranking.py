@@ -35,7 +35,8 @@ def _by_search(database: Database, reader: WordIndexReader) -> dict[str, float]:
         current = candidates.current_index(tx)
         assert current is not None
         words = WordRanking(tx, reader, reader.snapshot(tx, current.index_id), QUESTION)
-        found = candidates.at_places(tx, current, words.best(100), None, Filters())
+        rows = candidates.at_places(tx, current, words.best(100), None, Filters())
+        found = list(map(candidates.candidate, rows))
         scores = words.scores([each.place for each in found if each.place is not None])
         names = dict(
             tx.execute("SELECT chunk_id, document || ' ' || ordinal FROM tvdb.search_index")
