@@ -1,247 +1,221 @@
 """Search in a large index: time, recall, build time and size.
 
-Prints a table; asserts nothing, as machines are noisy. The chunks are written straight into the
-tables: texts of 250 words that are distributed as in natural language (Zipf), and vectors around
-centers that stand for topics. Words are stored as by an ingestion. Then 200 questions of 3 to 8
-words of one chunk, with a vector near that chunk's, are searched
+Prints tables; asserts nothing, as machines are noisy. The index is that of `search_corpus`. Then
+200 questions of each kind are searched through `tvdb_assets.Index`, after one round that warms up:
+one at a time and 8 at once, with filters that few and many documents pass. The results are compared
+with those of an exact search, without the index over vectors and with the postings of every word.
 
-- one at a time, and 8 at once, warm;
-- with exact vectors and every word, to count how many of the first 10 results the search finds.
+Next to the times stand the seconds of a processor that a question costs this process and the
+server, which depend less on what else the machine does.
 
-Usage: python benchmarks/search.py [CHUNKS] [DIMENSIONS]; the default is 100,000 of 256. A million
-takes an hour, and 10 GB.
+Usage: python benchmarks/search.py [CHUNKS] [DIMENSIONS] [--folder FOLDER]
+[--versions]; the default is 100,000 of 256. With a folder the database is kept there, and used
+again. A million takes an hour, and 10 GB.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import os
+import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
-from hashlib import sha256
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import psutil
 from rich.console import Console
 from rich.table import Table
+from search_corpus import Corpus, Vector, load, store_question_vectors
 
+from tvdb_assets import Filters, Index
 from tvdb_assets.embedded_postgres.server import EmbeddedPostgres
 from tvdb_assets.repositories.database import Database, prepare
 from tvdb_assets.repositories.vector_index import build_vector_indexes
-from tvdb_assets.repositories.word_segments import compact
-from tvdb_assets.repositories.word_store import SetText, count_words, store_words
 from tvdb_assets.retrieval import candidates, word_ranking
-from tvdb_assets.retrieval.hybrid_search import search
-from tvdb_assets.retrieval.word_index import WordIndexReader
+from tvdb_assets.retrieval.hybrid_search import Ranking
+from tvdb_assets.settings import load_settings
 
-_WORDS, _VOCABULARY, _PER_DOCUMENT, _QUESTIONS = 250, 200_000, 20, 200
-_BATCH = 2_000
-_PROVENANCE = ("test", "local", "test", "1", False, "run")
-Vector = NDArray[np.float32]
-
-
-class Corpus:
-    """Texts and vectors by number; the same in every run."""
-
-    def __init__(self, chunks: int, dimensions: int) -> None:
-        self.chunks, self.dimensions = chunks, dimensions
-        random = np.random.default_rng(7)
-        self._centers = random.normal(size=(max(50, chunks // 200), dimensions))
-        ranks = np.arange(1, _VOCABULARY + 1)
-        self._shares = (1 / (ranks + 2.7)) / (1 / (ranks + 2.7)).sum()
-        letters = np.array(list("etaoinshrdlucmfwypvbgk"))
-        self._vocabulary = np.array(
-            ["".join(random.choice(letters, 2 + (rank > 50) * random.integers(1, 8)))
-             for rank in ranks]
-        )  # fmt: skip
-
-    def batch(self, start: int, count: int) -> tuple[list[str], Vector]:
-        """Texts and vectors of some chunks."""
-        random = np.random.default_rng(start)
-        words = random.choice(_VOCABULARY, (count, _WORDS), p=self._shares)
-        texts = [" ".join(self._vocabulary[row]) for row in words]
-        topics = self._centers[random.integers(len(self._centers), size=count)]
-        return texts, _unit(topics + 0.8 * random.normal(size=(count, self.dimensions)))
-
-    def questions(self) -> list[tuple[str, Vector]]:
-        """Questions with their vectors."""
-        random = np.random.default_rng(1)
-        found = []
-        for _ in range(_QUESTIONS):
-            start = int(random.integers(self.chunks // _BATCH)) * _BATCH
-            texts, vectors = self.batch(start, min(_BATCH, self.chunks))
-            at = int(random.integers(len(texts)))
-            words = random.choice(texts[at].split(), int(random.integers(3, 9)), replace=False)
-            noise = 0.05 * random.normal(size=self.dimensions)
-            found.append((" ".join(words), _unit((vectors[at] + noise)[None])[0]))
-        return found
-
-
-def _unit(vectors: NDArray[np.float64]) -> Vector:
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+_QUESTIONS = 200
+_FILTERS = {
+    "a folder, 0.1 % of documents": Filters(path="folder7/part7/"),
+    "a folder, 2 %": Filters(path="folder7/"),
+    "a glob, 2 %": Filters(path="folder7/*.txt"),
+    "a source, 10 %": Filters(source="/mail"),
+    "a source, 90 %": Filters(source="/archive"),
+    "a media type, 0.1 %": Filters(media_type="image/png"),
+    "a media type, 70 %": Filters(media_type="application/pdf"),
+    "a language, 20 %": Filters(language="de"),
+    "30 days of 1,000": Filters(
+        modified_from=datetime(2024, 1, 1, tzinfo=UTC),
+        modified_to=datetime(2024, 1, 31, tzinfo=UTC),
+    ),
+    "metadata, 14 %": Filters(metadata={"tables": "3"}),
+    "nothing passes": Filters(path="nowhere/"),
+}
 
 
 def main() -> None:
     """Load, measure and print."""
-    chunks = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    dimensions = int(sys.argv[2]) if len(sys.argv) > 2 else 256
+    parser = argparse.ArgumentParser()
+    parser.add_argument("chunks", type=int, nargs="?", default=100_000)
+    parser.add_argument("dimensions", type=int, nargs="?", default=256)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--versions", action="store_true")
+    parser.add_argument("--only", help="begin of the rows to measure")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tvdb-search-") as folder:
-        server = EmbeddedPostgres(Path(folder))
+        server = EmbeddedPostgres(asked.folder or Path(folder))
         try:
             url = server.ensure_running()
             prepare(url)
             with Database(url) as database:
-                measure(database, Corpus(chunks, dimensions))
+                measure(database, Corpus(asked.chunks, asked.dimensions), asked)
         finally:
             server.stop()
 
 
-def measure(database: Database, corpus: Corpus) -> None:
+def measure(database: Database, corpus: Corpus, asked: argparse.Namespace) -> None:
     """Print one row for each figure."""
-    table = Table("", "", title=f"{corpus.chunks:,} chunks of {corpus.dimensions} dimensions")
-    chunks_seconds, words_seconds = load(database, corpus)
-    table.add_row("chunks and vectors", f"{chunks_seconds:.1f} s")
-    table.add_row("words, with merges", f"{words_seconds:.1f} s, {_size(database, 'word_%')}")
-    started = time.perf_counter()
-    build_vector_indexes(database)
-    built = f"{time.perf_counter() - started:.1f} s, {_size(database, 'embeddings_hnsw_%')}"
-    table.add_row("HNSW index", built)
-    with database.session() as session:
-        session.execute("VACUUM ANALYZE")
-    questions, reader = corpus.questions(), WordIndexReader()
-    label = f"test/test@{corpus.dimensions}#1"
-
-    def ask(question: tuple[str, Vector]) -> tuple[float, list[int]]:
+    console = Console(width=118)
+    with database.transaction() as tx:
+        is_loaded = tx.execute("SELECT FROM tvdb.indexes").fetchone() is not None
+    if not is_loaded:
+        build(database, corpus, console, versions=asked.versions)
+    kinds = {
+        "4 to 12 words": corpus.questions(_QUESTIONS, 4, 12),
+        "60 words": corpus.questions(_QUESTIONS, 60, 60),
+        "6 of the 30 most frequent words": corpus.common_words(_QUESTIONS),
+        "12 Chinese characters": corpus.unspaced(_QUESTIONS),
+    }
+    for questions in kinds.values():
+        store_question_vectors(database, questions)
+    title = f"{corpus.chunks:,} chunks of {corpus.dimensions} dimensions, load of machine"
+    table = Table(
+        *("question", "p50 ms", "p95 ms", "python ms", "server ms", "buffers", "recall@10"),
+        title=f"{title} {os.getloadavg()[0]:.1f}",
+    )
+    settings = load_settings(
+        service_mode="real", openai_api_key="sk-none", llama_cloud_api_key="llx-none"
+    )
+    with Index(settings, database=database) as index:
+        measured = Measured(index, database, table, asked.only)
+        usual = kinds["4 to 12 words"]
         started = time.perf_counter()
-        found = search(database, *question, label, 10, reader=reader)
-        return time.perf_counter() - started, [hit.chunk_id for hit in found]
-
-    first, _ = ask(questions[0])
-    table.add_row("first search of a process", f"{first * 1000:.0f} ms")
-    for question in questions:
-        ask(question)
-    answers = [ask(question) for question in questions]
-    table.add_row("one at a time", _percentiles([seconds for seconds, _ in answers]))
-    with ThreadPoolExecutor(8) as pool:
-        table.add_row("8 at once", _percentiles([s for s, _ in pool.map(ask, questions)]))
-    exact = exactly(lambda: [ask(question)[1] for question in questions[:100]])
-    shares = [
-        len({*found} & {*wanted}) / max(1, len(wanted))
-        for (_, found), wanted in zip(answers, exact, strict=False)
-    ]
-    table.add_row("recall@10 against exact search", f"{np.mean(shares):.3f}")
-    Console(width=100).print(table)
+        index.search(usual[0][0])
+        first = (time.perf_counter() - started) * 1000
+        for name, questions in kinds.items():
+            measured.row(name, questions)
+        measured.row("8 at once", usual, threads=8)
+        measured.row("words alone", usual, ranking=Ranking.WORDS)
+        measured.row("vectors alone", usual, ranking=Ranking.VECTORS)
+        for name, filters in _FILTERS.items():
+            measured.row(name, usual[:100], filters)
+        console.print(table)
+        console.print(f"first search of a process: {first:.0f} ms")
 
 
-def exactly(run: Callable[[], list[list[int]]]) -> list[list[int]]:
-    """Run searches without the index over vectors, and with the postings of every word."""
+class Measured:
+    """Runs questions and adds rows to a table."""
+
+    def __init__(self, index: Index, database: Database, table: Table, only: str | None) -> None:
+        self._index, self._database, self._table, self._only = index, database, table, only
+
+    def row(
+        self,
+        name: str,
+        questions: list[tuple[str, Vector]],
+        filters: Filters | None = None,
+        *,
+        threads: int = 1,
+        ranking: Ranking = Ranking.BOTH,
+    ) -> None:
+        """One kind of question."""
+        if self._only and not name.startswith(self._only):
+            return
+
+        def ask(question: tuple[str, Vector]) -> tuple[float, list[int]]:
+            started = time.perf_counter()
+            found = self._index.search(question[0], 10, filters, ranking=ranking)
+            return time.perf_counter() - started, [hit.chunk_id for hit in found]
+
+        for question in questions:
+            ask(question)
+        before, own = self._usage(), time.process_time()
+        if threads == 1:
+            answers = [ask(question) for question in questions]
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                answers = list(pool.map(ask, questions))
+        own = time.process_time() - own
+        server, buffers = (b - a for a, b in zip(before, self._usage(), strict=True))
+        sample = questions[:40]
+        with exact():
+            wanted = [ask(question)[1] for question in sample] if threads == 1 else []
+        shares = [
+            len({*found} & {*exactly}) / max(1, len(exactly))
+            for (_, found), exactly in zip(answers, wanted, strict=False)
+        ]
+        p50, p95 = np.percentile([seconds for seconds, _ in answers], (50, 95)) * 1000
+        self._table.add_row(
+            *(name, f"{p50:.1f}", f"{p95:.1f}", f"{own / len(questions) * 1000:.1f}"),
+            *(f"{server / len(questions) * 1000:.1f}", f"{buffers / len(questions):.0f}"),
+            f"{statistics.mean(shares):.3f}" if shares else "",
+        )
+        print(name, f"{p50:.1f} {p95:.1f}", flush=True)
+
+    def _usage(self) -> tuple[float, float]:
+        """Seconds of a processor that the server's connections have used, and buffers."""
+        with self._database.transaction() as tx:
+            tx.execute("SELECT pg_stat_force_next_flush()")
+            pids = tx.execute(
+                "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"
+            ).fetchall()
+            row = tx.execute(
+                "SELECT sum(heap_blks_hit + heap_blks_read + coalesce(idx_blks_hit, 0)"
+                " + coalesce(idx_blks_read, 0) + coalesce(toast_blks_hit, 0)"
+                " + coalesce(toast_blks_read, 0)) FROM pg_statio_user_tables"
+            ).fetchone()
+        seconds = sum(sum(psutil.Process(pid).cpu_times()[:2]) for (pid,) in pids)
+        return seconds, float(row[0]) if row else 0.0
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """Search without the index over vectors, and with the postings of every word."""
     current_index, share = candidates.current_index, word_ranking._COMMON
     candidates.current_index = lambda tx, index_id=None: (
         replace(found, last_vector=None) if (found := current_index(tx, index_id)) else None
     )
     word_ranking._COMMON = 2.0
     try:
-        return run()
+        yield
     finally:
         candidates.current_index, word_ranking._COMMON = current_index, share
 
 
-def load(database: Database, corpus: Corpus) -> tuple[float, float]:
-    """Store and publish the chunks; returns the seconds for chunks and vectors, and for words."""
-    with database.transaction() as tx:
-        tx.execute(
-            "INSERT INTO tvdb.vector_spaces (label, provider, model, dimensions, version, is_mock,"
-            " is_fallback, run_id) VALUES (%s, 'test', 'test', %s, '1', false, false, 'run')",
-            (f"test/test@{corpus.dimensions}#1", corpus.dimensions),
-        )
-        tx.execute(
-            "INSERT INTO tvdb.indexes (space_id, chunker, is_current, switched_at, run_id)"
-            " SELECT space_id, 'test', true, now(), 'run' FROM tvdb.vector_spaces"
-        )
-    seconds = [0.0, 0.0]
-    for start in range(0, corpus.chunks, _BATCH):
-        texts, vectors = corpus.batch(start, min(_BATCH, corpus.chunks - start))
-        began = time.perf_counter()
-        counted = count_words(
-            [
-                SetText(part, [""] * len(part), "en")
-                for part in (
-                    texts[at : at + _PER_DOCUMENT] for at in range(0, len(texts), _PER_DOCUMENT)
-                )
-            ]
-        )
-        words = time.perf_counter() - began
-        with database.transaction() as tx:
-            set_ids = _store(tx, start, texts, vectors)
-            stored = time.perf_counter()
-            store_words(tx, counted, set_ids)
-            tx.execute("UPDATE tvdb.chunk_sets SET has_words = true WHERE NOT has_words")
-            words += time.perf_counter() - stored
-            _publish(tx, set_ids)
-        merged = time.perf_counter()
-        compact(database)
-        seconds[1] += words + time.perf_counter() - merged
-        seconds[0] += merged - began - words
-    compact(database, is_forced=True)
-    return seconds[0], seconds[1]
+def build(database: Database, corpus: Corpus, console: Console, *, versions: bool) -> None:
+    """Load the corpus and build its indexes."""
+    table = Table("", "seconds", "size", title=f"{corpus.chunks:,} of {corpus.dimensions}")
+    chunks_seconds, words_seconds = load(database, corpus, versions=versions)
+    table.add_row("chunks and vectors", f"{chunks_seconds:.1f}", "")
+    table.add_row("words, with merges", f"{words_seconds:.1f}", _size(database, "word_%"))
+    seconds = _timed(lambda: build_vector_indexes(database))
+    table.add_row("HNSW index", f"{seconds:.1f}", _size(database, "embeddings_hnsw_%"))
+    with database.session() as session:
+        session.execute("VACUUM ANALYZE")
+    console.print(table)
 
 
-def _store(tx, start, texts, vectors) -> list[int]:  # type: ignore[no-untyped-def]
-    documents = range(start // _PER_DOCUMENT + 1, (start + len(texts)) // _PER_DOCUMENT + 1)
-    with tx.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO tvdb.documents (partition_key, source, path, size, etag, status, run_id)"
-            " VALUES (%s, '/test', %s, 1, '1', 'published', 'run')",
-            [(f"d{n}", f"folder{n % 50}/d{n}.txt") for n in documents],
-        )
-    tx.execute(
-        "INSERT INTO tvdb.parsed_documents (document_id, content_sha256, fingerprint, suffix,"
-        " text, title, media_type, is_markdown, page_starts, headings, notes, facts, service,"
-        " mode, model, version, is_degraded, run_id) SELECT document_id, '', 'test', '.txt', '',"
-        " NULL, 'text/plain', false, '{}', '[]', '{}', '{}', 'test', 'local', 'test', '1', false,"
-        " 'run' FROM tvdb.documents WHERE document_id >= %s",
-        (documents[0],),
-    )
-    tx.execute(
-        "INSERT INTO tvdb.chunk_sets (parsed_id, document_id, fingerprint, chunk_count,"
-        " token_count, run_id) SELECT parsed_id, document_id, 'test', %s, 1, 'run'"
-        " FROM tvdb.parsed_documents WHERE document_id >= %s ORDER BY document_id",
-        (_PER_DOCUMENT, documents[0]),
-    )
-    ids = tx.execute(
-        "SELECT chunk_set_id, document_id FROM tvdb.chunk_sets WHERE document_id >= %s ORDER BY 1",
-        (documents[0],),
-    ).fetchall()
-    hashes = [sha256(text.encode()).digest() for text in texts]
-    with tx.cursor().copy(
-        "COPY tvdb.chunks (chunk_set_id, document_id, ordinal, start_offset, end_offset,"
-        " heading_path, token_count, text_sha256, text, service, mode, model, version,"
-        " is_degraded, run_id) FROM STDIN"
-    ) as copy:
-        for at, (text, digest) in enumerate(zip(texts, hashes, strict=True)):
-            set_id, document_id = ids[at // _PER_DOCUMENT]
-            place = (set_id, document_id, at % _PER_DOCUMENT, 0, len(text))
-            copy.write_row((*place, [], 1, digest, text, *_PROVENANCE))
-    with tx.cursor().copy(
-        "COPY tvdb.embeddings (space_id, text_sha256, embedding, token_count, service, mode,"
-        " model, version, is_degraded, run_id) FROM STDIN (FORMAT BINARY)"
-    ) as copy:
-        copy.set_types(("int2", "bytea", "vector", "int4", *("text",) * 4, "bool", "text"))
-        for digest, vector in zip(hashes, vectors, strict=True):
-            copy.write_row((1, digest, vector, 1, *_PROVENANCE))
-    return [set_id for set_id, _ in ids]
-
-
-def _publish(tx, set_ids: list[int]) -> None:  # type: ignore[no-untyped-def]
-    tx.execute(
-        "INSERT INTO tvdb.publications (document_id, index_id, chunk_set_id, run_id)"
-        " SELECT document_id, 1, chunk_set_id, 'run' FROM tvdb.chunk_sets"
-        " WHERE chunk_set_id = ANY(%s)",
-        (set_ids,),
-    )
+def _timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
 
 
 def _size(database: Database, pattern: str) -> str:
@@ -253,11 +227,6 @@ def _size(database: Database, pattern: str) -> str:
             (pattern, pattern),
         ).fetchone()
     return f"{int((row and row[0]) or 0) / 1e6:.0f} MB"
-
-
-def _percentiles(seconds: list[float]) -> str:
-    p50, p95 = np.percentile(seconds, (50, 95)) * 1000
-    return f"p50 {p50:.1f} ms, p95 {p95:.1f} ms"
 
 
 if __name__ == "__main__":
