@@ -6,14 +6,16 @@ import asyncio
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from tvdb_assets import Filters, Index
 from tvdb_assets.embedding.providers.local import LocalEmbedder
 from tvdb_assets.parsing.worker_pool import WorkerPool
 from tvdb_assets.repositories.database import Database
-from tvdb_assets.repositories.vector_index import build_vector_indexes
+from tvdb_assets.repositories.vector_index import build_memory, build_vector_indexes
 from tvdb_assets.retrieval import hybrid_search
 from tvdb_assets.retrieval.filters import glob_pattern
 from tvdb_assets.retrieval.hybrid_search import Ranking
@@ -152,6 +154,18 @@ def test_nearer_vectors_of_texts_that_are_not_shown_hide_no_document(
     finally:
         with shared_folder.paid.database.transaction() as tx:
             tx.execute("DELETE FROM tvdb.embeddings WHERE service = 'other'")
+
+
+@pytest.mark.parametrize("vectors", [100_000, 1_000_000])
+def test_a_build_has_memory_for_all_vectors_and_no_more_than_a_quarter_of_the_machine(
+    vectors: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 8 MiB were full after 6,836 vectors of 256 dimensions.
+    measured = vectors * (8 << 20) / 6_836
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=16 << 30))
+    assert measured < build_memory(vectors, 256) < 1.2 * measured
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=256 << 20))
+    assert build_memory(vectors, 256) == 64 << 20
 
 
 def test_page_heading_and_offsets_are_those_of_the_passage(
