@@ -142,11 +142,12 @@ def document_assets(max_partitions_per_run: int, names: DefinitionNames) -> dg.A
             service_router.mark_run_alive(context.run.run_id),
         ):
             _register_manual_partitions(context, service_router)
-            warn_of_cost(context, service_router, names)
+            is_deferrable = _is_deferrable(context, names)
+            warn_of_cost(context, service_router, names, is_deferrable=is_deferrable)
             stages = names.stages_of(context.selected_asset_keys)
             report = RunReport(context, names)
             with service_router.ingestion_run(
-                _run_of(context), is_deferrable=_is_deferrable(context, names)
+                _run_of(context), is_deferrable=is_deferrable
             ) as ingestion:
                 for results in ingestion.run(context.partition_keys, stages):
                     report.add(results)

@@ -177,8 +177,14 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 is_deferrable=is_deferrable,
             )
 
-    def forecast_cost(self, partition_keys: Sequence[str]) -> CostForecast | None:
+    def forecast_cost(
+        self, partition_keys: Sequence[str], *, is_deferrable: bool = False
+    ) -> CostForecast | None:
         """The cost of documents if it exceeds the remaining budget, or None.
+
+        Args:
+            partition_keys: of the documents.
+            is_deferrable: see `ingestion_run`.
 
         Raises:
             ConfigurationError: a setting is bad.
@@ -199,6 +205,7 @@ class ServiceRouterResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 router=router,
                 chunker=chunker,
                 max_document_bytes=settings.max_document_mib << 20,
+                is_deferrable=is_deferrable,
             )
             fingerprint, sources = (
                 router.clients.pipeline_fingerprint(chunker),

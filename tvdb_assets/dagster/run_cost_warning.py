@@ -18,15 +18,26 @@ FORECAST_TAG = "tvdb/outlook"
 
 
 def warn_of_cost(
-    context: dg.AssetExecutionContext, router: ServiceRouterResource, names: DefinitionNames
+    context: dg.AssetExecutionContext,
+    router: ServiceRouterResource,
+    names: DefinitionNames,
+    *,
+    is_deferrable: bool,
 ) -> None:
-    """Warn in the run's log, and by an observation of the cost report, before anything is paid."""
+    """Warn in the run's log, and by an observation of the cost report, before anything is paid.
+
+    Args:
+        context: of the run.
+        router: forecasts the cost.
+        names: of the assets.
+        is_deferrable: see `ServiceRouterResource.ingestion_run`.
+    """
     announced, last = context.run.tags.get(FORECAST_TAG), names.stage(Stage.EMBEDDINGS)
     if announced is not None or last not in context.selected_asset_keys:
         if announced:
             log_event(COST_FORECAST, announced, run_id=context.run.run_id, log=context.log)
         return
-    forecast = router.forecast_cost(_documents(context, last))
+    forecast = router.forecast_cost(_documents(context, last), is_deferrable=is_deferrable)
     if forecast is not None:
         log_event(COST_FORECAST, forecast.message(), run_id=context.run.run_id, log=context.log)
         report_forecast(context.instance, forecast, names, context.run.run_id)

@@ -13,17 +13,42 @@ import asyncio
 from collections.abc import Sequence
 
 from tvdb_assets import error_codes as codes
-from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, paid_embedder
+from tvdb_assets.embedding.batch_service import BatchService
+from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, PaidEmbedder, paid_embedder
 from tvdb_assets.embedding.embedding_result import is_unicode
 from tvdb_assets.errors import TvdbError
 from tvdb_assets.repositories.batch_texts import JobLimits, TextSize
 from tvdb_assets.repositories.embedding_batches import MOST_MISSES
 from tvdb_assets.repositories.index_store import MissingText
 from tvdb_assets.routing.service_router import ServiceRouter
-from tvdb_assets.settings import BatchMode
+from tvdb_assets.settings import BatchMode, Settings
+from tvdb_assets.spend_guard.prices import Price
 
 _LINE_BYTES = 512
 """Of a line of a job's file, without its text."""
+
+
+def batch_service(embedder: PaidEmbedder | None, settings: Settings) -> BatchService | None:
+    """The service of batch jobs that texts of documents can wait for; None if there is none."""
+    service = embedder.batches if embedder is not None else None
+    if embedder is None or service is None or settings.batch is BatchMode.NEVER:
+        return None
+    if embedder.document_prefix:  # A job sends the texts as they are stored.
+        return None
+    return service if service.is_offered or settings.batch is BatchMode.ALWAYS else None
+
+
+def document_price(embedder: PaidEmbedder, settings: Settings, *, is_deferrable: bool) -> Price:
+    """Of a token of a document, by a batch job if the document will wait for one.
+
+    Args:
+        embedder: of the documents.
+        settings: of the run.
+        is_deferrable: see `BatchCollector`.
+    """
+    waits = is_deferrable or settings.batch is BatchMode.ALWAYS
+    service = batch_service(embedder, settings) if waits else None
+    return embedder.price if service is None else service.price
 
 
 class BatchCollector:
@@ -55,14 +80,10 @@ class BatchCollector:
             claimant: key of the claim, which ends for the texts that are taken.
         """
         paid, settings = paid_embedder(embedder), self._router.settings
-        service = paid.batches if paid is not None else None
-        if paid is None or service is None or settings.batch is BatchMode.NEVER:
-            return set()
-        if paid.document_prefix:  # A job sends the texts as they are stored.
+        service = batch_service(paid, settings)
+        if service is None:
             return set()
         is_auto = settings.batch is BatchMode.AUTO
-        if is_auto and not service.is_offered:
-            return set()
         batches = self._router.services.batch_texts
         misses = await asyncio.to_thread(batches.misses, space_id, [t.sha256 for t in texts])
         sizes = [

@@ -14,8 +14,9 @@ from hashlib import sha256
 
 from tvdb_assets.core.chunking import Chunker
 from tvdb_assets.core.member_paths import member_path
-from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, paid_embedder
+from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, PaidEmbedder, paid_embedder
 from tvdb_assets.errors import SourceError, TvdbError
+from tvdb_assets.ingestion.batch_collection import document_price
 from tvdb_assets.ingestion.containers import in_batches
 from tvdb_assets.ingestion.current_index_sync import current_index_pipeline
 from tvdb_assets.ingestion.document_state import suffix_of
@@ -38,6 +39,7 @@ from tvdb_assets.repositories.document_store import DocumentStore
 from tvdb_assets.repositories.index_store import IndexStore
 from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.sources.source import Source
+from tvdb_assets.spend_guard.prices import Price
 
 _BATCH = 32
 _Finish = Callable[[], Iterator["DocumentCost"]]
@@ -73,8 +75,10 @@ class CostEstimator:
         router: ServiceRouter,
         chunker: Chunker,
         max_document_bytes: int,
+        is_deferrable: bool = False,
     ) -> None:
-        """Nothing is read yet."""
+        """Nothing is read yet; ``is_deferrable`` is that of the run, see `BatchCollector`."""
+        self.is_deferrable = is_deferrable
         self._store = store
         self._router = router
         self._chunker = chunker
@@ -195,14 +199,14 @@ class CostEstimator:
             except TvdbError as error:
                 return DocumentCost(path, error=error)
             current_tokens = sum(self._fresh(paid, theirs).values())
-            cost += paid.price.of(current_tokens)
+            cost += self._price(paid).of(current_tokens)
         embedder = self._router.clients.embedder
         fresh = self._fresh(embedder, chunks)
         tokens = sum(fresh.values())
         if page_count and self._router.clients.paid_parser is not None:
             parse = self._router.clients.paid_parser.price.of(page_count)
         if (paid := paid_embedder(embedder)) is not None:
-            cost += paid.price.of(tokens)
+            cost += self._price(paid).of(tokens)
         return DocumentCost(
             path,
             chunks=len(chunks),
@@ -212,6 +216,10 @@ class CostEstimator:
             cost_usd=cost + parse,
             parse_usd=parse,
         )
+
+    def _price(self, embedder: PaidEmbedder) -> Price:
+        settings = self._router.settings
+        return document_price(embedder, settings, is_deferrable=self.is_deferrable)
 
     def _fresh(self, embedder: AnyEmbedder, chunks: Sequence[Chunk]) -> dict[bytes, int]:
         """The token counts of texts to embed that no earlier document has, by sha256."""

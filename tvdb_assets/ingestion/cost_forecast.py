@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tvdb_assets.errors import TvdbError
+from tvdb_assets.ingestion.batch_collection import document_price
 from tvdb_assets.ingestion.cost_estimator import CostEstimator
 from tvdb_assets.ingestion.document_state import suffix_of
 from tvdb_assets.repositories.forecast_inputs import ForecastInput, forecast_inputs
@@ -76,7 +77,10 @@ def forecast_cost(
     if not router.clients.pays:
         return None
     embedder, parser = router.clients.paid_embedder, router.clients.paid_parser
-    token = embedder.price if embedder is not None else None
+    token = None
+    if embedder is not None:
+        is_deferrable = estimator.is_deferrable
+        token = document_price(embedder, router.settings, is_deferrable=is_deferrable)
     space = router.clients.embedder.space
     files = forecast_inputs(
         router.services.database, partition_keys, pipeline_fingerprint, space.label
@@ -92,9 +96,9 @@ def forecast_cost(
     if not may_parse:
         tokens = sum(f.lacking_tokens for f in files)
         tokens += sum(f.size for f in unknown) * _MOST_TOKENS_A_BYTE
-        if embedder is None or embedder.price.of(tokens) <= min(
-            budgets[ALL], budgets[embedder.service]
-        ):
+        if embedder is None or token is None:
+            return None
+        if token.of(tokens) <= min(budgets[ALL], budgets[embedder.service]):
             return None
     rates = _rates(unknown, estimator, sources)
     costs = [_cost(file, token, rates) for file in files]

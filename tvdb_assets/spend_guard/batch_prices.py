@@ -7,6 +7,7 @@ that price (`prices`).
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 
@@ -42,14 +43,15 @@ def batch_price(
     if not is_known:
         return standard
     half = standard.unit_usd * _SHARE
-    listed = _listed(model, provider) if standard.version.startswith("genai-prices") else None
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    listed = _listed(model, provider, hour) if standard.version.startswith("genai-prices") else None
     if listed is not None and listed < standard.unit_usd:
         return replace(standard, unit_usd=listed, version=f"batch of {standard.version}")
     return replace(standard, unit_usd=half, version=f"half of {standard.version}")
 
 
 @lru_cache(maxsize=64)
-def _listed(model: str, provider: str) -> Decimal | None:
+def _listed(model: str, provider: str, at: datetime) -> Decimal | None:
     # Loaded here, because it costs 0.1 s and only batch jobs ask.
     from genai_prices import Usage, calc_price
 
@@ -59,6 +61,7 @@ def _listed(model: str, provider: str) -> Decimal | None:
             model,
             provider_id=provider,
             price_context={"processing": "batch"},
+            genai_request_timestamp=at,
         )
     except LookupError:
         return None

@@ -429,6 +429,15 @@ def test_a_server_without_batch_jobs_embeds_at_once(
     assert_books_agree(paid)
 
 
+def test_an_estimate_has_the_price_of_the_jobs_that_will_be_used(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    write(folder, 1)
+    [at_once] = folder.estimate(parser_mode="local")
+    [by_a_job] = folder.estimate(**_BATCH)
+    assert 0 < by_a_job.cost_usd == at_once.cost_usd / 2
+
+
 def test_only_runs_whose_documents_can_wait_use_jobs(
     paid: PaidServicesFixture, folder: DocumentFolder
 ) -> None:
