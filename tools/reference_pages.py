@@ -56,6 +56,7 @@ _GROUPS: Final = {
         *("openai_api_key", "openai_base_url", "embedding_model", "embedding_dimensions"),
         *(
             "embedding_usd_per_million",
+            "embedding_query_usd_per_million",
             "batch",
             "batch_texts",
             "batch_usd_per_million",

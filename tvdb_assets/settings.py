@@ -172,6 +172,8 @@ class Settings(BaseSettings):
     number, which is found from the first answer of a server that is not OpenAI's."""
     embedding_usd_per_million: Decimal | None = Field(None, ge=0)
     """US dollars per million tokens, for a model without a known price; 0 for your own server."""
+    embedding_query_usd_per_million: Decimal | None = Field(None, ge=0)
+    """US dollars per million tokens of questions, where they cost another price than documents."""
     batch: BatchMode = BatchMode.AUTO
     """Which documents are embedded by batch jobs, for half of the price and within a day: those of
     the nightly catch-up and of backfills, if OpenAI serves them (``auto``), all of them

@@ -75,7 +75,7 @@ def _read(row: dict[str, Any], sha256: bytes, dimensions: int, results: BatchRes
     results.expired.discard(sha256)
     try:
         body = orjson.dumps(response.get("body"))
-        vectors, tokens, _ = decode(body, 1, dimensions, is_numbered=False)
+        vectors, tokens, _ = decode(body, 1, dimensions, is_strict=False)
     except ValueError:
         # It was done, and so billed, but there is no vector in it.
         results.tokens[sha256] = None

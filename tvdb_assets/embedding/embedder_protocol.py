@@ -21,6 +21,7 @@ from tvdb_assets.models import Provenance, VectorSpace
 from tvdb_assets.settings import Settings
 from tvdb_assets.spend_guard.guard import ServiceResponse
 from tvdb_assets.spend_guard.paid_service import PaidService, RequestPermit, ensure_free
+from tvdb_assets.spend_guard.prices import Price
 from tvdb_assets.spend_guard.provider_registry import no_daily_limit
 
 if TYPE_CHECKING:
@@ -139,6 +140,11 @@ class PaidEmbedder(PaidService):
     def model(self) -> str:
         """See `PaidService.model`."""
         return self.space.model
+
+    @property
+    def query_price(self) -> Price:
+        """Of a token of a question."""
+        return self.price
 
     @property
     def batches(self) -> BatchService | None:

@@ -33,6 +33,7 @@ from tvdb_assets.embedding.embedding_result import (
     is_unicode,
     unsendable,
 )
+from tvdb_assets.embedding.server_discovery import turn_to_discover
 from tvdb_assets.embedding.server_traits import ServerTraits
 from tvdb_assets.embedding.texts_at_risk import LEAST, TextsAtRisk
 from tvdb_assets.errors import (
@@ -110,6 +111,7 @@ class PaidEmbedding:
         """By position, where it has to be learned how the service counts."""
         self._texts: Sequence[TextToEmbed] = ()
         self._halted: TvdbError | None = None
+        self._is_query = False
         self._queued = 0
         """Requests that wait for their turn or are in flight."""
         self._left_queue = asyncio.Event()
@@ -129,6 +131,7 @@ class PaidEmbedding:
         Raises:
             ServiceError: the reason why a request was halted.
         """
+        self._is_query = is_query
         prefix = self._embedder.query_prefix if is_query else self._embedder.document_prefix
         if prefix:
             texts = [replace(t, text=prefix + t.text) if t.text else t for t in texts]
@@ -162,21 +165,22 @@ class PaidEmbedding:
         Raises:
             ServiceError: the service can't answer, or refuses even a short text.
         """
-        if not self._embedder.is_undiscovered:
-            return
-        state = await self._read_state()
         if self._embedder.is_undiscovered:
-            try:
-                await self._embed_short_text()
-            except EmbeddingError as error:
-                cause = error.__cause__
-                status = cause.status if isinstance(cause, CallFailed) else None
-                refused = codes.SHORT_TEXT_REFUSED.error(
-                    service=self._embedder.service, status=status
-                )
-                raise refused from error
-            finally:
-                await self._share_traits(state)
+            async with turn_to_discover(self._embedder.server):
+                state = await self._read_state()
+                if self._embedder.is_undiscovered:
+                    await self._discover(state)
+
+    async def _discover(self, state: ServiceState) -> None:
+        try:
+            await self._embed_short_text()
+        except EmbeddingError as error:
+            cause = error.__cause__
+            status = cause.status if isinstance(cause, CallFailed) else None
+            service = self._embedder.service
+            raise codes.SHORT_TEXT_REFUSED.error(service=service, status=status) from error
+        finally:
+            await self._share_traits(state)
 
     async def _send_all(
         self, order: list[int], result: ResultCollector, state: ServiceState
@@ -431,6 +435,8 @@ class PaidEmbedding:
             quantity=bound.counted if is_exact else bound.most,
             most=None if is_exact else bound.most,
             likely_quantity=bound.counted,
+            # It is neither a question nor a passage.
+            price=max(self._embedder.price, self._embedder.query_price, key=lambda p: p.unit_usd),
             suspect_failures=None if self._embedder.is_undiscovered else 1,
         )
 
@@ -454,7 +460,7 @@ class PaidEmbedding:
             operation="embed",
             model=embedder.model,
             account=embedder.account,
-            price=embedder.price,
+            price=embedder.query_price if self._is_query else embedder.price,
             quantity=units.total(),
             inputs=inputs,
             documents=list(units),

@@ -14,8 +14,12 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from tvdb_assets.embedding.answer_forms import lines_of, vectors_in
+
 _MOST_TOKENS = 2_048 * 8_192
 """More than any request can contain: a larger number is no usage."""
+_MOST_SPACE = 4_096
+"""Bytes in which something has to begin."""
 
 
 class ErrorBodyError(ValueError):
@@ -24,6 +28,23 @@ class ErrorBodyError(ValueError):
 
 class NoUsableVectorError(ValueError):
     """The response has the right form, and each of its vectors is missing or of another length."""
+
+
+class NoVectorsError(ValueError):
+    """The response is none of an embedding server; the message says what it is."""
+
+    def __init__(self, message: str, *, is_empty: bool = False) -> None:
+        super().__init__(message)
+        self.is_empty = is_empty
+
+
+class OtherCountError(ValueError):
+    """The response has not one vector for each text, in a number or by its numbers."""
+
+    def __init__(self, message: str, received: int | None = None) -> None:
+        super().__init__(message)
+        self.received = received
+        """Vectors in the response; None if their numbers are wrong."""
 
 
 class DecodedResponse(NamedTuple):
@@ -38,7 +59,7 @@ class DecodedResponse(NamedTuple):
 
 
 def decode(
-    body: bytes, count: int, dimensions: int | None, *, is_numbered: bool = True
+    body: bytes, count: int, dimensions: int | None, *, is_strict: bool = True
 ) -> DecodedResponse:
     """Read the vectors of a response, and the tokens that were billed.
 
@@ -48,34 +69,42 @@ def decode(
         body: JSON, with the vectors in base64 or as lists of numbers.
         count: of texts.
         dimensions: of the vector space; None takes the length of the first vector.
-        is_numbered: whether each vector has to have the number of its text. Some servers number
-            none of them, or all with 0; then their places count.
+        is_strict: whether it has the form of OpenAI's own server. Other servers have other names
+            and nestings, number the vectors from 1, or all with 0, or not at all; then their
+            places count.
 
     Raises:
         ErrorBodyError: it reports an error.
         NoUsableVectorError: all vectors are missing or of another length.
+        NoVectorsError: it is something else, such as a web page.
+        OtherCountError: there is not one vector for each text.
         ValueError: the response has another form; the message says which, and quotes nothing.
     """
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise ValueError("it is not JSON") from None
-    data = answer.get("data") if isinstance(answer, dict) else None
+    answer = _parsed(body, is_strict=is_strict)
+    data = vectors_in(answer, count) if not is_strict else None
+    if data is None:
+        data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, list):
         if is_error(answer):
             raise ErrorBodyError("it reports an error")
-        raise ValueError("it contains no embeddings")
+        raise NoVectorsError("it contains no embeddings")
     if len(data) != count:
-        raise ValueError(f"it contains {len(data)} embeddings for {count} texts")
-    indexes = _indexes(data, is_numbered)
+        if is_error(answer):
+            raise ErrorBodyError("it reports an error")
+        raise OtherCountError(f"it contains {len(data)} embeddings for {count} texts", len(data))
+    if not all(isinstance(item, dict) for item in data):
+        raise ValueError("its embeddings are not objects")
+    indexes = _indexes(data, is_strict=is_strict)
     if dimensions is None:
         dimensions = _numbers(data[0].get("embedding")).size
+        if not dimensions:
+            raise ValueError("an embedding is empty")
     vectors = np.empty((count, dimensions), np.float32)
     seen = bytearray(count)
     unusable: dict[int, str] = {}
     for item, index in zip(data, indexes, strict=True):
         if type(index) is not int or not 0 <= index < count or seen[index]:
-            raise ValueError("its embeddings are not numbered like the texts")
+            raise OtherCountError("its embeddings are not numbered like the texts")
         seen[index] = 1
         try:
             vectors[index] = _vector(item.get("embedding"), dimensions)
@@ -84,7 +113,26 @@ def decode(
             unusable[index] = str(error)
     if len(unusable) == count:
         raise NoUsableVectorError(next(iter(unusable.values())))
-    return DecodedResponse(vectors, _billed_tokens(answer.get("usage")), unusable)
+    usage = answer.get("usage") if isinstance(answer, dict) else None
+    return DecodedResponse(vectors, _billed_tokens(usage), unusable)
+
+
+def _parsed(body: bytes, *, is_strict: bool) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    start = body[:_MOST_SPACE].lstrip()
+    if not start:
+        raise NoVectorsError("it is empty", is_empty=True)
+    if start.startswith(b"<"):
+        raise NoVectorsError("it is a web page")
+    lines = [] if is_strict else lines_of(body)
+    if lines:
+        return lines
+    if start[:1] in b"{[":
+        raise ValueError("it is not JSON")
+    raise NoVectorsError("it is not JSON")
 
 
 def is_error(answer: object) -> bool:
@@ -96,21 +144,26 @@ def is_error(answer: object) -> bool:
     return any(answer.get(name) for name in ("error", "errors", "detail", "message", "code"))
 
 
-def numbers_vectors(body: bytes) -> bool:
+def numbers_vectors(body: bytes, count: int) -> bool:
     """Whether the vectors of a response that was decoded have numbers."""
-    data = orjson.loads(body)["data"]
+    data = vectors_in(_parsed(body, is_strict=False), count) or []
     return len(data) == 1 or any(item.get("index") not in (None, 0) for item in data)
 
 
-def _indexes(data: list[Any], is_numbered: bool) -> list[Any]:
+def _indexes(data: list[dict[str, Any]], *, is_strict: bool) -> list[Any]:
     """The number that each vector carries; its place where a server numbers none of them."""
-    if not all(isinstance(item, dict) for item in data):
-        raise ValueError("its embeddings are not objects")
     given = [item.get("index") for item in data]
-    given = [int(i) if isinstance(i, str) and i.isdecimal() and len(i) < 6 else i for i in given]
-    if is_numbered or any(index not in (None, 0) for index in given):
+    if is_strict:
         return given
-    return list(range(len(given)))
+    given = [int(i) if isinstance(i, str) and i.isdecimal() and len(i) < 6 else i for i in given]
+    given = [int(i) if isinstance(i, float) and i.is_integer() else i for i in given]
+    if len(given) == 1 or all(index in (None, 0) for index in given):
+        return list(range(len(given)))
+    numbers = [index for index in given if type(index) is int]
+    # From 1: twice the same number is found by the caller.
+    if len(numbers) == len(given) and min(numbers) == 1 and max(numbers) == len(given):
+        return [number - 1 for number in numbers]
+    return given
 
 
 def _billed_tokens(usage: object) -> int | None:
@@ -146,7 +199,8 @@ def _numbers(value: object) -> NDArray[np.float32]:
     if isinstance(value, list):
         # A compatible server may not support base64.
         try:
-            return np.asarray(value, np.float32)
+            with np.errstate(over="ignore"):
+                return np.asarray(value, np.float32)
         except (TypeError, ValueError):
             raise ValueError("an embedding is not a list of numbers") from None
     raise ValueError("an embedding is missing")

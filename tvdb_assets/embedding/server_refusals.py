@@ -200,6 +200,10 @@ _WAIT = re.compile(r"(?:retry|try again) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s|m(?
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0}
 _PER_DAY = re.compile(r"per_?day|perday|daily")
 _OUTAGES = frozenset({408, 409, 425})
+_NOT_HERE = frozenset({404, 405, 410})
+_ONLY_ONE = re.compile(
+    r"multiple inputs|input must be a string|only (?:one|a single) (?:input|text)"
+)
 _RETRY_DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 
 
@@ -225,6 +229,8 @@ def read_refusal(
         about_tokens = "token" in message and "input" not in message
         lower = [int(number) for number in _LIMIT.findall(message) if 0 < int(number) < inputs]
         most = min(lower) if lower and not about_tokens else None
+        if _ONLY_ONE.search(message):
+            most = 1
     return Refusal(reason, status, most, _retry_seconds(parsed, message), message)
 
 
@@ -254,7 +260,7 @@ def _reason(
         return Reason.KEY
     if status == 403:
         return Reason.PERMISSION
-    if status == 404 or 300 <= status < 400:
+    if status in _NOT_HERE or 300 <= status < 400:
         return Reason.MODEL
     if _LOADING.search(message) and status in (429, 503):
         return Reason.RATE if status == 429 else Reason.OUTAGE

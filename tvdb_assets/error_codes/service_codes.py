@@ -12,6 +12,7 @@ from tvdb_assets.errors import (
     BreakerError,
     BudgetError,
     Disposition,
+    EmbeddingError,
     ErrorCode,
     RateError,
     RefusedError,
@@ -41,6 +42,17 @@ JOB_LIST_UNUSABLE: Final = ErrorCode(
     "Run it again later. The document is not submitted again before the list can be read, or 24 "
     "hours have passed. The possible cost of the lost submission is in the ledger.",
     "It is not known whether a document was submitted, and so paid for.",
+)
+OTHER_COUNT: Final = BAD_ANSWER.variant(
+    EmbeddingError,
+    "{service} gave an answer that can't be used: {why}. Nothing of it was stored.",
+    "Run it again. If it happens again, lower TVDB_EMBEDDING_MAX_INPUTS.",
+)
+OTHER_SERVER: Final = BAD_ANSWER.variant(
+    RefusedError,
+    "The server at the address of {service} gave an answer without vectors: {why}.",
+    "Check the base URL in the settings, and whether a login page or a proxy answers in the place "
+    "of the server.",
 )
 BAD_VECTOR_SHAPE: Final = BAD_ANSWER.variant(
     ServiceError,

@@ -66,7 +66,8 @@ def _free_services(settings: Settings) -> frozenset[str]:
         EMBEDDING_PROVIDERS.find(settings.embedder),
     )
     is_own = price is None and provider is not None and provider.is_free_by_default
-    is_free = (price == 0 or is_own) and not is_limited
+    is_free = (price == 0 or is_own) and not settings.embedding_query_usd_per_million
+    is_free = is_free and not is_limited
     return frozenset({settings.embedder}) if is_free else frozenset()
 
 

@@ -282,6 +282,10 @@ def test_a_lost_answer_counts_as_spent_over_a_real_connection(
     paid: PaidServicesFixture, service: str, fault: str
 ) -> None:
     code, billed = OVER_A_SOCKET[fault]
+    attempts = ATTEMPTS
+    if (service, fault) == ("openai", "html_200"):
+        # A web page in the place of the first answer is that of another server.
+        billed = attempts = 1
     with running_server() as server:
         operation = "embeddings" if service == "openai" else "submit"
         server.apis.faults.script(fault, operation=operation, times=None)
@@ -293,13 +297,13 @@ def test_a_lost_answer_counts_as_spent_over_a_real_connection(
             paid_timeout_seconds=1.0 if fault == "slow" else 60.0,
         )
         assert len(server.apis.charges) == billed
-        assert sum(r.operation == operation for r in server.apis.requests) == ATTEMPTS
+        assert sum(r.operation == operation for r in server.apis.requests) == attempts
         real = server.apis.dollars
 
     assert error.code == code
-    assert [state for state, _ in paid.ledger()] == ["posted"] * ATTEMPTS
+    assert [state for state, _ in paid.ledger()] == ["posted"] * attempts
     assert paid.spent >= real
-    assert paid.hourly(service) == ATTEMPTS
+    assert paid.hourly(service) == attempts
 
 
 @dataclass(frozen=True)

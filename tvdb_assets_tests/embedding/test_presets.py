@@ -22,6 +22,7 @@ from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.models import VectorSpace
 from tvdb_assets.redaction import MARK, redact
 from tvdb_assets.routing.paid_services import spend_limits_of
+from tvdb_assets.routing.service_router import ServiceRouter
 from tvdb_assets.settings import ServiceMode, Settings, load_settings
 from tvdb_assets.spend_guard.budget import NO_HOURLY_LIMIT
 from tvdb_assets.spend_guard.call_failures import CallFailed
@@ -165,6 +166,25 @@ def test_an_own_server_costs_nothing_and_has_no_limit_of_requests(
     assert spend_limits_of(chosen).requests_an_hour("ollama") == NO_HOURLY_LIMIT
     limited = settings(monkeypatch, TVDB_HOURLY_RATE_LIMIT="7")
     assert spend_limits_of(limited).requests_an_hour("ollama") == 7
+
+
+def test_questions_can_have_another_price_than_documents(
+    paid_in_shared: PaidServicesFixture,
+) -> None:
+    paid = paid_in_shared
+    given = {"embedding_usd_per_million": 0, "embedding_query_usd_per_million": "3"}
+
+    async def embed_both(router: ServiceRouter) -> None:
+        for is_query in (False, True):
+            embedder = router.clients.embedder
+            await router.embed_by(embedder, ["Who pays?"], is_query=is_query)
+
+    paid.use(embed_both, **given)
+
+    rows = paid.rows("SELECT unit_usd, price_version FROM tvdb.cost_ledger ORDER BY reserved_at")
+    assert rows == [(0, "setting 0"), (Decimal("0.000003"), "setting 3")]
+    # It is paid for, so its requests are limited.
+    assert spend_limits_of(load_settings(**given)).free_services == frozenset()
 
 
 def test_a_provider_has_its_list_price_or_the_line_to_add_is_shown(

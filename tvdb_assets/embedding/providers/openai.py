@@ -32,19 +32,21 @@ from tvdb_assets.embedding.refused_requests import failure_of
 from tvdb_assets.embedding.response_decoding import (
     ErrorBodyError,
     NoUsableVectorError,
+    OtherCountError,
     decode,
     numbers_vectors,
 )
 from tvdb_assets.embedding.server_address import server_address
 from tvdb_assets.embedding.server_refusals import Reason, read_refusal
 from tvdb_assets.embedding.server_traits import ServerTraits
+from tvdb_assets.embedding.unusable_answers import UnusableAnswers, unusable_answer
 from tvdb_assets.models import Provenance, VectorSpace
 from tvdb_assets.redaction import RedactedCause
 from tvdb_assets.settings import EmbeddingEncoding, Settings
 from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, FailureKind
 from tvdb_assets.spend_guard.guard import ServiceResponse
-from tvdb_assets.spend_guard.http_failures import bad_answer, connection_failure
-from tvdb_assets.spend_guard.paid_http_client import PaidHttpClient
+from tvdb_assets.spend_guard.http_failures import connection_failure
+from tvdb_assets.spend_guard.paid_http_client import PaidHttpClient, UnusableAnswerError
 from tvdb_assets.spend_guard.prices import Price, embedding_price
 from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders, RateLimits
 
@@ -125,6 +127,7 @@ class OpenAIEmbedder(PaidEmbedder):
         self.query_prefix = query if given[0] is None else given[0]
         self.document_prefix = document if given[1] is None else given[1]
         self.add_traits(ServerTraits())
+        self._unusable_answers = UnusableAnswers(self.display_name)
 
     @property
     def _model_prefixes(self) -> tuple[str, str]:
@@ -167,6 +170,9 @@ class OpenAIEmbedder(PaidEmbedder):
             # The settings are the prices of the settings' model.
             "embedding_usd_per_million": (
                 settings.embedding_usd_per_million if is_same_model else None
+            ),
+            "embedding_query_usd_per_million": (
+                settings.embedding_query_usd_per_million if is_same_model else None
             ),
             "batch_usd_per_million": settings.batch_usd_per_million if is_same_model else None,
         }
@@ -233,9 +239,17 @@ class OpenAIEmbedder(PaidEmbedder):
     @property
     def price(self) -> Price:
         """Of an input token now; see `Embedder.price`."""
-        return embedding_price(
-            self._model, self._settings.embedding_usd_per_million, provider=self.service
-        )
+        return self._price_of(self._settings.embedding_usd_per_million)
+
+    @property
+    def query_price(self) -> Price:
+        """See `PaidEmbedder.query_price`."""
+        given = self._settings.embedding_query_usd_per_million
+        return self.price if given is None else self._price_of(given)
+
+    def _price_of(self, usd_per_million: Decimal | None) -> Price:
+        """By a setting, or that of the model now."""
+        return embedding_price(self._model, usd_per_million, provider=self.service)
 
     @cached_property
     def account(self) -> str:
@@ -365,7 +379,7 @@ class OpenAIEmbedder(PaidEmbedder):
                 raw.content,
                 len(texts),
                 None if is_new else self.space.dimensions,
-                is_numbered=self.is_bill_exact,
+                is_strict=not self.learns,
             )
         except ErrorBodyError:
             failure = self._refused(raw.status_code, raw.content, headers, len(texts))
@@ -373,14 +387,7 @@ class OpenAIEmbedder(PaidEmbedder):
             failure.charge = Charge.BOUND
             raise failure from None
         except ValueError as error:
-            failure = bad_answer(
-                self.display_name, str(error), raw.status_code, headers.get("x-request-id")
-            )
-            failure.may_be_input = self.learns
-            if isinstance(error, NoUsableVectorError):
-                failure.may_be_input = True
-                failure.unusable = str(error)
-            raise failure from error
+            raise self._unusable(error, raw, len(texts)) from error
         if self.learns:
             self._learn_from_answer(raw.content, vectors, tokens)
         return ServiceResponse(
@@ -392,7 +399,39 @@ class OpenAIEmbedder(PaidEmbedder):
             unusable=unusable,
         )
 
+    def _unusable(self, error: ValueError, raw: Any, inputs: int) -> CallFailed:
+        """The meaning of an answer without usable vectors; what it teaches is remembered."""
+        if self._is_unknown:
+            other = self._unusable_answers.other_server(raw.status_code, error)
+            if other is not None:
+                return other
+        may_take_fewer = self.learns and inputs > self.traits.passed_inputs
+        failure = unusable_answer(
+            self.display_name,
+            error,
+            raw.status_code,
+            raw.headers.get("x-request-id"),
+            too_many=inputs if may_take_fewer else None,
+        )
+        received = error.received if isinstance(error, OtherCountError) else None
+        if failure.is_about_size and received is not None and 0 < received < inputs:
+            self.add_traits(ServerTraits(max_inputs=received))
+        failure.may_be_input = self.learns and not failure.is_about_size
+        if isinstance(error, NoUsableVectorError):
+            failure.may_be_input = True
+            failure.unusable = str(error)
+        return failure
+
+    @property
+    def _is_unknown(self) -> bool:
+        """Whether it has never given an answer with vectors."""
+        return self.learns and self.traits.reports_usage is None
+
     def _broken(self, cause: BaseException | None) -> CallFailed:
+        if self._is_unknown and isinstance(cause, UnusableAnswerError):
+            other = self._unusable_answers.other_server(200, None)
+            if other is not None:
+                return other
         failure = connection_failure(self.display_name, cause)
         failure.may_be_input = failure.was_sent
         return failure
@@ -404,6 +443,8 @@ class OpenAIEmbedder(PaidEmbedder):
         refusal = read_refusal(
             status, body, inputs=inputs, sent_dimensions=self._shortened is not None
         )
+        if refusal.message:
+            self._unusable_answers.refused()
         failure = failure_of(self.display_name, refusal, headers, refusal.message)
         failure.rate_limit_headers = _rate_limit_headers(headers)
         if self.is_bill_exact:
@@ -435,7 +476,7 @@ class OpenAIEmbedder(PaidEmbedder):
     ) -> None:
         traits = ServerTraits(reports_usage=bool(tokens))
         if len(vectors) > 1 and self.traits.numbers_vectors is None:
-            traits = replace(traits, numbers_vectors=numbers_vectors(body))
+            traits = replace(traits, numbers_vectors=numbers_vectors(body, len(vectors)))
         if self._shortened is None:
             traits = replace(traits, dimensions=vectors.shape[1])
         elif self.traits.takes_dimensions is None:

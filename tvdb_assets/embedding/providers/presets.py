@@ -78,13 +78,12 @@ def _embedder(preset: _Preset) -> type[OpenAIEmbedder]:
                 )
             return address or preset.address
 
-        @property
-        def price(self) -> Price:
-            """Of an input token now; 0 for a server of one's own."""
-            given = self._settings.embedding_usd_per_million
-            if given is None and preset.prices is None:
-                given = Decimal(0)
-            return embedding_price(self._model, given, provider=preset.prices or preset.service)
+        def _price_of(self, usd_per_million: Decimal | None) -> Price:
+            """By a setting, or that of the model now; 0 for a server of one's own."""
+            if usd_per_million is None and preset.prices is None:
+                usd_per_million = Decimal(0)
+            provider = preset.prices or preset.service
+            return embedding_price(self._model, usd_per_million, provider=provider)
 
         @property
         def _model_prefixes(self) -> tuple[str, str]:
