@@ -135,6 +135,7 @@ class BatchJobs:
             for number, text in enumerate(texts, 1)
         }
         await self._settle(job, "refused", 0, {}, returned)
+        await self._discard(job.file_id, *report.result_files)
 
     async def _queue_again(self, job: BatchJob) -> None:
         assert job.entry_id is not None and job.reserved_usd is not None
@@ -163,6 +164,7 @@ class BatchJobs:
             texts = await asyncio.to_thread(self._parts.store.texts_of, job.job_id)
             later = [text.sha256 for text in texts[(len(texts) + 1) // 2 :]]
             await asyncio.to_thread(self._parts.store.split, job, later)
+            await self._discard(job.file_id)
 
     async def _store_results(self, job: BatchJob, report: BatchReport) -> None:
         texts = await asyncio.to_thread(self._parts.store.texts_of, job.job_id)
@@ -194,15 +196,23 @@ class BatchJobs:
             if text.sha256 not in good and text.sha256 not in bad
         }
         await self._settle(job, report.status, tokens, good, returned, bad)
-        for file in (job.file_id, *report.result_files):
+        await self._discard(job.file_id, *report.result_files)
+        self._parts.reached("discarded")
+
+    async def _discard(self, *files: str | None) -> None:
+        """Delete files at the service, which would delete them later in any case."""
+        for file in files:
             if file is not None:
-                # It would be deleted by the service in any case.
                 with suppress(TvdbError):
                     await self._parts.guard.ask(
                         self._parts.free_request("discard"),
                         partial(self._parts.service.discard, file),
                     )
-        self._parts.reached("discarded")
+
+    async def release(self, job: BatchJob) -> None:
+        """End a job that is not submitted, whose texts are embedded at once from now on."""
+        await asyncio.to_thread(self._parts.store.release, job, "released", 0)
+        await self._discard(job.file_id)
 
     async def _lose(self, job: BatchJob) -> None:
         """Give a job up; what it may have cost is recorded."""
@@ -275,15 +285,22 @@ class BatchJobs:
         await asyncio.to_thread(self._parts.store.note, job, **changes)
         if error.code == codes.BUDGET_EXHAUSTED.code:
             # It is divided by what fits then, for which it has to be uploaded again.
-            await asyncio.to_thread(self._parts.store.set_file, job, None)
+            await self._upload_again(job)
         if job.state == "ready" and error.code == codes.BATCH_REFUSED.code:
             current = await asyncio.to_thread(self._parts.store.reread, job.job_id)
             if current is not None and current.state == "submitting":
                 await self._parts.submit_again(current)
             # A file that the service does not accept, or no longer has, is uploaded again.
-            await asyncio.to_thread(self._parts.store.set_file, job, None)
+            await self._upload_again(job)
             if failures >= _MOST_REFUSALS:
                 await asyncio.to_thread(self._parts.store.release, job, error.code, MOST_MISSES)
+
+    async def _upload_again(self, job: BatchJob) -> None:
+        """Have the file of a job that is ready uploaded again, with other texts or as another."""
+        current = await asyncio.to_thread(self._parts.store.reread, job.job_id)
+        if current is not None and current.state == "ready":
+            await asyncio.to_thread(self._parts.store.set_file, job, None)
+            await self._discard(current.file_id)
 
 
 def _checked(

@@ -38,6 +38,13 @@ KEY_MISSING: Final = ErrorCode(
     "Set {variable} in the environment or in .env, or set {mode} to local.",
     "A paid mode is set, but the key of its service is not set.",
 )
+BATCH_KEY_MISSING: Final = KEY_MISSING.variant(
+    ConfigurationError,
+    "The settings have no key, address or price for {service} and {model}, so this batch job can't "
+    "be looked at.",
+    "Set those that it was submitted with. If it is not looked at within two days, its possible "
+    "cost stays in the ledger.",
+)
 ADDRESS_MISSING: Final = ErrorCode(
     ConfigurationError,
     "address_missing",

@@ -44,7 +44,11 @@ class EmbeddingBatches:
         self._clock = clock
 
     def open_jobs(self) -> list[BatchJob]:
-        """The jobs that are ready, or submitted and not done, the oldest first."""
+        """The jobs that are ready, or submitted and not done.
+
+        That comes first which was not advanced for the longest time, so that no job keeps the
+        others waiting.
+        """
 
         def read(tx: Connection) -> list[BatchJob]:
             with tx.cursor(row_factory=class_row(BatchJob)) as cursor:
@@ -56,6 +60,15 @@ class EmbeddingBatches:
                 end_leases_of_dead_processes(tx)
                 found = read(tx)
         return found
+
+    def touch(self, job: BatchJob) -> None:
+        """Record that a job is being advanced now, whatever comes of it."""
+        with self._database.transaction() as tx:
+            tx.execute(
+                "UPDATE tvdb.embedding_batches SET changed_at = coalesce(%s, tvdb.clock())"
+                " WHERE job_id = %s",
+                (self._now(), job.job_id),
+            )
 
     def reread(self, job_id: UUID) -> BatchJob | None:
         """A job as it is now; None if it is done."""
@@ -386,7 +399,7 @@ SELECT j.job_id, j.service, j.account, j.space_id, j.run_id, j.holder, j.state, 
        coalesce(%(now)s, tvdb.clock()) AS now
 FROM tvdb.embedding_batches j JOIN tvdb.vector_spaces s USING (space_id)
 LEFT JOIN tvdb.cost_ledger l USING (entry_id)
-WHERE j.state IN ('ready', 'submitting', 'submitted') ORDER BY j.created_at, j.job_id
+WHERE j.state IN ('ready', 'submitting', 'submitted') ORDER BY j.changed_at, j.created_at, j.job_id
 """
 _TEXTS = """
 SELECT t.text_sha256 AS sha256, t.tokens, t.most, c.text, c.path AS document

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from tvdb_assets import error_codes as codes
 from tvdb_assets.embedding.batch_jobs import BatchJobs
 from tvdb_assets.embedding.batch_parts import BatchParts, Reached
 from tvdb_assets.repositories import locks
@@ -88,6 +89,7 @@ class BatchWork:
             if self._clock() >= end:
                 break
             if run_id in (None, job.run_id):
+                await asyncio.to_thread(self._services.batches.touch, job)
                 await self._advance_one(job)
         if run_id is None:
             await asyncio.to_thread(texts.end_waits)
@@ -96,10 +98,9 @@ class BatchWork:
         embedder = self._clients.batch_embedder_in(job.space)
         service = embedder.batches if embedder is not None else None
         if embedder is None or service is None:
-            return
-        if job.state == "ready" and self._settings.batch is BatchMode.NEVER:
-            # It was not paid for, and its texts are embedded at once from now on.
-            await asyncio.to_thread(self._services.batches.release, job, "released", 0)
+            missing = codes.BATCH_KEY_MISSING.error(service=job.service, model=job.model)
+            note = {"waits_for": missing.code, "waits_message": missing.message}
+            await asyncio.to_thread(self._services.batches.note, job, **note)
             return
         services = self._services.for_one_attempt(job.run_id, _LIMIT_SECONDS)
         parts = BatchParts(
@@ -110,4 +111,8 @@ class BatchWork:
             embedder.produced_by,
             self._reached,
         )
-        await BatchJobs(parts).advance(job, may_submit=self._clients.pays_for_embedding)
+        if job.state == "ready" and self._settings.batch is BatchMode.NEVER:
+            # It was not paid for.
+            await BatchJobs(parts).release(job)
+        else:
+            await BatchJobs(parts).advance(job, may_submit=self._clients.pays_for_embedding)

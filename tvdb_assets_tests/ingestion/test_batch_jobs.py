@@ -10,6 +10,7 @@ import httpx2
 import orjson
 import pytest
 
+from tvdb_assets.routing.batch_work import BatchWork
 from tvdb_assets.spend_guard.spend_limits import change
 from tvdb_assets_tests.paid_apis import Behaviour, FaultKind, PaidApis, PaidApisTransport
 from tvdb_assets_tests.paid_router import DocumentFolder, PaidServicesFixture
@@ -317,6 +318,7 @@ def test_what_a_job_leaves_out_is_embedded_by_another_request(
     assert len(paid.apis.batches) == 1 + is_batched_again
     assert bool(paid.request_count("embeddings")) is not is_batched_again
     assert open_texts(paid) == 0
+    assert paid.apis.batch_files == [], "texts stay at the service"
     assert_books_agree(paid)
 
 
@@ -388,6 +390,7 @@ def test_a_job_that_alone_exceeds_the_queue_is_split(
 
     assert finish(paid, folder, ticks=40) == {}
 
+    assert paid.apis.batch_files == []
     assert len(folder.passages()) == 6
     assert paid.request_count("embeddings") == 0
     assert_books_agree(paid)
@@ -476,6 +479,59 @@ def test_a_changed_and_a_deleted_document_lose_nothing_while_a_job_is_out(
     # The text of the deleted document is kept, as it was paid for.
     write(folder, 2)
     assert folder.codes(folder.ingest(["2.md"], **_BATCH)) == {}
+
+
+def test_a_job_that_can_not_be_looked_at_says_what_is_missing(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    write(folder, 1)
+    folder.ingest(**_BATCH)
+
+    advance(paid, OPENAI_API_KEY=None, service_mode="local")
+
+    [(code, message)] = paid.rows("SELECT waits_for, waits_message FROM tvdb.embedding_batches")
+    assert code == "key_missing"
+    assert "text-embedding-3-small" in message
+    # It is found again.
+    assert finish(paid, folder) == {}
+    assert len(folder.passages()) == 1
+
+
+def test_a_job_that_never_gets_on_does_not_keep_others_waiting(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    write(folder, 1)
+    folder.ingest(**_BATCH)
+    paid.clock.forward(1)
+    write(folder, 2)
+    folder.ingest(["2.md"], **_BATCH)
+    paid.clock.forward(4_000)
+    first, second = paid.apis.batches
+    polled: list[str] = []
+
+    def tick() -> None:
+        """It ends within the first job that it advances."""
+        seconds = iter([0.0, 0.0])
+        paid.use(
+            lambda router: BatchWork(
+                router.settings,
+                router.services,
+                router.clients,
+                clock=lambda: next(seconds, 99.0),
+            ).advance(),
+            **_BATCH,
+        )
+        paid.clock.forward(60)
+        done = paid.rows("SELECT batch_id FROM tvdb.embedding_batches WHERE state = 'done'")
+        polled.extend(batch_id for (batch_id,) in done)
+
+    paid.apis.faults.script(FaultKind.SERVER_ERROR, operation="batch_poll", times=1)
+    tick()
+    assert polled == []
+    tick()
+    assert polled == [second.id]
+    tick()
+    assert first.id in polled
 
 
 def test_another_run_leaves_texts_of_a_job_to_it(

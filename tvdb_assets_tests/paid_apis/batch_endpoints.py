@@ -135,6 +135,11 @@ class BatchEndpoints:
             return self._finish(call, job.output(call.now, self._random))
         return self._finish(call, job.error_output(call.now))
 
+    @property
+    def batch_files(self) -> list[str]:
+        """Uploaded files that nobody has deleted."""
+        return sorted(self._batch_files)
+
     def _discard_batch_file(self, call: Any, file_id: str) -> Reply:
         call.operation = "batch_discard"
         self._authorize(call)
