@@ -204,7 +204,10 @@ class Settings(BaseSettings):
     """Version of Azure's API, for the address of a resource with deployments. If not set, Azure's
     ``/openai/v1`` is used, which needs none."""
     llamaparse_tier: str = "cost_effective"
-    """``cost_effective``, ``agentic`` or ``agentic_plus``."""
+    """``fast`` (plain text), ``cost_effective``, ``agentic`` or ``agentic_plus``."""
+    llamaparse_cost_optimizer: bool = False
+    """Whether LlamaParse does simple pages by a cheaper tier, in the tiers ``agentic`` and
+    ``agentic_plus``. The full price is reserved, and what is billed is recorded."""
     llamaparse_version: str | None = None
     """Version of the tier, as a date. If not set, the newest version that this release knows. It
     is part of the parser's fingerprint, because it decides the text."""

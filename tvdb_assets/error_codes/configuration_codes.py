@@ -72,6 +72,11 @@ TIER_PRICE_UNKNOWN: Final = PRICE_UNKNOWN.variant(
     "The price of the LlamaParse tier {tier} is not known, so no budget can limit it.",
     "Set TVDB_LLAMAPARSE_TIER to one of {tiers}.",
 )
+COST_OPTIMIZER_UNAVAILABLE: Final = BAD_SETTING.variant(
+    ConfigurationError,
+    "The LlamaParse tier {tier} has no cost optimizer.",
+    "Set TVDB_LLAMAPARSE_COST_OPTIMIZER=false, or TVDB_LLAMAPARSE_TIER to one of {tiers}.",
+)
 PROVIDER_UNKNOWN: Final = ErrorCode(
     ConfigurationError,
     "provider_unknown",

@@ -7,10 +7,12 @@ What belongs here: the rows after paid ingestions without an outage. What does n
 from __future__ import annotations
 
 from collections import Counter
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
+from tvdb_assets.errors import ConfigurationError
 from tvdb_assets.models import Stage
 from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.document_registry import DocumentRegistry
@@ -144,6 +146,42 @@ def test_a_new_version_of_a_local_parser_has_no_text_paid_for_again(
     assert paid.apis.charges == []
     assert folder.due() == []
     assert folder.passages() == before | {"copy.html": before["page.html"]}
+
+
+def test_the_tier_fast_gives_plain_text_for_a_third_of_the_price(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    folder.write("page.html", PAGE)
+    assert folder.codes(folder.ingest(llamaparse_tier="fast")) == {}
+
+    [parse] = [charge for charge in paid.apis.charges if charge.operation == "parse"]
+    assert parse.dollars == Decimal("0.00125")
+    assert folder.passages()["page.html"]
+    [(model, usd)] = paid.rows(
+        "SELECT model, posted_usd FROM tvdb.cost_ledger WHERE operation = 'parse'"
+    )
+    assert (model, usd) == ("fast", parse.dollars)
+
+
+def test_the_cost_optimizer_is_asked_for_and_what_it_saves_is_recorded(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    folder.write("page.html", PAGE)
+    given = {"llamaparse_tier": "agentic", "llamaparse_cost_optimizer": True}
+    assert folder.codes(folder.ingest(**given)) == {}
+
+    [submission] = paid.apis.submissions
+    assert submission.is_optimized
+    # Three credits for a simple page; ten were reserved.
+    [(reserved, posted)] = paid.rows(
+        "SELECT reserved_usd, posted_usd FROM tvdb.cost_ledger WHERE operation = 'parse'"
+    )
+    assert posted == Decimal("0.00375") < reserved
+    # The service attributes what it bills to the run.
+    assert submission.usage_tags == "tvdb_run:run-1"
+    with pytest.raises(ConfigurationError, match="COST_OPTIMIZER") as caught:
+        paid.router(**{**given, "llamaparse_tier": "fast"})
+    assert caught.value.code == "bad_setting"
 
 
 def test_a_text_of_another_tier_is_paid_for(

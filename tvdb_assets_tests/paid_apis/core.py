@@ -100,6 +100,7 @@ class _Call:
     operation: str
     body: bytes
     content_type: str
+    usage_tags: str = ""
     inputs: int = 0
     fault: Fault | None = None
     rate_headers: Headers = ()
@@ -164,6 +165,7 @@ class PaidApis(BatchEndpoints):
             operation="unknown",
             body=body,
             content_type=given.get("content-type", ""),
+            usage_tags=given.get("usage-tags", ""),
         )
         try:
             reply = self._answer(call, method, route, url.query)
@@ -256,6 +258,7 @@ class PaidApis(BatchEndpoints):
             return cut
         kind = call.fault.kind if call.fault else None
         done = call.now + self.behaviour.job_seconds
+        submission = replace(submission, usage_tags=call.usage_tags)
         job = parsing.Job(
             id=f"pjb-{self._uuid()}",
             submission=submission,
@@ -286,6 +289,11 @@ class PaidApis(BatchEndpoints):
         expand = {name for given in parse_qs(query).get("expand", []) for name in given.split(",")}
         result = parsing.describe_result(self._job(job_id), call.now, expand)
         return self._finish(call, _json(result))
+
+    @property
+    def submissions(self) -> list[parsing.Submission]:
+        """Of all jobs of LlamaParse."""
+        return [job.submission for job in self._jobs.values()]
 
     def _list_jobs(self, call: _Call, query: str) -> Reply:
         call.operation = "list"

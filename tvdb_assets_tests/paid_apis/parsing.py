@@ -51,6 +51,9 @@ class Submission:
     tier: str
     version: str
     user_metadata: dict[str, str] | None = None
+    is_optimized: bool = False
+    usage_tags: str = ""
+    """Of the header, as it was sent."""
 
 
 @dataclass(slots=True)
@@ -100,7 +103,9 @@ def billed_credits(job: Job) -> int:
     ):
         return 0
     made = len(job.pages) - len(job.failed_pages())
-    return made * CREDITS_PER_PAGE[job.submission.tier]
+    simple = (made + 1) // 2 if job.submission.is_optimized else 0
+    rest = (made - simple) * CREDITS_PER_PAGE[job.submission.tier]
+    return rest + simple * CREDITS_PER_PAGE["cost_effective"]
 
 
 def read_upload(content_type: str, body: bytes) -> Submission:
@@ -116,7 +121,7 @@ def read_upload(content_type: str, body: bytes) -> Submission:
         if name not in parts:
             raise unprocessable(["body", name], "Field required")
     file = parts["file"]
-    tier, version, tags = _configuration(parts["configuration"].content)
+    tier, version, tags, _ = _configuration(parts["configuration"].content)
     if tags is not None:
         raise unprocessable(["body", "user_metadata"], "Extra inputs are not permitted")
     return Submission(file.filename or "file", file.content, tier, version)
@@ -146,7 +151,7 @@ def read_file(content_type: str, body: bytes) -> tuple[str, bytes, str]:
     return file.filename or "file", file.content, parts["purpose"].content.decode()
 
 
-def _configuration(content: bytes) -> tuple[str, str, dict[str, str] | None]:
+def _configuration(content: bytes) -> tuple[str, str, dict[str, str] | None, bool]:
     try:
         given = json.loads(content)
     except ValueError:
@@ -163,7 +168,11 @@ def _configuration(content: bytes) -> tuple[str, str, dict[str, str] | None]:
         isinstance(tags, dict) and all(isinstance(value, str) for value in tags.values())
     ):
         raise unprocessable(["body", "user_metadata"], "Input should be a valid dictionary")
-    return tier, version, tags
+    options = given.get("processing_options") or {}
+    is_optimized = bool((options.get("cost_optimizer") or {}).get("enable"))
+    if is_optimized and not tier.startswith("agentic"):
+        raise unprocessable(["body", "processing_options", "cost_optimizer"], "Not of this tier")
+    return tier, version, tags, is_optimized
 
 
 def describe_job(job: Job, now: float) -> dict[str, Any]:

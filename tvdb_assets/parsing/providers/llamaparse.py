@@ -10,10 +10,12 @@ used: five endpoints need no client of 3 MB, and its own retries would pay twice
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, TypeGuard
 from uuid import UUID
 
@@ -41,11 +43,13 @@ SERVICE = "llamaparse"
 NAME = "LlamaParse"
 BASE_URL = "https://api.cloud.llamaindex.ai"
 VERSIONS = {
+    "fast": "2026-06-15",
     "cost_effective": "2026-09-28",
     "agentic": "2026-10-16",
     "agentic_plus": "2026-09-28",
 }
-"""Newest of each tier that gives Markdown, as llama-cloud 2.19 names them."""
+"""Newest of each tier, as llama-cloud 2.19 names them. ``fast`` gives plain text, the others give
+Markdown."""
 MEDIA_TYPES = frozenset(
     {
         "application/pdf",
@@ -70,8 +74,14 @@ PRICES_DATE = "2026-11-25"
 """When the two numbers below were last compared with LlamaIndex's price list."""
 USD_PER_CREDIT = Decimal("1.25") / 1_000
 """US dollars; https://www.llamaindex.ai/pricing: $1.25 for 1,000 credits."""
-CREDITS_PER_PAGE = {"cost_effective": 3, "agentic": 10, "agentic_plus": 45}
-"""By tier that gives Markdown; https://developers.llamaindex.ai/llamaparse/general/pricing."""
+CREDITS_PER_PAGE = {"fast": 1, "cost_effective": 3, "agentic": 10, "agentic_plus": 45}
+"""By tier; https://developers.llamaindex.ai/llamaparse/general/pricing."""
+_PLAIN_TEXT = "fast"
+_OPTIMIZED = frozenset({"agentic", "agentic_plus"})
+"""Tiers with which the cost optimizer works, by llama-cloud 2.19."""
+_RUN_TAG = "tvdb_run"
+"""Of the header ``Usage-Tags``, which the service repeats in its usage metrics:
+https://developers.llamaindex.ai/llamaparse/general/usage_tags/"""
 _REVISION = 1
 _MOST_CREDITS = 10_000_000
 """$12,500: a larger number can't be the cost of one document."""
@@ -131,6 +141,11 @@ class LlamaParse(PaidParser):
         self.tier = settings.llamaparse_tier
         self._price = parsing_price(self.tier)
         self.version = settings.llamaparse_version or VERSIONS[self.tier]
+        self._is_optimized = settings.llamaparse_cost_optimizer
+        if self._is_optimized and self.tier not in _OPTIMIZED:
+            raise codes.COST_OPTIMIZER_UNAVAILABLE.error(
+                tier=self.tier, tiers=", ".join(sorted(_OPTIMIZED))
+            )
 
     @property
     def model(self) -> str:
@@ -144,8 +159,9 @@ class LlamaParse(PaidParser):
 
     @property
     def fingerprint(self) -> str:
-        """By tier and pinned version."""
-        return f"{SERVICE}{_REVISION}:{self.tier}:{self.version}"
+        """By tier, option and pinned version."""
+        optimized = "+cost_optimizer" * self._is_optimized
+        return f"{SERVICE}{_REVISION}:{self.tier}{optimized}:{self.version}"
 
     @property
     def produced_by(self) -> Provenance:
@@ -195,10 +211,19 @@ class LlamaParse(PaidParser):
             # A result from the service's cache would belong to another submission.
             "disable_cache": False,
         }
+        if self._is_optimized:
+            body["processing_options"] = {"cost_optimizer": {"enable": True}}
         entry_id = part_of(request_id)
         if entry_id is not None:
             body["user_metadata"] = {_ENTRY_TAG: str(entry_id)}
-        answer, headers = await self._send("POST", "/api/v2/parse", request_id, json=body)
+        run_id = request_id.rpartition(".")[0].replace(",", "_")
+        answer, headers = await self._send(
+            "POST",
+            "/api/v2/parse",
+            request_id,
+            json=body,
+            more_headers={"Usage-Tags": f"{_RUN_TAG}:{run_id}"},
+        )
         job_id = answer.get("id")
         if not isinstance(job_id, str) or not job_id:
             raise bad_answer(
@@ -214,7 +239,7 @@ class LlamaParse(PaidParser):
                 "GET",
                 f"/api/v2/parse/{job_id}",
                 request_id,
-                params=[("expand", "markdown"), ("expand", "usage")],
+                params=[("expand", self._result_field), ("expand", "usage")],
                 extensions={"max_answer_bytes": _MOST_RESULT_BYTES},
             )
         except CallFailed as failure:
@@ -259,6 +284,11 @@ class LlamaParse(PaidParser):
         found = {entry: job for entry, job in map(_tagged, items) if entry is not None}
         return ServiceResponse(JobPage(found, token or None), request_id=name)
 
+    @property
+    def _result_field(self) -> str:
+        """The part of a result that is read."""
+        return "text" if self.tier == _PLAIN_TEXT else "markdown"
+
     def _read(
         self, answer: dict[str, Any], media_type: str, request_id: str | None
     ) -> FinishedJob | None:
@@ -277,8 +307,8 @@ class LlamaParse(PaidParser):
         if status != "COMPLETED":
             # The name of a state is the service's text and may be anything: it is not repeated.
             raise bad_answer(NAME, "its job has an unknown state", 200, request_id)
-        markdown = answer.get("markdown")
-        pages = markdown.get("pages") if isinstance(markdown, dict) else None
+        result = answer.get(self._result_field)
+        pages = result.get("pages") if isinstance(result, dict) else None
         if not isinstance(pages, list) or not all(isinstance(page, dict) for page in pages):
             raise bad_answer(NAME, "its job contains no pages", 200, request_id)
         return self._finished(pages, media_type, billed)
@@ -289,7 +319,7 @@ class LlamaParse(PaidParser):
         failed = sum(page.get("success") is False for page in pages)
         if all(type(page.get("page_number")) is int for page in pages):
             pages = sorted(pages, key=lambda page: int(page["page_number"]))
-        texts = [_whole(str(page.get("markdown") or "")) for page in pages]
+        texts = [_whole(str(page.get(self._result_field) or "")) for page in pages]
         cut = sum(len(text.encode()) >= _PAGE_BYTES - _UTF8_SLACK for text in texts)
         if failed:
             return FinishedJob(None, _pages_failed(failed, len(pages)), billed)
@@ -298,7 +328,7 @@ class LlamaParse(PaidParser):
         parsed = build_document(
             texts,
             media_type=media_type,
-            is_markdown=True,
+            is_markdown=self.tier != _PLAIN_TEXT,
             produced_by=self.produced_by,
             has_pages=True,
             facts={"pages": len(pages), "pages_with_text": sum(map(bool, map(str.strip, texts)))},
@@ -306,9 +336,15 @@ class LlamaParse(PaidParser):
         return FinishedJob(parsed, None, billed)
 
     async def _send(
-        self, method: str, path: str, request_id: str, **rest: Any
+        self,
+        method: str,
+        path: str,
+        request_id: str,
+        *,
+        more_headers: Mapping[str, str] = MappingProxyType({}),
+        **rest: Any,
     ) -> tuple[dict[str, Any], httpx2.Headers]:
-        headers = {"X-Client-Request-Id": request_id}
+        headers = {"X-Client-Request-Id": request_id, **more_headers}
         try:
             response = await self._client.request(method, path, headers=headers, **rest)
         except httpx2.HTTPError as error:
