@@ -37,7 +37,8 @@ def vectors_in(answer: object, count: int) -> list[dict[str, Any]] | None:
     if isinstance(found, Mapping):
         found = _of_mapping(found)
     if not isinstance(found, list):
-        found = [found] if count == 1 and isinstance(found, str) else None
+        is_encoded = count == 1 and isinstance(found, str) and found is not answer
+        found = [found] if is_encoded else None
     elif count == 1 and found and all(map(_is_number, found)):
         found = [found]
     if found is None or not all(isinstance(item, Mapping | list | str) for item in found):

@@ -81,9 +81,9 @@ def decode(
         ValueError: the response has another form; the message says which, and quotes nothing.
     """
     answer = _parsed(body, is_strict=is_strict)
-    data = vectors_in(answer, count) if not is_strict else None
-    if data is None:
-        data = answer.get("data") if isinstance(answer, dict) else None
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not is_strict:
+        data = vectors_in(answer, count)
     if not isinstance(data, list):
         if is_error(answer):
             raise ErrorBodyError("it reports an error")

@@ -344,6 +344,7 @@ STOPPED: dict[str, Kind] = {
     ),
     "text": always(200, "It works!", "bad_answer"),
     "another API": always(200, {"status": "ok"}, "bad_answer"),
+    "a list of models": always(200, {"data": [{"id": "m", "object": "model"}]}, "bad_answer"),
     "LM Studio: other path": always(
         200, {"error": "Unexpected endpoint or method. (POST /embeddings)"}, "model_not_found"
     ),
