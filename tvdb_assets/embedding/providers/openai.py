@@ -10,13 +10,12 @@ decoded here, from base64: the SDK's way through lists of floats costs 6 to 80 t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
-from math import isfinite
 from typing import Any
 
 import httpx2
@@ -26,29 +25,22 @@ from numpy.typing import NDArray
 from pydantic import SecretStr
 
 from tvdb_assets import error_codes as codes
-from tvdb_assets.embedding.embedder_protocol import EmbeddingProvider, PaidEmbedder
+from tvdb_assets.embedding.embedder_protocol import EmbeddingProvider
+from tvdb_assets.embedding.learning_embedder import LearningEmbedder, rate_limit_headers
 from tvdb_assets.embedding.providers.openai_batches import OpenAIBatches
-from tvdb_assets.embedding.refused_requests import failure_of
 from tvdb_assets.embedding.response_decoding import (
     ErrorBodyError,
-    NoUsableVectorError,
-    OtherCountError,
     decode,
-    numbers_vectors,
 )
 from tvdb_assets.embedding.server_address import server_address
-from tvdb_assets.embedding.server_refusals import Reason, read_refusal
 from tvdb_assets.embedding.server_traits import ServerTraits
-from tvdb_assets.embedding.unusable_answers import UnusableAnswers, unusable_answer
 from tvdb_assets.models import Provenance, VectorSpace
 from tvdb_assets.redaction import RedactedCause
 from tvdb_assets.settings import EmbeddingEncoding, Settings
-from tvdb_assets.spend_guard.call_failures import CallFailed, Charge, FailureKind
+from tvdb_assets.spend_guard.call_failures import Charge
 from tvdb_assets.spend_guard.guard import ServiceResponse
-from tvdb_assets.spend_guard.http_failures import connection_failure
-from tvdb_assets.spend_guard.paid_http_client import PaidHttpClient, UnusableAnswerError
+from tvdb_assets.spend_guard.paid_http_client import PaidHttpClient
 from tvdb_assets.spend_guard.prices import Price, embedding_price
-from tvdb_assets.spend_guard.rate_limiter import RateLimitHeaders, RateLimits
 
 SERVICE = "openai"
 NAME = "OpenAI"
@@ -73,7 +65,7 @@ _NO_KEY = "none"
 _NO_LIMIT = 1 << 31
 
 
-class OpenAIEmbedder(PaidEmbedder):
+class OpenAIEmbedder(LearningEmbedder):
     """Vectors of the model of the settings, with the key of the settings.
 
     A subclass speaks the same protocol to another server, under its own names, key and address.
@@ -81,7 +73,6 @@ class OpenAIEmbedder(PaidEmbedder):
 
     service: str = SERVICE
     display_name = NAME
-    """For messages."""
     key_variable = "OPENAI_API_KEY"
     space_version = "v1"
     """Another one is another vector space; changes if the same text may get another vector."""
@@ -127,7 +118,6 @@ class OpenAIEmbedder(PaidEmbedder):
         self.query_prefix = query if given[0] is None else given[0]
         self.document_prefix = document if given[1] is None else given[1]
         self.add_traits(ServerTraits())
-        self._unusable_answers = UnusableAnswers(self.display_name)
 
     @property
     def _model_prefixes(self) -> tuple[str, str]:
@@ -395,93 +385,9 @@ class OpenAIEmbedder(PaidEmbedder):
             # A request that contains a text costs something.
             quantity=tokens or None,
             request_id=headers.get("x-request-id"),
-            rate_limit_headers=_rate_limit_headers(headers),
+            rate_limit_headers=rate_limit_headers(headers),
             unusable=unusable,
         )
-
-    def _unusable(self, error: ValueError, raw: Any, inputs: int) -> CallFailed:
-        """The meaning of an answer without usable vectors; what it teaches is remembered."""
-        if self._is_unknown:
-            other = self._unusable_answers.other_server(raw.status_code, error)
-            if other is not None:
-                return other
-        may_take_fewer = self.learns and inputs > self.traits.passed_inputs
-        failure = unusable_answer(
-            self.display_name,
-            error,
-            raw.status_code,
-            raw.headers.get("x-request-id"),
-            too_many=inputs if may_take_fewer else None,
-        )
-        received = error.received if isinstance(error, OtherCountError) else None
-        if failure.is_about_size and received is not None and 0 < received < inputs:
-            self.add_traits(ServerTraits(max_inputs=received))
-        failure.may_be_input = self.learns and not failure.is_about_size
-        if isinstance(error, NoUsableVectorError):
-            failure.may_be_input = True
-            failure.unusable = str(error)
-        return failure
-
-    @property
-    def _is_unknown(self) -> bool:
-        """Whether it has never given an answer with vectors."""
-        return self.learns and self.traits.reports_usage is None
-
-    def _broken(self, cause: BaseException | None) -> CallFailed:
-        if self._is_unknown and isinstance(cause, UnusableAnswerError):
-            other = self._unusable_answers.other_server(200, None)
-            if other is not None:
-                return other
-        failure = connection_failure(self.display_name, cause)
-        failure.may_be_input = failure.was_sent
-        return failure
-
-    def _refused(
-        self, status: int, body: bytes, headers: Mapping[str, str], inputs: int
-    ) -> CallFailed:
-        """The meaning of a refusal; what it teaches is remembered."""
-        refusal = read_refusal(
-            status, body, inputs=inputs, sent_dimensions=self._shortened is not None
-        )
-        if refusal.message:
-            self._unusable_answers.refused()
-        failure = failure_of(self.display_name, refusal, headers, refusal.message)
-        failure.rate_limit_headers = _rate_limit_headers(headers)
-        if self.is_bill_exact:
-            return failure
-        if refusal.reason is Reason.ENCODING and self.traits.takes_base64 is not False:
-            self.add_traits(ServerTraits(takes_base64=False))
-        elif refusal.reason is Reason.DIMENSIONS and self.traits.takes_dimensions is not False:
-            self.add_traits(ServerTraits(takes_dimensions=False))
-            own = self.traits.dimensions
-            if own is not None:
-                error = codes.DIMENSIONS_REFUSED.error(
-                    service=self.display_name, dimensions=own, wanted=self._shortened
-                )
-                return CallFailed(FailureKind.REFUSED, error, status=status)
-        else:
-            if refusal.most_inputs is not None:
-                self.add_traits(ServerTraits(max_inputs=refusal.most_inputs))
-            return failure
-        return CallFailed(
-            FailureKind.LEARNED,
-            failure.error,
-            retry_after=0.0,
-            status=status,
-            request_id=failure.request_id,
-        )
-
-    def _learn_from_answer(
-        self, body: bytes, vectors: NDArray[np.float32], tokens: int | None
-    ) -> None:
-        traits = ServerTraits(reports_usage=bool(tokens))
-        if len(vectors) > 1 and self.traits.numbers_vectors is None:
-            traits = replace(traits, numbers_vectors=numbers_vectors(body, len(vectors)))
-        if self._shortened is None:
-            traits = replace(traits, dimensions=vectors.shape[1])
-        elif self.traits.takes_dimensions is None:
-            traits = replace(traits, takes_dimensions=True)
-        self.add_traits(traits)
 
     async def _probe(self, request_id: str) -> ServiceResponse[None]:
         """Ask for the model by name, which is free."""
@@ -506,18 +412,6 @@ class OpenAIEmbedder(PaidEmbedder):
             await self.__dict__.pop("_client").close()
         if "batches" in self.__dict__:
             await self.batches.close()
-
-
-def _rate_limit_headers(headers: Any) -> RateLimitHeaders:
-    def number(name: str) -> float | None:
-        try:
-            value = float(headers[f"x-ratelimit-{name}"])
-        except (KeyError, ValueError):
-            return None
-        return max(0.0, value) if isfinite(value) else None
-
-    limits = RateLimits(number("limit-requests") or 0.0, number("limit-tokens") or 0.0)
-    return RateLimitHeaders(limits, number("remaining-requests"), number("remaining-tokens"))
 
 
 PROVIDERS = (
