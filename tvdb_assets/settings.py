@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     started."""
     source: str = "./documents"
     """Folder that holds the documents, or an ``s3://``, ``gs://`` or ``az://`` URL. Left out are
-    files and folders whose names begin with a dot or ``~$``, ``Thumbs.db`` and ``desktop.ini``. A
+    files and folders whose names begin with a dot or ``~$``, and Thumbs.db and desktop.ini. A
     link in a folder is read if it leads to a file in the same source, and through no name that is
     left out."""
     source_timeout_seconds: float = Field(60.0, gt=0)
