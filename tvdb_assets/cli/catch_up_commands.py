@@ -64,7 +64,7 @@ def catch_up(context: click.Context, dry_run: bool, as_json: bool) -> None:
 @click.option(
     "--pay-again",
     is_flag=True,
-    help="Also send texts again that a paid model answered without a usable vector.",
+    help="Also pay again for what a paid service answered without a usable text or vector.",
 )
 @json_option
 @click.pass_context

@@ -25,7 +25,8 @@ class RetryConfig(dg.Config):
     )
     pay_again: bool = Field(
         default=False,
-        description="Also send texts again that a paid model answered without a usable vector.",
+        description="Also pay again for what a paid service answered without a usable text or "
+        "vector.",
     )
 
 

@@ -85,12 +85,14 @@ class PaidParseStage:
         unusable: list[ParseError] = []
         stored: list[ParsedDocument] = []
 
-        def persist(tx: Transaction, parsed: ParsedDocument) -> None:
+        def persist(tx: Transaction, parsed: ParsedDocument) -> ParseError | None:
             try:
                 checked = validate(parsed, size)
                 stored[:] = [self._store_parse(document, checked, tx)]
             except ParseError as error:
                 unusable.append(error)
+                return error
+            return None
 
         try:
             received = await self._router.parse_paid(

@@ -32,7 +32,7 @@ from tvdb_assets.spend_guard.guard import FreeRequest, Guard, PaidCall, ServiceR
 from tvdb_assets.spend_guard.ledger import Reservation
 from tvdb_assets.spend_guard.paid_service import RequestPermit, ensure_declared
 
-PersistText: TypeAlias = Callable[[Transaction, ParsedDocument], None]
+PersistText: TypeAlias = Callable[[Transaction, ParsedDocument], ParseError | None]
 """Stores a text in the transaction that posts its cost."""
 _FIRST_POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0
@@ -93,7 +93,8 @@ class PaidParsing:
             path: its name.
             media_type: as sniffed.
             most_pages: the number that is reserved, and the most that the service may parse.
-            persist: stores the text in the transaction that posts its cost.
+            persist: stores the text in the transaction that posts its cost; returns why it is no
+                usable one.
             wait_if_open: False halts at once where the breaker is open.
 
         Raises:
@@ -101,6 +102,11 @@ class PaidParsing:
             ServiceError: as of `Guard.call`.
         """
         digest = sha256(data).digest()
+        unusable = await asyncio.to_thread(
+            self._jobs.find_unusable, self._parser.service, digest, self._parser.fingerprint
+        )
+        if unusable is not None:
+            raise unusable
         job = await self._find_submitted(digest, path) or await self._submit_once(
             data, path, media_type, most_pages, digest, wait_if_open
         )
@@ -381,16 +387,18 @@ class PaidParsing:
         cost, service = finished.cost_usd, self._parser.service
 
         def write(tx: Transaction) -> None:
+            unusable = finished.error if _is_cut(finished) else None
             if finished.parsed is not None and persist is not None:
-                persist(tx, finished.parsed)
+                unusable = persist(tx, finished.parsed)
             # Where the service has not reported the cost yet, the bound is posted.
             outcome = (
                 codes.LOST.code if finished.is_lost else "assumed" if cost is None else "answered"
             )
             status = 404 if finished.is_lost else 200
             self._guard.ledger.post(tx, job.reservation, cost=cost, outcome=outcome, status=status)
-            state = "done" if finished.parsed is not None else "failed"
-            self._jobs.close(tx, service, job.job_id, state)
+            is_done = finished.parsed is not None or unusable is not None
+            state = "done" if is_done else "failed"
+            self._jobs.close(tx, service, job.job_id, state, unusable)
 
         def is_committed(tx: Transaction) -> bool:
             self._guard.ledger.lock_entry(tx, job.reservation.entry_id)
@@ -399,6 +407,11 @@ class PaidParsing:
         await self._guard.settlement.commit(service, write, is_committed)
         paid = job.reservation.amount if cost is None else cost
         self._guard.event_log.job_done(service, self._parser.model, paid)
+
+
+def _is_cut(finished: FinishedJob) -> bool:
+    """Whether a part of a text was received, which is all that the service gives of it."""
+    return finished.error is not None and finished.error.code == codes.PAGES_CUT.code
 
 
 def _too_many_pages(most: int) -> ParseError:

@@ -183,8 +183,7 @@ class DueDocuments:
             document_ids: the documents; None means all that failed.
             source: the root of the source of the failed documents; None means all sources.
             resets_attempts: count their attempts from zero again.
-            pays_again: also send those texts once more that were paid for and have no usable
-                vector.
+            pays_again: also pay once more for what was paid for and gave no usable text or vector.
         """
         with self._database.transaction() as tx:
             if document_ids is None:

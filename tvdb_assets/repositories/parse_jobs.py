@@ -20,6 +20,7 @@ from uuid import UUID
 import psycopg
 
 from tvdb_assets import error_codes as codes
+from tvdb_assets.errors import ParseError
 from tvdb_assets.repositories import locks
 from tvdb_assets.repositories.database import Database, connect
 from tvdb_assets.repositories.leases import (
@@ -164,11 +165,54 @@ class ParseJobs:
             (service, job_id, entry_id, content_sha256, fingerprint, self._run_id, self._now()),
         )
 
-    def close(self, tx: psycopg.Connection[Any], service: str, job_id: str, state: str) -> None:
-        """Record the end of a job: ``done`` or ``failed``."""
+    def close(
+        self,
+        tx: psycopg.Connection[Any],
+        service: str,
+        job_id: str,
+        state: str,
+        unusable: ParseError | None = None,
+    ) -> None:
+        """Record the end of a job.
+
+        Args:
+            tx: the transaction that posts its cost.
+            service: the paid parser.
+            job_id: its id there.
+            state: ``done`` or ``failed``.
+            unusable: why a text that was paid for is no usable one; see `find_unusable`.
+        """
+        error: tuple[str | None, ...] = (None, None, None)
+        if unusable is not None:
+            error = (unusable.code, unusable.message, unusable.remedy)
         tx.execute(
-            "UPDATE tvdb.parse_jobs SET state = %s WHERE service = %s AND job_id = %s",
-            (state, service, job_id),
+            "UPDATE tvdb.parse_jobs SET state = %s, error_code = %s, error_message = %s,"
+            " error_remedy = %s WHERE service = %s AND job_id = %s",
+            (state, *error, service, job_id),
+        )
+
+    def find_unusable(
+        self, service: str, content_sha256: bytes, fingerprint: str
+    ) -> ParseError | None:
+        """The error of the same bytes, if their last job was paid for and gave no usable text."""
+
+        def read(tx: psycopg.Connection[Any]) -> tuple[Any, ...] | None:
+            return tx.execute(
+                "SELECT error_code, error_message, error_remedy, submitted_at"
+                " FROM tvdb.parse_jobs WHERE state <> 'failed'"
+                " AND (service, content_sha256, fingerprint) = (%s, %s, %s)"
+                " ORDER BY submitted_at DESC LIMIT 1",
+                (service, content_sha256, fingerprint),
+            ).fetchone()
+
+        row = self._database.run(read)
+        if row is None or row[0] is None:
+            return None
+        code, message, remedy, when = row
+        return ParseError.restored(
+            code,
+            f"{message} That was on {when:%Y-%m-%d}, and the document was not paid for again.",
+            remedy=f"{remedy} To pay for it once more, run tvdb retry --pay-again.",
         )
 
     def is_closed(self, tx: psycopg.Connection[Any], service: str, job_id: str) -> bool:

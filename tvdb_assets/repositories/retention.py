@@ -149,8 +149,10 @@ _OWN_TABLES = {
             WHERE happened_at < tvdb.clock() - %(keep)s::interval LIMIT %(limit)s)""",
     "parse jobs": """
         DELETE FROM tvdb.parse_jobs WHERE (service, job_id) IN (
-            SELECT service, job_id FROM tvdb.parse_jobs
-            WHERE submitted_at < tvdb.clock() - %(keep)s::interval LIMIT %(limit)s)""",
+            SELECT service, job_id FROM tvdb.parse_jobs j
+            WHERE submitted_at < tvdb.clock() - %(keep)s::interval
+              AND (error_code IS NULL OR NOT EXISTS (SELECT FROM tvdb.documents d
+                WHERE d.sha256 = j.content_sha256)) LIMIT %(limit)s)""",
     "parse submissions": """
         DELETE FROM tvdb.parse_submissions WHERE entry_id IN (
             SELECT entry_id FROM tvdb.parse_submissions

@@ -1,7 +1,8 @@
 """Texts that a paid embedder answered without a usable vector, so that they are not paid for again.
 
-What belongs here: statements on `tvdb.texts_without_vector`. What does not: which vectors are
-usable (`core.vector_validation`), or the requests (`embedding`).
+What belongs here: statements on `tvdb.texts_without_vector`, and paying once more because a person
+asks for it. What does not: which vectors are usable (`core.vector_validation`), the requests
+(`embedding`), or documents that a paid parser gave no usable text of (`parse_jobs`).
 
 A text is recorded in the transaction that posts the cost of the answer. It is not sent again until
 the request changes (another model, server or form of the request) or a person asks for it.
@@ -101,14 +102,28 @@ def remove(tx: Connection, space_id: int, hashes: Sequence[bytes]) -> None:
 
 
 def remove_of_documents(tx: Connection, document_ids: Sequence[int]) -> int:
-    """Have the texts of documents, and of what is in them, sent once more; returns how many."""
-    return tx.execute(
-        "DELETE FROM tvdb.texts_without_vector WHERE text_sha256 IN (SELECT c.text_sha256"
-        " FROM tvdb.chunks c JOIN tvdb.documents d USING (document_id)"
-        " WHERE d.partition_key IN (SELECT partition_key FROM tvdb.documents"
-        "   WHERE document_id = ANY(%s)))",
+    """Have documents, and what is in them, paid for once more, and their texts.
+
+    Returns:
+        The number of documents and texts that were paid for without a usable result.
+    """
+    documents = tx.execute(
+        "UPDATE tvdb.parse_jobs SET state = 'failed', error_code = NULL"
+        " WHERE error_code IS NOT NULL AND content_sha256 IN (SELECT d.sha256"
+        " FROM tvdb.documents d WHERE d.partition_key IN (SELECT partition_key"
+        "   FROM tvdb.documents WHERE document_id = ANY(%s)))",
         (list(document_ids),),
     ).rowcount
+    return (
+        documents
+        + tx.execute(
+            "DELETE FROM tvdb.texts_without_vector WHERE text_sha256 IN (SELECT c.text_sha256"
+            " FROM tvdb.chunks c JOIN tvdb.documents d USING (document_id)"
+            " WHERE d.partition_key IN (SELECT partition_key FROM tvdb.documents"
+            "   WHERE document_id = ANY(%s)))",
+            (list(document_ids),),
+        ).rowcount
+    )
 
 
 def _error(code: str, message: str, when: datetime) -> EmbeddingError:

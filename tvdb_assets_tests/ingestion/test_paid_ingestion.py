@@ -261,3 +261,24 @@ def test_a_forgotten_document_leaves_no_trace_of_texts_without_a_vector(
     DocumentDeletion(paid.database).delete([known.document_id], is_manual=True)
 
     assert paid.rows("SELECT count(*) FROM tvdb.texts_without_vector") == [(0,)]
+
+
+def test_a_text_of_a_paid_parser_that_is_cut_is_not_paid_for_again(
+    paid: PaidServicesFixture, folder: DocumentFolder
+) -> None:
+    folder.write("a.html", "<!doctype html><p>One.</p>\f<p>Two.</p>\f<p>Three.</p>")
+    assert folder.codes(folder.ingest()) == {"a.html": "pages_cut"}
+    submitted, spent = paid.request_count("submit"), paid.spent
+    paid.clock.forward(3 * 86_400)  # the service keeps the result of a job for two days
+
+    failed = folder.ingest(["a.html"])["a.html"].error
+
+    assert failed is not None
+    assert (failed.code, "not paid for again" in failed.message) == ("pages_cut", True)
+    assert "--pay-again" in failed.remedy
+    assert paid.request_count("submit") == submitted
+    [known] = folder.registry.find("a.html")
+    DueDocuments(paid.database).request_documents([known.document_id], pays_again=True)
+    assert folder.codes(folder.ingest(["a.html"])) == {"a.html": "pages_cut"}
+    assert paid.request_count("submit") == submitted + 1
+    assert spent > 0
