@@ -79,8 +79,6 @@ VECTOR_INDEX = KeySpace(int.from_bytes(b"tv", "big") << 48)
 """Held by the process that builds an index over vectors."""
 BATCHES = KeySpace(int.from_bytes(b"tb", "big") << 48)
 """Held by the process that advances the batch jobs of embedders."""
-QUESTIONS = _prefixed(b"tq")
-"""Held by the process that pays for the vector of the question with this hash."""
 
 KEY_SPACES = {
     "migration": MIGRATION,
@@ -95,7 +93,6 @@ KEY_SPACES = {
     "word index": WORD_INDEX,
     "vector index": VECTOR_INDEX,
     "batches": BATCHES,
-    "questions": QUESTIONS,
 }
 
 
@@ -112,11 +109,6 @@ def run_key(run_id: str) -> LockKey:
 def submission_key(content_sha256: bytes, fingerprint: str) -> LockKey:
     """The key of a submission of these bytes to the parser with this fingerprint."""
     return SUBMISSIONS.key(_hashed(content_sha256 + fingerprint.encode()))
-
-
-def question_key(question_sha256: bytes, space: str) -> LockKey:
-    """The key of a question to the vector space with this label."""
-    return QUESTIONS.key(_hashed(question_sha256 + space.encode()))
 
 
 def _hashed(data: bytes) -> int:

@@ -12,13 +12,14 @@ both after ``TVDB_CACHE_DAYS``. The text of a question is not stored.
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -30,9 +31,13 @@ from tvdb_assets.embedding.embedder_protocol import AnyEmbedder, PaidEmbedder, V
 from tvdb_assets.embedding.embedding_result import PersistErrors, PersistVectors
 from tvdb_assets.errors import BudgetError, EmbeddingError
 from tvdb_assets.models import Provenance
-from tvdb_assets.repositories import locks
+from tvdb_assets.repositories import locks, text_claims
 from tvdb_assets.repositories.database import Connection, Database
+from tvdb_assets.repositories.leases import end_leases_of_dead_processes, ensure_claimed
 from tvdb_assets.routing.service_router import ServiceRouter
+from tvdb_assets.spend_guard.paid_call import CheckClaim
+
+T = TypeVar("T")
 
 WITHOUT_VECTOR: Final = frozenset(
     {codes.VECTOR_ZERO.code, codes.VECTOR_NOT_FINITE.code, codes.VECTOR_UNUSABLE.code}
@@ -98,8 +103,8 @@ class QuestionVectors:
             stored = await asyncio.to_thread(_stored, database, label, digest)
             if stored is not None:
                 return QuestionVector(stored)
-            key = locks.question_key(digest, label)
-            await stack.enter_async_context(_only_process(router.services.database, key))
+            ledger = router.services.database
+            holder = await stack.enter_async_context(_only_process(ledger, label, digest))
             # Another process may have paid for it meanwhile.
             stored = await asyncio.to_thread(_stored, database, label, digest)
             if stored is not None:
@@ -119,7 +124,14 @@ class QuestionVectors:
                     tx.execute(_STORE, (router.run_id, digest, nothing, label))
 
             try:
-                vector = await _embed(router, embedder, question, persist, persist_errors)
+                vector = await _embed(
+                    router,
+                    embedder,
+                    question,
+                    persist,
+                    persist_errors,
+                    partial(ensure_claimed, holder=holder),
+                )
             except BudgetError:
                 if not words_over_budget:
                     raise
@@ -136,47 +148,53 @@ class QuestionVectors:
 
 
 @asynccontextmanager
-async def _only_process(database: Database, key: locks.LockKey) -> AsyncIterator[None]:
+async def _only_process(database: Database, label: str, digest: bytes) -> AsyncIterator[int]:
     """Wait until no other process pays for the question, and keep them away in the block.
 
-    One thread takes the connection, holds the lock and gives both back, so that a question that is
-    cancelled at any moment leaves no lock on a connection of the pool.
+    The claim is one of a text, whose lease outlives a connection that breaks while the answer is
+    awaited. It ends with the block, also if the question is cancelled at any moment.
+
+    Yields:
+        The key of the claim.
     """
-    loop = asyncio.get_running_loop()
-    acquired: asyncio.Future[None] = loop.create_future()
-    is_over = threading.Event()
+    holder = locks.new_claim_key()
+    # A document may have the text of the question, and is embedded in another way.
+    name = sha256(b"question\0" + digest).digest()
 
-    def report(error: Exception | None) -> None:
-        if acquired.done():
-            return
-        if error is None:
-            acquired.set_result(None)
-        else:
-            acquired.set_exception(error)
+    def claim(tx: Connection) -> bool:
+        row = tx.execute(
+            "SELECT space_id FROM tvdb.vector_spaces WHERE label = %s FOR KEY SHARE", (label,)
+        ).fetchone()
+        if row is None:
+            return True
+        database.leases.keep(tx, holder)
+        if text_claims.claim(tx, row[0], [name], holder):
+            return True
+        end_leases_of_dead_processes(tx)
+        return False
 
-    def hold() -> None:
-        try:
-            with database.session() as connection:
-                while not locks.try_acquire(connection, key):
-                    if is_over.wait(_POLL_SECONDS):
-                        return
-                loop.call_soon_threadsafe(report, None)
-                is_over.wait()
-                # A connection that was lost has released its locks.
-                with suppress(psycopg.OperationalError):
-                    locks.release(connection, [key])
-        except Exception as error:  # reported to the question that waits for it
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(report, error)
+    def release() -> None:
+        # If the database is away, the claim ends with its lease.
+        with suppress(psycopg.Error):
+            database.run(lambda tx: text_claims.release(tx, holder))
+        database.end_claim(holder)
 
-    holder = threading.Thread(target=hold, name="tvdb-question", daemon=True)
-    holder.start()
     try:
-        await acquired
-        yield
+        while not await _whole(lambda: database.run(claim)):
+            await asyncio.sleep(_POLL_SECONDS)
+        yield holder
     finally:
-        is_over.set()
-        await asyncio.shield(asyncio.to_thread(holder.join))
+        await _whole(release)
+
+
+async def _whole(work: Callable[[], T]) -> T:
+    """Run work in a thread; a caller that is cancelled waits for its end."""
+    running = asyncio.get_running_loop().run_in_executor(None, copy_context().run, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 async def _embed(
@@ -185,9 +203,15 @@ async def _embed(
     question: str,
     persist: PersistVectors | None = None,
     persist_errors: PersistErrors | None = None,
+    check_claim: CheckClaim | None = None,
 ) -> NDArray[np.float32]:
     embedded = await router.embed_by(
-        embedder, [question], persist, persist_errors=persist_errors, is_query=True
+        embedder,
+        [question],
+        persist,
+        check_claim,
+        persist_errors=persist_errors,
+        is_query=True,
     )
     error = embedded.errors.get(0)
     if error is None:

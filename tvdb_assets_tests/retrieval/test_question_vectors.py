@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
+from threading import Event
 
+import psycopg
 import pytest
 
 from tvdb_assets.correlation import new_run_id, run_scope
@@ -90,6 +92,49 @@ def test_equal_questions_of_two_processes_at_the_same_time_are_paid_for_once(
     assert paid.request_count("embeddings") == requests + 1
 
 
+class _CutsInFlight:
+    """Ends all connections to the database just before a request is sent, once."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.is_done = Event()
+
+    def reached(self, point: str, *_: object) -> None:
+        if point == "before_send" and not self.is_done.is_set():
+            with psycopg.connect(self._url, autocommit=True) as other:
+                other.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            self.is_done.set()
+
+
+@pytest.mark.timeout(60)
+def test_a_connection_that_breaks_while_an_answer_is_awaited_has_no_question_paid_for_twice(
+    paid_index: PaidServicesFixture,
+) -> None:
+    paid = paid_index
+    requests = paid.request_count("embeddings")
+    paid.apis.behaviour = replace(paid.apis.behaviour, latency_seconds=1.0)
+    paid.observer = cuts = _CutsInFlight(paid.database.url)
+
+    def ask(waits: bool) -> Decimal:
+        if waits:
+            assert cuts.is_done.wait(30)
+        with (
+            Database(paid.database.url) as own,
+            Index(database=own, router=paid.router()) as index,
+        ):
+            return index.search(QUESTION).cost_usd
+
+    with ThreadPoolExecutor(2) as pool:
+        costs = sorted(pool.map(ask, (False, True)))
+
+    assert costs[0] == 0 < costs[1]
+    assert paid.request_count("embeddings") == requests + 1
+    assert paid.rows("SELECT count(*) FROM tvdb.text_claims") == [(0,)]
+
+
 @pytest.mark.timeout(60)
 def test_a_question_that_is_cancelled_keeps_no_other_process_waiting(
     paid_index: PaidServicesFixture,
@@ -106,8 +151,11 @@ def test_a_question_that_is_cancelled_keeps_no_other_process_waiting(
     with Index(database=paid.database, router=paid.router()) as index:
         asyncio.run(cancelled(index))
     with paid.database.transaction() as tx:
-        row = tx.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
-    assert row == (0,)
+        row = tx.execute(
+            "SELECT (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'),"
+            " (SELECT count(*) FROM tvdb.text_claims)"
+        ).fetchone()
+    assert row == (0, 0)
 
 
 def test_the_cost_of_a_question_has_the_id_of_its_own_search(
