@@ -103,7 +103,7 @@ _OF_CODES: tuple[tuple[Reason, re.Pattern[str]], ...] = (
         _codes(
             r"invalid_?api_?key|api_?key_?invalid|invalid_organization|ip_not_authorized",
             r"unauthenticated|authentication_error|invalid_authentication|missing_api_key",
-            r"api_key_service_blocked|invalidsubscription.*|incorrect_api_key",
+            r"api_key_service_blocked|invalidsubscription.*|incorrect_api_key|no_db_connection",
         ),
     ),
     (

@@ -175,6 +175,12 @@ ROWS: list[tuple[str, int, Any, Reason]] = [
         error("/embeddings: Invalid model name passed in model=x. Call `/v1/models`", "400"),
         Reason.MODEL,
     ),
+    (
+        "LiteLLM",
+        400,
+        error("No connected db.", "400", type="no_db_connection"),  # For any key but its own.
+        Reason.KEY,
+    ),
     ("LiteLLM", 401, error("Authentication Error, Invalid proxy server token"), Reason.KEY),
     ("OpenRouter", 200, error("Rate limit exceeded", 429), Reason.RATE),
     ("OpenRouter", 402, error("Insufficient credits", 402), Reason.QUOTA),
