@@ -258,6 +258,7 @@ def _check_prepared(
         return
     if len(made.parsed.text) > most_characters(len(data)):
         raise ValueError("length of the text")
+    _check_pages(len(made.parsed.page_starts), data)
     check_provenance(made.parsed.produced_by, mode, is_degraded=is_degraded)
     if chunker is not None and not made.chunks and made.error is None:
         raise ValueError("no chunks")

@@ -262,6 +262,9 @@ def test_a_text_that_is_too_long_for_its_file_is_refused(size: int) -> None:
     forged = replace(made, parsed=replace(made.parsed, text=text + "x"))
     with pytest.raises(ValueError, match="length of the text"):
         check_result(prepare_document, args, forged)
+    forged = replace(made, parsed=replace(made.parsed, page_starts=(0,) * (2 * size + 3)))
+    with pytest.raises(ValueError, match="number of pages"):
+        check_result(prepare_document, args, forged)
 
 
 def test_chunks_that_repeat_the_text_many_times_are_refused() -> None:
