@@ -44,6 +44,14 @@ MAX_DEPTH = 128
 """Folders above a file. Each has an open descriptor, of which a process often has 1,024."""
 
 
+def _is_closed(name: str) -> bool:
+    """Whether no link may lead to or through a name.
+
+    Kubernetes mounts each file of a volume as a link through ``..data``, which listings leave out.
+    """
+    return is_ignored(name) and not name.startswith("..")
+
+
 class FolderStore:
     """The documents of a folder and its subfolders."""
 
@@ -145,7 +153,7 @@ class FolderStore:
             status = os.lstat(name, dir_fd=parent)
             if not stat.S_ISLNK(status.st_mode):
                 return _inspected(parent, name, status, path)
-            with parent_of(self._root, path.split("/"), is_ignored=is_ignored) as found:
+            with parent_of(self._root, path.split("/"), is_ignored=_is_closed) as found:
                 folder, real_name, status = found
                 return _inspected(folder, real_name, status, path)
         except IgnoredError:
@@ -202,7 +210,7 @@ class FolderStore:
         if path.startswith("/") or ".." in parts or "\0" in path:
             raise codes.LINK_OUTSIDE.error().about(path)
         try:
-            with parent_of(self._root, parts, is_ignored=is_ignored) as found:
+            with parent_of(self._root, parts, is_ignored=_is_closed) as found:
                 yield found
         except IgnoredError:
             raise codes.LINK_TO_IGNORED.error().about(path) from None

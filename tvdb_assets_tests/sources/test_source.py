@@ -342,3 +342,11 @@ def test_a_link_makes_no_document_of_what_listings_leave_out(root: Path, target:
     # By its own name it is not listed, and not read either.
     assert listed(root, ".draft.md") == {}
     assert read_error(root, ".draft.md").code == "link_outside"
+
+
+def test_files_of_a_volume_of_kubernetes_are_documents(root: Path) -> None:
+    write(root / "..2026_11_28" / "terms.md", b"12345")
+    (root / "..data").symlink_to("..2026_11_28")
+    (root / "terms.md").symlink_to("..data/terms.md")
+    assert listed(root) == {"terms.md": "5"}
+    assert Source.open(str(root)).read("terms.md", max_bytes=5) == b"12345"
