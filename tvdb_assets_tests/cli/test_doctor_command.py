@@ -101,7 +101,7 @@ def test_a_read_only_database_and_a_refused_key_are_problems(
         monkeypatch.setenv("LLAMA_CLOUD_API_KEY", "llx-test")
         monkeypatch.setenv("LLAMA_CLOUD_BASE_URL", server.url)
         code, found = examine(capsys)
-    assert code == 2
+    assert code == 2, found
     assert "refused" in found["services"].message
     assert "tvdb resume" in found["services"].remedy
     assert server.apis.charges == []

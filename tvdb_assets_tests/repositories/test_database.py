@@ -247,7 +247,7 @@ def test_a_pool_whose_connections_all_broke_serves_the_next_caller_at_once(
         list(callers.map(use, range(8)))
     with psycopg.connect(database.url, autocommit=True) as other:
         other.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     started = monotonic()

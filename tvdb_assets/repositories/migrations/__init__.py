@@ -1,7 +1,7 @@
 """The migrations of the schema: forward only, one file per revision, run by alembic.
 
 What belongs here: changes of the schema and of stored values. What does not: checks of the server
-(`database`).
+(`server_checks`).
 
 The statements of a released migration never change; a later migration corrects them. `HEAD` is the
 revision that this code expects: a process that finds it in the database does not load alembic.
@@ -14,7 +14,7 @@ from pathlib import Path
 from tvdb_assets import error_codes as codes
 from tvdb_assets.repositories.connection_url import sqlalchemy_url
 
-HEAD = "0023"
+HEAD = max(file.name[:4] for file in Path(__file__).with_name("versions").glob("[0-9]*.py"))
 
 
 def upgrade(url: str, revision: str = "head") -> None:
