@@ -277,7 +277,7 @@ def test_after_faults_and_kills_the_index_equals_a_fresh_build(
 ) -> None:
     with running_server() as server, Crew(do, 2) as crew:
         soak = Soak(seed, tmp_path, database, server, crew)
-        for _ in range(20 if is_full else 4):
+        for _ in range(20 if is_full else 3):
             soak.round()
         soak.end()
         lacking = soak.files.lacking(soak.shown())

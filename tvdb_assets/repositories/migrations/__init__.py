@@ -9,16 +9,19 @@ revision that this code expects: a process that finds it in the database does no
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from tvdb_assets import error_codes as codes
 from tvdb_assets.repositories.connection_url import sqlalchemy_url
 
 HEAD = max(file.name[:4] for file in Path(__file__).with_name("versions").glob("[0-9]*.py"))
+_upgrading = threading.Lock()
+"""Alembic keeps the context of an upgrade in variables of its modules."""
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database at ``url`` to ``revision``; concurrent processes wait for each other.
+    """Bring the database at ``url`` to ``revision``; concurrent ones wait for each other.
 
     Raises:
         StorageError: the database is from a newer version of this code.
@@ -36,7 +39,8 @@ def upgrade(url: str, revision: str = "head") -> None:
     engine = create_engine(sqlalchemy_url(url, "psycopg"), poolclass=pool.NullPool)
     config.attributes["engine"] = engine
     try:
-        run(config, revision)
+        with _upgrading:
+            run(config, revision)
     except CommandError as error:
         raise codes.DATABASE_TOO_NEW.error() from error
     except DBAPIError as error:
