@@ -8,7 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tvdb_assets.cli.doctor_command import Finding, doctor
+from tvdb_assets.cli import tvdb
+from tvdb_assets.cli.doctor_command import Finding
 from tvdb_assets.repositories.database import prepare
 from tvdb_assets_tests.paid_apis import Behaviour, running_server
 
@@ -24,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def examine(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Finding]]:
-    code = doctor.main(["--json"], standalone_mode=False)
+    code = tvdb.main(["doctor", "--json"], standalone_mode=False)
     found = json.loads(capsys.readouterr().out)
     return code, {each["check"]: Finding(**each) for each in found["checks"]}
 
