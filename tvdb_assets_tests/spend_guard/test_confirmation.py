@@ -109,22 +109,18 @@ def test_a_request_whose_claim_was_lost_in_line_is_not_sent(paid: PaidServicesFi
     assert paid.ledger() == [("voided", "claim_lost")]
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="Passes alone. After other tests of this file, the claim is not found lost in time; the "
-    "submission is sent and paid for once either way. The cause is not known yet.",
-)
 def test_a_submission_whose_claim_was_lost_in_line_is_claimed_again(
     paid: PaidServicesFixture,
 ) -> None:
     """The other process may have died before it submitted the document."""
 
     def lose_claim() -> None:
-        block(paid, "llamaparse")
         with paid.database.transaction() as tx:
             tx.execute("DELETE FROM tvdb.claim_leases")
 
     paid.observer = OnceReserved(lose_claim)
+    # Before the call, so that the submission does stand in line.
+    block(paid, "llamaparse")
 
     paid.use(lambda router: router.parse_paid(b"<p>Terms</p>", "a.html", "text/html", 1))
 
