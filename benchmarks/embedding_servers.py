@@ -83,14 +83,14 @@ def measured(name: str, url: str, path: Path, workers: WorkerPool) -> str:
 
 
 def part(document: int, number: int) -> str:
-    """A section that is a chunk of its own."""
+    """A section that is a separate chunk."""
     words = " ".join(f"word{document}x{number}x{at}" for at in range(60))
     return f"# Part {number}\n\nClause {document}-{number}: {words}"
 
 
 @contextmanager
 def fresh_database(url: str) -> Iterator[Database]:
-    """A database of its own on the server at ``url``."""
+    """A separate database on the server at ``url``."""
     name = f"bench_{uuid4().hex}"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")

@@ -1,7 +1,7 @@
 """Search while others write: a reader in a loop, next to loads, publications and index builds.
 
 Prints a table; asserts nothing but that each answer is whole: it has all its results, sorted, and
-those of one document are of one version of it. The reader is a process of its own. The documents
+those of one document are of one version of it. The reader is a separate process. The documents
 are those of `search_corpus`.
 
 Usage: python benchmarks/search_during_writes.py [CHUNKS]; the default is 40,000 of 256

@@ -60,7 +60,7 @@ class Finding:
 def doctor(as_json: bool) -> int:
     """Check that this machine can run the project, and say what to do where it can't.
 
-    Nothing is changed and nothing is paid: each paid service gets one free request. The embedded
+    No table is created and nothing is paid: each paid service gets one free request. The embedded
     server is started if it is the database. The exit code is 2 if a check fails.
     """
     findings = list(_findings())

@@ -1,4 +1,4 @@
-"""Every kind of server embeds all texts, or one text fails alone, or the reason is told at once.
+"""Every kind of server embeds all texts, or one text fails alone, or the reason is said at once.
 
 What belongs here: a case for each kind. What does not: the kinds (`server_kinds`), what is stored
 of them (`test_server_traits`), or ingestions with them (`benchmarks/embedding_servers.py`).

@@ -93,7 +93,7 @@ def test_first_calls_at_the_same_time_discover_a_server_once(
     paid.transport = server = Server(Kind())
 
     async def embed_all(router: ServiceRouter) -> None:
-        # A search has an embedder of its own.
+        # A search has a separate embedder.
         others = [paid.router(**given) for _ in range(2)]
         calls = [r.embed(TEXTS[at : at + 1]) for at, r in enumerate([router, router, *others])]
         await asyncio.gather(*calls)
