@@ -102,6 +102,10 @@ DAGSTER_FALLBACK = LogEvent(
     "dagster_fallback", logging.WARNING, "Dagster lacks a private part that makes it faster here; "
     "its own way is taken.",
 )  # fmt: skip
+LAUNCHER_SILENT = LogEvent(
+    "launcher_silent", logging.WARNING, "The run launcher, or its broker, could not be asked which "
+    "runs are lost. The next tick asks again.", ("code",)
+)  # fmt: skip
 CALL_EVENT_LOST = LogEvent(
     "call_event_lost", logging.WARNING, "An event could not be stored for `tvdb trace`.", ("code",)
 )
@@ -164,7 +168,7 @@ EVENTS: Final = (
     *(SOURCE_SCANNED, SOURCE_UNLISTED, DELETION_HELD, DOCUMENTS_REQUESTED, MAINTENANCE_DONE),
     *(BUDGET_THRESHOLD, ALERT_UNDELIVERED, CALL_EVENT_LOST, SETTLEMENT_REPEATED),
     BUDGET_WINDOW_REPAIRED,
-    *(DAGSTER_FALLBACK, WORKERS_CONFINED, HTTP_REQUEST),
+    *(DAGSTER_FALLBACK, LAUNCHER_SILENT, WORKERS_CONFINED, HTTP_REQUEST),
 )
 _FORMER_NAMES = {rename.new: old for old, rename in deprecation.LOG_EVENTS.items()}
 

@@ -156,6 +156,7 @@ def problems() -> list[str]:
         ),
         *missing(AssetGraphSubset, asset_keys=None, partitions_subsets_by_asset_key=None),
         *missing(dg.DagsterInstance, event_log_storage=None, get_backfill=("self", "id")),
+        *missing(dg.DagsterInstance, get_ref=("self",), is_persistent=None),
         *missing(DefaultRunLauncher, _instance=None, terminate=("self", "run_id")),
         *missing(ExecutionStep, handle=None, key=None, kind=None, node_handle=None),
         *missing(LazyDefinitions, __call__=("self", "context"), has_context_arg=None, load_fn=None),
@@ -384,6 +385,15 @@ def execute_job(
 
 
 # --- Events -------------------------------------------------------------------------------
+
+
+def launcher_module(instance: dg.DagsterInstance) -> str:
+    """The module of the instance's run launcher, which is not loaded; empty for Dagster's own.
+
+    A process that starts no runs may lack what the launcher needs: its package, or its address.
+    """
+    data = instance.get_ref().run_launcher_data if instance.is_persistent else None
+    return "" if data is None else str(data.module_name)
 
 
 def asset_event_entry(

@@ -24,6 +24,7 @@ from tvdb_assets.dagster.storage.run_launcher import (
 )
 from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.due_documents import DueDocuments
+from tvdb_assets.telemetry import LAUNCHER_SILENT, log_event
 
 NAME = "documents"
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
@@ -35,6 +36,7 @@ _RUNNING = [
 _STARTS_WITHIN = timedelta(minutes=5)
 """Time after which a started run must hold its lock; otherwise its process is gone."""
 _ADDED_AT_ONCE = 10_000
+_OUR_LAUNCHERS = "tvdb_assets."
 _START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -137,13 +139,23 @@ class DocumentPartitions:
 
     def _lost_before_start(self) -> list[dg.DagsterRun]:
         """Runs whose worker was lost after it took the run, and before the run started."""
-        launcher = self._instance.run_launcher
-        if not isinstance(launcher, WatchesStarts):
+        if not compat.launcher_module(self._instance).startswith(_OUR_LAUNCHERS):
             return []
         is_starting = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING])
-        lost = [r for r in self._instance.get_runs(is_starting) if launcher.is_lost_before_start(r)]
+        starting = self._instance.get_runs(is_starting)
+        if not starting:
+            return []
+        try:
+            launcher = self._instance.run_launcher
+            if not isinstance(launcher, WatchesStarts):
+                return []
+            lost = [run.run_id for run in starting if launcher.is_lost_before_start(run)]
+        except Exception as error:  # of any broker, which the next tick asks again
+            kind = type(error).__name__
+            log_event(LAUNCHER_SILENT, f"The launcher can't be asked: {kind}.", {"code": kind})
+            return []
         # A run that failed at once was not lost.
-        left = dg.RunsFilter(statuses=is_starting.statuses, run_ids=[run.run_id for run in lost])
+        left = dg.RunsFilter(statuses=is_starting.statuses, run_ids=lost)
         return list(self._instance.get_runs(left)) if lost else []
 
     def _has_only_documents(self, record: dg.RunRecord) -> bool:

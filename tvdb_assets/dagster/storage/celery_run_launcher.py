@@ -57,9 +57,10 @@ class CommandAwareCeleryRunLauncher(CeleryRunLauncher):
             _silent_checks[run.run_id] += 1
             if _silent_checks[run.run_id] < MOST_SILENT_CHECKS:
                 return health
+            del _silent_checks[run.run_id]
             return RunHealth(RunWorkerStatus.FAILED, f"The Celery worker {worker} does not answer.")
         del _silent_checks[run.run_id]
-        if answers[worker]:
+        if any(answers.values()):
             return health
         # The task may have ended after its state was read.
         if (ended := super().check_run_worker_health(run)).status is not RunWorkerStatus.RUNNING:
