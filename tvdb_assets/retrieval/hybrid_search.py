@@ -155,8 +155,8 @@ def rank(
 
 
 def _depth(share: float) -> int:
-    """The number of nearest texts to look at if this share of all texts is published."""
-    return min(sql.MOST_NEAREST, int(2 * CANDIDATES / share))
+    """The number of nearest texts to look at if this share of all texts, or none, is published."""
+    return int(2 * CANDIDATES / max(share, 2 * CANDIDATES / sql.MOST_NEAREST))
 
 
 def other_space(current: str, space: str) -> ConfigurationError:

@@ -19,7 +19,10 @@ from tvdb_assets.cli import main
 from tvdb_assets.embedding.embedding_result import EmbeddingResult
 from tvdb_assets.embedding.providers.local import LocalEmbedder
 from tvdb_assets.errors import BudgetError, ConfigurationError
+from tvdb_assets.repositories.deletion import DocumentDeletion
 from tvdb_assets.repositories.index_catalog import IndexCatalog
+from tvdb_assets.retrieval.filters import Filters
+from tvdb_assets.retrieval.hybrid_search import Ranking
 from tvdb_assets.retrieval.hybrid_search import search as hybrid_search
 from tvdb_assets.retrieval.index import MAX_RESULTS, Index
 from tvdb_assets.settings import load_settings
@@ -127,6 +130,20 @@ def test_a_question_whose_vector_has_no_direction_is_ranked_by_full_text(
 def test_an_empty_index_has_no_hits(paid: PaidServicesFixture) -> None:
     with Index(load_settings(**LOCAL), database=paid.database) as index:
         assert not index.search(QUESTION)
+
+
+@pytest.mark.parametrize("ranking", list(Ranking))
+def test_an_index_whose_documents_were_all_deleted_has_no_hits(
+    filled: DocumentFolder, ranking: Ranking
+) -> None:
+    database, embedder = filled.paid.database, LocalEmbedder()
+    documents = filled.registry.known(str(filled.path)).values()
+    DocumentDeletion(database).delete([known.document_id for known in documents], is_manual=True)
+    vector = np.ones(embedder.space.dimensions, np.float32)
+    for filters in (None, Filters(path="a")):
+        assert not hybrid_search(
+            database, QUESTION, vector, embedder.space.label, 5, filters=filters, ranking=ranking
+        )
 
 
 def test_a_question_to_a_paid_index_passes_the_guard(filled: DocumentFolder) -> None:
